@@ -1,0 +1,1 @@
+"""What the system may know, keep and show: privacy by type, roles, retention."""

@@ -1,0 +1,244 @@
+"""What the control process and a media worker say to each other: commands down, events up.
+
+Both travel over one Unix stream socket as frames of a 4-byte big-endian length and a msgpack map
+tagged with the message's name. Identifiers of legs, rooms and plays are chosen by the control process.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Codec = Literal["PCMU", "PCMA", "G722", "OPUS"]
+Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
+SrtpSuite = Literal["AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32", "AEAD_AES_128_GCM", "AEAD_AES_256_GCM"]
+
+
+class _Message(msgspec.Struct, frozen=True, tag=True, kw_only=True, omit_defaults=True):
+    pass
+
+
+class SrtpKeys(msgspec.Struct, frozen=True, kw_only=True):
+    """SDES keys of one leg (RFC 4568): master key and salt joined, as in the inline parameter, decoded."""
+
+    suite: SrtpSuite
+    local_key: bytes
+    remote_key: bytes
+
+    def __repr__(self) -> str:
+        return f"SrtpKeys(suite={self.suite!r})"
+
+
+class AudioFormat(msgspec.Struct, frozen=True, kw_only=True):
+    """A codec and the RTP payload type it has on this leg."""
+
+    codec: Codec
+    payload_type: int
+
+
+# Commands: control → media
+
+
+class OpenLeg(_Message, kw_only=True):
+    """Reserve a place and a local RTP address for a leg; answered by LegOpened or CommandFailed."""
+
+    leg: int
+
+
+class SetMedia(_Message, kw_only=True):
+    """Apply the outcome of an offer/answer exchange to a leg; may be repeated (hold, codec or address change).
+
+    `receive` lists every format the peer may send; `send` is the one we send. `remote_ip`/`remote_port` are
+    what SDP said: media goes there until the source is learnt (symmetric RTP), and a third party cannot
+    take it over once it is locked. `remote_rtcp_port` is 0 with `rtcp_mux`. `direction` is ours.
+    """
+
+    leg: int
+    send: AudioFormat
+    receive: list[AudioFormat]
+    telephone_event: int | None = None
+    remote_ip: str
+    remote_port: int
+    remote_rtcp_port: int
+    rtcp_mux: bool = False
+    direction: Direction = "sendrecv"
+    ptime_ms: int = 20
+    srtp: SrtpKeys | None = None
+
+
+class CloseLeg(_Message, kw_only=True):
+    """Free a leg; answered by LegClosed with its totals."""
+
+    leg: int
+
+
+class JoinRoom(_Message, kw_only=True):
+    """Put a leg into a room (created by its first leg, gone with its last); it leaves any other room."""
+
+    leg: int
+    room: int
+
+
+class LeaveRoom(_Message, kw_only=True):
+    """Take a leg out of its room: it hears only what is played to it."""
+
+    leg: int
+
+
+class SetVoice(_Message, kw_only=True):
+    """How a leg takes part: `muted` is not heard, `deaf` hears nothing of the room, `echo` hears itself."""
+
+    leg: int
+    muted: bool = False
+    deaf: bool = False
+    echo: bool = False
+    gain_db: float = 0.0
+
+
+class Play(_Message, kw_only=True):
+    """Play sounds one after another to a leg, mixed over what it hears; answered by PlayEnded.
+
+    A sound is the absolute path of a .wav (8 or 16 kHz mono PCM) or .g722 file, `tone:NAME`
+    (entry, exit, chime, error, ringback, busy), `silence:MS` or `music` (endless).
+    A new Play on a leg replaces the one before, whose PlayEnded says "replaced".
+    """
+
+    leg: int
+    play: int
+    sounds: list[str]
+    loop: bool = False
+    stop_on_digit: bool = False
+
+
+class StopPlay(_Message, kw_only=True):
+    """End what is being played to a leg, if anything is; PlayEnded says "stopped"."""
+
+    leg: int
+
+
+class PlayToRoom(_Message, kw_only=True):
+    """Play sounds once to everybody in a room."""
+
+    room: int
+    sounds: list[str]
+
+
+class SendDigits(_Message, kw_only=True):
+    """Send DTMF digits to a leg's peer as RFC 4733 events (100 ms each, 50 ms apart)."""
+
+    leg: int
+    digits: str
+
+
+class Shutdown(_Message, kw_only=True):
+    """End the worker process cleanly."""
+
+
+Command = (
+    OpenLeg
+    | SetMedia
+    | CloseLeg
+    | JoinRoom
+    | LeaveRoom
+    | SetVoice
+    | Play
+    | StopPlay
+    | PlayToRoom
+    | SendDigits
+    | Shutdown
+)
+
+# Events: media → control
+
+
+class Ready(_Message, kw_only=True):
+    """The worker runs; the first event on the socket. `codecs` are those whose library is present."""
+
+    pid: int
+    codecs: list[Codec]
+
+
+class LegOpened(_Message, kw_only=True):
+    """A leg's local address; RTCP is at `rtcp_port` (the RTP port itself is used with rtcp-mux)."""
+
+    leg: int
+    rtp_port: int
+    rtcp_port: int
+
+
+class CommandFailed(_Message, kw_only=True):
+    """A command could not be carried out: its name, the leg it named, and why, without private data."""
+
+    command: str
+    leg: int | None
+    reason: str
+
+
+class LegTotals(msgspec.Struct, frozen=True, kw_only=True):
+    """What one leg received and sent since SetMedia; jitter, times and levels in the units of the names."""
+
+    received_packets: int = 0
+    expected_packets: int = 0
+    lost_packets: int = 0
+    late_packets: int = 0
+    duplicate_packets: int = 0
+    rejected_packets: int = 0
+    concealed_frames: int = 0
+    sent_packets: int = 0
+    jitter_ms: float = 0.0
+    buffer_ms: float = 0.0
+    level_dbfs: float = -100.0
+    round_trip_ms: float | None = None
+    remote_lost_fraction: float | None = None
+    remote_jitter_ms: float | None = None
+    seconds_since_received: float | None = None
+
+
+class LegClosed(_Message, kw_only=True):
+    """A leg is gone."""
+
+    leg: int
+    totals: LegTotals
+
+
+class SourceLearnt(_Message, kw_only=True):
+    """The address a leg's media really comes from; `differs` when it is not what SDP said (NAT)."""
+
+    leg: int
+    differs: bool
+
+
+class Digit(_Message, kw_only=True):
+    """A DTMF digit was received: one of 0-9 * # A-D, once per key press."""
+
+    leg: int
+    digit: str
+    duration_ms: int
+
+
+class PlayEnded(_Message, kw_only=True):
+    """What was being played to a leg ended: all of it, by a digit, by StopPlay, or by a newer Play."""
+
+    leg: int
+    play: int
+    reason: Literal["finished", "digit", "stopped", "replaced"]
+
+
+class Talking(_Message, kw_only=True):
+    """Who speaks in a room now, loudest first, as pairs of leg and level in dBFS; at most ten a second."""
+
+    room: int
+    talkers: list[tuple[int, float]]
+
+
+class Statistics(_Message, kw_only=True):
+    """Once a second: the totals of every leg so far, and how the worker keeps its clock."""
+
+    legs: dict[int, LegTotals]
+    busy_fraction: float
+    late_ticks: int
+    sockets: int
+
+
+Event = Ready | LegOpened | CommandFailed | LegClosed | SourceLearnt | Digit | PlayEnded | Talking | Statistics
