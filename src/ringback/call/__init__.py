@@ -1,0 +1,1 @@
+"""Calls: legs, bridging two of them, and what happens in between."""

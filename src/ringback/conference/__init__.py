@@ -1,0 +1,1 @@
+"""Meetings: rooms, roles, admission, and the way in by phone."""

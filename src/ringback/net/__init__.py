@@ -1,0 +1,1 @@
+"""The only sockets: SIP transports, certificates, the link to media workers."""

@@ -1,0 +1,1 @@
+"""Audio truth: what was heard, measured from decoded audio."""

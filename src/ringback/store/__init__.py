@@ -1,0 +1,1 @@
+"""The only SQL: people, extensions, meetings, tokens."""

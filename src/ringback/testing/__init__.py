@@ -1,0 +1,1 @@
+"""Fakes shipped for tests, ours and those of users."""
