@@ -1,0 +1,49 @@
+# Everything a person does with a checkout. Each target does the set-up it needs by itself.
+SHELL := /bin/sh
+PY := .venv/bin/python
+export RINGBACK_DATA_DIR ?= data
+# More words for the program: make run ARGS="--config ringback.toml"
+ARGS ?=
+# More words for the test runner: make test TESTS="tests/sip -k digest"
+TESTS ?=
+
+.PHONY: help setup run test lint format bench lock check-fresh clean
+
+help: ## Show what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+setup: ## Install all that is needed to run: system packages and .venv/
+	@scripts/setup run
+
+run: ## Start the server on data in ./data (RINGBACK_DATA_DIR, ARGS)
+	@scripts/setup run
+	@exec .venv/bin/ringback serve $(ARGS)
+
+lint: ## Check style and types
+	@scripts/setup test
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+test: lint ## Check everything, with real phones where a test needs them (TESTS)
+	$(PY) -m pytest $(TESTS)
+
+format: ## Put every file in the project's form
+	@scripts/setup test
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+
+bench: ## Measure speed and size on this machine
+	@scripts/setup test
+	$(PY) -m bench $(ARGS)
+
+lock: ## Choose the newest versions of all dependencies and write them down
+	@scripts/setup test
+	$(PY) scripts/lock.py
+
+check-fresh: ## Try set-up, start and restart in a bare Debian 12 made for it (root, about 10 minutes)
+	scripts/check-fresh-install
+
+clean: ## Remove what was built; data stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist artifacts
+	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
