@@ -1,0 +1,409 @@
+"""Every setting, documented once: frozen, read from TOML and from RINGBACK_SECTION__KEY variables."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from ringback.toml_lines import KeyLines
+
+ENV_PREFIX = "RINGBACK_"
+Where = tuple[str, ...]
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; `problems` has one line each, with the file and line or the variable."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _ip(value: str) -> str:
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        raise ValueError('must be an IP address such as "127.0.0.1" or "0.0.0.0"') from None
+
+
+def _ip_or_empty(value: str) -> str:
+    return _ip(value) if value else value
+
+
+IpAddress = Annotated[str, BeforeValidator(_ip)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+CommaList = Annotated[tuple[str, ...], BeforeValidator(_split)]
+ServiceNumber = Annotated[str, Field(pattern=r"^[0-9]{2,15}$")]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class SipSettings(_Section):
+    """The SIP edge: where phones register and call."""
+
+    bind: IpAddress = Field(
+        default="127.0.0.1", description="IP address to listen on; 0.0.0.0 opens it to the LAN."
+    )
+    udp_port: Port = Field(default=5060, description="UDP port; when taken, the next free one is used.")
+    tcp_port: Port = Field(default=5060, description="TCP port; when taken, the next free one is used.")
+    tls_port: Port = Field(default=5061, description="TLS port; when taken, the next free one is used.")
+    certificate: Path | None = Field(
+        default=None,
+        description="PEM file with the TLS certificate chain; made at first start when none is given.",
+    )
+    private_key: Path | None = Field(default=None, description="PEM file with the key of `sip.certificate`.")
+    domain: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9.:\[\]-]*$",
+        description="Host in the SIP addresses shown to people; empty means the bound address.",
+    )
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> SipSettings:
+        if (self.certificate is None) != (self.private_key is None):
+            raise ValueError("sip.certificate and sip.private_key must be given together")
+        return self
+
+
+class WebSettings(_Section):
+    """The HTTP API and the pages."""
+
+    bind: IpAddress = Field(default="127.0.0.1", description="Address that HTTP listens on.")
+    port: Port = Field(default=8080, description="TCP port; when taken, the next free one is used.")
+    public_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s/?#]+(/[^\s?#]*)?)?$",
+        description="Start of every link, e.g. https://meet.example.com; empty means the bound address.",
+    )
+    metrics_public: bool = Field(
+        default=True,
+        description="Whether /metrics, which holds counts only, is served without a token.",
+    )
+
+
+class MediaSettings(_Section):
+    """The media engine: RTP addresses and processes."""
+
+    bind: IpAddress = Field(default="127.0.0.1", description="Address that RTP is received on.")
+    public_address: Annotated[str, BeforeValidator(_ip_or_empty)] = Field(
+        default="",
+        description="Address that SDP names when behind NAT; empty means `media.bind`.",
+    )
+    port_range: str = Field(
+        default="20000-29999",
+        description="First and last UDP port for RTP and RTCP; at least 4 ports.",
+    )
+    workers: int = Field(default=1, ge=0, le=256, description="Media processes; 0 means one per core.")
+
+    @field_validator("port_range")
+    @classmethod
+    def _two_ports(cls, value: str) -> str:
+        first, dash, last = value.replace(" ", "").partition("-")
+        if not (dash and first.isdecimal() and last.isdecimal()):
+            raise ValueError('must be two ports with a dash, as in "20000-29999"')
+        if not 1024 <= int(first) < int(last) <= 65535 or int(last) - int(first) < 3:
+            raise ValueError("must be an ascending range of at least 4 ports between 1024 and 65535")
+        return f"{int(first)}-{int(last)}"
+
+    @property
+    def ports(self) -> tuple[int, int]:
+        """First and last port of the range, both included."""
+        first, _, last = self.port_range.partition("-")
+        return int(first), int(last)
+
+    @property
+    def worker_count(self) -> int:
+        """How many media processes to run."""
+        return self.workers or os.cpu_count() or 1
+
+    @property
+    def advertised_address(self) -> str:
+        """The address that SDP names."""
+        return self.public_address or self.bind
+
+
+class ConferenceSettings(_Section):
+    """How a caller gets into a meeting."""
+
+    dial_in_numbers: Annotated[tuple[ServiceNumber, ...], BeforeValidator(_split)] = Field(
+        default=("700",),
+        description="Numbers that ask the caller for a meeting number.",
+    )
+    first_digit_s: float = Field(
+        default=30.0, gt=0, le=300, description="Seconds that a prompt waits for the first digit."
+    )
+    between_digits_s: float = Field(
+        default=5.0, gt=0, le=60, description="Seconds that a prompt waits for each further digit."
+    )
+    pin_tries: int = Field(default=3, ge=1, le=10, description="Wrong PINs after which the call is ended.")
+    quiet_above: int = Field(default=10, ge=0, description="Larger meetings have no entry and exit tones.")
+
+
+class RoutingSettings(_Section):
+    """Numbers that lead to something else than a person or a meeting."""
+
+    echo_number: ServiceNumber = Field(default="600", description="Number of the echo test.")
+
+
+class SecuritySettings(_Section):
+    """Who is trusted with what."""
+
+    allow_sources: CommaList = Field(
+        default=(),
+        description="Networks (CIDR) that are free of rate limits and bans.",
+    )
+    key_file: Path | None = Field(
+        default=None,
+        description="File with the key that seals PINs and passwords; default `secret.key` in `data_dir`.",
+    )
+
+    @field_validator("allow_sources")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            return tuple(str(ipaddress.ip_network(item, strict=False)) for item in value)
+        except ValueError:
+            raise ValueError('must be networks in CIDR notation, e.g. ["192.0.2.0/24"]') from None
+
+    @property
+    def allowed_networks(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+        """`allow_sources` parsed."""
+        return tuple(ipaddress.ip_network(item) for item in self.allow_sources)
+
+
+class DatabaseSettings(_Section):
+    """Where people, extensions and meetings are kept."""
+
+    url: str = Field(
+        default="",
+        pattern=r"^(sqlite:///.+)?$",
+        description="sqlite:///ABSOLUTE-PATH; empty means `ringback.db` in `data_dir`.",
+    )
+
+
+class LogSettings(_Section):
+    """What is written to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least level that is written."
+    )
+    format: Literal["auto", "console", "json"] = Field(
+        default="auto",
+        description="JSON lines, or text for people; auto means console on a terminal, else json.",
+    )
+
+
+def default_data_dir(environ: Mapping[str, str] | None = None) -> Path:
+    """$XDG_DATA_HOME/ringback; unset: /var/lib/ringback for root, ~/.local/share/ringback for others."""
+    base = (os.environ if environ is None else environ).get("XDG_DATA_HOME", "")
+    if base.startswith("/"):
+        return Path(base) / "ringback"
+    return Path("/var/lib/ringback") if os.geteuid() == 0 else Path.home() / ".local" / "share" / "ringback"
+
+
+class Settings(_Section):
+    """The whole tree; built by `load_settings`, never changed afterwards."""
+
+    data_dir: Path = Field(
+        default_factory=default_data_dir,
+        description="Folder with everything that is kept. Default: $XDG_DATA_HOME/ringback; "
+        "unset: /var/lib/ringback for root, ~/.local/share/ringback for others.",
+    )
+    sip: SipSettings = SipSettings()
+    web: WebSettings = WebSettings()
+    media: MediaSettings = MediaSettings()
+    conference: ConferenceSettings = ConferenceSettings()
+    routing: RoutingSettings = RoutingSettings()
+    security: SecuritySettings = SecuritySettings()
+    database: DatabaseSettings = DatabaseSettings()
+    log: LogSettings = LogSettings()
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return Path(os.path.abspath(value.expanduser()))
+
+    @model_validator(mode="after")
+    def _service_numbers_differ(self) -> Settings:
+        if len(self.service_numbers) != len(self.conference.dial_in_numbers) + 1:
+            raise ValueError("routing.echo_number and conference.dial_in_numbers must all be different")
+        return self
+
+    @property
+    def key_file(self) -> Path:
+        """The sealing key's file."""
+        return self.security.key_file or self.data_dir / "secret.key"
+
+    @property
+    def database_url(self) -> str:
+        """The URL for SQLAlchemy, driver included."""
+        url = self.database.url or f"sqlite:///{self.data_dir / 'ringback.db'}"
+        return url.replace("sqlite:", "sqlite+aiosqlite:", 1)
+
+    @property
+    def control_socket(self) -> Path:
+        """The Unix socket through which the command line speaks to the running server."""
+        return self.data_dir / "control.sock"
+
+    @property
+    def service_numbers(self) -> frozenset[str]:
+        """Numbers that no extension and no meeting may have."""
+        return frozenset((*self.conference.dial_in_numbers, self.routing.echo_number))
+
+
+SECTIONS: dict[str, type[_Section]] = {
+    name: field.annotation
+    for name, field in Settings.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, _Section)
+}
+_PATHS: frozenset[Where] = frozenset(
+    {("data_dir",), ("sip", "certificate"), ("sip", "private_key"), ("security", "key_file")}
+)
+
+
+def setting_names() -> Iterator[str]:
+    """All settings as dotted names, in the order of the documentation."""
+    yield "data_dir"
+    for section, model in SECTIONS.items():
+        for key in model.model_fields:
+            yield f"{section}.{key}"
+
+
+def load_settings(
+    config: Path | None = None,
+    *,
+    data_dir: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Settings:
+    """Settings from the TOML file `config`, overridden by the environment, overridden by `data_dir`.
+
+    Relative paths in the file are relative to its folder. Raises SettingsError with every problem found.
+    """
+    environ = os.environ if environ is None else environ
+    values: dict[str, Any] = {}
+    origins: dict[Where, str] = {}
+    lines: KeyLines | None = None
+    if config is not None:
+        values, lines = _read_toml(config)
+    problems = [*_overlay_environment(values, origins, environ)]
+    if data_dir is not None:
+        values["data_dir"] = data_dir
+        origins[("data_dir",)] = "--data-dir"
+    values.setdefault("data_dir", default_data_dir(environ))
+
+    def place(where: Where) -> str:
+        for length in range(len(where), 0, -1):
+            if where[:length] in origins:
+                return f"{origins[where[:length]]}: "
+        return f"{config}:{lines.line(where)}: " if lines else ""
+
+    settings: Settings | None = None
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        problems += [place(_where(problem["loc"])) + _describe(problem) for problem in error.errors()]
+    if settings is None or problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _read_toml(config: Path) -> tuple[dict[str, Any], KeyLines]:
+    try:
+        text = config.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise SettingsError([f"{config}: cannot be read: {reason}"]) from None
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        message, _, place = str(error).partition(" (at line ")
+        number = place.partition(",")[0] if place else str(text.count("\n") + 1)
+        raise SettingsError(
+            [f"{config}:{number}: not valid TOML: {message[:1].lower()}{message[1:]}"]
+        ) from None
+    for where in _PATHS:
+        holder: Any = values
+        for part in where[:-1]:
+            holder = holder.get(part) if isinstance(holder, dict) else None
+        if isinstance(holder, dict) and isinstance(holder.get(where[-1]), str):
+            holder[where[-1]] = str(config.absolute().parent / Path(holder[where[-1]]).expanduser())
+    return values, KeyLines(text)
+
+
+def _overlay_environment(
+    values: dict[str, Any], origins: dict[Where, str], environ: Mapping[str, str]
+) -> Iterator[str]:
+    for name in sorted(environ):
+        if name == ENV_PREFIX + "DATA_DIR":
+            if environ[name]:
+                values["data_dir"] = environ[name]
+                origins[("data_dir",)] = name
+            continue
+        section, separator, key = name.removeprefix(ENV_PREFIX).lower().partition("__")
+        if not name.startswith(ENV_PREFIX) or not separator or section not in SECTIONS:
+            continue
+        if key not in SECTIONS[section].model_fields:
+            yield f"{name}: {_unknown(f'{section}.{key}')}"
+            continue
+        table = values.setdefault(section, {})
+        if isinstance(table, dict):
+            table[key] = environ[name]
+            origins[(section, key)] = name
+
+
+def _where(location: tuple[int | str, ...]) -> Where:
+    return tuple(part for part in location if isinstance(part, str))
+
+
+def _describe(problem: Mapping[str, Any]) -> str:
+    where = _where(problem["loc"])
+    name = ".".join(where)
+    if problem["type"] == "extra_forbidden":
+        return _unknown(name)
+    message = str(problem["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
+    message = message.replace("String should", "must")
+    message = message.partition(", unable to parse")[0]
+    if problem["type"] == "model_type":
+        message = f"must be a section: write [{name}] on a line of its own"
+    return (
+        message
+        if name in SECTIONS and problem["type"] == "value_error"
+        else f"{name}: {message}".removeprefix(": ")
+    )
+
+
+def _unknown(name: str) -> str:
+    known = list(setting_names())
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+    leaf = name.rpartition(".")[2]
+    close = close or [item for item in known if _alike(leaf, item.rpartition(".")[2])]
+    if not close and "." not in name:
+        close = difflib.get_close_matches(name, SECTIONS, n=1, cutoff=0.6)
+    return f"unknown setting {name}" + (f"; did you mean {close[0]}?" if close else "")
+
+
+def _alike(one: str, other: str) -> bool:
+    return difflib.SequenceMatcher(None, one, other).ratio() >= 0.8

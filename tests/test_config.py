@@ -1,0 +1,128 @@
+"""What a person meets who configures Ringback: precedence, and errors that say where the mistake is."""
+
+from pathlib import Path
+
+import pytest
+
+from ringback.config import Settings, SettingsError, default_data_dir, load_settings, setting_names
+
+
+def problems(config: Path | None = None, **environ: str) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(config, environ=environ)
+    return [line.replace(str(config), "ringback.toml") for line in caught.value.problems]
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "ringback.toml"
+    path.write_text(text)
+    return path
+
+
+def test_defaults_stay_on_loopback():
+    settings = load_settings(environ={})
+    assert {settings.sip.bind, settings.web.bind, settings.media.bind} == {"127.0.0.1"}
+    assert settings.media.ports == (20000, 29999)
+    assert (settings.sip.udp_port, settings.sip.tls_port, settings.web.port) == (5060, 5061, 8080)
+    assert settings.service_numbers == {"600", "700"}
+
+
+def test_environment_overrides_the_file_and_the_option_overrides_both(tmp_path):
+    config = written(tmp_path, 'data_dir = "from-file"\n[sip]\nudp_port = 5070\ntcp_port = 5071\n')
+    settings = load_settings(config, environ={"RINGBACK_SIP__TCP_PORT": "5072", "HOME": "/"})
+    assert (settings.sip.udp_port, settings.sip.tcp_port) == (5070, 5072)
+    assert settings.data_dir == tmp_path / "from-file"
+    environ = {"RINGBACK_DATA_DIR": "/srv/one"}
+    assert load_settings(config, environ=environ).data_dir == Path("/srv/one")
+    assert load_settings(config, environ=environ, data_dir=Path("/srv/two")).data_dir == Path("/srv/two")
+
+
+def test_lists_in_the_environment_are_separated_by_commas():
+    settings = load_settings(environ={"RINGBACK_SECURITY__ALLOW_SOURCES": "192.0.2.7/24, 2001:db8::/32"})
+    assert settings.security.allow_sources == ("192.0.2.0/24", "2001:db8::/32")
+    assert load_settings(environ={"RINGBACK_SECURITY__ALLOW_SOURCES": ""}).security.allow_sources == ()
+
+
+def test_settings_cannot_be_changed():
+    with pytest.raises(ValueError):
+        load_settings(environ={}).sip.udp_port = 1
+
+
+def test_unknown_key_is_reported_with_its_line_and_a_suggestion(tmp_path):
+    config = written(tmp_path, "# ours\n\n[sip]\nbind = '127.0.0.1'\nudp_prot = 5060\n[sipp]\nx = 1\n")
+    assert problems(config) == [
+        "ringback.toml:5: unknown setting sip.udp_prot; did you mean sip.udp_port?",
+        "ringback.toml:6: unknown setting sipp; did you mean sip?",
+    ]
+
+
+def test_lines_are_right_around_strings_arrays_and_inline_tables(tmp_path):
+    text = '''\
+web = { port = 8081, "prot" = 1 }
+[security]
+key_file = """
+[sip]
+not_a_key = 1 \\
+"""
+allow_sources = [
+  "192.0.2.0/24", # a ] here
+  'nonsense',
+]
+[ media ]
+"port_range" = "1-2"
+'''
+    found = problems(written(tmp_path, text))
+    assert {line.partition(": ")[0] for line in found} == {f"ringback.toml:{line}" for line in (1, 7, 12)}
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("sip.udp_port = 70000", "sip.udp_port: must be less than or equal to 65535"),
+        ("sip.udp_port = 'x'", "sip.udp_port: must be a valid integer"),
+        ("sip.bind = 'localhost'", 'sip.bind: must be an IP address such as "127.0.0.1" or "0.0.0.0"'),
+        (
+            "media.port_range = '20000'",
+            'media.port_range: must be two ports with a dash, as in "20000-29999"',
+        ),
+        ("log.level = 'loud'", "log.level: must be 'debug', 'info', 'warning' or 'error'"),
+        ("sip = 3", "sip: must be a section: write [sip] on a line of its own"),
+        ("sip.certificate = 'a.pem'", "sip.certificate and sip.private_key must be given together"),
+    ],
+)
+def test_wrong_values_are_reported_with_their_line(tmp_path, line, complaint):
+    assert problems(written(tmp_path, f"\n{line}\n")) == [f"ringback.toml:2: {complaint}"]
+
+
+def test_a_wrong_value_never_appears_in_the_message(tmp_path):
+    config = written(tmp_path, "database.url = 'postgresql://ringback:hunter2@db.example.com/x'\n")
+    assert "hunter2" not in problems(config)[0]
+
+
+def test_broken_toml_and_missing_files_are_one_line(tmp_path):
+    assert problems(written(tmp_path, "[sip]\nbind = \n")) == [
+        "ringback.toml:2: not valid TOML: invalid value"
+    ]
+    assert problems(tmp_path / "none.toml")[0].endswith("cannot be read: No such file or directory")
+
+
+def test_wrong_variables_are_named():
+    assert problems(RINGBACK_SIP__UDP_PROT="1", RINGBACK_WEB__PORT="x", RINGBACK_OTHER__THING="1") == [
+        "RINGBACK_SIP__UDP_PROT: unknown setting sip.udp_prot; did you mean sip.udp_port?",
+        "RINGBACK_WEB__PORT: web.port: must be a valid integer",
+    ]
+
+
+def test_data_dir_default_follows_xdg(monkeypatch):
+    assert default_data_dir({"XDG_DATA_HOME": "/srv/data"}) == Path("/srv/data/ringback")
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    assert default_data_dir({}) == Path("/var/lib/ringback")
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert default_data_dir({}).parts[-3:] == (".local", "share", "ringback")
+
+
+def test_every_setting_is_documented():
+    for name in setting_names():
+        section, _, key = name.rpartition(".")
+        model = type(getattr(Settings(), section)) if section else Settings
+        assert model.model_fields[key].description, name
