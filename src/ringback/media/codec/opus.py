@@ -1,0 +1,176 @@
+"""Opus, one coder and one decoder a stream, mono at the rate of the mix, by libopus (RFC 6716, RFC 7587)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ringback.media.codec.libopus import (
+    APPLICATION_VOIP,
+    MAX_FRAMES,
+    MAX_PACKET_MS,
+    SET_BITRATE,
+    SET_COMPLEXITY,
+    SET_INBAND_FEC,
+    SET_PACKET_LOSS_PERC,
+    SET_SIGNAL,
+    SIGNAL_VOICE,
+    ffi,
+    library,
+)
+
+Samples = NDArray[np.float32]
+Packet = bytes | bytearray | memoryview | NDArray[np.uint8]
+"""The octets of one payload: anything contiguous, so that a view into a received packet needs no copy."""
+
+RATE: Final = 16000
+MAX_PACKET_BYTES: Final = 1275
+"""The longest packet of one frame (RFC 6716, 3.2.1)."""
+SIZES_MS: Final = (2.5, 5, 10, 20, 40, 60)
+"""Lengths that one call of the encoder can take."""
+
+
+class OpusUnavailableError(RuntimeError):
+    """libopus is not installed: ask `available()` before offering Opus."""
+
+
+def available() -> bool:
+    """Whether libopus is installed."""
+    return library() is not None
+
+
+def version() -> str | None:
+    """What the library calls itself, for example "libopus 1.3.1"; None where it is not installed."""
+    lib = library()
+    return None if lib is None else ffi.string(lib.opus_get_version_string()).decode()
+
+
+def packet_samples(payload: Packet, rate: int = RATE) -> int | None:
+    """How many samples at `rate` a packet says it holds; None if it is not a whole Opus packet.
+
+    The structure of all frames is checked (RFC 6716, 3.4), and that they last no more than 120 ms.
+    """
+    lib = _library()
+    if not len(payload):
+        return None
+    data = ffi.from_buffer(payload)
+    toc, frames = ffi.new("unsigned char *"), ffi.new("const unsigned char *[]", MAX_FRAMES)
+    sizes, offset = ffi.new("int16_t[]", MAX_FRAMES), ffi.new("int *")
+    if lib.opus_packet_parse(data, len(payload), toc, frames, sizes, offset) < 1:
+        return None
+    samples = int(lib.opus_packet_get_nb_samples(data, len(payload), rate))
+    return samples if 0 < samples <= rate * MAX_PACKET_MS // 1000 else None
+
+
+class OpusDecoder:
+    """Decodes one stream to mono at `rate` (8000, 12000, 16000, 24000 or 48000 Hz)."""
+
+    __slots__ = ("_decode", "_max_samples", "_state", "rate")
+
+    def __init__(self, rate: int = RATE) -> None:
+        lib = _library()
+        error = ffi.new("int *")
+        state = lib.opus_decoder_create(rate, 1, error)
+        _check(error[0], "decoder")
+        self._state = ffi.gc(state, lib.opus_decoder_destroy, lib.opus_decoder_get_size(1))
+        self._decode = lib.opus_decode_float
+        self._max_samples = rate * MAX_PACKET_MS // 1000
+        self.rate = rate
+
+    def decode(
+        self, payload: Packet, fec: bool = False, missing_samples: int | None = None
+    ) -> Samples | None:
+        """Decode a packet to float32[samples], full scale ±1; None if it is not a whole Opus packet.
+
+        With `fec` this is the packet *after* a lost one, and the result is what it carries of the lost one
+        (`missing_samples` long, rounded as in `conceal`); a packet that carries nothing of it gives concealment.
+        Decode the packet itself without `fec` afterwards.
+        """
+        if not len(payload):
+            return None
+        samples = self._max_samples
+        if fec:
+            samples = self._whole_frames(missing_samples)
+        return self._run(ffi.from_buffer(payload), len(payload), samples, fec)
+
+    def conceal(self, samples: int | None = None) -> Samples:
+        """Continue the stream over a lost packet of `samples`: by default 20 ms, in steps of 2.5 ms to 120 ms."""
+        count = self._whole_frames(samples)
+        concealed = self._run(ffi.NULL, 0, count, False)
+        return np.zeros(count, dtype=np.float32) if concealed is None else concealed
+
+    def _whole_frames(self, samples: int | None) -> int:
+        step = self.rate // 400
+        wanted = self.rate // 50 if samples is None else samples
+        return min(max(round(wanted / step), 1) * step, self._max_samples)
+
+    def _run(self, data: Any, length: int, samples: int, fec: bool) -> Samples | None:
+        out = np.empty(samples, dtype=np.float32)
+        decoded = self._decode(self._state, data, length, ffi.from_buffer("float[]", out), samples, fec)
+        return out[:decoded] if decoded > 0 else None
+
+
+class OpusEncoder:
+    """Encodes one mono stream of speech at `rate`, in the VOIP mode of libopus.
+
+    `bitrate` is in bit/s and includes what error correction takes; `complexity` is 0 (least work) to 10.
+    In-band FEC costs bits only once `set_expected_loss` says that packets are lost.
+    """
+
+    __slots__ = ("_ctl", "_encode", "_packet", "_sizes", "_state", "rate")
+
+    def __init__(self, rate: int = RATE, bitrate: int = 24000, complexity: int = 5, fec: bool = True) -> None:
+        lib = _library()
+        error = ffi.new("int *")
+        state = lib.opus_encoder_create(rate, 1, APPLICATION_VOIP, error)
+        _check(error[0], "encoder")
+        self._state = ffi.gc(state, lib.opus_encoder_destroy, lib.opus_encoder_get_size(1))
+        self._encode = lib.opus_encode_float
+        self._ctl = lib.opus_encoder_ctl
+        self._packet = ffi.new("unsigned char[]", MAX_PACKET_BYTES)
+        self._sizes = frozenset(int(rate * ms / 1000) for ms in SIZES_MS)
+        self.rate = rate
+        self._set(SET_SIGNAL, SIGNAL_VOICE)
+        self._set(SET_COMPLEXITY, complexity)
+        self._set(SET_INBAND_FEC, int(fec))
+        self.set_bitrate(bitrate)
+
+    def set_bitrate(self, bitrate: int) -> None:
+        """Aim at `bitrate` bit/s (6000 to 510000) from the next frame on."""
+        self._set(SET_BITRATE, bitrate)
+
+    def set_expected_loss(self, percent: int) -> None:
+        """Protect the stream against `percent` (0 to 100) of packets lost, as the peer's reports say."""
+        self._set(SET_PACKET_LOSS_PERC, percent)
+
+    def encode(self, samples: Samples) -> bytes:
+        """Encode one frame float32[rate * 2.5, 5, 10, 20, 40 or 60 ms], full scale ±1, to a packet.
+
+        Any other length is a ValueError.
+        """
+        if len(samples) not in self._sizes:
+            raise ValueError(f"Opus has no frame of {len(samples)} samples at {self.rate} Hz")
+        pcm = np.ascontiguousarray(samples, dtype=np.float32)
+        data = ffi.from_buffer("float[]", pcm)
+        length = self._encode(self._state, data, len(pcm), self._packet, MAX_PACKET_BYTES)
+        _check(length, "encode")
+        return bytes(ffi.buffer(self._packet, length))
+
+    def _set(self, request: int, value: int) -> None:
+        # The control call is variadic: its argument must be an explicit C int.
+        _check(self._ctl(self._state, request, ffi.cast("int", value)), f"setting {request} to {value}")
+
+
+def _library() -> Any:
+    lib = library()
+    if lib is None:
+        raise OpusUnavailableError("libopus is not installed")
+    return lib
+
+
+def _check(result: int, what: str) -> None:
+    if result < 0:
+        reason = ffi.string(_library().opus_strerror(result)).decode()
+        raise ValueError(f"Opus {what}: {reason}")
