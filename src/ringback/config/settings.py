@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from ringback.toml_lines import KeyLines
+from ringback.config.toml_lines import KeyLines
 
 ENV_PREFIX = "RINGBACK_"
 Where = tuple[str, ...]
@@ -54,7 +54,7 @@ def _ip_or_empty(value: str) -> str:
 IpAddress = Annotated[str, BeforeValidator(_ip)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 CommaList = Annotated[tuple[str, ...], BeforeValidator(_split)]
-ServiceNumber = Annotated[str, Field(pattern=r"^[0-9]{2,15}$")]
+ServiceNumber = Annotated[str, Field(pattern=r"^\*?[0-9]{2,15}$")]
 
 
 class _Section(BaseModel):
