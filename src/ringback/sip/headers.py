@@ -1,0 +1,237 @@
+"""Header fields as an ordered multimap, and the Via and CSeq values (RFC 3261 §7.3, §20)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+from ringback.sip.errors import SipSyntaxError
+from ringback.sip.grammar import Params, format_params, is_token, parse_params, split_host_port, split_list
+
+MAGIC_COOKIE = "z9hG4bK"
+
+_COMPACT = {
+    "i": "Call-ID", "m": "Contact", "e": "Content-Encoding", "l": "Content-Length", "c": "Content-Type",
+    "f": "From", "s": "Subject", "k": "Supported", "t": "To", "v": "Via", "u": "Allow-Events", "o": "Event",
+    "r": "Refer-To", "b": "Referred-By", "x": "Session-Expires", "a": "Accept-Contact", "j": "Reject-Contact",
+    "d": "Request-Disposition", "y": "Identity",
+}  # fmt: skip
+
+# Fields whose value is a list that means the same when split at its commas; with how it is written again.
+_ONE_A_LINE = frozenset({"Via", "Route", "Record-Route", "Contact", "Path", "Service-Route"})
+_JOINED = frozenset({
+    "Accept", "Accept-Encoding", "Accept-Language", "Allow", "Allow-Events", "Content-Encoding",
+    "Content-Language", "In-Reply-To", "Proxy-Require", "Require", "Supported", "Unsupported",
+})  # fmt: skip
+_LISTS = _ONE_A_LINE | _JOINED | {
+    "Alert-Info", "Call-Info", "Diversion", "Error-Info", "History-Info", "P-Asserted-Identity", "Reason",
+    "Warning",
+}  # fmt: skip
+
+_OTHERS = (
+    "Authorization", "Call-ID", "Content-Disposition", "Content-Length", "Content-Type", "CSeq", "Date",
+    "Event", "Expires", "From", "Max-Forwards", "MIME-Version", "Min-Expires", "Min-SE", "Organization",
+    "Proxy-Authenticate", "Proxy-Authorization", "RAck", "RSeq", "Refer-To", "Referred-By", "Replaces",
+    "Reply-To", "Retry-After", "SIP-ETag", "SIP-If-Match", "Server", "Session-Expires", "Subject",
+    "Subscription-State", "Timestamp", "To", "User-Agent", "WWW-Authenticate", "Authentication-Info",
+    "Privacy", "P-Preferred-Identity", "P-Access-Network-Info", "Session-ID", "Target-Dialog", "Join",
+    "Flow-Timer", "Remote-Party-ID",
+)  # fmt: skip
+
+# Every spelling met without computing: as written in the RFCs, in lower case, and compact.
+_KNOWN: dict[str, str] = {}
+for _name in (*_LISTS, *_OTHERS):
+    _KNOWN[_name] = _KNOWN[_name.lower()] = _name
+for _short, _name in _COMPACT.items():
+    _KNOWN[_short] = _KNOWN[_short.upper()] = _name
+
+
+def canonical_name(name: str) -> str:
+    """The one spelling of a header name used as key: compact names expanded, `Word-Word` when not known."""
+    known = _KNOWN.get(name)
+    if known is not None:
+        return known
+    lowered = name.lower()
+    return _KNOWN.get(lowered) or "-".join(part.capitalize() for part in lowered.split("-"))
+
+
+class Headers:
+    """Header fields by name, without regard to case or compact form (RFC 3261 §7.3.1).
+
+    Values of one name keep their order; list fields (Via, Route, Contact, Allow, ...) hold one value an
+    element. Names keep the order in which each first came.
+    """
+
+    __slots__ = ("_values",)
+
+    def __init__(self, *pairs: tuple[str, str]) -> None:
+        self._values: dict[str, list[str]] = {}
+        for name, value in pairs:
+            self.add(name, value)
+
+    def get(self, name: str) -> str | None:
+        """The first value, or None."""
+        values = self._values.get(name) or self._values.get(canonical_name(name))
+        return values[0] if values else None
+
+    def get_all(self, name: str) -> list[str]:
+        """All values, the elements of list fields apart; a copy."""
+        return list(self._values.get(canonical_name(name), ()))
+
+    def count(self, name: str) -> int:
+        """How many values there are."""
+        return len(self._values.get(canonical_name(name), ()))
+
+    def add(self, name: str, value: str) -> None:
+        """Append a value; that of a list field is split at its commas. ValueError on a line break inside."""
+        _refuse_line_break(value)
+        name = canonical_name(name)
+        values = self._values.setdefault(name, [])
+        if "," in value and name in _LISTS:
+            values.extend(split_list(value))
+        else:
+            values.append(value)
+
+    def set(self, name: str, value: str) -> None:
+        """Replace all values of the name by one."""
+        name = canonical_name(name)
+        self._values.pop(name, None)
+        self.add(name, value)
+
+    def replace_first(self, name: str, value: str) -> None:
+        """Replace the first value in its place; KeyError when there is none."""
+        _refuse_line_break(value)
+        self._values[canonical_name(name)][0] = value
+
+    def prepend(self, name: str, value: str) -> None:
+        """Put one value before those of the same name, as a new Via wants."""
+        _refuse_line_break(value)
+        self._values.setdefault(canonical_name(name), []).insert(0, value)
+
+    def remove(self, name: str) -> None:
+        """Drop all values of the name; nothing happens when there are none."""
+        self._values.pop(canonical_name(name), None)
+
+    def copy_from(self, other: Headers, *names: str) -> None:
+        """Append the values that `other` has for these names."""
+        for name in map(canonical_name, names):
+            if values := other._values.get(name):
+                self._values.setdefault(name, []).extend(values)
+
+    def copy(self) -> Headers:
+        """An independent copy."""
+        fresh = Headers()
+        fresh._values = {name: list(values) for name, values in self._values.items()}
+        return fresh
+
+    def items(self) -> Iterator[tuple[str, str]]:
+        """Pairs of name and value, grouped by name."""
+        for name, values in self._values.items():
+            for value in values:
+                yield name, value
+
+    def lines(self) -> Iterator[str]:
+        """Header lines as they go on the wire, without the line ends; Content-Length left out."""
+        for name, values in self._values.items():
+            if name == "Content-Length":
+                continue
+            if name in _JOINED and len(values) > 1:
+                yield f"{name}: {', '.join(values)}"
+            else:
+                for value in values:
+                    yield f"{name}: {value}"
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and bool(self._values.get(canonical_name(name)))
+
+    def __len__(self) -> int:
+        return sum(map(len, self._values.values()))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Headers) and self._values == other._values
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        # Values hold numbers and names of people: a log shows which fields there are, no more.
+        return f"Headers({', '.join(self._values)})"
+
+
+def _refuse_line_break(value: str) -> None:
+    if "\r" in value or "\n" in value:
+        raise ValueError("a header value may not hold a line break")
+
+
+_VIA = re.compile(
+    r"SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*([A-Za-z0-9\-.!%*_+`'~]+)[ \t]+"
+    r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._\-]+)(?:[ \t]*:[ \t]*([0-9]{1,5}))?[ \t]*(?=;|$)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Via:
+    """One Via value: `transport` in upper case, `host` as written, `params` as in `NameAddr`."""
+
+    transport: str
+    host: str
+    port: int | None = None
+    params: Params = field(default_factory=dict)
+
+    @property
+    def branch(self) -> str | None:
+        """The branch parameter."""
+        return self.params.get("branch")
+
+    @property
+    def sent_by(self) -> str:
+        """host:port in lower case with the default port filled in, for comparison (RFC 3261 §17.2.3)."""
+        return f"{self.host.lower()}:{self.port or (5061 if self.transport == 'TLS' else 5060)}"
+
+    def with_params(self, **params: str | None) -> Via:
+        """A copy with these parameters added or replaced."""
+        return replace(self, params={**self.params, **params})
+
+    @classmethod
+    def parse(cls, text: str) -> Via:
+        """Read one Via value; raises SipSyntaxError."""
+        match = _VIA.match(text)
+        if match is None:
+            raise SipSyntaxError("bad Via")
+        transport, host, port = match.groups()
+        number = split_host_port(f"{host}:{port}")[1] if port else split_host_port(host)[1]
+        return cls(transport.upper(), host, number, parse_params(text, match.end()))
+
+    def __str__(self) -> str:
+        port = "" if self.port is None else f":{self.port}"
+        return f"SIP/2.0/{self.transport} {self.host}{port}{format_params(self.params)}"
+
+
+@dataclass(frozen=True, slots=True)
+class CSeq:
+    """A CSeq value: a number below 2**31 and the method (RFC 3261 §8.1.1.5)."""
+
+    number: int
+    method: str
+
+    @classmethod
+    def parse(cls, text: str) -> CSeq:
+        """Read a CSeq value; raises SipSyntaxError."""
+        return _parse_cseq(text) if len(text) < 64 else _parse_cseq.__wrapped__(text)
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.method}"
+
+
+@lru_cache(maxsize=512)
+def _parse_cseq(text: str) -> CSeq:
+    digits, _, method = text.replace("\t", " ").partition(" ")
+    method = method.strip(" ")
+    if len(digits) > 32 or not (digits.isascii() and digits.isdigit()) or not is_token(method):
+        raise SipSyntaxError("bad CSeq")
+    number = int(digits)
+    if number >= 2**31:
+        raise SipSyntaxError("CSeq number too large")
+    return CSeq(number, method)

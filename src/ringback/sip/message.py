@@ -1,0 +1,192 @@
+"""SIP requests and responses as values, and how they are written (RFC 3261 §7, §8.2.6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ringback.sip.errors import SipSyntaxError
+from ringback.sip.grammar import parse_number
+from ringback.sip.headers import CSeq, Headers, Via
+from ringback.sip.uri import NameAddr, OtherUri, SipUri, TelUri, Uri
+
+__all__ = [
+    "KNOWN_METHODS",
+    "REASONS",
+    "CSeq",
+    "Headers",
+    "Message",
+    "NameAddr",
+    "OtherUri",
+    "Request",
+    "Response",
+    "SipUri",
+    "TelUri",
+    "Uri",
+    "Via",
+    "encode",
+    "make_response",
+]
+
+VERSION = "SIP/2.0"
+
+# Registered methods: one of these that we do not serve is 405, any other 501 (RFC 3261 §8.2.1, §21.5.2).
+KNOWN_METHODS = frozenset({
+    "ACK", "BYE", "CANCEL", "INFO", "INVITE", "MESSAGE", "NOTIFY", "OPTIONS", "PRACK", "PUBLISH", "REFER",
+    "REGISTER", "SUBSCRIBE", "UPDATE",
+})  # fmt: skip
+
+REASONS = {
+    100: "Trying", 180: "Ringing", 181: "Call Is Being Forwarded", 182: "Queued", 183: "Session Progress",
+    200: "OK", 202: "Accepted",
+    300: "Multiple Choices", 301: "Moved Permanently", 302: "Moved Temporarily", 305: "Use Proxy",
+    380: "Alternative Service",
+    400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
+    406: "Not Acceptable", 407: "Proxy Authentication Required", 408: "Request Timeout", 410: "Gone",
+    412: "Conditional Request Failed", 413: "Request Entity Too Large", 414: "Request-URI Too Long",
+    415: "Unsupported Media Type", 416: "Unsupported URI Scheme", 420: "Bad Extension",
+    421: "Extension Required", 422: "Session Interval Too Small", 423: "Interval Too Brief",
+    430: "Flow Failed", 439: "First Hop Lacks Outbound Support", 480: "Temporarily Unavailable",
+    481: "Call/Transaction Does Not Exist", 482: "Loop Detected", 483: "Too Many Hops",
+    484: "Address Incomplete", 485: "Ambiguous", 486: "Busy Here", 487: "Request Terminated",
+    488: "Not Acceptable Here", 489: "Bad Event", 491: "Request Pending", 493: "Undecipherable",
+    500: "Server Internal Error", 501: "Not Implemented", 502: "Bad Gateway", 503: "Service Unavailable",
+    504: "Server Time-out", 505: "Version Not Supported", 513: "Message Too Large",
+    600: "Busy Everywhere", 603: "Decline", 604: "Does Not Exist Anywhere", 606: "Not Acceptable",
+}  # fmt: skip
+
+
+class _Typed:
+    """Typed views of the header fields that every message has.
+
+    The parser has checked From, To, CSeq, Call-ID, Via, Contact, Route, Record-Route and Max-Forwards, so
+    these do not raise on a parsed message; on one put together by us without the field they raise
+    SipSyntaxError.
+    """
+
+    __slots__ = ()
+
+    headers: Headers
+
+    def _required(self, name: str) -> str:
+        value = self.headers.get(name)
+        if value is None:
+            raise SipSyntaxError(f"missing {name}")
+        return value
+
+    @property
+    def call_id(self) -> str:
+        """The Call-ID."""
+        return self._required("Call-ID")
+
+    @property
+    def cseq(self) -> CSeq:
+        """The CSeq number and method."""
+        return CSeq.parse(self._required("CSeq"))
+
+    @property
+    def from_(self) -> NameAddr:
+        """The From field."""
+        return NameAddr.parse(self._required("From"))
+
+    @property
+    def to(self) -> NameAddr:
+        """The To field."""
+        return NameAddr.parse(self._required("To"))
+
+    @property
+    def vias(self) -> list[Via]:
+        """All Via values, topmost first; raises SipSyntaxError when one below the first is bad."""
+        return [Via.parse(value) for value in self.headers.get_all("Via")]
+
+    @property
+    def top_via(self) -> Via:
+        """The topmost Via."""
+        return Via.parse(self._required("Via"))
+
+    @property
+    def contacts(self) -> list[NameAddr]:
+        """The Contact values; empty for `Contact: *` (see `contact_star`)."""
+        return [NameAddr.parse(value) for value in self.headers.get_all("Contact") if value != "*"]
+
+    @property
+    def contact_star(self) -> bool:
+        """True for `Contact: *`, which stands for all bindings in a REGISTER (RFC 3261 §10.2.2)."""
+        return self.headers.get("Contact") == "*"
+
+    @property
+    def routes(self) -> list[NameAddr]:
+        """The Route values."""
+        return [NameAddr.parse(value) for value in self.headers.get_all("Route")]
+
+    @property
+    def record_routes(self) -> list[NameAddr]:
+        """The Record-Route values."""
+        return [NameAddr.parse(value) for value in self.headers.get_all("Record-Route")]
+
+    @property
+    def content_type(self) -> str | None:
+        """The media type in lower case without parameters, for example application/sdp; None when absent."""
+        value = self.headers.get("Content-Type")
+        return None if value is None else value.partition(";")[0].strip(" \t").lower()
+
+    @property
+    def max_forwards(self) -> int | None:
+        """Max-Forwards, or None when absent."""
+        value = self.headers.get("Max-Forwards")
+        return None if value is None else parse_number(value, 255, "Max-Forwards")
+
+
+@dataclass(slots=True)
+class Request(_Typed):
+    """A request; `body` is what Content-Length says, `version` always SIP/2.0 when parsed."""
+
+    method: str
+    uri: Uri
+    headers: Headers = field(default_factory=Headers)
+    body: bytes = b""
+    version: str = VERSION
+
+    def start_line(self) -> str:
+        """The request line without its line end."""
+        return f"{self.method} {self.uri} {self.version}"
+
+
+@dataclass(slots=True)
+class Response(_Typed):
+    """A response; `status` is 100 to 699."""
+
+    status: int
+    reason: str
+    headers: Headers = field(default_factory=Headers)
+    body: bytes = b""
+
+    def start_line(self) -> str:
+        """The status line without its line end."""
+        return f"{VERSION} {self.status} {self.reason}"
+
+
+Message = Request | Response
+
+
+def encode(message: Message) -> bytes:
+    """The message as bytes, with the Content-Length that its body has."""
+    lines = [message.start_line(), *message.headers.lines(), f"Content-Length: {len(message.body)}", "", ""]
+    return "\r\n".join(lines).encode("utf-8", "surrogateescape") + message.body
+
+
+def make_response(
+    request: Request, status: int, reason: str | None = None, *, to_tag: str | None = None, body: bytes = b""
+) -> Response:
+    """A response to `request` with its Via, From, To, Call-ID and CSeq (RFC 3261 §8.2.6.2).
+
+    `to_tag` is put on To when the request has none there; every response but 100 needs one. Contact and
+    Record-Route are the caller's, Content-Type too when there is a body.
+    """
+    headers = Headers()
+    source = request.headers
+    headers.copy_from(source, "Via", "From", "To", "Call-ID", "CSeq")
+    if to_tag is not None and (to := source.get("To")) is not None and NameAddr.parse(to).tag is None:
+        headers.replace_first("To", str(NameAddr.parse(to).with_tag(to_tag)))
+    if status == 100:
+        headers.copy_from(source, "Timestamp")
+    return Response(status, reason or REASONS.get(status, "Unknown"), headers, body)
