@@ -85,7 +85,7 @@ class OpusDecoder:
         """Decode a packet to float32[samples], full scale ±1; None if it is not a whole Opus packet.
 
         With `fec` this is the packet *after* a lost one, and the result is what it carries of the lost one
-        (`missing_samples` long, rounded as in `conceal`); a packet that carries nothing of it gives concealment.
+        (`missing_samples` long, rounded as in `conceal`); where it carries nothing, that is concealment.
         Decode the packet itself without `fec` afterwards.
         """
         if not len(payload):
@@ -96,7 +96,7 @@ class OpusDecoder:
         return self._run(ffi.from_buffer(payload), len(payload), samples, fec)
 
     def conceal(self, samples: int | None = None) -> Samples:
-        """Continue the stream over a lost packet of `samples`: by default 20 ms, in steps of 2.5 ms to 120 ms."""
+        """Continue the stream over a lost packet: by default 20 ms, in steps of 2.5 ms to 120 ms."""
         count = self._whole_frames(samples)
         concealed = self._run(ffi.NULL, 0, count, False)
         return np.zeros(count, dtype=np.float32) if concealed is None else concealed
