@@ -1,0 +1,112 @@
+"""What goes into an offer/answer exchange and what comes out of it, as values (RFC 3264)."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from ringback.media.protocol import AudioFormat, Codec, Direction, SetMedia, SrtpKeys, SrtpSuite
+from ringback.sdp.description import SessionDescription
+from ringback.sdp.formats import OpusParameters
+
+SrtpPolicy = Literal["refused", "allowed", "required"]
+
+WARNING_NETWORK_PROTOCOL: Final = 300
+WARNING_ADDRESS: Final = 301
+WARNING_TRANSPORT: Final = 302
+WARNING_MEDIA_TYPE: Final = 304
+WARNING_FORMAT: Final = 305
+WARNING_OTHER: Final = 399
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Local:
+    """Our side of one stream: where we receive and what we are willing to do.
+
+    `codecs` are the accepted ones in our order; an answer keeps the offerer's order unless `answer_order`
+    is "ours". `direction` is what we want at most. SRTP keys go over the signalling path, so `srtp` is
+    "allowed" or "required" on TLS only: "allowed" takes RTP/SAVP and RTP/AVP, and secures an RTP/AVP stream
+    when the peer offers keys with it. Ports are UDP ports; with rtcp-mux `rtcp_port` is not used. Media to
+    loopback is refused unless we are on loopback ourselves or `loopback_peers` says so. `random_bytes`
+    gives key material.
+    """
+
+    address: str
+    rtp_port: int
+    rtcp_port: int
+    codecs: tuple[Codec, ...] = ("OPUS", "G722", "PCMU", "PCMA")
+    answer_order: Literal["offerer", "ours"] = "offerer"
+    direction: Direction = "sendrecv"
+    srtp: SrtpPolicy = "refused"
+    srtp_suites: tuple[SrtpSuite, ...] = (
+        "AES_CM_128_HMAC_SHA1_80",
+        "AES_CM_128_HMAC_SHA1_32",
+        "AEAD_AES_256_GCM",
+        "AEAD_AES_128_GCM",
+    )
+    offer_rtcp_mux: bool = False
+    loopback_peers: bool = False
+    random_bytes: Callable[[int], bytes] = field(default=secrets.token_bytes, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """No agreement: the SIP status to answer with, and the Warning code and text (RFC 3261 §20.43)."""
+
+    reason: str
+    warning: int = WARNING_OTHER
+    status: int = 488
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NegotiatedMedia:
+    """The outcome for our side, as the media worker needs it (see SetMedia).
+
+    `direction` is ours. A `remote_port` of 0 means that the peer gave the address 0.0.0.0: nothing, RTCP
+    included, may be sent to it until the next exchange. `opus` is what the peer asks of the Opus we send.
+    `section` is the index of the m= line that carries the stream.
+    """
+
+    send: AudioFormat
+    receive: tuple[AudioFormat, ...]
+    telephone_event: int | None
+    remote_ip: str
+    remote_port: int
+    remote_rtcp_port: int
+    rtcp_mux: bool
+    direction: Direction
+    ptime_ms: int
+    srtp: SrtpKeys | None
+    opus: OpusParameters | None
+    section: int
+
+    @property
+    def on_hold(self) -> bool:
+        """Whether the peer does not want to hear us now."""
+        return self.direction in ("recvonly", "inactive")
+
+    def set_media(self, leg: int) -> SetMedia:
+        """The command that applies this outcome to a leg of a media worker."""
+        return SetMedia(
+            leg=leg,
+            send=self.send,
+            receive=list(self.receive),
+            telephone_event=self.telephone_event,
+            remote_ip=self.remote_ip,
+            remote_port=self.remote_port,
+            remote_rtcp_port=self.remote_rtcp_port,
+            rtcp_mux=self.rtcp_mux,
+            direction=self.direction,
+            ptime_ms=self.ptime_ms,
+            srtp=self.srtp,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Our answer to an offer, and what it makes of the stream."""
+
+    description: SessionDescription
+    media: NegotiatedMedia

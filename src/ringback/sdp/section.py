@@ -1,0 +1,135 @@
+"""What one media section says, read with its session: target, direction, packet time, profile (RFC 3264)."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from ringback.media.protocol import Direction
+from ringback.sdp.description import MediaDescription, SessionDescription
+from ringback.sdp.negotiated import WARNING_ADDRESS, WARNING_NETWORK_PROTOCOL, Local, Refusal
+
+INVERTED: Final[dict[Direction, Direction]] = {
+    "sendrecv": "sendrecv",
+    "sendonly": "recvonly",
+    "recvonly": "sendonly",
+    "inactive": "inactive",
+}
+"""The peer's direction as it looks from our side (RFC 3264 §6.1)."""
+
+PLAIN_PROFILES: Final = frozenset({"RTP/AVP", "RTP/AVPF"})
+SECURE_PROFILES: Final = frozenset({"RTP/SAVP", "RTP/SAVPF"})
+
+_DIRECTIONS: Final[dict[str, Direction]] = {direction: direction for direction in INVERTED}
+_LOWEST_PORT: Final = 1_024
+_FRAME_MS: Final = 20
+_LONGEST_PTIME_MS: Final = 60
+_BROADCAST: Final = ipaddress.IPv4Address("255.255.255.255")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a peer wants its media; ports are 0 when it wants none (0.0.0.0), RTCP's also with mux."""
+
+    ip: str
+    port: int
+    rtcp_port: int
+
+
+def read_target(
+    session: SessionDescription, media: MediaDescription, local: Local, *, rtcp_mux: bool
+) -> Target | Refusal:
+    """The address that media for a section goes to, or why we would not send there.
+
+    Somebody else's description must not aim our packets at multicast groups, broadcast addresses, our own
+    loopback services or privileged ports.
+    """
+    connection = session.connection_of(media)
+    if connection is None:
+        return Refusal("no c= line", WARNING_ADDRESS)
+    if connection.address_type != "IP4":
+        return Refusal("only IPv4 media", WARNING_NETWORK_PROTOCOL)
+    try:
+        address = ipaddress.IPv4Address(connection.address)
+    except ValueError:
+        return Refusal("the media address is no IPv4 address", WARNING_ADDRESS)
+    if address == ipaddress.IPv4Address(0):
+        return Target("0.0.0.0", 0, 0)  # noqa: S104  # a value of the peer's, nothing is bound
+    if address.is_multicast or address == _BROADCAST or address.is_reserved or int(address) >> 24 == 0:
+        return Refusal("media to that address is not allowed", WARNING_ADDRESS)
+    if address.is_loopback and not (local.loopback_peers or _is_loopback(local.address)):
+        return Refusal("media to loopback is not allowed", WARNING_ADDRESS)
+    if media.port < _LOWEST_PORT:
+        return Refusal("media to a privileged port is not allowed", WARNING_ADDRESS)
+    return Target(str(address), media.port, 0 if rtcp_mux else _rtcp_port(media))
+
+
+def read_direction(session: SessionDescription, media: MediaDescription) -> Direction:
+    """The peer's direction: of the section, else of the session, else sendrecv (RFC 8866 §6.7).
+
+    The address 0.0.0.0 takes receiving away, as hold was written before RFC 3264 (its §8.4).
+    """
+    stated: Iterator[Direction] = (
+        _DIRECTIONS[attribute.name]
+        for attribute in (*media.attributes, *session.attributes)
+        if attribute.value is None and attribute.name in _DIRECTIONS
+    )
+    direction: Direction = next(stated, "sendrecv")
+    connection = session.connection_of(media)
+    if connection is not None and connection.address == "0.0.0.0":  # noqa: S104  # compared, not bound
+        return join_direction(sends=direction in ("sendrecv", "sendonly"), receives=False)
+    return direction
+
+
+def limit_direction(offered: Direction, wanted: Direction) -> Direction:
+    """The most of `wanted` that `offered` leaves; both seen from the same side."""
+    both = ("sendrecv", "sendonly"), ("sendrecv", "recvonly")
+    sends, receives = (offered in names and wanted in names for names in both)
+    return join_direction(sends=sends, receives=receives)
+
+
+def join_direction(*, sends: bool, receives: bool) -> Direction:
+    """The direction of one who sends, receives, both or neither."""
+    if sends:
+        return "sendrecv" if receives else "sendonly"
+    return "recvonly" if receives else "inactive"
+
+
+def read_ptime_ms(media: MediaDescription) -> int:
+    """The packet time to send with: what the peer likes, in frames of 20 ms, up to 60 ms or maxptime."""
+    wanted = _milliseconds(media.value("ptime")) or _FRAME_MS
+    most = _milliseconds(media.value("maxptime")) or _LONGEST_PTIME_MS
+    limited = min(wanted, most, _LONGEST_PTIME_MS)
+    return max(_FRAME_MS, limited - limited % _FRAME_MS)
+
+
+def profile(media: MediaDescription) -> Literal["plain", "secure"] | None:
+    """Whether a section is RTP, RTP with SRTP profile, or something we do not speak (DTLS, ICE over TCP)."""
+    name = media.protocol.upper()
+    if name in PLAIN_PROFILES:
+        return "plain"
+    return "secure" if name in SECURE_PROFILES else None
+
+
+def _rtcp_port(media: MediaDescription) -> int:
+    """RTCP's port: as the rtcp attribute says (RFC 3605), else the next one; an address in it is not used."""
+    match = re.match(r"([0-9]{1,5})(?: |$)", media.value("rtcp") or "")
+    port = int(match[1]) if match else media.port + 1
+    if not _LOWEST_PORT <= port <= 65_535:
+        port = media.port + 1
+    return port if port <= 65_535 else 0
+
+
+def _milliseconds(text: str | None) -> int | None:
+    match = re.match(r"[0-9]{1,5}", text or "")
+    return int(match[0]) if match else None
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
