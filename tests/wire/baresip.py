@@ -1,0 +1,315 @@
+"""baresip, a SIP phone that others wrote, as a test drives it: dial, answer, press keys, listen to what it heard.
+
+Quirks of Debian's version 1.0 that the settings below respect:
+- It takes its media address from an interface's name or address: `net_interface 127.0.0.1`, or it offers eth0's.
+- The audio source `aufile` wants a WAV of exactly `ausrc_srate` and hangs up at its end: the files are long.
+- Without an audio player the received sound is still decoded, and `sndfile` writes it down: `dump-*-dec.wav`.
+- `ctrl_tcp` serves one client, commands and events as netstrings of JSON.
+- It answers no digest challenge with SHA-256.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import queue
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ringback.quality.tones import make_tones
+from tests.wire.ports import free_ports
+from tests.wire.sound_files import read_wav, write_wav
+
+log = logging.getLogger(__name__)
+
+MODULES = Path("/usr/lib/baresip/modules")
+RATES = {"pcmu": 8000, "pcma": 8000, "g722": 16000, "opus": 48000}
+CODEC_NAMES = {"pcmu": "PCMU/8000/1", "pcma": "PCMA/8000/1", "g722": "G722/16000/1", "opus": "opus/48000/2"}
+TONE_SECONDS = 150
+
+CONFIG = """\
+poll_method epoll
+sip_listen 127.0.0.1:{sip_port}
+call_local_timeout 60
+call_max_calls 4
+audio_path {silent_sounds}
+audio_player aufile,none
+audio_source aufile,{tone}
+audio_alert aufile,none
+ausrc_srate {rate}
+auplay_srate {rate}
+ausrc_channels 1
+auplay_channels 1
+audio_buffer 20-160
+rtp_ports {rtp_port}-{rtp_last}
+rtcp_mux no
+jitter_buffer_delay 1-5
+net_interface 127.0.0.1
+module_path {modules}
+{codec_modules}
+module aufile.so
+module sndfile.so
+module srtp.so
+module_tmp uuid.so
+module_tmp account.so
+module_app ctrl_tcp.so
+module_app menu.so
+ctrl_tcp_listen 127.0.0.1:{control_port}
+snd_path {recordings}
+opus_bitrate 64000
+opus_application audio
+opus_stereo no
+opus_sprop_stereo no
+menu_bell no
+ringback_disabled yes
+"""
+
+
+class PhoneError(AssertionError):
+    """A phone did not do what the test needs of it."""
+
+
+class Baresip:
+    """One baresip with one account, its own ports and folder.
+
+    `tone_hz` is what it speaks (or `speech`, float audio at the codec's rate). `transport` and `srtp` are
+    as in its account; `password` makes it register with `server` (host, port).
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        *,
+        codec: str = "pcmu",
+        tone_hz: float | None = None,
+        speech: NDArray[np.floating] | None = None,
+        level_dbfs: float = -12.0,
+        server: tuple[str, int] | None = None,
+        password: str | None = None,
+        transport: str = "udp",
+        srtp: bool = False,
+        answer: str = "manual",
+    ) -> None:
+        self.folder = folder / name
+        self.name = name
+        self.codec = codec
+        self.rate = RATES[codec]
+        self.recordings_folder = self.folder / "recordings"
+        self.recordings_folder.mkdir(parents=True)
+        first = free_ports(24)
+        # TLS listens on the next port.
+        self.sip_port, self.control_port, self.rtp_port = first, first + 2, first + 4
+        if speech is None:
+            tones = [tone_hz] if tone_hz else []
+            speech = make_tones(self.rate, TONE_SECONDS, tones, level_dbfs)
+        tone = write_wav(self.folder / "speech.wav", speech, self.rate)
+        codecs = {"pcmu": "g711", "pcma": "g711", "g722": "g722", "opus": "opus"}
+        self._write_config(tone, f"module {codecs[codec]}.so")
+        host, port = server or ("127.0.0.1", self.sip_port)
+        account = [f"<sip:{name}@{host}:{port};transport={transport}>", f"answermode={answer}"]
+        account += [f"audio_codecs={CODEC_NAMES[codec]}", "ptime=20"]
+        account += [f"auth_pass={password}", "regint=60"] if password else ["regint=0"]
+        if server:
+            account.append(f'outbound="sip:{host}:{port};transport={transport}"')
+        if srtp:
+            account.append("mediaenc=srtp-mand")
+        (self.folder / "accounts").write_text(";".join(account) + "\n")
+        self.uri = f"sip:{name}@127.0.0.1:{self.sip_port}"
+        self.events: list[dict[str, Any]] = []
+        self._news = threading.Condition()
+        self._replies: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+
+    def _write_config(self, tone: Path, codec_modules: str) -> None:
+        silent = self.folder / "no-sounds"
+        silent.mkdir()
+        (self.folder / "config").write_text(
+            CONFIG.format(
+                sip_port=self.sip_port,
+                silent_sounds=silent,
+                tone=tone,
+                rate=self.rate,
+                rtp_port=self.rtp_port,
+                rtp_last=self.rtp_port + 19,
+                modules=MODULES,
+                codec_modules=codec_modules,
+                control_port=self.control_port,
+                recordings=self.recordings_folder,
+            )
+        )
+
+    # Life
+
+    def start(self) -> Baresip:
+        """Start the program and connect to its control port."""
+        self._log = (self.folder / "baresip.log").open("wb")
+        self._process = subprocess.Popen(
+            ["baresip", "-f", str(self.folder), "-v", "-s"],
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            cwd=self.folder,
+        )
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                self._control = socket.create_connection(("127.0.0.1", self.control_port), timeout=5)
+                break
+            except OSError:
+                if time.monotonic() > deadline or self._process.poll() is not None:
+                    raise PhoneError(f"baresip {self.name} did not start:\n{self.log()}") from None
+                time.sleep(0.02)
+        self._control.settimeout(None)
+        threading.Thread(target=self._read, args=(self._control,), daemon=True).start()
+        return self
+
+    def stop(self) -> None:
+        """End the program: hang up, then by its process id."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+        if self._control is not None:
+            self._control.close()
+        self._log.close()
+
+    def log(self) -> str:
+        """What it printed, SIP messages included."""
+        return (self.folder / "baresip.log").read_text(errors="replace")
+
+    # Control
+
+    def _read(self, connection: socket.socket) -> None:
+        buffered = b""
+        while True:
+            try:
+                data = connection.recv(65536)
+            except OSError:
+                return
+            if not data:
+                return
+            buffered += data
+            while match := re.match(rb"(\d+):", buffered):
+                end = match.end() + int(match[1])
+                if len(buffered) < end + 1:
+                    break
+                message = json.loads(buffered[match.end() : end])
+                buffered = buffered[end + 1 :]
+                if "response" in message:
+                    self._replies.put(message)
+                    continue
+                message["at"] = time.monotonic()
+                log.info("%s: %s %s", self.name, message.get("type"), message.get("param", ""))
+                with self._news:
+                    self.events.append(message)
+                    self._news.notify_all()
+
+    def command(self, name: str, params: str = "") -> str:
+        """Give a command as typed at its prompt; return what it says."""
+        assert self._control is not None
+        text = json.dumps({"command": name, "params": params, "token": "t"}).encode()
+        self._control.sendall(b"%d:%s," % (len(text), text))
+        reply = self._replies.get(timeout=5)
+        return str(reply.get("data", ""))
+
+    def wait_event(self, kind: str, timeout: float = 10, *, after: int = 0) -> dict[str, Any]:
+        """The first event of a kind, counted from the `after`-th event on; raises PhoneError at the time-out."""
+        deadline = time.monotonic() + timeout
+        with self._news:
+            while True:
+                for event in self.events[after:]:
+                    if event.get("type") == kind:
+                        return event
+                remaining = deadline - time.monotonic()
+                if remaining <= 0 or not self._news.wait(remaining):
+                    seen = [event.get("type") for event in self.events]
+                    raise PhoneError(
+                        f"{self.name}: no {kind} in {timeout} s, only {seen}\n{self.log()[-3000:]}"
+                    )
+
+    def has_event(self, kind: str, *, after: int = 0) -> bool:
+        """Whether an event of a kind has come."""
+        with self._news:
+            return any(event.get("type") == kind for event in self.events[after:])
+
+    # What a person does
+
+    def register(self) -> None:
+        """Wait for the registration that starts with the program."""
+        self.wait_event("REGISTER_OK")
+
+    def dial(self, uri: str, *, wait: bool = True, timeout: float = 10) -> None:
+        """Call; with `wait`, until it is answered."""
+        after = len(self.events)
+        self.command("dial", uri)
+        if wait:
+            self.wait_event("CALL_ESTABLISHED", timeout, after=after)
+
+    def answer(self, timeout: float = 10) -> None:
+        """Wait for a call and take it."""
+        self.wait_event("CALL_INCOMING", timeout)
+        self.command("accept")
+        self.wait_event("CALL_ESTABLISHED", timeout)
+
+    def press(self, keys: str, pause_s: float = 0.25) -> None:
+        """Press keys one after another (RFC 4733)."""
+        for key in keys:
+            self.command("sndcode", key)
+            time.sleep(pause_s)
+
+    def hold(self) -> None:
+        """Put the call on hold by re-INVITE."""
+        self.command("hold")
+
+    def resume(self) -> None:
+        """Take the call off hold."""
+        self.command("resume")
+
+    def hang_up(self) -> None:
+        """End the call."""
+        self.command("hangup")
+
+    def hang_up_and_wait(self) -> None:
+        """End the call, and wait until the recording is closed."""
+        after = len(self.events)
+        self.hang_up()
+        self.wait_event("CALL_CLOSED", after=after)
+
+    # What it heard
+
+    def recordings(self) -> list[NDArray[np.float32]]:
+        """What it heard in each call so far, oldest first, as float32 at `self.rate`."""
+        files = sorted(
+            self.recordings_folder.glob("dump-*-dec.wav"), key=lambda path: path.stat().st_mtime_ns
+        )
+        heard = []
+        for path in files:
+            audio, rate = read_wav(path)
+            assert rate == self.rate, (path, rate)
+            heard.append(audio)
+        return heard
+
+    def heard(self, last_s: float | None = None, *, trim_s: float = 0.0) -> NDArray[np.float32]:
+        """What it heard in its latest call: the last so many seconds of it, less `trim_s` at the end."""
+        recordings = self.recordings()
+        if not recordings:
+            raise PhoneError(f"{self.name} recorded nothing\n{self.log()[-3000:]}")
+        audio = recordings[-1]
+        audio = audio[: len(audio) - round(trim_s * self.rate)]
+        return audio if last_s is None else audio[-round(last_s * self.rate) :]

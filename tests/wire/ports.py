@@ -1,0 +1,31 @@
+"""Free ports for the programs under test, taken below the range from which the kernel gives ports out."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+
+_next = itertools.count(10_000 + os.getpid() % 500 * 16)
+LAST = 19_900
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody has the port on loopback, UDP or TCP."""
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+        with socket.socket(socket.AF_INET, kind) as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                return False
+    return True
+
+
+def free_ports(count: int = 1) -> int:
+    """The first of `count` free ports in a row, not given out before by this process."""
+    while True:
+        start = 10_000 + (next(_next) - 10_000) % (LAST - 10_000)
+        for _ in range(count - 1):
+            next(_next)
+        if start + count < LAST and all(is_free(port) for port in range(start, start + count)):
+            return start
