@@ -1,0 +1,43 @@
+"""What a leg is connected to: a meeting's entrance, an echo test, another leg. One method an occurrence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ringback.call.leg import Leg
+
+
+class Application:
+    """Base of everything that handles legs; each method does nothing until a subclass says otherwise.
+
+    All methods run inside the switchboard, take the time as `now` (seconds, monotonic) and act by calling the
+    verbs of the leg; none of them waits.
+    """
+
+    def offered(self, leg: Leg, now: float) -> None:
+        """An incoming leg can be rung, answered or refused: its media has an address and a common codec."""
+
+    def ringing(self, leg: Leg, now: float) -> None:
+        """The device of an outgoing leg rings."""
+
+    def connected(self, leg: Leg, now: float) -> None:
+        """Both sides agreed: audio flows, prompts can be played, a room can be joined."""
+
+    def failed(self, leg: Leg, status: int, now: float) -> None:
+        """An outgoing leg was not answered; `status` is the SIP status (408 for no answer at all)."""
+
+    def digit(self, leg: Leg, digit: str, now: float) -> None:
+        """The person pressed a key (RFC 4733 or INFO), once per press."""
+
+    def play_ended(self, leg: Leg, play: int, now: float) -> None:
+        """What was played under the number that `Leg.play` returned has ended, for whatever reason."""
+
+    def held(self, leg: Leg, on_hold: bool, now: float) -> None:
+        """The peer put the leg on hold, or took it back."""
+
+    def ended(self, leg: Leg, now: float) -> None:
+        """The leg is over; it takes no verb any more. Called once for each leg that was offered or dialled."""
+
+    def expire(self, now: float) -> None:
+        """A time asked for with `Switchboard.wake` has come; spurious calls are harmless."""

@@ -1,0 +1,261 @@
+"""A leg: one SIP dialog with one audio stream, whether phone, browser or trunk (RFC 3261, RFC 3264)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from ringback.call.application import Application
+from ringback.governance.private import Private
+from ringback.media import protocol as media
+from ringback.sdp.description import SdpError, SessionDescription
+from ringback.sdp.encode import encode_sdp
+from ringback.sdp.negotiated import Answer, Local, NegotiatedMedia, Refusal
+from ringback.sdp.offer_answer import accept_answer, answer, make_offer
+from ringback.sdp.parse import parse_sdp
+from ringback.sip.effects import Effect
+from ringback.sip.flow import Flow
+from ringback.sip.session import InviteSession
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """Who is at the other end, as far as is known; `account` only where credentials proved it."""
+
+    number: Private[str]
+    name: Private[str] | None = None
+    account: str | None = None
+
+
+class LegState(Enum):
+    """A leg's life; ENDED is final."""
+
+    OPENING = "opening"
+    OFFERED = "offered"
+    DIALLING = "dialling"
+    ANSWERED = "answered"
+    CONNECTED = "connected"
+    ENDING = "ending"
+    ENDED = "ended"
+
+
+class Exchange(Protocol):
+    """What a leg needs of the switchboard it belongs to."""
+
+    def media(self, command: media.Command) -> None:
+        """Give a command to the media engine."""
+
+    def sip(self, effects: list[Effect]) -> None:
+        """Carry out what a session asked for."""
+
+    def local_media(self, flow: Flow, rtp_port: int, rtcp_port: int) -> Local:
+        """Our side of an offer or answer for a peer reached over this flow."""
+
+    def next_play(self) -> int:
+        """A number for something to play."""
+
+
+class Leg:
+    """One leg and its verbs; sans-IO. The application that handles it calls the verbs."""
+
+    def __init__(
+        self,
+        leg_id: int,
+        exchange: Exchange,
+        party: Party,
+        application: Application,
+        flow: Flow,
+        now: float,
+    ) -> None:
+        self.id = leg_id
+        self.party = party
+        self.application = application
+        self.flow = flow
+        self.state = LegState.OPENING
+        self.created = now
+        self.session: InviteSession | None = None
+        self.media: NegotiatedMedia | None = None
+        self.totals = media.LegTotals()
+        self.room: int | None = None
+        self.on_hold = False
+        self.playing: int | None = None
+        self._exchange = exchange
+        self._offer: SessionDescription | None = None
+        self._local: Local | None = None
+        self._prepared: Answer | None = None
+        self._own: SessionDescription | None = None
+        self._voice = media.SetVoice(leg=leg_id)
+
+    @property
+    def source(self) -> str:
+        """The network address the peer signals from."""
+        return self.flow.remote[0]
+
+    @property
+    def over(self) -> bool:
+        """Whether verbs have no effect any more."""
+        return self.state in (LegState.ENDING, LegState.ENDED)
+
+    # Setting up, called by the switchboard
+
+    def receive_offer(self, session: InviteSession, offer: SessionDescription | None) -> None:
+        """Begin as the called side of an INVITE; None is an INVITE without an offer."""
+        self.session = session
+        self._offer = offer
+        self._exchange.media(media.OpenLeg(leg=self.id))
+
+    def media_opened(self, rtp_port: int, rtcp_port: int, now: float) -> SessionDescription | None:
+        """The engine has reserved an address. Returns our offer where we are the calling side."""
+        if self.over:
+            return None
+        self._local = self._exchange.local_media(self.flow, rtp_port, rtcp_port)
+        if self.session is None:
+            self.state = LegState.DIALLING
+            self._own = make_offer(self._local)
+            return self._own
+        if self._offer is not None:
+            prepared = answer(self._offer, self._local)
+            if isinstance(prepared, Refusal):
+                self.reject(prepared.status, now, prepared.reason)
+                return None
+            self._prepared = prepared
+        self.state = LegState.OFFERED
+        self.application.offered(self, now)
+        return None
+
+    def answered_by_peer(self, sdp: bytes | None, now: float) -> None:
+        """The called side answered our INVITE, or an offer of ours in a 200 was answered in the ACK."""
+        if self.over or self._own is None or self._local is None:
+            return
+        description = parse_sdp(sdp) if sdp else SdpError(0, "no description")
+        if isinstance(description, SdpError):
+            self.hangup(now, "no usable session description")
+            return
+        negotiated = accept_answer(self._own, description, self._local)
+        if isinstance(negotiated, Refusal):
+            self.hangup(now, negotiated.reason)
+            return
+        if self.state is LegState.CONNECTED:
+            self._apply_change(negotiated, now)
+        else:
+            self._connect(negotiated, now)
+
+    # Verbs
+
+    def ring(self, now: float) -> None:
+        """Tell the caller that it rings (180)."""
+        if self.state is LegState.OFFERED and self.session is not None:
+            self._exchange.sip(self.session.ring(now))
+
+    def answer(self, now: float) -> None:
+        """Answer the call; `connected` follows at once, or with the ACK when the INVITE carried no offer."""
+        if self.state is not LegState.OFFERED or self.session is None or self._local is None:
+            return
+        if self._prepared is None:
+            self.state = LegState.ANSWERED
+            self._own = make_offer(self._local)
+            self._exchange.sip(self.session.accept(encode_sdp(self._own), now))
+            return
+        self._own = self._prepared.description
+        self.state = LegState.ANSWERED
+        self._exchange.sip(self.session.accept(encode_sdp(self._own), now))
+        self._connect(self._prepared.media, now)
+
+    def reject(self, status: int, now: float, reason: str | None = None) -> None:
+        """Refuse the call."""
+        if not self.over and self.session is not None:
+            self.state = LegState.ENDING
+            self._exchange.sip(self.session.reject(status, now, reason))
+
+    def hangup(self, now: float, reason: str | None = None) -> None:
+        """End the leg in whatever way its state demands."""
+        if self.over:
+            return
+        self.state = LegState.ENDING
+        if self.session is not None:
+            self._exchange.sip(self.session.hangup(now, reason))
+
+    def play(self, sounds: list[str], *, loop: bool = False, stop_on_digit: bool = False) -> int:
+        """Play sounds to this leg alone, in place of what is being played; `play_ended` names the number."""
+        self.playing = self._exchange.next_play()
+        if not self.over:
+            self._exchange.media(
+                media.Play(
+                    leg=self.id, play=self.playing, sounds=sounds, loop=loop, stop_on_digit=stop_on_digit
+                )
+            )
+        return self.playing
+
+    def stop_play(self) -> None:
+        """End what is being played."""
+        if not self.over and self.playing is not None:
+            self.playing = None
+            self._exchange.media(media.StopPlay(leg=self.id))
+
+    def join(self, room: int) -> None:
+        """Hear and be heard in a media room."""
+        if not self.over:
+            self.room = room
+            self._exchange.media(media.JoinRoom(leg=self.id, room=room))
+
+    def leave_room(self) -> None:
+        """Neither hear nor be heard."""
+        if self.room is not None and self.state is not LegState.ENDED:
+            self._exchange.media(media.LeaveRoom(leg=self.id))
+        self.room = None
+
+    def voice(self, *, muted: bool = False, deaf: bool = False, echo: bool = False) -> None:
+        """Set how the leg takes part."""
+        wanted = media.SetVoice(leg=self.id, muted=muted, deaf=deaf, echo=echo)
+        if wanted != self._voice and not self.over:
+            self._voice = wanted
+            self._exchange.media(wanted)
+
+    def send_digit(self, digit: str) -> None:
+        """Press a key at the peer (RFC 4733)."""
+        if self.state is LegState.CONNECTED:
+            self._exchange.media(media.SendDigits(leg=self.id, digits=digit))
+
+    # What the peer changes
+
+    def peer_offers(self, sdp: bytes | None, now: float) -> None:
+        """A re-INVITE: hold, another codec, another address (RFC 3261 §14, RFC 3264 §8)."""
+        if self.over or self.session is None or self._local is None:
+            return
+        if sdp is None:
+            self._own = make_offer(self._local, previous=self._own)
+            self._exchange.sip(self.session.answer_offer(encode_sdp(self._own), now))
+            return
+        offer = parse_sdp(sdp)
+        if isinstance(offer, SdpError):
+            self._exchange.sip(self.session.reject_offer(400, now))
+            return
+        prepared = answer(offer, self._local, previous=self._own)
+        if isinstance(prepared, Refusal):
+            self._exchange.sip(self.session.reject_offer(prepared.status, now))
+            return
+        self._own = prepared.description
+        self._exchange.sip(self.session.answer_offer(encode_sdp(self._own), now))
+        self._apply_change(prepared.media, now)
+
+    def finish(self, now: float) -> None:
+        """The session is over: free the media and tell the application, once."""
+        if self.state is LegState.ENDED:
+            return
+        self.state = LegState.ENDED
+        self._exchange.media(media.CloseLeg(leg=self.id))
+        self.application.ended(self, now)
+
+    def _connect(self, negotiated: NegotiatedMedia, now: float) -> None:
+        self.media = negotiated
+        self.state = LegState.CONNECTED
+        self._exchange.media(negotiated.set_media(self.id))
+        self.application.connected(self, now)
+
+    def _apply_change(self, negotiated: NegotiatedMedia, now: float) -> None:
+        self.media = negotiated
+        self._exchange.media(negotiated.set_media(self.id))
+        if negotiated.on_hold is not self.on_hold:
+            self.on_hold = negotiated.on_hold
+            self.application.held(self, self.on_hold, now)

@@ -1,0 +1,275 @@
+"""Where legs, their sessions and their media meet: turns what happens into calls of the applications; sans-IO."""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable
+from itertools import count
+
+from ringback.call.application import Application
+from ringback.call.effects import Fault, Notice, Outgoing, ToMedia
+from ringback.call.leg import Leg, LegState, Party
+from ringback.media import protocol as media
+from ringback.sdp.description import SdpError
+from ringback.sdp.encode import encode_sdp
+from ringback.sdp.negotiated import Local
+from ringback.sdp.parse import parse_sdp
+from ringback.sip import effects as sip
+from ringback.sip.endpoint import Endpoint
+from ringback.sip.flow import Flow
+from ringback.sip.session import InviteSession
+from ringback.sip.uri import NameAddr, SipUri
+
+_DTMF_RELAY = "application/dtmf-relay"
+_DTMF = "application/dtmf"
+
+LocalMedia = Callable[[Flow, int, int], Local]
+
+
+class Switchboard:
+    """Owns every leg. Inputs are session events, media events and time; outputs gather in `drain()`.
+
+    An exception in an application is a broken invariant of ours: it is reported as a Fault and ends the one
+    leg it happened on.
+    """
+
+    def __init__(self, endpoint: Endpoint, local_media: LocalMedia) -> None:
+        self.legs: dict[int, Leg] = {}
+        self.media_rooms = count(1)
+        self._endpoint = endpoint
+        self._local_media = local_media
+        self._by_session: dict[str, Leg] = {}
+        self._dialling: dict[int, tuple[SipUri, NameAddr, NameAddr]] = {}
+        self._leg_ids = count(1)
+        self._plays = count(1)
+        self._alarms: list[tuple[float, int, Application]] = []
+        self._alarm_order = count()
+        self._events: deque[sip.Effect] = deque()
+        self._out: list[Outgoing] = []
+
+    # Exchange: what legs and applications ask for
+
+    def media(self, command: media.Command) -> None:
+        """Give a command to the media engine."""
+        self._out.append(ToMedia(command))
+
+    def sip(self, effects: list[sip.Effect]) -> None:
+        """Send what is to be sent; what happened is handled after the current handler has returned."""
+        for effect in effects:
+            if isinstance(effect, sip.Transmit):
+                self._out.append(effect)
+            else:
+                self._events.append(effect)
+
+    def local_media(self, flow: Flow, rtp_port: int, rtcp_port: int) -> Local:
+        """Our side of an offer or answer for a peer reached over this flow."""
+        return self._local_media(flow, rtp_port, rtcp_port)
+
+    def next_play(self) -> int:
+        """A number for something to play."""
+        return next(self._plays)
+
+    def play_to_room(self, room: int, sounds: list[str]) -> None:
+        """Play sounds once to everybody in a media room."""
+        self.media(media.PlayToRoom(room=room, sounds=sounds))
+
+    def tell(self, kind: str, **facts: object) -> None:
+        """Say what happened to whoever watches; no private data."""
+        self._out.append(Notice(kind, facts))
+
+    def wake(self, at: float, application: Application) -> None:
+        """Call `application.expire` at `at` or soon after."""
+        heapq.heappush(self._alarms, (at, next(self._alarm_order), application))
+
+    # Calls begin
+
+    def incoming(
+        self, session: InviteSession, flow: Flow, body: bytes, party: Party, application: Application, now: float
+    ) -> None:
+        """Take an INVITE that may come in; one whose body is no session description gets 400."""
+        offer = parse_sdp(body) if body else None
+        if isinstance(offer, SdpError):
+            self.sip(session.reject(400, now, "Bad session description"))
+            return
+        leg = self._new_leg(party, application, flow, now)
+        self._by_session[session.id] = leg
+        self.tell("leg.incoming", leg=leg.id)
+        leg.receive_offer(session, offer)
+
+    def dial(
+        self,
+        target: SipUri,
+        flow: Flow,
+        to: NameAddr,
+        from_: NameAddr,
+        party: Party,
+        application: Application,
+        now: float,
+    ) -> Leg:
+        """Call a device; the INVITE goes out once the media engine has reserved an address."""
+        leg = self._new_leg(party, application, flow, now)
+        self._dialling[leg.id] = (target, to, from_)
+        self.tell("leg.dialling", leg=leg.id)
+        self.media(media.OpenLeg(leg=leg.id))
+        return leg
+
+    def _new_leg(self, party: Party, application: Application, flow: Flow, now: float) -> Leg:
+        leg = Leg(next(self._leg_ids), self, party, application, flow, now)
+        self.legs[leg.id] = leg
+        return leg
+
+    # Inputs
+
+    def sip_events(self, effects: list[sip.Effect], now: float) -> None:
+        """Take what the endpoint returned."""
+        self.sip(effects)
+        self._work(now)
+
+    def media_event(self, event: media.Event, now: float) -> None:
+        """Take an event of the media engine."""
+        self._guarded(event.leg if hasattr(event, "leg") else None, now, self._on_media, event, now)
+        self._work(now)
+
+    def media_lost(self, now: float) -> None:
+        """The media engine died: its calls have no audio any more and are ended."""
+        for leg in list(self.legs.values()):
+            self._guarded(leg.id, now, leg.hangup, now, "media failed")
+            if leg.session is None:
+                self._guarded(leg.id, now, self._end, leg, now)
+        self._work(now)
+
+    def deadline(self) -> float | None:
+        """When `expire` has something to do."""
+        return self._alarms[0][0] if self._alarms else None
+
+    def expire(self, now: float) -> None:
+        """Wake the applications whose time has come."""
+        while self._alarms and self._alarms[0][0] <= now:
+            application = heapq.heappop(self._alarms)[2]
+            self._guarded(None, now, application.expire, now)
+        self._work(now)
+
+    def hang_up_all(self, now: float, reason: str) -> None:
+        """End every leg, for instance because the server stops."""
+        for leg in list(self.legs.values()):
+            self._guarded(leg.id, now, leg.hangup, now, reason)
+        self._work(now)
+
+    def drain(self) -> list[Outgoing]:
+        """What is to be carried out, in order; each is handed out once."""
+        out, self._out = self._out, []
+        return out
+
+    # Dispatch
+
+    def _work(self, now: float) -> None:
+        while self._events:
+            event = self._events.popleft()
+            leg = self._leg_of(event)
+            if leg is not None:
+                self._guarded(leg.id, now, self._on_session, leg, event, now)
+
+    def _leg_of(self, event: sip.Effect) -> Leg | None:
+        session = getattr(event, "session", None)
+        return self._by_session.get(session.id) if session is not None else None
+
+    def _on_session(self, leg: Leg, event: sip.Effect, now: float) -> None:
+        match event:
+            case sip.Ringing():
+                leg.application.ringing(leg, now)
+            case sip.Answered(sdp=sdp) | sip.OfferAnswered(sdp=sdp):
+                leg.answered_by_peer(sdp, now)
+            case sip.Confirmed(sdp=sdp) if sdp:
+                leg.answered_by_peer(sdp, now)
+            case sip.Confirmed() if leg.state is LegState.ANSWERED:
+                leg.hangup(now, "no answer to the offer")
+            case sip.Failed(status=status):
+                leg.application.failed(leg, status, now)
+            case sip.OfferReceived(sdp=sdp):
+                leg.peer_offers(sdp, now)
+            case sip.InfoReceived(content_type=content_type, body=body):
+                digit = digit_of_info(content_type, body)
+                if digit is not None:
+                    leg.application.digit(leg, digit, now)
+            case sip.Ended():
+                self._end(leg, now)
+
+    def _on_media(self, event: media.Event, now: float) -> None:
+        match event:
+            case media.LegOpened(leg=leg_id, rtp_port=rtp_port, rtcp_port=rtcp_port):
+                self._media_opened(leg_id, rtp_port, rtcp_port, now)
+            case media.Digit(leg=leg_id, digit=digit) if leg := self.legs.get(leg_id):
+                leg.application.digit(leg, digit, now)
+            case media.PlayEnded(leg=leg_id, play=play) if leg := self.legs.get(leg_id):
+                leg.application.play_ended(leg, play, now)
+            case media.Statistics(legs=totals):
+                for leg_id, total in totals.items():
+                    if leg_id in self.legs:
+                        self.legs[leg_id].totals = total
+            case media.CommandFailed(command=command, leg=failed, reason=reason):
+                self.tell("media.refused", command=command, leg=failed, reason=reason)
+                if command == "OpenLeg" and failed in self.legs:
+                    self._cannot_open(self.legs[failed], now)
+
+    def _media_opened(self, leg_id: int, rtp_port: int, rtcp_port: int, now: float) -> None:
+        leg = self.legs.get(leg_id)
+        if leg is None:
+            self.media(media.CloseLeg(leg=leg_id))
+            return
+        offer = leg.media_opened(rtp_port, rtcp_port, now)
+        if leg.over and leg.session is None:
+            self._end(leg, now)
+        dialling = self._dialling.pop(leg_id, None)
+        if offer is None or dialling is None:
+            return
+        target, to, from_ = dialling
+        session, effects = self._endpoint.invite(
+            target=target, to=to, from_=from_, flow=leg.flow, now=now, sdp=encode_sdp(offer)
+        )
+        leg.session = session
+        self._by_session[session.id] = leg
+        self.sip(effects)
+
+    def _cannot_open(self, leg: Leg, now: float) -> None:
+        if leg.session is not None:
+            leg.reject(503, now)
+        else:
+            leg.application.failed(leg, 503, now)
+            self._end(leg, now)
+
+    def _end(self, leg: Leg, now: float) -> None:
+        self.legs.pop(leg.id, None)
+        self._dialling.pop(leg.id, None)
+        if leg.session is not None:
+            self._by_session.pop(leg.session.id, None)
+        self.tell("leg.ended", leg=leg.id)
+        leg.finish(now)
+
+    def _guarded(self, leg_id: int | None, now: float, act: Callable[..., object], *arguments: object) -> None:
+        try:
+            act(*arguments)
+        except Exception as error:  # noqa: BLE001 - one call pays for our bug, the others go on
+            self._out.append(Fault(leg_id, error))
+            leg = self.legs.get(leg_id) if leg_id is not None else None
+            if leg is not None and not leg.over:
+                leg.hangup(now, "internal error")
+
+
+def digit_of_info(content_type: str | None, body: bytes) -> str | None:
+    """The key in an INFO body: `application/dtmf-relay` with Signal=5, or `application/dtmf` with 5."""
+    kind = (content_type or "").split(";", 1)[0].strip().lower()
+    text = body[:200].decode("ascii", "replace")
+    if kind == _DTMF_RELAY:
+        for line in text.splitlines():
+            name, _, value = line.partition("=")
+            if name.strip().lower() == "signal":
+                text = value
+                break
+        else:
+            return None
+    elif kind != _DTMF:
+        return None
+    digit = text.strip().upper()
+    digit = {"10": "*", "11": "#"}.get(digit, digit)
+    return digit if len(digit) == 1 and digit in "0123456789*#ABCD" else None

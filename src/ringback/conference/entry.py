@@ -1,0 +1,278 @@
+"""The way into a meeting by phone: number, PIN, how many are there, the door, and the keys once inside."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final, Protocol
+
+from ringback.call.application import Application
+from ringback.call.collect import DigitCollector
+from ringback.call.leg import Leg
+from ringback.conference.keys import Act, StarKeys
+from ringback.conference.meetings import EntryTimings, Meetings, role_of
+from ringback.conference.participant import Participant, Presence
+from ringback.conference.prompts import say_others
+from ringback.conference.roles import Permission, Role, may
+from ringback.conference.room import Room
+from ringback.governance.private import Private
+from ringback.store.directory import Meeting
+
+NUMBER_LENGTH: Final = 9
+PIN_LENGTH: Final = 6
+
+
+class PinGuard(Protocol):
+    """Limits wrong PINs: by source it may refuse, by meeting it only slows."""
+
+    def refuses(self, source: str, now: float) -> bool:
+        """Whether this source has tried too many wrong PINs lately."""
+
+    def wrong(self, source: str, meeting: str, now: float) -> None:
+        """Note a wrong PIN."""
+
+    def delay_s(self, source: str, meeting: str, now: float) -> float:
+        """How long the answer to a PIN of this meeting is held back; a right one is never refused."""
+
+
+class MeetingDirectory(Protocol):
+    """Finds meetings by number."""
+
+    def meeting(self, number: str) -> Meeting | None:
+        """The meeting, None if there is none."""
+
+
+class Alarm(Protocol):
+    """Asks for `Application.expire` at a time."""
+
+    def wake(self, at: float, application: Application) -> None:
+        """Call `application.expire` at `at` or soon after."""
+
+
+class Phase(Enum):
+    """Where the caller stands."""
+
+    NUMBER = "asked for the number"
+    PIN = "asked for the PIN"
+    CHECKING = "waiting for the answer to the PIN"
+    ANNOUNCING = "hearing how many are there"
+    LOBBY = "waiting for the host"
+    IN = "in the meeting"
+    LEAVING = "hearing why it ends"
+
+
+class Entry(Application):
+    """Steers one leg from its answer to its end; sans-IO."""
+
+    def __init__(
+        self,
+        *,
+        meetings: Meetings,
+        directory: MeetingDirectory,
+        guard: PinGuard,
+        alarm: Alarm,
+        timings: EntryTimings,
+        meeting: Meeting | None,
+        pin: Private[str] | None,
+    ) -> None:
+        self.phase = Phase.NUMBER
+        self.participant: Participant | None = None
+        self._meetings = meetings
+        self._directory = directory
+        self._guard = guard
+        self._alarm = alarm
+        self._timings = timings
+        self._meeting = meeting
+        self._pin = pin
+        self._room: Room | None = None
+        self._tries = 0
+        self._collector: DigitCollector | None = None
+        self._keys = StarKeys()
+        self._verdict_at = 0.0
+        self._leg: Leg
+
+    # What happens to the leg
+
+    def offered(self, leg: Leg, now: float) -> None:
+        """Answer at once: everything else is said in the call."""
+        leg.answer(now)
+
+    def connected(self, leg: Leg, now: float) -> None:
+        """Begin with whatever the dial string left open."""
+        self._leg = leg
+        if self._meeting is None:
+            self._ask(Phase.NUMBER, ["prompt:enter-number"], now)
+        elif self._pin is None:
+            self._ask(Phase.PIN, ["prompt:enter-pin"], now)
+        else:
+            self._check(self._pin, now)
+
+    def digit(self, leg: Leg, digit: str, now: float) -> None:
+        """Keys go to the question that is open, or to the meeting."""
+        if self.phase is Phase.IN:
+            self._act(self._keys.receive(digit, now), now)
+            if self._keys.deadline is not None:
+                self._alarm.wake(self._keys.deadline, self)
+        elif self._collector is not None:
+            self._collected(self._collector.receive(digit, now), now)
+            if self._collector is not None:
+                self._alarm.wake(self._collector.deadline, self)
+
+    def play_ended(self, leg: Leg, play: int, now: float) -> None:
+        """A prompt is over: patience starts, the newcomer joins, or the call ends."""
+        if play != self._leg.playing:
+            return
+        if self.phase is Phase.ANNOUNCING:
+            self._join(now)
+        elif self.phase is Phase.LEAVING:
+            leg.hangup(now)
+        elif self._collector is not None and not self._collector.digits:
+            self._collector.deadline = now + self._timings.first_digit_s
+            self._alarm.wake(self._collector.deadline, self)
+
+    def ended(self, leg: Leg, now: float) -> None:
+        """The caller is gone, from wherever it stood."""
+        self._collector = None
+        self._keys.deadline = None
+        self._leave_room()
+
+    def expire(self, now: float) -> None:
+        """Patience with a question, with a lone star, or the held-back answer to a PIN."""
+        if self.phase is Phase.CHECKING and now >= self._verdict_at and self._pin is not None:
+            self._judge(self._pin, now)
+        elif self.phase is Phase.IN:
+            self._act(self._keys.expire(now), now)
+        elif self._collector is not None:
+            self._collected(self._collector.expire(now), now)
+
+    # Number and PIN
+
+    def _ask(self, phase: Phase, sounds: list[str], now: float) -> None:
+        self.phase = phase
+        self._collector = DigitCollector(
+            length=NUMBER_LENGTH if phase is Phase.NUMBER else PIN_LENGTH,
+            now=now,
+            first_digit_s=self._timings.first_digit_s,
+            between_digits_s=self._timings.between_digits_s,
+        )
+        self._leg.play(sounds, stop_on_digit=True)
+        self._alarm.wake(self._collector.deadline, self)
+
+    def _collected(self, digits: str | None, now: float) -> None:
+        if digits is None:
+            return
+        self._collector = None
+        if self.phase is Phase.PIN:
+            self._check(Private(digits), now)
+            return
+        self._meeting = self._directory.meeting(digits)
+        if self._meeting is not None:
+            self._ask(Phase.PIN, ["prompt:enter-pin"], now)
+        else:
+            self._failed_try(Phase.NUMBER, ["prompt:wrong-number"] if digits else [], now)
+
+    def _check(self, pin: Private[str], now: float) -> None:
+        assert self._meeting is not None
+        self._pin = pin
+        self.phase = Phase.CHECKING
+        delay_s = self._guard.delay_s(self._leg.source, self._meeting.number, now)
+        self._verdict_at = now + delay_s
+        if delay_s > 0:
+            self._leg.play(["prompt:one-moment"])
+            self._alarm.wake(self._verdict_at, self)
+        else:
+            self._judge(pin, now)
+
+    def _judge(self, pin: Private[str], now: float) -> None:
+        assert self._meeting is not None
+        self._pin = None
+        if self._guard.refuses(self._leg.source, now):
+            self._dismiss(["prompt:too-many-tries", "prompt:goodbye"])
+            return
+        role = role_of(self._meeting, pin)
+        if role is not None:
+            self._knock(role, now)
+            return
+        if not pin.reveal():
+            self._failed_try(Phase.PIN, [], now)
+            return
+        self._guard.wrong(self._leg.source, self._meeting.number, now)
+        self._failed_try(Phase.PIN, ["prompt:wrong-pin"], now)
+
+    def _failed_try(self, phase: Phase, why: list[str], now: float) -> None:
+        self._tries += 1
+        if self._tries >= self._timings.pin_tries:
+            self._dismiss([*why, "prompt:goodbye"])
+            return
+        question = "prompt:enter-pin" if phase is Phase.PIN else "prompt:enter-number"
+        self._ask(phase, [*why, question], now)
+
+    # The door
+
+    def _knock(self, role: Role, now: float) -> None:
+        assert self._meeting is not None
+        self._room = self._meetings.open(self._meeting)
+        self.participant = Participant(self._leg, role, self, now)
+        self._room.arrive(self.participant)
+        match self._room.door(self.participant):
+            case Presence.GONE:
+                self._leave_room()
+                self._dismiss(["prompt:locked", "prompt:goodbye"])
+            case Presence.LOBBY:
+                self.phase = Phase.LOBBY
+                self._leg.play(["prompt:wait-for-host", "music"])
+                self._room.wait(self.participant)
+            case _:
+                self.phase = Phase.ANNOUNCING
+                self._leg.play(say_others(len(self._room.present())), stop_on_digit=True)
+
+    def admitted(self, now: float) -> None:
+        """The host let the caller in from the lobby."""
+        self._leg.stop_play()
+        self._join(now)
+
+    def refused(self, prompt: str, now: float) -> None:
+        """The host sent the caller out."""
+        self._dismiss([prompt, "prompt:goodbye"])
+
+    def _join(self, now: float) -> None:
+        assert self._room is not None
+        assert self.participant is not None
+        # The door may have been shut while the announcement was playing.
+        if self.phase is Phase.ANNOUNCING and self._room.door(self.participant) is Presence.GONE:
+            self._leave_room()
+            self._dismiss(["prompt:locked", "prompt:goodbye"])
+            return
+        self.phase = Phase.IN
+        self._room.join(self.participant, now)
+
+    def _dismiss(self, sounds: list[str]) -> None:
+        self.phase = Phase.LEAVING
+        self._collector = None
+        self._leg.play(sounds)
+
+    def _leave_room(self) -> None:
+        if self._room is not None and self.participant is not None:
+            self._room.leave(self.participant)
+            self._meetings.close_if_empty(self._room)
+        self._room = None
+
+    # Keys inside
+
+    def _act(self, act: Act | None, now: float) -> None:
+        if act is None or self._room is None or self.participant is None:
+            return
+        person, room = self.participant, self._room
+        match act:
+            case Act.MENU:
+                host = may(person.role, Permission.LOCK)
+                self._leg.play(["prompt:menu-host" if host else "prompt:menu-guest"], stop_on_digit=True)
+            case Act.TOGGLE_MUTE:
+                room.mute([person], not person.muted)
+                self._leg.play(["prompt:muted" if person.muted else "prompt:unmuted"])
+            case Act.TOGGLE_HAND:
+                room.raise_hand(person, not person.hand)
+                self._leg.play(["prompt:hand-raised" if person.hand else "prompt:hand-lowered"])
+            case Act.TOGGLE_LOCK if may(person.role, Permission.LOCK):
+                room.lock(not room.locked)
+            case _:
+                self._leg.play(["tone:error"])

@@ -1,0 +1,60 @@
+"""The meetings that go on now: a room opens with its first participant and is gone with its last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import count
+
+from ringback.conference.roles import Role
+from ringback.conference.room import Room, RoomMedia
+from ringback.governance.private import Private, same_secret
+from ringback.store.directory import Meeting
+
+
+@dataclass(frozen=True, slots=True)
+class EntryTimings:
+    """The patience of the entrance, in seconds, and how many PINs one call may try."""
+
+    first_digit_s: float = 30.0
+    between_digits_s: float = 5.0
+    pin_tries: int = 3
+
+
+def role_of(meeting: Meeting, pin: Private[str]) -> Role | None:
+    """The role that a PIN gives in a meeting, None for a wrong one; the time taken does not tell which."""
+    host = same_secret(pin, meeting.host_pin)
+    guest = same_secret(pin, meeting.guest_pin)
+    return Role.HOST if host else Role.GUEST if guest else None
+
+
+class Meetings:
+    """Rooms in progress by meeting number."""
+
+    def __init__(self, media: RoomMedia, media_rooms: count[int]) -> None:
+        self.rooms: dict[str, Room] = {}
+        self._by_media_room: dict[int, Room] = {}
+        self._media = media
+        self._media_rooms = media_rooms
+
+    def open(self, meeting: Meeting) -> Room:
+        """The room of a meeting, opened if nobody is there yet."""
+        room = self.rooms.get(meeting.number)
+        if room is None:
+            room = Room(meeting.number, meeting.admission, next(self._media_rooms), self._media)
+            self.rooms[meeting.number] = room
+            self._by_media_room[room.media_room] = room
+            self._media.tell("meeting.started", meeting=meeting.number)
+        return room
+
+    def close_if_empty(self, room: Room) -> None:
+        """Forget a room without people; its lock goes with it."""
+        if not room.people and self.rooms.get(room.number) is room:
+            del self.rooms[room.number]
+            del self._by_media_room[room.media_room]
+            self._media.tell("meeting.ended", meeting=room.number)
+
+    def talking(self, media_room: int, levels: dict[int, float]) -> None:
+        """Pass on who speaks in the media room: level in dBFS by leg id."""
+        room = self._by_media_room.get(media_room)
+        if room is not None:
+            room.talking(levels)

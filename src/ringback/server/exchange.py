@@ -1,0 +1,165 @@
+"""Drives the sans-IO parts with real messages, events and time: the running heart of the control process."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+
+from ringback.call.effects import Fault, Notice, ToMedia
+from ringback.call.switchboard import Switchboard
+from ringback.media import protocol as media
+from ringback.sip.effects import Effect, IncomingCall, RequestArrived, Transmit
+from ringback.sip.endpoint import Endpoint
+from ringback.sip.flow import Flow
+from ringback.sip.parse import Parsed
+
+log = structlog.get_logger(__name__)
+
+
+class Policy(Protocol):
+    """Decides about what comes in from outside."""
+
+    def admits(self, flow: Flow, now: float) -> bool:
+        """Whether anything from this source is looked at at all."""
+
+    def call(self, event: IncomingCall, now: float) -> list[Effect]:
+        """An INVITE that begins a call."""
+
+    def request(self, event: RequestArrived, now: float) -> list[Effect]:
+        """Any other request outside a call."""
+
+
+class Exchange:
+    """Joins endpoint, switchboard, transports and media: every input runs to its end before the next one."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        switchboard: Switchboard,
+        send: Callable[[Flow, bytes], object],
+        to_media: Callable[[media.Command], None],
+        resolve: Callable[[list[str]], list[str]],
+        publish: Callable[[Notice], None],
+        on_talking: Callable[[media.Talking], None],
+        on_statistics: Callable[[media.Statistics], None],
+    ) -> None:
+        self.policy: Policy | None = None
+        self._endpoint = endpoint
+        self._switchboard = switchboard
+        self._send = send
+        self._to_media = to_media
+        self._resolve = resolve
+        self._publish = publish
+        self._on_talking = on_talking
+        self._on_statistics = on_statistics
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = float("inf")
+
+    # Inputs
+
+    def on_message(self, message: Parsed, flow: Flow) -> None:
+        """A SIP message, or what came in place of one."""
+        now = time.monotonic()
+        if self.policy is not None and self.policy.admits(flow, now):
+            self._take(self._endpoint.receive(message, flow, now), now)
+
+    def on_connection_lost(self, flow: Flow) -> None:
+        """A TCP or TLS connection is gone."""
+        now = time.monotonic()
+        self._take(self._endpoint.connection_lost(flow, now), now)
+
+    def on_media_event(self, event: media.Event) -> None:
+        """The media engine has something to say."""
+        if isinstance(event, media.Talking):
+            self._on_talking(event)
+            return
+        if isinstance(event, media.Statistics):
+            self._on_statistics(event)
+        self._switchboard.media_event(event, time.monotonic())
+        self._flush()
+
+    def on_media_lost(self) -> None:
+        """The media engine died."""
+        self._switchboard.media_lost(time.monotonic())
+        self._flush()
+
+    def act(self, operation: Callable[[float], int]) -> int:
+        """Run an operator's act on the calls and carry out what follows; returns the operation's count."""
+        result = operation(time.monotonic())
+        self._flush()
+        return result
+
+    def hang_up_all(self, reason: str) -> None:
+        """End every call."""
+        self._switchboard.hang_up_all(time.monotonic(), reason)
+        self._flush()
+
+    # Work
+
+    def _take(self, effects: list[Effect], now: float) -> None:
+        pending = list(effects)
+        while pending:
+            session_effects: list[Effect] = []
+            following: list[Effect] = []
+            for effect in pending:
+                if isinstance(effect, IncomingCall) and self.policy is not None:
+                    following += self.policy.call(effect, now)
+                elif isinstance(effect, RequestArrived) and self.policy is not None:
+                    following += self.policy.request(effect, now)
+                else:
+                    session_effects.append(effect)
+            self._switchboard.sip_events(session_effects, now)
+            pending = following
+        self._flush()
+
+    def _flush(self) -> None:
+        for out in self._switchboard.drain():
+            match out:
+                case Transmit(flow=flow, data=data):
+                    self._send(flow, data)
+                case ToMedia(command=command):
+                    self._to_media(self._with_paths(command))
+                case Notice():
+                    self._publish(out)
+                case Fault(leg=leg, error=error):
+                    log.error("a call was ended by a fault of ours", leg=leg, exc_info=error)
+        self._arm()
+
+    def _with_paths(self, command: media.Command) -> media.Command:
+        if isinstance(command, media.Play):
+            return media.Play(
+                leg=command.leg,
+                play=command.play,
+                sounds=self._resolve(command.sounds),
+                loop=command.loop,
+                stop_on_digit=command.stop_on_digit,
+            )
+        if isinstance(command, media.PlayToRoom):
+            return media.PlayToRoom(room=command.room, sounds=self._resolve(command.sounds))
+        return command
+
+    def _arm(self) -> None:
+        at = min(
+            self._endpoint.deadline() or float("inf"),
+            self._switchboard.deadline() or float("inf"),
+        )
+        if at >= self._timer_at and self._timer is not None and not self._timer.cancelled():
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._timer_at = at
+        if at != float("inf"):
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(max(0.0, at - time.monotonic()), self._expire)
+
+    def _expire(self) -> None:
+        self._timer = None
+        self._timer_at = float("inf")
+        now = time.monotonic()
+        self._switchboard.expire(now)
+        self._take(self._endpoint.expire(now), now)
