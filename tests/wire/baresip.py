@@ -1,7 +1,7 @@
-"""baresip, a SIP phone that others wrote, as a test drives it: dial, answer, press keys, listen to what it heard.
+"""baresip, a SIP phone that others wrote, driven by a test: dial, answer, press keys, hear what it heard.
 
 Quirks of Debian's version 1.0 that the settings below respect:
-- It takes its media address from an interface's name or address: `net_interface 127.0.0.1`, or it offers eth0's.
+- Its media address is that of `net_interface`, a name or an address: 127.0.0.1, or it offers eth0's.
 - The audio source `aufile` wants a WAV of exactly `ausrc_srate` and hangs up at its end: the files are long.
 - Without an audio player the received sound is still decoded, and `sndfile` writes it down: `dump-*-dec.wav`.
 - `ctrl_tcp` serves one client, commands and events as netstrings of JSON.
@@ -229,7 +229,7 @@ class Baresip:
         return str(reply.get("data", ""))
 
     def wait_event(self, kind: str, timeout: float = 10, *, after: int = 0) -> dict[str, Any]:
-        """The first event of a kind, counted from the `after`-th event on; raises PhoneError at the time-out."""
+        """The first event of a kind from the `after`-th event on; raises PhoneError at the time-out."""
         deadline = time.monotonic() + timeout
         with self._news:
             while True:
