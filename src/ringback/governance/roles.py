@@ -1,0 +1,92 @@
+"""Who may do what: roles, the permissions they carry, and the identity that a request is made with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+
+class Role(Enum):
+    """What somebody is to the system; the value is the name used in the API and on the command line."""
+
+    ADMIN = "admin"
+    HELPDESK = "helpdesk"
+    AUDITOR = "auditor"
+    USER = "user"
+
+
+class Permission(Enum):
+    """An act that a route or a page needs to be allowed."""
+
+    PEOPLE_READ = "people:read"
+    PEOPLE_WRITE = "people:write"
+    EXTENSIONS_READ = "extensions:read"
+    EXTENSIONS_WRITE = "extensions:write"
+    MEETINGS_READ = "meetings:read"
+    MEETINGS_WRITE = "meetings:write"
+    MEETING_SECRETS_READ = "meeting-secrets:read"
+    """See PINs and links."""
+    PARTICIPANTS_READ = "participants:read"
+    PARTICIPANTS_CONTROL = "participants:control"
+    CALLS_READ = "calls:read"
+    NUMBERS_READ = "numbers:read"
+    """See callers' numbers in full; without it they are masked."""
+    REGISTRATIONS_READ = "registrations:read"
+    STATUS_READ = "status:read"
+    EVENTS_READ = "events:read"
+    METRICS_READ = "metrics:read"
+    TOKENS_READ = "tokens:read"
+    TOKENS_WRITE = "tokens:write"
+    ADMINISTRATORS_WRITE = "administrators:write"
+
+
+PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
+    Role.ADMIN: frozenset(Permission),
+    Role.HELPDESK: frozenset(
+        {
+            Permission.PEOPLE_READ,
+            Permission.EXTENSIONS_READ,
+            Permission.MEETINGS_READ,
+            Permission.PARTICIPANTS_READ,
+            Permission.PARTICIPANTS_CONTROL,
+            Permission.CALLS_READ,
+            Permission.NUMBERS_READ,
+            Permission.REGISTRATIONS_READ,
+            Permission.STATUS_READ,
+            Permission.EVENTS_READ,
+            Permission.METRICS_READ,
+        }
+    ),
+    Role.AUDITOR: frozenset(
+        {
+            Permission.PEOPLE_READ,
+            Permission.EXTENSIONS_READ,
+            Permission.MEETINGS_READ,
+            Permission.PARTICIPANTS_READ,
+            Permission.CALLS_READ,
+            Permission.REGISTRATIONS_READ,
+            Permission.STATUS_READ,
+            Permission.EVENTS_READ,
+            Permission.METRICS_READ,
+            Permission.TOKENS_READ,
+        }
+    ),
+    Role.USER: frozenset({Permission.PEOPLE_READ, Permission.MEETINGS_READ}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who makes a request: a name for the record, and a role."""
+
+    name: str
+    role: Role
+
+    def may(self, permission: Permission) -> bool:
+        """Whether the role carries the permission."""
+        return permission in PERMISSIONS[self.role]
+
+
+LOCAL_ADMINISTRATOR: Final = Identity("local administrator", Role.ADMIN)
+"""Whoever can open the control socket in the data folder: the file system has checked that already."""

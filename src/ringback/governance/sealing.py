@@ -1,0 +1,105 @@
+"""Sealing of values at rest: AES-256-GCM (NIST SP 800-38D) under one key file, bound to their place."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import os
+import secrets
+import stat
+from pathlib import Path
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from ringback.governance.private import Private
+
+KEY_BYTES: Final = 32
+_NONCE_BYTES: Final = 12
+_VERSION: Final = b"\x01"
+
+
+class SealingError(Exception):
+    """The key file cannot be used, or a sealed value was not sealed by this key for this place."""
+
+
+class Sealer:
+    """Seals text for one place (table, column, row) and opens it again; moved elsewhere it stays shut."""
+
+    def __init__(self, key: Private[bytes]) -> None:
+        if len(key.reveal()) != KEY_BYTES:
+            raise SealingError(f"a sealing key has {KEY_BYTES} bytes")
+        self._cipher = AESGCM(key.reveal())
+
+    def seal(self, value: Private[str], table: str, column: str, row: str) -> bytes:
+        """The value as it may be stored: version, nonce, ciphertext and tag."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return (
+            _VERSION
+            + nonce
+            + self._cipher.encrypt(nonce, value.reveal().encode(), _place(table, column, row))
+        )
+
+    def open(self, sealed: bytes, table: str, column: str, row: str) -> Private[str]:
+        """The value again; raises SealingError if key or place are not those it was sealed with."""
+        if sealed[:1] != _VERSION:
+            raise SealingError(f"{table}.{column} is not sealed in a form known here")
+        nonce, ciphertext = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
+        try:
+            return Private(self._cipher.decrypt(nonce, ciphertext, _place(table, column, row)).decode())
+        except (InvalidTag, ValueError):
+            raise SealingError(f"{table}.{column} was not sealed by this key for this row") from None
+
+
+def _place(table: str, column: str, row: str) -> bytes:
+    # Lengths in front: no two places share an encoding.
+    return b"".join(len(part.encode()).to_bytes(2, "big") + part.encode() for part in (table, column, row))
+
+
+def read_key(path: Path) -> Sealer:
+    """The sealer of an existing key file; raises SealingError when it is unreadable or others can read it."""
+    try:
+        with path.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            text = file.read(256)
+    except OSError as error:
+        raise SealingError(f"the key file {path} cannot be read: {error.strerror}") from None
+    if mode & 0o077:
+        raise SealingError(f"the key file {path} can be read by others; run: chmod 600 {path}")
+    try:
+        return Sealer(Private(base64.b64decode(text.strip(), validate=True)))
+    except (binascii.Error, SealingError):
+        raise SealingError(
+            f"the key file {path} does not hold a key of {KEY_BYTES} bytes in base64"
+        ) from None
+
+
+def create_key(path: Path) -> Sealer:
+    """Write a new key file (mode 0600) and return its sealer; an existing file is used, never overwritten."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(base64.b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+            # A link, unlike a rename, fails when another process was first: there is only ever one key.
+            with contextlib.suppress(FileExistsError):
+                os.link(draft, path)
+        finally:
+            draft.unlink()
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise SealingError(f"the key file {path} cannot be written: {error.strerror}") from None
+    return read_key(path)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,117 @@
+"""The connection to the database: SQLite kept durable, real transactions, and the schema's version."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import Connection, event, inspect, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from ringback.store.errors import DatabaseUnusableError
+from ringback.store.migrations import HEAD, KNOWN
+
+_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    # FULL: what was answered with success survives a power cut, not only a crash of the process.
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA busy_timeout = 5000",
+)
+
+
+class Database:
+    """One engine; `read()` and `write()` are its two kinds of transaction."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._write_lock = asyncio.Lock()
+
+    @classmethod
+    async def open(cls, url: str) -> Database:
+        """Connect and bring the schema up to date; raises DatabaseUnusableError."""
+        sqlite = url.startswith("sqlite")
+        engine = create_async_engine(url, connect_args={"isolation_level": None} if sqlite else {})
+        if sqlite:
+            _make_sqlite_durable(engine)
+        database = cls(engine)
+        try:
+            await database._migrate()
+        except DBAPIError as error:
+            await engine.dispose()
+            raise DatabaseUnusableError(f"the database cannot be opened: {error.orig}") from None
+        except DatabaseUnusableError:
+            await engine.dispose()
+            raise
+        return database
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that sees one state of the database."""
+        async with self._engine.connect() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that may write; committed at the end, rolled back on an exception.
+
+        Writers of this process queue here, in order: SQLite has one writer at a time anyway.
+        """
+        async with self._write_lock, self._engine.connect() as connection:
+            await connection.execution_options(ringback_writes=True)
+            async with connection.begin():
+                yield connection
+
+    async def _migrate(self) -> None:
+        async with self.read() as connection:
+            revision = await connection.run_sync(_revision)
+        if revision == HEAD:
+            return
+        if revision is not None and revision not in KNOWN:
+            raise DatabaseUnusableError(
+                f"the database has schema {revision}, unknown to this version; install a newer Ringback"
+            )
+        async with self.write() as connection:
+            await connection.run_sync(_upgrade)
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    row = connection.execute(text("SELECT version_num FROM alembic_version")).first()
+    return None if row is None else str(row[0])
+
+
+def _upgrade(connection: Connection) -> None:
+    # Imported here: a start with the schema up to date does not pay for it.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", "ringback.store:migrations")
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _make_sqlite_durable(engine: AsyncEngine) -> None:
+    @event.listens_for(engine.sync_engine, "connect")
+    def connected(dbapi_connection: Any, _record: object) -> None:
+        cursor = dbapi_connection.cursor()
+        for pragma in _PRAGMAS:
+            cursor.execute(pragma)
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begins(connection: Connection) -> None:
+        # Python's sqlite3 would begin late and not at all for DDL. A writer takes the lock at once: a reader
+        # that turns into a writer can fail without waiting.
+        writes = connection.get_execution_options().get("ringback_writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

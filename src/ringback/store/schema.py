@@ -1,0 +1,143 @@
+"""The tables. What `migrations/` builds, a test compares with this."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    TypeDecorator,
+)
+
+ID = String(16)
+SHA256 = LargeBinary(32)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware datetime in UTC, on SQLite too, which by itself forgets the zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive times, convert the others to UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a stored time needs a zone")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Give the zone back."""
+        if not isinstance(value, datetime):
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+people = Table(
+    "people",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("name", String(80), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+extensions = Table(
+    "extensions",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("number", String(6), nullable=False, unique=True),
+    Column("display_name", String(80), nullable=False),
+    Column("ha1_md5", LargeBinary, nullable=False),
+    Column("ha1_sha256", LargeBinary, nullable=False),
+    Column("person_id", ID, ForeignKey("people.id", ondelete="SET NULL"), index=True),
+    Column("enabled", Boolean, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+meetings = Table(
+    "meetings",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("number", String(9), nullable=False, unique=True),
+    Column("name", String(80), nullable=False),
+    Column("admission", String(16), nullable=False),
+    Column("guest_pin", LargeBinary, nullable=False),
+    Column("host_pin", LargeBinary, nullable=False),
+    Column("link_token", LargeBinary, nullable=False),
+    Column("host_link_token", LargeBinary, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("name", String(80), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("sha256", SHA256, nullable=False, unique=True),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
+)
+
+administrators = Table(
+    "administrators",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("name", String(80), nullable=False, unique=True),
+    Column("password_hash", String(255)),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+one_time_links = Table(
+    "one_time_links",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column(
+        "administrator_id",
+        ID,
+        ForeignKey("administrators.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    Column("sha256", SHA256, nullable=False, unique=True),
+    Column("expires_at", UtcDateTime, nullable=False),
+)
+
+registrations = Table(
+    "registrations",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("number", String(15), nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("details", JSON, nullable=False),
+    Index(None, "number"),
+)
+
+settings = Table(
+    "settings",
+    metadata,
+    Column("key", String(80), primary_key=True),
+    Column("value", JSON, nullable=False),
+)
