@@ -1,4 +1,4 @@
-"""Fixtures of the wire tests: real phones, the real command."""
+"""Fixtures of the wire tests: real phones, the real command; and the numbers they measured, at the end."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ from pathlib import Path
 import pytest
 
 from tests.wire.baresip import Baresip
+from tests.wire.server import RingbackServer
+from tests.wire.sip_phone import SipPhone
+
+MEASURED = pytest.StashKey[list[str]]()
 
 
 @pytest.fixture
 def make_baresip(tmp_path: Path) -> Iterator[Callable[..., Baresip]]:
     """Start baresip phones that end with the test."""
     if shutil.which("baresip") is None:
-        pytest.fail("baresip is missing: `make setup-test` installs it")
+        pytest.fail("baresip is missing: scripts/setup test installs it")
     phones: list[Baresip] = []
     numbers = itertools.count()
 
@@ -28,3 +32,68 @@ def make_baresip(tmp_path: Path) -> Iterator[Callable[..., Baresip]]:
     yield make
     for phone in phones:
         phone.stop()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RingbackServer]:
+    """A server that many tests share: each makes its own meetings and extensions."""
+    server = RingbackServer(tmp_path_factory.mktemp("shared")).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def make_server(tmp_path: Path) -> Iterator[Callable[..., RingbackServer]]:
+    """Start servers of a test's own, to be killed and filled with garbage."""
+    servers: list[RingbackServer] = []
+
+    def make(**options: object) -> RingbackServer:
+        server = RingbackServer(tmp_path / f"server-{len(servers)}", **options)  # type: ignore[arg-type]
+        servers.append(server)
+        return server.start()
+
+    yield make
+    for server in servers:
+        server.kill_all()
+
+
+@pytest.fixture
+def make_phone() -> Iterator[Callable[..., SipPhone]]:
+    """Make small test phones that hang up with the test."""
+    phones: list[SipPhone] = []
+
+    def make(target: RingbackServer, *words: str, **settings: str) -> SipPhone:
+        phone = SipPhone(target.udp, *words, **settings)
+        phones.append(phone)
+        return phone
+
+    yield make
+    for phone in phones:
+        phone.close()
+
+
+@pytest.fixture
+def measured(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Write down a measurement for the end of the run."""
+    lines = request.config.stash.setdefault(MEASURED, [])
+    return lines.append
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Add to a failed test what the servers it used have printed."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    if report.failed:
+        for name, value in getattr(item, "funcargs", {}).items():
+            if isinstance(value, RingbackServer):
+                report.sections.append((f"output of {name}", value.output()[-6000:]))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print what was measured."""
+    lines = config.stash.get(MEASURED, [])
+    if lines:
+        terminalreporter.section("measured")
+        for line in lines:
+            terminalreporter.write_line(line)

@@ -21,6 +21,16 @@ def is_free(port: int) -> bool:
     return True
 
 
+_media_blocks = itertools.count()
+MEDIA_BLOCK = 500
+
+
+def media_range() -> tuple[int, int]:
+    """A block of ports for a server's media; they go round after twenty servers."""
+    start = 20_000 + MEDIA_BLOCK * (next(_media_blocks) % 20)
+    return start, start + MEDIA_BLOCK - 1
+
+
 def free_ports(count: int = 1) -> int:
     """The first of `count` free ports in a row, not given out before by this process."""
     while True:

@@ -1,0 +1,212 @@
+"""The real command in its own data folder on its own ports, and what a person can ask of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from tests.wire.ports import free_ports, media_range
+
+COMMAND = Path(sys.executable).with_name("ringback")
+
+
+class ServerError(AssertionError):
+    """The server or a verb of the command line did not do what the test needs."""
+
+
+class RingbackServer:
+    """One `ringback serve`; started, killed and started again on the same data and ports.
+
+    Loopback is free of limits unless `limits` is set: the tests of one server all come from there.
+    """
+
+    def __init__(self, folder: Path, *, limits: bool = False, settings: dict[str, str] | None = None) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        folder.mkdir(parents=True, exist_ok=True)
+        first = free_ports(8)
+        self.udp_port, self.tcp_port, self.tls_port, self.web_port = first, first, first + 1, first + 2
+        self.media_ports = media_range()
+        self.environment = {
+            "RINGBACK_SIP__UDP_PORT": str(self.udp_port),
+            "RINGBACK_SIP__TCP_PORT": str(self.tcp_port),
+            "RINGBACK_SIP__TLS_PORT": str(self.tls_port),
+            "RINGBACK_WEB__PORT": str(self.web_port),
+            "RINGBACK_MEDIA__PORT_RANGE": f"{self.media_ports[0]}-{self.media_ports[1]}",
+            **({} if limits else {"RINGBACK_SECURITY__ALLOW_SOURCES": "127.0.0.0/8"}),
+            **(settings or {}),
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+        self.starts = 0
+
+    # Life
+
+    def start(self, *, wait: bool = True) -> RingbackServer:
+        """Start it; with `wait`, until it is ready."""
+        self.starts += 1
+        self.began = time.monotonic()
+        with self._log_file().open("wb") as log:
+            self.process = subprocess.Popen(
+                [COMMAND, "serve", "--data-dir", self.data],
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self.folder,
+            )
+        if wait:
+            self.wait_ready()
+        return self
+
+    def _environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("RINGBACK_")}
+        return kept | self.environment
+
+    def wait_ready(self, timeout: float = 30) -> float:
+        """Wait until /readyz says so; return the seconds since the start."""
+        deadline = time.monotonic() + timeout
+        while True:
+            assert self.process is not None
+            if self.process.poll() is not None:
+                raise ServerError(f"the server ended with {self.process.returncode}:\n{self.output()}")
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.web_port}/readyz", timeout=2) as answer:
+                    if answer.status == 200:
+                        return time.monotonic() - self.began
+            except (urllib.error.URLError, OSError):
+                pass
+            if time.monotonic() > deadline:
+                raise ServerError(f"not ready in {timeout} s:\n{self.output()}")
+            time.sleep(0.05)
+
+    def stop(self, timeout: float = 10) -> int:
+        """Ask it to end (SIGTERM); return its exit status."""
+        if self.process is None:
+            return 0
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill_all()
+            raise ServerError(f"still there {timeout} s after SIGTERM:\n{self.output()}") from None
+        finally:
+            self.process = None
+
+    def kill_all(self) -> None:
+        """End control and media processes as a power cut would."""
+        if self.process is None:
+            return
+        children = _children(self.process.pid)
+        for pid in (self.process.pid, *children):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self.process.wait()
+        self.process = None
+
+    def _log_file(self) -> Path:
+        return self.folder / f"server-{self.starts}.log"
+
+    def output(self) -> str:
+        """What it has printed since its latest start, colours removed."""
+        path = self._log_file()
+        return re.sub(r"\x1b\[[0-9;]*m", "", path.read_text(errors="replace")) if path.exists() else ""
+
+    # The command line
+
+    def run(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Run a verb on this server's data."""
+        return subprocess.run(
+            [COMMAND, *words, "--data-dir", str(self.data)],
+            env=self._environment(),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    def ask(self, *words: str, stdin: str = "") -> Any:
+        """Run a verb with --json; its answer, decoded. Raises ServerError when it fails."""
+        done = self.run(*words, "--json", stdin=stdin)
+        if done.returncode != 0:
+            raise ServerError(
+                f"{words}: exit {done.returncode}\n{done.stdout}{done.stderr}\n{self.output()[-3000:]}"
+            )
+        return json.loads(done.stdout)
+
+    def add_extension(self, number: str) -> str:
+        """A new extension; its password."""
+        password = f"secret-of-{number}"
+        self.ask("extension", "add", number, "--password-stdin", stdin=password + "\n")
+        return password
+
+    def add_meeting(self, name: str = "Weekly") -> dict[str, Any]:
+        """A new meeting: number, guest_pin, host_pin, link, dial_in."""
+        meeting = self.ask("meeting", "add", name)
+        assert isinstance(meeting, dict), meeting
+        return meeting
+
+    def participants(self, number: str) -> list[dict[str, Any]]:
+        """Who is in a meeting."""
+        answer = self.ask("meeting", "participants", number)
+        people = answer if isinstance(answer, list) else answer["participants"]
+        assert isinstance(people, list), answer
+        return people
+
+    def wait_participants(self, number: str, count: int, timeout: float = 20) -> list[dict[str, Any]]:
+        """Wait until so many are inside."""
+        deadline = time.monotonic() + timeout
+        while True:
+            people = self.participants(number)
+            inside = [person for person in people if person["state"] == "in"]
+            if len(inside) == count:
+                return inside
+            if time.monotonic() > deadline:
+                raise ServerError(f"{count} expected in {number}, but {people}\n{self.output()[-3000:]}")
+            time.sleep(0.3)
+
+    def media_pids(self) -> list[int]:
+        """The media processes, as `ringback status` names them."""
+        return [int(pid) for pid in self.ask("status")["pids"]["media"]]
+
+    # Addresses
+
+    @property
+    def udp(self) -> tuple[str, int]:
+        """Where phones reach it over UDP."""
+        return ("127.0.0.1", self.udp_port)
+
+    @property
+    def tls(self) -> tuple[str, int]:
+        """Where phones reach it over TLS."""
+        return ("127.0.0.1", self.tls_port)
+
+    def uri(self, user: str, transport: str = "udp") -> str:
+        """A SIP address here."""
+        port = self.tls_port if transport == "tls" else self.udp_port
+        suffix = "" if transport == "udp" else f";transport={transport}"
+        return f"sip:{user}@127.0.0.1:{port}{suffix}"
+
+
+def _children(pid: int) -> list[int]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(path.read_text().rpartition(")")[2].split()[1])
+        except (OSError, ValueError):
+            continue
+        if parent == pid:
+            found.append(int(path.parent.name))
+    return [*found, *(grandchild for child in found for grandchild in _children(child))]

@@ -1,0 +1,121 @@
+"""Real phones meet in a conference: what each of them hears."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from ringback.quality.silence import longest_gap_ms
+from ringback.quality.tones import tone_levels
+from tests.wire.baresip import Baresip
+from tests.wire.server import RingbackServer
+
+pytestmark = [pytest.mark.wire, pytest.mark.slow]
+MakeBaresip = Callable[..., Baresip]
+Measured = Callable[[str], None]
+
+# Below 3.4 kHz, no harmonic or mixture of two near the third.
+TONES_HZ = (440.0, 1090.0, 1870.0)
+SPEAKING_S = 20
+
+
+def check_who_is_heard(phones: list[Baresip], tones: tuple[float, ...], seconds: float) -> list[str]:
+    """Every phone heard all others, equally loud, and not itself; the levels, for people."""
+    lines = []
+    for own, phone in enumerate(phones):
+        heard = phone.heard(seconds, trim_s=0.5)
+        assert len(heard) > (seconds - 1) * phone.rate, (
+            f"{phone.name} heard {len(heard) / phone.rate:.1f} s only"
+        )
+        levels = tone_levels(heard, phone.rate, tones)
+        others = np.delete(levels, own)
+        text = ", ".join(f"{tone:.0f} Hz {level:.1f} dBFS" for tone, level in zip(tones, levels, strict=True))
+        lines.append(f"{phone.name} ({phone.codec}) heard {text}")
+        assert others.min() > -40, f"{phone.name} did not hear somebody: {text}"
+        assert others.max() - others.min() <= 3, f"{phone.name} heard the others unequally: {text}"
+        assert levels[own] <= others.min() - 30, f"{phone.name} heard itself: {text}"
+        gap_ms = longest_gap_ms(heard, phone.rate)
+        assert gap_ms <= 200, f"{phone.name} heard {gap_ms:.0f} ms of silence"
+    return lines
+
+
+def test_three_phones_with_three_codecs_hear_each_other(
+    server: RingbackServer, make_baresip: MakeBaresip, measured: Measured
+) -> None:
+    meeting = server.add_meeting()
+    codecs = ("pcmu", "g722", "opus")
+    phones = [
+        make_baresip(f"phone-{codec}", codec=codec, tone_hz=tone)
+        for codec, tone in zip(codecs, TONES_HZ, strict=True)
+    ]
+    for phone in phones:
+        phone.dial(server.uri(f"{meeting['number']}*{meeting['guest_pin']}"))
+    people = server.wait_participants(meeting["number"], 3)
+    assert sorted(person["codec"].upper() for person in people) == ["G722", "OPUS", "PCMU"]
+    time.sleep(1 + SPEAKING_S)
+    for phone in phones:
+        phone.hang_up_and_wait()
+    # Who hangs up last is alone for a moment: the phones left one after another within half a second.
+    for line in check_who_is_heard(phones, TONES_HZ, SPEAKING_S - 2):
+        measured(line)
+
+
+def test_two_pcmu_phones_hear_each_other(server: RingbackServer, make_baresip: MakeBaresip) -> None:
+    meeting = server.add_meeting()
+    phones = [make_baresip(f"two-{tone:.0f}", tone_hz=tone) for tone in TONES_HZ[:2]]
+    for phone in phones:
+        phone.dial(server.uri(f"{meeting['number']}*{meeting['guest_pin']}"))
+    server.wait_participants(meeting["number"], 2)
+    time.sleep(6)
+    for phone in phones:
+        phone.hang_up_and_wait()
+    check_who_is_heard(phones, TONES_HZ[:2], 4)
+
+
+def test_a_phone_on_tls_with_srtp_meets_one_on_udp(server: RingbackServer, make_baresip: MakeBaresip) -> None:
+    meeting = server.add_meeting()
+    plain = make_baresip("plain", codec="g722", tone_hz=TONES_HZ[0], server=server.udp)
+    secure = make_baresip("secure", tone_hz=TONES_HZ[1], server=server.tls, transport="tls", srtp=True)
+    plain.dial(server.uri(f"{meeting['number']}*{meeting['guest_pin']}"))
+    secure.dial(server.uri(f"{meeting['number']}*{meeting['guest_pin']}", "tls"))
+    server.wait_participants(meeting["number"], 2)
+    time.sleep(6)
+    assert "RTP/SAVP" in secure.log()
+    for phone in (plain, secure):
+        phone.hang_up_and_wait()
+    check_who_is_heard([plain, secure], TONES_HZ[:2], 4)
+
+
+def test_people_come_and_go_and_the_rest_go_on(server: RingbackServer, make_baresip: MakeBaresip) -> None:
+    meeting = server.add_meeting()
+    address = server.uri(f"{meeting['number']}*{meeting['guest_pin']}")
+    phones = [make_baresip(f"stay-{tone:.0f}", tone_hz=tone) for tone in TONES_HZ[:2]]
+    guest = make_baresip("guest", codec="opus", tone_hz=TONES_HZ[2])
+    for phone in (*phones, guest):
+        phone.dial(address)
+    server.wait_participants(meeting["number"], 3)
+    guest.hang_up_and_wait()
+    server.wait_participants(meeting["number"], 2)
+    time.sleep(4)
+    for phone in phones:
+        phone.hang_up_and_wait()
+    check_who_is_heard(phones, TONES_HZ[:2], 2.5)
+    server.wait_participants(meeting["number"], 0)
+
+
+def test_a_phone_on_hold_comes_back(server: RingbackServer, make_baresip: MakeBaresip) -> None:
+    meeting = server.add_meeting()
+    phones = [make_baresip(f"hold-{tone:.0f}", tone_hz=tone) for tone in TONES_HZ[:2]]
+    for phone in phones:
+        phone.dial(server.uri(f"{meeting['number']}*{meeting['guest_pin']}"))
+    server.wait_participants(meeting["number"], 2)
+    phones[0].hold()
+    time.sleep(2)
+    phones[0].resume()
+    time.sleep(4)
+    for phone in phones:
+        phone.hang_up_and_wait()
+    check_who_is_heard(phones, TONES_HZ[:2], 2.5)
