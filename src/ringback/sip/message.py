@@ -185,8 +185,17 @@ def make_response(
     headers = Headers()
     source = request.headers
     headers.copy_from(source, "Via", "From", "To", "Call-ID", "CSeq")
-    if to_tag is not None and (to := source.get("To")) is not None and NameAddr.parse(to).tag is None:
-        headers.replace_first("To", str(NameAddr.parse(to).with_tag(to_tag)))
+    if to_tag is not None and (to := source.get("To")) is not None:
+        headers.replace_first("To", _tagged(to, to_tag))
     if status == 100:
         headers.copy_from(source, "Timestamp")
     return Response(status, reason or REASONS.get(status, "Unknown"), headers, body)
+
+
+def _tagged(to: str, tag: str) -> str:
+    """A To value with a tag; an unreadable one, in the answer to a malformed request, stays as it is."""
+    try:
+        value = NameAddr.parse(to)
+    except SipSyntaxError:
+        return to
+    return to if value.tag is not None else str(value.with_tag(tag))

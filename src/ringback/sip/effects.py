@@ -1,0 +1,156 @@
+"""What the SIP core asks the outside to do or tells the application: the effects of RFC 3261 machines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from ringback.sip.flow import Flow
+    from ringback.sip.message import Request, Response
+    from ringback.sip.session import InviteSession
+
+EndedBy = Literal["peer", "us", "timeout", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Transmit:
+    """Send `data` by `flow`; on a stream with `flow.id` 0 a connection to `flow.remote` is opened first."""
+
+    flow: Flow
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RequestArrived:
+    """A request for the application, which answers it with `Endpoint.respond` within 64*T1 (32 s)."""
+
+    transaction_id: str
+    request: Request
+    flow: Flow
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingCall:
+    """An INVITE that begins a call; 100 has been sent. Its body is SDP, or empty for a late offer."""
+
+    session: InviteSession
+    request: Request
+    flow: Flow
+
+
+@dataclass(frozen=True, slots=True)
+class Ringing:
+    """A provisional response (101 to 199) to our call, with its SDP if any."""
+
+    session: InviteSession
+    status: int
+    sdp: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Our call was answered. `sdp` is the answer; for a call made without SDP it is the peer's offer, and
+    the call waits for `session.answer_offer`.
+    """
+
+    session: InviteSession
+    sdp: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Our call was not answered; `response` is None when none came. An `Ended` follows at once."""
+
+    session: InviteSession
+    status: int
+    reason: str
+    response: Response | None
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """The ACK to our 200 came; `sdp` is the answer when ours was the offer."""
+
+    session: InviteSession
+    sdp: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class OfferReceived:
+    """The peer offers anew (or, with `sdp` None, asks us to); wants `answer_offer` or `reject_offer`.
+
+    `request` is the peer's re-INVITE, or ours when it went without SDP and its 200 brought the offer.
+    """
+
+    session: InviteSession
+    sdp: bytes | None
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class OfferAnswered:
+    """The answer to an offer of ours within the call."""
+
+    session: InviteSession
+    sdp: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class OfferFailed:
+    """The peer refused our re-INVITE; the call goes on as it was (RFC 3261 §14.1)."""
+
+    session: InviteSession
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class InfoReceived:
+    """An INFO within the call; it has been answered. `content_type` is "" when there was no body."""
+
+    session: InviteSession
+    content_type: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The call is over; comes exactly once for each session."""
+
+    session: InviteSession
+    by: EndedBy
+    status: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseArrived:
+    """A response, provisional ones too, to a request sent with `Endpoint.request`."""
+
+    transaction_id: str
+    response: Response
+
+
+@dataclass(frozen=True, slots=True)
+class RequestTimedOut:
+    """A request sent with `Endpoint.request` got no final answer in time, or its connection broke."""
+
+    transaction_id: str
+
+
+Effect = (
+    Transmit
+    | RequestArrived
+    | IncomingCall
+    | Ringing
+    | Answered
+    | Failed
+    | Confirmed
+    | OfferReceived
+    | OfferAnswered
+    | OfferFailed
+    | InfoReceived
+    | Ended
+    | ResponseArrived
+    | RequestTimedOut
+)

@@ -1,0 +1,172 @@
+"""The transaction layer: finds the transaction of a message, keeps all and their timers (RFC 3261 §17)."""
+
+from __future__ import annotations
+
+from itertools import count
+
+from ringback.sip.effects import Effect, Transmit
+from ringback.sip.flow import Flow
+from ringback.sip.message import Request, Response
+from ringback.sip.timers import TimerQueue, Timers
+from ringback.sip.transaction.client import ClientTransaction, ClientUser, client_key
+from ringback.sip.transaction.invite_client import InviteClientTransaction
+from ringback.sip.transaction.invite_server import InviteServerTransaction
+from ringback.sip.transaction.machine import Input, Outcome, Transaction
+from ringback.sip.transaction.non_invite_client import NonInviteClientTransaction
+from ringback.sip.transaction.non_invite_server import NonInviteServerTransaction
+from ringback.sip.transaction.server import ServerTransaction, server_key
+
+
+class TransactionLayer:
+    """All transactions of an endpoint.
+
+    At most `limit` server transactions begin calls; what belongs to a call (BYE, CANCEL, ...) has as much
+    room again, so that calls can still end when no more can begin.
+    """
+
+    def __init__(self, timing: Timers, queue: TimerQueue, limit: int) -> None:
+        self.timing = timing
+        self.limit = limit
+        self._queue = queue
+        self._clients: dict[tuple[str, ...], ClientTransaction] = {}
+        self._servers: dict[tuple[str, ...], ServerTransaction] = {}
+        self._by_id: dict[str, ServerTransaction] = {}
+        # Requests in progress as §8.2.2.2 sees them, and transactions by their connection.
+        self._arrived: dict[tuple[str, str, str], ServerTransaction] = {}
+        self._by_connection: dict[Flow, set[Transaction]] = {}
+        self._numbers = count(1)
+
+    def __len__(self) -> int:
+        return len(self._clients) + len(self._servers)
+
+    # Server side
+
+    def find_server(self, request: Request, method: str) -> ServerTransaction | None:
+        """The transaction that `request` is a copy of (or, for another `method`, that it belongs to)."""
+        return self._servers.get(server_key(request, method))
+
+    def by_id(self, transaction_id: str) -> ServerTransaction | None:
+        """The transaction that a RequestArrived named, as long as it can still be answered."""
+        return self._by_id.get(transaction_id)
+
+    def is_merged(self, request: Request) -> bool:
+        """True when the same request came by another path already (RFC 3261 §8.2.2.2)."""
+        return (request.call_id, request.from_.tag or "", request.headers.get("CSeq") or "") in self._arrived
+
+    def is_full(self, request: Request) -> bool:
+        """True when there is no room for a transaction of this request."""
+        begins = request.method != "CANCEL" and request.to.tag is None
+        return len(self._servers) >= (self.limit if begins else 2 * self.limit)
+
+    def open_server(self, request: Request, flow: Flow, now: float) -> ServerTransaction:
+        """Begin the server transaction of a request that has none."""
+        key = server_key(request, request.method)
+        transaction_id = str(next(self._numbers))
+        transaction: ServerTransaction
+        if request.method == "INVITE":
+            transaction = InviteServerTransaction(key, request, flow, self.timing, transaction_id)
+        else:
+            transaction = NonInviteServerTransaction(key, request, flow, self.timing, transaction_id)
+            transaction.begin(now)
+            self._by_id[transaction_id] = transaction
+        self._servers[key] = transaction
+        self._arrived.setdefault(transaction.index, transaction)
+        self._enlist(transaction)
+        return transaction
+
+    def repeated(self, transaction: ServerTransaction, now: float) -> list[Effect]:
+        """A copy of the transaction's request came."""
+        return self._settle(transaction, transaction.step(Input.REQUEST, now), now)
+
+    def acknowledged(self, transaction: ServerTransaction, now: float) -> tuple[bool, list[Effect]]:
+        """An ACK matched an INVITE's transaction; True when it is for a 2xx and so the session's."""
+        outcomes = transaction.step(Input.ACK, now)
+        for_session = any(outcome is Outcome.DELIVER for outcome, _ in outcomes)
+        return for_session, self._settle(transaction, outcomes, now)
+
+    def respond(self, transaction: ServerTransaction, response: Response, now: float) -> list[Effect]:
+        """Send a response within its transaction."""
+        return self._settle(transaction, transaction.respond(response, now), now)
+
+    # Client side
+
+    def send(
+        self, request: Request, flow: Flow, user: ClientUser, now: float
+    ) -> tuple[ClientTransaction, list[Effect]]:
+        """Begin a client transaction; the request has its Via with branch already."""
+        kind = InviteClientTransaction if request.method == "INVITE" else NonInviteClientTransaction
+        transaction = kind(request, flow, self.timing, user)
+        self._clients[transaction.key] = transaction
+        self._enlist(transaction)
+        return transaction, self._settle(transaction, transaction.begin(now), now)
+
+    def receive_response(self, response: Response, now: float) -> list[Effect]:
+        """Hand a response to its transaction; one that matches none is dropped (RFC 3261 §18.1.2)."""
+        key = client_key(response.top_via.branch or "", response.cseq.method)
+        transaction = self._clients.get(key)
+        if transaction is None:
+            return []
+        return self._settle(transaction, transaction.receive(response, now), now)
+
+    def abandon(self, transaction: ClientTransaction) -> None:
+        """Forget a client transaction whose answer nobody waits for."""
+        transaction.abandon()
+        self._forget(transaction)
+
+    # Both
+
+    def expire(self, transaction: Transaction, now: float) -> list[Effect]:
+        """Fire the timers of one transaction."""
+        return self._settle(transaction, transaction.expire(now), now)
+
+    def connection_lost(self, flow: Flow, now: float) -> list[Effect]:
+        """Client transactions of a broken connection fail, server transactions answer by a new one."""
+        effects: list[Effect] = []
+        for transaction in self._by_connection.pop(flow, ()):
+            if isinstance(transaction, ServerTransaction):
+                transaction.connection_lost()
+            else:
+                effects += self._settle(transaction, transaction.step(Input.TRANSPORT_ERROR, now), now)
+        return effects
+
+    def _settle(
+        self, transaction: Transaction, outcomes: list[tuple[Outcome, bytes]], now: float
+    ) -> list[Effect]:
+        """Turn outcomes into effects, asking the user where it is told; keep or forget the transaction."""
+        flow = transaction.flow
+        if transaction.terminated:
+            self._forget(transaction)
+        else:
+            self._queue.update(transaction)
+        effects: list[Effect] = []
+        for outcome, data in outcomes:
+            if outcome is Outcome.TRANSMIT:
+                effects.append(Transmit(flow, data))
+            elif isinstance(transaction, ClientTransaction):
+                effects += _tell(transaction, outcome, now)
+        return effects
+
+    def _enlist(self, transaction: Transaction) -> None:
+        if transaction.flow.id:
+            self._by_connection.setdefault(transaction.flow, set()).add(transaction)
+
+    def _forget(self, transaction: Transaction) -> None:
+        if isinstance(transaction, ClientTransaction):
+            self._clients.pop(transaction.key, None)
+        elif isinstance(transaction, ServerTransaction):
+            self._servers.pop(transaction.key, None)
+            self._by_id.pop(transaction.id, None)
+            if self._arrived.get(transaction.index) is transaction:
+                del self._arrived[transaction.index]
+        siblings = self._by_connection.get(transaction.flow)
+        if siblings is not None:
+            siblings.discard(transaction)
+            if not siblings:
+                del self._by_connection[transaction.flow]
+
+
+def _tell(transaction: ClientTransaction, outcome: Outcome, now: float) -> list[Effect]:
+    if outcome is Outcome.DELIVER:
+        response = transaction.response
+        return [] if response is None else transaction.user.response_received(transaction, response, now)
+    return transaction.user.request_failed(transaction, 408 if outcome is Outcome.TIMEOUT else 503, now)

@@ -1,0 +1,213 @@
+"""What the four transaction machines share: states, inputs, actions, timers (RFC 3261 §17, RFC 6026)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import ClassVar
+
+from ringback.sip.flow import Flow
+from ringback.sip.timers import NEVER, Timers
+
+
+class State(Enum):
+    """All states of figures 5 to 8, Accepted being that of RFC 6026."""
+
+    CALLING = "calling"
+    TRYING = "trying"
+    PROCEEDING = "proceeding"
+    COMPLETED = "completed"
+    CONFIRMED = "confirmed"
+    ACCEPTED = "accepted"
+    TERMINATED = "terminated"
+
+
+class Input(Enum):
+    """What can happen to a transaction: from the wire, from its user, from a clock."""
+
+    REQUEST = "request"
+    ACK = "ack"
+    RECEIVE_1XX = "receive 1xx"
+    RECEIVE_2XX = "receive 2xx"
+    RECEIVE_FAILURE = "receive 300-699"
+    SEND_1XX = "send 1xx"
+    SEND_2XX = "send 2xx"
+    SEND_FAILURE = "send 300-699"
+    TRANSPORT_ERROR = "transport error"
+    TIMER_A = "A"
+    TIMER_B = "B"
+    TIMER_D = "D"
+    TIMER_E = "E"
+    TIMER_F = "F"
+    TIMER_G = "G"
+    TIMER_H = "H"
+    TIMER_I = "I"
+    TIMER_J = "J"
+    TIMER_K = "K"
+    TIMER_L = "L"
+    TIMER_M = "M"
+
+
+class Action(Enum):
+    """What a transition does, in the order written."""
+
+    SEND = "send what the user gave"
+    RESEND = "send the last message again"
+    ACKNOWLEDGE = "send ACK"
+    DELIVER = "deliver to the user"
+    REPORT_TIMEOUT = "tell the user of the timeout"
+    REPORT_FAILURE = "tell the user of the transport error"
+    STOP = "stop all timers"
+    START_A = "start A"
+    START_B = "start B"
+    START_D = "start D"
+    START_E = "start E"
+    START_E_SLOW = "start E at T2"
+    START_F = "start F"
+    START_G = "start G"
+    START_H = "start H"
+    START_I = "start I"
+    START_J = "start J"
+    START_K = "start K"
+    START_L = "start L"
+    START_M = "start M"
+
+
+Row = tuple[State, tuple[Action, ...]]
+Table = Mapping[tuple[State, Input], Row]
+
+
+class Outcome(Enum):
+    """What a step leaves to the layer."""
+
+    TRANSMIT = "transmit"
+    DELIVER = "deliver"
+    TIMEOUT = "timeout"
+    FAILURE = "failure"
+
+
+class Transaction:
+    """One machine run by its class's table; an input that the table does not have is absorbed.
+
+    `step` returns outcomes in order, TRANSMIT with the bytes that go by `flow`.
+    """
+
+    table: ClassVar[Table]
+    initial: ClassVar[State]
+
+    __slots__ = ("_interval", "_timers", "flow", "key", "last", "scheduled", "state", "timing")
+
+    def __init__(self, key: tuple[str, ...], flow: Flow, timing: Timers) -> None:
+        self.key = key
+        self.flow = flow
+        self.timing = timing
+        self.state = self.initial
+        self.last = b""
+        self.scheduled = NEVER
+        self._interval = 0.0
+        self._timers: dict[Input, float] = {}
+
+    @property
+    def terminated(self) -> bool:
+        """True when the layer is to forget it."""
+        return self.state is State.TERMINATED
+
+    def deadline(self) -> float | None:
+        """When the next timer fires, or None."""
+        return min(self._timers.values()) if self._timers else None
+
+    def expire(self, now: float) -> list[tuple[Outcome, bytes]]:
+        """Fire the timers that are due, the earliest first."""
+        out: list[tuple[Outcome, bytes]] = []
+        while self._timers:
+            letter = min(self._timers, key=self._timers.__getitem__)
+            if self._timers[letter] > now:
+                break
+            del self._timers[letter]
+            out += self.step(letter, now)
+        return out
+
+    def step(self, event: Input, now: float, data: bytes = b"") -> list[tuple[Outcome, bytes]]:
+        """Make one transition; `data` is the message to send for the SEND inputs."""
+        row = self.table.get((self.state, event))
+        if row is None:
+            return []
+        return self._enter(row, now, data)
+
+    def _enter(self, row: Row, now: float, data: bytes) -> list[tuple[Outcome, bytes]]:
+        self.state, actions = row
+        out: list[tuple[Outcome, bytes]] = []
+        for action in actions:
+            if action is Action.SEND:
+                self.last = data
+                out.append((Outcome.TRANSMIT, data))
+            elif action is Action.RESEND:
+                if self.last:
+                    out.append((Outcome.TRANSMIT, self.last))
+            elif action in _REPORTS:
+                out.append((_REPORTS[action], data))
+            elif action is Action.STOP:
+                self._timers.clear()
+            elif action is Action.ACKNOWLEDGE:
+                out.append((Outcome.TRANSMIT, self._acknowledgement()))
+            elif self._start(action, now):
+                # A wait of zero: the timer has fired already.
+                out += self.step(_STARTS[action], now)
+        if self.state is State.TERMINATED:
+            self._timers.clear()
+        return out
+
+    def _acknowledgement(self) -> bytes:
+        raise NotImplementedError
+
+    def abandon(self) -> None:
+        """Terminate without a word to the user (RFC 3261 §9.1: a cancelled INVITE that gets no answer)."""
+        self.state = State.TERMINATED
+        self._timers.clear()
+
+    def _start(self, action: Action, now: float) -> bool:
+        """Start a timer; True when its wait is zero."""
+        timer = _STARTS[action]
+        reliable = self.flow.reliable
+        timing = self.timing
+        if timer in _RETRANSMITS:
+            if reliable:
+                return False
+            self._interval = _RETRANSMITS[timer](self._interval, timing, action is Action.START_E_SLOW)
+            wait = self._interval
+        else:
+            wait = _WAITS[timer](timing, reliable)
+            if wait == 0:
+                return True
+        self._timers[timer] = now + wait
+        return False
+
+
+_REPORTS = {
+    Action.DELIVER: Outcome.DELIVER,
+    Action.REPORT_TIMEOUT: Outcome.TIMEOUT,
+    Action.REPORT_FAILURE: Outcome.FAILURE,
+}
+
+_STARTS = {action: Input(action.value[6]) for action in Action if action.name.startswith("START_")}
+
+# Retransmit timers: the wait before, the next wait from it. A doubles without end, E and G up to T2.
+_RETRANSMITS: dict[Input, Callable[[float, Timers, bool], float]] = {
+    Input.TIMER_A: lambda before, timing, _: 2 * before or timing.timer_a(),
+    Input.TIMER_E: lambda before, timing, slow: (
+        timing.t2 if slow else min(2 * before or timing.timer_e(), timing.t2)
+    ),
+    Input.TIMER_G: lambda before, timing, _: min(2 * before or timing.timer_g(), timing.t2),
+}
+
+_WAITS: dict[Input, Callable[[Timers, bool], float]] = {
+    Input.TIMER_B: lambda timing, _: timing.timer_b(),
+    Input.TIMER_D: lambda timing, reliable: timing.timer_d(reliable),
+    Input.TIMER_F: lambda timing, _: timing.timer_f(),
+    Input.TIMER_H: lambda timing, _: timing.timer_h(),
+    Input.TIMER_I: lambda timing, reliable: timing.timer_i(reliable),
+    Input.TIMER_J: lambda timing, reliable: timing.timer_j(reliable),
+    Input.TIMER_K: lambda timing, reliable: timing.timer_k(reliable),
+    Input.TIMER_L: lambda timing, _: timing.timer_l(),
+    Input.TIMER_M: lambda timing, _: timing.timer_m(),
+}
