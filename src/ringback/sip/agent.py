@@ -1,0 +1,205 @@
+"""What all sessions of an endpoint share: settings, tokens, transactions, timers, the table of dialogs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from ringback.sip.dialog import Dialog, DialogKey
+from ringback.sip.effects import Effect, Transmit
+from ringback.sip.flow import DEFAULT_PORT, Flow, Transport
+from ringback.sip.headers import MAGIC_COOKIE, Via
+from ringback.sip.message import Headers, Request, Response, SipUri, encode, make_response
+from ringback.sip.timers import TimerQueue, Timers
+from ringback.sip.transaction.client import ClientTransaction, ClientUser
+from ringback.sip.transaction.layer import TransactionLayer
+from ringback.sip.transaction.server import ServerTransaction
+
+SDP = "application/sdp"
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSettings:
+    """How an endpoint presents itself, and its limits.
+
+    `contact_for` gives our Contact for messages by a flow; its host and port are also the sent-by of Via.
+    `allow` are the methods served: those beyond the call's own reach the application as RequestArrived.
+    `supported` are option tags that the application implements. `next_hop`, when given, chooses the flow
+    of a request within a dialog from its next hop's URI and the flow the peer was last heard by; without
+    it that flow is used.
+    """
+
+    user_agent: str
+    contact_for: Callable[[Flow], SipUri]
+    allow: tuple[str, ...] = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO")
+    supported: tuple[str, ...] = ()
+    schemes: tuple[str, ...] = ("sip", "sips", "tel")
+    timers: Timers = field(default_factory=Timers)
+    max_transactions: int = 50_000
+    max_sessions: int = 10_000
+    next_hop: Callable[[SipUri, Flow], Flow] | None = None
+
+
+class InDialog(Protocol):
+    """Who owns a dialog and takes the requests within it."""
+
+    def request_received(self, transaction: ServerTransaction, request: Request, now: float) -> list[Effect]:
+        """A request whose CSeq is in order."""
+
+    def ack_received(self, request: Request, now: float) -> list[Effect]:
+        """An ACK to one of our 2xx."""
+
+
+class Agent:
+    """The shared part of an endpoint; sessions send through it."""
+
+    def __init__(self, settings: EndpointSettings, new_token: Callable[[], str]) -> None:
+        self.settings = settings
+        self.new_token = new_token
+        self.queue = TimerQueue()
+        self.layer = TransactionLayer(settings.timers, self.queue, settings.max_transactions)
+        self.dialogs: dict[DialogKey, tuple[Dialog, InDialog]] = {}
+        # Sessions that have not ended: what `max_sessions` counts.
+        self.live: set[str] = set()
+        self._by_connection: dict[Flow, set[DialogKey]] = {}
+
+    # Dialogs
+
+    def enlist(self, dialog: Dialog, user: InDialog) -> None:
+        """Let requests of this dialog reach `user`."""
+        self.dialogs[dialog.key] = (dialog, user)
+        if dialog.flow.id:
+            self._by_connection.setdefault(dialog.flow, set()).add(dialog.key)
+
+    def forget(self, dialog: Dialog) -> None:
+        """Requests of this dialog are 481 from now on."""
+        self.dialogs.pop(dialog.key, None)
+        self._leave(dialog)
+
+    def heard_by(self, dialog: Dialog, user: InDialog, flow: Flow) -> None:
+        """The peer's last request came by `flow`: ours go there (it may have a new address or connection)."""
+        if flow != dialog.flow:
+            self._leave(dialog)
+            dialog.flow = flow
+            self.enlist(dialog, user)
+
+    def connection_lost(self, flow: Flow) -> None:
+        """Dialogs over this connection live on; their requests go by a new one to the next hop."""
+        for key in self._by_connection.pop(flow, ()):
+            if key in self.dialogs:
+                dialog = self.dialogs[key][0]
+                dialog.flow = flow_to(_first_hop(dialog), flow)
+
+    def _leave(self, dialog: Dialog) -> None:
+        keys = self._by_connection.get(dialog.flow)
+        if keys is not None:
+            keys.discard(dialog.key)
+            if not keys:
+                del self._by_connection[dialog.flow]
+
+    # Sending
+
+    def via(self, flow: Flow) -> str:
+        """A new Via with a new branch for a request by `flow`; asks for rport (RFC 3581)."""
+        contact = self.settings.contact_for(flow)
+        branch = MAGIC_COOKIE + self.new_token()
+        return str(Via(flow.transport.upper(), contact.host, contact.port, {"branch": branch, "rport": None}))
+
+    def contact(self, flow: Flow) -> str:
+        """Our Contact value."""
+        return f"<{self.settings.contact_for(flow)}>"
+
+    def flow_of(self, dialog: Dialog) -> Flow:
+        """The flow that a request of ours within the dialog takes."""
+        choose = self.settings.next_hop
+        return dialog.flow if choose is None else choose(_first_hop(dialog), dialog.flow)
+
+    def describe(self, headers: Headers) -> None:
+        """Add Allow and Supported."""
+        headers.add("Allow", ", ".join(self.settings.allow))
+        if self.settings.supported:
+            headers.add("Supported", ", ".join(self.settings.supported))
+
+    def in_dialog(self, dialog: Dialog, method: str, sdp: bytes | None = None) -> tuple[Request, Flow]:
+        """The next request of ours within a dialog, and its flow; with Contact when that is refreshed."""
+        flow = self.flow_of(dialog)
+        request = dialog.request(method, self.via(flow))
+        if method in ("INVITE", "UPDATE"):
+            request.headers.add("Contact", self.contact(flow))
+            self.describe(request.headers)
+        request.headers.add("User-Agent", self.settings.user_agent)
+        attach(request, sdp)
+        return request, flow
+
+    def send(
+        self, request: Request, flow: Flow, user: ClientUser, now: float
+    ) -> tuple[ClientTransaction, list[Effect]]:
+        """Begin the client transaction of a complete request."""
+        return self.layer.send(request, flow, user, now)
+
+    def acknowledge(self, dialog: Dialog, number: int, sdp: bytes | None = None) -> Transmit:
+        """The ACK to a 2xx: a message of its own, sent again for each copy of that 2xx (§13.2.2.4)."""
+        flow = self.flow_of(dialog)
+        ack = dialog.acknowledgement(number, self.via(flow))
+        attach(ack, sdp)
+        return Transmit(flow, encode(ack))
+
+    def response(self, request: Request, status: int, reason: str | None, to_tag: str | None) -> Response:
+        """A response of ours with Server."""
+        response = make_response(request, status, reason, to_tag=to_tag)
+        response.headers.add("Server", self.settings.user_agent)
+        return response
+
+    def respond(
+        self,
+        transaction: ServerTransaction,
+        request: Request,
+        status: int,
+        now: float,
+        *,
+        reason: str | None = None,
+        to_tag: str | None = None,
+        headers: Headers | None = None,
+    ) -> list[Effect]:
+        """Send a response without body; `headers` are added to it."""
+        response = self.response(request, status, reason, to_tag)
+        if headers is not None:
+            add_all(response.headers, headers)
+        return self.layer.respond(transaction, response, now)
+
+    def chance(self) -> float:
+        """A number in [0, 1) from the injected randomness."""
+        digest = hashlib.blake2b(self.new_token().encode(), digest_size=4).digest()
+        return int.from_bytes(digest, "big") / 2**32
+
+
+def attach(message: Request | Response, sdp: bytes | None) -> None:
+    """Give the message an SDP body, if there is one."""
+    if sdp is not None:
+        message.headers.set("Content-Type", SDP)
+        message.body = sdp
+
+
+def add_all(headers: Headers, more: Headers) -> None:
+    """Append all of `more`, list fields value by value."""
+    for name, value in more.items():
+        headers.add(name, value)
+
+
+def flow_to(uri: SipUri, like: Flow) -> Flow:
+    """A flow with id 0 to the address in `uri`, its transport from there or as `like` had it."""
+    transport: Transport = like.transport
+    for name in DEFAULT_PORT:
+        if uri.transport == name:
+            transport = name
+    if uri.scheme == "sips" and transport in ("tcp", "udp"):
+        transport = "tls"
+    address = uri.params.get("maddr") or uri.address
+    return replace(like, transport=transport, remote=(address, uri.port or DEFAULT_PORT[transport]), id=0)
+
+
+def _first_hop(dialog: Dialog) -> SipUri:
+    first = dialog.route_set[0].uri if dialog.route_set else dialog.target
+    return first if isinstance(first, SipUri) else dialog.target

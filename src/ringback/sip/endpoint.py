@@ -1,0 +1,333 @@
+"""The user agent core: one object between the transports and the application (RFC 3261 §8, §12 to §15).
+
+Feed it messages and time; it returns what to send and what happened. It owns the transactions, the dialogs
+and the INVITE sessions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ringback.sip.acceptance import refusal
+from ringback.sip.agent import Agent, EndpointSettings, add_all, attach
+from ringback.sip.dialog import dialog_key_of, route
+from ringback.sip.effects import (
+    Answered,
+    Confirmed,
+    Effect,
+    Ended,
+    Failed,
+    IncomingCall,
+    InfoReceived,
+    OfferAnswered,
+    OfferFailed,
+    OfferReceived,
+    RequestArrived,
+    RequestTimedOut,
+    ResponseArrived,
+    Ringing,
+    Transmit,
+)
+from ringback.sip.flow import Flow
+from ringback.sip.incoming import IncomingSession
+from ringback.sip.message import (
+    Headers,
+    NameAddr,
+    OtherUri,
+    Request,
+    Response,
+    SipUri,
+    encode,
+)
+from ringback.sip.outgoing import OutgoingSession
+from ringback.sip.parse import Malformed
+from ringback.sip.session import InviteSession
+from ringback.sip.transaction.client import ClientTransaction
+from ringback.sip.transaction.machine import Transaction
+from ringback.sip.transaction.server import ServerTransaction, response_flow, stamp_via
+
+__all__ = [
+    "Answered",
+    "Confirmed",
+    "Effect",
+    "Ended",
+    "Endpoint",
+    "EndpointSettings",
+    "Failed",
+    "IncomingCall",
+    "InfoReceived",
+    "InviteSession",
+    "OfferAnswered",
+    "OfferFailed",
+    "OfferReceived",
+    "RequestArrived",
+    "RequestTimedOut",
+    "ResponseArrived",
+    "Ringing",
+    "Transmit",
+]
+
+# How long a caller is asked to wait when there is no room (§21.5.4), in seconds.
+_RETRY_AFTER = "5"
+
+
+class Endpoint:
+    """A SIP user agent without sockets and clock.
+
+    `new_token` returns unguessable strings of token characters (at least 64 bits each); tests inject
+    predictable ones. All times are seconds of one monotonic clock.
+    """
+
+    def __init__(self, settings: EndpointSettings, new_token: Callable[[], str]) -> None:
+        self.settings = settings
+        self._agent = Agent(settings, new_token)
+        self._layer = self._agent.layer
+
+    # From the transports
+
+    def receive(self, message: Request | Response | Malformed, flow: Flow, now: float) -> list[Effect]:
+        """Take a message that came by `flow`."""
+        if isinstance(message, Request):
+            return self._receive_request(message, flow, now)
+        if isinstance(message, Malformed):
+            return self._refuse_malformed(message, flow)
+        if message.headers.count("Via") != 1:
+            # §8.1.3.3: it was not meant for us.
+            return []
+        return self._layer.receive_response(message, now)
+
+    def connection_lost(self, flow: Flow, now: float) -> list[Effect]:
+        """A connection closed: requests under way fail with 503, dialogs go on by a new connection."""
+        self._agent.connection_lost(flow)
+        return self._layer.connection_lost(flow, now)
+
+    # From the application
+
+    def invite(
+        self,
+        *,
+        target: SipUri,
+        to: NameAddr,
+        from_: NameAddr,
+        flow: Flow,
+        now: float,
+        sdp: bytes | None,
+        headers: Headers | None = None,
+        route_set: tuple[NameAddr, ...] = (),
+    ) -> tuple[InviteSession, list[Effect]]:
+        """Call `target` by `flow`. `sdp` None asks the callee for the offer; `headers` are added.
+
+        A tag on `from_` is kept, one is made otherwise.
+        """
+        agent = self._agent
+        uri, routes = route(target, route_set)
+        fields = Headers(("Via", agent.via(flow)))
+        for value in routes:
+            fields.add("Route", str(value))
+        fields.add("Max-Forwards", "70")
+        fields.add("From", str(from_ if from_.tag else from_.with_tag(agent.new_token())))
+        fields.add("To", str(to))
+        fields.add("Call-ID", agent.new_token())
+        fields.add("CSeq", "1 INVITE")
+        fields.add("Contact", agent.contact(flow))
+        agent.describe(fields)
+        fields.add("User-Agent", self.settings.user_agent)
+        if headers is not None:
+            add_all(fields, headers)
+        request = Request("INVITE", uri, fields)
+        attach(request, sdp)
+        session = OutgoingSession(agent, request, flow, now)
+        return session, session.begin(now)
+
+    def request(self, request: Request, flow: Flow, now: float) -> tuple[str, list[Effect]]:
+        """Send a request other than INVITE outside of dialogs; returns the id of its transaction.
+
+        What is missing of Via, Max-Forwards, Call-ID, CSeq, the From tag and User-Agent is put in.
+        """
+        agent = self._agent
+        headers = request.headers
+        if "Via" not in headers:
+            headers.prepend("Via", agent.via(flow))
+        if request.from_.tag is None:
+            headers.replace_first("From", str(request.from_.with_tag(agent.new_token())))
+        defaults = {
+            "Max-Forwards": "70",
+            "Call-ID": agent.new_token(),
+            "CSeq": f"1 {request.method}",
+            "User-Agent": self.settings.user_agent,
+        }
+        for name, value in defaults.items():
+            if name not in headers:
+                headers.add(name, value)
+        transaction_id = agent.new_token()
+        return transaction_id, agent.send(request, flow, _Plain(transaction_id), now)[1]
+
+    def respond(self, transaction_id: str, response: Response, now: float) -> list[Effect]:
+        """Answer a RequestArrived; nothing happens when its time is over. Adds Server and a To tag."""
+        transaction = self._layer.by_id(transaction_id)
+        if transaction is None:
+            return []
+        headers = response.headers
+        if "Server" not in headers:
+            headers.add("Server", self.settings.user_agent)
+        if response.status > 100 and response.to.tag is None:
+            headers.replace_first("To", str(response.to.with_tag(self._agent.new_token())))
+        return self._layer.respond(transaction, response, now)
+
+    # Clock
+
+    def deadline(self) -> float | None:
+        """When `expire` is wanted next, or None."""
+        return self._agent.queue.deadline()
+
+    def expire(self, now: float) -> list[Effect]:
+        """Do all that is due at `now`."""
+        effects: list[Effect] = []
+        while (item := self._agent.queue.pop_due(now)) is not None:
+            if isinstance(item, Transaction):
+                effects += self._layer.expire(item, now)
+            elif isinstance(item, InviteSession):
+                effects += item.expire(now)
+        return effects
+
+    # What is in progress, for limits, metrics and tests
+
+    @property
+    def transactions(self) -> int:
+        """How many transactions there are, those that only absorb copies included."""
+        return len(self._layer)
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions have not ended."""
+        return len(self._agent.live)
+
+    @property
+    def dialogs(self) -> int:
+        """How many dialogs take requests."""
+        return len(self._agent.dialogs)
+
+    # Requests
+
+    def _receive_request(self, request: Request, flow: Flow, now: float) -> list[Effect]:
+        via = stamp_via(request, flow)
+        if request.method == "ACK":
+            return self._receive_ack(request, now)
+        known = self._layer.find_server(request, request.method)
+        if known is not None:
+            return self._layer.repeated(known, now)
+        if self._layer.is_full(request):
+            headers = Headers(("Retry-After", _RETRY_AFTER))
+            return [self._stateless(request, 503, response_flow(via, flow), headers)]
+        if request.method == "CANCEL":
+            return self._receive_cancel(request, flow, now)
+        merged = request.to.tag is None and self._layer.is_merged(request)
+        transaction = self._layer.open_server(request, flow, now)
+        if merged:
+            return self._refuse(transaction, request, 482, now)
+        refused = refusal(request, self.settings)
+        if refused is not None:
+            status, headers = refused
+            return self._refuse(transaction, request, status, now, headers)
+        if request.to.tag is not None and request.method != "REGISTER":
+            return self._receive_in_dialog(transaction, request, flow, now)
+        if request.method == "INVITE":
+            return self._receive_invite(transaction, request, flow, now)
+        if request.method in _NEEDS_DIALOG:
+            return self._refuse(transaction, request, 481, now)
+        return [RequestArrived(transaction.id, request, flow)]
+
+    def _receive_invite(
+        self, transaction: ServerTransaction, request: Request, flow: Flow, now: float
+    ) -> list[Effect]:
+        if self.sessions >= self.settings.max_sessions:
+            return self._refuse(transaction, request, 503, now, Headers(("Retry-After", _RETRY_AFTER)))
+        trying = self._agent.respond(transaction, request, 100, now)
+        session = IncomingSession(self._agent, transaction, request, flow, now)
+        transaction.user = session
+        return [*trying, IncomingCall(session, request, flow)]
+
+    def _receive_in_dialog(
+        self, transaction: ServerTransaction, request: Request, flow: Flow, now: float
+    ) -> list[Effect]:
+        found = self._agent.dialogs.get(dialog_key_of(request))
+        if found is None:
+            return self._refuse(transaction, request, 481, now)
+        dialog, user = found
+        if not dialog.accepts(request.cseq.number):
+            return self._refuse(transaction, request, 500, now)
+        self._agent.heard_by(dialog, user, flow)
+        if request.method not in InviteSession.served:
+            return [RequestArrived(transaction.id, request, flow)]
+        return user.request_received(transaction, request, now)
+
+    def _receive_ack(self, request: Request, now: float) -> list[Effect]:
+        transaction = self._layer.find_server(request, "INVITE")
+        if transaction is not None:
+            for_session, effects = self._layer.acknowledged(transaction, now)
+            if not for_session:
+                return effects
+        found = self._agent.dialogs.get(dialog_key_of(request))
+        return [] if found is None else found[1].ack_received(request, now)
+
+    def _receive_cancel(self, request: Request, flow: Flow, now: float) -> list[Effect]:
+        """§9.2: 200 when there is an INVITE to cancel, whatever becomes of that."""
+        invite = self._layer.find_server(request, "INVITE")
+        transaction = self._layer.open_server(request, flow, now)
+        if invite is None:
+            return self._refuse(transaction, request, 481, now)
+        user = invite.user
+        tag = user.local_tag if isinstance(user, InviteSession) else self._agent.new_token()
+        effects = self._agent.respond(transaction, request, 200, now, to_tag=tag)
+        return effects if user is None else effects + user.cancelled(invite, now)
+
+    # Refusals
+
+    def _refuse(
+        self,
+        transaction: ServerTransaction,
+        request: Request,
+        status: int,
+        now: float,
+        headers: Headers | None = None,
+    ) -> list[Effect]:
+        tag = self._agent.new_token()
+        return self._agent.respond(transaction, request, status, now, to_tag=tag, headers=headers)
+
+    def _refuse_malformed(self, message: Malformed, flow: Flow) -> list[Effect]:
+        """Answer without state what can be answered; the rest is dropped, responses among it (§8.1.3)."""
+        via = message.top_via
+        if not message.answerable or via is None or message.headers is None:
+            return []
+        headers = message.headers.copy()
+        headers.replace_first("Via", str(via))
+        request = Request(message.method or "", OtherUri("", ""), headers)
+        return [
+            self._stateless(request, message.status, response_flow(stamp_via(request, flow), flow), Headers())
+        ]
+
+    def _stateless(self, request: Request, status: int, flow: Flow, headers: Headers) -> Transmit:
+        response = self._agent.response(request, status, None, self._agent.new_token())
+        add_all(response.headers, headers)
+        return Transmit(flow, encode(response))
+
+
+# Without a dialog these have no meaning: 481 (§12.2.2, §15.1.2).
+_NEEDS_DIALOG = frozenset({"BYE", "INFO", "UPDATE", "PRACK"})
+
+
+class _Plain:
+    """Turns the answers to a request of the application into effects."""
+
+    def __init__(self, transaction_id: str) -> None:
+        self._id = transaction_id
+
+    def response_received(
+        self, transaction: ClientTransaction, response: Response, now: float
+    ) -> list[Effect]:
+        del transaction, now
+        return [ResponseArrived(self._id, response)]
+
+    def request_failed(self, transaction: ClientTransaction, status: int, now: float) -> list[Effect]:
+        del transaction, status, now
+        return [RequestTimedOut(self._id)]

@@ -1,0 +1,205 @@
+"""Offers within a call: re-INVITE from both sides, with glare (RFC 3261 §14, RFC 3264 §4)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ringback.sip.acceptance import sdp_of
+from ringback.sip.agent import Agent
+from ringback.sip.effects import Effect, OfferAnswered, OfferFailed, OfferReceived, Transmit
+from ringback.sip.message import Headers, Request, Response
+from ringback.sip.session_state import SessionState, SessionTimer
+from ringback.sip.transaction.client import ClientTransaction
+from ringback.sip.transaction.server import ServerTransaction
+
+if TYPE_CHECKING:
+    from ringback.sip.session import InviteSession
+
+
+class Renegotiation:
+    """The re-INVITEs of one session; at most one exchange is open at a time (RFC 3264 §4).
+
+    An offer of ours that finds another exchange open waits for its end; a newer one takes its place.
+    """
+
+    def __init__(self, session: InviteSession, agent: Agent) -> None:
+        self._session = session
+        self._agent = agent
+        # Ours: the transaction and its request, until the final answer.
+        self._outgoing: tuple[ClientTransaction, Request] | None = None
+        # Ours, answered by a 200 with an offer that the application has yet to answer in the ACK.
+        self._owed: Request | None = None
+        self._ack: tuple[int, Transmit] | None = None
+        # The peer's, until our final answer.
+        self._incoming: tuple[ServerTransaction, Request] | None = None
+        # Offers that wait: for the end of another exchange, or for the glare timer.
+        self._waiting: tuple[bytes | None] | None = None
+        self._glare = False
+
+    @property
+    def _busy(self) -> bool:
+        return (
+            self._outgoing is not None
+            or self._owed is not None
+            or self._incoming is not None
+            or self._glare
+            or self._session.awaits_ack
+            or self._session.state is not SessionState.CONFIRMED
+        )
+
+    # Our offers
+
+    def offer(self, sdp: bytes | None, now: float) -> list[Effect]:
+        """Send a re-INVITE, now or when it is possible."""
+        self._waiting = (sdp,)
+        return self.proceed(now)
+
+    def proceed(self, now: float) -> list[Effect]:
+        """Send the offer that waits, if nothing is in its way."""
+        session = self._session
+        if self._waiting is None or self._busy or session.dialog is None:
+            return []
+        (sdp,) = self._waiting
+        self._waiting = None
+        request, flow = self._agent.in_dialog(session.dialog, "INVITE", sdp)
+        transaction, effects = self._agent.send(request, flow, session, now)
+        self._outgoing = (transaction, request)
+        return effects
+
+    def retry(self, now: float) -> list[Effect]:
+        """The glare timer fired."""
+        self._glare = False
+        return self.proceed(now)
+
+    def response_received(
+        self, transaction: ClientTransaction, response: Response, now: float
+    ) -> list[Effect]:
+        """The answer to our re-INVITE."""
+        if response.status < 200:
+            return []
+        if response.status < 300:
+            return self._succeeded(transaction, response, now)
+        if self._outgoing is None or self._outgoing[0] is not transaction:
+            return []
+        request = self._outgoing[1]
+        self._outgoing = None
+        if response.status == 491:
+            return self._met_glare(request, now)
+        if response.status in (408, 481):
+            return self._session.peer_lost(response.status, now)
+        return [*self._failed(response.status), *self.proceed(now)]
+
+    def request_failed(self, transaction: ClientTransaction, status: int, now: float) -> list[Effect]:
+        """No answer to our re-INVITE; a broken connection does not end the call."""
+        if self._outgoing is None or self._outgoing[0] is not transaction:
+            return []
+        self._outgoing = None
+        if status == 408:
+            return self._session.peer_lost(status, now)
+        return [*self._failed(status), *self.proceed(now)]
+
+    def _failed(self, status: int) -> list[Effect]:
+        over = self._session.state is SessionState.ENDED
+        return [] if over else [OfferFailed(self._session, status)]
+
+    def _succeeded(self, transaction: ClientTransaction, response: Response, now: float) -> list[Effect]:
+        session = self._session
+        number = response.cseq.number
+        if self._outgoing is None or self._outgoing[0] is not transaction:
+            # A copy: its ACK was lost.
+            return [self._ack[1]] if self._ack is not None and self._ack[0] == number else []
+        request = self._outgoing[1]
+        self._outgoing = None
+        if session.dialog is not None:
+            session.dialog.refresh_target(response)
+        sdp = sdp_of(response.content_type, response.body)
+        if session.state is SessionState.ENDED:
+            return [self._acknowledge(number, None)]
+        if request.body or sdp is None:
+            ack = self._acknowledge(number, None)
+            return [ack, OfferAnswered(session, sdp), *self.proceed(now)]
+        self._owed = request
+        return [OfferReceived(session, sdp, request)]
+
+    def _acknowledge(self, number: int, sdp: bytes | None) -> Transmit:
+        dialog = self._session.dialog
+        if dialog is None:
+            raise RuntimeError("a re-INVITE without a dialog")
+        ack = self._agent.acknowledge(dialog, number, sdp)
+        self._ack = (number, ack)
+        return ack
+
+    def _met_glare(self, request: Request, now: float) -> list[Effect]:
+        """Both offered at once: who made the call waits longer (§14.1). A newer offer goes instead."""
+        session = self._session
+        if session.state is not SessionState.CONFIRMED:
+            return []
+        if self._waiting is None:
+            self._waiting = (request.body or None,)
+        low, span = (2.1, 1.9) if session.role == "uac" else (0.0, 2.0)
+        self._glare = True
+        session.set_timer(SessionTimer.GLARE, now + low + round(span * self._agent.chance(), 2))
+        return []
+
+    # The peer's offers
+
+    def received(self, transaction: ServerTransaction, request: Request, now: float) -> list[Effect]:
+        """A re-INVITE of the peer, CSeq in order."""
+        session = self._session
+        if self._incoming is not None:
+            # §14.2: the one before has no final answer yet.
+            headers = Headers(("Retry-After", str(int(10 * self._agent.chance()))))
+            return self._agent.respond(transaction, request, 500, now, headers=headers)
+        ours = self._outgoing is not None or self._owed is not None or session.awaits_answer
+        if ours or session.state is not SessionState.CONFIRMED:
+            return self._agent.respond(transaction, request, 491, now)
+        transaction.user = session
+        self._incoming = (transaction, request)
+        trying = self._agent.respond(transaction, request, 100, now)
+        return [*trying, OfferReceived(session, sdp_of(request.content_type, request.body), request)]
+
+    def answer(self, sdp: bytes, now: float) -> list[Effect]:
+        """Our answer to the open offer (or our offer, when the re-INVITE had none)."""
+        session = self._session
+        if self._owed is not None:
+            number = self._owed.cseq.number
+            self._owed = None
+            return [self._acknowledge(number, sdp), *self.proceed(now)]
+        if self._incoming is None:
+            return []
+        transaction, request = self._incoming
+        self._incoming = None
+        if session.dialog is not None:
+            session.dialog.refresh_target(request)
+        return session.send_2xx(transaction, request, sdp, now)
+
+    def reject(self, status: int, now: float) -> list[Effect]:
+        """Refuse the open offer. One that came in a 200 can only be acknowledged without an answer."""
+        if self._owed is not None:
+            number = self._owed.cseq.number
+            self._owed = None
+            return [self._acknowledge(number, None), *self.proceed(now)]
+        return self._refuse(status, now) + self.proceed(now)
+
+    def cancelled(self, transaction: ServerTransaction, now: float) -> list[Effect]:
+        """The peer took its re-INVITE back."""
+        if self._incoming is None or self._incoming[0] is not transaction:
+            return []
+        return self._refuse(487, now) + self.proceed(now)
+
+    def _refuse(self, status: int, now: float) -> list[Effect]:
+        if self._incoming is None:
+            return []
+        transaction, request = self._incoming
+        self._incoming = None
+        return self._agent.respond(transaction, request, status, now)
+
+    def close(self, now: float) -> list[Effect]:
+        """The session ends: nothing waits any more, and the peer's open re-INVITE gets its 487 (§15.1.2)."""
+        self._waiting = None
+        self._glare = False
+        effects = self._refuse(487, now)
+        if self._owed is not None:
+            effects.append(self._acknowledge(self._owed.cseq.number, None))
+            self._owed = None
+        return effects

@@ -1,0 +1,372 @@
+"""An INVITE session: what callers and callees have in common once a call exists (RFC 3261 §13 to §15)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar, Literal
+
+from ringback.sip.acceptance import sdp_of
+from ringback.sip.agent import SDP, Agent
+from ringback.sip.dialog import Dialog
+from ringback.sip.effects import Confirmed, Effect, Ended, EndedBy, InfoReceived, OfferAnswered, Transmit
+from ringback.sip.errors import SessionStateError
+from ringback.sip.flow import Flow
+from ringback.sip.message import REASONS, Headers, Request, Response, SipUri, encode
+from ringback.sip.renegotiation import Renegotiation
+from ringback.sip.session_state import SessionState, SessionTimer, Unacknowledged
+from ringback.sip.timers import NEVER
+from ringback.sip.transaction.client import ClientTransaction
+from ringback.sip.transaction.server import ServerTransaction
+
+
+class InviteSession:
+    """One call between us and a peer, sans-IO: every method returns effects.
+
+    `id` is unique within the endpoint; `request` is the INVITE that began the call, `created` when.
+    Methods on a session that has ended do nothing, for the peer may have ended it a moment ago; methods
+    that the state does not allow otherwise raise SessionStateError.
+    """
+
+    role: ClassVar[Literal["uac", "uas"]]
+
+    def __init__(self, agent: Agent, request: Request, flow: Flow, local_tag: str, now: float) -> None:
+        self.id = agent.new_token()
+        self.request = request
+        self.local_tag = local_tag
+        self.created = now
+        self.state = SessionState.INCOMING if self.role == "uas" else SessionState.CALLING
+        self.dialog: Dialog | None = None
+        self.scheduled = NEVER
+        self._agent = agent
+        self._first_flow = flow
+        self._timers: dict[SessionTimer, float] = {}
+        self._unacknowledged: dict[int, Unacknowledged] = {}
+        self._negotiation = Renegotiation(self, agent)
+        # BYE is due as soon as the ACK came: the callee may not send it before (§15).
+        self._bye_owed = False
+        agent.live.add(self.id)
+
+    def __repr__(self) -> str:
+        return f"<{self.role} session {self.id} {self.state.value}>"
+
+    @property
+    def call_id(self) -> str:
+        """The Call-ID."""
+        return self.request.call_id
+
+    @property
+    def flow(self) -> Flow:
+        """The flow that our requests in this call take now."""
+        return self._first_flow if self.dialog is None else self.dialog.flow
+
+    @property
+    def remote_tag(self) -> str | None:
+        """The peer's tag; None for a caller before the first answer that has one."""
+        return None if self.dialog is None else self.dialog.remote.tag
+
+    @property
+    def remote_target(self) -> SipUri:
+        """Where the peer says it is: its Contact, or for a caller before any answer the URI called."""
+        if self.dialog is not None:
+            return self.dialog.target
+        return self.request.uri if isinstance(self.request.uri, SipUri) else SipUri(host=self.flow.remote[0])
+
+    # What the application asks for
+
+    def ring(self, now: float, status: int = 180, sdp: bytes | None = None) -> list[Effect]:  # noqa: ARG002
+        """Send a provisional response (101 to 199) to an incoming call."""
+        raise SessionStateError("only an incoming call can ring")
+
+    def accept(self, sdp: bytes, now: float, headers: Headers | None = None) -> list[Effect]:  # noqa: ARG002
+        """Answer an incoming call; `sdp` is the answer, or the offer when the INVITE had none."""
+        raise SessionStateError("only an incoming call can be accepted")
+
+    def reject(
+        self,
+        status: int,  # noqa: ARG002
+        now: float,  # noqa: ARG002
+        reason: str | None = None,  # noqa: ARG002
+        headers: Headers | None = None,  # noqa: ARG002
+    ) -> list[Effect]:
+        """Refuse an incoming call with 300 to 699; `headers` are added (WWW-Authenticate, Contact, ...)."""
+        raise SessionStateError("only an incoming call can be rejected")
+
+    def hangup(self, now: float, reason: str | None = None) -> list[Effect]:
+        """End the call as its state demands: CANCEL, BYE, or 480 to a call not yet answered."""
+        if self.state is SessionState.ENDED:
+            return []
+        hang_up = self._HANGUP[self.state]
+        effects = hang_up(self, now)
+        return [*effects, *self._end("us", None, reason or "hung up")]
+
+    def reinvite(self, sdp: bytes | None, now: float) -> list[Effect]:
+        """Offer `sdp` within the call, or ask for an offer (None).
+
+        While another exchange is open the latest offer waits for its end; 491 is retried (§14.1).
+        """
+        if self.state is SessionState.ENDED:
+            return []
+        self._need(SessionState.CONFIRMED, SessionState.ACCEPTED)
+        return self._negotiation.offer(sdp, now)
+
+    def answer_offer(self, sdp: bytes, now: float) -> list[Effect]:
+        """Answer an OfferReceived; nothing happens when the peer has withdrawn it."""
+        return [] if self.state is SessionState.ENDED else self._negotiation.answer(sdp, now)
+
+    def reject_offer(self, status: int, now: float) -> list[Effect]:
+        """Refuse an OfferReceived (488 for instance); the call goes on as it was."""
+        return [] if self.state is SessionState.ENDED else self._negotiation.reject(status, now)
+
+    def info(self, content_type: str, body: bytes, now: float) -> list[Effect]:
+        """Send an INFO; its answer is not reported."""
+        if self.state is SessionState.ENDED:
+            return []
+        dialog = self._need_dialog()
+        request, flow = self._agent.in_dialog(dialog, "INFO")
+        request.headers.add("Content-Type", content_type)
+        request.body = body
+        return self._agent.send(request, flow, self, now)[1]
+
+    # What arrives within the dialog
+
+    def request_received(self, transaction: ServerTransaction, request: Request, now: float) -> list[Effect]:
+        """A BYE, INFO, OPTIONS or re-INVITE of the peer, CSeq in order; the endpoint calls this."""
+        if self.state is SessionState.ENDED and request.method != "BYE":
+            return self._agent.respond(transaction, request, 481, now)
+        return self._RECEIVED[request.method](self, transaction, request, now)
+
+    def _bye_received(self, transaction: ServerTransaction, request: Request, now: float) -> list[Effect]:
+        effects = self._agent.respond(transaction, request, 200, now)
+        self._unacknowledged.clear()
+        self._bye_owed = False
+        effects += self._left_by_peer(now)
+        effects += self._end("peer", None, "hung up", now)
+        self._forget()
+        return effects
+
+    def _left_by_peer(self, now: float) -> list[Effect]:
+        """What is still owed when a BYE came before the call was set up."""
+        raise NotImplementedError
+
+    def _info_received(self, transaction: ServerTransaction, request: Request, now: float) -> list[Effect]:
+        content_type = request.headers.get("Content-Type") or ""
+        return [
+            *self._agent.respond(transaction, request, 200, now),
+            InfoReceived(self, content_type, request.body),
+        ]
+
+    def _options_received(self, transaction: ServerTransaction, request: Request, now: float) -> list[Effect]:
+        headers = Headers(("Accept", SDP))
+        self._agent.describe(headers)
+        return self._agent.respond(transaction, request, 200, now, headers=headers)
+
+    def _reinvite_received(
+        self, transaction: ServerTransaction, request: Request, now: float
+    ) -> list[Effect]:
+        return self._negotiation.received(transaction, request, now)
+
+    def cancelled(self, transaction: ServerTransaction, now: float) -> list[Effect]:
+        """The peer cancelled an INVITE that has no final answer; the endpoint calls this."""
+        return self._negotiation.cancelled(transaction, now)
+
+    def ack_received(self, request: Request, now: float) -> list[Effect]:
+        """The ACK to a 2xx of ours; the endpoint calls this."""
+        waiting = self._unacknowledged.pop(request.cseq.number, None)
+        if waiting is None:
+            return []
+        if self.state is SessionState.ENDED:
+            return self._bye(now) if self._bye_owed else []
+        sdp = sdp_of(request.content_type, request.body) if waiting.offered else None
+        effects: list[Effect] = []
+        if waiting.initial:
+            self.state = SessionState.CONFIRMED
+            effects.append(Confirmed(self, sdp))
+        elif waiting.offered:
+            effects.append(OfferAnswered(self, sdp))
+        return effects + self._negotiation.proceed(now)
+
+    # Answers to our requests
+
+    def response_received(
+        self, transaction: ClientTransaction, response: Response, now: float
+    ) -> list[Effect]:
+        """The answer to a request of ours; the transaction layer calls this."""
+        if transaction.method == "INVITE":
+            return self._negotiation.response_received(transaction, response, now)
+        if response.status < 200:
+            return []
+        if transaction.method == "BYE":
+            self._forget()
+        elif transaction.method == "INFO" and response.status == 481:
+            return self.peer_lost(481, now)
+        return []
+
+    def request_failed(self, transaction: ClientTransaction, status: int, now: float) -> list[Effect]:
+        """No answer to a request of ours (408), or no way to send it (503); the layer calls this."""
+        if transaction.method == "INVITE":
+            return self._negotiation.request_failed(transaction, status, now)
+        if transaction.method == "BYE":
+            self._forget()
+        return []
+
+    def peer_lost(self, status: int, now: float) -> list[Effect]:
+        """The peer does not know the dialog any more or is silent: the call is over (§12.2.1.2)."""
+        if self.state is SessionState.ENDED:
+            return []
+        by: EndedBy = "timeout" if status == 408 else "error"
+        return [*self._bye(now), *self._end(by, status, REASONS[status], now)]
+
+    # Clock
+
+    def deadline(self) -> float | None:
+        """When `expire` is wanted next, or None."""
+        times = [*self._timers.values(), *(waiting.next_at for waiting in self._unacknowledged.values())]
+        return min(times) if times else None
+
+    def expire(self, now: float) -> list[Effect]:
+        """Do what is due."""
+        effects: list[Effect] = []
+        for timer in [timer for timer, when in self._timers.items() if when <= now]:
+            if self._timers.pop(timer, None) is not None:
+                effects += self._timer_fired(timer, now)
+        for number, waiting in list(self._unacknowledged.items()):
+            if waiting.next_at <= now and number in self._unacknowledged:
+                effects += self._repeat(number, waiting, now)
+        self._agent.queue.update(self)
+        return effects
+
+    def _timer_fired(self, timer: SessionTimer, now: float) -> list[Effect]:
+        return self._negotiation.retry(now) if timer is SessionTimer.GLARE else []
+
+    def _repeat(self, number: int, waiting: Unacknowledged, now: float) -> list[Effect]:
+        """Send a 2xx again, on streams too, for the path behind them may lose it (§13.3.1.4)."""
+        if now >= waiting.gives_up_at:
+            del self._unacknowledged[number]
+            if self.state is SessionState.ENDED:
+                return self._bye(now) if self._bye_owed else []
+            return [*self._bye(now), *self._end("timeout", None, "no ACK", now)]
+        timers = self._agent.settings.timers
+        waiting.interval = min(2 * waiting.interval, timers.t2)
+        waiting.next_at = min(now + waiting.interval, waiting.gives_up_at)
+        return [Transmit(waiting.transaction.flow, waiting.data)]
+
+    # Steps shared with the roles and with renegotiation
+
+    def set_timer(self, timer: SessionTimer, when: float) -> None:
+        """Start or move a timer."""
+        self._timers[timer] = when
+        self._agent.queue.update(self)
+
+    def stop_timer(self, timer: SessionTimer) -> None:
+        """Stop a timer, if it runs."""
+        self._timers.pop(timer, None)
+
+    @property
+    def awaits_ack(self) -> bool:
+        """True while a 2xx of ours is not acknowledged."""
+        return bool(self._unacknowledged)
+
+    @property
+    def awaits_answer(self) -> bool:
+        """True while a 2xx of ours that holds an offer is not acknowledged."""
+        return any(waiting.offered for waiting in self._unacknowledged.values())
+
+    def send_2xx(
+        self,
+        transaction: ServerTransaction,
+        request: Request,
+        sdp: bytes | None,
+        now: float,
+        headers: Headers | None = None,
+    ) -> list[Effect]:
+        """Answer an INVITE with 200 and repeat that until the ACK comes."""
+        response = self._dialog_response(request, 200, transaction.flow, sdp, headers)
+        timers = self._agent.settings.timers
+        self._unacknowledged[request.cseq.number] = Unacknowledged(
+            transaction=transaction,
+            data=encode(response),
+            initial=request is self.request,
+            offered=not request.body,
+            interval=timers.t1,
+            next_at=now + timers.t1,
+            gives_up_at=now + 64 * timers.t1,
+        )
+        self._agent.queue.update(self)
+        return self._agent.layer.respond(transaction, response, now)
+
+    def _dialog_response(
+        self, request: Request, status: int, flow: Flow, sdp: bytes | None, headers: Headers | None = None
+    ) -> Response:
+        """A response that makes or keeps the dialog: Contact, Record-Route, Allow (§12.1.1)."""
+        agent = self._agent
+        response = agent.response(request, status, None, self.local_tag)
+        response.headers.copy_from(request.headers, "Record-Route")
+        response.headers.add("Contact", agent.contact(flow))
+        agent.describe(response.headers)
+        if headers is not None:
+            for name, value in headers.items():
+                response.headers.add(name, value)
+        if sdp is not None:
+            response.headers.set("Content-Type", SDP)
+            response.body = sdp
+        return response
+
+    def _bye(self, now: float) -> list[Effect]:
+        self._bye_owed = False
+        self._unacknowledged.clear()
+        request, flow = self._agent.in_dialog(self._need_dialog(), "BYE")
+        return self._agent.send(request, flow, self, now)[1]
+
+    def _end(self, by: EndedBy, status: int | None, reason: str, now: float | None = None) -> list[Effect]:
+        """The one place where a session ends; a second end is none."""
+        if self.state is SessionState.ENDED:
+            return []
+        effects = self._negotiation.close(now) if now is not None else []
+        self.state = SessionState.ENDED
+        self._agent.live.discard(self.id)
+        for timer in (SessionTimer.PROVISIONAL, SessionTimer.EXPIRES, SessionTimer.GLARE):
+            self.stop_timer(timer)
+        effects.append(Ended(self, by, status, reason))
+        return effects
+
+    def _forget(self) -> None:
+        if self.dialog is not None:
+            self._agent.forget(self.dialog)
+
+    def _need(self, *states: SessionState) -> None:
+        if self.state not in states:
+            raise SessionStateError(f"not possible while {self.state.value}")
+
+    def _need_dialog(self) -> Dialog:
+        if self.dialog is None:
+            raise SessionStateError("the peer has not answered yet")
+        return self.dialog
+
+    def _hang_up_established(self, now: float) -> list[Effect]:
+        return [*self._negotiation.close(now), *self._bye(now)]
+
+    def _hang_up_early(self, now: float) -> list[Effect]:
+        raise NotImplementedError
+
+    def _hang_up_accepted(self, now: float) -> list[Effect]:
+        raise NotImplementedError
+
+    _HANGUP: ClassVar[dict[SessionState, Callable[[InviteSession, float], list[Effect]]]] = {
+        SessionState.CALLING: lambda session, now: session._hang_up_early(now),
+        SessionState.PROCEEDING: lambda session, now: session._hang_up_early(now),
+        SessionState.INCOMING: lambda session, now: session._hang_up_early(now),
+        SessionState.RINGING: lambda session, now: session._hang_up_early(now),
+        SessionState.ACCEPTED: lambda session, now: session._hang_up_accepted(now),
+        SessionState.CONFIRMED: _hang_up_established,
+    }
+
+    _RECEIVED: ClassVar[
+        dict[str, Callable[[InviteSession, ServerTransaction, Request, float], list[Effect]]]
+    ] = {
+        "BYE": _bye_received,
+        "INFO": _info_received,
+        "OPTIONS": _options_received,
+        "INVITE": _reinvite_received,
+    }
+
+    served = frozenset(_RECEIVED)

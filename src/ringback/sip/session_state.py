@@ -1,0 +1,43 @@
+"""The states and timers of an INVITE session, and a 2xx that waits for its ACK (RFC 3261 §13)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from ringback.sip.transaction.server import ServerTransaction
+
+
+class SessionState(Enum):
+    """Where a call is. CALLING and PROCEEDING are the caller's, INCOMING and RINGING the callee's."""
+
+    CALLING = "calling"
+    PROCEEDING = "proceeding"
+    INCOMING = "incoming"
+    RINGING = "ringing"
+    # The callee sent 200 and waits for ACK; or the caller has an offer in the 200 and owes the ACK.
+    ACCEPTED = "accepted"
+    CONFIRMED = "confirmed"
+    ENDED = "ended"
+
+
+class SessionTimer(Enum):
+    """What a session waits for besides the ACK."""
+
+    PROVISIONAL = "repeat the provisional response"
+    EXPIRES = "the caller's Expires"
+    CANCEL = "give up on a cancelled INVITE"
+    GLARE = "try the re-INVITE again"
+
+
+@dataclass(slots=True)
+class Unacknowledged:
+    """A 2xx of ours that goes again until its ACK comes (§13.3.1.4); `offered`: the ACK brings the answer."""
+
+    transaction: ServerTransaction
+    data: bytes
+    initial: bool
+    offered: bool
+    interval: float
+    next_at: float
+    gives_up_at: float
