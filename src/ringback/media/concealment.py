@@ -1,0 +1,157 @@
+"""What is heard in place of lost frames: the last pitch period, repeated and faded (after G.711, appendix I).
+
+All is a function of the last real samples and of how many frames are missing, with no state of its own: the
+caller keeps the real samples, not the concealed ones, until the next frame comes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+Samples = NDArray[np.float32]
+Counts = NDArray[np.integer[Any]]
+Lags = NDArray[np.int64]
+
+HISTORY_MS = 35
+"""How much of the past is needed; more may be given."""
+SHORTEST_PITCH_MS = 2.5
+LONGEST_PITCH_MS = 15
+"""Periods of voices between 66 and 400 Hz."""
+WINDOW_MS = 20
+"""What is compared with the past to find the period."""
+FADE_FROM_MS = 10
+FADE_TO_MS = 60
+"""Concealment is at full level until the first, and silent from the second on."""
+CROSS_FADE_MS = 4
+"""How long the sound of the concealment goes over into that of the next frame."""
+SETTLE_MS = 2
+"""How long the step between the last real sample and the first repeated one takes to vanish."""
+VOICED = 0.5
+"""Correlation with the past below which there is no pitch: noise repeats by the longest, lest it buzz."""
+
+_SEARCH_RATE = 4000
+
+
+def history_samples(rate: int) -> int:
+    """How many samples at `rate` a history must have at least."""
+    return rate * HISTORY_MS // 1000
+
+
+def conceal(history: Samples, lost_run: Counts, rate: int, frame: int | None = None) -> Samples:
+    """Make the sound of a lost frame of each of n streams: float32[n, frame], by default 20 ms at `rate`.
+
+    `history` float32[n, history_samples(rate) or more] holds the last real samples before the loss, at 8000
+    or 16000 Hz; `lost_run` int[n] says the how manieth lost frame in a row this is, counting from 1. Frames
+    of one loss join without a step when each is asked for with the same history.
+    """
+    size = rate // 50 if frame is None else frame
+    out = np.zeros((len(history), size), dtype=np.float32)
+    _continue(out, history, lost_run.astype(np.int64), size, rate)
+    return out
+
+
+def recover(frame: Samples, history: Samples, lost_run: Counts, rate: int) -> Samples:
+    """The first real frame after a loss, float32[n, m], its beginning cross-faded with the concealment.
+
+    `lost_run` int[n] is how many frames were concealed just before; where it is 0 the frame stays as it is.
+    """
+    out = frame.copy()
+    rows = np.flatnonzero(lost_run > 0)
+    if rows.size:
+        fade = rate * CROSS_FADE_MS // 1000
+        continued = np.zeros((rows.size, fade), dtype=np.float32)
+        _continue(continued, history[rows], lost_run[rows].astype(np.int64) + 1, frame.shape[1], rate)
+        weight = ((np.arange(fade) + 0.5) / fade).astype(np.float32)
+        out[rows, :fade] = continued + (frame[rows, :fade] - continued) * weight
+    return out
+
+
+def _continue(out: Samples, history: Samples, lost_run: Lags, frame: int, rate: int) -> None:
+    """Write into the rows of `out` (zeros) how each history goes on in its lost frame."""
+    audible = -(-rate * FADE_TO_MS // 1000 // frame)
+    rows = np.flatnonzero(lost_run <= audible)
+    if not rows.size:
+        return
+    lag = pitch(history[rows], rate)
+    # Rows of one lost_run share their times, and with them all that does not depend on the pitch.
+    for run in np.unique(lost_run[rows]):
+        chosen = lost_run[rows] == run
+        position = np.arange(out.shape[1], dtype=np.float32) + np.float32((run - 1) * frame)
+        out[rows[chosen]] = _repeat(history[rows[chosen]], lag[chosen], position, rate)
+
+
+def pitch(history: Samples, rate: int) -> Lags:
+    """Period of each row in samples: the lag of greatest normalised correlation, the longest if none is.
+
+    Searched coarsely at 4 kHz, then to the sample.
+    """
+    step = rate // _SEARCH_RATE
+    past = history[:, history.shape[1] - history_samples(rate) :]
+    coarse = past.reshape(len(past), -1, step).sum(axis=2)
+    window = _SEARCH_RATE * WINDOW_MS // 1000
+    shortest = int(_SEARCH_RATE * SHORTEST_PITCH_MS / 1000)
+    # Column i is the window that lies (longest - i) samples before the last one.
+    windows = sliding_window_view(coarse, window, axis=1)
+    correlation = np.einsum("nlw,nw->nl", windows[:, :-shortest], coarse[:, -window:])
+    sums = np.cumsum(coarse * coarse, axis=1, dtype=np.float64)
+    energy = np.concatenate((sums[:, window - 1 : window], sums[:, window:] - sums[:, :-window]), axis=1)
+    likeness = correlation / np.sqrt(energy[:, :-shortest] * energy[:, -1:] + 1e-12)
+    best = likeness.argmax(axis=1)
+    longest = rate * LONGEST_PITCH_MS // 1000
+    lag = np.clip(longest - best * step, int(rate * SHORTEST_PITCH_MS / 1000) + step - 1, longest - step + 1)
+    voiced = likeness[np.arange(len(best)), best] >= VOICED
+    return np.where(voiced, _refine(past, lag, rate, step), longest)
+
+
+def _refine(past: Samples, lag: Lags, rate: int, step: int) -> Lags:
+    """The best lag less than a coarse step from `lag`."""
+    window = rate * WINDOW_MS // 2000
+    spread = window + 2 * (step - 1)
+    start = past.shape[1] - window - lag - (step - 1)
+    earlier = np.take_along_axis(past, start[:, None] + np.arange(spread), axis=1)
+    windows = sliding_window_view(earlier, window, axis=1)
+    correlation = np.einsum("nlw,nw->nl", windows, past[:, -window:])
+    energy = np.einsum("nlw,nlw->nl", windows, windows)
+    best = (correlation / np.sqrt(energy + np.float32(1e-12))).argmax(axis=1)
+    refined: Lags = lag + (step - 1) - best
+    return refined
+
+
+def _repeat(history: Samples, lag: Lags, position: Samples, rate: int) -> Samples:
+    """The last period of each row over and over, at `position` float32[m] samples after it, faded."""
+    end = history.shape[1]
+    looped = _joined(history, lag, rate)
+    period = lag[:, None].astype(np.float32)
+    # The half keeps a quotient that ought to be whole from being rounded down.
+    turns = np.floor((position + np.float32(0.5)) / period)
+    index = ((end - period) + (position - turns * period)).astype(np.intp)
+    index += np.arange(len(history))[:, None] * end
+    out: Samples = looped.reshape(-1).take(index, mode="clip")
+    settle = int(rate * SETTLE_MS / 1000 - position[0])
+    if settle > 0:
+        # The first period follows the last real sample, not that one of a period before.
+        rows = np.arange(len(history))
+        step = history[:, -1] - history[rows, end - lag - 1]
+        fade = 1 - (position[:settle] + 1) * np.float32(1000 / (rate * SETTLE_MS))
+        out[:, :settle] += step[:, None] * fade
+    gain = (FADE_TO_MS - position * np.float32(1000 / rate)) / np.float32(FADE_TO_MS - FADE_FROM_MS)
+    out *= np.clip(gain, 0, 1)
+    return out
+
+
+def _joined(history: Samples, lag: Lags, rate: int) -> Samples:
+    """`history` with its end going over into what came before its last period, so that this joins itself."""
+    out = history.copy()
+    end = history.shape[1]
+    longest = rate * LONGEST_PITCH_MS // 4000
+    index = np.arange(end - longest, end)
+    joint = lag[:, None] // 4
+    weight = np.maximum(index + 1 - (end - joint), 0) / joint.astype(np.float32)
+    earlier = np.take_along_axis(history, index - lag[:, None], axis=1)
+    tail = history[:, -longest:]
+    out[:, -longest:] = tail + (earlier - tail) * weight.astype(np.float32)
+    return out
