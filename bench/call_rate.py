@@ -76,7 +76,7 @@ def measure(server: RingbackServer) -> Iterator[str]:
     meeting = server.add_meeting()
     best = 0
     for rate in RATES:
-        failed, late, calls = _run(server, f"{meeting['number']}*{meeting['guest_pin']}", rate)
+        failed, late, calls = run_sipp(server, f"{meeting['number']}*{meeting['guest_pin']}", rate)
         yield f"{rate} a second for {SECONDS} s: {calls} calls, {failed} failed, {late} after {LATE_MS} ms"
         if failed or late > calls / 100:
             break
@@ -84,7 +84,7 @@ def measure(server: RingbackServer) -> Iterator[str]:
     yield f"{best} calls set up a second, each answered, in a meeting and hung up after a second"
 
 
-def _run(server: RingbackServer, target: str, rate: int) -> tuple[int, int, int]:
+def run_sipp(server: RingbackServer, target: str, rate: int, seconds: int = SECONDS) -> tuple[int, int, int]:
     """Failed calls, late answers and all calls at one rate."""
     with tempfile.TemporaryDirectory(prefix="ringback-sipp-") as folder:
         scenario = Path(folder, "scenario.xml")
@@ -95,7 +95,7 @@ def _run(server: RingbackServer, target: str, rate: int) -> tuple[int, int, int]
             "-r",
             str(rate),
             "-m",
-            str(rate * SECONDS),
+            str(rate * seconds),
             "-l",
             "5000",
             "-i",
@@ -103,7 +103,7 @@ def _run(server: RingbackServer, target: str, rate: int) -> tuple[int, int, int]
             "-p",
             str(port),
         ]
-        words += ["-timeout", f"{SECONDS + 30}s", "-trace_stat", "-stf", str(Path(folder, "stat.csv"))]
+        words += ["-timeout", f"{seconds + 30}s", "-trace_stat", "-stf", str(Path(folder, "stat.csv"))]
         words += ["-nostdin", "-recv_timeout", "10000"]
         subprocess.run(words, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
         rows = list(csv.DictReader(Path(folder, "stat.csv").read_text().splitlines(), delimiter=";"))

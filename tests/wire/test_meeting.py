@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from bench.call_rate import run_sipp
 from ringback.quality.silence import longest_gap_ms
 from ringback.quality.tones import tone_levels
 from tests.wire.baresip import Baresip
@@ -87,6 +88,28 @@ def test_a_phone_on_tls_with_srtp_meets_one_on_udp(server: RingbackServer, make_
     for phone in (plain, secure):
         phone.hang_up_and_wait()
     check_who_is_heard([plain, secure], TONES_HZ[:2], 4)
+
+
+def test_a_phone_on_tcp_meets_one_on_udp(server: RingbackServer, make_baresip: MakeBaresip) -> None:
+    meeting = server.add_meeting()
+    address = f"{meeting['number']}*{meeting['guest_pin']}"
+    udp = make_baresip("udp", codec="pcma", tone_hz=TONES_HZ[0])
+    tcp = make_baresip("tcp", tone_hz=TONES_HZ[1], server=server.udp, transport="tcp")
+    udp.dial(server.uri(address))
+    tcp.dial(server.uri(address, "tcp"))
+    server.wait_participants(meeting["number"], 2)
+    time.sleep(6)
+    for phone in (udp, tcp):
+        phone.hang_up_and_wait()
+    check_who_is_heard([udp, tcp], TONES_HZ[:2], 4)
+
+
+def test_sipp_calls_in_and_out_fifty_times(server: RingbackServer) -> None:
+    meeting = server.add_meeting()
+    target = f"{meeting['number']}*{meeting['guest_pin']}"
+    failed, _, calls = run_sipp(server, target, rate=10, seconds=5)
+    assert (failed, calls) == (0, 50)
+    server.wait_participants(meeting["number"], 0)
 
 
 def test_people_come_and_go_and_the_rest_go_on(server: RingbackServer, make_baresip: MakeBaresip) -> None:
