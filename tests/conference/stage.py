@@ -1,4 +1,4 @@
-"""A meeting without network: real rooms, entrances and legs; the media engine is a list of what it was told."""
+"""A meeting without network: real rooms, entrances and legs; the media engine is a list of commands."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Application:
         """The peer put the leg on hold, or took it back."""
 
     def ended(self, leg: Leg, now: float) -> None:
-        """The leg is over; it takes no verb any more. Called once for each leg that was offered or dialled."""
+        """The leg is over and takes no verb any more; called once for each leg, offered or dialled."""
 
     def expire(self, now: float) -> None:
         """A time asked for with `Switchboard.wake` has come; spurious calls are harmless."""

@@ -1,4 +1,4 @@
-"""Collecting the digits a person keys in: length, `#`, and the two patiences (first digit, between digits)."""
+"""Collecting the digits a person keys in: length, `#`, and patience for the first and the next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the switchboard asks of the outside: media commands and news; SIP goes out as the endpoint's Transmit."""
+"""What the switchboard asks of the outside: media commands and news, beside Transmit."""
 
 from __future__ import annotations
 

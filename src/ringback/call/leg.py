@@ -74,6 +74,8 @@ class Leg:
         self.flow = flow
         self.state = LegState.OPENING
         self.created = now
+        self.dialled: Private[str] | None = None
+        self.answered_at: float | None = None
         self.session: InviteSession | None = None
         self.media: NegotiatedMedia | None = None
         self.totals = media.LegTotals()
@@ -250,6 +252,7 @@ class Leg:
     def _connect(self, negotiated: NegotiatedMedia, now: float) -> None:
         self.media = negotiated
         self.state = LegState.CONNECTED
+        self.answered_at = now
         self._exchange.media(negotiated.set_media(self.id))
         self.application.connected(self, now)
 

@@ -1,4 +1,4 @@
-"""Where legs, their sessions and their media meet: turns what happens into calls of the applications; sans-IO."""
+"""Where legs, their sessions and their media meet: what happens becomes calls of applications; sans-IO."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from itertools import count
 from ringback.call.application import Application
 from ringback.call.effects import Fault, Notice, Outgoing, ToMedia
 from ringback.call.leg import Leg, LegState, Party
-from ringback.media import protocol as media
+from ringback.governance.private import Private
+from ringback.media import protocol
 from ringback.sdp.description import SdpError
 from ringback.sdp.encode import encode_sdp
 from ringback.sdp.negotiated import Local
 from ringback.sdp.parse import parse_sdp
-from ringback.sip import effects as sip
+from ringback.sip import effects
+from ringback.sip.effects import Effect
 from ringback.sip.endpoint import Endpoint
 from ringback.sip.flow import Flow
 from ringback.sip.session import InviteSession
@@ -45,19 +47,19 @@ class Switchboard:
         self._plays = count(1)
         self._alarms: list[tuple[float, int, Application]] = []
         self._alarm_order = count()
-        self._events: deque[sip.Effect] = deque()
+        self._events: deque[Effect] = deque()
         self._out: list[Outgoing] = []
 
     # Exchange: what legs and applications ask for
 
-    def media(self, command: media.Command) -> None:
+    def media(self, command: protocol.Command) -> None:
         """Give a command to the media engine."""
         self._out.append(ToMedia(command))
 
-    def sip(self, effects: list[sip.Effect]) -> None:
+    def sip(self, wanted: list[Effect]) -> None:
         """Send what is to be sent; what happened is handled after the current handler has returned."""
-        for effect in effects:
-            if isinstance(effect, sip.Transmit):
+        for effect in wanted:
+            if isinstance(effect, effects.Transmit):
                 self._out.append(effect)
             else:
                 self._events.append(effect)
@@ -72,7 +74,7 @@ class Switchboard:
 
     def play_to_room(self, room: int, sounds: list[str]) -> None:
         """Play sounds once to everybody in a media room."""
-        self.media(media.PlayToRoom(room=room, sounds=sounds))
+        self.media(protocol.PlayToRoom(room=room, sounds=sounds))
 
     def tell(self, kind: str, **facts: object) -> None:
         """Say what happened to whoever watches; no private data."""
@@ -85,7 +87,14 @@ class Switchboard:
     # Calls begin
 
     def incoming(
-        self, session: InviteSession, flow: Flow, body: bytes, party: Party, application: Application, now: float
+        self,
+        session: InviteSession,
+        flow: Flow,
+        body: bytes,
+        party: Party,
+        dialled: Private[str],
+        application: Application,
+        now: float,
     ) -> None:
         """Take an INVITE that may come in; one whose body is no session description gets 400."""
         offer = parse_sdp(body) if body else None
@@ -93,6 +102,7 @@ class Switchboard:
             self.sip(session.reject(400, now, "Bad session description"))
             return
         leg = self._new_leg(party, application, flow, now)
+        leg.dialled = dialled
         self._by_session[session.id] = leg
         self.tell("leg.incoming", leg=leg.id)
         leg.receive_offer(session, offer)
@@ -111,7 +121,7 @@ class Switchboard:
         leg = self._new_leg(party, application, flow, now)
         self._dialling[leg.id] = (target, to, from_)
         self.tell("leg.dialling", leg=leg.id)
-        self.media(media.OpenLeg(leg=leg.id))
+        self.media(protocol.OpenLeg(leg=leg.id))
         return leg
 
     def _new_leg(self, party: Party, application: Application, flow: Flow, now: float) -> Leg:
@@ -121,12 +131,12 @@ class Switchboard:
 
     # Inputs
 
-    def sip_events(self, effects: list[sip.Effect], now: float) -> None:
+    def sip_events(self, arrived: list[Effect], now: float) -> None:
         """Take what the endpoint returned."""
-        self.sip(effects)
+        self.sip(arrived)
         self._work(now)
 
-    def media_event(self, event: media.Event, now: float) -> None:
+    def media_event(self, event: protocol.Event, now: float) -> None:
         """Take an event of the media engine."""
         self._guarded(event.leg if hasattr(event, "leg") else None, now, self._on_media, event, now)
         self._work(now)
@@ -170,44 +180,44 @@ class Switchboard:
             if leg is not None:
                 self._guarded(leg.id, now, self._on_session, leg, event, now)
 
-    def _leg_of(self, event: sip.Effect) -> Leg | None:
+    def _leg_of(self, event: Effect) -> Leg | None:
         session = getattr(event, "session", None)
         return self._by_session.get(session.id) if session is not None else None
 
-    def _on_session(self, leg: Leg, event: sip.Effect, now: float) -> None:
+    def _on_session(self, leg: Leg, event: Effect, now: float) -> None:
         match event:
-            case sip.Ringing():
+            case effects.Ringing():
                 leg.application.ringing(leg, now)
-            case sip.Answered(sdp=sdp) | sip.OfferAnswered(sdp=sdp):
+            case effects.Answered(sdp=sdp) | effects.OfferAnswered(sdp=sdp):
                 leg.answered_by_peer(sdp, now)
-            case sip.Confirmed(sdp=sdp) if sdp:
+            case effects.Confirmed(sdp=sdp) if sdp:
                 leg.answered_by_peer(sdp, now)
-            case sip.Confirmed() if leg.state is LegState.ANSWERED:
+            case effects.Confirmed() if leg.state is LegState.ANSWERED:
                 leg.hangup(now, "no answer to the offer")
-            case sip.Failed(status=status):
+            case effects.Failed(status=status):
                 leg.application.failed(leg, status, now)
-            case sip.OfferReceived(sdp=sdp):
+            case effects.OfferReceived(sdp=sdp):
                 leg.peer_offers(sdp, now)
-            case sip.InfoReceived(content_type=content_type, body=body):
+            case effects.InfoReceived(content_type=content_type, body=body):
                 digit = digit_of_info(content_type, body)
                 if digit is not None:
                     leg.application.digit(leg, digit, now)
-            case sip.Ended():
+            case effects.Ended():
                 self._end(leg, now)
 
-    def _on_media(self, event: media.Event, now: float) -> None:
+    def _on_media(self, event: protocol.Event, now: float) -> None:
         match event:
-            case media.LegOpened(leg=leg_id, rtp_port=rtp_port, rtcp_port=rtcp_port):
+            case protocol.LegOpened(leg=leg_id, rtp_port=rtp_port, rtcp_port=rtcp_port):
                 self._media_opened(leg_id, rtp_port, rtcp_port, now)
-            case media.Digit(leg=leg_id, digit=digit) if leg := self.legs.get(leg_id):
+            case protocol.Digit(leg=leg_id, digit=digit) if leg := self.legs.get(leg_id):
                 leg.application.digit(leg, digit, now)
-            case media.PlayEnded(leg=leg_id, play=play) if leg := self.legs.get(leg_id):
+            case protocol.PlayEnded(leg=leg_id, play=play) if leg := self.legs.get(leg_id):
                 leg.application.play_ended(leg, play, now)
-            case media.Statistics(legs=totals):
+            case protocol.Statistics(legs=totals):
                 for leg_id, total in totals.items():
                     if leg_id in self.legs:
                         self.legs[leg_id].totals = total
-            case media.CommandFailed(command=command, leg=failed, reason=reason):
+            case protocol.CommandFailed(command=command, leg=failed, reason=reason):
                 self.tell("media.refused", command=command, leg=failed, reason=reason)
                 if command == "OpenLeg" and failed in self.legs:
                     self._cannot_open(self.legs[failed], now)
@@ -215,7 +225,7 @@ class Switchboard:
     def _media_opened(self, leg_id: int, rtp_port: int, rtcp_port: int, now: float) -> None:
         leg = self.legs.get(leg_id)
         if leg is None:
-            self.media(media.CloseLeg(leg=leg_id))
+            self.media(protocol.CloseLeg(leg=leg_id))
             return
         offer = leg.media_opened(rtp_port, rtcp_port, now)
         if leg.over and leg.session is None:
@@ -224,12 +234,12 @@ class Switchboard:
         if offer is None or dialling is None:
             return
         target, to, from_ = dialling
-        session, effects = self._endpoint.invite(
+        session, invited = self._endpoint.invite(
             target=target, to=to, from_=from_, flow=leg.flow, now=now, sdp=encode_sdp(offer)
         )
         leg.session = session
         self._by_session[session.id] = leg
-        self.sip(effects)
+        self.sip(invited)
 
     def _cannot_open(self, leg: Leg, now: float) -> None:
         if leg.session is not None:
@@ -246,10 +256,12 @@ class Switchboard:
         self.tell("leg.ended", leg=leg.id)
         leg.finish(now)
 
-    def _guarded(self, leg_id: int | None, now: float, act: Callable[..., object], *arguments: object) -> None:
+    def _guarded(
+        self, leg_id: int | None, now: float, act: Callable[..., object], *arguments: object
+    ) -> None:
         try:
             act(*arguments)
-        except Exception as error:  # noqa: BLE001 - one call pays for our bug, the others go on
+        except Exception as error:
             self._out.append(Fault(leg_id, error))
             leg = self.legs.get(leg_id) if leg_id is not None else None
             if leg is not None and not leg.over:

@@ -11,6 +11,7 @@ from ringback.call.leg import Leg
 from ringback.conference.keys import Act, StarKeys
 from ringback.conference.meetings import EntryTimings, Meetings, role_of
 from ringback.conference.participant import Participant, Presence
+from ringback.conference.pin_guard import PinGuard
 from ringback.conference.prompts import say_others
 from ringback.conference.roles import Permission, Role, may
 from ringback.conference.room import Room
@@ -19,19 +20,6 @@ from ringback.store.directory import Meeting
 
 NUMBER_LENGTH: Final = 9
 PIN_LENGTH: Final = 6
-
-
-class PinGuard(Protocol):
-    """Limits wrong PINs: by source it may refuse, by meeting it only slows."""
-
-    def refuses(self, source: str, now: float) -> bool:
-        """Whether this source has tried too many wrong PINs lately."""
-
-    def wrong(self, source: str, meeting: str, now: float) -> None:
-        """Note a wrong PIN."""
-
-    def delay_s(self, source: str, meeting: str, now: float) -> float:
-        """How long the answer to a PIN of this meeting is held back; a right one is never refused."""
 
 
 class MeetingDirectory(Protocol):

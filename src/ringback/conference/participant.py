@@ -33,7 +33,7 @@ class Guidance(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Participant:
-    """One seat: its leg, role, presence and what the person did to it. `since` is when it came IN (or arrived)."""
+    """One seat: its leg, role, presence and what the person did. `since` is when it came IN (or arrived)."""
 
     leg: Leg
     role: Role

@@ -11,7 +11,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One thing to say; `recording` names a file of the sound set without its ending, None where none fits."""
+    """One thing to say; `recording` is a file of the sound set without its ending, None where none fits."""
 
     text: str
     recording: str | None = None
@@ -51,15 +51,16 @@ PROMPTS: Final[dict[str, Prompt]] = {
     "echo-test": Prompt("This is an echo test. You will hear what you say.", "demo-echotest"),
 }
 
-_TEENS_AND_TENS: Final = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-    "seventeen eighteen nineteen"
-).split()
-_TENS: Final = "x ten twenty thirty forty fifty sixty seventy eighty ninety".split()
+_ONES: Final = (
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
+    *("ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen"),
+    *("eighteen", "nineteen"),
+)
+_TENS: Final = ("", "ten", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 
 
 def _digit_prompt(value: int) -> Prompt:
-    word = _TEENS_AND_TENS[value] if value < 20 else _TENS[value // 10]
+    word = _ONES[value] if value < 20 else _TENS[value // 10]
     return Prompt(word, f"digits/{value}")
 
 

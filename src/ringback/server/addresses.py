@@ -25,7 +25,7 @@ def is_wildcard(address: str) -> bool:
 
 
 def reachable(bound: str, public: str, remote: str) -> str:
-    """The address to tell a peer at `remote`: the public one if set, else the bound one, else the kernel's choice."""
+    """The address to tell a peer at `remote`: public if set, else bound, else the kernel's choice."""
     if public:
         return public
     return _towards(remote) if is_wildcard(bound) else bound

@@ -15,16 +15,14 @@ from ringback.media import protocol as media
 from ringback.sip.effects import Effect, IncomingCall, RequestArrived, Transmit
 from ringback.sip.endpoint import Endpoint
 from ringback.sip.flow import Flow
-from ringback.sip.parse import Parsed
+from ringback.sip.message import Message
+from ringback.sip.parse import Malformed
 
 log = structlog.get_logger(__name__)
 
 
 class Policy(Protocol):
     """Decides about what comes in from outside."""
-
-    def admits(self, flow: Flow, now: float) -> bool:
-        """Whether anything from this source is looked at at all."""
 
     def call(self, event: IncomingCall, now: float) -> list[Effect]:
         """An INVITE that begins a call."""
@@ -61,11 +59,10 @@ class Exchange:
 
     # Inputs
 
-    def on_message(self, message: Parsed, flow: Flow) -> None:
+    def on_message(self, message: Message | Malformed, flow: Flow) -> None:
         """A SIP message, or what came in place of one."""
         now = time.monotonic()
-        if self.policy is not None and self.policy.admits(flow, now):
-            self._take(self._endpoint.receive(message, flow, now), now)
+        self._take(self._endpoint.receive(message, flow, now), now)
 
     def on_connection_lost(self, flow: Flow) -> None:
         """A TCP or TLS connection is gone."""

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from ringback.media.protocol import Command, Event, Ready, Shutdown
+from ringback.media.protocol import Codec, Command, Event, Ready, Shutdown
 
 _LENGTH_BYTES: Final = 4
 _MAX_FRAME: Final = 16 * 1024 * 1024
@@ -24,22 +24,22 @@ _STOP_PATIENCE_S: Final = 3.0
 log = structlog.get_logger(__name__)
 
 
-class MediaWorkerFailed(RuntimeError):
+class MediaWorkerError(RuntimeError):
     """The media worker did not start."""
 
 
 class MediaLink:
-    """One worker process. `on_event` gets every event but Ready; `on_lost` is called once if it dies unasked."""
+    """One worker process. `on_event` gets its events; `on_lost` is called once if it dies unasked."""
 
     def __init__(self, on_event: Callable[[Event], None], on_lost: Callable[[], None]) -> None:
-        self.codecs: tuple[str, ...] = ()
+        self.codecs: tuple[Codec, ...] = ()
         self._on_event = on_event
         self._on_lost = on_lost
         self._process: Process | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._reading: asyncio.Task[None] | None = None
         self._encoder = msgspec.msgpack.Encoder()
-        self._decoder = msgspec.msgpack.Decoder(Event)  # type: ignore[var-annotated]
+        self._decoder = msgspec.msgpack.Decoder(Event)
         self._stopping = False
 
     @property
@@ -49,7 +49,7 @@ class MediaLink:
         return process.pid if process is not None and process.returncode is None else None
 
     async def start(self, bind: str, ports: tuple[int, int]) -> None:
-        """Start the process and wait until it is ready; raises MediaWorkerFailed."""
+        """Start the process and wait until it is ready; raises MediaWorkerError."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         for end in (ours, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
@@ -62,7 +62,7 @@ class MediaLink:
                 *("--fd", str(theirs.fileno()), "--bind", bind, "--ports", f"{ports[0]}-{ports[1]}"),
                 stdin=asyncio.subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
-                # A signal meant for the server (Ctrl-C in a terminal) must not kill calls before the server ends them.
+                # Ctrl-C is meant for the server, which ends the calls first.
                 start_new_session=True,
             )
         reader, self._writer = await asyncio.open_unix_connection(sock=ours)
@@ -71,10 +71,10 @@ class MediaLink:
                 ready = self._decoder.decode(await _read_frame(reader))
         except (TimeoutError, asyncio.IncompleteReadError, OSError, msgspec.DecodeError) as error:
             self.kill()
-            raise MediaWorkerFailed("the media worker did not start; see its message above") from error
+            raise MediaWorkerError("the media worker did not start; see its message above") from error
         if not isinstance(ready, Ready):
             self.kill()
-            raise MediaWorkerFailed("the media worker spoke out of turn")
+            raise MediaWorkerError("the media worker spoke out of turn")
         self.codecs = tuple(ready.codecs)
         self._reading = asyncio.create_task(self._read(reader))
 

@@ -51,7 +51,7 @@ class PromptLibrary:
         silent = [name for name, _ in missing if name not in self._paths]
         if silent:
             log.warning(
-                "prompts without audio are replaced by a chime; install asterisk-core-sounds-en-g722 or espeak-ng",
+                "some prompts are only a chime; install asterisk-core-sounds-en-g722 or espeak-ng",
                 prompts=len(silent),
             )
 

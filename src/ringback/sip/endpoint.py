@@ -198,6 +198,11 @@ class Endpoint:
         return len(self._layer)
 
     @property
+    def unanswered(self) -> int:
+        """How many requests of ours wait for their final response."""
+        return self._layer.unanswered
+
+    @property
     def sessions(self) -> int:
         """How many sessions have not ended."""
         return len(self._agent.live)

@@ -39,6 +39,11 @@ class TransactionLayer:
     def __len__(self) -> int:
         return len(self._clients) + len(self._servers)
 
+    @property
+    def unanswered(self) -> int:
+        """How many requests of ours wait for their final response."""
+        return sum(c.response is None or c.response.status < 200 for c in self._clients.values())
+
     # Server side
 
     def find_server(self, request: Request, method: str) -> ServerTransaction | None:

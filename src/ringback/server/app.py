@@ -1,0 +1,223 @@
+"""The composition root: opens every part in order, joins them, and closes them again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import signal
+import time
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from ringback import __version__
+from ringback.call.switchboard import Switchboard
+from ringback.conference.meetings import EntryTimings, Meetings
+from ringback.conference.pin_guard import PinGuard
+from ringback.config import Settings
+from ringback.governance.identity import SIP_REALM
+from ringback.governance.throttle import SourceGuard, SourceList
+from ringback.media.protocol import Statistics, Talking
+from ringback.net.certificate import CertificatePaths, own_certificate
+from ringback.net.limits import Limits
+from ringback.net.transports import SipTransports
+from ringback.routing.dialplan import ServiceNumbers
+from ringback.sdp.negotiated import Local
+from ringback.server.addresses import is_wildcard, reachable
+from ringback.server.exchange import Exchange
+from ringback.server.media_supervisor import MediaSupervisor
+from ringback.server.operations import ServerOperations
+from ringback.server.policy import Policy
+from ringback.server.prompts import PromptLibrary
+from ringback.server.registrations import RegistrationKeeper
+from ringback.sip.agent import EndpointSettings
+from ringback.sip.digest import DigestAuthenticator
+from ringback.sip.endpoint import Endpoint
+from ringback.sip.flow import Flow
+from ringback.sip.registration import Registrar
+from ringback.sip.uri import SipUri
+from ringback.store.store import Store
+
+_GOODBYE_PATIENCE_S: Final = 2.0
+_ALLOW: Final = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "REGISTER")
+
+log = structlog.get_logger(__name__)
+
+
+class Server:
+    """The running system; `start` and `stop` are called once each."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self.settings = settings
+        self.store = store
+        allow = SourceList(settings.security.allow_sources)
+        self.registrar = Registrar()
+        self.endpoint = Endpoint(
+            EndpointSettings(
+                user_agent=f"Ringback/{__version__}", contact_for=self._contact_for, allow=_ALLOW
+            ),
+            new_token=lambda: secrets.token_hex(12),
+        )
+        self.switchboard = Switchboard(self.endpoint, self._local_media)
+        self.meetings = Meetings(self.switchboard, self.switchboard.media_rooms)
+        self.prompts = PromptLibrary(settings.data_dir / "prompts")
+        self.transports = SipTransports(
+            on_message=lambda message, flow: self.exchange.on_message(message, flow),  # noqa: PLW0108
+            on_connection_lost=self._on_connection_lost,
+            limits=Limits(allow=allow),
+        )
+        self.media = MediaSupervisor(
+            settings.media.bind,
+            settings.media.ports,
+            on_event=lambda event: self.exchange.on_media_event(event),  # noqa: PLW0108 - made below
+            on_lost=lambda: self.exchange.on_media_lost(),  # noqa: PLW0108
+        )
+        self.exchange = Exchange(
+            endpoint=self.endpoint,
+            switchboard=self.switchboard,
+            send=self.transports.send,
+            to_media=self.media.send,
+            resolve=self.prompts.resolve,
+            publish=lambda notice: self.operations.publish(notice),  # noqa: PLW0108
+            on_talking=self._on_talking,
+            on_statistics=self._on_statistics,
+        )
+        self.operations = ServerOperations(
+            exchange=self.exchange,
+            switchboard=self.switchboard,
+            meetings=self.meetings,
+            registrar=self.registrar,
+            media=self.media,
+            addresses=self.addresses,
+        )
+        self.keeper = RegistrationKeeper(self.registrar, store.registrations)
+        self.policy = Policy(
+            endpoint=self.endpoint,
+            switchboard=self.switchboard,
+            meetings=self.meetings,
+            registrar=self.registrar,
+            authenticator=DigestAuthenticator(SIP_REALM),
+            guard=PinGuard(allow),
+            sources=SourceGuard(allow),
+            directory=lambda: store.directory,
+            services=ServiceNumbers(
+                echo=settings.routing.echo_number,
+                dial_in=frozenset(settings.conference.dial_in_numbers),
+            ),
+            timings=EntryTimings(
+                first_digit_s=settings.conference.first_digit_s,
+                between_digits_s=settings.conference.between_digits_s,
+                pin_tries=settings.conference.pin_tries,
+            ),
+            contact_for=self._contact_for,
+            on_registration=self._on_registration,
+        )
+        self.exchange.policy = self.policy
+
+    async def start(self) -> None:
+        """Open media, then SIP, so that the first call already has somewhere to go."""
+        sip = self.settings.sip
+        await asyncio.gather(self.media.start(), self.prompts.prepare(), self.keeper.restore())
+        await self.transports.open(
+            sip.bind,
+            udp_port=sip.udp_port,
+            tcp_port=sip.tcp_port,
+            tls_port=sip.tls_port,
+            certificate=await asyncio.to_thread(self._certificate),
+        )
+        self.keeper.start()
+        self.operations.waiting_for = ()
+
+    async def stop(self) -> None:
+        """End calls cleanly, then everything else."""
+        self.policy.accepting = False
+        self.operations.waiting_for = ("stopping",)
+        if self.switchboard.legs:
+            log.info("ending calls", legs=len(self.switchboard.legs))
+            self.exchange.hang_up_all("Server stops")
+            # The 200s to our BYEs are waited for, so that nobody is left in a dead call by a lost datagram.
+            deadline = time.monotonic() + _GOODBYE_PATIENCE_S
+            while self.endpoint.unanswered and time.monotonic() < deadline:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        self.operations.events.close()
+        await self.keeper.stop()
+        await self.transports.close()
+        await self.media.stop()
+
+    def addresses(self) -> dict[str, str]:
+        """Where SIP is really bound: host:port by transport."""
+        return {
+            name: f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            for name, (host, port) in self.transports.addresses.items()
+        }
+
+    # What peers are told about us
+
+    def _contact_for(self, flow: Flow) -> SipUri:
+        host = reachable(self.settings.sip.bind, "", flow.remote[0])
+        port = self.transports.addresses[flow.transport][1]
+        parameters: dict[str, str | None] = {} if flow.transport == "udp" else {"transport": flow.transport}
+        return SipUri("sip", host=f"[{host}]" if ":" in host else host, port=port, params=parameters)
+
+    def _local_media(self, flow: Flow, rtp_port: int, rtcp_port: int) -> Local:
+        media = self.settings.media
+        return Local(
+            address=reachable(media.bind, media.public_address, flow.remote[0]),
+            rtp_port=rtp_port,
+            rtcp_port=rtcp_port,
+            codecs=tuple(codec for codec in ("OPUS", "G722", "PCMU", "PCMA") if codec in self.media.codecs),
+            srtp="allowed" if flow.secure else "refused",
+            loopback_peers=is_wildcard(media.bind),
+        )
+
+    def _certificate(self) -> CertificatePaths:
+        sip = self.settings.sip
+        if sip.certificate is not None and sip.private_key is not None:
+            return CertificatePaths(Path(sip.certificate), Path(sip.private_key))
+        names = [name for name in (sip.domain, sip.bind) if name and not _is_wildcard_name(name)]
+        return own_certificate(self.settings.data_dir / "tls", names)
+
+    # What happens
+
+    def _on_registration(self, user: str, flow: Flow) -> None:
+        self.transports.trust(flow)
+        self.keeper.changed(user)
+
+    def _on_connection_lost(self, flow: Flow) -> None:
+        for user, _ in self.registrar.connection_lost(flow):
+            self.keeper.changed(user)
+        self.exchange.on_connection_lost(flow)
+
+    def _on_talking(self, event: Talking) -> None:
+        self.meetings.talking(event.room, dict(event.talkers))
+
+    def _on_statistics(self, event: Statistics) -> None:
+        self.operations.statistics = event
+
+
+def _is_wildcard_name(name: str) -> bool:
+    try:
+        return is_wildcard(name)
+    except ValueError:
+        return False
+
+
+async def wait_for_signal() -> str:
+    """Return the name of the signal that asks the process to stop."""
+    loop = asyncio.get_running_loop()
+    received: asyncio.Future[str] = loop.create_future()
+
+    def note(name: str) -> None:
+        if not received.done():
+            received.set_result(name)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, note, number.name)
+    try:
+        return await received
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with contextlib.suppress(ValueError):
+                loop.remove_signal_handler(number)

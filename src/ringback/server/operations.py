@@ -1,0 +1,272 @@
+"""What the web and the command line may ask of the running system, answered from what the parts know."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from ringback import __version__
+from ringback.call.effects import Notice
+from ringback.call.leg import Leg
+from ringback.call.switchboard import Switchboard
+from ringback.conference import participant as people
+from ringback.conference.meetings import Meetings
+from ringback.conference.roles import Role
+from ringback.conference.room import Room
+from ringback.governance.private import Private
+from ringback.media.protocol import LegTotals, Statistics
+from ringback.server.exchange import Exchange
+from ringback.server.media_supervisor import MediaSupervisor
+from ringback.sip.registration import Registrar
+from ringback.web.events import Event, EventHub
+from ringback.web.operations import (
+    Call,
+    LineQuality,
+    Metric,
+    OperationError,
+    Participant,
+    ProcessIds,
+    Registration,
+    Status,
+    UnknownParticipantError,
+)
+
+
+class ServerOperations:
+    """Implements the web's `Operations`; acts go through the exchange, which carries their effects out."""
+
+    def __init__(
+        self,
+        *,
+        exchange: Exchange,
+        switchboard: Switchboard,
+        meetings: Meetings,
+        registrar: Registrar,
+        media: MediaSupervisor,
+        addresses: Callable[[], Mapping[str, str]],
+    ) -> None:
+        self.waiting_for: tuple[str, ...] = ("start",)
+        self.statistics: Statistics | None = None
+        self._exchange = exchange
+        self._switchboard = switchboard
+        self._meetings = meetings
+        self._registrar = registrar
+        self._media = media
+        self._addresses = addresses
+        self._events = EventHub()
+        self._started_at = datetime.now(UTC)
+        self._started = time.monotonic()
+        self._counted: dict[str, int] = {}
+
+    @property
+    def events(self) -> EventHub:
+        """Where the system tells what happens."""
+        return self._events
+
+    # What is
+
+    def status(self) -> Status:
+        """How it is doing."""
+        waiting = self.waiting_for if self._media.ready else (*self.waiting_for, "media worker")
+        return Status(
+            version=__version__,
+            started_at=self._started_at,
+            uptime_s=time.monotonic() - self._started,
+            pids=ProcessIds(os.getpid(), tuple(self._media.pids)),
+            addresses=dict(self._addresses()),
+            calls=len(self._incoming()),
+            legs=len(self._switchboard.legs),
+            meetings=len(self._meetings.rooms),
+            registrations=len(self._registrar),
+            waiting_for=waiting,
+        )
+
+    def participants(self, meeting: str) -> list[Participant]:
+        """Who is in a meeting, in the order of arrival; empty while nobody is."""
+        room = self._meetings.rooms.get(meeting)
+        return [_participant(person) for person in room.people.values()] if room else []
+
+    def locked(self, meeting: str) -> bool:
+        """Whether the meeting is locked."""
+        room = self._meetings.rooms.get(meeting)
+        return room is not None and room.locked
+
+    def calls(self) -> list[Call]:
+        """The calls in progress, oldest first."""
+        return [_call(leg) for leg in self._incoming()]
+
+    def registrations(self) -> list[Registration]:
+        """The devices that can be called now."""
+        now, clock = datetime.now(UTC), time.monotonic()
+        return [
+            Registration(
+                number=user,
+                transport=binding.flow.transport,
+                contact=Private(str(binding.uri)),
+                user_agent=binding.user_agent,
+                expires_at=now + timedelta(seconds=binding.expires_at - clock),
+            )
+            for user in self._registrar.users()
+            for binding in self._registrar.bindings(user, clock)
+        ]
+
+    def metrics(self) -> Iterable[Metric]:
+        """What the parts count, beside what is in `status`."""
+        yield Metric(
+            "ringback_happenings",
+            "counter",
+            "Things that happened, by kind: legs, meetings, participants.",
+            tuple(({"kind": kind}, float(count)) for kind, count in sorted(self._counted.items())),
+        )
+        yield Metric(
+            "ringback_media_restarts",
+            "counter",
+            "Media workers that died and were replaced.",
+            (({}, float(self._media.restarts)),),
+        )
+        if self.statistics is None:
+            return
+        seen = self.statistics
+        yield Metric(
+            "ringback_media_busy_ratio",
+            "gauge",
+            "Share of its time that the media worker works; near 1 it is full.",
+            (({}, seen.busy_fraction),),
+        )
+        yield Metric(
+            "ringback_media_late_ticks",
+            "counter",
+            "20 ms ticks that the media worker began late.",
+            (({}, float(seen.late_ticks)),),
+        )
+        yield Metric(
+            "ringback_media_sockets",
+            "gauge",
+            "UDP socket pairs in use for media.",
+            (({}, float(seen.sockets)),),
+        )
+
+    # What is done
+
+    def admit(self, meeting: str, participant: str | None) -> int:
+        """Let one (None: all) in from the lobby; how many were."""
+        room, chosen = self._chosen(meeting, participant)
+        return self._exchange.act(lambda now: room.admit(chosen, now)) if room else 0
+
+    def mute(self, meeting: str, participant: str | None) -> int:
+        """Mute one, or all but the hosts; how many were."""
+        room, chosen = self._chosen(meeting, participant)
+        if participant is None:
+            chosen = [person for person in chosen if person.role is not Role.HOST]
+        return self._exchange.act(lambda _: room.mute(chosen, True)) if room else 0
+
+    def unmute(self, meeting: str, participant: str | None) -> int:
+        """Unmute one or all; how many were."""
+        room, chosen = self._chosen(meeting, participant)
+        return self._exchange.act(lambda _: room.mute(chosen, False)) if room else 0
+
+    def remove(self, meeting: str, participant: str | None) -> int:
+        """End the call of one or all; how many were."""
+        room, chosen = self._chosen(meeting, participant)
+        return self._exchange.act(lambda now: room.remove(chosen, now)) if room else 0
+
+    def lock(self, meeting: str, locked: bool) -> None:
+        """Lock or unlock a meeting in progress."""
+        room = self._meetings.rooms.get(meeting)
+        if room is None:
+            raise OperationError("nobody is in this meeting: there is nothing to lock")
+
+        def act(_: float) -> int:
+            room.lock(locked)
+            return 1
+
+        self._exchange.act(act)
+
+    def publish(self, notice: Notice) -> None:
+        """Count a happening and pass it to whoever listens."""
+        self._counted[notice.kind] = self._counted.get(notice.kind, 0) + 1
+        facts = dict(notice.facts)
+        meeting, person = facts.pop("meeting", None), facts.pop("participant", None)
+        room = self._meetings.rooms.get(str(meeting)) if meeting is not None else None
+        known = room.people.get(str(person)) if room is not None and person is not None else None
+        details = {k: v for k, v in facts.items() if isinstance(v, str | int | float | bool) or v is None}
+        if known is None and person is not None:
+            details["participant"] = str(person)
+        self._events.publish(
+            Event(
+                notice.kind,
+                meeting=str(meeting) if meeting is not None else None,
+                participant=_participant(known) if known is not None else None,
+                details=details,
+            )
+        )
+
+    # Looking things up
+
+    def _incoming(self) -> list[Leg]:
+        return [leg for leg in self._switchboard.legs.values() if leg.dialled is not None]
+
+    def _chosen(self, meeting: str, participant: str | None) -> tuple[Room | None, list[people.Participant]]:
+        room = self._meetings.rooms.get(meeting)
+        chosen = room.select(participant) if room is not None else []
+        if participant is not None and not chosen:
+            raise UnknownParticipantError("nobody in this meeting has that id")
+        return room, chosen
+
+
+def _participant(person: people.Participant) -> Participant:
+    leg = person.leg
+    totals = leg.totals
+    return Participant(
+        id=person.id,
+        role="host" if person.role is Role.HOST else "guest",
+        state=_STATES.get(person.presence, "prompt"),
+        name=leg.party.name.reveal() if leg.party.name else "",
+        number=leg.party.number,
+        muted=person.muted,
+        hand=person.hand,
+        talking=person.talking,
+        level_dbfs=person.level_dbfs if person.talking else None,
+        codec=leg.media.send.codec if leg.media else None,
+        joined_at=_wall_clock(person.since),
+        received=LineQuality(lost_percent=_lost_percent(totals), jitter_ms=totals.jitter_ms),
+        sent=LineQuality(
+            lost_percent=None if totals.remote_lost_fraction is None else 100 * totals.remote_lost_fraction,
+            jitter_ms=totals.remote_jitter_ms,
+        ),
+        round_trip_ms=totals.round_trip_ms,
+    )
+
+
+_STATES: Mapping[people.Presence, Literal["prompt", "lobby", "in"]] = {
+    people.Presence.ARRIVING: "prompt",
+    people.Presence.LOBBY: "lobby",
+    people.Presence.IN: "in",
+}
+
+
+def _lost_percent(totals: LegTotals) -> float | None:
+    if totals.expected_packets == 0:
+        return None
+    return 100 * totals.lost_packets / totals.expected_packets
+
+
+def _call(leg: Leg) -> Call:
+    answered = leg.answered_at
+    return Call(
+        id=str(leg.id),
+        state="answered" if answered is not None else "ringing",
+        started_at=_wall_clock(leg.created),
+        from_number=leg.party.number,
+        to_number=leg.dialled or Private(""),
+        from_name=leg.party.name.reveal() if leg.party.name else "",
+        answered_at=_wall_clock(answered) if answered is not None else None,
+        codec=leg.media.send.codec if leg.media else None,
+    )
+
+
+def _wall_clock(monotonic: float) -> datetime:
+    return datetime.now(UTC) - timedelta(seconds=time.monotonic() - monotonic)

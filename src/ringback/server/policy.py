@@ -1,0 +1,226 @@
+"""What is allowed from outside: who must prove an account, what a request may do, where a call goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ringback.call.application import Application
+from ringback.call.bridge import Bridge, Device
+from ringback.call.echo import EchoTest
+from ringback.call.leg import Party
+from ringback.call.switchboard import Switchboard
+from ringback.conference.entry import Entry
+from ringback.conference.meetings import EntryTimings, Meetings
+from ringback.conference.pin_guard import PinGuard
+from ringback.governance.private import Private
+from ringback.governance.throttle import SourceGuard
+from ringback.routing.dialplan import (
+    Destination,
+    Nowhere,
+    ServiceNumbers,
+    ToDialIn,
+    ToEcho,
+    ToExtension,
+    ToMeeting,
+    needs_account,
+    route,
+)
+from ringback.routing.numbers import DialString, parse_dial_string
+from ringback.sip.digest import Accepted, Credential, DigestAuthenticator
+from ringback.sip.effects import Effect, IncomingCall, RequestArrived
+from ringback.sip.endpoint import Endpoint
+from ringback.sip.flow import Flow
+from ringback.sip.headers import Headers
+from ringback.sip.message import Request, Response, make_response
+from ringback.sip.registration import Registrar
+from ringback.sip.uri import NameAddr, SipUri
+from ringback.store.directory import Directory, Extension
+
+Lookup = Callable[[], Directory]
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The request may not go on: the status and headers to answer with."""
+
+    status: int
+    headers: Headers
+    reason: str | None = None
+
+
+class Policy:
+    """Decides about everything that comes from outside a call; sans-IO, it only returns effects."""
+
+    def __init__(
+        self,
+        *,
+        endpoint: Endpoint,
+        switchboard: Switchboard,
+        meetings: Meetings,
+        registrar: Registrar,
+        authenticator: DigestAuthenticator,
+        guard: PinGuard,
+        sources: SourceGuard,
+        directory: Lookup,
+        services: ServiceNumbers,
+        timings: EntryTimings,
+        contact_for: Callable[[Flow], SipUri],
+        on_registration: Callable[[str, Flow], None],
+    ) -> None:
+        self._endpoint = endpoint
+        self._switchboard = switchboard
+        self._meetings = meetings
+        self._registrar = registrar
+        self._authenticator = authenticator
+        self._guard = guard
+        self._sources = sources
+        self._directory = directory
+        self._services = services
+        self._timings = timings
+        self._contact_for = contact_for
+        self._on_registration = on_registration
+        self.accepting = True
+
+    # Calls
+
+    def call(self, event: IncomingCall, now: float) -> list[Effect]:
+        """An INVITE that begins a call: to a meeting from anybody, to everything else from an account."""
+        request, session, flow = event.request, event.session, event.flow
+        if not self.accepting:
+            return session.reject(503, now, "Shutting down")
+        dialled = _dialled(request)
+        destination = self._route(dialled)
+        account: str | None = None
+        if needs_account(destination) or request.headers.get("Authorization") is not None:
+            proof = self._authenticate(request, flow, now)
+            if isinstance(proof, Denied):
+                return session.reject(proof.status, now, proof.reason, proof.headers)
+            account = proof
+        application = self._application(destination, dialled, account, flow, now)
+        if application is None:
+            return session.reject(404, now)
+        party = Party(
+            Private(account or _user_of(request.from_)), Private(request.from_.display or ""), account
+        )
+        number = Private(dialled.number if dialled else "")
+        self._switchboard.incoming(session, flow, request.body, party, number, application, now)
+        return []
+
+    def _route(self, dialled: DialString | None) -> Destination:
+        return route(dialled.number, self._directory(), self._services) if dialled else Nowhere()
+
+    def _application(
+        self,
+        destination: Destination,
+        dialled: DialString | None,
+        account: str | None,
+        flow: Flow,
+        now: float,
+    ) -> Application | None:
+        match destination:
+            case ToMeeting(meeting=meeting):
+                return self._entry(meeting_number=meeting.number, pin=dialled.pin if dialled else None)
+            case ToDialIn():
+                return self._entry(meeting_number=None, pin=None)
+            case ToEcho():
+                return EchoTest()
+            case ToExtension(extension=extension):
+                return self._bridge(extension, account or "", flow, now)
+            case Nowhere():
+                return None
+
+    def _entry(self, meeting_number: str | None, pin: Private[str] | None) -> Entry:
+        directory = self._directory()
+        return Entry(
+            meetings=self._meetings,
+            directory=directory,
+            guard=self._guard,
+            alarm=self._switchboard,
+            timings=self._timings,
+            meeting=directory.meeting(meeting_number) if meeting_number else None,
+            pin=pin,
+        )
+
+    def _bridge(self, extension: Extension, account: str, flow: Flow, now: float) -> Bridge:
+        caller = self._directory().extension(account)
+        host = self._contact_for(flow).host
+        devices = [
+            Device(binding.uri, binding.flow) for binding in self._registrar.bindings(extension.number, now)
+        ]
+        return Bridge(
+            line=self._switchboard,
+            devices=devices,
+            to=NameAddr(SipUri("sip", extension.number, host=host)),
+            from_=NameAddr(SipUri("sip", account, host=host), caller.display_name if caller else ""),
+            called=Party(Private(extension.number), Private(extension.display_name), extension.number),
+            open_room=lambda: next(self._switchboard.media_rooms),
+        )
+
+    # Other requests
+
+    def request(self, event: RequestArrived, now: float) -> list[Effect]:
+        """REGISTER and OPTIONS are served; the endpoint has refused what we do not know already."""
+        request, flow = event.request, event.flow
+        if request.method == "REGISTER":
+            response = self._register(request, flow, now)
+        elif request.method == "OPTIONS":
+            response = make_response(request, 200)
+            response.headers.set("Accept", "application/sdp")
+        else:
+            response = make_response(request, 405)
+        return self._endpoint.respond(event.transaction_id, response, now)
+
+    def _register(self, request: Request, flow: Flow, now: float) -> Response:
+        proof = self._authenticate(request, flow, now)
+        if isinstance(proof, Denied):
+            response = make_response(request, proof.status, proof.reason)
+            for name, value in proof.headers.items():
+                response.headers.add(name, value)
+            return response
+        if _user_of(request.to) != proof:
+            return make_response(request, 403, "Only the account itself may register")
+        response = self._registrar.register(request, proof, flow, now)
+        if response.status == 200:
+            self._on_registration(proof, flow)
+        return response
+
+    # Who is it
+
+    def _authenticate(self, request: Request, flow: Flow, now: float) -> str | Denied:
+        """The account whose credentials the request carries, bound to its From; else what to answer.
+
+        Nothing about the account is looked at before the credentials are checked, and unknown accounts are
+        checked like known ones, so that neither code nor time tells which extensions exist.
+        """
+        value = self._authenticator.find(request.headers.get_all("Authorization"))
+        if value is None:
+            return self._challenge(now, stale=False)
+        banned_s = self._sources.banned_for(flow.remote[0], now)
+        if banned_s > 0:
+            return Denied(403, Headers(("Retry-After", str(int(banned_s) + 1))), "Too many wrong passwords")
+        verdict = self._authenticator.check(value, request.method, request.uri, self._credential, now)
+        if not isinstance(verdict, Accepted):
+            if verdict.reason == "credentials":
+                self._sources.failed(flow.remote[0], now)
+            return self._challenge(now, stale=verdict.stale)
+        if _user_of(request.from_) != verdict.username:
+            return Denied(403, Headers(), "From is not the authenticated account")
+        return verdict.username
+
+    def _challenge(self, now: float, *, stale: bool) -> Denied:
+        return Denied(401, Headers(("WWW-Authenticate", self._authenticator.challenge(now, stale=stale))))
+
+    def _credential(self, username: str) -> Credential | None:
+        extension = self._directory().extension(username)
+        if extension is None or not extension.enabled:
+            return None
+        return Credential(extension.number, extension.ha1_md5, extension.ha1_sha256)
+
+
+def _user_of(address: NameAddr) -> str:
+    return address.uri.username if isinstance(address.uri, SipUri) else ""
+
+
+def _dialled(request: Request) -> DialString | None:
+    return parse_dial_string(request.uri.user) if isinstance(request.uri, SipUri) else None

@@ -1,0 +1,77 @@
+"""Keeps the registrar's bindings in the store, so that a restart finds the phones again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import structlog
+
+from ringback.sip.registration import Registrar, SavedBinding
+from ringback.store.registrations import Registrations, StoredRegistration
+
+_GATHER_S: Final = 0.5
+
+log = structlog.get_logger(__name__)
+
+
+class RegistrationKeeper:
+    """Saves what changed, gathered into one transaction; the call path never waits."""
+
+    def __init__(self, registrar: Registrar, store: Registrations) -> None:
+        self._registrar = registrar
+        self._store = store
+        self._changed: set[str] = set()
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def restore(self) -> int:
+        """Give the registrar what was saved; returns how many bindings came back."""
+        now = datetime.now(UTC)
+        saved = [
+            SavedBinding(**{**row.details, "expires_in_s": (row.expires_at - now).total_seconds()})
+            for row in await self._store.load()
+        ]
+        return self._registrar.restore(saved, time.monotonic())
+
+    def start(self) -> None:
+        """Begin to save changes."""
+        self._task = asyncio.create_task(self._run())
+
+    def changed(self, user: str) -> None:
+        """A user's bindings are not what they were."""
+        self._changed.add(user)
+        self._wake.set()
+
+    async def stop(self) -> None:
+        """Save what is left and end."""
+        if self._task is not None:
+            self._task.cancel()
+        await self._save()
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            await asyncio.sleep(_GATHER_S)
+            self._wake.clear()
+            await self._save()
+
+    async def _save(self) -> None:
+        changed, self._changed = self._changed, set()
+        if not changed:
+            return
+        now = datetime.now(UTC)
+        rows: dict[str, list[StoredRegistration]] = {user: [] for user in changed}
+        for binding in self._registrar.snapshot(time.monotonic()):
+            if binding.user in rows:
+                details: dict[str, Any] = asdict(binding)
+                expires_at = now + timedelta(seconds=details.pop("expires_in_s"))
+                rows[binding.user].append(StoredRegistration(binding.user, expires_at, details))
+        try:
+            await self._store.save(rows)
+        except Exception:
+            # The phones stay registered in memory; they are saved with their next REGISTER.
+            log.exception("registrations could not be saved")
