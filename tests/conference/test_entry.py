@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conference.stage import GUEST_PIN, HOST_PIN, NUMBER, Stage, meeting
+from tests.conference.stage import GUEST_PIN, HOST_PIN, NUMBER, Stage, meeting
 from ringback.conference.entry import Phase
 from ringback.conference.roles import Role
 

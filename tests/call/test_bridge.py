@@ -1,0 +1,225 @@
+"""Calls between two people, signalled for real; the media engine's commands tell who hears whom."""
+
+from __future__ import annotations
+
+from ringback.media import protocol as media
+from ringback.sip.effects import Answered, Ended, Failed, Ringing
+from tests.call.office import Office, offer
+from tests.sip.phones import Phone
+
+
+def ended(phone: Phone) -> bool:
+    return bool(phone.told(Ended))
+
+
+def status(phone: Phone) -> int:
+    return phone.told(Failed)[0].status
+
+
+def test_both_sides_are_put_into_one_room_with_the_addresses_they_gave() -> None:
+    office = Office()
+    caller, callee = office.desk("192.0.2.1"), office.desk("192.0.2.2", device=True)
+    caller.call(office)
+    office.run()
+    assert caller.talking
+    assert callee.talking
+    assert len(set(office.rooms().values())) == 1
+    assert len(office.rooms()) == 2
+    remotes = {c.remote_ip for c in office.given(media.SetMedia)}  # type: ignore[attr-defined]
+    assert remotes == {"192.0.2.1", "192.0.2.2"}
+
+
+def test_the_caller_hears_ringing_before_the_answer() -> None:
+    office = Office()
+    caller, callee = office.desk("192.0.2.1"), office.desk("192.0.2.2", "ring", device=True)
+    caller.call(office)
+    office.run()
+    assert [event.status for event in caller.phone.told(Ringing)] == [180]
+    assert not caller.talking
+    callee.pick_up()
+    office.run()
+    assert caller.talking
+
+
+def test_hanging_up_on_either_side_ends_the_other() -> None:
+    for side in (0, 1):
+        office = Office()
+        desks = [office.desk("192.0.2.1"), office.desk("192.0.2.2", device=True)]
+        desks[0].call(office)
+        office.run()
+        phone = desks[side].phone
+        phone.do(desks[side].sessions[-1].hangup(phone.now))
+        office.run()
+        assert ended(desks[1 - side].phone)
+        assert office.switchboard.legs == {}
+        assert len(office.given(media.CloseLeg)) == 2
+
+
+def test_all_devices_ring_and_the_first_answer_silences_the_others() -> None:
+    office = Office()
+    caller = office.desk("192.0.2.1")
+    slow = office.desk("192.0.2.2", "ring", device=True)
+    office.desk("192.0.2.3", device=True)
+    caller.call(office)
+    office.run()
+    assert caller.talking
+    assert ended(slow.phone)
+    assert len(office.rooms()) == 2
+
+
+def test_a_busy_device_is_told_to_the_caller() -> None:
+    office = Office()
+    caller = office.desk("192.0.2.1")
+    office.desk("192.0.2.2", "busy", device=True)
+    caller.call(office)
+    office.run()
+    assert status(caller.phone) == 486
+    assert office.switchboard.legs == {}
+
+
+def test_one_busy_device_does_not_end_the_call_while_another_rings() -> None:
+    office = Office()
+    caller = office.desk("192.0.2.1")
+    office.desk("192.0.2.2", "busy", device=True)
+    other = office.desk("192.0.2.3", "ring", device=True)
+    caller.call(office)
+    office.run()
+    other.pick_up()
+    office.run()
+    assert caller.talking
+
+
+def test_nobody_registered_is_480() -> None:
+    office = Office()
+    caller = office.desk("192.0.2.1")
+    caller.call(office)
+    office.run()
+    assert status(caller.phone) == 480
+
+
+def test_no_answer_is_480_after_a_minute_and_the_phone_stops_ringing() -> None:
+    office = Office()
+    caller, callee = office.desk("192.0.2.1"), office.desk("192.0.2.2", "ring", device=True)
+    caller.call(office)
+    office.run(59)
+    assert not ended(caller.phone)
+    office.run(2)
+    assert status(caller.phone) == 480
+    assert ended(callee.phone)
+
+
+def test_a_caller_who_gives_up_stops_the_ringing() -> None:
+    office = Office()
+    caller, callee = office.desk("192.0.2.1"), office.desk("192.0.2.2", "ring", device=True)
+    session = caller.call(office)
+    office.run()
+    caller.phone.do(session.hangup(caller.phone.now))
+    office.run()
+    assert ended(callee.phone)
+    assert office.switchboard.legs == {}
+
+
+def test_who_is_put_on_hold_hears_music_until_taken_back() -> None:
+    office = Office()
+    caller = office.desk("192.0.2.1")
+    office.desk("192.0.2.2", device=True)
+    session = caller.call(office)
+    office.run()
+    caller.phone.do(session.reinvite(offer("192.0.2.1", direction="sendonly"), caller.phone.now))
+    office.run()
+    play = office.given(media.Play)[-1]
+    assert isinstance(play, media.Play)
+    assert play.sounds == ["music"]
+    held = [leg for leg in office.switchboard.legs.values() if leg.on_hold]
+    assert len(held) == 1
+    assert play.leg != held[0].id
+    caller.phone.do(session.reinvite(offer("192.0.2.1"), caller.phone.now))
+    office.run()
+    assert office.given(media.StopPlay)
+    assert not held[0].on_hold
+
+
+def test_keys_reach_the_other_side_whether_by_rtp_or_by_info() -> None:
+    office = Office()
+    caller = office.desk("192.0.2.1")
+    office.desk("192.0.2.2", device=True)
+    session = caller.call(office)
+    office.run()
+    first, second = office.switchboard.legs
+    office.media_says(media.Digit(leg=first, digit="5", duration_ms=100))
+    caller.phone.do(session.info("application/dtmf-relay", b"Signal=7\r\nDuration=160\r\n", caller.phone.now))
+    office.run()
+    sent = [c for c in office.given(media.SendDigits) if isinstance(c, media.SendDigits)]
+    assert [(c.leg, c.digits) for c in sent] == [(second, "5"), (second, "7")]
+
+
+def test_a_body_that_is_no_session_description_is_400_and_no_common_codec_488() -> None:
+    office = Office()
+    office.desk("192.0.2.2", device=True)
+    garbage, foreign = office.desk("192.0.2.1"), office.desk("192.0.2.3")
+    garbage.call(office, sdp=b"hello")
+    foreign.call(office, sdp=offer("192.0.2.3", codecs=("OPUS",)))
+    office.run()
+    assert status(garbage.phone) == 400
+    assert status(foreign.phone) == 488
+    assert office.switchboard.legs == {}
+
+
+def test_without_a_free_port_the_caller_gets_503() -> None:
+    office = Office()
+    office.media_works = False
+    caller = office.desk("192.0.2.1")
+    caller.call(office)
+    office.run()
+    assert status(caller.phone) == 503
+    assert office.switchboard.legs == {}
+
+
+def test_a_dead_media_engine_ends_its_calls() -> None:
+    office = Office()
+    caller, callee = office.desk("192.0.2.1"), office.desk("192.0.2.2", device=True)
+    caller.call(office)
+    office.run()
+    office.switchboard.media_lost(office.server.now)
+    office.server.do(office.flush())
+    office.run()
+    assert ended(caller.phone)
+    assert ended(callee.phone)
+    assert office.switchboard.legs == {}
+
+
+def test_a_fault_in_an_application_costs_its_call_only() -> None:
+    office = Office()
+    caller, victim = office.desk("192.0.2.1"), office.desk("192.0.2.3")
+    office.desk("192.0.2.2", device=True)
+    caller.call(office)
+    office.run()
+    bridge = office.application
+
+    def broken() -> object:
+        application = bridge()
+        application.offered = lambda leg, now: 1 / 0  # type: ignore[method-assign]
+        return application
+
+    office.application = broken  # type: ignore[assignment]
+    victim.call(office)
+    office.run()
+    assert len(office.faults) == 1
+    assert ended(victim.phone)
+    assert not ended(caller.phone)
+    assert len(office.rooms()) == 2
+
+
+def test_an_invite_without_an_offer_gets_ours_and_answers_with_the_ack() -> None:
+    office = Office()
+    callee = office.desk("192.0.2.2", device=True)
+    caller = office.desk("192.0.2.1")
+    session = caller.call(office, without_offer=True)
+    office.run()
+    offered = caller.phone.told(Answered)[0].sdp
+    assert offered is not None
+    caller.phone.do(session.answer_offer(caller.answer(offered), caller.phone.now))
+    office.run()
+    assert callee.talking
+    assert len(set(office.rooms().values())) == 1
+    assert len(office.rooms()) == 2
