@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "sdp": LEAVES | {"media.protocol"},
     "sip": LEAVES | {"sdp"},
     "quality": LEAVES | {"rtp", "media"},
-    "testing": LEAVES | {"rtp", "media", "sdp", "sip", "quality"},
+    "testing": LEAVES | {"rtp", "media", "sdp", "sip", "quality", "web.operations", "web.events"},
     "store": LEAVES | {"sip"},
     "net": LEAVES | {"sip"},
     "routing": LEAVES | {"store", "sip", "sdp"},

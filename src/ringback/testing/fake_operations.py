@@ -1,0 +1,118 @@
+"""A running system without phones: participants put in by the test, for the web and its clients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from ringback.web.events import Event, EventHub
+from ringback.web.operations import (
+    Call,
+    Metric,
+    OperationError,
+    Participant,
+    ProcessIds,
+    Registration,
+    Status,
+    UnknownParticipantError,
+)
+
+STARTED_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class FakeOperations:
+    """Implements `web.operations.Operations` on plain lists that a test fills."""
+
+    events: EventHub = field(default_factory=EventHub)
+    people: dict[str, list[Participant]] = field(default_factory=dict)
+    locks: dict[str, bool] = field(default_factory=dict)
+    calls_now: list[Call] = field(default_factory=list)
+    devices: list[Registration] = field(default_factory=list)
+    waiting_for: tuple[str, ...] = ()
+    counted: tuple[Metric, ...] = ()
+
+    def status(self) -> Status:
+        """A system that has run for a minute."""
+        return Status(
+            version="0.0.0",
+            started_at=STARTED_AT,
+            uptime_s=60.0,
+            pids=ProcessIds(control=1, media=(2,)),
+            addresses={"udp": "127.0.0.1:5060"},
+            calls=len(self.calls_now),
+            legs=sum(map(len, self.people.values())),
+            meetings=len(self.people),
+            registrations=len(self.devices),
+            waiting_for=self.waiting_for,
+        )
+
+    def participants(self, meeting: str) -> list[Participant]:
+        """Who was put into the meeting."""
+        return list(self.people.get(meeting, []))
+
+    def locked(self, meeting: str) -> bool:
+        """Whether it was locked."""
+        return self.locks.get(meeting, False)
+
+    def admit(self, meeting: str, participant: str | None) -> int:
+        """Let in from the lobby."""
+        return self._change(
+            meeting,
+            participant,
+            lambda someone: replace(someone, state="in") if someone.state == "lobby" else someone,
+        )
+
+    def mute(self, meeting: str, participant: str | None) -> int:
+        """Mute one, or all but the hosts."""
+        return self._change(
+            meeting,
+            participant,
+            lambda someone: (
+                someone if participant is None and someone.role == "host" else replace(someone, muted=True)
+            ),
+        )
+
+    def unmute(self, meeting: str, participant: str | None) -> int:
+        """Unmute."""
+        return self._change(meeting, participant, lambda someone: replace(someone, muted=False))
+
+    def remove(self, meeting: str, participant: str | None) -> int:
+        """Take out."""
+        return self._change(meeting, participant, lambda _: None)
+
+    def lock(self, meeting: str, locked: bool) -> None:
+        """Lock or unlock if somebody is there."""
+        if not self.people.get(meeting):
+            raise OperationError("nobody is in this meeting")
+        self.locks[meeting] = locked
+
+    def calls(self) -> list[Call]:
+        """The calls put in."""
+        return list(self.calls_now)
+
+    def registrations(self) -> list[Registration]:
+        """The devices put in."""
+        return list(self.devices)
+
+    def metrics(self) -> Iterable[Metric]:
+        """The metrics put in."""
+        return self.counted
+
+    def _change(
+        self, meeting: str, participant: str | None, change: Callable[[Participant], Participant | None]
+    ) -> int:
+        before = self.people.get(meeting, [])
+        if participant is not None and participant not in {someone.id for someone in before}:
+            raise UnknownParticipantError(f"nobody with the id {participant} is in this meeting")
+        after: list[Participant] = []
+        count = 0
+        for someone in before:
+            changed = change(someone) if participant in {None, someone.id} else someone
+            count += changed != someone
+            if changed is not None:
+                after.append(changed)
+        self.people[meeting] = after
+        self.events.publish(Event("participants.changed", meeting=meeting, details={"count": count}))
+        return count

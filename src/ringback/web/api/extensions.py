@@ -1,0 +1,101 @@
+"""/api/v1/extensions: the numbers that devices register to."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+from pydantic import Field
+
+from ringback.governance.private import Private
+from ringback.governance.roles import Identity, Permission
+from ringback.web.context import Context, Needs
+from ringback.web.views import Body, ExtensionView, ExtensionWithPassword
+
+router = APIRouter(prefix="/extensions", tags=["extensions"])
+
+ExtensionsReader = Annotated[Identity, Depends(Needs(Permission.EXTENSIONS_READ))]
+ExtensionsWriter = Annotated[Identity, Depends(Needs(Permission.EXTENSIONS_WRITE))]
+
+
+class NewExtension(Body):
+    """An extension to be added."""
+
+    number: str = Field(description="2 to 6 digits.", examples=["1001"])
+    display_name: str = Field("", examples=["Ada Example"])
+    person_id: str | None = None
+    password: str | None = Field(None, description="Left out: a good one is made and returned, this once.")
+
+
+class ExtensionChange(Body):
+    """What is left out stays as it is; `person_id` null takes the extension from its holder."""
+
+    display_name: str | None = None
+    person_id: str | None = None
+    enabled: bool | None = Field(None, description="A disabled extension cannot register, call or be called.")
+
+
+class NewPassword(Body):
+    """Another password."""
+
+    password: str | None = Field(None, description="Left out: a good one is made and returned, this once.")
+
+
+@router.get("")
+async def list_extensions(context: Context, _viewer: ExtensionsReader) -> list[ExtensionView]:
+    """All extensions, by number."""
+    return [ExtensionView.of(extension, context.links) for extension in context.store.extensions.all()]
+
+
+@router.post("", status_code=201)
+async def add_extension(
+    body: NewExtension, context: Context, _viewer: ExtensionsWriter
+) -> ExtensionWithPassword:
+    """Add an extension."""
+    extension, password = await context.store.extensions.add(
+        body.number,
+        display_name=body.display_name,
+        password=None if body.password is None else Private(body.password),
+        person_id=body.person_id,
+    )
+    return ExtensionWithPassword.shown(extension, password, context.links)
+
+
+@router.get("/{number}")
+async def get_extension(number: str, context: Context, _viewer: ExtensionsReader) -> ExtensionView:
+    """One extension."""
+    return ExtensionView.of(context.store.extensions.get(number), context.links)
+
+
+@router.patch("/{number}")
+async def change_extension(
+    number: str,
+    body: ExtensionChange,
+    context: Context,
+    _viewer: ExtensionsWriter,
+) -> ExtensionView:
+    """Change an extension."""
+    changed = await context.store.extensions.change(
+        number,
+        display_name=body.display_name,
+        enabled=body.enabled,
+        person_id=body.person_id,
+        no_person="person_id" in body.model_fields_set and body.person_id is None,
+    )
+    return ExtensionView.of(changed, context.links)
+
+
+@router.post("/{number}/password")
+async def set_password(
+    number: str, body: NewPassword, context: Context, _viewer: ExtensionsWriter
+) -> ExtensionWithPassword:
+    """Give an extension another password; its devices need it from then on."""
+    given = None if body.password is None else Private(body.password)
+    password = await context.store.extensions.set_password(number, given)
+    return ExtensionWithPassword.shown(context.store.extensions.get(number), password, context.links)
+
+
+@router.delete("/{number}", status_code=204, response_class=Response)
+async def remove_extension(number: str, context: Context, _viewer: ExtensionsWriter) -> None:
+    """Delete an extension."""
+    await context.store.extensions.remove(number)

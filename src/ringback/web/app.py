@@ -1,0 +1,127 @@
+"""The application: routes of the API, pages, health, metrics, and what applies to all of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from fastapi.security import HTTPAuthorizationCredentials
+from pydantic import BaseModel
+
+from ringback import __version__
+from ringback.config import Settings
+from ringback.governance.roles import Permission
+from ringback.governance.throttle import SourceGuard, SourceList
+from ringback.store.store import Store
+from ringback.web import pages, problems
+from ringback.web.api import events, extensions, meetings, participants, people, system, tokens
+from ringback.web.context import Context, Needs, WebContext, bearer
+from ringback.web.limits import Limits
+from ringback.web.links import Links
+from ringback.web.metrics import CONTENT_TYPE, CountRequests, Metrics
+from ringback.web.operations import Operations
+from ringback.web.problems import Problem
+
+API: Final = "/api/v1"
+
+_DESCRIPTION: Final = """\
+People, extensions, meetings and what goes on in them. Every request carries `Authorization: Bearer TOKEN`;
+`ringback token add --role admin` makes a token. Errors are problem details (RFC 9457), and
+`detail` says what to do.
+"""
+
+_TAGS: Final = [
+    {"name": "meetings", "description": "Meetings as they are kept: number, PINs, links, admission."},
+    {"name": "participants", "description": "Who is in a meeting now, and what a host can do about it."},
+    {"name": "extensions", "description": "The numbers that devices register to."},
+    {"name": "people", "description": "Who holds extensions."},
+    {"name": "system", "description": "What the system does now."},
+    {"name": "events", "description": "What happens, as it happens."},
+    {"name": "tokens", "description": "Ways into this API."},
+    {"name": "administrators", "description": "Links with which administrators choose a password."},
+    {"name": "health", "description": "For load balancers and monitoring."},
+]
+
+_PROBLEMS: Final[dict[int | str, dict[str, object]]] = {
+    401: {"model": Problem, "description": "No token, or a wrong one."},
+    403: {"model": Problem, "description": "The token's role may not do this."},
+    404: {"model": Problem, "description": "There is no such thing."},
+    409: {"model": Problem, "description": "Not possible now, or taken already."},
+    422: {"model": Problem, "description": "A value is outside the rules."},
+}
+
+
+class Health(BaseModel):
+    """The process answers."""
+
+    status: str
+
+
+class Readiness(BaseModel):
+    """Whether calls can be taken."""
+
+    ready: bool
+    waiting_for: list[str]
+
+
+health = APIRouter(tags=["health"])
+
+
+@health.get("/healthz")
+async def healthz() -> Health:
+    """200 as long as the control process answers."""
+    return Health(status="ok")
+
+
+@health.get("/readyz", responses={503: {"model": Readiness, "description": "Not yet."}})
+async def readyz(context: Context) -> JSONResponse:
+    """200 when SIP is bound and a media worker is ready, otherwise 503 with what is missing."""
+    waiting_for = list(context.operations.status().waiting_for)
+    answer = Readiness(ready=not waiting_for, waiting_for=waiting_for)
+    return JSONResponse(answer.model_dump(), 503 if waiting_for else 200)
+
+
+@health.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def metrics(
+    request: Request,
+    context: Context,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
+) -> Response:
+    """Counts for Prometheus; with `web.metrics_public` off it needs a token of role auditor or above."""
+    if not context.settings.web.metrics_public:
+        Needs(Permission.METRICS_READ)(request, context, credentials)
+    registry: Metrics = request.app.state.metrics
+    return Response(registry.text(), headers={"Content-Type": CONTENT_TYPE})
+
+
+def create_app(store: Store, operations: Operations, settings: Settings) -> FastAPI:
+    """The application on these parts; its links are for the configured ports until `announce` is called."""
+    app = FastAPI(
+        title="Ringback",
+        version=__version__,
+        description=_DESCRIPTION,
+        openapi_tags=_TAGS,
+        # The stock documentation pages load scripts from third parties; ours are in pages.
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+    )
+    guard = SourceGuard(SourceList(settings.security.allow_sources))
+    app.state.context = WebContext(store, operations, settings, Links.of(settings), guard)
+    app.state.metrics = Metrics(operations)
+    for module in (meetings, participants, extensions, people, system, events, tokens):
+        app.include_router(module.router, prefix=API, responses=_PROBLEMS)
+    app.include_router(health)
+    app.include_router(pages.router, include_in_schema=False)
+    problems.install(app)
+    app.add_middleware(Limits)
+    app.add_middleware(CountRequests, metrics=app.state.metrics)
+    return app
+
+
+def announce(app: FastAPI, *, web_port: int, sip_port: int) -> Links:
+    """Make links for the ports that are really bound from now on."""
+    context: WebContext = app.state.context
+    context.links = Links.of(context.settings, web_port=web_port, sip_port=sip_port)
+    return context.links

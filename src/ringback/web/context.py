@@ -1,0 +1,120 @@
+"""What the routes work with, and who makes a request: a bearer of a token, or the owner of the machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ringback.config import Settings
+from ringback.governance.private import Private
+from ringback.governance.roles import LOCAL_ADMINISTRATOR, Identity, Permission
+from ringback.governance.throttle import SourceGuard
+from ringback.store.store import Store
+from ringback.web.links import Links
+from ringback.web.operations import Operations
+from ringback.web.problems import ProblemError
+
+_IDENTITY: Final = "ringback.identity"
+_MISSING: Final = "send the header Authorization: Bearer TOKEN; make a token: ringback token add"
+_WRONG: Final = "this token is unknown, revoked or expired; make a new one: ringback token add"
+
+
+@dataclass(slots=True)
+class WebContext:
+    """The parts that routes use; `links` is replaced once the ports are known."""
+
+    store: Store
+    operations: Operations
+    settings: Settings
+    links: Links
+    guard: SourceGuard
+    now: Callable[[], float] = time.monotonic
+
+    def refuse_if_banned(self, request: Request) -> None:
+        """Raise 429 for a source that has guessed wrong too often."""
+        wait_s = self.guard.banned_for(source_of(request), self.now())
+        if wait_s > 0:
+            raise ProblemError(
+                429, f"too many wrong attempts; try again in {wait_s:.0f} s", {"Retry-After": f"{wait_s:.0f}"}
+            )
+
+    def note_failure(self, request: Request) -> None:
+        """Count a wrong guess against its source."""
+        self.guard.failed(source_of(request), self.now())
+
+
+def source_of(request: Request) -> str:
+    """The address that a request comes from; empty for the control socket."""
+    return request.client.host if request.client else ""
+
+
+def context_of(request: Request) -> WebContext:
+    """The context of the application that serves the request."""
+    context: WebContext = request.app.state.context
+    return context
+
+
+Context = Annotated[WebContext, Depends(context_of)]
+
+
+class LocalIdentity:
+    """Wraps the application for the control socket: whoever could open it is the local administrator.
+
+    The mark is put into the scope, which no client can reach; it does not depend on any header.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with the identity."""
+        await self._app({**scope, _IDENTITY: LOCAL_ADMINISTRATOR}, receive, send)
+
+
+bearer = HTTPBearer(auto_error=False, description="A token from `ringback token add` or POST /api/v1/tokens.")
+
+
+class Needs:
+    """A dependency that lets only those in who have a permission; its value is who they are."""
+
+    def __init__(self, permission: Permission) -> None:
+        self.permission = permission
+
+    def __call__(
+        self,
+        request: Request,
+        context: Context,
+        credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
+    ) -> Identity:
+        """The identity; raises 401, 403 or 429."""
+        identity = identify(request, context, credentials)
+        if not identity.may(self.permission):
+            raise ProblemError(
+                403, f"the role {identity.role.value} lacks the permission {self.permission.value}"
+            )
+        return identity
+
+
+def identify(
+    request: Request, context: WebContext, credentials: HTTPAuthorizationCredentials | None
+) -> Identity:
+    """Who makes the request; raises 401, or 429 for who keeps guessing. Right tokens always pass."""
+    local = request.scope.get(_IDENTITY)
+    if isinstance(local, Identity):
+        return local
+    challenge = {"WWW-Authenticate": 'Bearer realm="ringback"'}
+    if credentials is None:
+        raise ProblemError(401, _MISSING, challenge)
+    token = context.store.tokens.check(Private(credentials.credentials))
+    if token is None:
+        context.refuse_if_banned(request)
+        context.note_failure(request)
+        challenge["WWW-Authenticate"] += ', error="invalid_token"'
+        raise ProblemError(401, _WRONG, challenge)
+    return Identity(token.name or f"token {token.id}", token.role)

@@ -1,0 +1,91 @@
+"""What no request may exceed and every answer carries: body size, patience, security headers."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ringback.web.problems import problem_response
+
+MAX_BODY_BYTES: Final = 256 * 1024
+BODY_PATIENCE_S: Final = 20.0
+
+SECURITY_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    "img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+class _TooLargeError(Exception):
+    pass
+
+
+class Limits:
+    """ASGI middleware: refuses large bodies (413), gives up on slow ones (408), adds the security headers."""
+
+    def __init__(
+        self, app: ASGIApp, max_body_bytes: int = MAX_BODY_BYTES, patience_s: float = BODY_PATIENCE_S
+    ):
+        self._app = app
+        self._max_body_bytes = max_body_bytes
+        self._patience_s = patience_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        read, complete, started = 0, False, False
+
+        async def bounded_receive() -> Message:
+            nonlocal read, complete
+            if complete:
+                return await receive()
+            async with asyncio.timeout(self._patience_s):
+                message = await receive()
+            read += len(message.get("body", b""))
+            complete = not message.get("more_body", False)
+            if read > self._max_body_bytes:
+                raise _TooLargeError
+            return message
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+                if scope["path"].startswith("/api/"):
+                    headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        try:
+            if _announced(scope) > self._max_body_bytes:
+                raise _TooLargeError
+            await self._app(scope, bounded_receive, send_with_headers)
+        except (_TooLargeError, TimeoutError) as error:
+            if started:
+                raise
+            large = isinstance(error, _TooLargeError)
+            detail = (
+                f"the body is larger than {self._max_body_bytes} bytes" if large else "the body took too long"
+            )
+            # The rest of the body is not read: the connection cannot be used again.
+            answer = problem_response(413 if large else 408, detail, {"Connection": "close"})
+            await answer(scope, receive, send_with_headers)
+
+
+def _announced(scope: Scope) -> int:
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit():
+            return int(value)
+    return 0

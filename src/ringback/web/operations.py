@@ -1,0 +1,169 @@
+"""What the web needs from the running system: implemented by the server, which alone knows all the parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Protocol
+
+from ringback.governance.private import Private
+from ringback.web.events import EventHub
+
+
+class OperationError(Exception):
+    """Something that is not possible now; the message is one sentence for a person.
+
+    OperationError 409
+    ├── UnknownParticipantError 404
+    └── UnavailableError 503
+    """
+
+    status = 409
+
+
+class UnknownParticipantError(OperationError):
+    """Nobody in the meeting has this id."""
+
+    status = 404
+
+
+class UnavailableError(OperationError):
+    """The part that would do it is not running."""
+
+    status = 503
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessIds:
+    """The processes of the system."""
+
+    control: int
+    media: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How the system is doing; `addresses` maps udp, tcp, tls, http to host:port as bound.
+
+    `waiting_for` says in words what is missing until calls can be taken; empty means ready.
+    """
+
+    version: str
+    started_at: datetime
+    uptime_s: float
+    pids: ProcessIds
+    addresses: Mapping[str, str]
+    calls: int
+    legs: int
+    meetings: int
+    registrations: int
+    waiting_for: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LineQuality:
+    """One direction of a participant's audio; None for what is not known (yet)."""
+
+    lost_percent: float | None = None
+    jitter_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """Somebody in a meeting, or on the way into it.
+
+    `received` is what we hear of the participant, `sent` what the participant reports to hear of us (RTCP).
+    """
+
+    id: str
+    role: Literal["host", "guest"]
+    state: Literal["prompt", "lobby", "in"]
+    name: str = ""
+    number: Private[str] | None = None
+    muted: bool = False
+    hand: bool = False
+    talking: bool = False
+    level_dbfs: float | None = None
+    codec: str | None = None
+    joined_at: datetime | None = None
+    via: Literal["phone", "browser"] = "phone"
+    received: LineQuality = LineQuality()
+    sent: LineQuality = LineQuality()
+    round_trip_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call in progress, from whoever to wherever."""
+
+    id: str
+    state: Literal["ringing", "answered"]
+    started_at: datetime
+    from_number: Private[str]
+    to_number: Private[str]
+    from_name: str = ""
+    answered_at: datetime | None = None
+    codec: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A device that can be called: one binding of an extension."""
+
+    number: str
+    transport: str
+    contact: Private[str]
+    user_agent: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """Numbers for Prometheus, each with its labels; no phone number and no name may be a label."""
+
+    name: str
+    kind: Literal["gauge", "counter"]
+    description: str
+    samples: tuple[tuple[Mapping[str, str], float], ...] = field(default_factory=tuple)
+
+
+class Operations(Protocol):
+    """The running system. None of the methods waits: they act on what the control process knows."""
+
+    @property
+    def events(self) -> EventHub:
+        """Where the system tells what happens."""
+
+    def status(self) -> Status:
+        """How it is doing."""
+
+    def participants(self, meeting: str) -> list[Participant]:
+        """Who is in a meeting, in the order of arrival; empty while nobody is."""
+
+    def locked(self, meeting: str) -> bool:
+        """Whether the meeting is locked; one that nobody is in never is."""
+
+    def admit(self, meeting: str, participant: str | None) -> int:
+        """Let one (None: all) in from the lobby; how many were. Raises UnknownParticipantError."""
+
+    def mute(self, meeting: str, participant: str | None) -> int:
+        """Mute one, or all but the hosts; how many were. Raises UnknownParticipantError."""
+
+    def unmute(self, meeting: str, participant: str | None) -> int:
+        """Unmute one or all; how many were. Raises UnknownParticipantError."""
+
+    def remove(self, meeting: str, participant: str | None) -> int:
+        """End the call of one or all; how many were. Raises UnknownParticipantError."""
+
+    def lock(self, meeting: str, locked: bool) -> None:
+        """Lock or unlock a meeting in progress; raises OperationError if nobody is in it."""
+
+    def calls(self) -> list[Call]:
+        """The calls in progress, oldest first."""
+
+    def registrations(self) -> list[Registration]:
+        """The devices that can be called now."""
+
+    def metrics(self) -> Iterable[Metric]:
+        """What the parts count, beside what is in `status`."""

@@ -1,0 +1,148 @@
+"""The pages: start, the API's documentation, the way into a meeting, an administrator's password."""
+
+from __future__ import annotations
+
+from functools import cache
+from html import escape
+from importlib.resources import files
+from string import Template
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Path, Request, Response
+from fastapi.responses import HTMLResponse
+from pydantic import Field
+
+from ringback import __version__
+from ringback.governance.private import Private, same_secret
+from ringback.store.errors import NotFoundError
+from ringback.web.context import Context
+from ringback.web.problems import ProblemError
+from ringback.web.views import Body, View
+
+router = APIRouter()
+
+ASSETS: Final = {
+    "page.css": "text/css; charset=utf-8",
+    "setup.js": "text/javascript; charset=utf-8",
+    "meeting.js": "text/javascript; charset=utf-8",
+}
+
+
+@cache
+def _asset(name: str) -> str:
+    return files("ringback.web").joinpath("static", name).read_text(encoding="utf-8")
+
+
+def _page(name: str, **values: str) -> HTMLResponse:
+    """A page from its template; every value is escaped, except those named `..._html`."""
+    safe = {key: value if key.endswith("_html") else escape(value) for key, value in values.items()}
+    return HTMLResponse(Template(_asset(name)).substitute(safe), headers={"Cache-Control": "no-cache"})
+
+
+@router.get("/static/{name}")
+async def static_file(name: str) -> Response:
+    """Style and scripts of the pages."""
+    if name not in ASSETS:
+        raise ProblemError(404, "there is nothing at this address")
+    return Response(_asset(name), headers={"Content-Type": ASSETS[name], "Cache-Control": "no-cache"})
+
+
+@router.get("/")
+async def start(context: Context) -> HTMLResponse:
+    """What runs here."""
+    waiting_for = context.operations.status().waiting_for
+    state = "Ready for calls." if not waiting_for else "Not ready yet: " + ", ".join(waiting_for) + "."
+    return _page("start.html", version=__version__, state=state)
+
+
+@router.get("/docs")
+async def documentation(request: Request) -> HTMLResponse:
+    """The routes of the API, from its own description."""
+    return _page("docs.html", routes_html=_routes_as_html(request.app.openapi()))
+
+
+def _routes_as_html(openapi: dict[str, dict[str, dict[str, dict[str, object]]]]) -> str:
+    by_tag: dict[str, list[str]] = {}
+    for path, operations in openapi["paths"].items():
+        for method, operation in operations.items():
+            tags = operation.get("tags")
+            tag = str(tags[0]) if isinstance(tags, list) else "other"
+            by_tag.setdefault(tag, []).append(
+                f"<dt><code>{method.upper()} {escape(path)}</code></dt>"
+                f"<dd>{escape(str(operation.get('description') or operation.get('summary') or ''))}</dd>"
+            )
+    sections = (f"<h2>{escape(tag)}</h2><dl>{''.join(items)}</dl>" for tag, items in by_tag.items())
+    return "".join(sections)
+
+
+Number = Annotated[str, Path(pattern=r"^[0-9]{9}$")]
+
+
+@router.get("/m/{number}")
+async def meeting_page(number: Number, context: Context) -> HTMLResponse:
+    """How to call a meeting; the same for every number, so that it tells nobody which meetings exist."""
+    spaced = f"{number[:3]} {number[3:6]} {number[6:]}"
+    return _page("meeting.html", number=number, spaced=spaced, dial_in=context.links.dial_in(number))
+
+
+class Invitation(Body):
+    """The token from a meeting's link."""
+
+    token: str = Field(max_length=128)
+
+
+class Welcome(View):
+    """What the holder of a meeting's link may know."""
+
+    name: str
+    role: str
+    pin: str
+
+
+@router.post("/m/{number}/welcome")
+async def welcome(number: Number, body: Invitation, request: Request, context: Context) -> Welcome:
+    """Name and PIN of a meeting, for whoever has the token of its link; the token decides the role."""
+    context.refuse_if_banned(request)
+    meeting = context.store.directory.meeting(number)
+    token = Private(body.token)
+    if meeting is not None:
+        host = same_secret(token, meeting.host_link_token)
+        guest = same_secret(token, meeting.link_token)
+        if host or guest:
+            pin = meeting.host_pin if host else meeting.guest_pin
+            return Welcome(name=meeting.name, role="host" if host else "guest", pin=pin.reveal())
+    context.note_failure(request)
+    raise ProblemError(404, "this link is not valid any more; ask for a new one")
+
+
+@router.get("/setup")
+async def setup_page() -> HTMLResponse:
+    """Where an administrator with a one-time link chooses a password."""
+    return _page("setup.html")
+
+
+class ChosenPassword(Body):
+    """The token from the one-time link, and the password."""
+
+    token: str = Field(max_length=128)
+    password: str = Field(max_length=1024)
+
+
+class AdministratorName(View):
+    """Whose password it is."""
+
+    name: str
+
+
+@router.post("/setup")
+async def choose_password(body: ChosenPassword, request: Request, context: Context) -> AdministratorName:
+    """Set the password; the link is used up."""
+    context.refuse_if_banned(request)
+    try:
+        administrator = await context.store.administrators.choose_password(
+            Private(body.token), Private(body.password)
+        )
+    except NotFoundError:
+        context.note_failure(request)
+        raise
+    return AdministratorName(name=administrator.name)

@@ -1,0 +1,139 @@
+"""Serves the application inside the server's own event loop: on TCP, and on the control socket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections.abc import Iterator
+from typing import Any, Final
+
+import h11
+import uvicorn
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from ringback.config import Settings
+from ringback.web.context import LocalIdentity
+from ringback.web.control_socket import listen
+
+PORTS_TRIED: Final = 100
+HEADER_PATIENCE_S: Final = 10.0
+MAX_HEADER_BYTES: Final = 32 * 1024
+MAX_CONNECTIONS: Final = 1024
+
+
+class PatientProtocol(H11Protocol):
+    """HTTP/1.1 that closes connections on which no request is complete within the patience."""
+
+    _hurry: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start waiting for the first request."""
+        super().connection_made(transport)
+        self._hurry = self.loop.call_later(HEADER_PATIENCE_S, self._give_up)
+
+    def data_received(self, data: bytes) -> None:
+        """Wait on only while a request's header is incomplete."""
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE:
+            self._calm()
+        elif self._hurry is None:
+            self._hurry = self.loop.call_later(HEADER_PATIENCE_S, self._give_up)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        self._calm()
+        super().connection_lost(exc)
+
+    def _calm(self) -> None:
+        if self._hurry is not None:
+            self._hurry.cancel()
+            self._hurry = None
+
+    def _give_up(self) -> None:
+        self._hurry = None
+        if self.conn.their_state is h11.IDLE:
+            self.transport.abort()
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the server's, not the web's."""
+        yield
+
+
+def _uvicorn(app: ASGIApp) -> _Server:
+    return _Server(
+        uvicorn.Config(
+            app,
+            loop="none",
+            # h11 bounds the header of a request, httptools does not.
+            http=PatientProtocol,
+            h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=MAX_CONNECTIONS,
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=2,
+        )
+    )
+
+
+class WebServer:
+    """The web on its sockets; `address` is known after `start`."""
+
+    def __init__(self, app: FastAPI, settings: Settings) -> None:
+        self.address: tuple[str, int] = (settings.web.bind, settings.web.port)
+        self._settings = settings
+        self._servers = ((_uvicorn(app)), (_uvicorn(LocalIdentity(app))))
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Bind and serve; raises AlreadyRunningError, or OSError if no port can be had."""
+        control = listen(self._settings.control_socket)
+        try:
+            tcp = bind_next_free(self._settings.web.bind, self._settings.web.port)
+        except OSError:
+            control.close()
+            raise
+        self.address = tcp.getsockname()[:2]
+        for server, listener in zip(self._servers, (tcp, control), strict=True):
+            self._tasks.append(asyncio.create_task(server.serve(sockets=[listener])))
+        while not all(server.started for server in self._servers):
+            for task in self._tasks:
+                if task.done():
+                    await task
+            await asyncio.sleep(0.005)
+
+    async def stop(self) -> None:
+        """Answer what is being asked, close everything, remove the control socket."""
+        for server in self._servers:
+            server.should_exit = True
+        await asyncio.gather(*self._tasks)
+        self._settings.control_socket.unlink(missing_ok=True)
+
+
+def bind_next_free(host: str, port: int) -> socket.socket:
+    """A TCP socket on `port` or the next free one; port 0 takes any. Raises OSError if there is none."""
+    family: Any = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for candidate in range(port, min(port + PORTS_TRIED, 65536)):
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, candidate))
+            listener.listen(512)
+        except OSError as error:
+            listener.close()
+            if error.errno != errno.EADDRINUSE:
+                raise
+        else:
+            return listener
+    raise OSError(errno.EADDRINUSE, f"no free TCP port from {port} on {host}")

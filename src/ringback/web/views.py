@@ -1,0 +1,265 @@
+"""The shapes of the API: what is sent and what comes back, for HTTP and for the command line alike."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ringback.governance.private import Private, mask_number
+from ringback.governance.roles import Identity, Permission
+from ringback.store.directory import Admission, Extension, Meeting
+from ringback.web import operations
+from ringback.web.events import Event, Scalar
+from ringback.web.links import Links
+
+
+class View(BaseModel):
+    """Base of what comes back."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+
+class Body(BaseModel):
+    """Base of what is sent; unknown fields are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+def shown_number(number: Private[str] | None, viewer: Identity) -> str | None:
+    """A number as the viewer may see it."""
+    if number is None:
+        return None
+    text = number.reveal()
+    return text if viewer.may(Permission.NUMBERS_READ) else mask_number(text)
+
+
+class PersonView(View):
+    """Somebody with a name."""
+
+    id: str = Field(examples=["8f14e45fceea167a"])
+    name: str = Field(examples=["Ada Example"])
+    created_at: datetime
+
+
+class ExtensionView(View):
+    """A number that devices register to."""
+
+    id: str = Field(examples=["8f14e45fceea167a"])
+    number: str = Field(examples=["1001"])
+    display_name: str = Field(examples=["Ada Example"])
+    person_id: str | None = None
+    enabled: bool
+    sip_address: str = Field(examples=["sip:1001@127.0.0.1:5060"])
+    created_at: datetime
+
+    @classmethod
+    def of(cls, extension: Extension, links: Links) -> ExtensionView:
+        """An extension without its secrets."""
+        return cls(
+            id=extension.id,
+            number=extension.number,
+            display_name=extension.display_name,
+            person_id=extension.person_id,
+            enabled=extension.enabled,
+            sip_address=links.dial_in(extension.number),
+            created_at=extension.created_at,
+        )
+
+
+class ExtensionWithPassword(ExtensionView):
+    """A new extension, or one with a new password, which is shown this once."""
+
+    password: str = Field(
+        description="Shown once: only digests of it are kept.", examples=["k7mq-w3xe-9tzn-4hcb"]
+    )
+
+    @classmethod
+    def shown(cls, extension: Extension, password: Private[str], links: Links) -> ExtensionWithPassword:
+        """An extension with its password."""
+        return cls(**ExtensionView.of(extension, links).model_dump(), password=password.reveal())
+
+
+class MeetingView(View):
+    """A meeting and how to get in; PINs and links are null for those who may not see them."""
+
+    id: str = Field(examples=["8f14e45fceea167a"])
+    number: str = Field(examples=["481516234"])
+    name: str = Field(examples=["Weekly"])
+    admission: Admission
+    guest_pin: str | None = Field(examples=["274113"])
+    host_pin: str | None = Field(examples=["908327"])
+    link: str | None = Field(examples=["http://127.0.0.1:8080/m/481516234#vR2m..."])
+    host_link: str | None = Field(examples=["http://127.0.0.1:8080/m/481516234#Qy8e..."])
+    dial_in: str = Field(examples=["sip:481516234@127.0.0.1:5060"])
+    created_at: datetime
+
+    @classmethod
+    def of(cls, meeting: Meeting, links: Links, viewer: Identity) -> MeetingView:
+        """A meeting as the viewer may see it."""
+        secrets = viewer.may(Permission.MEETING_SECRETS_READ)
+        return cls(
+            id=meeting.id,
+            number=meeting.number,
+            name=meeting.name,
+            admission=meeting.admission,
+            guest_pin=meeting.guest_pin.reveal() if secrets else None,
+            host_pin=meeting.host_pin.reveal() if secrets else None,
+            link=links.meeting(meeting) if secrets else None,
+            host_link=links.host(meeting) if secrets else None,
+            dial_in=links.dial_in(meeting.number),
+            created_at=meeting.created_at,
+        )
+
+
+class TokenView(View):
+    """An API token, without the token itself."""
+
+    id: str = Field(examples=["8f14e45fceea167a"])
+    name: str = Field(examples=["ticket system"])
+    role: Literal["admin", "helpdesk", "auditor", "user"]
+    created_at: datetime
+    expires_at: datetime | None = None
+
+
+class TokenWithSecret(TokenView):
+    """A new token, shown this once."""
+
+    token: str = Field(description="Shown once: only a hash of it is kept.", examples=["rb_Zk3v..."])
+
+
+class LineQualityView(View):
+    """One direction of somebody's audio."""
+
+    lost_percent: float | None = None
+    jitter_ms: float | None = None
+
+
+class ParticipantView(View):
+    """Somebody in a meeting, or on the way into it."""
+
+    id: str = Field(examples=["7"])
+    name: str = Field(examples=["Ada Example"])
+    number: str | None = Field(examples=["1001"], description="Masked for roles that may not see numbers.")
+    role: Literal["host", "guest"]
+    state: Literal["prompt", "lobby", "in"]
+    muted: bool
+    hand: bool
+    talking: bool
+    level_dbfs: float | None
+    codec: str | None = Field(examples=["G722"])
+    joined_at: datetime | None
+    via: Literal["phone", "browser"]
+    received: LineQualityView = Field(description="What we hear of the participant.")
+    sent: LineQualityView = Field(description="What the participant reports to hear of us.")
+    round_trip_ms: float | None
+
+    @classmethod
+    def of(cls, participant: operations.Participant, viewer: Identity) -> ParticipantView:
+        """A participant as the viewer may see it."""
+        plain = {name: getattr(participant, name) for name in cls.model_fields if name != "number"}
+        return cls.model_validate({**plain, "number": shown_number(participant.number, viewer)})
+
+
+class CallView(View):
+    """A call in progress."""
+
+    id: str = Field(examples=["12"])
+    state: Literal["ringing", "answered"]
+    from_name: str
+    from_number: str | None = Field(
+        examples=["1001"], description="Masked for roles that may not see numbers."
+    )
+    to_number: str | None = Field(examples=["102"], description="Masked for roles that may not see numbers.")
+    started_at: datetime
+    answered_at: datetime | None
+    codec: str | None
+
+    @classmethod
+    def of(cls, call: operations.Call, viewer: Identity) -> CallView:
+        """A call as the viewer may see it."""
+        return cls(
+            id=call.id,
+            state=call.state,
+            from_name=call.from_name,
+            from_number=shown_number(call.from_number, viewer),
+            to_number=shown_number(call.to_number, viewer),
+            started_at=call.started_at,
+            answered_at=call.answered_at,
+            codec=call.codec,
+        )
+
+
+class RegistrationView(View):
+    """A device that can be called."""
+
+    number: str = Field(examples=["1001"])
+    transport: str = Field(examples=["udp"])
+    contact: str | None = Field(description="Null for roles that may not see numbers.")
+    user_agent: str
+    expires_at: datetime
+
+    @classmethod
+    def of(cls, registration: operations.Registration, viewer: Identity) -> RegistrationView:
+        """A registration as the viewer may see it."""
+        return cls(
+            number=registration.number,
+            transport=registration.transport,
+            contact=registration.contact.reveal() if viewer.may(Permission.NUMBERS_READ) else None,
+            user_agent=registration.user_agent,
+            expires_at=registration.expires_at,
+        )
+
+
+class PidsView(View):
+    """The processes of the system."""
+
+    control: int
+    media: list[int]
+
+
+class StatusView(View):
+    """How the system is doing."""
+
+    version: str
+    ready: bool = Field(description="Whether calls can be taken.")
+    waiting_for: list[str] = Field(description="What is missing until then.")
+    started_at: datetime
+    uptime_s: float
+    pids: PidsView
+    addresses: dict[str, str] = Field(examples=[{"udp": "127.0.0.1:5060", "http": "127.0.0.1:8080"}])
+    calls: int
+    legs: int
+    meetings: int = Field(description="Meetings that somebody is in.")
+    registrations: int
+
+    @classmethod
+    def of(cls, status: operations.Status) -> StatusView:
+        """The status as JSON."""
+        plain = {name: getattr(status, name) for name in cls.model_fields if name not in {"ready", "pids"}}
+        pids = {"control": status.pids.control, "media": list(status.pids.media)}
+        return cls.model_validate({**plain, "ready": not status.waiting_for, "pids": pids})
+
+
+class EventView(View):
+    """Something that happened."""
+
+    kind: str = Field(examples=["participant.joined"])
+    at: datetime
+    meeting: str | None = None
+    participant: ParticipantView | None = None
+    call: CallView | None = None
+    details: dict[str, Scalar] = Field(default_factory=dict)
+
+    @classmethod
+    def of(cls, event: Event, viewer: Identity) -> EventView:
+        """An event as the viewer may see it."""
+        return cls(
+            kind=event.kind,
+            at=event.at,
+            meeting=event.meeting,
+            participant=ParticipantView.of(event.participant, viewer) if event.participant else None,
+            call=CallView.of(event.call, viewer) if event.call else None,
+            details=dict(event.details),
+        )
