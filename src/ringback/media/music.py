@@ -39,7 +39,7 @@ def music() -> Samples:
             _add(loop, at, _pluck(_frequency(chord[number] + 12)) * np.float32(touch))
     loop *= np.float32(10 ** (LEVEL_DBFS / 20) / np.sqrt(np.mean(loop * loop)))
     # The filter begins with the end of the loop, so that the seam is as smooth as the rest.
-    doubled = up2(loop[None], loop[None, -UP2_TAIL:])[0][0]
+    doubled: Samples = up2(loop[None], loop[None, -UP2_TAIL:])[0][0]
     doubled.flags.writeable = False
     return doubled
 
