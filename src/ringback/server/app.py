@@ -115,6 +115,7 @@ class Server:
             on_registration=self._on_registration,
         )
         self.exchange.policy = self.policy
+        self.web_address: tuple[str, int] | None = None
 
     async def start(self) -> None:
         """Open media, then SIP, so that the first call already has somewhere to go."""
@@ -147,10 +148,13 @@ class Server:
         await self.media.stop()
 
     def addresses(self) -> dict[str, str]:
-        """Where SIP is really bound: host:port by transport."""
+        """Where we are really bound: host:port by udp, tcp, tls, http."""
+        bound = {str(name): address for name, address in self.transports.addresses.items()}
+        if self.web_address is not None:
+            bound["http"] = self.web_address
         return {
             name: f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-            for name, (host, port) in self.transports.addresses.items()
+            for name, (host, port) in bound.items()
         }
 
     # What peers are told about us

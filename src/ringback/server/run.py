@@ -1,0 +1,119 @@
+"""`ringback serve`: from settings to a process that runs until it is told to stop."""
+
+from __future__ import annotations
+
+import gc
+import time
+from typing import Final
+
+import structlog
+import uvloop
+from rich.console import Console
+
+from ringback import __version__
+from ringback.config import Settings
+from ringback.server.addresses import is_wildcard
+from ringback.server.app import Server, wait_for_signal
+from ringback.server.media_link import MediaWorkerError
+from ringback.server.welcome import Listening, show_first_start, show_lan_hint, show_listening
+from ringback.store.bootstrap import FirstStart, bootstrap
+from ringback.store.errors import StoreError
+from ringback.store.store import open_store
+from ringback.web.app import create_app
+from ringback.web.control_socket import AlreadyRunningError
+from ringback.web.links import Links, reachable_host
+from ringback.web.serving import WebServer
+
+EXIT_OK: Final = 0
+EXIT_FAILED: Final = 1
+
+log = structlog.get_logger(__name__)
+
+
+def run(settings: Settings, console: Console | None = None) -> int:
+    """Serve until SIGTERM or SIGINT; returns the exit code. What went wrong at the start is one line."""
+    console = console or Console(highlight=False)
+    try:
+        return uvloop.run(_serve(settings, console))
+    except AlreadyRunningError as error:
+        return _fail(str(error))
+    except (StoreError, MediaWorkerError) as error:
+        return _fail(str(error))
+    except OSError as error:
+        return _fail(f"an address cannot be used: {error.strerror or error}")
+
+
+def _fail(problem: str) -> int:
+    Console(stderr=True, highlight=False).print(f"[red]ringback:[/red] {problem}", soft_wrap=True)
+    return EXIT_FAILED
+
+
+async def _serve(settings: Settings, console: Console) -> int:
+    began = time.monotonic()
+    store = await open_store(settings)
+    try:
+        server = Server(settings, store)
+        app = create_app(store, server.operations, settings)
+        web = WebServer(app, settings)
+        await web.start()
+        try:
+            first = await bootstrap(store)
+            await server.start()
+            links = Links.of(
+                settings, web_port=web.address[1], sip_port=server.transports.addresses["udp"][1]
+            )
+            app.state.context.links = links
+            server.web_address = web.address
+            _welcome(console, settings, server, web, links, first)
+            log.info("ready", seconds=round(time.monotonic() - began, 2))
+            # What lives from here on lives for good: the collector need not look at it again.
+            gc.collect()
+            gc.freeze()
+            name = await wait_for_signal()
+            log.info("stopping", signal=name)
+        finally:
+            await server.stop()
+            await web.stop()
+    finally:
+        await store.close()
+    return EXIT_OK
+
+
+def _welcome(
+    console: Console,
+    settings: Settings,
+    server: Server,
+    web: WebServer,
+    links: Links,
+    first: FirstStart | None,
+) -> None:
+    sip = server.transports.addresses
+    wanted = {"udp": settings.sip.udp_port, "tcp": settings.sip.tcp_port, "tls": settings.sip.tls_port}
+    listening = [
+        Listening(f"SIP {name.upper()}", f"{sip[name][0]}:{sip[name][1]}", _moved(wanted[name], sip[name][1]))
+        for name in ("udp", "tcp", "tls")
+        if name in sip
+    ]
+    listening.append(Listening("Web", links.web, _moved(settings.web.port, web.address[1])))
+    low, high = settings.media.ports
+    listening.append(Listening("Media", f"{settings.media.bind}:{low}-{high}/udp"))
+    show_listening(console, __version__, listening)
+    if first is not None:
+        show_first_start(console, _first_rows(first, links))
+    if not is_wildcard(settings.sip.bind) and settings.sip.bind.startswith("127."):
+        show_lan_hint(console, reachable_host("0.0.0.0"))  # noqa: S104 - only to find our LAN address
+
+
+def _moved(wanted: int, got: int) -> str:
+    return f"port {wanted} is taken" if wanted not in (0, got) else ""
+
+
+def _first_rows(first: FirstStart, links: Links) -> dict[str, str]:
+    rows = {"Administrator": f"choose a password within 24 hours: {links.setup(first.setup_secret)}"}
+    for extension, password in first.extensions:
+        rows[f"Extension {extension.number}"] = f"password {password.reveal()}"
+    meeting = first.meeting
+    rows[f"Meeting {meeting.name!r}"] = f"number {meeting.number}, dial {links.dial_in(meeting.number)}"
+    rows["  guest PIN"] = meeting.guest_pin.reveal()
+    rows["  host PIN"] = meeting.host_pin.reveal()
+    return rows
