@@ -1,0 +1,84 @@
+"""SIP over UDP: datagrams in and out of one socket (RFC 3261 §18)."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Final
+
+from ringback.net.bind import LocalAddress, address_of, bind_socket
+from ringback.sip.flow import Address, Flow
+from ringback.sip.message import Message
+from ringback.sip.parse import Malformed, parse_message
+
+# Datagrams taken per wake-up: enough for speed, few enough that a flood leaves the loop to others.
+_BATCH: Final = 64
+_LARGEST: Final = 65_535
+_SHORTEST_MESSAGE: Final = 16
+
+
+class UdpTransport:
+    """One bound socket, drained by the event loop; asyncio's own datagram callbacks cost much more each."""
+
+    def __init__(self, deliver: Callable[[Message | Malformed, Flow], None]) -> None:
+        self._deliver = deliver
+        self._socket: socket.socket | None = None
+        self._local: LocalAddress | None = None
+        self._buffer = bytearray(_LARGEST)
+        self._view = memoryview(self._buffer)
+        self.received = 0
+        self.ignored = 0
+        self.unsent = 0
+
+    def open(self, host: str, port: int) -> Address:
+        """Bind (the next free port if this one is taken) and begin to read; returns the address."""
+        sock = bind_socket(host, port, socket.SOCK_DGRAM)
+        self._socket = sock
+        bound = address_of(sock.getsockname())
+        self._local = LocalAddress(bound)
+        asyncio.get_running_loop().add_reader(sock.fileno(), self._drain)
+        return bound
+
+    def send(self, remote: Address, data: bytes) -> bool:
+        """Send one datagram; False when it could not go out now. SIP's retransmissions make up for that."""
+        if self._socket is None:
+            return False
+        try:
+            self._socket.sendto(data, remote)
+        except (OSError, OverflowError, ValueError):
+            self.unsent += 1
+            return False
+        return True
+
+    def close(self) -> None:
+        """Stop reading and close the socket."""
+        if self._socket is not None:
+            asyncio.get_running_loop().remove_reader(self._socket.fileno())
+            self._socket.close()
+            self._socket = None
+
+    def _drain(self) -> None:
+        for _ in range(_BATCH):
+            if self._socket is None:
+                return
+            try:
+                length, name = self._socket.recvfrom_into(self._buffer)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                # An ICMP error of an earlier datagram.
+                continue
+            self.received += 1
+            self._take(bytes(self._view[:length]), address_of(name))
+
+    def _take(self, data: bytes, remote: Address) -> None:
+        # Keep-alives of phones are line ends or zeros (RFC 5626 §4.4.1 has others, but these are common).
+        if len(data) < _SHORTEST_MESSAGE or remote[1] == 0 or self._local is None:
+            self.ignored += 1
+            return
+        message = parse_message(data)
+        if isinstance(message, Malformed) and not message.answerable:
+            self.ignored += 1
+            return
+        self._deliver(message, Flow("udp", self._local.towards(remote[0]), remote))
