@@ -29,6 +29,7 @@ from ringback.sip.effects import (
     Transmit,
 )
 from ringback.sip.flow import Flow
+from ringback.sip.headers import is_via
 from ringback.sip.incoming import IncomingSession
 from ringback.sip.message import (
     Headers,
@@ -305,7 +306,13 @@ class Endpoint:
         if not message.answerable or via is None or message.headers is None:
             return []
         headers = message.headers.copy()
-        headers.replace_first("Via", str(via))
+        headers.set("Via", str(via))
+        for value in message.headers.get_all("Via")[1:]:
+            if is_via(value):
+                headers.add("Via", value)
+        for name in ("From", "To", "Call-ID", "CSeq"):
+            if (first := headers.get(name)) is not None:
+                headers.set(name, first)
         request = Request(message.method or "", OtherUri("", ""), headers)
         return [
             self._stateless(request, message.status, response_flow(stamp_via(request, flow), flow), Headers())

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from ringback.sip.errors import SipSyntaxError
-from ringback.sip.grammar import Params, format_params, is_token, parse_params, split_host_port, split_list
+from ringback.sip.grammar import (
+    Params,
+    format_params,
+    is_token,
+    parse_number,
+    parse_params,
+    split_host_port,
+    split_list,
+)
 
 MAGIC_COOKIE = "z9hG4bK"
 
@@ -192,21 +200,38 @@ class Via:
 
     def with_params(self, **params: str | None) -> Via:
         """A copy with these parameters added or replaced."""
-        return replace(self, params={**self.params, **params})
+        return Via(self.transport, self.host, self.port, {**self.params, **params})
 
     @classmethod
     def parse(cls, text: str) -> Via:
         """Read one Via value; raises SipSyntaxError."""
-        match = _VIA.match(text)
-        if match is None:
-            raise SipSyntaxError("bad Via")
-        transport, host, port = match.groups()
-        number = split_host_port(f"{host}:{port}")[1] if port else split_host_port(host)[1]
-        return cls(transport.upper(), host, number, parse_params(text, match.end()))
+        # A message's topmost Via is read several times on its way; longer ones are not worth the memory.
+        return _parse_via(text) if len(text) < 256 else _parse_via.__wrapped__(text)
 
     def __str__(self) -> str:
         port = "" if self.port is None else f":{self.port}"
         return f"SIP/2.0/{self.transport} {self.host}{port}{format_params(self.params)}"
+
+
+def is_via(text: str) -> bool:
+    """True when `text` is a Via value that can be read."""
+    try:
+        Via.parse(text)
+    except SipSyntaxError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=512)
+def _parse_via(text: str) -> Via:
+    match = _VIA.match(text)
+    if match is None:
+        raise SipSyntaxError("bad Via")
+    transport, host, port = match.groups()
+    if host[0] == "[":
+        split_host_port(host)
+    number = None if port is None else parse_number(port, 65535, "port")
+    return Via(transport.upper(), host, number, parse_params(text, match.end()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -300,11 +300,12 @@ class StreamFramer:
         if buffer[:2] != b"\r\n":
             self._give_up(out, _Head("", Headers()), "stray line end between messages", 400)
             return False
-        ping = buffer[:4] == b"\r\n\r\n"
-        del buffer[: 4 if ping else 2]
         # A ping cut in two by the network: its first half went out as a pong, which is harmless.
-        out.append(KeepAlive(ping or self._after_crlf))
-        self._after_crlf = not out[-1].ping  # type: ignore[union-attr]
+        second_half = self._after_crlf
+        whole = not second_half and buffer[:4] == b"\r\n\r\n"
+        del buffer[: 4 if whole else 2]
+        out.append(KeepAlive(whole or second_half))
+        self._after_crlf = not (whole or second_half)
         return True
 
     def _take_body(self, out: list[Framed]) -> bool:

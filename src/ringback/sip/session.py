@@ -73,20 +73,20 @@ class InviteSession:
 
     # What the application asks for
 
-    def ring(self, now: float, status: int = 180, sdp: bytes | None = None) -> list[Effect]:  # noqa: ARG002
+    def ring(self, now: float, status: int = 180, sdp: bytes | None = None) -> list[Effect]:
         """Send a provisional response (101 to 199) to an incoming call."""
         raise SessionStateError("only an incoming call can ring")
 
-    def accept(self, sdp: bytes, now: float, headers: Headers | None = None) -> list[Effect]:  # noqa: ARG002
+    def accept(self, sdp: bytes, now: float, headers: Headers | None = None) -> list[Effect]:
         """Answer an incoming call; `sdp` is the answer, or the offer when the INVITE had none."""
         raise SessionStateError("only an incoming call can be accepted")
 
     def reject(
         self,
-        status: int,  # noqa: ARG002
-        now: float,  # noqa: ARG002
-        reason: str | None = None,  # noqa: ARG002
-        headers: Headers | None = None,  # noqa: ARG002
+        status: int,
+        now: float,
+        reason: str | None = None,
+        headers: Headers | None = None,
     ) -> list[Effect]:
         """Refuse an incoming call with 300 to 699; `headers` are added (WWW-Authenticate, Contact, ...)."""
         raise SessionStateError("only an incoming call can be rejected")

@@ -239,7 +239,7 @@ class NameAddr:
 
     def with_tag(self, tag: str) -> NameAddr:
         """A copy with this tag."""
-        return replace(self, params={**self.params, "tag": tag})
+        return NameAddr(self.uri, self.display, {**self.params, "tag": tag})
 
     @classmethod
     def parse(cls, text: str) -> NameAddr:

@@ -77,6 +77,7 @@ class TransactionLayer:
         self._servers[key] = transaction
         self._arrived.setdefault(transaction.index, transaction)
         self._enlist(transaction)
+        self._queue.update(transaction)
         return transaction
 
     def repeated(self, transaction: ServerTransaction, now: float) -> list[Effect]:
