@@ -1,4 +1,4 @@
-"""Calls between two real endpoints: set-up, end at every moment, offers, and what goes wrong (RFC 3261 §13-15)."""
+"""Calls between two real endpoints: set-up, end at every moment, offers, failures (RFC 3261 §13 to §15)."""
 
 from __future__ import annotations
 
