@@ -1,0 +1,216 @@
+"""SRTP and SRTCP of a leg, protected and unprotected in place in the rows of a buffer (RFC 3711, RFC 7714).
+
+The work is libsrtp's, called through the library object of pylibsrtp: its own Python interface would copy
+every packet twice and raise for each forged one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+from types import MappingProxyType
+from typing import Any, Final, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pylibsrtp import Error, Policy
+from pylibsrtp._binding import ffi, lib
+
+Octets = NDArray[np.uint8]
+Lengths = NDArray[np.int32]
+Suite = Literal["AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32", "AEAD_AES_128_GCM", "AEAD_AES_256_GCM"]
+
+MAX_TRAILER_BYTES: Final = 20
+"""What protection adds at most: a tag of 16 octets, and for RTCP the index. Rows must have the room."""
+MAX_SOURCES: Final = 64
+"""SSRCs under one key: libsrtp keeps a state for each, which a peer must not multiply at will."""
+
+
+class _SuiteInfo(NamedTuple):
+    profile: int
+    key_bytes: int
+    salt_bytes: int
+    tag_bytes: int
+
+
+_SUITES = MappingProxyType(
+    {
+        "AES_CM_128_HMAC_SHA1_80": _SuiteInfo(lib.srtp_profile_aes128_cm_sha1_80, 16, 14, 10),
+        "AES_CM_128_HMAC_SHA1_32": _SuiteInfo(lib.srtp_profile_aes128_cm_sha1_32, 16, 14, 4),
+        "AEAD_AES_128_GCM": _SuiteInfo(lib.srtp_profile_aead_aes_128_gcm, 16, 12, 16),
+        "AEAD_AES_256_GCM": _SuiteInfo(lib.srtp_profile_aead_aes_256_gcm, 32, 12, 16),
+    }
+)
+
+
+class Status(IntEnum):
+    """What became of a packet; the numbers are libsrtp's, of which there are more."""
+
+    OK = 0
+    BAD_PARAMETER = 2
+    """Too short, too long, or without room for the tag."""
+    AUTHENTICATION_FAILED = 7
+    REPLAYED = 9
+    TOO_OLD = 10
+    NO_CONTEXT = 13
+    """A new SSRC of a peer that has used MAX_SOURCES before."""
+    KEY_EXPIRED = 15
+
+
+class SrtpKeyError(ValueError):
+    """A master key whose length is not that of its suite, or that libsrtp refuses."""
+
+
+def key_length(suite: Suite) -> int:
+    """Octets of master key and master salt together, as in SDES: 30, or 28 and 44 for GCM."""
+    info = _SUITES[suite]
+    return info.key_bytes + info.salt_bytes
+
+
+class _Operation(NamedTuple):
+    """One of libsrtp's functions, and what a packet must be for it not to read or write beyond its row."""
+
+    function: Any
+    ssrc_offset: int
+    minimum_bytes: int
+    protects: bool
+
+
+_PROTECT = _Operation(lib.srtp_protect, 8, 12, True)
+_UNPROTECT = _Operation(lib.srtp_unprotect, 8, 12, False)
+_PROTECT_RTCP = _Operation(lib.srtp_protect_rtcp, 4, 8, True)
+_UNPROTECT_RTCP = _Operation(lib.srtp_unprotect_rtcp, 4, 8 + 4, False)
+
+
+class SrtpSession:
+    """One direction of one leg: all its SSRCs under one master key.
+
+    `key` is master key and master salt joined. The counts are of packets since the beginning; new keys are a
+    new session. Outbound, never let two packets have the same SSRC and sequence number (RFC 3711, 9.1).
+
+    The methods treat the packet of `length` octets at the front of a row uint8[width], in place, and return
+    its new length, or the negative Status of a packet that is not to be used. Nothing a peer sends raises.
+    """
+
+    __slots__ = (
+        "_context",
+        "_last_source",
+        "_sources",
+        "_tag_bytes",
+        "forged",
+        "passed",
+        "refused",
+        "replayed",
+    )
+
+    def __init__(self, suite: Suite, key: bytes, *, inbound: bool) -> None:
+        info = _SUITES[suite]
+        if len(key) != info.key_bytes + info.salt_bytes:
+            raise SrtpKeyError(f"{suite} needs {key_length(suite)} octets of key and salt, not {len(key)}")
+        direction = Policy.SSRC_ANY_INBOUND if inbound else Policy.SSRC_ANY_OUTBOUND
+        created = ffi.new("srtp_t *")
+        try:
+            policy = Policy(key=key, ssrc_type=direction, srtp_profile=info.profile)
+            status = lib.srtp_create(created, policy._policy)
+        except Error as error:
+            raise SrtpKeyError(f"{suite} cannot be used here") from error
+        if status != Status.OK:
+            raise SrtpKeyError(f"{suite} cannot be used here")
+        self._context = ffi.gc(created[0], lib.srtp_dealloc)
+        self._tag_bytes = info.tag_bytes
+        self._sources: set[int] = set()
+        self._last_source = -1
+        self.passed = 0
+        self.forged = 0
+        self.replayed = 0
+        self.refused = 0
+
+    def protect(self, row: Octets, length: int) -> int:
+        """Encrypt and sign an RTP packet."""
+        return self._one(_PROTECT, row, length)
+
+    def unprotect(self, row: Octets, length: int) -> int:
+        """Check and decrypt an SRTP packet. Read its header afterwards: padding is under the encryption."""
+        return self._one(_UNPROTECT, row, length)
+
+    def protect_rtcp(self, row: Octets, length: int) -> int:
+        """Encrypt and sign a compound RTCP packet."""
+        return self._one(_PROTECT_RTCP, row, length)
+
+    def unprotect_rtcp(self, row: Octets, length: int) -> int:
+        """Check and decrypt an SRTCP packet."""
+        return self._one(_UNPROTECT_RTCP, row, length)
+
+    def _one(self, operation: _Operation, row: Octets, length: int) -> int:
+        lengths = ffi.new("int *", length)
+        at = operation.ssrc_offset
+        source = int.from_bytes(row[at : at + 4].tobytes(), "big")
+        status = self._run(operation, ffi.from_buffer(row), lengths, len(row), length, source)
+        return int(lengths[0]) if status == Status.OK else -status
+
+    def _run(
+        self, operation: _Operation, data: Any, lengths: Any, width: int, length: int, source: int
+    ) -> int:
+        if operation.protects:
+            fits = operation.minimum_bytes <= length <= width - MAX_TRAILER_BYTES
+        else:
+            fits = operation.minimum_bytes + self._tag_bytes <= length <= width
+        known = source == self._last_source or source in self._sources
+        status: int
+        if not fits:
+            status = Status.BAD_PARAMETER
+        elif not known and len(self._sources) >= MAX_SOURCES:
+            status = Status.NO_CONTEXT
+        else:
+            status = operation.function(self._context, data, lengths)
+        if status == Status.OK:
+            self.passed += 1
+            if not known:
+                self._sources.add(source)
+            self._last_source = source
+        elif status == Status.AUTHENTICATION_FAILED:
+            self.forged += 1
+        elif status in _REPLAYS:
+            self.replayed += 1
+        else:
+            self.refused += 1
+        return status
+
+
+_REPLAYS = frozenset({int(Status.REPLAYED), int(Status.TOO_OLD)})
+
+
+def protect_rows(
+    sessions: Sequence[SrtpSession], buffer: Octets, rows: Sequence[int], lengths: Lengths
+) -> list[int]:
+    """Encrypt and sign RTP packets: row rows[i] of `buffer` uint8[n, width], contiguous, by sessions[i].
+
+    `lengths` int32[n] has the length of each row's packet, and gets the new one. Returns a Status for each of
+    `rows`; what is not OK must not be sent.
+    """
+    return _rows(_PROTECT, sessions, buffer, rows, lengths)
+
+
+def unprotect_rows(
+    sessions: Sequence[SrtpSession], buffer: Octets, rows: Sequence[int], lengths: Lengths
+) -> list[int]:
+    """Check and decrypt SRTP packets; arguments and result as for `protect_rows`."""
+    return _rows(_UNPROTECT, sessions, buffer, rows, lengths)
+
+
+def _rows(
+    operation: _Operation,
+    sessions: Sequence[SrtpSession],
+    buffer: Octets,
+    rows: Sequence[int],
+    lengths: Lengths,
+) -> list[int]:
+    width, at = buffer.shape[1], operation.ssrc_offset
+    chosen = np.asarray(rows, dtype=np.intp)
+    sources = np.ascontiguousarray(buffer[chosen, at : at + 4]).view(">u4")[:, 0].tolist()
+    before = lengths[chosen].tolist()
+    data, length_pointer = ffi.from_buffer("char[]", buffer), ffi.from_buffer("int[]", lengths)
+    return [
+        session._run(operation, data + row * width, length_pointer + row, width, length, source)
+        for session, row, length, source in zip(sessions, rows, before, sources, strict=True)
+    ]
