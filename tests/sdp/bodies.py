@@ -22,11 +22,11 @@ BARESIP = body(
     "a=rtpmap:8 PCMA/8000",
     "a=rtpmap:101 telephone-event/8000",
     "a=fmtp:101 0-15",
-    "a=rtcp:16999",
     "a=sendrecv",
     "a=label:1",
     "a=rtcp-rsize",
     "a=ssrc:3024291133 cname:sip:101@192.0.2.10",
+    "a=minptime:20",
     "a=ptime:20",
 )
 
