@@ -23,7 +23,9 @@ from ringback.web.metrics import CONTENT_TYPE, CountRequests, Metrics
 from ringback.web.operations import Operations
 from ringback.web.problems import Problem
 
-API: Final = "/api/v1"
+ROUTERS: Final = tuple(
+    module.router for module in (meetings, participants, extensions, people, system, events, tokens)
+)
 
 _DESCRIPTION: Final = """\
 People, extensions, meetings and what goes on in them. Every request carries `Authorization: Bearer TOKEN`;
@@ -110,8 +112,8 @@ def create_app(store: Store, operations: Operations, settings: Settings) -> Fast
     guard = SourceGuard(SourceList(settings.security.allow_sources))
     app.state.context = WebContext(store, operations, settings, Links.of(settings), guard)
     app.state.metrics = Metrics(operations)
-    for module in (meetings, participants, extensions, people, system, events, tokens):
-        app.include_router(module.router, prefix=API, responses=_PROBLEMS)
+    for router in ROUTERS:
+        app.include_router(router, responses=_PROBLEMS)
     app.include_router(health)
     app.include_router(pages.router, include_in_schema=False)
     problems.install(app)

@@ -6,6 +6,7 @@ import asyncio
 from typing import Final
 
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ringback.web.problems import problem_response
@@ -24,10 +25,6 @@ SECURITY_HEADERS: Final = {
 }
 
 
-class _TooLargeError(Exception):
-    pass
-
-
 class Limits:
     """ASGI middleware: refuses large bodies (413), gives up on slow ones (408), adds the security headers."""
 
@@ -37,30 +34,32 @@ class Limits:
         self._app = app
         self._max_body_bytes = max_body_bytes
         self._patience_s = patience_s
+        self._too_large = f"the body is larger than {max_body_bytes} bytes"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        read, complete, started = 0, False, False
+        read, complete = 0, False
 
         async def bounded_receive() -> Message:
             nonlocal read, complete
             if complete:
                 return await receive()
-            async with asyncio.timeout(self._patience_s):
-                message = await receive()
+            try:
+                async with asyncio.timeout(self._patience_s):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, "the body took too long", _CLOSE) from None
             read += len(message.get("body", b""))
             complete = not message.get("more_body", False)
             if read > self._max_body_bytes:
-                raise _TooLargeError
+                raise HTTPException(413, self._too_large, _CLOSE)
             return message
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal started
             if message["type"] == "http.response.start":
-                started = True
                 headers = MutableHeaders(scope=message)
                 for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
@@ -68,20 +67,14 @@ class Limits:
                     headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        try:
-            if _announced(scope) > self._max_body_bytes:
-                raise _TooLargeError
+        if _announced(scope) > self._max_body_bytes:
+            await problem_response(413, self._too_large, _CLOSE)(scope, receive, send_with_headers)
+        else:
             await self._app(scope, bounded_receive, send_with_headers)
-        except (_TooLargeError, TimeoutError) as error:
-            if started:
-                raise
-            large = isinstance(error, _TooLargeError)
-            detail = (
-                f"the body is larger than {self._max_body_bytes} bytes" if large else "the body took too long"
-            )
-            # The rest of the body is not read: the connection cannot be used again.
-            answer = problem_response(413 if large else 408, detail, {"Connection": "close"})
-            await answer(scope, receive, send_with_headers)
+
+
+# The rest of the body is not read: the connection cannot be used again.
+_CLOSE: Final = {"Connection": "close"}
 
 
 def _announced(scope: Scope) -> int:

@@ -1,1 +1,6 @@
-"""The routes of /api/v1, one file a subject."""
+"""The routes of the API, one file a subject."""
+
+from typing import Final
+
+API: Final = "/api/v1"
+"""Where the API begins; a change that breaks clients gets another number."""

@@ -10,11 +10,12 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 
 from ringback.governance.roles import Identity, Permission
+from ringback.web.api import API
 from ringback.web.context import Context, Needs
 from ringback.web.events import Event, EventHub
 from ringback.web.views import EventView
 
-router = APIRouter(tags=["events"])
+router = APIRouter(prefix=API, tags=["events"])
 
 EventsReader = Annotated[Identity, Depends(Needs(Permission.EVENTS_READ))]
 

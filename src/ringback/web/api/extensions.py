@@ -9,10 +9,11 @@ from pydantic import Field
 
 from ringback.governance.private import Private
 from ringback.governance.roles import Identity, Permission
+from ringback.web.api import API
 from ringback.web.context import Context, Needs
 from ringback.web.views import Body, ExtensionView, ExtensionWithPassword
 
-router = APIRouter(prefix="/extensions", tags=["extensions"])
+router = APIRouter(prefix=f"{API}/extensions", tags=["extensions"])
 
 ExtensionsReader = Annotated[Identity, Depends(Needs(Permission.EXTENSIONS_READ))]
 ExtensionsWriter = Annotated[Identity, Depends(Needs(Permission.EXTENSIONS_WRITE))]

@@ -9,10 +9,11 @@ from pydantic import Field
 
 from ringback.governance.roles import Identity, Permission
 from ringback.store.directory import Admission
+from ringback.web.api import API
 from ringback.web.context import Context, Needs
 from ringback.web.views import Body, MeetingView
 
-router = APIRouter(prefix="/meetings", tags=["meetings"])
+router = APIRouter(prefix=f"{API}/meetings", tags=["meetings"])
 
 MeetingsReader = Annotated[Identity, Depends(Needs(Permission.MEETINGS_READ))]
 MeetingsWriter = Annotated[Identity, Depends(Needs(Permission.MEETINGS_WRITE))]

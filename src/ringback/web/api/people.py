@@ -8,10 +8,11 @@ from fastapi import APIRouter, Depends, Response
 from pydantic import Field
 
 from ringback.governance.roles import Identity, Permission
+from ringback.web.api import API
 from ringback.web.context import Context, Needs
 from ringback.web.views import Body, PersonView
 
-router = APIRouter(prefix="/people", tags=["people"])
+router = APIRouter(prefix=f"{API}/people", tags=["people"])
 
 PeopleReader = Annotated[Identity, Depends(Needs(Permission.PEOPLE_READ))]
 PeopleWriter = Annotated[Identity, Depends(Needs(Permission.PEOPLE_WRITE))]

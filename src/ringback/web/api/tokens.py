@@ -10,10 +10,11 @@ from pydantic import Field
 from ringback.governance.private import Private
 from ringback.governance.roles import Identity, Permission
 from ringback.store.tokens import Token
+from ringback.web.api import API
 from ringback.web.context import Context, Needs
 from ringback.web.views import Body, TokenView, TokenWithSecret, View
 
-router = APIRouter(tags=["tokens"])
+router = APIRouter(prefix=API, tags=["tokens"])
 
 TokensReader = Annotated[Identity, Depends(Needs(Permission.TOKENS_READ))]
 TokensWriter = Annotated[Identity, Depends(Needs(Permission.TOKENS_WRITE))]
