@@ -1,4 +1,4 @@
-"""SRTP in place: one side reads what the other protects, to the octet, and all else is refused and counted."""
+"""SRTP in place: one side reads what the other protects, to the octet; all else is refused and counted."""
 
 from __future__ import annotations
 
