@@ -18,7 +18,7 @@ from ringback.sdp.negotiated import Local
 from ringback.sdp.offer_answer import answer, make_offer
 from ringback.sdp.parse import parse_sdp
 from ringback.sip.effects import Answered, Effect, IncomingCall, OfferReceived, Transmit
-from ringback.sip.flow import Flow
+from ringback.sip.flow import Flow, Transport
 from ringback.sip.message import NameAddr, SipUri
 from ringback.sip.session import InviteSession
 from tests.sip.phones import Network, Phone
@@ -37,11 +37,11 @@ def offer(host: str, **changes: object) -> bytes:
 class Desk:
     """A phone that answers, rings or refuses as told."""
 
-    def __init__(self, office: Office, host: str, manner: str = "answer") -> None:
+    def __init__(self, office: Office, host: str, manner: str, transport: Transport) -> None:
         self.manner = manner
         self.host = host
         self.sessions: list[InviteSession] = []
-        self.phone: Phone = office.network.phone(host, on_event=self._on_event)
+        self.phone: Phone = office.network.phone(host, on_event=self._on_event, transport=transport)
 
     def _on_event(self, phone: Phone, event: Effect) -> list[Effect]:
         if isinstance(event, IncomingCall):
@@ -49,6 +49,10 @@ class Desk:
             match self.manner:
                 case "answer":
                     return [*event.session.ring(phone.now), *self._accept(event.session, event.request.body)]
+                case "no srtp" if b"RTP/SAVP" in event.request.body:
+                    return event.session.reject(488, phone.now)
+                case "no srtp":
+                    return self._accept(event.session, event.request.body)
                 case "busy":
                     return event.session.reject(486, phone.now)
                 case _:
@@ -59,7 +63,8 @@ class Desk:
 
     def answer(self, body: bytes) -> bytes:
         offered = parse_sdp(body)
-        made = answer(offered, local(self.host))  # type: ignore[arg-type]
+        own = replace(local(self.host), srtp="refused" if self.manner == "no srtp" else "allowed")
+        made = answer(offered, own)  # type: ignore[arg-type]
         return encode_sdp(made.description)  # type: ignore[union-attr]
 
     def _accept(self, session: InviteSession, body: bytes) -> list[Effect]:
@@ -102,10 +107,12 @@ class Office:
         self.media_works = True
         self._ports = count(20000, 2)
 
-    def desk(self, host: str, manner: str = "answer", *, device: bool = False) -> Desk:
-        desk = Desk(self, host, manner)
+    def desk(
+        self, host: str, manner: str = "answer", *, device: bool = False, transport: Transport = "udp"
+    ) -> Desk:
+        desk = Desk(self, host, manner, transport)
         if device:
-            flow = Flow("udp", (SERVER, 5060), (host, 5060))
+            flow = Flow(transport, (SERVER, 5060), (host, 5060))
             self.devices.append(Device(SipUri(user="102", host=host), flow))
         return desk
 
@@ -121,7 +128,7 @@ class Office:
         )
 
     def _local_media(self, flow: Flow, rtp_port: int, rtcp_port: int) -> Local:
-        return local(SERVER, rtp_port)
+        return replace(local(SERVER, rtp_port), srtp="allowed" if flow.secure else "refused")
 
     def _on_event(self, phone: Phone, event: Effect) -> list[Effect]:
         if isinstance(event, IncomingCall):

@@ -223,3 +223,22 @@ def test_an_invite_without_an_offer_gets_ours_and_answers_with_the_ack() -> None
     assert callee.talking
     assert len(set(office.rooms().values())) == 1
     assert len(office.rooms()) == 2
+
+
+def test_a_phone_on_tls_is_offered_srtp_and_plain_rtp_only_when_it_refuses() -> None:
+    office = Office()
+    caller = office.desk("192.0.2.1")
+    office.desk("192.0.2.2", device=True, transport="tls")
+    caller.call(office)
+    office.run()
+    secured = [c for c in office.given(media.SetMedia) if isinstance(c, media.SetMedia) and c.srtp]
+    assert [c.remote_ip for c in secured] == ["192.0.2.2"]
+
+    office = Office()
+    caller = office.desk("192.0.2.1")
+    office.desk("192.0.2.2", "no srtp", device=True, transport="tls")
+    caller.call(office)
+    office.run()
+    assert caller.talking
+    assert len(office.rooms()) == 2
+    assert not [c for c in office.given(media.SetMedia) if isinstance(c, media.SetMedia) and c.srtp]

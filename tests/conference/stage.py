@@ -60,6 +60,9 @@ class Stage:
     def local_media(self, flow: Flow, rtp_port: int, rtcp_port: int) -> object:
         raise AssertionError("these legs negotiate nothing")
 
+    def answered(self, leg: Leg) -> None:
+        raise AssertionError("these legs are connected from the start")
+
     def next_play(self) -> int:
         return next(self._plays)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tests.conference.stage import GUEST_PIN, HOST_PIN, NUMBER, Stage, meeting
 from ringback.conference.entry import Phase
 from ringback.conference.roles import Role
+from tests.conference.stage import GUEST_PIN, HOST_PIN, NUMBER, Stage, meeting
 
 
 def test_a_caller_enters_number_and_pin_and_hears_who_is_there_before_joining() -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from ringback.media.protocol import Command
 from ringback.sip.effects import Transmit
+from ringback.sip.flow import Flow
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,13 @@ class ToMedia:
     """Give a command to the media engine."""
 
     command: Command
+
+
+@dataclass(frozen=True, slots=True)
+class KeepOpen:
+    """Keep the connection of this flow though it is silent: a call goes on over it."""
+
+    flow: Flow
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,4 +39,4 @@ class Fault:
     error: BaseException
 
 
-Outgoing = Transmit | ToMedia | Notice | Fault
+Outgoing = Transmit | ToMedia | KeepOpen | Notice | Fault

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Protocol
+from typing import Final, Protocol
 
 from ringback.call.application import Application
 from ringback.governance.private import Private
@@ -17,6 +17,8 @@ from ringback.sdp.parse import parse_sdp
 from ringback.sip.effects import Effect
 from ringback.sip.flow import Flow
 from ringback.sip.session import InviteSession
+
+_MEDIA_REFUSED: Final = (415, 488, 606)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,9 @@ class Exchange(Protocol):
 
     def next_play(self) -> int:
         """A number for something to play."""
+
+    def answered(self, leg: Leg) -> None:
+        """The leg is connected."""
 
 
 class Leg:
@@ -114,7 +119,11 @@ class Leg:
         self._local = self._exchange.local_media(self.flow, rtp_port, rtcp_port)
         if self.session is None:
             self.state = LegState.DIALLING
-            self._own = make_offer(self._local)
+            if self._local.srtp == "allowed":
+                # Where keys are safe they are asked for; `offer_again` is for phones that cannot.
+                self._own = make_offer(replace(self._local, srtp="required"))
+            else:
+                self._own = make_offer(self._local)
             return self._own
         if self._offer is not None:
             prepared = answer(self._offer, self._local)
@@ -125,6 +134,13 @@ class Leg:
         self.state = LegState.OFFERED
         self.application.offered(self, now)
         return None
+
+    def offer_again(self, status: int) -> SessionDescription | None:
+        """A plainer offer after a device refused the one with SRTP (488); None when there is none left."""
+        if self.over or self._local is None or self._own is None or status not in _MEDIA_REFUSED:
+            return None
+        before, self._own = self._own, make_offer(self._local)
+        return self._own if self._own.media[0].protocol != before.media[0].protocol else None
 
     def answered_by_peer(self, sdp: bytes | None, now: float) -> None:
         """The called side answered our INVITE, or an offer of ours in a 200 was answered in the ACK."""
@@ -254,6 +270,7 @@ class Leg:
         self.state = LegState.CONNECTED
         self.answered_at = now
         self._exchange.media(negotiated.set_media(self.id))
+        self._exchange.answered(self)
         self.application.connected(self, now)
 
     def _apply_change(self, negotiated: NegotiatedMedia, now: float) -> None:

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from itertools import count
 
 from ringback.call.application import Application
-from ringback.call.effects import Fault, Notice, Outgoing, ToMedia
+from ringback.call.effects import Fault, KeepOpen, Notice, Outgoing, ToMedia
 from ringback.call.leg import Leg, LegState, Party
 from ringback.governance.private import Private
 from ringback.media import protocol
-from ringback.sdp.description import SdpError
+from ringback.sdp.description import SdpError, SessionDescription
 from ringback.sdp.encode import encode_sdp
 from ringback.sdp.negotiated import Local
 from ringback.sdp.parse import parse_sdp
@@ -67,6 +67,11 @@ class Switchboard:
     def local_media(self, flow: Flow, rtp_port: int, rtcp_port: int) -> Local:
         """Our side of an offer or answer for a peer reached over this flow."""
         return self._local_media(flow, rtp_port, rtcp_port)
+
+    def answered(self, leg: Leg) -> None:
+        """The leg is connected: its connection has to stay."""
+        self._out.append(KeepOpen(leg.flow))
+        self.tell("leg.answered", leg=leg.id)
 
     def next_play(self) -> int:
         """A number for something to play."""
@@ -195,7 +200,10 @@ class Switchboard:
             case effects.Confirmed() if leg.state is LegState.ANSWERED:
                 leg.hangup(now, "no answer to the offer")
             case effects.Failed(status=status):
-                leg.application.failed(leg, status, now)
+                if (offer := leg.offer_again(status)) is not None:
+                    self._invite(leg, offer, now)
+                else:
+                    leg.application.failed(leg, status, now)
             case effects.OfferReceived(sdp=sdp):
                 leg.peer_offers(sdp, now)
             case effects.InfoReceived(content_type=content_type, body=body):
@@ -230,10 +238,14 @@ class Switchboard:
         offer = leg.media_opened(rtp_port, rtcp_port, now)
         if leg.over and leg.session is None:
             self._end(leg, now)
-        dialling = self._dialling.pop(leg_id, None)
-        if offer is None or dialling is None:
-            return
-        target, to, from_ = dialling
+        elif offer is not None:
+            self._invite(leg, offer, now)
+
+    def _invite(self, leg: Leg, offer: SessionDescription, now: float) -> None:
+        target, to, from_ = self._dialling[leg.id]
+        if leg.session is not None:
+            # The refused session is done with; its end is not the leg's.
+            self._by_session.pop(leg.session.id, None)
         session, invited = self._endpoint.invite(
             target=target, to=to, from_=from_, flow=leg.flow, now=now, sdp=encode_sdp(offer)
         )

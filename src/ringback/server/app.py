@@ -78,6 +78,7 @@ class Server:
             endpoint=self.endpoint,
             switchboard=self.switchboard,
             send=self.transports.send,
+            keep_open=self.transports.trust,
             to_media=self.media.send,
             resolve=self.prompts.resolve,
             publish=lambda notice: self.operations.publish(notice),  # noqa: PLW0108

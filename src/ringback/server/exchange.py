@@ -9,7 +9,7 @@ from typing import Protocol
 
 import structlog
 
-from ringback.call.effects import Fault, Notice, ToMedia
+from ringback.call.effects import Fault, KeepOpen, Notice, ToMedia
 from ringback.call.switchboard import Switchboard
 from ringback.media import protocol as media
 from ringback.sip.effects import Effect, IncomingCall, RequestArrived, Transmit
@@ -39,6 +39,7 @@ class Exchange:
         endpoint: Endpoint,
         switchboard: Switchboard,
         send: Callable[[Flow, bytes], object],
+        keep_open: Callable[[Flow], object],
         to_media: Callable[[media.Command], None],
         resolve: Callable[[list[str]], list[str]],
         publish: Callable[[Notice], None],
@@ -49,6 +50,7 @@ class Exchange:
         self._endpoint = endpoint
         self._switchboard = switchboard
         self._send = send
+        self._keep_open = keep_open
         self._to_media = to_media
         self._resolve = resolve
         self._publish = publish
@@ -120,6 +122,8 @@ class Exchange:
                     self._send(flow, data)
                 case ToMedia(command=command):
                     self._to_media(self._with_paths(command))
+                case KeepOpen(flow=flow):
+                    self._keep_open(flow)
                 case Notice():
                     self._publish(out)
                 case Fault(leg=leg, error=error):
