@@ -96,6 +96,32 @@ def test_whatever_happens_every_call_ends_once(seed, quality, script, late_offer
         assert ends == Counter(session.id for session in sessions)
 
 
+@given(st.integers(0, 2**32), deeds, st.lists(st.integers(0, 7), max_size=3))
+@quick
+def test_calls_survive_connections_that_break(seed, script, breaks) -> None:
+    network = Network(seed)
+    alice = network.phone("192.0.2.1", transport="tcp", on_event=answer)
+    bob = network.phone("192.0.2.2", transport="tcp", on_event=answer)
+    caller = alice.call(bob)
+    for number, (deed, by_caller, after) in enumerate(script):
+        if number in breaks:
+            alice.do(alice.endpoint.connection_lost(alice.flow_to(bob), alice.now))
+            bob.do(bob.endpoint.connection_lost(bob.flow_to(alice), bob.now))
+        network.run(after)
+        arrived = bob.told(IncomingCall)
+        if by_caller:
+            perform(alice, caller, deed)
+        elif arrived:
+            perform(bob, arrived[0].session, deed)
+    network.run(60)
+    alice.do(caller.hangup(alice.now))
+    for call in bob.told(IncomingCall):
+        bob.do(call.session.hangup(bob.now))
+    network.settle()
+    assert [end.session for end in alice.told(Ended)] == [caller]
+    assert len(bob.told(Ended)) == len(bob.told(IncomingCall))
+
+
 @given(st.integers(0, 2**32), st.sampled_from([0.0, 0.2, 1.0]))
 @quick
 def test_calls_are_set_up_and_torn_down_through_loss(seed, jitter) -> None:

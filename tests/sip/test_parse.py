@@ -134,6 +134,15 @@ def test_a_header_value_cannot_smuggle_a_line() -> None:
             change("Subject", "a\r\nContact: <sip:evil@example.com>")
 
 
+def test_a_reason_cannot_smuggle_a_line() -> None:
+    assert isinstance(
+        parse_message(INVITE.replace(b"INVITE sip:101@example.com SIP/2.0", b"SIP/2.0 200 O\nK")), Malformed
+    )
+    response = parsed(INVITE)
+    with pytest.raises(ValueError, match="line break"):
+        encode(Response(200, "OK\r\nContact: <sip:evil@example.com>", response.headers))
+
+
 @given(st.binary(max_size=400))
 def test_no_bytes_raise(data: bytes) -> None:
     parse_message(data)

@@ -209,7 +209,7 @@ class ServerBench:
         )
 
     def repeat(self) -> None:
-        self.note(self.layer.repeated(self.transaction, self.now))
+        self.note(self.layer.repeated(self.transaction, flow(), self.now))
 
     def acknowledge(self) -> bool:
         for_session, effects = self.layer.acknowledged(self.transaction, self.now)

@@ -6,7 +6,7 @@ import pytest
 
 from ringback.sip.errors import SipSyntaxError
 from ringback.sip.message import NameAddr, OtherUri, SipUri, TelUri
-from ringback.sip.uri import parse_uri
+from ringback.sip.uri import escape_user, parse_uri
 
 
 @pytest.mark.parametrize(
@@ -85,6 +85,12 @@ def test_the_user_is_decoded_once() -> None:
     assert uri.user == "value%2541;par=u%40x"
     assert uri.username == "value%41;par=u@x"
     assert uri.params == {}
+
+
+@pytest.mark.parametrize("text", ["101", "a b", "#31#*7", "x@y:z", '<>"%', "Zoë", "\r\nVia: x"])
+def test_any_text_can_be_a_user(text: str) -> None:
+    uri = SipUri.parse(str(SipUri(user=escape_user(text), host="example.com")))
+    assert uri.username == text
 
 
 def test_tel_digits_have_no_separators() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ class Transmit:
     """Send `data` by `flow`; on a stream with `flow.id` 0 a connection to `flow.remote` is opened first."""
 
     flow: Flow
-    data: bytes
+    # Not printed: it names people and numbers.
+    data: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ and the INVITE sessions.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 
 from ringback.sip.acceptance import refusal
@@ -221,7 +222,7 @@ class Endpoint:
             return self._receive_ack(request, now)
         known = self._layer.find_server(request, request.method)
         if known is not None:
-            return self._layer.repeated(known, now)
+            return self._layer.repeated(known, flow, now)
         if self._layer.is_full(request):
             headers = Headers(("Retry-After", _RETRY_AFTER))
             return [self._stateless(request, 503, response_flow(via, flow), headers)]
@@ -319,7 +320,10 @@ class Endpoint:
         ]
 
     def _stateless(self, request: Request, status: int, flow: Flow, headers: Headers) -> Transmit:
-        response = self._agent.response(request, status, None, self._agent.new_token())
+        # Without state the tag must come from the request alone, the same for each copy of it (§8.2.7).
+        fields = repr([request.headers.get(name) for name in ("Via", "Call-ID", "CSeq")])
+        tag = hashlib.blake2b(fields.encode("utf-8", "replace"), digest_size=8).hexdigest()
+        response = self._agent.response(request, status, None, tag)
         add_all(response.headers, headers)
         return Transmit(flow, encode(response))
 

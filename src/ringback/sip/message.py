@@ -143,7 +143,7 @@ class Request(_Typed):
     method: str
     uri: Uri
     headers: Headers = field(default_factory=Headers)
-    body: bytes = b""
+    body: bytes = field(default=b"", repr=False)
     version: str = VERSION
 
     def start_line(self) -> str:
@@ -158,7 +158,7 @@ class Response(_Typed):
     status: int
     reason: str
     headers: Headers = field(default_factory=Headers)
-    body: bytes = b""
+    body: bytes = field(default=b"", repr=False)
 
     def start_line(self) -> str:
         """The status line without its line end."""
@@ -169,8 +169,11 @@ Message = Request | Response
 
 
 def encode(message: Message) -> bytes:
-    """The message as bytes, with the Content-Length that its body has."""
-    lines = [message.start_line(), *message.headers.lines(), f"Content-Length: {len(message.body)}", "", ""]
+    """The message as bytes, with the Content-Length that its body has; ValueError on a broken start line."""
+    start = message.start_line()
+    if "\r" in start or "\n" in start:
+        raise ValueError("a start line may not hold a line break")
+    lines = [start, *message.headers.lines(), f"Content-Length: {len(message.body)}", "", ""]
     return "\r\n".join(lines).encode("utf-8", "surrogateescape") + message.body
 
 

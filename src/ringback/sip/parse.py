@@ -103,6 +103,8 @@ def _read_head(data: bytes) -> _Head:
     lines = text.split("\r\n")
     headers = Headers()
     head = _Head(lines[0], headers)
+    if "\r" in lines[0] or "\n" in lines[0]:
+        head.fault = "line break within the start line"
     add = headers.add
     room = MAX_HEADER_VALUES
     for line in lines[1:]:

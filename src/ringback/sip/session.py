@@ -121,8 +121,8 @@ class InviteSession:
         """Send an INFO; its answer is not reported."""
         if self.state is SessionState.ENDED:
             return []
-        dialog = self._need_dialog()
-        request, flow = self._agent.in_dialog(dialog, "INFO")
+        self._need(SessionState.ACCEPTED, SessionState.CONFIRMED)
+        request, flow = self._agent.in_dialog(self._need_dialog(), "INFO")
         request.headers.add("Content-Type", content_type)
         request.body = body
         return self._agent.send(request, flow, self, now)[1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from urllib.parse import quote as percent_encode
 from urllib.parse import unquote as percent_decode
 
 from ringback.sip.errors import SipSyntaxError
@@ -32,6 +33,11 @@ _RESERVED = ";/?:@&=+$,"
 _TELLING = ("user", "ttl", "method", "maddr")
 
 
+def escape_user(text: str) -> str:
+    """Any text as the user part of a SIP URI: what the grammar does not allow there is escaped (§25.1)."""
+    return percent_encode(text, safe="-_.!~*'()&=+$,;?/", errors="surrogateescape")
+
+
 def _normal(text: str) -> str:
     """Decode the escapes that do not change the meaning: all but those of reserved characters."""
     if "%" not in text:
@@ -49,7 +55,8 @@ def _normal(text: str) -> str:
 class SipUri:
     """A sip: or sips: URI.
 
-    `user` and `password` are as written, escapes kept (None when absent); `username` is the decoded user.
+    `user` and `password` are as written, escapes kept (None when absent); `username` is the decoded user,
+    and `escape_user` the way back.
     `host` is as written, an IPv6 address in brackets. `params` has names in lower case; `headers` is the
     text after the question mark. `==` compares by RFC 3261 §19.1.4.
     """

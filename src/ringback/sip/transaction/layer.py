@@ -80,8 +80,12 @@ class TransactionLayer:
         self._queue.update(transaction)
         return transaction
 
-    def repeated(self, transaction: ServerTransaction, now: float) -> list[Effect]:
-        """A copy of the transaction's request came."""
+    def repeated(self, transaction: ServerTransaction, flow: Flow, now: float) -> list[Effect]:
+        """A copy of the transaction's request came, on a stream perhaps by a new connection."""
+        if flow.reliable and flow != transaction.flow:
+            self._leave(transaction)
+            transaction.flow = flow
+            self._enlist(transaction)
         return self._settle(transaction, transaction.step(Input.REQUEST, now), now)
 
     def acknowledged(self, transaction: ServerTransaction, now: float) -> tuple[bool, list[Effect]]:
@@ -164,6 +168,9 @@ class TransactionLayer:
             self._by_id.pop(transaction.id, None)
             if self._arrived.get(transaction.index) is transaction:
                 del self._arrived[transaction.index]
+        self._leave(transaction)
+
+    def _leave(self, transaction: Transaction) -> None:
         siblings = self._by_connection.get(transaction.flow)
         if siblings is not None:
             siblings.discard(transaction)
