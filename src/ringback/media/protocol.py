@@ -12,7 +12,9 @@ import msgspec
 
 Codec = Literal["PCMU", "PCMA", "G722", "OPUS"]
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
-SrtpSuite = Literal["AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32", "AEAD_AES_128_GCM", "AEAD_AES_256_GCM"]
+SrtpSuite = Literal[
+    "AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32", "AEAD_AES_128_GCM", "AEAD_AES_256_GCM"
+]
 
 
 class _Message(msgspec.Struct, frozen=True, tag=True, kw_only=True, omit_defaults=True):
@@ -40,14 +42,22 @@ class AudioFormat(msgspec.Struct, frozen=True, kw_only=True):
 # Commands: control → media
 
 
-class OpenLeg(_Message, kw_only=True):
-    """Reserve a place and a local RTP address for a leg; answered by LegOpened or CommandFailed."""
+class OpenLeg(_Message, frozen=True, kw_only=True):
+    """Reserve a place and a local RTP address for a leg; answered by LegOpened or CommandFailed.
+
+    `remote_ip`/`remote_port` are what an offer that is at hand already says of the peer: then the port may be
+    shared with legs of other addresses, which costs fewer sockets. Without them the leg has a port of its
+    own.
+    """
 
     leg: int
+    remote_ip: str = ""
+    remote_port: int = 0
 
 
-class SetMedia(_Message, kw_only=True):
-    """Apply the outcome of an offer/answer exchange to a leg; may be repeated (hold, codec or address change).
+class SetMedia(_Message, frozen=True, kw_only=True):
+    """Apply the outcome of an offer/answer exchange to a leg; may be repeated (hold, codec or address
+    change).
 
     `receive` lists every format the peer may send; `send` is the one we send. `remote_ip`/`remote_port` are
     what SDP said: media goes there until the source is learnt (symmetric RTP), and a third party cannot
@@ -67,26 +77,26 @@ class SetMedia(_Message, kw_only=True):
     srtp: SrtpKeys | None = None
 
 
-class CloseLeg(_Message, kw_only=True):
+class CloseLeg(_Message, frozen=True, kw_only=True):
     """Free a leg; answered by LegClosed with its totals."""
 
     leg: int
 
 
-class JoinRoom(_Message, kw_only=True):
+class JoinRoom(_Message, frozen=True, kw_only=True):
     """Put a leg into a room (created by its first leg, gone with its last); it leaves any other room."""
 
     leg: int
     room: int
 
 
-class LeaveRoom(_Message, kw_only=True):
+class LeaveRoom(_Message, frozen=True, kw_only=True):
     """Take a leg out of its room: it hears only what is played to it."""
 
     leg: int
 
 
-class SetVoice(_Message, kw_only=True):
+class SetVoice(_Message, frozen=True, kw_only=True):
     """How a leg takes part: `muted` is not heard, `deaf` hears nothing of the room, `echo` hears itself."""
 
     leg: int
@@ -96,7 +106,7 @@ class SetVoice(_Message, kw_only=True):
     gain_db: float = 0.0
 
 
-class Play(_Message, kw_only=True):
+class Play(_Message, frozen=True, kw_only=True):
     """Play sounds one after another to a leg, mixed over what it hears; answered by PlayEnded.
 
     A sound is the absolute path of a .wav (8 or 16 kHz mono PCM) or .g722 file, `tone:NAME`
@@ -111,27 +121,27 @@ class Play(_Message, kw_only=True):
     stop_on_digit: bool = False
 
 
-class StopPlay(_Message, kw_only=True):
+class StopPlay(_Message, frozen=True, kw_only=True):
     """End what is being played to a leg, if anything is; PlayEnded says "stopped"."""
 
     leg: int
 
 
-class PlayToRoom(_Message, kw_only=True):
+class PlayToRoom(_Message, frozen=True, kw_only=True):
     """Play sounds once to everybody in a room."""
 
     room: int
     sounds: list[str]
 
 
-class SendDigits(_Message, kw_only=True):
+class SendDigits(_Message, frozen=True, kw_only=True):
     """Send DTMF digits to a leg's peer as RFC 4733 events (100 ms each, 50 ms apart)."""
 
     leg: int
     digits: str
 
 
-class Shutdown(_Message, kw_only=True):
+class Shutdown(_Message, frozen=True, kw_only=True):
     """End the worker process cleanly."""
 
 
@@ -152,14 +162,14 @@ Command = (
 # Events: media → control
 
 
-class Ready(_Message, kw_only=True):
+class Ready(_Message, frozen=True, kw_only=True):
     """The worker runs; the first event on the socket. `codecs` are those whose library is present."""
 
     pid: int
     codecs: list[Codec]
 
 
-class LegOpened(_Message, kw_only=True):
+class LegOpened(_Message, frozen=True, kw_only=True):
     """A leg's local address; RTCP is at `rtcp_port` (the RTP port itself is used with rtcp-mux)."""
 
     leg: int
@@ -167,7 +177,7 @@ class LegOpened(_Message, kw_only=True):
     rtcp_port: int
 
 
-class CommandFailed(_Message, kw_only=True):
+class CommandFailed(_Message, frozen=True, kw_only=True):
     """A command could not be carried out: its name, the leg it named, and why, without private data."""
 
     command: str
@@ -195,21 +205,21 @@ class LegTotals(msgspec.Struct, frozen=True, kw_only=True):
     seconds_since_received: float | None = None
 
 
-class LegClosed(_Message, kw_only=True):
+class LegClosed(_Message, frozen=True, kw_only=True):
     """A leg is gone."""
 
     leg: int
     totals: LegTotals
 
 
-class SourceLearnt(_Message, kw_only=True):
+class SourceLearnt(_Message, frozen=True, kw_only=True):
     """The address a leg's media really comes from; `differs` when it is not what SDP said (NAT)."""
 
     leg: int
     differs: bool
 
 
-class Digit(_Message, kw_only=True):
+class Digit(_Message, frozen=True, kw_only=True):
     """A DTMF digit was received: one of 0-9 * # A-D, once per key press."""
 
     leg: int
@@ -217,7 +227,7 @@ class Digit(_Message, kw_only=True):
     duration_ms: int
 
 
-class PlayEnded(_Message, kw_only=True):
+class PlayEnded(_Message, frozen=True, kw_only=True):
     """What was being played to a leg ended: all of it, by a digit, by StopPlay, or by a newer Play."""
 
     leg: int
@@ -225,14 +235,14 @@ class PlayEnded(_Message, kw_only=True):
     reason: Literal["finished", "digit", "stopped", "replaced"]
 
 
-class Talking(_Message, kw_only=True):
+class Talking(_Message, frozen=True, kw_only=True):
     """Who speaks in a room now, loudest first, as pairs of leg and level in dBFS; at most ten a second."""
 
     room: int
     talkers: list[tuple[int, float]]
 
 
-class Statistics(_Message, kw_only=True):
+class Statistics(_Message, frozen=True, kw_only=True):
     """Once a second: the totals of every leg so far, and how the worker keeps its clock."""
 
     legs: dict[int, LegTotals]
@@ -241,4 +251,6 @@ class Statistics(_Message, kw_only=True):
     sockets: int
 
 
-Event = Ready | LegOpened | CommandFailed | LegClosed | SourceLearnt | Digit | PlayEnded | Talking | Statistics
+Event = (
+    Ready | LegOpened | CommandFailed | LegClosed | SourceLearnt | Digit | PlayEnded | Talking | Statistics
+)

@@ -1,0 +1,111 @@
+"""Codecs that keep a state for each stream: G.722 and Opus, one decoder a leg, encoders a leg or a room."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from ringback.media.codec import opus
+from ringback.media.codec.g722 import G722Decoder, G722Encoder
+from ringback.media.columns import Floats
+from ringback.media.jitter_buffer import RING
+from ringback.media.legs import G722
+
+WIDE_FRAME = 320
+"""Samples of 20 ms at 16 kHz."""
+FULL_EIGHTHS = 160
+
+
+class Encoder(Protocol):
+    """Encodes frames float32[320] of one stream."""
+
+    def encode(self, samples: Floats) -> bytes:
+        """One frame's payload."""
+        ...
+
+
+def make_encoder(codec: int) -> Encoder:
+    """A new encoder for G722 or OPUS."""
+    return G722Encoder() if codec == G722 else opus.OpusEncoder()
+
+
+class G722Stream:
+    """The decoder of a leg that sends G.722, and what it decoded last, to conceal from."""
+
+    __slots__ = ("_decoder",)
+
+    def __init__(self) -> None:
+        self._decoder = G722Decoder()
+
+    def decode(self, payload: bytes) -> Floats:
+        """One frame of 160 octets to float32[320]."""
+        return self._decoder.decode(payload)
+
+
+class OpusStream:
+    """The decoder of a leg that sends Opus, and its packets that wait: they need not be 20 ms long."""
+
+    __slots__ = ("_decoded", "_decoder", "_packets")
+
+    def __init__(self) -> None:
+        self._decoder = opus.OpusDecoder()
+        self._packets: dict[int, list[tuple[int, bytes]]] = {}
+        self._decoded: dict[int, Floats] = {}
+
+    def put(self, frame: int, offset: int, payload: bytes) -> list[tuple[int, int]] | None:
+        """Keep a packet that begins `offset` eighths of a millisecond into a frame.
+
+        Returns which frames it fills, as (frame, eighths of a millisecond); None if it is not an Opus packet.
+        """
+        samples = opus.packet_samples(payload)
+        if samples is None:
+            return None
+        if len(self._packets) >= 2 * RING or len(self._decoded) >= 2 * RING:
+            self._packets.clear()
+            self._decoded.clear()
+        self._packets.setdefault(frame, []).append((offset, payload))
+        filled = []
+        rest = samples // 2
+        while rest > 0:
+            size = min(FULL_EIGHTHS - offset, rest)
+            filled.append((frame, size))
+            rest -= size
+            offset = 0
+            frame += 1
+        return filled
+
+    def decode(self, frame: int) -> Floats:
+        """Frame of the leg's grid as float32[320]; concealment where its packet cannot be decoded."""
+        self._forget(frame)
+        parts = [] if (ahead := self._decoded.pop(frame, None)) is None else [ahead]
+        for _, payload in sorted(self._packets.pop(frame, [])):
+            samples = self._decoder.decode(payload)
+            if samples is not None:
+                parts.append(samples)
+        joined = np.concatenate(parts) if parts else self._decoder.conceal(WIDE_FRAME)
+        for later in range(1, (len(joined) + WIDE_FRAME - 1) // WIDE_FRAME):
+            self._decoded[frame + later] = joined[later * WIDE_FRAME : (later + 1) * WIDE_FRAME]
+        return _one_frame(joined)
+
+    def conceal(self, frame: int) -> Floats:
+        """A frame that did not come: from the next packet's error correction if it has it, else continued."""
+        self._forget(frame)
+        following = self._packets.get(frame + 1)
+        if following:
+            restored = self._decoder.decode(following[0][1], fec=True, missing_samples=WIDE_FRAME)
+            if restored is not None:
+                return _one_frame(restored)
+        return _one_frame(self._decoder.conceal(WIDE_FRAME))
+
+    def _forget(self, frame: int) -> None:
+        """Drop what lies before a frame: its time has passed."""
+        for kept in (self._packets, self._decoded):
+            for old in [number for number in kept if number < frame]:
+                del kept[old]
+
+
+def _one_frame(samples: Floats) -> Floats:
+    if len(samples) >= WIDE_FRAME:
+        return samples[:WIDE_FRAME]
+    return np.concatenate((samples, np.zeros(WIDE_FRAME - len(samples), np.float32)))

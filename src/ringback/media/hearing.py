@@ -1,0 +1,285 @@
+"""What each leg hears: the room's one mix for those who only listen, mix minus self for those who speak.
+
+One encoding serves all listeners of a room with the same codec. A leg has an encoding of its own while it is
+heard itself, hears an echo or is played something; with G.722 and Opus it keeps its own encoder for a while
+after, because a change of encoder is a change of the state that the peer's decoder has followed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ringback.media.codec import g711
+from ringback.media.coders import Encoder, make_encoder
+from ringback.media.columns import Bools, Column, Columns, Floats, Ints, Longs
+from ringback.media.legs import G722, PCMA, PCMU, Legs
+from ringback.media.mix import limit, sum_by_room
+from ringback.media.playing import Playback
+from ringback.media.resample import down2, up2
+from ringback.media.rooms import Rooms
+from ringback.media.sending import Sending
+
+NARROW, WIDE = 160, 320
+OWN_ENCODER_TICKS = 75
+"""A leg that stopped speaking keeps its own G.722 or Opus encoder for 1.5 s."""
+LAWS: tuple[tuple[int, g711.Law], ...] = ((PCMU, "PCMU"), (PCMA, "PCMA"))
+
+
+@dataclass(slots=True)
+class Voices:
+    """Voices of k legs at one rate: legs int64[k] rows, samples float32[k, m], heard bool[k] in their
+    rooms."""
+
+    legs: Longs
+    samples: Floats
+    heard: Bools
+
+
+@dataclass(slots=True)
+class _Signals:
+    """What is to be encoded at one rate: rows float32[r, m], those of rooms first, private ones from
+    `first_own`.
+
+    row_of int64[p] says which row each position hears, -1 for silence; `private` bool[p] has a signal of
+    its own.
+    """
+
+    rows: Floats
+    row_of: Longs
+    first_own: int
+    private: Bools
+
+
+class _Ears(Columns):
+    SPEC: ClassVar[dict[str, Column]] = {
+        "voice": Column(np.int32, empty=-1),
+        "own_until": Column(np.int64, empty=-1),
+    }
+    voice: Ints
+    own_until: Longs
+
+
+class Hearing:
+    """Turns voices and sounds into one payload for every leg that is sent to."""
+
+    def __init__(self, legs: Legs, rooms: Rooms, sending: Sending, failed: Callable[[int], None]) -> None:
+        """`failed(leg row)` is told when a leg's encoder raised; that leg is sent nothing this time."""
+        self._legs = legs
+        self._rooms = rooms
+        self._sending = sending
+        self._failed = failed
+        self._ears = _Ears(legs.capacity)
+        self.encoders: dict[int, Encoder] = {}
+        """G.722 or Opus encoder of a leg's own, by row."""
+        self.playbacks: dict[int, Playback] = {}
+        """What is being played to a leg, by row."""
+
+    def grow(self, capacity: int) -> None:
+        """Follow the legs' capacity."""
+        self._ears.grow(capacity)
+
+    def forget(self, leg: int) -> None:
+        """A leg closed or changed its codec."""
+        self.encoders.pop(leg, None)
+        self._ears.clear(leg)
+
+    def step(self, narrow: Voices, wide: Voices, tick: int) -> list[int]:
+        """Write every sending leg's payload; returns the legs whose playback ended with this frame."""
+        legs, sending = self._legs, self._sending
+        order = sending.order
+        room = np.where(legs.deaf[order], -1, legs.room[order]).astype(np.int64)
+        is_wide = legs.send_codec[order] >= G722
+        played, ended = self._play(order)
+        any_wide = bool(is_wide.any()) or bool(len(wide.legs))
+        self._room_sounds = self._play_rooms()
+        narrow_sums = self._sums(narrow, NARROW)
+        wide_sums = self._sums(wide, WIDE) if any_wide else None
+        narrow_mix, narrow_live = self._room_mix(narrow_sums, wide_sums, room, ~is_wide, NARROW)
+        positions = np.flatnonzero(~is_wide) if any_wide else np.arange(len(order))
+        nobody = np.zeros(len(order), np.bool_)
+        signals = self._rows(positions, order, room, narrow, narrow_mix, narrow_live, played, nobody)
+        self._send_narrow(positions, order, signals, any_wide)
+        if wide_sums is not None:
+            wide_mix, wide_live = self._room_mix(wide_sums, narrow_sums, room, is_wide, WIDE)
+            positions = np.flatnonzero(is_wide)
+            keep = (self._ears.own_until[order] >= tick) | (room < 0)
+            signals = self._rows(positions, order, room, wide, wide_mix, wide_live, played, keep)
+            self._send_wide(positions, order, room, signals, tick)
+        return ended
+
+    def _play(self, order: Longs) -> tuple[dict[int, Floats], list[int]]:
+        """Next frame of each leg's playback at the leg's rate, and whose have ended."""
+        played: dict[int, Floats] = {}
+        ended: list[int] = []
+        codec = self._legs.send_codec
+        for leg, playback in self.playbacks.items():
+            played[leg] = playback.next_frame(bool(codec[leg] >= G722))
+            if playback.finished:
+                ended.append(leg)
+        return played, ended
+
+    def _play_rooms(self) -> dict[int, tuple[Floats, Floats]]:
+        """Sum of what is played to each room, at 8 and at 16 kHz."""
+        result: dict[int, tuple[Floats, Floats]] = {}
+        for room, playing in list(self._rooms.sounds.items()):
+            frames = [playback.next_frames() for playback in playing]
+            if frames:
+                result[room] = (
+                    np.sum([narrow for _, narrow in frames], axis=0, dtype=np.float32),
+                    np.sum([wide for wide, _ in frames], axis=0, dtype=np.float32),
+                )
+            left = [playback for playback in playing if not playback.finished]
+            if left:
+                self._rooms.sounds[room] = left
+            else:
+                del self._rooms.sounds[room]
+        return result
+
+    def _sums(self, voices: Voices, samples: int) -> tuple[Floats, Bools]:
+        """Sum of the voices heard in each room, and in which there is any."""
+        rooms = self._legs.room[voices.legs[voices.heard]].astype(np.int64)
+        sums = sum_by_room(voices.samples[voices.heard].reshape(-1, samples), rooms, self._rooms.capacity)
+        sounding = np.zeros(self._rooms.capacity, np.bool_)
+        sounding[rooms] = True
+        return sums, sounding
+
+    def _room_mix(
+        self,
+        own: tuple[Floats, Bools],
+        other: tuple[Floats, Bools] | None,
+        room: Longs,
+        wanted: Bools,
+        samples: int,
+    ) -> tuple[Floats, Bools]:
+        """Everything that is heard in a room at one rate, and in which rooms there is anything."""
+        mix, live = own[0].copy(), own[1].copy()
+        if other is not None:
+            needed = np.zeros(self._rooms.capacity, np.bool_)
+            needed[room[wanted & (room >= 0)]] = True
+            rooms = self._rooms
+            sounding = rooms.up_sounding if samples == WIDE else rooms.down_sounding
+            convert = np.flatnonzero(needed & (other[1] | sounding))
+            if len(convert):
+                if samples == WIDE:
+                    converted, rooms.up_tail[convert] = up2(other[0][convert], rooms.up_tail[convert])
+                else:
+                    converted, rooms.down_tail[convert] = down2(other[0][convert], rooms.down_tail[convert])
+                mix[convert] += converted
+                live[convert] = True
+            # One more frame after the last voice: the filter still rings.
+            sounding[:] = other[1] & needed
+        for slot, (narrow, wide) in self._room_sounds.items():
+            mix[slot] += wide if samples == WIDE else narrow
+            live[slot] = True
+        return mix, live
+
+    def _rows(
+        self,
+        positions: Longs,
+        order: Longs,
+        room: Longs,
+        voices: Voices,
+        mix: Floats,
+        live: Bools,
+        played: dict[int, Floats],
+        keep: Bools,
+    ) -> _Signals:
+        """Distinct signals float32[r, m] at one rate, and which each position hears (-1: silence).
+
+        First the live rooms' mixes, then those of legs with their own. `keep` are those that keep an own row.
+        """
+        legs, ears = self._legs, self._ears
+        hearers = order[positions]
+        where = room[positions]
+        ears.voice[voices.legs] = np.arange(len(voices.legs), dtype=np.int32)
+        voice = ears.voice[hearers]
+        ears.voice[voices.legs] = -1
+        speaks = voice >= 0
+        minus = np.zeros(len(positions), np.bool_)
+        minus[speaks] = voices.heard[voice[speaks]] & (where[speaks] >= 0)
+        plus = speaks & legs.echo[hearers]
+        private = minus | plus
+        if played:
+            private |= np.isin(hearers, np.fromiter(played, np.int64, len(played)))
+        own = private | keep[positions]
+        rooms_row = np.full(self._rooms.capacity + 1, -1, np.int64)
+        live_rooms = np.flatnonzero(live)
+        rooms_row[live_rooms] = np.arange(len(live_rooms))
+        row_of = rooms_row[where]
+        mine = np.flatnonzero(own)
+        in_room = where[mine] >= 0
+        mixed = np.zeros((len(mine), mix.shape[1]), np.float32)
+        mixed[in_room] = mix[where[mine[in_room]]]
+        mixed[minus[mine]] -= voices.samples[voice[mine[minus[mine]]]]
+        mixed[plus[mine]] += voices.samples[voice[mine[plus[mine]]]]
+        row_of[mine] = len(live_rooms) + np.arange(len(mine))
+        if played:
+            row_of_leg = dict(zip(hearers[mine].tolist(), range(len(mine)), strict=True))
+            for leg, frame in played.items():
+                if leg in row_of_leg:
+                    mixed[row_of_leg[leg]] += frame
+        rows = limit(np.concatenate((mix[live_rooms], mixed)))
+        return _Signals(rows, row_of, len(live_rooms), private)
+
+    def _send_narrow(self, positions: Longs, order: Longs, signals: _Signals, some_wide: bool) -> None:
+        rows, row_of = signals.rows, signals.row_of
+        codec = self._legs.send_codec[order[positions]]
+        for number, law in LAWS:
+            mine = codec == number
+            if not mine.any():
+                continue
+            everybody = bool(mine.all())
+            encoded = np.empty((len(rows) + 1, NARROW), np.uint8)
+            encoded[:-1] = g711.encode(rows, law)
+            encoded[-1] = g711.SILENCE[law]
+            if everybody and not some_wide:
+                self._sending.put_all_frames(encoded.take(row_of, axis=0, mode="wrap"))
+            else:
+                self._sending.put_frames(positions[mine], encoded[row_of[mine]])
+
+    def _send_wide(self, positions: Longs, order: Longs, room: Longs, signals: _Signals, tick: int) -> None:
+        """Encode for G.722 and Opus legs: those with a row of their own one by one, the others once a
+        room."""
+        hearers = order[positions]
+        self._ears.own_until[hearers[signals.private]] = tick + OWN_ENCODER_TICKS
+        codec, rooms = self._legs.send_codec[hearers].tolist(), room[positions].tolist()
+        shared: dict[tuple[int, int], list[int]] = {}
+        for i, (leg, row) in enumerate(zip(hearers.tolist(), signals.row_of.tolist(), strict=True)):
+            if row >= signals.first_own:
+                self._send_own(leg, codec[i], int(positions[i]), signals.rows[row])
+            else:
+                shared.setdefault((rooms[i], codec[i]), []).append(i)
+        for key, listeners in shared.items():
+            row = int(signals.row_of[listeners[0]])
+            samples = signals.rows[row] if row >= 0 else np.zeros(WIDE, np.float32)
+            self._send_shared(key, positions[listeners], samples)
+
+    def _send_own(self, leg: int, codec: int, position: int, samples: Floats) -> None:
+        try:
+            encoder = self.encoders.get(leg)
+            if encoder is None:
+                encoder = self.encoders[leg] = make_encoder(codec)
+            payload = encoder.encode(samples)
+        except Exception:
+            # A codec's failure costs this leg a frame and its state, not the others theirs.
+            self.encoders.pop(leg, None)
+            self._failed(leg)
+            return
+        self._sending.put_payload(position, payload)
+
+    def _send_shared(self, key: tuple[int, int], positions: Longs, samples: Floats) -> None:
+        try:
+            encoder = self._rooms.encoders.get(key)
+            if encoder is None:
+                encoder = self._rooms.encoders[key] = make_encoder(key[1])
+            payload = encoder.encode(samples)
+        except Exception:
+            self._rooms.encoders.pop(key, None)
+            for leg in self._sending.order[positions].tolist():
+                self._failed(leg)
+            return
+        self._sending.put_same(positions, payload)

@@ -1,0 +1,236 @@
+"""From datagrams to jitter buffers: whose, valid, authentic, in order; everything else is counted and
+dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ringback.media.batch import PacketBatch
+from ringback.media.coders import OpusStream
+from ringback.media.columns import Bools, Bytes, Longs
+from ringback.media.dtmf import Press, TelephoneEventReceiver
+from ringback.media.jitter_buffer import FRAME_BYTES, JitterBuffer
+from ringback.media.legs import FRAME_TIMESTAMPS, NO_FORMAT, OPUS, TELEPHONE_EVENT, Legs
+from ringback.media.security import Protection
+from ringback.media.sources import SILENT_NS, Sources
+from ringback.media.statistics import Meters
+from ringback.rtp import header
+from ringback.rtp.header import RtpColumns
+from ringback.rtp.sequence import MAX_PER_UPDATE, ReceivedSequence
+
+MAX_UNKNOWN = 64
+"""Packets of unknown sources that are looked at in one batch: more is a flood."""
+FRAME_NS = 20_000_000
+
+
+class Intake:
+    """Takes batches; `learnt` and `presses` collect what is to be told until they are fetched."""
+
+    def __init__(
+        self,
+        legs: Legs,
+        sources: Sources,
+        buffer: JitterBuffer,
+        received: ReceivedSequence,
+        meters: Meters,
+        protection: Protection,
+        on_rtcp: Callable[[PacketBatch, int], None],
+    ) -> None:
+        self._legs = legs
+        self._sources = sources
+        self._buffer = buffer
+        self._received = received
+        self._meters = meters
+        self._protection = protection
+        self._on_rtcp = on_rtcp
+        self.opus: dict[int, OpusStream] = {}
+        """Packets and decoder of each leg that has sent Opus, by row."""
+        self.event_receivers: dict[int, TelephoneEventReceiver] = {}
+        """Key presses of each leg that has sent telephone-events, by row."""
+        self.event_ns: dict[int, int] = {}
+        """When each of these legs' last telephone-event packet came."""
+        self.learnt: list[tuple[int, bool]] = []
+        """(leg row, whether the source differs from what was signalled)"""
+        self.presses: list[tuple[int, Press]] = []
+        self.stray_packets = 0
+        """Datagrams that belong to no leg."""
+
+    def forget(self, leg: int) -> None:
+        """A leg was closed or is to be heard anew."""
+        for kept in (self.opus, self.event_receivers, self.event_ns):
+            kept.pop(leg, None)
+
+    def receive(self, batch: PacketBatch, now_ns: int, tick: int) -> None:
+        """Take a batch; nothing in it can raise."""
+        on_rtp_socket = (batch.socket & 1) == 0
+        rtcp = header.is_rtcp(batch.data, batch.length) | ~on_rtp_socket
+        if rtcp.any():
+            for row in np.flatnonzero(rtcp)[: 4 * MAX_UNKNOWN].tolist():
+                self._on_rtcp(batch, row)
+        leg = self._sources.match(batch.socket >> 1, batch.ip, batch.port)
+        rtp = ~rtcp
+        forged = self._decrypt(batch, leg, rtp)
+        # Headers are read after decryption, because padding is under it.
+        columns = header.parse(batch.data, batch.length)
+        valid = rtp & columns.valid & ~forged
+        known = valid & (leg >= 0)
+        if not known.all():
+            self._count_invalid(leg, rtp & ~valid)
+            for row in np.flatnonzero(valid & (leg < 0))[:MAX_UNKNOWN].tolist():
+                self._unknown(batch, columns, row, now_ns)
+        rows = np.flatnonzero(known)
+        if len(rows):
+            self._known(batch, columns, rows, leg[rows], tick)
+
+    def _count_invalid(self, leg: Longs, invalid: Bools) -> None:
+        owned = leg[invalid & (leg >= 0)]
+        np.add.at(self._meters.rejected, owned, 1)
+        self.stray_packets += int(invalid.sum()) - len(owned)
+
+    def _unknown(self, batch: PacketBatch, columns: RtpColumns, row: int, now_ns: int) -> None:
+        """A packet of a source that is nobody's: may be a leg behind a NAT, may be anybody."""
+        legs = self._legs
+        ip, port = int(batch.ip[row]), int(batch.port[row])
+        ssrc, sequence = int(columns.ssrc[row]), int(columns.sequence[row])
+
+        def silent(slot: int) -> bool:
+            return now_ns - int(self._meters.received_ns[slot]) > SILENT_NS
+
+        possible = self._sources.possible(int(batch.socket[row]) >> 1, ip, port, ssrc, silent, now_ns)
+        for slot in possible:
+            if legs.formats[slot, columns.payload_type[row]] == NO_FORMAT or not port or not ip:
+                continue
+            if legs.secure[slot]:
+                copy, length = batch.data[row : row + 1].copy(), batch.length[row : row + 1].copy()
+                if not self._protection.unprotect([slot], copy, [0], length)[0]:
+                    continue
+            if self._sources.consider(slot, ip, port, ssrc, sequence):
+                differs = (int(legs.signalled_ip[slot]), int(legs.signalled_port[slot])) != (ip, port)
+                self.learnt.append((slot, differs))
+            return
+        self.stray_packets += 1
+        if len(possible) == 1:
+            self._meters.rejected[possible[0]] += 1
+
+    def _known(self, batch: PacketBatch, columns: RtpColumns, rows: Longs, leg: Longs, tick: int) -> None:
+        legs = self._legs
+        form = legs.formats[leg, columns.payload_type[rows]]
+        good = form != NO_FORMAT
+        if not good.all():
+            np.add.at(self._meters.rejected, leg[~good], 1)
+            rows, leg, form = rows[good], leg[good], form[good]
+        unlocked = ~legs.locked[leg]
+        if unlocked.any():
+            for slot in np.unique(leg[unlocked]).tolist():
+                self._sources.lock(slot)
+                self.learnt.append((slot, False))
+        self._meters.received_ns[leg] = batch.arrival_ns[rows]
+        clock = FRAME_TIMESTAMPS[form].astype(np.int64)
+        arrivals = self._received.update(
+            leg,
+            columns.sequence[rows],
+            columns.timestamp[rows],
+            columns.ssrc[rows],
+            batch.arrival_ns[rows] // 1000 * clock // (FRAME_NS // 1000),
+            form < TELEPHONE_EVENT,
+        )
+        if arrivals.restarted.any():
+            self._restart(leg[arrivals.restarted])
+        fresh = arrivals.fresh & legs.receives[leg]
+        speech = fresh & (form < TELEPHONE_EVENT) & (columns.payload_length[rows] > 0)
+        if not speech.all():
+            for i in np.flatnonzero(arrivals.fresh & (form == TELEPHONE_EVENT)).tolist():
+                self._telephone_event(batch, columns, int(rows[i]), int(leg[i]))
+            rows, leg, form = rows[speech], leg[speech], form[speech]
+        # Several packets of one leg go in one after another.
+        for turn in _turns(leg):
+            self._buffered(batch, columns, rows[turn], leg[turn], form[turn], tick)
+
+    def _restart(self, leg: Longs) -> None:
+        self._buffer.restart(leg)
+        for slot in leg.tolist():
+            self.opus.pop(slot, None)
+
+    def _decrypt(self, batch: PacketBatch, leg: Longs, rtp: Bools) -> Bools:
+        """Unprotect in place what came for legs with keys; which of it is forged or replayed."""
+        forged = np.zeros(len(batch), np.bool_)
+        secure = np.flatnonzero(rtp & (leg >= 0) & self._legs.secure[leg])
+        if len(secure):
+            rows = secure.tolist()
+            forged[secure] = ~np.array(
+                self._protection.unprotect(leg[secure].tolist(), batch.data, rows, batch.length), np.bool_
+            )
+        return forged
+
+    def _telephone_event(self, batch: PacketBatch, columns: RtpColumns, row: int, leg: int) -> None:
+        start = int(columns.payload_offset[row])
+        payload = batch.data[row, start : start + int(columns.payload_length[row])].tobytes()
+        receiver = self.event_receivers.get(leg)
+        if receiver is None:
+            receiver = self.event_receivers[leg] = TelephoneEventReceiver(self._event_clock(leg))
+        now_ns = int(batch.arrival_ns[row])
+        self.event_ns[leg] = now_ns
+        samples = now_ns // 1000 * self._event_clock(leg) // 1_000_000
+        for press in receiver.receive(
+            payload, int(columns.timestamp[row]), bool(columns.marker[row]), samples
+        ):
+            self.presses.append((leg, press))
+
+    def expire_events(self, now_ns: int) -> None:
+        """End presses whose end packets were all lost."""
+        for leg, receiver in self.event_receivers.items():
+            if receiver.pending:
+                samples = now_ns // 1000 * self._event_clock(leg) // 1_000_000
+                self.presses += [(leg, press) for press in receiver.expire(samples)]
+
+    def _event_clock(self, leg: int) -> int:
+        # Events share the clock of the audio they stand in for (RFC 4733 2.1).
+        return int(FRAME_TIMESTAMPS[self._legs.send_codec[leg]]) * 50
+
+    def _buffered(
+        self, batch: PacketBatch, columns: RtpColumns, rows: Longs, leg: Longs, form: Bytes, tick: int
+    ) -> None:
+        buffer = self._buffer
+        frame, offset, fits = buffer.place(leg, columns.timestamp[rows], form, tick)
+        start, size = columns.payload_offset[rows], columns.payload_length[rows]
+        plain = fits & (offset == 0) & (size == FRAME_BYTES) & (form < OPUS) & (start == header.HEADER_BYTES)
+        body = slice(header.HEADER_BYTES, header.HEADER_BYTES + FRAME_BYTES)
+        if plain.all():
+            buffer.store(leg, frame, batch.data[rows, body])
+            return
+        buffer.store(leg[plain], frame[plain], batch.data[rows[plain], body])
+        for i in np.flatnonzero(~plain).tolist():
+            payload = batch.data[rows[i], start[i] : start[i] + size[i]]
+            slot = int(leg[i])
+            if form[i] != OPUS:
+                buffer.store_part(slot, int(frame[i]), int(offset[i]), payload, int(form[i]))
+            elif fits[i]:
+                self._store_opus(slot, int(frame[i]), int(offset[i]) // 6, payload.tobytes())
+
+    def _store_opus(self, leg: int, frame: int, offset: int, payload: bytes) -> None:
+        stream = self.opus.get(leg)
+        if stream is None:
+            stream = self.opus[leg] = OpusStream()
+        filled = stream.put(frame, offset, payload)
+        if filled is None:
+            self._meters.rejected[leg] += 1
+            return
+        for number, size in filled:
+            self._buffer.mark_part(leg, number, size)
+
+
+def _turns(leg: Longs) -> list[Longs]:
+    """Split packets into rounds in which no leg appears twice, each round in order of leg row."""
+    if not len(leg):
+        return []
+    order = np.argsort(leg, kind="stable")
+    ordered = leg[order]
+    new = np.ones(len(leg), np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
+    if new.all():
+        return [order]
+    starts = np.flatnonzero(new)
+    rank = np.arange(len(leg)) - np.repeat(starts, np.diff(starts, append=len(leg)))
+    return [order[rank == turn] for turn in range(min(int(rank.max()) + 1, MAX_PER_UPDATE))]

@@ -1,0 +1,180 @@
+"""The legs of a worker as columns: where each one's media goes and comes from, in which formats, and its
+state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import numpy as np
+
+from ringback.media.columns import Bools, Bytes, Column, Columns, Floats, Ints, Longs, Shorts, Words
+from ringback.media.protocol import Codec, SetMedia
+
+PCMU, PCMA, G722, OPUS, TELEPHONE_EVENT, COMFORT_NOISE = range(6)
+NO_FORMAT = 255
+COMFORT_NOISE_PAYLOAD_TYPE = 13
+CODEC_NUMBERS: dict[Codec, int] = {"PCMU": PCMU, "PCMA": PCMA, "G722": G722, "OPUS": OPUS}
+FRAME_TIMESTAMPS = np.array([160, 160, 160, 960, 160, 160], np.uint32)
+"""RTP clock units in 20 ms, by codec number (G.722 counts at 8000 by RFC 3551 4.5.2, Opus at 48000 by RFC
+7587)."""
+
+RECEIVING = frozenset({"sendrecv", "recvonly"})
+SENDING = frozenset({"sendrecv", "sendonly"})
+
+
+def is_wideband(codec: Bytes) -> Bools:
+    """Which codec numbers are heard and mixed at 16 kHz."""
+    return codec >= G722
+
+
+class Legs(Columns):
+    """One row a leg. Addresses are in host order, 0 while unknown.
+
+    `signalled` is what SDP said, `remote` where media goes now: what was signalled until the source is
+    locked. `formats[leg, payload type]` is a codec number or NO_FORMAT. `gain` is linear and of the leg's
+    voice.
+    """
+
+    SPEC: ClassVar[dict[str, Column]] = {
+        "used": Column(np.bool_),
+        "identifier": Column(np.int64, empty=-1),
+        "pair": Column(np.int32, empty=-1),
+        "room": Column(np.int32, empty=-1),
+        "ready": Column(np.bool_),
+        "formats": Column(np.uint8, (128,), NO_FORMAT),
+        "send_codec": Column(np.uint8),
+        "send_payload_type": Column(np.uint8),
+        "event_payload_type": Column(np.uint8, empty=NO_FORMAT),
+        "signalled_ip": Column(np.uint32),
+        "signalled_port": Column(np.uint16),
+        "remote_ip": Column(np.uint32),
+        "remote_port": Column(np.uint16),
+        "locked": Column(np.bool_),
+        "rtcp_ip": Column(np.uint32),
+        "rtcp_port": Column(np.uint16),
+        "rtcp_mux": Column(np.bool_),
+        "rtcp_locked": Column(np.bool_),
+        "sends": Column(np.bool_),
+        "receives": Column(np.bool_),
+        "muted": Column(np.bool_),
+        "deaf": Column(np.bool_),
+        "echo": Column(np.bool_),
+        "gain": Column(np.float32, empty=1.0),
+        "secure": Column(np.bool_),
+        "out_ssrc": Column(np.uint32),
+        "out_sequence": Column(np.uint16),
+        "out_timestamp": Column(np.uint32),
+        "out_marker": Column(np.bool_, empty=True),
+    }
+    used: Bools
+    identifier: Longs
+    pair: Ints
+    room: Ints
+    ready: Bools
+    formats: Bytes
+    send_codec: Bytes
+    send_payload_type: Bytes
+    event_payload_type: Bytes
+    signalled_ip: Words
+    signalled_port: Shorts
+    remote_ip: Words
+    remote_port: Shorts
+    locked: Bools
+    rtcp_ip: Words
+    rtcp_port: Shorts
+    rtcp_mux: Bools
+    rtcp_locked: Bools
+    sends: Bools
+    receives: Bools
+    muted: Bools
+    deaf: Bools
+    echo: Bools
+    gain: Floats
+    secure: Bools
+    out_ssrc: Words
+    out_sequence: Shorts
+    out_timestamp: Words
+    out_marker: Bools
+
+    def __init__(self, capacity: int, random_bits: Callable[[int], int]) -> None:
+        super().__init__(capacity)
+        self._random_bits = random_bits
+        self._free = list(range(capacity - 1, -1, -1))
+        self.slots: dict[int, int] = {}
+        """Row by the control process's identifier."""
+
+    def open(self, identifier: int, pair: int) -> int:
+        """Take a row for a new leg on a socket pair; the caller made sure that one is free (`full`)."""
+        slot = self._free.pop()
+        self.clear(slot)
+        self.used[slot] = True
+        self.identifier[slot] = identifier
+        self.pair[slot] = pair
+        self._new_source(slot)
+        self.slots[identifier] = slot
+        return slot
+
+    def close(self, slot: int) -> None:
+        """Give the row back."""
+        del self.slots[int(self.identifier[slot])]
+        self.clear(slot)
+        self._free.append(slot)
+
+    @property
+    def full(self) -> bool:
+        """Whether every row is taken: grow before the next open."""
+        return not self._free
+
+    def grow(self, capacity: int) -> None:
+        """Lengthen the columns and put the new rows on the free list."""
+        before = self.capacity
+        super().grow(capacity)
+        if before:
+            self._free = [*range(capacity - 1, before - 1, -1), *self._free]
+
+    def set_media(self, slot: int, media: SetMedia, ip: int) -> bool:
+        """Apply what was negotiated; returns whether the signalled address is a new one (the source is
+        unlocked)."""
+        codec = CODEC_NUMBERS[media.send.codec]
+        if self.ready[slot] and FRAME_TIMESTAMPS[codec] != FRAME_TIMESTAMPS[self.send_codec[slot]]:
+            # Another clock rate needs another source (RFC 7160 4.1).
+            self._new_source(slot)
+        formats = np.full(128, NO_FORMAT, np.uint8)
+        # Phones send comfort noise (RFC 3389) unasked: it is counted, and heard as the silence that it
+        # stands for. formats[COMFORT_NOISE_PAYLOAD_TYPE] = COMFORT_NOISE
+        for audio in media.receive:
+            formats[audio.payload_type & 127] = CODEC_NUMBERS[audio.codec]
+        self.event_payload_type[slot] = NO_FORMAT
+        if media.telephone_event is not None:
+            formats[media.telephone_event & 127] = TELEPHONE_EVENT
+            self.event_payload_type[slot] = media.telephone_event & 127
+        self.formats[slot] = formats
+        self.send_codec[slot] = codec
+        self.send_payload_type[slot] = media.send.payload_type & 127
+        self.sends[slot] = media.direction in SENDING
+        self.receives[slot] = media.direction in RECEIVING
+        self.secure[slot] = media.srtp is not None
+        self.rtcp_mux[slot] = media.rtcp_mux
+        moved = not self.ready[slot] or (int(self.signalled_ip[slot]), int(self.signalled_port[slot])) != (
+            ip,
+            media.remote_port,
+        )
+        self.ready[slot] = True
+        self.signalled_ip[slot] = ip
+        self.signalled_port[slot] = media.remote_port
+        if moved:
+            self.locked[slot] = False
+            self.rtcp_locked[slot] = False
+            self.remote_ip[slot] = ip
+            self.remote_port[slot] = media.remote_port
+            self.rtcp_ip[slot] = ip
+            self.rtcp_port[slot] = media.remote_rtcp_port
+        return moved
+
+    def _new_source(self, slot: int) -> None:
+        # Random starts (RFC 3550 5.1), low enough a sequence number that a short call does not wrap under
+        # SRTP. self.out_ssrc[slot] = self._random_bits(32) or 1
+        self.out_sequence[slot] = self._random_bits(15)
+        self.out_timestamp[slot] = self._random_bits(32)
+        self.out_marker[slot] = True

@@ -1,0 +1,141 @@
+"""Sounds on their way to a leg or a room: a position in a list of sounds, at 16 and at 8 kHz alike."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import numpy as np
+
+from ringback.media.columns import Floats
+from ringback.media.music import music
+from ringback.media.resample import DOWN2_TAIL, down2
+from ringback.media.sounds import load
+from ringback.media.tones import tone
+
+MAX_CACHED_SAMPLES = 16_000_000
+MAX_SILENCE_MS = 600_000
+MAX_SOUNDS = 64
+BLOCK = 32
+"""Sounds are padded to a multiple of this, so that both rates have whole numbers of samples."""
+
+
+class SoundError(ValueError):
+    """A sound that cannot be played; the text says why without naming the file."""
+
+
+class Sound:
+    """One sound at both rates: wide float32[2n] at 16 kHz, narrow float32[n] at 8 kHz; `endless` repeats
+    itself."""
+
+    __slots__ = ("endless", "narrow", "wide")
+
+    def __init__(self, samples: Floats, endless: bool = False) -> None:
+        self.endless = endless
+        padded = np.zeros(-(-len(samples) // BLOCK) * BLOCK, np.float32)
+        padded[: len(samples)] = samples
+        self.wide = padded
+        self.narrow = down2(padded[None, :], np.zeros((1, DOWN2_TAIL), np.float32))[0][0]
+
+
+class SoundShelf:
+    """Sounds by name, ready to play, the least recently used forgotten when they grow too many."""
+
+    def __init__(self) -> None:
+        self._sounds: OrderedDict[str, Sound] = OrderedDict()
+        self._samples = 0
+
+    def get(self, name: str) -> Sound:
+        """The sound of that name (see protocol.Play); raises SoundError."""
+        if name in self._sounds:
+            self._sounds.move_to_end(name)
+            return self._sounds[name]
+        sound = Sound(self._read(name), endless=name == "music")
+        self._sounds[name] = sound
+        self._samples += len(sound.wide)
+        while self._samples > MAX_CACHED_SAMPLES and len(self._sounds) > 1:
+            self._samples -= len(self._sounds.popitem(last=False)[1].wide)
+        return sound
+
+    @staticmethod
+    def _read(name: str) -> Floats:
+        kind, _, value = name.partition(":")
+        try:
+            if name == "music":
+                return music()
+            if kind == "tone":
+                return tone(value)
+            if kind == "silence":
+                return np.zeros(16 * min(max(int(value), 0), 1000), np.float32)
+            return load(name)
+        except (OSError, ValueError, KeyError) as error:
+            raise SoundError(f"cannot play a sound: {type(error).__name__}") from error
+
+
+class Playback:
+    """Sounds one after another, a frame at a time."""
+
+    __slots__ = ("_index", "_position", "_sounds", "loop", "play", "stop_on_digit")
+
+    def __init__(
+        self, chain: list[Sound], *, play: int = 0, loop: bool = False, stop_on_digit: bool = False
+    ) -> None:
+        self._sounds = [sound for sound in chain if len(sound.wide)]
+        self._index = 0
+        self._position = 0
+        self.play = play
+        self.loop = loop
+        self.stop_on_digit = stop_on_digit
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to play."""
+        return self._index >= len(self._sounds)
+
+    def next_frame(self, wide: bool) -> Floats:
+        """The next 20 ms: float32[320], or float32[160] at 8 kHz; zeros after the end."""
+        frame, _ = self._frame(wide, not wide)
+        return frame
+
+    def next_frames(self) -> tuple[Floats, Floats]:
+        """The next 20 ms at both rates: float32[320] and float32[160]."""
+        return self._frame(True, True)
+
+    def _frame(self, wide: bool, narrow: bool) -> tuple[Floats, Floats]:
+        filled = 0
+        out_wide = np.zeros(320, np.float32) if wide else _NONE
+        out_narrow = np.zeros(160, np.float32) if narrow else _NONE
+        while filled < 160 and self._index < len(self._sounds):
+            sound = self._sounds[self._index]
+            size = min(160 - filled, len(sound.narrow) - self._position)
+            if wide:
+                piece = sound.wide[2 * self._position : 2 * (self._position + size)]
+                out_wide[2 * filled : 2 * (filled + size)] = piece
+            if narrow:
+                out_narrow[filled : filled + size] = sound.narrow[self._position : self._position + size]
+            filled += size
+            self._position += size
+            if self._position >= len(sound.narrow):
+                self._position = 0
+                self._index += not sound.endless
+                if self.loop and self._index == len(self._sounds):
+                    self._index = 0
+        return (out_wide, out_narrow) if wide else (out_narrow, out_narrow)
+
+
+_NONE: Floats = np.zeros(0, np.float32)
+
+
+def chain(shelf: SoundShelf, names: list[str]) -> list[Sound]:
+    """The sounds of these names, in order; raises SoundError."""
+    if len(names) > MAX_SOUNDS:
+        raise SoundError("too many sounds")
+    result: list[Sound] = []
+    for name in names:
+        kind, _, value = name.partition(":")
+        if kind == "silence" and value.isdigit():
+            # Long silence is short silence again and again.
+            whole, rest = divmod(min(int(value), MAX_SILENCE_MS), 1000)
+            result += [shelf.get("silence:1000")] * whole + [shelf.get(f"silence:{rest}")]
+        else:
+            result.append(shelf.get(name))
+    return result

@@ -1,0 +1,93 @@
+"""SRTP and SRTCP of the legs that have keys (RFC 3711): one session each way, kept while its key stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ringback.media.columns import Bytes, Ints, Longs
+from ringback.media.legs import Legs
+from ringback.media.protocol import SrtpKeys
+from ringback.media.sending import HEADER_BYTES, Sending
+from ringback.rtp import srtp
+from ringback.rtp.srtp import SrtpSession, Status
+
+_Run = Callable[[list[SrtpSession], Bytes, list[int], Ints], list[int]]
+
+
+class Protection:
+    """The sessions of all legs, by row."""
+
+    def __init__(self, legs: Legs) -> None:
+        self._legs = legs
+        self._keys: dict[int, SrtpKeys] = {}
+        self._inbound: dict[int, SrtpSession] = {}
+        self._outbound: dict[int, SrtpSession] = {}
+
+    def set_keys(self, leg: int, keys: SrtpKeys | None) -> None:
+        """Begin, replace or end a leg's sessions; raises SrtpKeyError and changes nothing if a key is unfit.
+
+        A key that stays keeps its session: beginning anew would use up the same key stream twice.
+        """
+        if keys is None:
+            for kept in (self._keys, self._inbound, self._outbound):
+                kept.pop(leg, None)
+            return
+        before = self._keys.get(leg)
+        same_suite = before is not None and before.suite == keys.suite
+        inbound = outbound = None
+        if not (same_suite and before is not None and before.remote_key == keys.remote_key):
+            inbound = SrtpSession(keys.suite, keys.remote_key, inbound=True)
+        if not (same_suite and before is not None and before.local_key == keys.local_key):
+            outbound = SrtpSession(keys.suite, keys.local_key, inbound=False)
+        self._keys[leg] = keys
+        if inbound is not None:
+            self._inbound[leg] = inbound
+        if outbound is not None:
+            self._outbound[leg] = outbound
+
+    def unprotect(self, legs: list[int], data: Bytes, rows: list[int], length: Ints) -> list[bool]:
+        """Check and decrypt RTP in rows of `data` in place, of legs[i] in row rows[i]; which are
+        authentic."""
+        return self._run(srtp.unprotect_rows, self._inbound, legs, data, rows, length)
+
+    def unprotect_rtcp(self, leg: int, datagram: Bytes, length: int) -> int:
+        """Check and decrypt one RTCP datagram in place; its new length, below 0 if it is not authentic."""
+        session = self._inbound.get(leg)
+        return session.unprotect_rtcp(datagram, length) if session else -1
+
+    def protect_rtcp(self, leg: int, datagram: Bytes, length: int) -> int:
+        """Encrypt and sign one RTCP datagram in place; its new length, below 0 if that cannot be."""
+        session = self._outbound.get(leg)
+        return session.protect_rtcp(datagram, length) if session else -1
+
+    def protect(self, sending: Sending) -> None:
+        """Encrypt and sign the packets of legs with keys in place; one that cannot be is not sent."""
+        if not self._outbound:
+            return
+        order = sending.order
+        rows: Longs = np.flatnonzero(self._legs.secure[order] & (sending.length > HEADER_BYTES))
+        legs = order[rows].tolist()
+        where = rows.tolist()
+        good = self._run(srtp.protect_rows, self._outbound, legs, sending.rows, where, sending.length)
+        for i in np.flatnonzero(~np.array(good, np.bool_)).tolist():
+            sending.length[where[i]] = 0
+
+    @staticmethod
+    def _run(
+        function: _Run,
+        sessions: dict[int, SrtpSession],
+        legs: list[int],
+        data: Bytes,
+        rows: list[int],
+        length: Ints,
+    ) -> list[bool]:
+        with_keys = [i for i, leg in enumerate(legs) if leg in sessions]
+        result = [False] * len(legs)
+        if with_keys:
+            chosen = [sessions[legs[i]] for i in with_keys]
+            statuses = function(chosen, data, [rows[i] for i in with_keys], length)
+            for i, status in zip(with_keys, statuses, strict=True):
+                result[i] = status == Status.OK
+        return result

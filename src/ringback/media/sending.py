@@ -1,0 +1,121 @@
+"""From one frame a leg to datagrams: RTP headers as columns, rows ordered by socket (RFC 3550 5.1)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ringback.media.batch import OUTGOING_BYTES, OutgoingBatch
+from ringback.media.columns import Bytes, Ints, Longs
+from ringback.media.legs import FRAME_TIMESTAMPS, Legs
+from ringback.rtp import header
+
+HEADER_BYTES = header.HEADER_BYTES
+FRAME_BYTES = 160
+MAX_PAYLOAD_BYTES = OUTGOING_BYTES - HEADER_BYTES - 32
+"""Room for the longest SRTP tag is kept."""
+
+
+class Sending:
+    """The outgoing rows of one tick, written in place into one buffer that is used again at every tick."""
+
+    def __init__(self, legs: Legs, data: Bytes | None = None) -> None:
+        """`data` uint8[capacity, OUTGOING_BYTES] is where rows are written; by default a buffer of its
+        own."""
+        self._legs = legs
+        self._data = np.zeros((1024, OUTGOING_BYTES), np.uint8) if data is None else data
+        self._order: Longs = np.zeros(0, np.int64)
+        self._stale = True
+        self.length: Ints = np.zeros(0, np.int32)
+        self.position: dict[int, int] = {}
+        """Row of the buffer by leg row."""
+
+    def changed(self) -> None:
+        """A leg came, went, moved, or began or stopped to send: the order is to be made anew."""
+        self._stale = True
+
+    @property
+    def order(self) -> Longs:
+        """Rows of the legs that send, sorted by socket: row i of the buffer belongs to leg order[i]."""
+        if self._stale:
+            legs = self._legs
+            sends = legs.ready & legs.sends & (legs.remote_ip != 0) & (legs.remote_port != 0)
+            slots = np.flatnonzero(sends)
+            self._order = slots[np.argsort(legs.pair[slots], kind="stable")]
+            if len(slots) > len(self._data):
+                self._data = np.zeros((2 * len(slots), OUTGOING_BYTES), np.uint8)
+            self.length = np.full(len(slots), HEADER_BYTES, np.int32)
+            self.position = {leg: i for i, leg in enumerate(self._order.tolist())}
+            self._stale = False
+        return self._order
+
+    def begin(self) -> None:
+        """Start a tick: no row has a payload yet."""
+        if len(self.order):
+            self.length[:] = HEADER_BYTES
+
+    @property
+    def rows(self) -> Bytes:
+        """The buffer, one row for each leg in `order`."""
+        return self._data[: len(self._order)]
+
+    def put_frames(self, where: Longs, payload: Bytes) -> None:
+        """Whole frames uint8[k, 160] as payload of rows `where`."""
+        self._data[where, HEADER_BYTES : HEADER_BYTES + FRAME_BYTES] = payload
+        self.length[where] = HEADER_BYTES + FRAME_BYTES
+
+    def put_all_frames(self, payload: Bytes) -> None:
+        """Whole frames uint8[n, 160] for every row."""
+        self._data[: len(payload), HEADER_BYTES : HEADER_BYTES + FRAME_BYTES] = payload
+        self.length[:] = HEADER_BYTES + FRAME_BYTES
+
+    def put_same(self, where: Longs, payload: bytes) -> None:
+        """One payload for several rows."""
+        size = len(payload) if len(payload) <= MAX_PAYLOAD_BYTES else 0
+        self._data[where, HEADER_BYTES : HEADER_BYTES + size] = np.frombuffer(payload, np.uint8, size)
+        self.length[where] = HEADER_BYTES + size
+
+    def put_payload(self, where: int, payload: bytes) -> None:
+        """One payload of any length up to MAX_PAYLOAD_BYTES as that of row `where`; too long ones are not
+        sent."""
+        size = len(payload) if len(payload) <= MAX_PAYLOAD_BYTES else 0
+        self._data[where, HEADER_BYTES : HEADER_BYTES + size] = np.frombuffer(payload, np.uint8, size)
+        self.length[where] = HEADER_BYTES + size
+
+    def put_event(self, where: int, payload_type: int, marker: bool, timestamp: int, payload: bytes) -> None:
+        """Turn row `where`, whose header is written, into a telephone-event packet (RFC 4733)."""
+        row = self._data[where]
+        row[1] = payload_type | marker << 7
+        row[4:8] = np.frombuffer(timestamp.to_bytes(4, "big"), np.uint8)
+        self.put_payload(where, payload)
+
+    def headers(self) -> None:
+        """Write the RTP header of every row and advance the legs' counters by one packet and one frame."""
+        legs, order = self._legs, self._order
+        header.encode(
+            self.rows,
+            legs.send_payload_type[order],
+            legs.out_marker[order],
+            legs.out_sequence[order],
+            legs.out_timestamp[order],
+            legs.out_ssrc[order],
+        )
+        legs.out_marker[order] = False
+        legs.out_sequence[order] += np.uint16(1)
+        self.advance(1)
+
+    def advance(self, ticks: int) -> None:
+        """Let the RTP clocks of all sending legs run on by whole frames."""
+        legs, order = self._legs, self.order
+        legs.out_timestamp[order] += FRAME_TIMESTAMPS[legs.send_codec[order]] * np.uint32(ticks)
+
+    def batch(self) -> OutgoingBatch:
+        """The rows that carry a payload, as a batch whose columns hold until the next tick."""
+        legs, order = self._legs, self._order
+        data, length = self.rows, self.length
+        if (length <= HEADER_BYTES).any():
+            keep = np.flatnonzero(length > HEADER_BYTES)
+            order, data, length = order[keep], data[keep], length[keep]
+        socket = 2 * legs.pair[order]
+        return OutgoingBatch(
+            data, length, socket.astype(np.int32), legs.remote_ip[order], legs.remote_port[order]
+        )

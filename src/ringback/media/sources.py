@@ -1,0 +1,222 @@
+"""Whose packet is it: socket pairs shared by legs, and sources learnt and locked (symmetric RTP, RFC 4961).
+
+The rules, for what comes off a socket that anybody can send to:
+
+- The address that signalling gave is taken at its first valid packet, and locked.
+- Another source is learnt while nothing valid has come from the signalled one: three packets in a row of one
+  SSRC from one address. That a pair has but one leg without a locked source makes clear whose it is.
+- A locked source is left only for one that sends three in a row and is (a) the signalled address itself, or,
+  when the locked source has been silent for 2 s, (b) the same host on another port, or (c) any source whose
+  packets SRTP authenticates. A new SetMedia with another address begins anew.
+- With SRTP only authenticated packets count, for locking as for learning.
+- What a leg that has just been closed still sends is never taken for the next leg on its pair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ringback.media.columns import Ints, Longs, Shorts, Words
+from ringback.media.legs import Legs
+
+LEGS_PER_PAIR = 64
+PACKETS_TO_LEARN = 3
+MAX_CANDIDATES = 16
+MAX_TRIED = 4
+SILENT_NS = 2_000_000_000
+DEPARTED_NS = 10_000_000_000
+MAX_DEPARTED = 20_000
+
+
+def source_key(pair: int, ip: int, port: int) -> int:
+    """One number for a source as seen by a socket pair."""
+    return pair << 48 | ip << 16 | port
+
+
+@dataclass(slots=True)
+class _Candidate:
+    ssrc: int
+    sequence: int
+    count: int
+
+
+@dataclass(slots=True)
+class _Pair:
+    rtp_port: int
+    rtcp_port: int
+    legs: set[int] = field(default_factory=set)
+
+
+class Sources:
+    """Socket pairs and the legs on them, and the table from source to leg."""
+
+    def __init__(self, legs: Legs, open_pair: Callable[[int], tuple[int, int] | None]) -> None:
+        """`open_pair(number)` opens the sockets of a new pair and gives its ports, None if no port is
+        left."""
+        self._legs = legs
+        self._open_pair = open_pair
+        self._pairs: list[_Pair] = []
+        self._available: set[int] = set()
+        self._keys: Longs = np.zeros(0, np.int64)
+        self._owners: Longs = np.zeros(0, np.int64)
+        self._changed = False
+        self._taken: dict[int, int] = {}
+        self._key_of: dict[int, int] = {}
+        self._candidates: dict[int, dict[tuple[int, int], _Candidate]] = {}
+        self._departed: dict[int, tuple[int, int]] = {}
+
+    @property
+    def pair_count(self) -> int:
+        """Socket pairs that are open."""
+        return len(self._pairs)
+
+    def legs_on(self, pair: int) -> set[int]:
+        """Rows of the legs on a pair."""
+        return self._pairs[pair].legs if 0 <= pair < len(self._pairs) else set()
+
+    def reserve(self, ip: int = 0, port: int = 0) -> int | None:
+        """A pair for a new leg, on which every other leg's source is locked; None when the ports are used up.
+
+        With the address that the peer is going to signal the pair may carry other legs, none of that address;
+        without, it carries none, so that no collision can come to light later.
+        """
+        for number in sorted(self._available):
+            if not self._pairs[number].legs or (port and source_key(number, ip, port) not in self._taken):
+                return number
+        number = len(self._pairs)
+        ports = self._open_pair(number)
+        if ports is None:
+            return None
+        self._pairs.append(_Pair(*ports))
+        self._available.add(number)
+        return number
+
+    def ports(self, pair: int) -> tuple[int, int]:
+        """RTP and RTCP port of a pair."""
+        return self._pairs[pair].rtp_port, self._pairs[pair].rtcp_port
+
+    def add(self, slot: int) -> None:
+        """A leg was opened on its pair."""
+        pair = int(self._legs.pair[slot])
+        self._pairs[pair].legs.add(slot)
+        self._refresh(pair)
+
+    def remove(self, slot: int, ssrc: int, now_ns: int) -> None:
+        """A leg, to which `ssrc` was sent, is about to be closed."""
+        pair = int(self._legs.pair[slot])
+        key = self._key_of.pop(slot, None)
+        if key is not None:
+            self._taken.pop(key, None)
+            self._changed = True
+            if len(self._departed) >= MAX_DEPARTED:
+                self._departed = {k: v for k, v in self._departed.items() if v[0] > now_ns}
+            if len(self._departed) < MAX_DEPARTED:
+                self._departed[key] = (now_ns + DEPARTED_NS, ssrc)
+        self._candidates.pop(slot, None)
+        self._pairs[pair].legs.discard(slot)
+        self._refresh(pair)
+
+    def collides(self, slot: int, ip: int, port: int) -> bool:
+        """Whether another leg on the same pair is already told by this source."""
+        return self._taken.get(source_key(int(self._legs.pair[slot]), ip, port), slot) != slot
+
+    def moved(self, slot: int) -> None:
+        """A leg's remote address changed, by signalling or by learning: bring the table up to date."""
+        legs = self._legs
+        pair = int(legs.pair[slot])
+        before = self._key_of.pop(slot, None)
+        if before is not None:
+            self._taken.pop(before, None)
+        ip, port = int(legs.remote_ip[slot]), int(legs.remote_port[slot])
+        if ip and port:
+            key = source_key(pair, ip, port)
+            self._taken[key] = slot
+            self._key_of[slot] = key
+        self._candidates.pop(slot, None)
+        self._changed = True
+        self._refresh(pair)
+
+    def lock(self, slot: int) -> None:
+        """A valid packet came from where the leg's media goes already."""
+        self._legs.locked[slot] = True
+        self._candidates.pop(slot, None)
+        self._refresh(int(self._legs.pair[slot]))
+
+    def match(self, pair: Ints, ip: Words, port: Shorts) -> Longs:
+        """Leg row of each packet by its source, -1 for a source that is nobody's."""
+        if self._changed:
+            self._rebuild()
+        if not len(self._keys):
+            return np.full(len(pair), -1, np.int64)
+        wanted = (pair.astype(np.int64) << 48) | (ip.astype(np.int64) << 16) | port
+        found = np.searchsorted(self._keys, wanted)
+        found[found == len(self._keys)] = 0
+        return np.where(self._keys[found] == wanted, self._owners[found], -1)
+
+    def possible(
+        self, pair: int, ip: int, port: int, ssrc: int, silent: Callable[[int], bool], now_ns: int
+    ) -> list[int]:
+        """Legs that a packet of an unknown source may belong to, by the rules above; at most four."""
+        legs = self._legs
+        here = self.legs_on(pair)
+        pending = [slot for slot in here if legs.ready[slot] and not legs.locked[slot]]
+        until, departed_ssrc = self._departed.get(source_key(pair, ip, port), (0, -1))
+        departed = until > now_ns and departed_ssrc == ssrc
+        if pending:
+            return pending if len(pending) == 1 and not departed else []
+        signalled = [s for s in here if legs.signalled_ip[s] == ip and legs.signalled_port[s] == port]
+        if len(signalled) == 1:
+            return signalled
+        if departed:
+            return []
+        quiet = [slot for slot in here if legs.ready[slot] and silent(slot)]
+        same_host = [slot for slot in quiet if legs.remote_ip[slot] == ip]
+        if len(same_host) == 1:
+            return same_host
+        return [slot for slot in quiet if legs.secure[slot]][:MAX_TRIED]
+
+    def consider(self, slot: int, ip: int, port: int, ssrc: int, sequence: int) -> bool:
+        """Count a valid packet of a source that is not the leg's; True when it is learnt now, and locked."""
+        candidates = self._candidates.setdefault(slot, {})
+        candidate = candidates.get((ip, port))
+        if candidate is None:
+            if len(candidates) >= MAX_CANDIDATES:
+                # Whoever sends from many addresses must not keep out the one that is real.
+                del candidates[min(candidates, key=lambda source: candidates[source].count)]
+            candidates[ip, port] = _Candidate(ssrc, sequence, 1)
+            return False
+        follows = candidate.ssrc == ssrc and (sequence - candidate.sequence) & 0xFFFF == 1
+        candidate.count = candidate.count + 1 if follows else 1
+        candidate.ssrc, candidate.sequence = ssrc, sequence
+        if candidate.count < PACKETS_TO_LEARN:
+            return False
+        legs = self._legs
+        legs.remote_ip[slot] = ip
+        legs.remote_port[slot] = port
+        legs.locked[slot] = True
+        legs.rtcp_locked[slot] = False
+        if legs.rtcp_mux[slot]:
+            legs.rtcp_ip[slot], legs.rtcp_port[slot] = ip, port
+        else:
+            # Where RTCP comes from behind a NAT shows only when it comes.
+            legs.rtcp_ip[slot], legs.rtcp_port[slot] = 0, 0
+        self.moved(slot)
+        return True
+
+    def _refresh(self, pair: int) -> None:
+        here = self._pairs[pair].legs
+        pending = not self._legs.locked[list(here)].all() if here else False
+        if pending or len(here) >= LEGS_PER_PAIR:
+            self._available.discard(pair)
+        else:
+            self._available.add(pair)
+
+    def _rebuild(self) -> None:
+        keys = np.fromiter(self._taken.keys(), np.int64, len(self._taken))
+        owners = np.fromiter(self._taken.values(), np.int64, len(self._taken))
+        order = np.argsort(keys)
+        self._keys, self._owners = keys[order], owners[order]
+        self._changed = False

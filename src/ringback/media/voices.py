@@ -1,0 +1,297 @@
+"""From jitter buffers to voices: who speaks, decoded, concealed, faded, at the rate of what the leg is
+sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import numpy as np
+
+from ringback.media import concealment
+from ringback.media.codec import g711
+from ringback.media.coders import G722Stream, OpusStream
+from ringback.media.columns import Bools, Column, Columns, Floats, Longs
+from ringback.media.hearing import LAWS, NARROW, WIDE, Voices
+from ringback.media.jitter_buffer import NOTHING, PLAY, RING, JitterBuffer, Taken
+from ringback.media.legs import G722, OPUS, PCMA, Legs
+from ringback.media.level import SpeechGate, mean_square
+from ringback.media.mix import cross_fade, fade_in, fade_out
+from ringback.media.resample import DOWN2_TAIL, UP2_TAIL, down2, up2
+from ringback.media.rooms import Rooms
+from ringback.media.statistics import Meters
+
+CONCEALED_TICKS = 3
+"""A voice that is lost fades within 60 ms."""
+EVENT_NS = 60_000_000
+"""So long after a telephone-event packet a leg's audio is silence: the tone is not for the others."""
+ALWAYS_OPEN_MEMBERS = 2
+"""In a room of two, which is a plain call, nothing is gated."""
+RATE = {NARROW: 8000, WIDE: 16000}
+HISTORY = {size: concealment.history_samples(rate) + size for size, rate in RATE.items()}
+_RISE = {NARROW: fade_in(NARROW, 40), WIDE: fade_in(WIDE, 80)}
+_FALL = {NARROW: fade_out(NARROW), WIDE: fade_out(WIDE)}
+
+
+class _Past(Columns):
+    SPEC: ClassVar[dict[str, Column]] = {
+        "heard": Column(np.bool_),
+        "decoded": Column(np.bool_),
+        "narrow": Column(np.float32, (HISTORY[NARROW],)),
+        "wide": Column(np.float32, (HISTORY[WIDE],)),
+        "up_tail": Column(np.float32, (UP2_TAIL,)),
+        "down_tail": Column(np.float32, (DOWN2_TAIL,)),
+        "concealed": Column(np.int64),
+    }
+    heard: Bools
+    decoded: Bools
+    narrow: Floats
+    wide: Floats
+    up_tail: Floats
+    down_tail: Floats
+    concealed: Longs
+
+
+class VoiceDecoding:
+    """Decodes only who is to be heard; G.722 and Opus streams are decoded always, so that their state
+    follows."""
+
+    def __init__(
+        self,
+        legs: Legs,
+        rooms: Rooms,
+        buffer: JitterBuffer,
+        meters: Meters,
+        opus: dict[int, OpusStream],
+        event_ns: dict[int, int],
+        failed: Callable[[int], None],
+    ) -> None:
+        """`opus` and `event_ns` are the intake's; `failed(leg row)` is told when a leg's decoder raised."""
+        self._legs = legs
+        self._rooms = rooms
+        self._buffer = buffer
+        self._meters = meters
+        self._opus = opus
+        self._event_ns = event_ns
+        self._failed = failed
+        self._g722: dict[int, G722Stream] = {}
+        self._past = _Past(legs.capacity)
+        self.gate = SpeechGate(legs.capacity)
+
+    def grow(self, capacity: int) -> None:
+        """Follow the legs' capacity."""
+        self._past.grow(capacity)
+        self.gate.grow(capacity)
+
+    def forget(self, leg: int) -> None:
+        """A leg was closed or is to be heard anew."""
+        self._past.clear(leg)
+        self.gate.reset(leg)
+        self._g722.pop(leg, None)
+
+    def step(self, slots: Longs, tick: int, now_ns: int) -> tuple[Voices, Voices]:
+        """Advance one tick for the legs in `slots`; returns the 8 kHz and the 16 kHz voices, each by room."""
+        legs, past = self._legs, self._past
+        taken = self._buffer.take(slots, ~self.gate.talking[slots], tick)
+        sounding = (taken.action == PLAY) | ((taken.action != NOTHING) & (taken.run <= CONCEALED_TICKS))
+        if self._event_ns:
+            sounding &= ~self._in_event(slots, taken, now_ns)
+        is_wide = taken.codec >= G722
+        energy = np.zeros(len(slots), np.float32)
+        self._narrow_energy(taken, energy, (taken.action == PLAY) & sounding & ~is_wide)
+        wide_at = np.flatnonzero(is_wide & (taken.action != NOTHING))
+        wide_samples = self._decode_wide(wide_at, slots, taken, sounding)
+        energy[wide_at] = mean_square(wide_samples)
+        talking = self.gate.update(slots, energy)
+        self._meters.waiting[slots] += (
+            self._buffer.queued(slots) - self._meters.waiting[slots]
+        ) * np.float32(0.02)
+
+        room = legs.room[slots].astype(np.int64)
+        in_room = room >= 0
+        echo = legs.echo[slots]
+        plain = in_room & (self._rooms.members[room] <= ALWAYS_OPEN_MEMBERS)
+        heard = (talking | plain | echo) & in_room & ~legs.muted[slots] & sounding
+        before, continued = past.heard[slots], past.decoded[slots]
+        falling = before & ~heard & in_room & sounding
+        rising = heard & ~before
+        decoded = heard | falling | (echo & sounding)
+        past.heard[slots], past.decoded[slots] = heard, decoded
+        voiced = np.flatnonzero(decoded)
+        voiced = voiced[np.argsort(room[voiced], kind="stable")]
+        gain = self._gains(slots, decoded)
+
+        narrow_at = voiced[~is_wide[voiced]]
+        narrow = self._decode_narrow(narrow_at, slots, taken, continued)
+        place = np.zeros(len(slots), np.int64)
+        place[wide_at] = np.arange(len(wide_at))
+        wide_voiced = voiced[is_wide[voiced]]
+        wide = wide_samples[place[wide_voiced]]
+        for at, samples in ((narrow_at, narrow), (wide_voiced, wide)):
+            self._shape(samples, at, rising, falling, gain)
+        audible = heard | falling
+        return self._by_sent_rate(slots, narrow_at, narrow, wide_voiced, wide, audible)
+
+    def _in_event(self, slots: Longs, taken: Taken, now_ns: int) -> Bools:
+        """Legs on which a key is being pressed: what is missing of their audio then is no loss."""
+        recent = [leg for leg, at in self._event_ns.items() if now_ns - at <= EVENT_NS]
+        if not recent:
+            return np.zeros(len(slots), np.bool_)
+        pressed = np.isin(slots, recent)
+        missing = pressed & (taken.action != PLAY) & (taken.action != NOTHING)
+        self._buffer.forgive(slots[missing])
+        return pressed
+
+    def _narrow_energy(self, taken: Taken, energy: Floats, which: Bools) -> None:
+        rows = self._buffer.rows
+        for number, law in LAWS:
+            mine = np.flatnonzero(which & (taken.codec == number))
+            if len(mine):
+                energy[mine] = g711.energy(rows.take(taken.row[mine], axis=0), law)
+
+    def _decode_narrow(self, at: Longs, slots: Longs, taken: Taken, continued: Bools) -> Floats:
+        """Frames float32[k, 160] of G.711 legs: played, merged, concealed or recovered."""
+        out = np.zeros((len(at), NARROW), np.float32)
+        if not len(at):
+            return out
+        legs, history = slots[at], self._past.narrow
+        fresh = ~continued[at]
+        if fresh.any():
+            # What was decoded when this leg last spoke is not what came just before now.
+            history[legs[fresh]] = 0
+        codec, row = taken.codec[at], taken.row[at]
+        playing = taken.action[at] == PLAY
+        for number, law in LAWS:
+            mine = np.flatnonzero(playing & (codec == number))
+            if len(mine):
+                out[mine] = g711.decode(self._buffer.rows.take(row[mine], axis=0), law)
+                merged = mine[taken.merged[at[mine]]]
+                if len(merged):
+                    following = g711.decode(self._buffer.rows[_next_row(row[merged])], law)
+                    out[merged] = cross_fade(out[merged], following)
+        self._bridge(out, at, legs, taken, playing, history, 8000)
+        return out
+
+    def _decode_wide(self, at: Longs, slots: Longs, taken: Taken, sounding: Bools) -> Floats:
+        """Frames float32[k, 320] of G.722 and Opus legs, whether they are heard or not."""
+        out = np.zeros((len(at), WIDE), np.float32)
+        if not len(at):
+            return out
+        for i, j in enumerate(at.tolist()):
+            leg = int(slots[j])
+            try:
+                if taken.codec[j] == OPUS:
+                    self._opus_frame(out[i], leg, j, taken, bool(sounding[j]))
+                elif taken.action[j] == PLAY:
+                    self._g722_frame(out[i], leg, j, taken)
+            except Exception:
+                # A codec's failure costs this leg its frame and its state, not the others theirs.
+                self._opus.pop(leg, None)
+                self._g722.pop(leg, None)
+                self._failed(leg)
+        plain = np.flatnonzero(taken.codec[at] == G722)
+        if len(plain):
+            samples = out[plain]
+            playing = taken.action[at[plain]] == PLAY
+            self._bridge(samples, at[plain], slots[at[plain]], taken, playing, self._past.wide, 16000)
+            out[plain] = samples
+        out[~sounding[at]] = 0
+        return out
+
+    def _g722_frame(self, out: Floats, leg: int, i: int, taken: Taken) -> None:
+        stream = self._g722.get(leg)
+        if stream is None:
+            stream = self._g722[leg] = G722Stream()
+        rows = self._buffer.rows
+        out[:] = stream.decode(rows[taken.row[i]].tobytes())
+        if taken.merged[i]:
+            following = stream.decode(rows[_next_row(taken.row[i : i + 1])[0]].tobytes())
+            out[:] = cross_fade(out[None, :], following[None, :])[0]
+
+    def _opus_frame(self, out: Floats, leg: int, i: int, taken: Taken, sounding: bool) -> None:
+        stream = self._opus.get(leg)
+        if stream is None:
+            return
+        frame = int(taken.frame[i])
+        if taken.action[i] == PLAY:
+            out[:] = stream.decode(frame)
+            if taken.merged[i]:
+                out[:] = cross_fade(out[None, :], stream.decode(frame + 1)[None, :])[0]
+        elif sounding:
+            out[:] = stream.conceal(frame)
+
+    def _bridge(
+        self,
+        frames: Floats,
+        at: Longs,
+        legs: Longs,
+        taken: Taken,
+        playing: Bools,
+        history: Floats,
+        rate: int,
+    ) -> None:
+        """Conceal what is missing, join what returns, and keep what is real for the next loss; in place."""
+        size = frames.shape[1]
+        missing = np.flatnonzero(~playing)
+        if len(missing):
+            run = taken.run[at[missing]]
+            frames[missing] = concealment.conceal(history[legs[missing]], run, rate)
+            self._past.concealed[legs[missing]] = run
+        returned = np.flatnonzero(playing & taken.recovered[at] & (self._past.concealed[legs] > 0))
+        if len(returned):
+            before = self._past.concealed[legs[returned]]
+            frames[returned] = concealment.recover(frames[returned], history[legs[returned]], before, rate)
+        real = legs[playing]
+        self._past.concealed[real] = 0
+        history[real, :-size] = history[real, size:]
+        history[real, -size:] = frames[playing]
+
+    def _gains(self, slots: Longs, which: Bools) -> Floats | None:
+        gain = self._legs.gain[slots]
+        return gain if bool((gain[which] != 1).any()) else None
+
+    @staticmethod
+    def _shape(samples: Floats, at: Longs, rising: Bools, falling: Bools, gain: Floats | None) -> None:
+        """Fades at the beginning and end of speech, and the legs' gain, in place."""
+        size = samples.shape[1]
+        if rising[at].any():
+            samples[rising[at]] *= _RISE[size]
+        if falling[at].any():
+            samples[falling[at]] *= _FALL[size]
+        if gain is not None:
+            samples *= gain[at][:, None]
+
+    def _by_sent_rate(
+        self, slots: Longs, narrow_at: Longs, narrow: Floats, wide_at: Longs, wide: Floats, audible: Bools
+    ) -> tuple[Voices, Voices]:
+        """Bring the few legs that send at one rate and receive at the other to the rate of what they are
+        sent."""
+        legs = self._legs
+        narrow_legs, wide_legs = slots[narrow_at], slots[wide_at]
+        up = legs.send_codec[narrow_legs] > PCMA
+        down = legs.send_codec[wide_legs] <= PCMA
+        if not up.any() and not down.any():
+            return (
+                Voices(narrow_legs, narrow, audible[narrow_at]),
+                Voices(wide_legs, wide, audible[wide_at]),
+            )
+        past = self._past
+        raised, past.up_tail[narrow_legs[up]] = up2(narrow[up], past.up_tail[narrow_legs[up]])
+        lowered, past.down_tail[wide_legs[down]] = down2(wide[down], past.down_tail[wide_legs[down]])
+        return (
+            self._join(narrow_at[~up], narrow[~up], wide_at[down], lowered, slots, audible),
+            self._join(wide_at[~down], wide[~down], narrow_at[up], raised, slots, audible),
+        )
+
+    def _join(
+        self, at: Longs, samples: Floats, more_at: Longs, more: Floats, slots: Longs, audible: Bools
+    ) -> Voices:
+        joined = np.concatenate((at, more_at))
+        order = np.argsort(self._legs.room[slots[joined]], kind="stable")
+        joined = joined[order]
+        return Voices(slots[joined], np.concatenate((samples, more))[order], audible[joined])
+
+
+def _next_row(row: Longs) -> Longs:
+    """The row after in each leg's ring."""
+    return (row & ~(RING - 1)) | ((row + 1) & (RING - 1))

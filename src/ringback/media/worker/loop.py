@@ -1,0 +1,165 @@
+"""The worker's clock: a tick every 20 ms on absolute deadlines, commands in between, and what to do when
+late."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import select
+import time
+
+import msgspec
+
+from ringback.media.batch import empty_batch
+from ringback.media.engine import TICK_NS, Engine
+from ringback.media.protocol import CommandFailed, Ready, Shutdown, Statistics
+from ringback.media.worker.control import ControlChannel, ControlLostError
+from ringback.media.worker.mmsg import Inbox, Outbox
+from ringback.media.worker.sockets import UdpPorts
+
+MAX_CATCH_UP = 2
+"""Ticks made up for at once when late; those beyond are skipped and counted."""
+MAX_BATCHES = 8
+"""Times the inbox is filled and emptied in one tick at most."""
+OUTBOX_ROWS = 16384
+SECOND_NS = 1_000_000_000
+COLLECT_NS = 30 * SECOND_NS
+COLLECT_NEEDS_NS = 12_000_000
+"""Collecting garbage waits for a tick that leaves this much time."""
+RTCP_EVERY_TICKS = 2
+
+
+class Worker:
+    """Runs one engine on one thread until Shutdown or the end of the control socket."""
+
+    def __init__(self, control: ControlChannel, ports: UdpPorts) -> None:
+        self._control = control
+        self._ports = ports
+        self._inbox = Inbox()
+        self._outbox = Outbox(OUTBOX_ROWS)
+        self._engine = Engine(
+            ports.open_pair,
+            outgoing=self._outbox.data,
+            wall_offset_ns=time.time_ns() - time.monotonic_ns(),
+        )
+        self._running = True
+        self._busy_ns = 0
+        self._late_ticks = 0
+        self._second_ns = 0
+        self._collected_ns = 0
+
+    def run(self) -> None:
+        """Keep the clock; returns when there is nothing more to do."""
+        with contextlib.suppress(ControlLostError):
+            self._control.send([Ready(pid=os.getpid(), codecs=Engine.codecs())])
+            start = time.monotonic_ns()
+            self._second_ns = self._collected_ns = start
+            deadline = start + TICK_NS
+            while self._running:
+                self._wait(deadline)
+                deadline = self._ticks(deadline)
+
+    def _ticks(self, deadline: int) -> int:
+        """Run the tick that is due, and up to MAX_CATCH_UP that are overdue; returns the next deadline."""
+        began = time.monotonic_ns()
+        behind = (began - deadline) // TICK_NS
+        if behind > 0:
+            self._late_ticks += behind
+        if behind > MAX_CATCH_UP:
+            missed = behind - MAX_CATCH_UP
+            self._engine.skip(missed)
+            deadline += missed * TICK_NS
+            behind = MAX_CATCH_UP
+        for _ in range(behind + 1):
+            self._tick()
+            deadline += TICK_NS
+        ended = time.monotonic_ns()
+        self._busy_ns += ended - began
+        if ended - self._second_ns >= SECOND_NS:
+            self._report(ended)
+        if ended - self._collected_ns >= COLLECT_NS and deadline - ended >= COLLECT_NEEDS_NS:
+            # Young objects only in most rounds: what lives long has been frozen or is few.
+            gc.collect(1)
+            self._collected_ns = ended
+        return deadline
+
+    def _tick(self) -> None:
+        engine = self._engine
+        self._drain()
+        outgoing = engine.step(_NO_PACKETS, time.monotonic_ns())
+        if len(outgoing):
+            self._outbox.send(outgoing, self._ports.descriptors)
+        self._send_events()
+
+    def _drain(self) -> None:
+        """Give the engine all that has arrived."""
+        now = time.monotonic_ns()
+        offset = time.time_ns() - now
+        for sockets in self._sockets():
+            position = 0
+            for _ in range(MAX_BATCHES):
+                if position >= len(sockets):
+                    break
+                batch, position = self._inbox.receive(sockets, position, offset, now)
+                self._engine.receive(batch, now)
+
+    def _sockets(self) -> list[list[tuple[int, int]]]:
+        if self._engine.tick % RTCP_EVERY_TICKS:
+            return [self._ports.rtp]
+        return [self._ports.rtp, self._ports.rtcp]
+
+    def _wait(self, deadline: int) -> None:
+        """Sleep until the deadline, carrying out commands as they come."""
+        descriptor = self._control.fileno()
+        while self._running:
+            left = deadline - time.monotonic_ns()
+            if left <= 0:
+                # Even without a moment's rest commands are heard.
+                if select.select([descriptor], [], [], 0)[0]:
+                    self._obey()
+                return
+            writing = [descriptor] if self._control.unsent else []
+            readable, writable, _ = select.select([descriptor], writing, [], left / SECOND_NS)
+            if writable:
+                self._control.flush()
+            if readable:
+                began = time.monotonic_ns()
+                self._obey()
+                self._busy_ns += time.monotonic_ns() - began
+
+    def _obey(self) -> None:
+        now = time.monotonic_ns()
+        for command in self._control.receive():
+            if isinstance(command, Shutdown):
+                self._running = False
+            elif isinstance(command, msgspec.ValidationError):
+                self._control.send(
+                    [CommandFailed(command="?", leg=None, reason="not a command of this protocol")]
+                )
+            else:
+                self._engine.apply(command, now)
+        self._send_events()
+
+    def _send_events(self) -> None:
+        events = self._engine.events()
+        if events or self._control.unsent:
+            self._control.send(events)
+
+    def _report(self, now: int) -> None:
+        elapsed = now - self._second_ns
+        self._control.send(
+            [
+                Statistics(
+                    legs=self._engine.statistics(now),
+                    busy_fraction=round(min(self._busy_ns / elapsed, 1.0), 4),
+                    late_ticks=self._late_ticks,
+                    sockets=2 * self._engine.sources.pair_count,
+                )
+            ]
+        )
+        self._second_ns = now
+        self._busy_ns = 0
+
+
+_NO_PACKETS = empty_batch()

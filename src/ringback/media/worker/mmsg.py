@@ -1,0 +1,187 @@
+"""Many datagrams a system call: libc's recvmmsg and sendmmsg over arrays that NumPy fills and reads
+(Linux)."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Sequence
+from typing import Any
+
+import cffi
+import numpy as np
+
+from ringback.media.batch import MTU, OUTGOING_BYTES, OutgoingBatch, PacketBatch
+from ringback.media.columns import Ints
+
+MSG_DONTWAIT = 0x40
+MSG_TRUNC = 0x20
+SCM_TIMESTAMPNS = 35
+AF_INET = 2
+PER_SOCKET = 512
+"""Datagrams taken from one socket at a time, so that a flood on one does not starve the others."""
+
+# struct mmsghdr, sockaddr_in and the one control message of the 64-bit ABI (x86-64 and arm64 agree).
+MMSGHDR = np.dtype(
+    {
+        "names": ["name", "namelen", "iov", "iovlen", "control", "controllen", "flags", "len"],
+        "formats": ["u8", "u4", "u8", "u8", "u8", "u8", "i4", "u4"],
+        "offsets": [0, 8, 16, 24, 32, 40, 48, 56],
+        "itemsize": 64,
+    }
+)
+IOVEC = np.dtype([("base", "u8"), ("len", "u8")])
+SOCKADDR_IN = np.dtype([("family", "u2"), ("port", ">u2"), ("ip", ">u4"), ("zero", "u8")])
+CONTROL = np.dtype([("len", "u8"), ("level", "i4"), ("type", "i4"), ("seconds", "i8"), ("nanoseconds", "i8")])
+
+_ffi = cffi.FFI()
+_ffi.cdef(
+    """
+    int recvmmsg(int fd, void *messages, unsigned int count, int flags, void *timeout);
+    int sendmmsg(int fd, void *messages, unsigned int count, int flags);
+    """
+)
+_libc: Any = _ffi.dlopen(None)
+
+
+class _Messages:
+    """An array of message headers, each with one buffer and one address, all in place for good."""
+
+    def __init__(self, capacity: int, width: int) -> None:
+        self.capacity = capacity
+        self.data = np.zeros((capacity, width), np.uint8)
+        self.addresses = np.zeros(capacity, SOCKADDR_IN)
+        self.buffers = np.zeros(capacity, IOVEC)
+        self.headers = np.zeros(capacity, MMSGHDR)
+        rows = np.arange(capacity, dtype=np.uint64)
+        self.buffers["base"] = np.uint64(self.data.ctypes.data) + rows * np.uint64(width)
+        self.buffers["len"] = width
+        self.headers["name"] = np.uint64(self.addresses.ctypes.data) + rows * np.uint64(SOCKADDR_IN.itemsize)
+        self.headers["namelen"] = SOCKADDR_IN.itemsize
+        self.headers["iov"] = np.uint64(self.buffers.ctypes.data) + rows * np.uint64(IOVEC.itemsize)
+        self.headers["iovlen"] = 1
+        self.pointer: Any = _ffi.cast("char *", self.headers.ctypes.data)
+
+
+class Inbox(_Messages):
+    """Receives from many sockets into one batch.
+
+    A call of `receive` gives columns that are views: they hold until the next call.
+    """
+
+    def __init__(self, capacity: int = 4096) -> None:
+        super().__init__(capacity, MTU)
+        self.control = np.zeros(capacity, CONTROL)
+        rows = np.arange(capacity, dtype=np.uint64)
+        self.headers["control"] = np.uint64(self.control.ctypes.data) + rows * np.uint64(CONTROL.itemsize)
+        self.headers["controllen"] = CONTROL.itemsize
+        self.sockets = np.zeros(capacity, np.int32)
+
+    def receive(
+        self, sockets: Sequence[tuple[int, int]], start: int, realtime_offset_ns: int, now_ns: int
+    ) -> tuple[PacketBatch, int]:
+        """Drain (number, file descriptor) pairs from `start` on until the arrays are full.
+
+        Returns the batch and where to go on (len(sockets) when all are drained). Kernel times are
+        CLOCK_REALTIME: `realtime_offset_ns` is what to subtract to be on the engine's clock.
+        """
+        recvmmsg = _libc.recvmmsg
+        null = _ffi.NULL
+        pointer, capacity = self.pointer, self.capacity
+        filled = 0
+        owners: list[int] = []
+        counts: list[int] = []
+        position = start
+        for position in range(start, len(sockets)):
+            room = capacity - filled
+            if room <= 0:
+                break
+            number, fd = sockets[position]
+            got = recvmmsg(fd, pointer + 64 * filled, min(room, PER_SOCKET), MSG_DONTWAIT, null)
+            if got > 0:
+                owners.append(number)
+                counts.append(got)
+                filled += got
+        else:
+            position = len(sockets)
+        self.sockets[:filled] = np.repeat(np.array(owners, np.int32), counts)
+        return self._columns(filled, realtime_offset_ns, now_ns), position
+
+    def _columns(self, n: int, realtime_offset_ns: int, now_ns: int) -> PacketBatch:
+        headers = self.headers[:n]
+        length: Ints = headers["len"].astype(np.int32)
+        length[(headers["flags"] & MSG_TRUNC) != 0] = MTU + 1
+        control = self.control[:n]
+        stamped = (control["type"] == SCM_TIMESTAMPNS) & (headers["controllen"] == CONTROL.itemsize)
+        arrival = control["seconds"] * 1_000_000_000 + control["nanoseconds"] - realtime_offset_ns
+        arrival = np.where(stamped & (arrival <= now_ns), arrival, now_ns)
+        batch = PacketBatch(
+            self.data[:n],
+            length,
+            self.sockets[:n],
+            self.addresses["ip"][:n].astype(np.uint32),
+            self.addresses["port"][:n].astype(np.uint16),
+            arrival,
+        )
+        # The kernel wrote what it used: give it the full sizes again.
+        headers["namelen"] = SOCKADDR_IN.itemsize
+        headers["controllen"] = CONTROL.itemsize
+        return batch
+
+
+class Outbox(_Messages):
+    """Sends a batch whose rows are sorted by socket, one system call a socket."""
+
+    def __init__(self, capacity: int = 4096) -> None:
+        super().__init__(capacity, OUTGOING_BYTES)
+        self.addresses["family"] = AF_INET
+        self.failed = 0
+
+    def send(self, batch: OutgoingBatch, descriptors: dict[int, int]) -> int:
+        """Hand the rows to the kernel without waiting; returns how many it took, `failed` counts the others.
+
+        Rows may lie in this object's own `data` (from row 0 on), then they are not copied.
+        """
+        sent = 0
+        for first in range(0, len(batch), self.capacity):
+            sent += self._send(batch, first, min(self.capacity, len(batch) - first), descriptors)
+        return sent
+
+    def _send(self, batch: OutgoingBatch, first: int, n: int, descriptors: dict[int, int]) -> int:
+        rows = slice(first, first + n)
+        if batch.data.ctypes.data != self.data.ctypes.data or first:
+            self.data[:n] = batch.data[rows]
+        self.buffers["len"][:n] = batch.length[rows]
+        self.addresses["ip"][:n] = batch.ip[rows]
+        self.addresses["port"][:n] = batch.port[rows]
+        sockets = batch.socket[rows]
+        starts = [0, *(np.flatnonzero(np.diff(sockets)) + 1).tolist(), n]
+        owners = sockets[starts[:-1]].tolist()
+        sendmmsg, pointer = _libc.sendmmsg, self.pointer
+        sent = 0
+        for i, owner in enumerate(owners):
+            start, end = starts[i], starts[i + 1]
+            fd = descriptors.get(owner, -1)
+            took = sendmmsg(fd, pointer + 64 * start, end - start, MSG_DONTWAIT) if fd >= 0 else 0
+            if took == end - start:
+                sent += took
+            else:
+                sent += self._send_rest(fd, start, end, took)
+        return sent
+
+    def _send_rest(self, fd: int, start: int, end: int, took: int) -> int:
+        """Go on after a message that the kernel refused: skip it, unless the socket itself is full."""
+        sent = 0
+        while fd >= 0:
+            if took > 0:
+                sent += took
+                start += took
+            else:
+                self.failed += 1
+                start += 1
+                if _ffi.errno in (errno.EAGAIN, errno.ENOBUFS):
+                    break
+            if start >= end:
+                return sent
+            took = _libc.sendmmsg(fd, self.pointer + 64 * start, end - start, MSG_DONTWAIT)
+        self.failed += end - start
+        return sent

@@ -1,0 +1,83 @@
+"""What a media worker asks of the operating system before it begins, and its command line."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gc
+import os
+import resource
+import signal
+import socket
+import sys
+
+from ringback.media.worker.control import ControlChannel
+from ringback.media.worker.loop import Worker
+from ringback.media.worker.sockets import UdpPorts
+
+NICENESS = -15
+REALTIME_PRIORITY = 10
+
+
+def parse_ports(text: str) -> tuple[int, int]:
+    """`20000-29999` as two numbers; ValueError if it is no range of ports."""
+    first, _, last = text.partition("-")
+    ports = int(first), int(last)
+    if not 1024 <= ports[0] < ports[1] <= 0xFFFF:
+        raise ValueError("a range of ports between 1024 and 65535")
+    return ports
+
+
+def _raise_file_limit() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _ask_for_priority() -> None:
+    """Real-time scheduling if we may, a better niceness if we may, else as we are.
+
+    Round robin at a low priority, and reset on fork: nothing that the worker might start inherits it.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(REALTIME_PRIORITY))
+        return
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run until the control socket ends or Shutdown comes."""
+    parser = argparse.ArgumentParser(prog="ringback.media.worker")
+    parser.add_argument(
+        "--fd", type=int, required=True, help="inherited Unix stream socket to the control process"
+    )
+    parser.add_argument("--bind", default="127.0.0.1", help="IPv4 address of the media sockets")
+    parser.add_argument("--ports", type=parse_ports, default=(20000, 29999), help="range of UDP ports")
+    parser.add_argument(
+        "--profile", default=None, help="write a cProfile of the worker to this file at the end"
+    )
+    options = parser.parse_args(arguments)
+    # The control process decides when to end, not the terminal: Ctrl-C goes to both.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _raise_file_limit()
+    _ask_for_priority()
+    connection = socket.socket(fileno=options.fd)
+    ports = UdpPorts(options.bind, *options.ports)
+    worker = Worker(ControlChannel(connection), ports)
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        if options.profile:
+            import cProfile  # noqa: PLC0415
+
+            profile = cProfile.Profile()
+            profile.runcall(worker.run)
+            profile.dump_stats(options.profile)
+        else:
+            worker.run()
+    finally:
+        ports.close()
+        connection.close()
+    sys.exit(0)
