@@ -26,6 +26,16 @@ def voiced(rate: int, seconds: float = 1.0, pitch: float = 120.0, glide: float =
     return (sound * 0.1 / np.abs(sound).max()).astype(np.float32)
 
 
+def spoken_like(rate: int, seconds: float = 1.0) -> Samples:
+    """Syllables: vowels of changing pitch and loudness between bursts of noise."""
+    parts, random = [], np.random.default_rng(8)
+    for i in range(int(np.ceil(seconds / 0.2))):
+        vowel = voiced(rate, 0.15, pitch=(110, 150, 130, 170, 95)[i % 5])
+        burst = random.standard_normal(int(rate * 0.05)).astype(np.float32) * np.float32(0.01)
+        parts += [vowel * np.hanning(len(vowel)).astype(np.float32), burst]
+    return np.concatenate(parts)[: int(rate * seconds)]
+
+
 def sine(frequency: float, rate: int, seconds: float = 1.0, level: float = 0.1) -> Samples:
     return (level * np.sin(2 * np.pi * frequency * np.arange(int(rate * seconds)) / rate)).astype(np.float32)
 

@@ -30,6 +30,9 @@ MAX_PACKET_BYTES: Final = 1275
 """The longest packet of one frame (RFC 6716, 3.2.1)."""
 SIZES_MS: Final = (2.5, 5, 10, 20, 40, 60)
 """Lengths that one call of the encoder can take."""
+FADE_FROM_MS: Final = 60
+FADE_TO_MS: Final = 120
+"""Where concealment begins to fade and is silent: libopus by itself would hum on for a second and more."""
 
 
 class OpusUnavailableError(RuntimeError):
@@ -67,7 +70,7 @@ def packet_samples(payload: Packet, rate: int = RATE) -> int | None:
 class OpusDecoder:
     """Decodes one stream to mono at `rate` (8000, 12000, 16000, 24000 or 48000 Hz)."""
 
-    __slots__ = ("_decode", "_max_samples", "_state", "rate")
+    __slots__ = ("_concealed", "_decode", "_max_samples", "_state", "rate")
 
     def __init__(self, rate: int = RATE) -> None:
         lib = _library()
@@ -77,6 +80,7 @@ class OpusDecoder:
         self._state = ffi.gc(state, lib.opus_decoder_destroy, lib.opus_decoder_get_size(1))
         self._decode = lib.opus_decode_float
         self._max_samples = rate * MAX_PACKET_MS // 1000
+        self._concealed = 0
         self.rate = rate
 
     def decode(
@@ -93,13 +97,27 @@ class OpusDecoder:
         samples = self._max_samples
         if fec:
             samples = self._whole_frames(missing_samples)
-        return self._run(ffi.from_buffer(payload), len(payload), samples, fec)
+        decoded = self._run(ffi.from_buffer(payload), len(payload), samples, fec)
+        if decoded is not None:
+            self._concealed = 0
+        return decoded
 
     def conceal(self, samples: int | None = None) -> Samples:
-        """Continue the stream over a lost packet: by default 20 ms, in steps of 2.5 ms to 120 ms."""
+        """Continue the stream over a lost packet: by default 20 ms, in steps of 2.5 ms to 120 ms.
+
+        Fades when packet after packet is lost, and then costs nothing.
+        """
         count = self._whole_frames(samples)
+        begin, self._concealed = self._concealed, self._concealed + count
+        if begin >= self.rate * FADE_TO_MS // 1000:
+            return np.zeros(count, dtype=np.float32)
         concealed = self._run(ffi.NULL, 0, count, False)
-        return np.zeros(count, dtype=np.float32) if concealed is None else concealed
+        if concealed is None:
+            return np.zeros(count, dtype=np.float32)
+        if self._concealed > self.rate * FADE_FROM_MS // 1000:
+            milliseconds = (begin + np.arange(count, dtype=np.float32)) * np.float32(1000 / self.rate)
+            concealed *= np.clip((FADE_TO_MS - milliseconds) / (FADE_TO_MS - FADE_FROM_MS), 0, 1)
+        return concealed
 
     def _whole_frames(self, samples: int | None) -> int:
         step = self.rate // 400

@@ -1,0 +1,114 @@
+"""G.711 by table is G.711 by its definition, for every code and every 16-bit sample."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ringback.media.codec import CODECS, g711
+
+from . import signals
+
+LAWS: tuple[g711.Law, ...] = ("PCMU", "PCMA")
+
+
+def plain_encode(sample: int, law: g711.Law) -> int:
+    """One 16-bit sample, as ITU-T G.191's ulaw_compress and alaw_compress do it."""
+    if law == "PCMU":
+        magnitude = min(((~sample if sample < 0 else sample) >> 2) + 33, 0x1FFF)
+        segment, shifted = 1, magnitude >> 6
+        while shifted:
+            segment, shifted = segment + 1, shifted >> 1
+        high = 8 - segment
+        low = 15 - ((magnitude >> segment) & 15)
+        return (high << 4) | low | (0x80 if sample >= 0 else 0)
+    magnitude = (~sample if sample < 0 else sample) >> 4
+    if magnitude > 15:
+        exponent = 1
+        while magnitude > 16 + 15:
+            magnitude, exponent = magnitude >> 1, exponent + 1
+        magnitude = magnitude - 16 + (exponent << 4)
+    return (magnitude | (0x80 if sample >= 0 else 0)) ^ 0x55
+
+
+def plain_decode(code: int, law: g711.Law) -> int:
+    """One code to 16 bit, as ITU-T G.191's ulaw_expand and alaw_expand do it."""
+    if law == "PCMU":
+        inverted = ~code & 0xFF
+        exponent, mantissa = (inverted >> 4) & 7, inverted & 15
+        step = 4 << (exponent + 1)
+        sample = (0x80 << exponent) + step * mantissa + step // 2 - 4 * 33
+        return sample if code >= 0x80 else -sample
+    toggled = (code ^ 0x55) & 0x7F
+    exponent, mantissa = toggled >> 4, toggled & 15
+    if exponent > 0:
+        mantissa += 16
+    mantissa = (mantissa << 4) + 8
+    if exponent > 1:
+        mantissa <<= exponent - 1
+    return mantissa if code >= 0x80 else -mantissa
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_every_code_decodes_as_defined(law: g711.Law) -> None:
+    codes = np.arange(256, dtype=np.uint8)
+    expected = [plain_decode(code, law) for code in range(256)]
+    assert (g711.decode(codes, law) * 32768).tolist() == expected
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_every_16_bit_sample_encodes_as_defined(law: g711.Law) -> None:
+    samples = np.arange(-32768, 32768)
+    expected = [plain_encode(int(sample), law) for sample in samples]
+    assert g711.encode((samples / 32768).astype(np.float32), law).tolist() == expected
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_decoding_and_encoding_again_changes_nothing(law: g711.Law) -> None:
+    codes = np.arange(256, dtype=np.uint8)
+    again = g711.encode(g711.decode(codes, law), law)
+    if law == "PCMU":
+        # Minus zero is zero.
+        codes[0x7F] = 0xFF
+    assert again.tolist() == codes.tolist()
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_what_is_too_loud_is_clipped(law: g711.Law) -> None:
+    loud = np.array([1.0, 1.5, 100.0, -1.0, -1.5, -100.0], dtype=np.float32)
+    loudest, lowest = plain_encode(32767, law), plain_encode(-32768, law)
+    assert g711.encode(loud, law).tolist() == [loudest] * 3 + [lowest] * 3
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_a_voice_comes_through(law: g711.Law) -> None:
+    voice = signals.voiced(8000)
+    assert signals.snr_db(voice, g711.decode(g711.encode(voice, law), law)) > 30
+    silence = np.zeros(10, dtype=np.float32)
+    assert set(g711.encode(silence, law).tolist()) == {g711.SILENCE[law]}
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_rows_of_any_length_and_views_into_packets(law: g711.Law) -> None:
+    packets = np.random.default_rng(3).integers(0, 256, (7, 1500)).astype(np.uint8)
+    for length in (1, 80, 160, 240, 480):
+        payload = packets[:, 12 : 12 + length]
+        expected = [[plain_decode(code, law) / 32768 for code in row] for row in payload.tolist()]
+        out = np.empty((7, length), dtype=np.float32)
+        assert g711.decode(payload, law, out=out) is out
+        np.testing.assert_array_equal(out, np.array(expected, dtype=np.float32))
+        np.testing.assert_array_equal(out, g711.decode(payload, law))
+        np.testing.assert_allclose(g711.energy(payload, law), np.mean(np.square(expected), axis=1), rtol=1e-5)
+    assert g711.decode(packets[:0, :160], law).shape == (0, 160)
+    assert g711.energy(packets[:0, :160], law).shape == (0,)
+
+
+def test_what_rtp_says_of_the_codecs() -> None:
+    assert {name: (info.rtp_clock, info.payload_type) for name, info in CODECS.items()} == {
+        "PCMU": (8000, 0),
+        "PCMA": (8000, 8),
+        "G722": (8000, 9),
+        "OPUS": (48000, 111),
+    }
+    assert [info.frame_rtp_ts for info in CODECS.values()] == [160, 160, 160, 960]
+    assert [info.frame_samples for info in CODECS.values()] == [160, 160, 320, 320]
