@@ -9,7 +9,7 @@ import pytest
 from ringback.sip.flow import Flow, Transport
 from ringback.sip.headers import Via
 from ringback.sip.message import Headers, Request, Response, SipUri, make_response
-from ringback.sip.timers import NEVER, TimerQueue, Timers
+from ringback.sip.timers import Ticket, TimerQueue, Timers
 from ringback.sip.transaction import invite_client, invite_server, non_invite_client, non_invite_server
 from ringback.sip.transaction.client import ClientTransaction
 from ringback.sip.transaction.layer import TransactionLayer
@@ -415,7 +415,7 @@ class Item:
 
     def __init__(self, when: float | None) -> None:
         self.when = when
-        self.scheduled = NEVER
+        self.scheduled: Ticket | None = None
 
     def deadline(self) -> float | None:
         return self.when
@@ -437,5 +437,7 @@ def test_the_queue_notices_what_moved_and_what_is_done() -> None:
     queue.update(second)
     assert queue.deadline() == 5.0
     first.when = None
+    queue.update(first)
+    assert len(queue) == 0
     assert queue.deadline() is None
     assert len(queue) == 0

@@ -37,7 +37,7 @@ class EndpointSettings:
     supported: tuple[str, ...] = ()
     schemes: tuple[str, ...] = ("sip", "sips", "tel")
     timers: Timers = field(default_factory=Timers)
-    max_transactions: int = 50_000
+    max_transactions: int = 100_000
     max_sessions: int = 10_000
     next_hop: Callable[[SipUri, Flow], Flow] | None = None
 

@@ -14,7 +14,7 @@ from ringback.sip.flow import Flow
 from ringback.sip.message import REASONS, Headers, Request, Response, SipUri, encode
 from ringback.sip.renegotiation import Renegotiation
 from ringback.sip.session_state import SessionState, SessionTimer, Unacknowledged
-from ringback.sip.timers import NEVER
+from ringback.sip.timers import Ticket
 from ringback.sip.transaction.client import ClientTransaction
 from ringback.sip.transaction.server import ServerTransaction
 
@@ -36,7 +36,7 @@ class InviteSession:
         self.created = now
         self.state = SessionState.INCOMING if self.role == "uas" else SessionState.CALLING
         self.dialog: Dialog | None = None
-        self.scheduled = NEVER
+        self.scheduled: Ticket | None = None
         self._agent = agent
         self._first_flow = flow
         self._timers: dict[SessionTimer, float] = {}
@@ -172,6 +172,7 @@ class InviteSession:
     def ack_received(self, request: Request, now: float) -> list[Effect]:
         """The ACK to a 2xx of ours; the endpoint calls this."""
         waiting = self._unacknowledged.pop(request.cseq.number, None)
+        self._agent.queue.update(self)
         if waiting is None:
             return []
         if self.state is SessionState.ENDED:
@@ -260,6 +261,7 @@ class InviteSession:
     def stop_timer(self, timer: SessionTimer) -> None:
         """Stop a timer, if it runs."""
         self._timers.pop(timer, None)
+        self._agent.queue.update(self)
 
     @property
     def awaits_ack(self) -> bool:
@@ -314,6 +316,7 @@ class InviteSession:
     def _bye(self, now: float) -> list[Effect]:
         self._bye_owed = False
         self._unacknowledged.clear()
+        self._agent.queue.update(self)
         request, flow = self._agent.in_dialog(self._need_dialog(), "BYE")
         return self._agent.send(request, flow, self, now)[1]
 
@@ -326,6 +329,7 @@ class InviteSession:
         self._agent.live.discard(self.id)
         for timer in (SessionTimer.PROVISIONAL, SessionTimer.EXPIRES, SessionTimer.GLARE):
             self.stop_timer(timer)
+        self._agent.queue.update(self)
         effects.append(Ended(self, by, status, reason))
         return effects
 

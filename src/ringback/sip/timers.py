@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Protocol
 
-NEVER = float("inf")
-
 
 @dataclass(frozen=True, slots=True)
 class Timers:
@@ -67,42 +65,58 @@ class Timers:
         return 64 * self.t1
 
 
-class Timed(Protocol):
-    """What the queue holds; `scheduled` belongs to the queue and starts as NEVER."""
+# When an item is next looked at, and the number of its place in the queue.
+Ticket = tuple[float, int]
 
-    scheduled: float
+
+class Timed(Protocol):
+    """What the queue holds; `scheduled` belongs to the queue and starts as None."""
+
+    scheduled: Ticket | None
 
     def deadline(self) -> float | None:
         """When it next wants `expire`, or None."""
 
 
 class TimerQueue:
-    """A heap with lazy deletion: an item that was put off or is done is noticed only when its turn comes."""
+    """A heap with lazy deletion: an item that was put off is noticed only when its turn comes.
+
+    The heap holds tickets, not items, so that what is done can be freed long before its turn.
+    """
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Timed]] = []
+        self._heap: list[Ticket] = []
+        self._items: dict[int, Timed] = {}
         self._numbers = count()
 
     def update(self, item: Timed) -> None:
         """Take note of the item's deadline; call it after each change of it."""
         when = item.deadline()
-        if when is not None and when < item.scheduled:
-            item.scheduled = when
-            heapq.heappush(self._heap, (when, next(self._numbers), item))
+        ticket = item.scheduled
+        if ticket is not None:
+            if when is not None and ticket[0] <= when:
+                return
+            del self._items[ticket[1]]
+            item.scheduled = None
+        if when is not None:
+            ticket = item.scheduled = (when, next(self._numbers))
+            self._items[ticket[1]] = item
+            heapq.heappush(self._heap, ticket)
 
     def deadline(self) -> float | None:
         """The earliest deadline of all, or None."""
-        heap = self._heap
-        while heap:
-            when, _, item = heap[0]
-            if item.scheduled != when:
-                heapq.heappop(heap)
+        while self._heap:
+            when, number = self._heap[0]
+            item = self._items.get(number)
+            if item is None:
+                heapq.heappop(self._heap)
                 continue
             actual = item.deadline()
             if actual is not None and actual <= when:
                 return actual
-            heapq.heappop(heap)
-            item.scheduled = NEVER
+            heapq.heappop(self._heap)
+            del self._items[number]
+            item.scheduled = None
             self.update(item)
         return None
 
@@ -111,10 +125,10 @@ class TimerQueue:
         when = self.deadline()
         if when is None or when > now:
             return None
-        item = heapq.heappop(self._heap)[2]
-        item.scheduled = NEVER
+        item = self._items.pop(heapq.heappop(self._heap)[1])
+        item.scheduled = None
         return item
 
     def __len__(self) -> int:
-        """How many items wait, those to be noticed as done included."""
-        return len(self._heap)
+        """How many items wait."""
+        return len(self._items)

@@ -169,6 +169,7 @@ class TransactionLayer:
             if self._arrived.get(transaction.index) is transaction:
                 del self._arrived[transaction.index]
         self._leave(transaction)
+        self._queue.update(transaction)
 
     def _leave(self, transaction: Transaction) -> None:
         siblings = self._by_connection.get(transaction.flow)

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import ClassVar
 
 from ringback.sip.flow import Flow
-from ringback.sip.timers import NEVER, Timers
+from ringback.sip.timers import Ticket, Timers
 
 
 class State(Enum):
@@ -103,7 +103,7 @@ class Transaction:
         self.timing = timing
         self.state = self.initial
         self.last = b""
-        self.scheduled = NEVER
+        self.scheduled: Ticket | None = None
         self._interval = 0.0
         self._timers: dict[Input, float] = {}
 

@@ -10,7 +10,7 @@ from ringback.sip.flow import DEFAULT_PORT, Flow
 from ringback.sip.headers import MAGIC_COOKIE, Via
 from ringback.sip.message import Request, Response, encode
 from ringback.sip.timers import Timers
-from ringback.sip.transaction.machine import Input, Outcome, Transaction
+from ringback.sip.transaction.machine import Input, Outcome, State, Transaction
 
 
 class ServerUser(Protocol):
@@ -86,8 +86,14 @@ class ServerTransaction(Transaction):
         if response.status < 200:
             event = Input.SEND_1XX
         else:
+            # Nothing can be cancelled any more; transactions outlive their calls, so let go of those.
+            self.user = None
             event = Input.SEND_2XX if response.status < 300 else Input.SEND_FAILURE
-        return self.step(event, now, encode(response))
+        outcomes = self.step(event, now, encode(response))
+        if self.state is State.ACCEPTED:
+            # Repeating a 2xx is the session's (§13.3.1.4).
+            self.last = b""
+        return outcomes
 
     def connection_lost(self) -> None:
         """From now on answer by a new connection to the sent-by port (RFC 3261 §18.2.2)."""
