@@ -16,7 +16,6 @@ LOST_END_MS = 120
 """After this long without a report an event counts as over: all of its end packets were lost."""
 FORGET_MS = 1000
 """So long after an event its timestamp says nothing of the order of later ones: the sender may be another."""
-MAX_DURATION = 0xFFFF
 LONG_DURATION = 0xF000
 """A segment this long may be followed by another of the same event (RFC 4733, 2.5.1.3)."""
 REMEMBERED = 8
