@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ringback.governance.private import Private, mask_number
 from ringback.governance.roles import Identity, Permission
 from ringback.store.directory import Admission, Extension, Meeting
+from ringback.store.tokens import Token
 from ringback.web import operations
 from ringback.web.events import Event, Scalar
 from ringback.web.links import Links
@@ -127,6 +128,22 @@ class TokenWithSecret(TokenView):
     """A new token, shown this once."""
 
     token: str = Field(description="Shown once: only a hash of it is kept.", examples=["rb_Zk3v..."])
+
+
+def token_view(token: Token) -> TokenView:
+    """A token as JSON."""
+    return TokenView(
+        id=token.id,
+        name=token.name,
+        role=token.role.value,
+        created_at=token.created_at,
+        expires_at=token.expires_at,
+    )
+
+
+def new_token_view(token: Token, secret: Private[str]) -> TokenWithSecret:
+    """A new token with its secret."""
+    return TokenWithSecret(**token_view(token).model_dump(), token=secret.reveal())
 
 
 class LineQualityView(View):

@@ -7,12 +7,10 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Response
 from pydantic import Field
 
-from ringback.governance.private import Private
 from ringback.governance.roles import Identity, Permission
-from ringback.store.tokens import Token
 from ringback.web.api import API
 from ringback.web.context import Context, Needs
-from ringback.web.views import Body, TokenView, TokenWithSecret, View
+from ringback.web.views import Body, TokenView, TokenWithSecret, View, new_token_view, token_view
 
 router = APIRouter(prefix=API, tags=["tokens"])
 
@@ -39,22 +37,6 @@ class NewLink(Body):
     """For whom the link is; the administrator is created if there is none with that name."""
 
     name: str = "admin"
-
-
-def token_view(token: Token) -> TokenView:
-    """A token as JSON."""
-    return TokenView(
-        id=token.id,
-        name=token.name,
-        role=token.role.value,
-        created_at=token.created_at,
-        expires_at=token.expires_at,
-    )
-
-
-def new_token_view(token: Token, secret: Private[str]) -> TokenWithSecret:
-    """A new token with its secret."""
-    return TokenWithSecret(**token_view(token).model_dump(), token=secret.reveal())
 
 
 @router.get("/tokens")

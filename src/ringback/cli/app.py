@@ -1,0 +1,35 @@
+"""The command line's verbs, put together."""
+
+from __future__ import annotations
+
+import typer
+
+from ringback.cli import admin, config, extension, meeting, serve, status, token
+from ringback.cli.verbs import AsJson, Config, DataDir, Options
+from ringback.cli.version import add_to as add_version
+
+app = typer.Typer(
+    help="A self-hosted voice system: phones meet in calls and conferences.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def shared(
+    context: typer.Context, data_dir: DataDir = None, config_file: Config = None, json: AsJson = False
+) -> None:
+    """A self-hosted voice system: phones meet in calls and conferences."""
+    context.obj = Options(data_dir, config_file, json)
+
+
+serve.add_to(app)
+status.add_to(app)
+app.add_typer(meeting.app, name="meeting")
+app.add_typer(extension.app, name="extension")
+app.add_typer(token.app, name="token")
+app.add_typer(admin.app, name="admin")
+app.add_typer(config.app, name="config")
+add_version(app)

@@ -1,0 +1,75 @@
+"""`ringback extension`: the numbers that devices register to."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from ringback.cli.output import print_facts, print_table
+from ringback.cli.verbs import Options, verb
+from ringback.governance.private import Private
+
+app = typer.Typer(help="Numbers that phones register to.", no_args_is_help=True, rich_markup_mode=None)
+
+Number = Annotated[str, typer.Argument(help="2 to 6 digits.", show_default=False)]
+PasswordStdin = Annotated[
+    bool,
+    typer.Option("--password-stdin", help="Read the password from standard input; otherwise one is made."),
+]
+
+
+def _read_password(from_stdin: bool) -> Private[str] | None:
+    return Private(sys.stdin.readline().rstrip("\r\n")) if from_stdin else None
+
+
+@verb(app, "add")
+def add(
+    options: Options,
+    number: Number,
+    name: Annotated[str, typer.Option("--name", help="Name shown to others.")] = "",
+    password_stdin: PasswordStdin = False,
+) -> None:
+    """Add an extension; the password is shown this once."""
+    password = _read_password(password_stdin)
+    with options.system(creates=True) as system:
+        made = system.add_extension(number, name, password)
+    options.show(made, lambda: _print_login(made))
+
+
+@verb(app, "list")
+def list_all(options: Options) -> None:
+    """List all extensions."""
+    with options.system() as system:
+        extensions = system.extensions()
+    columns = {"NUMBER": "number", "NAME": "display_name", "ENABLED": "enabled", "ADDRESS": "sip_address"}
+    options.show(extensions, lambda: print_table(extensions, columns, "There are no extensions."))
+
+
+@verb(app, "password")
+def password(options: Options, number: Number, password_stdin: PasswordStdin = False) -> None:
+    """Give an extension a new password; its phones need it from then on."""
+    chosen = _read_password(password_stdin)
+    with options.system() as system:
+        changed = system.set_password(number, chosen)
+    options.show(changed, lambda: _print_login(changed))
+
+
+@verb(app, "remove")
+def remove(options: Options, number: Number) -> None:
+    """Delete an extension."""
+    with options.system() as system:
+        system.remove_extension(number)
+    options.show({"removed": number}, lambda: print(f"Extension {number} is gone."))
+
+
+def _print_login(extension: dict[str, str]) -> None:
+    print_facts(
+        {
+            "Number": extension["number"],
+            "Name": extension["display_name"],
+            "Password": extension["password"],
+            "Address": extension["sip_address"],
+        }
+    )

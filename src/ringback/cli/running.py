@@ -1,0 +1,175 @@
+"""The running server, asked over its control socket."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shlex
+import socket
+from typing import Any
+from urllib.parse import quote
+
+from ringback.cli.errors import UNREACHABLE, CliError
+from ringback.cli.system import Json
+from ringback.config import Settings, default_data_dir
+from ringback.governance.private import Private
+from ringback.web import control_socket
+
+TIMEOUT_S = 15.0
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, open_socket: socket.socket) -> None:
+        super().__init__("localhost", timeout=TIMEOUT_S)
+        self.sock = open_socket
+
+
+def connect(settings: Settings) -> RunningSystem | None:
+    """The server of this data folder, None if none runs; raises CliError if it cannot be asked."""
+    try:
+        return RunningSystem(control_socket.connect(settings.control_socket, TIMEOUT_S))
+    except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
+        return None
+    except PermissionError:
+        raise CliError(
+            f"{settings.data_dir} belongs to somebody else; run this as its owner", UNREACHABLE
+        ) from None
+    except OSError as error:
+        raise CliError(f"the server does not answer: {error.strerror or error}", UNREACHABLE) from None
+
+
+def serve_command(settings: Settings) -> str:
+    """How to start the server of this data folder."""
+    usual = settings.data_dir == default_data_dir()
+    return "ringback serve" if usual else f"ringback serve --data-dir {shlex.quote(str(settings.data_dir))}"
+
+
+def require(settings: Settings) -> RunningSystem:
+    """The server of this data folder; raises CliError if none runs."""
+    running = connect(settings)
+    if running is None:
+        raise CliError(
+            f"no server runs on {settings.data_dir}; start it: {serve_command(settings)}", UNREACHABLE
+        )
+    return running
+
+
+class RunningSystem:
+    """Implements `System`, and what only a running server can do, by the API."""
+
+    def __init__(self, open_socket: socket.socket) -> None:
+        self._connection = _Connection(open_socket)
+
+    def __enter__(self) -> RunningSystem:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def _call(self, method: str, path: str, body: Json | None = None) -> Any:
+        content = None if body is None else json.dumps(body)
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        try:
+            self._connection.request(method, f"/api/v1{path}", content, headers)
+            answer = self._connection.getresponse()
+            text = answer.read()
+        except (OSError, http.client.HTTPException):
+            raise CliError("the server went away; look at its log, then try again", UNREACHABLE) from None
+        result = json.loads(text) if text else None
+        if answer.status >= 400:
+            detail = result.get("detail") if isinstance(result, dict) else None
+            raise CliError(str(detail or f"the server answered {answer.status}"))
+        return result
+
+    def add_extension(self, number: str, display_name: str, password: Private[str] | None) -> Json:
+        """POST /extensions."""
+        body: Json = {"number": number, "display_name": display_name}
+        if password is not None:
+            body["password"] = password.reveal()
+        return self._json(self._call("POST", "/extensions", body))
+
+    def extensions(self) -> list[Json]:
+        """GET /extensions."""
+        return self._list(self._call("GET", "/extensions"))
+
+    def set_password(self, number: str, password: Private[str] | None) -> Json:
+        """POST /extensions/{number}/password."""
+        body = {"password": password.reveal() if password is not None else None}
+        return self._json(self._call("POST", f"/extensions/{quote(number, safe='')}/password", body))
+
+    def remove_extension(self, number: str) -> None:
+        """DELETE /extensions/{number}."""
+        self._call("DELETE", f"/extensions/{quote(number, safe='')}")
+
+    def add_meeting(self, name: str, admission: str) -> Json:
+        """POST /meetings."""
+        return self._json(self._call("POST", "/meetings", {"name": name, "admission": admission}))
+
+    def meetings(self) -> list[Json]:
+        """GET /meetings."""
+        return self._list(self._call("GET", "/meetings"))
+
+    def meeting(self, number: str) -> Json:
+        """GET /meetings/{number}."""
+        return self._json(self._call("GET", _meeting(number)))
+
+    def rotate_pin(self, number: str, which: str) -> Json:
+        """POST /meetings/{number}/rotate-pin."""
+        return self._json(self._call("POST", f"{_meeting(number)}/rotate-pin", {"which": which}))
+
+    def remove_meeting(self, number: str) -> None:
+        """DELETE /meetings/{number}."""
+        self._call("DELETE", _meeting(number))
+
+    def add_token(self, role: str, name: str, valid_days: int | None) -> Json:
+        """POST /tokens."""
+        return self._json(
+            self._call("POST", "/tokens", {"role": role, "name": name, "valid_days": valid_days})
+        )
+
+    def tokens(self) -> list[Json]:
+        """GET /tokens."""
+        return self._list(self._call("GET", "/tokens"))
+
+    def revoke_token(self, token_id: str) -> None:
+        """DELETE /tokens/{id}."""
+        self._call("DELETE", f"/tokens/{quote(token_id, safe='')}")
+
+    def setup_link(self, name: str) -> Json:
+        """POST /administrators/link."""
+        return self._json(self._call("POST", "/administrators/link", {"name": name}))
+
+    # What only a running server can do
+
+    def status(self) -> Json:
+        """GET /status."""
+        return self._json(self._call("GET", "/status"))
+
+    def participants(self, number: str) -> list[Json]:
+        """GET /meetings/{number}/participants."""
+        return self._list(self._call("GET", f"{_meeting(number)}/participants"))
+
+    def act(self, act: str, number: str, participant: str | None) -> Json:
+        """POST /meetings/{number}/participants/{act}, for one or (None) all."""
+        whom: Json = {"all": True} if participant is None else {"id": participant}
+        return self._json(self._call("POST", f"{_meeting(number)}/participants/{act}", whom))
+
+    def lock(self, number: str, locked: bool) -> Json:
+        """PUT /meetings/{number}/lock."""
+        return self._json(self._call("PUT", f"{_meeting(number)}/lock", {"locked": locked}))
+
+    @staticmethod
+    def _json(answer: Any) -> Json:
+        if not isinstance(answer, dict):
+            raise CliError("the server's answer is not understood; is it another version?")
+        return answer
+
+    @staticmethod
+    def _list(answer: Any) -> list[Json]:
+        if not isinstance(answer, list):
+            raise CliError("the server's answer is not understood; is it another version?")
+        return answer
+
+
+def _meeting(number: str) -> str:
+    return f"/meetings/{quote(number, safe='')}"

@@ -1,0 +1,47 @@
+"""`ringback serve`: the system itself."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+import typer
+
+from ringback.cli.errors import CliError
+from ringback.cli.running import connect
+from ringback.cli.verbs import Options, verb
+from ringback.config import Settings
+from ringback.store.lock import DataDirLock
+
+LOCK_PATIENCE_S: Final = 5.0
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make it a verb of the application."""
+    verb(app, "serve")(serve)
+
+
+def serve(options: Options) -> None:
+    """Run the system until it is told to stop (Ctrl+C or SIGTERM)."""
+    settings = options.settings()
+    # The whole system is loaded here: no other verb needs it.
+    from ringback.config.log import configure_logging  # noqa: PLC0415
+    from ringback.server.run import run  # noqa: PLC0415
+
+    configure_logging(settings.log)
+    with _lock(settings):
+        raise typer.Exit(run(settings))
+
+
+def _lock(settings: Settings) -> DataDirLock:
+    # Another command may be changing the store just now; a server never lets go.
+    patience = time.monotonic() + LOCK_PATIENCE_S
+    while True:
+        try:
+            return DataDirLock(settings.data_dir)
+        except BlockingIOError:
+            running = connect(settings)
+            if running is not None or time.monotonic() > patience:
+                problem = f"a server is running on {settings.data_dir} already; ask it: ringback status"
+                raise CliError(problem) from None
+            time.sleep(0.05)

@@ -1,0 +1,38 @@
+"""`ringback status`: how the running server is doing."""
+
+from __future__ import annotations
+
+import typer
+
+from ringback.cli.output import print_facts
+from ringback.cli.verbs import Options, verb
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make it a verb of the application."""
+    verb(app, "status")(status)
+
+
+def status(options: Options) -> None:
+    """Show how the running server is doing."""
+    with options.server() as server:
+        found = server.status()
+    options.show(found, lambda: _print(found))
+
+
+def _print(found: dict[str, object]) -> None:
+    waiting_for = found["waiting_for"]
+    pids, addresses = found["pids"], found["addresses"]
+    facts = {"State": "ready for calls", "Version": found["version"]}
+    if isinstance(waiting_for, list) and waiting_for:
+        facts["State"] = "waiting for " + ", ".join(map(str, waiting_for))
+    uptime_s = found["uptime_s"]
+    if isinstance(uptime_s, int | float):
+        minutes, hours = divmod(int(uptime_s) // 60, 60)[::-1]
+        facts["Running for"] = f"{hours} h {minutes} min"
+    if isinstance(pids, dict):
+        facts["Processes"] = f"control {pids['control']}, media {' '.join(map(str, pids['media'])) or 'none'}"
+    if isinstance(addresses, dict):
+        facts.update({name.upper(): address for name, address in addresses.items()})
+    facts.update({name.capitalize(): found[name] for name in ("calls", "legs", "meetings", "registrations")})
+    print_facts(facts)

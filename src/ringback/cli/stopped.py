@@ -1,0 +1,108 @@
+"""The store of a stopped server, changed directly; the answers are those the server would give."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from ringback.cli.system import Json
+from ringback.config import Settings
+from ringback.governance.private import Private
+from ringback.governance.roles import LOCAL_ADMINISTRATOR
+from ringback.store.directory import Meeting
+from ringback.store.store import Store, open_store
+from ringback.web.links import Links
+from ringback.web.views import (
+    ExtensionView,
+    ExtensionWithPassword,
+    MeetingView,
+    View,
+    new_token_view,
+    token_view,
+)
+
+_T = TypeVar("_T")
+
+
+class StoppedSystem:
+    """Implements `System` on the store; hold the data folder's lock while it is open."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._links = Links.of(settings)
+        self._runner = asyncio.Runner()
+        self._store: Store = self._run(open_store(settings))
+
+    def __enter__(self) -> StoppedSystem:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._run(self._store.close())
+        self._runner.close()
+
+    def _run(self, work: Coroutine[Any, Any, _T]) -> _T:
+        return self._runner.run(work)
+
+    def add_extension(self, number: str, display_name: str, password: Private[str] | None) -> Json:
+        """A new extension with its password."""
+        extension, shown = self._run(
+            self._store.extensions.add(number, display_name=display_name, password=password)
+        )
+        return _json(ExtensionWithPassword.shown(extension, shown, self._links))
+
+    def extensions(self) -> list[Json]:
+        """All extensions."""
+        return [_json(ExtensionView.of(e, self._links)) for e in self._store.extensions.all()]
+
+    def set_password(self, number: str, password: Private[str] | None) -> Json:
+        """An extension with a new password."""
+        shown = self._run(self._store.extensions.set_password(number, password))
+        return _json(ExtensionWithPassword.shown(self._store.extensions.get(number), shown, self._links))
+
+    def remove_extension(self, number: str) -> None:
+        """Delete an extension."""
+        self._run(self._store.extensions.remove(number))
+
+    def add_meeting(self, name: str, admission: str) -> Json:
+        """A new meeting."""
+        return self._view(self._run(self._store.meetings.add(name, admission)))
+
+    def meetings(self) -> list[Json]:
+        """All meetings."""
+        return [self._view(meeting) for meeting in self._store.meetings.all()]
+
+    def meeting(self, number: str) -> Json:
+        """One meeting."""
+        return self._view(self._store.meetings.get(number))
+
+    def rotate_pin(self, number: str, which: str) -> Json:
+        """A meeting with new PINs."""
+        return self._view(self._run(self._store.meetings.rotate_pin(number, which)))
+
+    def remove_meeting(self, number: str) -> None:
+        """Delete a meeting."""
+        self._run(self._store.meetings.remove(number))
+
+    def add_token(self, role: str, name: str, valid_days: int | None) -> Json:
+        """A new token."""
+        token, secret = self._run(self._store.tokens.add(role, name=name, valid_days=valid_days))
+        return _json(new_token_view(token, secret))
+
+    def tokens(self) -> list[Json]:
+        """All tokens, without what they are."""
+        return [_json(token_view(token)) for token in self._store.tokens.all()]
+
+    def revoke_token(self, token_id: str) -> None:
+        """Make a token useless."""
+        self._run(self._store.tokens.revoke(token_id))
+
+    def setup_link(self, name: str) -> Json:
+        """A one-time link for an administrator."""
+        return {"link": self._links.setup(self._run(self._store.administrators.new_link(name)))}
+
+    def _view(self, meeting: Meeting) -> Json:
+        return _json(MeetingView.of(meeting, self._links, LOCAL_ADMINISTRATOR))
+
+
+def _json(view: View) -> Json:
+    return view.model_dump(mode="json")
