@@ -79,7 +79,7 @@ class JitterBuffer(Columns):
         "late_tick": Column(np.int64, empty=-(10**9)),
         "wait_once": Column(np.bool_),
         "surplus": Column(np.int32),
-        "least_queued": Column(np.int32, empty=RING),
+        "least_spare": Column(np.int32, empty=RING),
         "calm_since": Column(np.int64),
         "grown_tick": Column(np.int64, empty=-(10**9)),
         "shrink_after": Column(np.int32, empty=SHRINK_AFTER_TICKS),
@@ -100,7 +100,7 @@ class JitterBuffer(Columns):
     late_tick: Longs
     wait_once: Bools
     surplus: Ints
-    least_queued: Ints
+    least_spare: Ints
     calm_since: Longs
     grown_tick: Longs
     shrink_after: Ints
@@ -152,6 +152,9 @@ class JitterBuffer(Columns):
         """Note that whole frames have arrived."""
         self.have[legs, frame & (RING - 1)] = FULL
         self.newest[legs] = np.maximum(self.newest[legs], frame)
+        # Ticks that it came before its time; those that were waited through are no surplus.
+        spare = np.maximum(frame - self.next_frame[legs] - self.held[legs], 0)
+        self.least_spare[legs] = np.minimum(self.least_spare[legs], spare)
         self.late_streak[legs] = 0
 
     def store_part(self, leg: int, frame: int, offset: int, payload: Bytes, codec: int) -> None:
@@ -174,6 +177,8 @@ class JitterBuffer(Columns):
         slot = frame & (RING - 1)
         self.have[leg, slot] = min(FULL, int(self.have[leg, slot]) + size)
         self.newest[leg] = max(int(self.newest[leg]), frame)
+        spare = max(frame - int(self.next_frame[leg]) - int(self.held[leg]), 0)
+        self.least_spare[leg] = min(int(self.least_spare[leg]), spare)
         self.late_streak[leg] = 0
 
     def take(self, legs: Longs, quiet: Bools, tick: int) -> Taken:
@@ -248,7 +253,7 @@ class JitterBuffer(Columns):
         self.held[legs] = 0
         self.late_streak[legs] = 0
         self.surplus[legs] = 0
-        self.least_queued[legs] = RING
+        self.least_spare[legs] = RING
         self.calm_since[legs] = tick
 
     def _settle(
@@ -272,7 +277,8 @@ class JitterBuffer(Columns):
                 self._anchor(legs[i : i + 1], timestamp[i : i + 1], codec[i : i + 1], tick)
             else:
                 self._note_late(leg, tick)
-            distance[i] = np.int32(np.uint32(timestamp[i]) - self.next_timestamp[leg])
+            behind = (int(self.next_timestamp[leg]) - int(timestamp[i]) + 0x80000000) % 0x100000000
+            distance[i] = 0x80000000 - behind
 
     def _note_late(self, leg: int, tick: int) -> None:
         self.late[leg] += 1
@@ -310,20 +316,19 @@ class JitterBuffer(Columns):
         self.shrink_after[again] = np.minimum(self.shrink_after[again] * 2, MAX_SHRINK_AFTER_TICKS)
         self.grown_tick[legs] = tick
         self.calm_since[legs] = tick
-        self.least_queued[legs] = RING
+        self.least_spare[legs] = RING
         self.surplus[legs] = 0
 
     def _shrink(self, legs: Longs, whole: Bools, quiet: Bools, tick: int) -> Bools:
         """Drop a frame where too many wait; returns where the dropped one is cross-faded into the one
         played."""
         queued = (self.newest[legs] - self.next_frame[legs] + 1).astype(np.int32)
-        playing = legs[whole]
-        self.least_queued[playing] = np.minimum(self.least_queued[playing], queued[whole])
         due = whole & (tick - self.calm_since[legs] >= self.shrink_after[legs])
         if due.any():
             ended = legs[due]
-            self.surplus[ended] = self.least_queued[ended]
-            self.least_queued[ended] = RING
+            least = self.least_spare[ended]
+            self.surplus[ended] = np.where(least < RING, least, 0)
+            self.least_spare[ended] = RING
             self.calm_since[ended] = tick
             # Calm windows make it ready to shrink sooner next time.
             calm = self.surplus[ended] == 0
