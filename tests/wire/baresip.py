@@ -6,6 +6,7 @@ Quirks of Debian's version 1.0 that the settings below respect:
 - Without an audio player the received sound is still decoded, and `sndfile` writes it down: `dump-*-dec.wav`.
 - `ctrl_tcp` serves one client, commands and events as netstrings of JSON.
 - It answers no digest challenge with SHA-256.
+- Once held and resumed, it writes down nothing more of what it hears, not even from another baresip.
 """
 
 from __future__ import annotations
@@ -251,8 +252,12 @@ class Baresip:
     # What a person does
 
     def register(self) -> None:
-        """Wait for the registration that starts with the program."""
-        self.wait_event("REGISTER_OK")
+        """Wait for the registration that starts with the program (its event may precede our connection)."""
+        deadline = time.monotonic() + 10
+        while "OK" not in (said := self.command("reginfo")):
+            if time.monotonic() > deadline:
+                raise PhoneError(f"{self.name} is not registered: {said}\n{self.log()[-3000:]}")
+            time.sleep(0.1)
 
     def dial(self, uri: str, *, wait: bool = True, timeout: float = 10) -> None:
         """Call; with `wait`, until it is answered."""

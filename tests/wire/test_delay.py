@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ringback.quality.markers import CODES, find_markers, marker
+from ringback.quality.silence import sounds
 from ringback.quality.tones import make_tones
 from tests.wire.baresip import Baresip
 from tests.wire.rtp_stream import FRAME, FRAME_S, RATE, RtpStream
@@ -104,5 +105,13 @@ def test_mouth_to_ear_between_extensions(
 def talk_to_echo(caller: SipPhone) -> list[float]:
     """One phone hears itself through the echo test, after its prompt."""
     call = caller.dial("600")
-    time.sleep(14)
+    wait_for_prompt_end(call)
     return talk(call, call)
+
+
+def wait_for_prompt_end(call: Call, timeout: float = 40) -> None:
+    """Wait for sound, then for a second of silence."""
+    deadline = time.monotonic() + timeout
+    while not len(sounds(call.media.heard(), RATE)) or len(sounds(call.media.heard(1.0), RATE)):
+        assert time.monotonic() < deadline, "the prompt should come and end"
+        time.sleep(0.1)
