@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from ringback.config import Settings, SettingsError, default_data_dir, load_settings, setting_names
+from ringback.config.page import settings_page
 
 
 def problems(config: Path | None = None, **environ: str) -> list[str]:
@@ -113,12 +114,23 @@ def test_wrong_variables_are_named():
     ]
 
 
+def test_an_empty_variable_for_a_file_means_none():
+    assert load_settings(environ={"RINGBACK_SECURITY__KEY_FILE": ""}).security.key_file is None
+
+
 def test_data_dir_default_follows_xdg(monkeypatch):
     assert default_data_dir({"XDG_DATA_HOME": "/srv/data"}) == Path("/srv/data/ringback")
     monkeypatch.setattr("os.geteuid", lambda: 0)
     assert default_data_dir({}) == Path("/var/lib/ringback")
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     assert default_data_dir({}).parts[-3:] == (".local", "share", "ringback")
+
+
+def test_the_page_of_settings_is_up_to_date():
+    page = (Path(__file__).parent.parent / "docs" / "settings.md").read_text()
+    assert page == settings_page(), "run: ringback config docs > docs/settings.md"
+    for name in setting_names():
+        assert f"`{name}`" in page
 
 
 def test_every_setting_is_documented():

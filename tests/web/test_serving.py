@@ -101,6 +101,16 @@ async def test_a_listener_that_went_away_is_forgotten(web):
     assert len(web.operations.events) == 0
 
 
+async def test_stopping_ends_event_streams_at_once(web):
+    async with web.owner.stream("GET", "/api/v1/events") as answer:
+        lines = answer.aiter_lines()
+        await anext(lines)
+        await asyncio.sleep(0.05)
+        async with asyncio.timeout(1.5):
+            await web.server.stop()
+        assert [line async for line in lines if line] == []
+
+
 async def test_a_slow_listener_is_told_how_much_it_missed():
     hub = EventHub(backlog=3)
     stream = hub.subscribe()

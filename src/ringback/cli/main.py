@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ringback import __version__
-from ringback.cli.errors import FAILED, OK, USAGE, CliError
+from ringback.cli.errors import FAILED, OK, CliError
 from ringback.cli.output import print_json
 
 if TYPE_CHECKING:
@@ -52,8 +52,11 @@ def run(arguments: Sequence[str]) -> int:
 
 def _usage(error: TyperException) -> str:
     message = error.format_message().replace("Value error, ", "")
+    if message.startswith("Usage:"):
+        return message
+    message = " ".join(message.split())
     context = getattr(error, "ctx", None)
-    if context is None or "\n" in message:
+    if context is None:
         return message
     return f"{message.rstrip('.')}; see: {context.command_path} --help"
 
@@ -61,7 +64,7 @@ def _usage(error: TyperException) -> str:
 def _fail(message: str, exit_code: int, as_json: bool) -> int:
     if as_json:
         print_json({"error": message})
-    elif exit_code == USAGE and "\n" in message:
+    elif message.startswith("Usage:"):
         print(message, file=sys.stderr)
     else:
         for line in message.splitlines():

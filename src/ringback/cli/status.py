@@ -28,11 +28,18 @@ def _print(found: dict[str, object]) -> None:
         facts["State"] = "waiting for " + ", ".join(map(str, waiting_for))
     uptime_s = found["uptime_s"]
     if isinstance(uptime_s, int | float):
-        minutes, hours = divmod(int(uptime_s) // 60, 60)[::-1]
-        facts["Running for"] = f"{hours} h {minutes} min"
+        facts["Running for"] = _duration(int(uptime_s))
     if isinstance(pids, dict):
         facts["Processes"] = f"control {pids['control']}, media {' '.join(map(str, pids['media'])) or 'none'}"
     if isinstance(addresses, dict):
         facts.update({name.upper(): address for name, address in addresses.items()})
     facts.update({name.capitalize(): found[name] for name in ("calls", "legs", "meetings", "registrations")})
     print_facts(facts)
+
+
+def _duration(seconds: int) -> str:
+    if seconds < 60:
+        return f"{seconds} s"
+    hours, minutes = divmod(seconds // 60, 60)
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if days else f"{hours} h {minutes} min" if hours else f"{minutes} min"

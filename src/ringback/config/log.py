@@ -54,7 +54,9 @@ def _rendering(as_json: bool) -> list[Any]:
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(default=_plain, ensure_ascii=False),
         ]
-    return [meta, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=30)]
+    # Plain tracebacks: the pretty ones print local variables, which may hold what was revealed.
+    plain = structlog.dev.plain_traceback
+    return [meta, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
 
 
 def _plain(value: object) -> str:

@@ -18,6 +18,7 @@ its folder. `ringback config check` finds mistakes and names their line, `ringba
 is in force.
 
 This page is printed by `ringback config docs`.
+
 """
 
 

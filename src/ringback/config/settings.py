@@ -40,6 +40,10 @@ def _split(value: object) -> object:
     return value
 
 
+def _none_if_empty(value: object) -> object:
+    return None if value == "" else value
+
+
 def _ip(value: str) -> str:
     try:
         return str(ipaddress.ip_address(value))
@@ -51,6 +55,7 @@ def _ip_or_empty(value: str) -> str:
     return _ip(value) if value else value
 
 
+OptionalPath = Annotated[Path | None, BeforeValidator(_none_if_empty)]
 IpAddress = Annotated[str, BeforeValidator(_ip)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 CommaList = Annotated[tuple[str, ...], BeforeValidator(_split)]
@@ -70,11 +75,11 @@ class SipSettings(_Section):
     udp_port: Port = Field(default=5060, description="UDP port; when taken, the next free one is used.")
     tcp_port: Port = Field(default=5060, description="TCP port; when taken, the next free one is used.")
     tls_port: Port = Field(default=5061, description="TLS port; when taken, the next free one is used.")
-    certificate: Path | None = Field(
+    certificate: OptionalPath = Field(
         default=None,
         description="PEM file with the TLS certificate chain; made at first start when none is given.",
     )
-    private_key: Path | None = Field(default=None, description="PEM file with the key of `sip.certificate`.")
+    private_key: OptionalPath = Field(default=None, description="PEM file with the key of `sip.certificate`.")
     domain: str = Field(
         default="",
         pattern=r"^[A-Za-z0-9.:\[\]-]*$",
@@ -175,7 +180,7 @@ class SecuritySettings(_Section):
         default=(),
         description="Networks (CIDR) that are free of rate limits and bans.",
     )
-    key_file: Path | None = Field(
+    key_file: OptionalPath = Field(
         default=None,
         description="File with the key that seals PINs and passwords; default `secret.key` in `data_dir`.",
     )

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ringback.config import Settings
-from ringback.web.context import LocalIdentity
+from ringback.web.context import LocalIdentity, WebContext
 from ringback.web.control_socket import listen
 
 PORTS_TRIED: Final = 100
@@ -92,8 +92,9 @@ class WebServer:
 
     def __init__(self, app: FastAPI, settings: Settings) -> None:
         self.address: tuple[str, int] = (settings.web.bind, settings.web.port)
+        self._app = app
         self._settings = settings
-        self._servers = ((_uvicorn(app)), (_uvicorn(LocalIdentity(app))))
+        self._servers = (_uvicorn(app), _uvicorn(LocalIdentity(app)))
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -115,6 +116,9 @@ class WebServer:
 
     async def stop(self) -> None:
         """Answer what is being asked, close everything, remove the control socket."""
+        context: WebContext = self._app.state.context
+        # Event streams would otherwise hold the end up.
+        context.operations.events.close()
         for server in self._servers:
             server.should_exit = True
         await asyncio.gather(*self._tasks)
