@@ -84,7 +84,7 @@ def test_the_delay_never_exceeds_200_ms() -> None:
 
 
 def test_reordering_within_the_delay_is_put_right() -> None:
-    world, speaker, listener = pair()
+    world, _, listener = pair()
     world.delay[1] = lambda at: 45.0 if at // (20 * MS) % 5 == 0 else 0.0
     world.run(10)
     before = world.totals(1)

@@ -1,4 +1,5 @@
-"""A world for the engine: peers that speak tones over a link that loses, delays and reorders, on a fake clock."""
+"""A world for the engine: peers that speak tones over a link that loses, delays and reorders, on a fake
+clock."""
 
 from __future__ import annotations
 
@@ -49,7 +50,12 @@ class Peer:
     """One phone: says a tone, remembers what it hears."""
 
     def __init__(
-        self, leg: int, codec: Codec = "PCMU", frequency: float = 440.0, amplitude: float = 0.2, ptime: int = 20
+        self,
+        leg: int,
+        codec: Codec = "PCMU",
+        frequency: float = 440.0,
+        amplitude: float = 0.2,
+        ptime: int = 20,
     ) -> None:
         self.leg = leg
         self.codec = codec
@@ -114,7 +120,8 @@ class Peer:
             return
         payload = plain[12:]
         if self.codec in ("PCMU", "PCMA"):
-            self.heard.append(g711.decode(np.frombuffer(payload, np.uint8), self.codec))  # type: ignore[arg-type]
+            samples = g711.decode(np.frombuffer(payload, np.uint8), self.codec)  # type: ignore[arg-type]
+            self.heard.append(samples)
         else:
             samples = self._decoder.decode(payload)
             self.heard.append(np.zeros(320, np.float32) if samples is None else samples)
@@ -198,7 +205,8 @@ class World:
                 if delay is not None and peer.to_pair >= 0:
                     arrival = sent + int(delay * MS)
                     heapq.heappush(
-                        self._flying, (arrival, next(self._order), 2 * peer.to_pair, peer.ip, peer.port, datagram)
+                        self._flying,
+                        (arrival, next(self._order), 2 * peer.to_pair, peer.ip, peer.port, datagram),
                     )
                 self._next_send[leg] = sent + int(peer.ptime * MS * self.speed.get(leg, 1.0))
         self._deliver(self.engine.step(self._arrived(), self.now_ns))

@@ -142,7 +142,8 @@ class Legs(Columns):
             self._new_source(slot)
         formats = np.full(128, NO_FORMAT, np.uint8)
         # Phones send comfort noise (RFC 3389) unasked: it is counted, and heard as the silence that it
-        # stands for. formats[COMFORT_NOISE_PAYLOAD_TYPE] = COMFORT_NOISE
+        # stands for.
+        formats[COMFORT_NOISE_PAYLOAD_TYPE] = COMFORT_NOISE
         for audio in media.receive:
             formats[audio.payload_type & 127] = CODEC_NUMBERS[audio.codec]
         self.event_payload_type[slot] = NO_FORMAT
@@ -174,7 +175,8 @@ class Legs(Columns):
 
     def _new_source(self, slot: int) -> None:
         # Random starts (RFC 3550 5.1), low enough a sequence number that a short call does not wrap under
-        # SRTP. self.out_ssrc[slot] = self._random_bits(32) or 1
+        # SRTP.
+        self.out_ssrc[slot] = self._random_bits(32) or 1
         self.out_sequence[slot] = self._random_bits(15)
         self.out_timestamp[slot] = self._random_bits(32)
         self.out_marker[slot] = True

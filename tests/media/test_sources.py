@@ -1,0 +1,217 @@
+"""Who may be heard on a port that anybody can send to: NAT is followed, third parties are not."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from ringback.media.protocol import CloseLeg, CommandFailed, LegOpened, OpenLeg, SetMedia, SourceLearnt
+from ringback.media.sources import PACKETS_TO_LEARN
+
+from .world import Peer, World
+
+LEVEL = -13.98
+PUBLIC = 0xC0000201
+ATTACKER = 0xC6336401
+
+
+def behind_nat(world: World, peer: Peer, ip: int = PUBLIC, port: int = 61000) -> None:
+    """The peer signalled its private address, and its packets come from another."""
+    peer.ip, peer.port = ip, port
+
+
+def test_the_signalled_source_is_taken_at_its_first_packet() -> None:
+    world = World()
+    one = world.add(Peer(1, "PCMU", 440.0))
+    world.add(Peer(2, "PCMU", 1000.0))
+    world.run(0.2)
+    assert [(event.leg, event.differs) for event in world.of(SourceLearnt)] == [(1, False), (2, False)]
+    world.run(1)
+    assert one.level(1000.0) == pytest.approx(LEVEL, abs=1)
+
+
+def test_a_source_behind_nat_is_learnt_from_three_packets_and_then_sent_to() -> None:
+    world = World()
+    one = world.add(Peer(1, "PCMU", 440.0))
+    two = world.add(Peer(2, "PCMU", 1000.0))
+    behind_nat(world, one)
+    world.run(0.02 * (PACKETS_TO_LEARN + 1))
+    assert (1, True) in [(event.leg, event.differs) for event in world.of(SourceLearnt)]
+    world.run(2)
+    assert one.level(1000.0) == pytest.approx(LEVEL, abs=1)
+    assert two.level(440.0) == pytest.approx(LEVEL, abs=1)
+
+
+def test_nothing_is_sent_to_a_source_that_is_not_learnt() -> None:
+    world = World()
+    one = world.add(Peer(1, "PCMU", 440.0))
+    stranger = Peer(9, "PCMU", 2000.0)
+    for i in range(200):
+        stranger.sequence = i * 7  # never three in a row
+        world.throw(stranger.speak(), 2 * one.to_pair, ATTACKER, 5000 + i % 3)
+        world.tick()
+    assert {(ip, port) for _, ip, port, _ in world.outgoing} <= {
+        (one.ip, one.port),
+        (one.ip, one.port + 1),
+    }
+
+
+def test_a_third_party_cannot_take_over_or_be_heard() -> None:
+    world = World()
+    one = world.add(Peer(1, "PCMU", 440.0))
+    two = world.add(Peer(2, "PCMU", 1000.0))
+    world.run(1)
+    stranger = Peer(9, "PCMU", 2000.0)
+    heard = len(one.packets)
+    for _ in range(300):
+        for _ in range(3):
+            world.throw(stranger.speak(), 2 * one.to_pair, ATTACKER, 5000)
+        world.tick()
+    assert len(one.packets) - heard == 300
+    assert two.level(2000.0) < -50
+    assert two.level(440.0) == pytest.approx(LEVEL, abs=1)
+    assert len(world.of(SourceLearnt)) == 2
+
+
+def test_a_third_party_that_is_first_loses_to_the_signalled_address() -> None:
+    world = World()
+    one = world.add(Peer(1, "PCMU", 440.0))
+    one_delay = world.now_ns + 1_000_000_000
+    world.delay[1] = lambda at: None if at < one_delay else 0.0
+    two = world.add(Peer(2, "PCMU", 1000.0))
+    stranger = Peer(9, "PCMU", 2000.0)
+    for _ in range(100):
+        world.throw(stranger.speak(), 2 * one.to_pair, ATTACKER, 5000)
+        world.tick()
+    learnt = [(event.leg, event.differs) for event in world.of(SourceLearnt)]
+    assert learnt == [(2, False), (1, True), (1, False)]
+    world.run(1)
+    assert one.level(1000.0, 0.8) == pytest.approx(LEVEL, abs=1)
+    assert two.level(440.0, 0.8) == pytest.approx(LEVEL, abs=1)
+
+
+def test_many_sources_at_once_do_not_keep_out_the_real_one() -> None:
+    world = World(seed=8)
+    chaos = random.Random(8)
+    one = world.add(Peer(1, "PCMU", 440.0))
+    world.add(Peer(2, "PCMU", 1000.0))
+    behind_nat(world, one)
+    stranger = Peer(9, "PCMU", 2000.0)
+    for _ in range(100):
+        for _ in range(5):
+            stranger.ssrc = chaos.getrandbits(32)
+            world.throw(
+                stranger.speak(), 2 * one.to_pair, chaos.getrandbits(31) | 1, chaos.randrange(1, 65536)
+            )
+        world.tick()
+    assert one.level(1000.0, 0.8) == pytest.approx(LEVEL, abs=1)
+
+
+def test_another_port_of_the_same_host_is_followed_once_the_first_is_silent() -> None:
+    world = World()
+    one = world.add(Peer(1, "PCMU", 440.0))
+    two = world.add(Peer(2, "PCMU", 1000.0))
+    world.run(1)
+    one.port = 62000
+    world.run(1.5)
+    assert two.level(440.0, 0.5) < -50
+    world.run(2)
+    assert one.level(1000.0, 0.8) == pytest.approx(LEVEL, abs=1)
+    assert two.level(440.0, 0.8) == pytest.approx(LEVEL, abs=1)
+
+
+def test_another_host_is_not_followed_without_signalling_but_is_with_it() -> None:
+    world = World()
+    one = world.add(Peer(1, "PCMU", 440.0))
+    two = world.add(Peer(2, "PCMU", 1000.0))
+    world.run(1)
+    behind_nat(world, one, ip=ATTACKER)
+    world.run(6)
+    assert two.level(440.0, 0.8) < -50
+    world.apply(
+        SetMedia(
+            leg=1,
+            send=one.format(),
+            receive=[one.format()],
+            remote_ip="198.51.100.1",
+            remote_port=one.port,
+            remote_rtcp_port=one.port + 1,
+        )
+    )
+    world.run(1.5)
+    assert two.level(440.0, 0.8) == pytest.approx(LEVEL, abs=1)
+
+
+def test_a_closed_call_that_still_sends_is_not_the_next_call_on_its_port() -> None:
+    world = World()
+    old = world.add(Peer(1, "PCMU", 440.0))
+    behind_nat(world, old)
+    world.run(0.5)
+    world.apply(CloseLeg(leg=1))
+    del world.peers[1]
+    new = world.add(Peer(2, "PCMU", 1000.0))
+    assert new.to_pair == old.to_pair
+    behind_nat(world, new, port=61001)
+    world.add(Peer(3, "PCMU", 1700.0))
+    for _ in range(50):
+        world.throw(old.speak(), 2 * old.to_pair, old.ip, old.port)
+        world.tick()
+    assert [event.differs for event in world.of(SourceLearnt) if event.leg == 2] == [True]
+    assert new.level(1700.0, 0.5) == pytest.approx(LEVEL, abs=1)
+
+
+def test_legs_with_known_addresses_share_ports_and_others_do_not() -> None:
+    world = World()
+    for leg in range(1, 6):
+        peer = Peer(leg, "PCMU", 440.0)
+        world.apply(OpenLeg(leg=leg, remote_ip="10.0.0.1", remote_port=peer.port))
+        pair = (world.of(LegOpened)[-1].rtp_port - 20000) // 2
+        assert pair == 0
+        peer.to_pair = pair
+        world.apply(
+            SetMedia(
+                leg=leg,
+                send=peer.format(),
+                receive=[peer.format()],
+                remote_ip="10.0.0.1",
+                remote_port=peer.port,
+                remote_rtcp_port=0,
+                rtcp_mux=True,
+            )
+        )
+        world.peers[leg] = peer
+        world._next_send[leg] = world.now_ns
+        world.run(0.1)
+    same_address = OpenLeg(leg=8, remote_ip="10.0.0.1", remote_port=world.peers[1].port)
+    world.apply(same_address)
+    world.apply(OpenLeg(leg=9))
+    pairs = [(event.rtp_port - 20000) // 2 for event in world.of(LegOpened)]
+    assert pairs[-2:] == [1, 2]
+
+
+def test_two_legs_of_one_address_on_one_port_are_refused() -> None:
+    world = World()
+    one = world.add(Peer(1, "PCMU", 440.0))
+    world.run(0.2)
+    world.apply(OpenLeg(leg=2, remote_ip="10.0.0.1", remote_port=9999))
+    media = SetMedia(
+        leg=2,
+        send=one.format(),
+        receive=[one.format()],
+        remote_ip="10.0.0.1",
+        remote_port=one.port,
+        remote_rtcp_port=1,
+    )
+    world.apply(media)
+    assert "remote address" in world.of(CommandFailed)[-1].reason
+
+
+def test_ports_are_used_up_with_an_answer() -> None:
+    world = World()
+    for leg in range(101):
+        world.apply(OpenLeg(leg=leg))
+    assert "no port" in world.of(CommandFailed)[-1].reason
+    world.apply(CloseLeg(leg=5))
+    world.apply(OpenLeg(leg=200))
+    assert len(world.of(LegOpened)) == 101
