@@ -67,8 +67,3 @@ def cross_fade(before: Floats, after: Floats) -> Floats:
     """From float32[n, m] to float32[n, m] over the whole frame: how two frames become one."""
     ramp = np.linspace(0, 1, before.shape[1], dtype=np.float32)
     return before + (after - before) * ramp
-
-
-def dbfs(mean_square: float) -> float:
-    """Mean square (full scale 1) in dB, at least -100."""
-    return max(-100.0, float(10 * np.log10(mean_square + 1e-12)))
