@@ -21,6 +21,16 @@ def test_a_caller_enters_number_and_pin_and_hears_who_is_there_before_joining() 
     assert "tone:entry" in caller.room_heard()
 
 
+def test_keys_interrupt_prompts() -> None:
+    stage = Stage()
+    caller = stage.call(number=None).dial(NUMBER[0])
+    assert caller.hears() == []
+    caller.dial(NUMBER[1:] + GUEST_PIN)
+    assert caller.hears() == ["prompt:alone"]
+    caller.dial("1")
+    assert caller.in_room
+
+
 def test_a_dial_string_with_the_pin_skips_both_prompts() -> None:
     caller = Stage().call(pin=GUEST_PIN)
     assert caller.hears() == ["prompt:alone"]
@@ -28,7 +38,10 @@ def test_a_dial_string_with_the_pin_skips_both_prompts() -> None:
 
 def test_the_hash_key_is_optional_and_never_ends_anything() -> None:
     stage = Stage()
-    caller = stage.call(number=None).dial(NUMBER + "#").dial(GUEST_PIN + "#")
+    caller = stage.call(number=None).dial(NUMBER + "#")
+    assert caller.hears() == ["prompt:enter-pin"]
+    caller.dial(GUEST_PIN + "#")
+    assert caller.hears() == ["prompt:alone"]
     caller.listen().dial("####")
     assert caller.in_room
     assert not caller.gone

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Final, Protocol
 
 from ringback.call.application import Application
-from ringback.call.collect import DigitCollector
+from ringback.call.collect import TERMINATOR, DigitCollector
 from ringback.call.leg import Leg
 from ringback.conference.keys import Act, StarKeys
 from ringback.conference.meetings import EntryTimings, Meetings, role_of
@@ -100,7 +100,15 @@ class Entry(Application):
             self._act(self._keys.receive(digit, now), now)
             if self._keys.deadline is not None:
                 self._alarm.wake(self._keys.deadline, self)
+            return
+        # A `#` after number or PIN that were complete already: what is being said now goes on.
+        if digit == TERMINATOR and not (self._collector is not None and self._collector.digits):
+            return
+        if self.phase is Phase.ANNOUNCING:
+            self._leg.stop_play()
+            self._join(now)
         elif self._collector is not None:
+            self._leg.stop_play()
             self._collected(self._collector.receive(digit, now), now)
             if self._collector is not None:
                 self._alarm.wake(self._collector.deadline, self)
@@ -142,7 +150,7 @@ class Entry(Application):
             first_digit_s=self._timings.first_digit_s,
             between_digits_s=self._timings.between_digits_s,
         )
-        self._leg.play(sounds, stop_on_digit=True)
+        self._leg.play(sounds)
         self._alarm.wake(self._collector.deadline, self)
 
     def _collected(self, digits: str | None, now: float) -> None:
@@ -211,7 +219,7 @@ class Entry(Application):
                 self._room.wait(self.participant)
             case _:
                 self.phase = Phase.ANNOUNCING
-                self._leg.play(say_others(len(self._room.present())), stop_on_digit=True)
+                self._leg.play(say_others(len(self._room.present())))
 
     def admitted(self, now: float) -> None:
         """The host let the caller in from the lobby."""
