@@ -19,7 +19,7 @@ from ringback.server.welcome import Listening, show_first_start, show_lan_hint, 
 from ringback.store.bootstrap import FirstStart, bootstrap
 from ringback.store.errors import StoreError
 from ringback.store.store import open_store
-from ringback.web.app import create_app
+from ringback.web.app import announce, create_app
 from ringback.web.control_socket import AlreadyRunningError
 from ringback.web.links import Links, reachable_host
 from ringback.web.serving import WebServer
@@ -59,10 +59,7 @@ async def _serve(settings: Settings, console: Console) -> int:
         try:
             first = await bootstrap(store)
             await server.start()
-            links = Links.of(
-                settings, web_port=web.address[1], sip_port=server.transports.addresses["udp"][1]
-            )
-            app.state.context.links = links
+            links = announce(app, web_port=web.address[1], sip_port=server.transports.addresses["udp"][1])
             server.web_address = web.address
             _welcome(console, settings, server, web, links, first)
             log.info("ready", seconds=round(time.monotonic() - began, 2))
@@ -99,7 +96,7 @@ def _welcome(
     listening.append(Listening("Media", f"{settings.media.bind}:{low}-{high}/udp"))
     show_listening(console, __version__, listening)
     if first is not None:
-        show_first_start(console, _first_rows(first, links))
+        show_first_start(console, _first_rows(first, links), settings.data_dir / "first-start.txt")
     if not is_wildcard(settings.sip.bind) and settings.sip.bind.startswith("127."):
         show_lan_hint(console, reachable_host("0.0.0.0"))  # noqa: S104 - only to find our LAN address
 
@@ -108,12 +105,12 @@ def _moved(wanted: int, got: int) -> str:
     return f"port {wanted} is taken" if wanted not in (0, got) else ""
 
 
-def _first_rows(first: FirstStart, links: Links) -> dict[str, str]:
-    rows = {"Administrator": f"choose a password within 24 hours: {links.setup(first.setup_secret)}"}
-    for extension, password in first.extensions:
-        rows[f"Extension {extension.number}"] = f"password {password.reveal()}"
+def _first_rows(first: FirstStart, links: Links) -> list[tuple[str, str]]:
     meeting = first.meeting
-    rows[f"Meeting {meeting.name!r}"] = f"number {meeting.number}, dial {links.dial_in(meeting.number)}"
-    rows["  guest PIN"] = meeting.guest_pin.reveal()
-    rows["  host PIN"] = meeting.host_pin.reveal()
-    return rows
+    return [
+        ("Administrator", f"choose a password within 24 hours: {links.setup(first.setup_secret)}"),
+        *((f"Extension {e.number}", f"password {password.reveal()}") for e, password in first.extensions),
+        (f"Meeting {meeting.name!r}", f"number {meeting.number}, dial {links.dial_in(meeting.number)}"),
+        ("  guest PIN", meeting.guest_pin.reveal()),
+        ("  host PIN", meeting.host_pin.reveal()),
+    ]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,31 +23,50 @@ class Listening:
 def show_listening(console: Console, version: str, listening: list[Listening]) -> None:
     """Print where the server is reached."""
     console.print(f"[bold]Ringback {version}[/bold] is ready.")
-    table = Table.grid(padding=(0, 2))
-    for entry in listening:
-        table.add_row(
-            f"  {entry.name}", entry.address, f"[yellow]{entry.remark}[/yellow]" if entry.remark else ""
-        )
-    console.print(table)
+    _show_rows(
+        console,
+        (
+            (
+                entry.name,
+                escape(entry.address) + (f"  [yellow]{entry.remark}[/yellow]" if entry.remark else ""),
+            )
+            for entry in listening
+        ),
+    )
 
 
 def show_lan_hint(console: Console, address: str) -> None:
     """Print the one line that opens a server on loopback to the LAN."""
-    console.print()
-    console.print("Only this machine can call it. To open it to the LAN, start it as:")
+    console.print(f"\nOnly this machine can call it. To open it to the LAN, as {address}:")
     console.print(
-        "  RINGBACK_SIP__BIND=0.0.0.0 RINGBACK_MEDIA__BIND=0.0.0.0 RINGBACK_WEB__BIND=0.0.0.0 "
-        f"ringback serve   [dim]# this machine is {address}[/dim]",
+        "  RINGBACK_SIP__BIND=0.0.0.0 RINGBACK_MEDIA__BIND=0.0.0.0 RINGBACK_WEB__BIND=0.0.0.0 ringback serve",
         soft_wrap=True,
-        highlight=False,
     )
 
 
-def show_first_start(console: Console, rows: Mapping[str, str]) -> None:
-    """Print what the first start created; it is shown this once."""
-    console.print()
-    console.print("[bold]First start: this is shown once.[/bold]")
-    table = Table.grid(padding=(0, 2))
-    for name, value in rows.items():
-        table.add_row(f"  {name}", value)
-    console.print(table)
+def show_first_start(console: Console, rows: Iterable[tuple[str, str]], file: Path) -> None:
+    """Show what the first start created, this once: on a terminal, or else in a file only its owner reads.
+
+    What is not a terminal is a log, and secrets do not go to logs.
+    """
+    if console.is_terminal:
+        console.print("\n[bold]First start: this is shown once.[/bold]")
+        _show_rows(console, ((name, escape(value)) for name, value in rows))
+        return
+    known = list(rows)
+    width = max(len(name) for name, _ in known)
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as text:
+        text.writelines(f"{name:<{width}}  {value}\n" for name, value in known)
+    console.print(
+        f"\nFirst start: passwords, PINs and the administrator's link are in {file}", soft_wrap=True
+    )
+    console.print("  (only you can read it; delete it when you have them)")
+
+
+def _show_rows(console: Console, rows: Iterable[tuple[str, str]]) -> None:
+    # Lines are never wrapped: a broken link cannot be clicked, a broken password not copied.
+    known = list(rows)
+    width = max(len(name) for name, _ in known)
+    for name, value in known:
+        console.print(f"  {name:<{width}}  {value}", soft_wrap=True)
