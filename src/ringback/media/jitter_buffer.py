@@ -34,7 +34,9 @@ GROWTH_WINDOW_TICKS = 100
 """Two frames late without the buffer running dry (reordering) within this time: wait one frame longer."""
 SHRINK_AFTER_TICKS = 100
 MAX_SHRINK_AFTER_TICKS = 1500
-"""A surplus is kept for 2 s, longer after each time that the delay had to grow: up to 30 s."""
+TRIAL_TICKS = 500
+"""A surplus is kept for 2 s; if frames are late within 10 s after it was dropped, then twice as long."""
+LONG_AGO = -(10**9)
 SILENCE = np.array([0xFF, 0xD5, 0, 0, 0, 0], np.uint8)
 """What the missing part of a frame is filled with, by codec number."""
 
@@ -76,12 +78,12 @@ class JitterBuffer(Columns):
         "run": Column(np.int32),
         "late": Column(np.int64),
         "late_streak": Column(np.int32),
-        "late_tick": Column(np.int64, empty=-(10**9)),
+        "late_tick": Column(np.int64, empty=LONG_AGO),
         "wait_once": Column(np.bool_),
         "surplus": Column(np.int32),
         "least_spare": Column(np.int32, empty=RING),
         "calm_since": Column(np.int64),
-        "grown_tick": Column(np.int64, empty=-(10**9)),
+        "shrunk_tick": Column(np.int64, empty=LONG_AGO),
         "shrink_after": Column(np.int32, empty=SHRINK_AFTER_TICKS),
         "concealed": Column(np.int64),
         "restarts": Column(np.int64),
@@ -102,7 +104,7 @@ class JitterBuffer(Columns):
     surplus: Ints
     least_spare: Ints
     calm_since: Longs
-    grown_tick: Longs
+    shrunk_tick: Longs
     shrink_after: Ints
     concealed: Longs
     restarts: Longs
@@ -285,7 +287,7 @@ class JitterBuffer(Columns):
         self.late_streak[leg] += 1
         if tick - int(self.late_tick[leg]) <= GROWTH_WINDOW_TICKS:
             self.wait_once[leg] = True
-            self.late_tick[leg] = -(10**9)
+            self.late_tick[leg] = LONG_AGO
         else:
             self.late_tick[leg] = tick
 
@@ -311,10 +313,10 @@ class JitterBuffer(Columns):
                 self.held[leg] -= 1
 
     def _note_growth(self, legs: Longs, tick: int) -> None:
-        # What comes within a second is one disturbance.
-        again = legs[tick - self.grown_tick[legs] > GROWTH_WINDOW_TICKS // 2]
-        self.shrink_after[again] = np.minimum(self.shrink_after[again] * 2, MAX_SHRINK_AFTER_TICKS)
-        self.grown_tick[legs] = tick
+        # If the delay had just been made shorter, that was too early: wait longer before the next try.
+        early = legs[tick - self.shrunk_tick[legs] <= TRIAL_TICKS]
+        self.shrink_after[early] = np.minimum(self.shrink_after[early] * 2, MAX_SHRINK_AFTER_TICKS)
+        self.shrunk_tick[early] = LONG_AGO
         self.calm_since[legs] = tick
         self.least_spare[legs] = RING
         self.surplus[legs] = 0
@@ -347,4 +349,5 @@ class JitterBuffer(Columns):
             self.have[leg, at] = 0
             self._move(leg, 1, int(FRAME_TIMESTAMPS[self.codec[leg]]))
             self.surplus[leg] = max(int(self.surplus[leg]) - 1, 0)
+            self.shrunk_tick[leg] = tick
         return merged

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import cache
 
 import numpy as np
 
@@ -10,9 +11,9 @@ from ringback.media.columns import Floats
 from ringback.media.music import music
 from ringback.media.resample import DOWN2_TAIL, down2
 from ringback.media.sounds import load
-from ringback.media.tones import tone
+from ringback.media.tones import TONES, tone
 
-MAX_CACHED_SAMPLES = 16_000_000
+MAX_CACHED_SAMPLES = 4_000_000
 MAX_SILENCE_MS = 600_000
 MAX_SOUNDS = 64
 BLOCK = 32
@@ -24,17 +25,25 @@ class SoundError(ValueError):
 
 
 class Sound:
-    """One sound at both rates: wide float32[2n] at 16 kHz, narrow float32[n] at 8 kHz; `endless` repeats
-    itself."""
+    """One sound at both rates: wide float32[2n] at 16 kHz, narrow float32[n] at 8 kHz.
 
-    __slots__ = ("endless", "narrow", "wide")
+    `source` is what it was made of, and an `endless` one repeats itself.
+    """
+
+    __slots__ = ("endless", "narrow", "source", "wide")
 
     def __init__(self, samples: Floats, endless: bool = False) -> None:
+        self.source = samples
         self.endless = endless
         padded = np.zeros(-(-len(samples) // BLOCK) * BLOCK, np.float32)
         padded[: len(samples)] = samples
         self.wide = padded
         self.narrow = down2(padded[None, :], np.zeros((1, DOWN2_TAIL), np.float32))[0][0]
+
+
+@cache
+def _silence(milliseconds: int) -> Floats:
+    return np.zeros(16 * milliseconds, np.float32)
 
 
 class SoundShelf:
@@ -46,15 +55,25 @@ class SoundShelf:
 
     def get(self, name: str) -> Sound:
         """The sound of that name (see protocol.Play); raises SoundError."""
-        if name in self._sounds:
+        source = self._read(name)
+        sound = self._sounds.get(name)
+        if sound is not None and sound.source is source:
             self._sounds.move_to_end(name)
-            return self._sounds[name]
-        sound = Sound(self._read(name), endless=name == "music")
+            return sound
+        if sound is not None:
+            # The file is another than when it was last played.
+            self._samples -= len(self._sounds.pop(name).wide)
+        sound = Sound(source, endless=name == "music")
         self._sounds[name] = sound
         self._samples += len(sound.wide)
         while self._samples > MAX_CACHED_SAMPLES and len(self._sounds) > 1:
             self._samples -= len(self._sounds.popitem(last=False)[1].wide)
         return sound
+
+    def prepare(self) -> None:
+        """Make now what costs more time than a tick has: the music and the tones."""
+        for name in ("music", "silence:1000", *(f"tone:{each}" for each in TONES)):
+            self.get(name)
 
     @staticmethod
     def _read(name: str) -> Floats:
@@ -65,7 +84,7 @@ class SoundShelf:
             if kind == "tone":
                 return tone(value)
             if kind == "silence":
-                return np.zeros(16 * min(max(int(value), 0), 1000), np.float32)
+                return _silence(min(max(int(value), 0), 1000))
             return load(name)
         except (OSError, ValueError, KeyError) as error:
             raise SoundError(f"cannot play a sound: {type(error).__name__}") from error

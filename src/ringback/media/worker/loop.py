@@ -20,7 +20,7 @@ from ringback.media.worker.sockets import UdpPorts
 
 MAX_CATCH_UP = 2
 """Ticks made up for at once when late; those beyond are skipped and counted."""
-MAX_BATCHES = 8
+MAX_BATCHES = 4
 """Times the inbox is filled and emptied in one tick at most."""
 OUTBOX_ROWS = 16384
 SECOND_NS = 1_000_000_000
@@ -43,6 +43,7 @@ class Worker:
             outgoing=self._outbox.data,
             wall_offset_ns=time.time_ns() - time.monotonic_ns(),
         )
+        self._engine.shelf.prepare()
         self._running = True
         self._busy_ns = 0
         self._late_ticks = 0
@@ -97,12 +98,14 @@ class Worker:
         now = time.monotonic_ns()
         offset = time.time_ns() - now
         for sockets in self._sockets():
-            position = 0
+            waiting = sockets
             for _ in range(MAX_BATCHES):
-                if position >= len(sockets):
-                    break
-                batch, position = self._inbox.receive(sockets, position, offset, now)
+                batch, position = self._inbox.receive(waiting, 0, offset, now)
                 self._engine.receive(batch, now)
+                # What floods one socket must not pile up in front of the calls that share it.
+                waiting = [*waiting[position:], *self._inbox.full]
+                if not waiting:
+                    break
 
     def _sockets(self) -> list[list[tuple[int, int]]]:
         if self._engine.tick % RTCP_EVERY_TICKS:

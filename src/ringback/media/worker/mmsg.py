@@ -75,6 +75,8 @@ class Inbox(_Messages):
         self.headers["control"] = np.uint64(self.control.ctypes.data) + rows * np.uint64(CONTROL.itemsize)
         self.headers["controllen"] = CONTROL.itemsize
         self.sockets = np.zeros(capacity, np.int32)
+        self.full: list[tuple[int, int]] = []
+        """Sockets of the last call that may hold more."""
 
     def receive(
         self, sockets: Sequence[tuple[int, int]], start: int, realtime_offset_ns: int, now_ns: int
@@ -103,6 +105,8 @@ class Inbox(_Messages):
                 filled += got
         else:
             position = len(sockets)
+        full = {owner for owner, count in zip(owners, counts, strict=True) if count == PER_SOCKET}
+        self.full = [pair for pair in sockets if pair[0] in full] if full else []
         self.sockets[:filled] = np.repeat(np.array(owners, np.int32), counts)
         return self._columns(filled, realtime_offset_ns, now_ns), position
 
