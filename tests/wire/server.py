@@ -123,6 +123,10 @@ class RingbackServer:
         path = self._log_file()
         return re.sub(r"\x1b\[[0-9;]*m", "", path.read_text(errors="replace")) if path.exists() else ""
 
+    def first_start(self) -> str:
+        """What the first start created, as kept for its owner when there was no terminal to show it on."""
+        return (self.data / "first-start.txt").read_text()
+
     # The command line
 
     def run(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:

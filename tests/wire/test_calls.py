@@ -58,7 +58,7 @@ def password_of(server: RingbackServer, number: str) -> str:
         words = line.replace(",", " ").split()
         if number in words and "password" in words:
             return words[words.index("password") + 1]
-    raise AssertionError(f"the first start says no password of {number}:\n{server.output()}")
+    raise AssertionError(f"the first start says no password of {number}:\n{server.first_start()}")
 
 
 @pytest.mark.parametrize("codec", ["g722", "opus"])
