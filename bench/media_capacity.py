@@ -178,6 +178,18 @@ def clean(result: dict[str, Any]) -> bool:
     )
 
 
+def row(count: int, result: dict[str, Any]) -> str:
+    """One point as a line of text."""
+    return (
+        f"{count:5d} legs  {'clean' if clean(result) else 'NOT clean':9s} "
+        f"cpu {result['srv_cpu'] * 100:5.1f} %  {result['srv_cpu'] * 1000 / count:.3f} ms/leg/s  "
+        f"latency p50 {result['lat_p50']:.1f} p99 {result['lat_p99']:.1f} ms  buffer {result.get('buffer_ms')} ms  "
+        f"jitter p99 {result['jit_p99']:.2f} ms  delivered {result['delivered']:.5f}  "
+        f"late ticks {result['late_ticks_worker']}  sockets {result['sockets_worker']}  "
+        f"generator cpu {result['lg_cpu'] * 100:.0f} %, late by {result['late_max']:.0f} ms at most"
+    )
+
+
 def main() -> None:
     """Step through the numbers of legs, and print one line each."""
     parser = argparse.ArgumentParser(
@@ -223,18 +235,13 @@ def main() -> None:
             result["busy"] = statistics.busy_fraction if statistics else None
             result["late_ticks_worker"] = statistics.late_ticks if statistics else None
             result["sockets_worker"] = statistics.sockets if statistics else None
+            if statistics and statistics.legs:
+                buffers = [leg.buffer_ms for leg in statistics.legs.values()]
+                result["buffer_ms"] = round(sum(buffers) / len(buffers), 1)
             if options.json:
                 print(json.dumps(result), flush=True)
             else:
-                print(
-                    f"{count:5d} legs  {'clean' if clean(result) else 'NOT clean':9s} "
-                    f"cpu {result['srv_cpu'] * 100:5.1f} %  {result['srv_cpu'] * 1000 / count:.3f} ms/leg/s  "
-                    f"latency p50 {result['lat_p50']:.1f} p99 {result['lat_p99']:.1f} ms  "
-                    f"jitter p99 {result['jit_p99']:.2f} ms  delivered {result['delivered']:.5f}  "
-                    f"worker late ticks {result['late_ticks_worker']}  sockets {result['sockets_worker']}  "
-                    f"generator cpu {result['lg_cpu'] * 100:.0f} %",
-                    flush=True,
-                )
+                print(row(count, result), flush=True)
         generator.close()
     media.control.close()
     media.process.wait(10)

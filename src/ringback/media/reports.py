@@ -90,7 +90,8 @@ class Reports:
             return
         ssrc = int(self._legs.out_ssrc[leg])
         row = np.zeros((1, OUTGOING_BYTES), np.uint8)
-        size = self._write(leg, row, 0, [*self._report(leg, now_ns), rtcp.Goodbye((ssrc,))])
+        report = self._report(leg, self._blocks([leg], now_ns)[0], now_ns)
+        size = self._write(leg, row, 0, [*report, rtcp.Goodbye((ssrc,))])
         if size:
             self._goodbyes.append((socket, ip, port, row[0, :size].tobytes()))
 
@@ -102,13 +103,13 @@ class Reports:
             return empty_outgoing()
         rows: list[tuple[int, int, int, int]] = []
         data = np.zeros((len(slots) + len(self._goodbyes), OUTGOING_BYTES), np.uint8)
-        for leg in slots:
+        for leg, block in zip(slots, self._blocks(slots, now_ns), strict=True):
             # Between half and one and a half intervals, lest all legs report together (RFC 3550 6.2).
             schedule.next_tick[leg] = tick + INTERVAL_TICKS // 2 + self._random_bits(8)
             socket, ip, port = self._destination(leg)
             if not (ip and port):
                 continue
-            size = self._write(leg, data, len(rows), self._report(leg, now_ns))
+            size = self._write(leg, data, len(rows), self._report(leg, block, now_ns))
             if size:
                 rows.append((socket, ip, port, size))
         for socket, ip, port, datagram in self._goodbyes:
@@ -187,25 +188,21 @@ class Reports:
             return rtp_socket(pair), int(legs.remote_ip[leg]), int(legs.remote_port[leg])
         return rtcp_socket(pair), int(legs.rtcp_ip[leg]), int(legs.rtcp_port[leg])
 
-    def _report(self, leg: int, now_ns: int) -> list[_Ours]:
-        legs, meters, schedule = self._legs, self._meters, self._schedule
+    def _blocks(self, slots: list[int], now_ns: int) -> list[rtcp.ReportBlock | None]:
+        """What we received of each leg, None where nothing came yet."""
+        if not slots:
+            return []
+        legs, schedule = np.array(slots), self._schedule
+        since = np.clip((now_ns - schedule.peer_report_ns[legs]) // 1000 * 65536 // 1_000_000, 0, _MIDDLE)
+        last_sr = schedule.peer_report[legs]
+        columns = (*self._received.report(legs), last_sr, np.where(last_sr > 0, since, 0))
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        return [rtcp.ReportBlock(*row) if row[0] >= 0 else None for row in rows]
+
+    def _report(self, leg: int, block: rtcp.ReportBlock | None, now_ns: int) -> list[_Ours]:
+        legs, meters = self._legs, self._meters
         ssrc = int(legs.out_ssrc[leg])
-        blocks: tuple[rtcp.ReportBlock, ...] = ()
-        if self._received.ssrc[leg] >= 0:
-            report = self._received.report(np.array([leg]))
-            last_sr = int(schedule.peer_report[leg])
-            since = (now_ns - int(schedule.peer_report_ns[leg])) * 65536 // 1_000_000_000 if last_sr else 0
-            blocks = (
-                rtcp.ReportBlock(
-                    int(report.ssrc[0]),
-                    int(report.fraction_lost[0]),
-                    int(report.cumulative_lost[0]),
-                    int(report.extended_highest_sequence[0]),
-                    int(report.jitter[0]),
-                    last_sr,
-                    min(since, _MIDDLE),
-                ),
-            )
+        blocks = () if block is None else (block,)
         first: _Ours = rtcp.ReceiverReport(ssrc, blocks)
         if legs.sends[leg] and meters.sent[leg]:
             first = rtcp.SenderReport(

@@ -66,7 +66,15 @@ class Sources:
         self._taken: dict[int, int] = {}
         self._key_of: dict[int, int] = {}
         self._candidates: dict[int, dict[tuple[int, int], _Candidate]] = {}
+        self._occupied: list[int] | None = []
         self._departed: dict[int, tuple[int, int]] = {}
+
+    @property
+    def occupied(self) -> list[int]:
+        """Pairs that have legs; the same list as long as they stay the same."""
+        if self._occupied is None:
+            self._occupied = [number for number, pair in enumerate(self._pairs) if pair.legs]
+        return self._occupied
 
     @property
     def pair_count(self) -> int:
@@ -102,6 +110,7 @@ class Sources:
         """A leg was opened on its pair."""
         pair = int(self._legs.pair[slot])
         self._pairs[pair].legs.add(slot)
+        self._occupied = None
         self._refresh(pair)
 
     def remove(self, slot: int, ssrc: int, now_ns: int) -> None:
@@ -117,6 +126,7 @@ class Sources:
                 self._departed[key] = (now_ns + DEPARTED_NS, ssrc)
         self._candidates.pop(slot, None)
         self._pairs[pair].legs.discard(slot)
+        self._occupied = None
         self._refresh(pair)
 
     def collides(self, slot: int, ip: int, port: int) -> bool:

@@ -68,7 +68,7 @@ def totals(
         buffer.concealed[slots],
         meters.sent[slots],
         np.round(received.jitter[slots] / clock, 3),
-        np.round(meters.waiting[slots] * 20.0, 1),
+        np.round(meters.waiting[slots].astype(np.float64) * 20.0, 1),
         np.round(gate.level_dbfs(slots).astype(np.float64), 1),
         meters.round_trip_ms[slots],
         meters.remote_lost[slots],

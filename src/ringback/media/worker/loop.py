@@ -27,7 +27,7 @@ SECOND_NS = 1_000_000_000
 COLLECT_NS = 30 * SECOND_NS
 COLLECT_NEEDS_NS = 12_000_000
 """Collecting garbage waits for a tick that leaves this much time."""
-RTCP_EVERY_TICKS = 2
+IDLE_EVERY_TICKS = 50
 
 
 class Worker:
@@ -44,6 +44,8 @@ class Worker:
             wall_offset_ns=time.time_ns() - time.monotonic_ns(),
         )
         self._engine.shelf.prepare()
+        self._occupied: list[int] = []
+        self._rtp: list[tuple[int, int]] = []
         self._running = True
         self._busy_ns = 0
         self._late_ticks = 0
@@ -97,7 +99,7 @@ class Worker:
         """Give the engine all that has arrived."""
         now = time.monotonic_ns()
         offset = time.time_ns() - now
-        for sockets in self._sockets():
+        for sockets in (self._rtp_sockets(), self._ports.rtcp()):
             waiting = sockets
             for _ in range(MAX_BATCHES):
                 batch, position = self._inbox.receive(waiting, 0, offset, now)
@@ -107,10 +109,15 @@ class Worker:
                 if not waiting:
                     break
 
-    def _sockets(self) -> list[list[tuple[int, int]]]:
-        if self._engine.tick % RTCP_EVERY_TICKS:
-            return [self._ports.rtp]
-        return [self._ports.rtp, self._ports.rtcp]
+    def _rtp_sockets(self) -> list[tuple[int, int]]:
+        """RTP sockets to look at: those with legs at every tick, the others once a second."""
+        sources = self._engine.sources
+        if self._engine.tick % IDLE_EVERY_TICKS == 0:
+            return self._ports.rtp(range(sources.pair_count))
+        if sources.occupied is not self._occupied:
+            self._occupied = sources.occupied
+            self._rtp = self._ports.rtp(self._occupied)
+        return self._rtp
 
     def _wait(self, deadline: int) -> None:
         """Sleep until the deadline, carrying out commands as they come."""

@@ -140,7 +140,7 @@ class Outbox(_Messages):
         self.addresses["family"] = AF_INET
         self.failed = 0
 
-    def send(self, batch: OutgoingBatch, descriptors: dict[int, int]) -> int:
+    def send(self, batch: OutgoingBatch, descriptors: Sequence[int]) -> int:
         """Hand the rows to the kernel without waiting; returns how many it took, `failed` counts the others.
 
         Rows may lie in this object's own `data` (from row 0 on), then they are not copied.
@@ -150,7 +150,7 @@ class Outbox(_Messages):
             sent += self._send(batch, first, min(self.capacity, len(batch) - first), descriptors)
         return sent
 
-    def _send(self, batch: OutgoingBatch, first: int, n: int, descriptors: dict[int, int]) -> int:
+    def _send(self, batch: OutgoingBatch, first: int, n: int, descriptors: Sequence[int]) -> int:
         rows = slice(first, first + n)
         if batch.data.ctypes.data != self.data.ctypes.data or first:
             self.data[:n] = batch.data[rows]
@@ -158,14 +158,12 @@ class Outbox(_Messages):
         self.addresses["ip"][:n] = batch.ip[rows]
         self.addresses["port"][:n] = batch.port[rows]
         sockets = batch.socket[rows]
-        starts = [0, *(np.flatnonzero(np.diff(sockets)) + 1).tolist(), n]
-        owners = sockets[starts[:-1]].tolist()
+        starts = [0, *(np.flatnonzero(np.diff(sockets)) + 1).tolist()]
         sendmmsg, pointer = _libc.sendmmsg, self.pointer
         sent = 0
-        for i, owner in enumerate(owners):
-            start, end = starts[i], starts[i + 1]
-            fd = descriptors.get(owner, -1)
-            took = sendmmsg(fd, pointer + 64 * start, end - start, MSG_DONTWAIT) if fd >= 0 else 0
+        for start, end, owner in zip(starts, [*starts[1:], n], sockets[starts].tolist(), strict=True):
+            fd = descriptors[owner]
+            took = sendmmsg(fd, pointer + 64 * start, end - start, MSG_DONTWAIT)
             if took == end - start:
                 sent += took
             else:
@@ -175,7 +173,7 @@ class Outbox(_Messages):
     def _send_rest(self, fd: int, start: int, end: int, took: int) -> int:
         """Go on after a message that the kernel refused: skip it, unless the socket itself is full."""
         sent = 0
-        while fd >= 0:
+        while True:
             if took > 0:
                 sent += took
                 start += took

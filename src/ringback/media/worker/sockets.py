@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
+from collections.abc import Sequence
 
 from ringback.media.batch import rtcp_socket, rtp_socket
 
 SO_TIMESTAMPNS = 35
 RECEIVE_BUFFER = 4 << 20
 SEND_BUFFER = 2 << 20
+MAX_RTCP_SOCKETS = 1024
 
 
 class UdpPorts:
@@ -20,12 +23,10 @@ class UdpPorts:
         self._next = first_port + first_port % 2
         self._last = last_port
         self._open: dict[int, socket.socket] = {}
-        self.descriptors: dict[int, int] = {}
+        self._rtcp_waiting = select.epoll()
+        self._numbers: dict[int, int] = {}
+        self.descriptors: list[int] = []
         """File descriptor by socket number."""
-        self.rtp: list[tuple[int, int]] = []
-        """(number, file descriptor) of every RTP socket."""
-        self.rtcp: list[tuple[int, int]] = []
-        """(number, file descriptor) of every RTCP socket."""
 
     def open_pair(self, pair: int) -> tuple[int, int] | None:
         """Open the pair of that number; returns its RTP and RTCP ports, or None when the range is used up."""
@@ -40,21 +41,28 @@ class UdpPorts:
             except OSError:
                 rtp.close()
                 continue
-            for number, opened, ready in (
-                (rtp_socket(pair), rtp, self.rtp),
-                (rtcp_socket(pair), rtcp, self.rtcp),
-            ):
-                self._open[number] = opened
-                self.descriptors[number] = opened.fileno()
-                ready.append((number, opened.fileno()))
+            self._open[rtp_socket(pair)], self._open[rtcp_socket(pair)] = rtp, rtcp
+            # Pairs are numbered as they are opened.
+            self.descriptors += [rtp.fileno(), rtcp.fileno()]
+            self._numbers[rtcp.fileno()] = rtcp_socket(pair)
+            self._rtcp_waiting.register(rtcp.fileno(), select.EPOLLIN)
             return port, port + 1
         return None
+
+    def rtp(self, pairs: Sequence[int]) -> list[tuple[int, int]]:
+        """(number, file descriptor) of the RTP sockets of these pairs."""
+        return [(number, self.descriptors[number]) for number in map(rtp_socket, pairs)]
+
+    def rtcp(self) -> list[tuple[int, int]]:
+        """(number, file descriptor) of the RTCP sockets on which something waits: they are quiet mostly."""
+        return [(self._numbers[fd], fd) for fd, _ in self._rtcp_waiting.poll(0, MAX_RTCP_SOCKETS)]
 
     def close(self) -> None:
         """Close every socket."""
         for opened in self._open.values():
             opened.close()
         self._open.clear()
+        self._rtcp_waiting.close()
 
     def _udp(self, port: int) -> socket.socket:
         opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
