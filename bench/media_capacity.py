@@ -183,7 +183,8 @@ def row(count: int, result: dict[str, Any]) -> str:
     return (
         f"{count:5d} legs  {'clean' if clean(result) else 'NOT clean':9s} "
         f"cpu {result['srv_cpu'] * 100:5.1f} %  {result['srv_cpu'] * 1000 / count:.3f} ms/leg/s  "
-        f"latency p50 {result['lat_p50']:.1f} p99 {result['lat_p99']:.1f} ms  buffer {result.get('buffer_ms')} ms  "
+        f"latency p50 {result['lat_p50']:.1f} p99 {result['lat_p99']:.1f} ms  "
+        f"buffer {result.get('buffer_ms')} ms  "
         f"jitter p99 {result['jit_p99']:.2f} ms  delivered {result['delivered']:.5f}  "
         f"late ticks {result['late_ticks_worker']}  sockets {result['sockets_worker']}  "
         f"generator cpu {result['lg_cpu'] * 100:.0f} %, late by {result['late_max']:.0f} ms at most"
