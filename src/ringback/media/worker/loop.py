@@ -7,7 +7,9 @@ import contextlib
 import gc
 import os
 import select
+import sys
 import time
+import traceback
 
 import msgspec
 
@@ -23,6 +25,8 @@ MAX_CATCH_UP = 2
 MAX_BATCHES = 4
 """Times the inbox is filled and emptied in one tick at most."""
 OUTBOX_ROWS = 16384
+MAX_FAULTS = 25
+"""Ticks that fail one after another (half a second) before the worker gives up."""
 SECOND_NS = 1_000_000_000
 COLLECT_NS = 30 * SECOND_NS
 COLLECT_NEEDS_NS = 12_000_000
@@ -49,6 +53,7 @@ class Worker:
         self._running = True
         self._busy_ns = 0
         self._late_ticks = 0
+        self._faults = 0
         self._second_ns = 0
         self._collected_ns = 0
 
@@ -88,11 +93,20 @@ class Worker:
         return deadline
 
     def _tick(self) -> None:
-        engine = self._engine
-        self._drain()
-        outgoing = engine.step(_NO_PACKETS, time.monotonic_ns())
-        if len(outgoing):
-            self._outbox.send(outgoing, self._ports.descriptors)
+        try:
+            self._drain()
+            outgoing = self._engine.step(_NO_PACKETS, time.monotonic_ns())
+            if len(outgoing):
+                self._outbox.send(outgoing, self._ports.descriptors)
+            self._faults = 0
+        except Exception:
+            # A fault of ours costs everybody a frame; one that stays ends the worker, and another is started.
+            self._faults += 1
+            if self._faults == 1:
+                traceback.print_exc(file=sys.stderr)
+            if self._faults >= MAX_FAULTS:
+                raise
+            self._engine.skip(1)
         self._send_events()
 
     def _drain(self) -> None:
