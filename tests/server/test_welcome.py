@@ -14,7 +14,9 @@ ROWS = [("Administrator", "http://127.0.0.1:8080/setup#tok[en]"), ("Extension 10
 
 def test_on_a_terminal_secrets_are_shown_unbroken(tmp_path: Path) -> None:
     out = io.StringIO()
-    show_first_start(Console(file=out, force_terminal=True, width=30, no_color=True, highlight=False), ROWS, tmp_path / "f")
+    show_first_start(
+        Console(file=out, force_terminal=True, width=30, no_color=True, highlight=False), ROWS, tmp_path / "f"
+    )
     assert "http://127.0.0.1:8080/setup#tok[en]" in out.getvalue()
     assert "password abcd-efgh" in out.getvalue()
     assert not (tmp_path / "f").exists()
