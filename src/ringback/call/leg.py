@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final, Protocol
 
+import msgspec
+
 from ringback.call.application import Application
 from ringback.governance.private import Private
 from ringback.media import protocol as media
@@ -16,9 +18,11 @@ from ringback.sdp.offer_answer import accept_answer, answer, make_offer
 from ringback.sdp.parse import parse_sdp
 from ringback.sip.effects import Effect
 from ringback.sip.flow import Flow
+from ringback.sip.message import Headers
 from ringback.sip.session import InviteSession
 
 _MEDIA_REFUSED: Final = (415, 488, 606)
+_RETRY_AFTER_S: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,24 +171,45 @@ class Leg:
             self._exchange.sip(self.session.ring(now))
 
     def answer(self, now: float) -> None:
-        """Answer the call; `connected` follows at once, or with the ACK when the INVITE carried no offer."""
+        """Answer the call; `connected` follows at once, or with the ACK.
+
+        The ACK is waited for when it brings the answer to our offer, and when no credentials were shown: only
+        the ACK proves then that the INVITE came from where it said. Without it one forged datagram would send
+        our audio to somebody else, or PINs in somebody else's name.
+        """
         if self.state is not LegState.OFFERED or self.session is None or self._local is None:
             return
-        if self._prepared is None:
-            self.state = LegState.ANSWERED
-            self._own = make_offer(self._local)
-            self._exchange.sip(self.session.accept(encode_sdp(self._own), now))
-            return
-        self._own = self._prepared.description
+        prepared = self._prepared
+        self._own = make_offer(self._local) if prepared is None else prepared.description
         self.state = LegState.ANSWERED
         self._exchange.sip(self.session.accept(encode_sdp(self._own), now))
-        self._connect(self._prepared.media, now)
+        if prepared is not None and self.party.account is not None:
+            self._connect(prepared.media, now)
+
+    def confirmed(self, sdp: bytes | None, now: float) -> None:
+        """The ACK to our answer came, with `sdp` where that was an offer."""
+        if self.state is not LegState.ANSWERED:
+            return
+        if self._prepared is None:
+            self.answered_by_peer(sdp, now)
+        else:
+            self._connect(self._prepared.media, now)
 
     def reject(self, status: int, now: float, reason: str | None = None) -> None:
         """Refuse the call."""
         if not self.over and self.session is not None:
             self.state = LegState.ENDING
             self._exchange.sip(self.session.reject(status, now, reason))
+
+    def turn_away(self, now: float, reason: str) -> None:
+        """End the leg for want of something of ours: 503 with Retry-After where that can still be said."""
+        unanswered = self.state in (LegState.OPENING, LegState.OFFERED)
+        if not unanswered or self.session is None or self.session.role != "uas":
+            self.hangup(now, reason)
+            return
+        self.state = LegState.ENDING
+        headers = Headers(("Retry-After", str(_RETRY_AFTER_S)))
+        self._exchange.sip(self.session.reject(503, now, headers=headers))
 
     def hangup(self, now: float, reason: str | None = None) -> None:
         """End the leg in whatever way its state demands."""
@@ -269,13 +294,28 @@ class Leg:
         self.media = negotiated
         self.state = LegState.CONNECTED
         self.answered_at = now
-        self._exchange.media(negotiated.set_media(self.id))
+        self._apply(negotiated)
         self._exchange.answered(self)
         self.application.connected(self, now)
 
     def _apply_change(self, negotiated: NegotiatedMedia, now: float) -> None:
         self.media = negotiated
-        self._exchange.media(negotiated.set_media(self.id))
+        self._apply(negotiated)
         if negotiated.on_hold is not self.on_hold:
             self.on_hold = negotiated.on_hold
             self.application.held(self, self.on_hold, now)
+
+    def _apply(self, negotiated: NegotiatedMedia) -> None:
+        """Tell the engine; a guest gets audio where it signals from, or where its own audio comes from.
+
+        An SDP may name any address. Somebody without an account who names another one than its own hears us
+        as soon as packets come from there (as behind a NAT), and cannot point our audio at a third party.
+        """
+        command = negotiated.set_media(self.id)
+        if self.party.account is None and not _same_host(negotiated.remote_ip, self.source):
+            command = msgspec.structs.replace(command, remote_port=0, remote_rtcp_port=0)
+        self._exchange.media(command)
+
+
+def _same_host(one: str, other: str) -> bool:
+    return one == other or one == other.removeprefix("::ffff:")

@@ -9,7 +9,7 @@ from itertools import count
 
 from ringback.call.application import Application
 from ringback.call.effects import Fault, KeepOpen, Notice, Outgoing, ToMedia
-from ringback.call.leg import Leg, LegState, Party
+from ringback.call.leg import Leg, Party
 from ringback.governance.private import Private
 from ringback.media import protocol
 from ringback.sdp.description import SdpError, SessionDescription
@@ -149,7 +149,7 @@ class Switchboard:
     def media_lost(self, now: float) -> None:
         """The media engine died: its calls have no audio any more and are ended."""
         for leg in list(self.legs.values()):
-            self._guarded(leg.id, now, leg.hangup, now, "media failed")
+            self._guarded(leg.id, now, leg.turn_away, now, "media failed")
             if leg.session is None:
                 self._guarded(leg.id, now, self._end, leg, now)
         self._work(now)
@@ -168,7 +168,9 @@ class Switchboard:
     def hang_up_all(self, now: float, reason: str) -> None:
         """End every leg, for instance because the server stops."""
         for leg in list(self.legs.values()):
-            self._guarded(leg.id, now, leg.hangup, now, reason)
+            self._guarded(leg.id, now, leg.turn_away, now, reason)
+            if leg.session is None:
+                self._guarded(leg.id, now, self._end, leg, now)
         self._work(now)
 
     def drain(self) -> list[Outgoing]:
@@ -195,10 +197,8 @@ class Switchboard:
                 leg.application.ringing(leg, now)
             case effects.Answered(sdp=sdp) | effects.OfferAnswered(sdp=sdp):
                 leg.answered_by_peer(sdp, now)
-            case effects.Confirmed(sdp=sdp) if sdp:
-                leg.answered_by_peer(sdp, now)
-            case effects.Confirmed() if leg.state is LegState.ANSWERED:
-                leg.hangup(now, "no answer to the offer")
+            case effects.Confirmed(sdp=sdp):
+                leg.confirmed(sdp, now)
             case effects.Failed(status=status):
                 if (offer := leg.offer_again(status)) is not None:
                     self._invite(leg, offer, now)
@@ -255,7 +255,7 @@ class Switchboard:
 
     def _cannot_open(self, leg: Leg, now: float) -> None:
         if leg.session is not None:
-            leg.reject(503, now)
+            leg.turn_away(now, "no media")
         else:
             leg.application.failed(leg, 503, now)
             self._end(leg, now)
