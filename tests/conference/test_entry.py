@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ringback.conference.entry import Phase
 from ringback.conference.roles import Role
+from ringback.governance.private import Private
 from tests.conference.stage import GUEST_PIN, HOST_PIN, NUMBER, Stage, meeting
 
 
@@ -202,3 +205,59 @@ def test_a_source_of_many_wrong_pins_is_refused_for_a_while() -> None:
     stage.wait(8)
     assert caller.hears() == ["prompt:too-many-tries", "prompt:goodbye"]
     assert stage.call(pin=GUEST_PIN, source="203.0.113.9").entry.phase is not Phase.LEAVING
+
+
+def test_who_hangs_up_before_the_answer_to_the_pin_leaves_nobody_behind() -> None:
+    stage = Stage()
+    for source in range(1, 12):
+        stage.call(pin="111111", source=f"192.0.2.{source}")
+    late = stage.call(pin=GUEST_PIN, source="192.0.2.99")
+    assert late.entry.phase is Phase.CHECKING
+    late.hang_up()
+    stage.wait(30)
+    assert stage.meetings.rooms == {}
+
+
+def test_a_pin_that_was_replaced_during_the_call_is_wrong_and_the_new_one_right() -> None:
+    stage = Stage()
+    caller = stage.call()
+    stage.directory = stage.directory.with_meeting(replace(meeting(), guest_pin=Private("555555")))
+    caller.dial(GUEST_PIN)
+    assert caller.hears() == ["prompt:wrong-pin", "prompt:enter-pin"]
+    caller.dial("555555")
+    assert caller.hears() == ["prompt:alone"]
+
+
+def test_a_meeting_made_after_the_call_began_is_found_and_a_deleted_one_is_not_entered() -> None:
+    stage = Stage()
+    other = meeting("555010101")
+    caller = stage.call(number=None)
+    stage.directory = stage.directory.with_meeting(other)
+    caller.dial(other.number)
+    assert caller.hears() == ["prompt:enter-pin"]
+    stage.directory = stage.directory.without_meeting(other.number)
+    caller.dial(GUEST_PIN)
+    assert caller.hears() == ["prompt:wrong-number", "prompt:goodbye"]
+    assert caller.listen().gone
+
+
+def test_people_in_a_deleted_meeting_are_told_and_go() -> None:
+    stage = Stage(meeting(), meeting("555010101"))
+    inside = stage.call(pin=HOST_PIN).listen()
+    elsewhere = stage.call("555010101", pin=GUEST_PIN).listen()
+    stage.directory = stage.directory.without_meeting(NUMBER)
+    stage.meetings.follow(stage.directory.meeting, stage.now)
+    assert not inside.in_room
+    assert inside.hears() == ["prompt:removed", "prompt:goodbye"]
+    assert inside.listen().gone
+    inside.hang_up()
+    assert elsewhere.in_room
+    assert list(stage.meetings.rooms) == ["555010101"]
+
+
+def test_a_lobby_begins_and_ends_with_the_setting_while_the_meeting_goes_on() -> None:
+    stage = Stage()
+    stage.call(pin=HOST_PIN).listen()
+    stage.directory = stage.directory.with_meeting(meeting(admission="lobby"))
+    stage.meetings.follow(stage.directory.meeting, stage.now)
+    assert stage.call(pin=GUEST_PIN).entry.phase is Phase.LOBBY

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from typing import Final, Protocol
 
@@ -22,11 +23,8 @@ NUMBER_LENGTH: Final = 9
 PIN_LENGTH: Final = 6
 
 
-class MeetingDirectory(Protocol):
-    """Finds meetings by number."""
-
-    def meeting(self, number: str) -> Meeting | None:
-        """The meeting, None if there is none."""
+# Meetings by number, as they are at the time of asking: PINs change while callers key them in.
+FindMeeting = Callable[[str], Meeting | None]
 
 
 class Alarm(Protocol):
@@ -46,6 +44,7 @@ class Phase(Enum):
     LOBBY = "waiting for the host"
     IN = "in the meeting"
     LEAVING = "hearing why it ends"
+    GONE = "hung up"
 
 
 class Entry(Application):
@@ -55,7 +54,7 @@ class Entry(Application):
         self,
         *,
         meetings: Meetings,
-        directory: MeetingDirectory,
+        find_meeting: FindMeeting,
         guard: PinGuard,
         alarm: Alarm,
         timings: EntryTimings,
@@ -65,7 +64,7 @@ class Entry(Application):
         self.phase = Phase.NUMBER
         self.participant: Participant | None = None
         self._meetings = meetings
-        self._directory = directory
+        self._find_meeting = find_meeting
         self._guard = guard
         self._alarm = alarm
         self._timings = timings
@@ -127,6 +126,9 @@ class Entry(Application):
 
     def ended(self, leg: Leg, now: float) -> None:
         """The caller is gone, from wherever it stood."""
+        # An answer to a PIN that was held back is not given any more: nobody is there to come in.
+        self.phase = Phase.GONE
+        self._pin = None
         self._collector = None
         self._keys.deadline = None
         self._leave_room()
@@ -160,7 +162,7 @@ class Entry(Application):
         if self.phase is Phase.PIN:
             self._check(Private(digits), now)
             return
-        self._meeting = self._directory.meeting(digits)
+        self._meeting = self._find_meeting(digits)
         if self._meeting is not None:
             self._ask(Phase.PIN, ["prompt:enter-pin"], now)
         else:
@@ -183,6 +185,10 @@ class Entry(Application):
         self._pin = None
         if self._guard.refuses(self._leg.source, now):
             self._dismiss(["prompt:too-many-tries", "prompt:goodbye"])
+            return
+        known, self._meeting = self._meeting, self._find_meeting(self._meeting.number)
+        if self._meeting is None or self._meeting.id != known.id:
+            self._dismiss(["prompt:wrong-number", "prompt:goodbye"])
             return
         role = role_of(self._meeting, pin)
         if role is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 
@@ -40,7 +41,7 @@ class Meetings:
         """The room of a meeting, opened if nobody is there yet."""
         room = self.rooms.get(meeting.number)
         if room is None:
-            room = Room(meeting.number, meeting.admission, next(self._media_rooms), self._media)
+            room = Room(meeting, next(self._media_rooms), self._media)
             self.rooms[meeting.number] = room
             self._by_media_room[room.media_room] = room
             self._media.tell("meeting.started", meeting=meeting.number)
@@ -52,6 +53,17 @@ class Meetings:
             del self.rooms[room.number]
             del self._by_media_room[room.media_room]
             self._media.tell("meeting.ended", meeting=room.number)
+
+    def follow(self, find_meeting: Callable[[str], Meeting | None], now: float) -> int:
+        """Meetings were changed: who is in a deleted one has to go. Returns how many had to."""
+        gone = 0
+        for room in list(self.rooms.values()):
+            meeting = find_meeting(room.number)
+            if meeting is None or meeting.id != room.meeting_id:
+                gone += room.remove(room.select(None), now)
+            else:
+                room.admission = meeting.admission
+        return gone
 
     def talking(self, media_room: int, levels: dict[int, float]) -> None:
         """Pass on who speaks in the media room: level in dBFS by leg id."""

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 from ringback.conference.participant import Participant, Presence
 from ringback.conference.roles import Permission, may
+from ringback.store.directory import Meeting
 
 QUIET_ABOVE: Final = 10
 """Entry and exit tones are not played to more people than this (they would never end)."""
@@ -29,9 +30,10 @@ class Room:
     is IN: the lobby is outside, so that admission holds in the media path and not in the interface alone.
     """
 
-    def __init__(self, number: str, admission: str, media_room: int, media: RoomMedia) -> None:
-        self.number = number
-        self.admission = admission
+    def __init__(self, meeting: Meeting, media_room: int, media: RoomMedia) -> None:
+        self.number = meeting.number
+        self.meeting_id = meeting.id
+        self.admission = meeting.admission
         self.media_room = media_room
         self.locked = False
         self.people: dict[str, Participant] = {}
