@@ -58,7 +58,7 @@ class Accepted:
 class Rejected:
     """Why credentials are not taken.
 
-    `stale`: they are right but for the nonce: challenge again with stale=true, this is no failed attempt.
+    `stale`: the nonce is not one to use now: challenge again with stale=true, this is no failed attempt.
     The reason is for counters and logs, never for the peer.
     """
 
@@ -143,10 +143,10 @@ class _Counts:
 class DigestAuthenticator:
     """The server side: makes challenges and checks what comes back.
 
-    A nonce is its time, some randomness and an HMAC of both, so that nothing is kept for a challenge nobody
-    answers. Memory is only spent on nonces that were used with the right password, at most
-    `MAX_USED_NONCES`. `secret` is 16 bytes or more; two servers that share it take each other's nonces if
-    their clocks agree.
+    A nonce is its time, some randomness and an HMAC of both and of the source it was given to, so that
+    nothing is kept for a challenge nobody answers, and nobody fails in the name of an address that is not
+    theirs. Memory is only spent on nonces that were used with the right password, at most `MAX_USED_NONCES`.
+    `secret` is 16 bytes or more; two servers that share it take each other's nonces if their clocks agree.
     """
 
     realm: str
@@ -159,10 +159,12 @@ class DigestAuthenticator:
     # Used nonces that had to be forgotten were issued no later than this: others as old are not taken.
     _forgotten_ms: int = field(default=-1, init=False, repr=False)
 
-    def challenge(self, now: float, *, stale: bool = False, algorithm: Algorithm = "MD5") -> str:
-        """A WWW-Authenticate value. One MD5 challenge is what every phone understands."""
+    def challenge(
+        self, now: float, *, stale: bool = False, algorithm: Algorithm = "MD5", source: str = ""
+    ) -> str:
+        """A WWW-Authenticate value for a source. One MD5 challenge is what every phone understands."""
         suffix = ", stale=true" if stale else ""
-        nonce = self._new_nonce(now)
+        nonce = self._new_nonce(now, source)
         return f'Digest realm={quote(self.realm)}, nonce="{nonce}", algorithm={algorithm}, qop="auth"{suffix}'
 
     def find(self, values: Iterable[str]) -> str | None:
@@ -174,12 +176,19 @@ class DigestAuthenticator:
         return None
 
     def check(
-        self, value: str, method: str, uri: Uri, lookup: Callable[[str], Credential | None], now: float
+        self,
+        value: str,
+        method: str,
+        uri: Uri,
+        lookup: Callable[[str], Credential | None],
+        now: float,
+        *,
+        source: str = "",
     ) -> Accepted | Rejected:
-        """Check an Authorization value of a request with this method and Request-URI.
+        """Check an Authorization value of a request with this method and Request-URI from a source.
 
-        A user that does not exist costs the same work as one that does. What is wrong with the nonce is
-        only said to those who know the password.
+        The nonce comes first: one that was not given to this source lately says nothing about the password,
+        right or wrong. A user that does not exist costs the same work as one that does.
         """
         given = _read_credentials(value, self.realm)
         if isinstance(given, Rejected):
@@ -188,9 +197,11 @@ class DigestAuthenticator:
             return Rejected("unsupported")
         if not same_target(given.uri, uri):
             return Rejected("uri")
+        if not self._is_fresh(given.nonce, now, source):
+            return Rejected("stale", stale=True)
         if not self._knows_password(given, method, lookup):
             return Rejected("credentials")
-        return self._check_nonce(given, now) or Accepted(given.username)
+        return self._check_count(given) or Accepted(given.username)
 
     def _knows_password(self, given: _Given, method: str, lookup: Callable[[str], Credential | None]) -> bool:
         credential = lookup(given.username)
@@ -207,14 +218,15 @@ class DigestAuthenticator:
         same = hmac.compare_digest(_bytes(expected), _bytes(given.response.lower()))
         return same and ha1 is not None
 
-    def _check_nonce(self, given: _Given, now: float) -> Rejected | None:
-        match = _NONCE.fullmatch(given.nonce)
-        if match is None or not hmac.compare_digest(self._sign(match[1] + match[2]), match[3]):
+    def _is_fresh(self, nonce: str, now: float, source: str) -> bool:
+        match = _NONCE.fullmatch(nonce)
+        if match is None or not hmac.compare_digest(self._sign(match[1] + match[2], source), match[3]):
             # Of an earlier run of ours, perhaps.
-            return Rejected("stale", stale=True)
-        issued_ms = int(match[1], 16)
-        if not 0 <= now * 1_000 - issued_ms <= self.lifetime_s * 1_000:
-            return Rejected("stale", stale=True)
+            return False
+        return 0 <= now * 1_000 - int(match[1], 16) <= self.lifetime_s * 1_000
+
+    def _check_count(self, given: _Given) -> Rejected | None:
+        issued_ms = int(given.nonce[:12], 16)
         counts = self._used.get(given.nonce)
         if counts is None:
             if issued_ms <= self._forgotten_ms:
@@ -230,12 +242,12 @@ class DigestAuthenticator:
             nonce, _ = self._used.popitem(last=False)
             self._forgotten_ms = max(self._forgotten_ms, int(nonce[:12], 16))
 
-    def _new_nonce(self, now: float) -> str:
+    def _new_nonce(self, now: float, source: str) -> str:
         stamped = f"{int(now * 1_000) & 0xFFFF_FFFF_FFFF:012x}{self.random_bytes(8).hex()}"
-        return stamped + self._sign(stamped)
+        return stamped + self._sign(stamped, source)
 
-    def _sign(self, stamped: str) -> str:
-        return hmac.new(self.secret.reveal(), stamped.encode(), hashlib.sha256).hexdigest()[:32]
+    def _sign(self, stamped: str, source: str) -> str:
+        return hmac.new(self.secret.reveal(), f"{stamped} {source}".encode(), hashlib.sha256).hexdigest()[:32]
 
 
 def parse_challenge(value: str) -> Challenge | None:
