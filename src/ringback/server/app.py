@@ -38,6 +38,7 @@ from ringback.sip.endpoint import Endpoint
 from ringback.sip.flow import Flow
 from ringback.sip.registration import Registrar
 from ringback.sip.uri import SipUri
+from ringback.store.directory import Directory
 from ringback.store.store import Store
 
 _GOODBYE_PATIENCE_S: Final = 2.0
@@ -116,12 +117,16 @@ class Server:
             on_registration=self._on_registration,
         )
         self.exchange.policy = self.policy
+        self._directory = store.directory
+        self._stop_following = store.on_change(self._on_directory)
         self.web_address: tuple[str, int] | None = None
 
     async def start(self) -> None:
         """Open media, then SIP, so that the first call already has somewhere to go."""
         sip = self.settings.sip
-        await asyncio.gather(self.media.start(), self.prompts.prepare(), self.keeper.restore())
+        await asyncio.gather(
+            self.media.start(), self.prompts.prepare(), self.keeper.restore(self.store.directory)
+        )
         await self.transports.open(
             sip.bind,
             udp_port=sip.udp_port,
@@ -143,6 +148,7 @@ class Server:
             deadline = time.monotonic() + _GOODBYE_PATIENCE_S
             while self.endpoint.unanswered and time.monotonic() < deadline:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
+        self._stop_following()
         self.operations.events.close()
         await self.keeper.stop()
         await self.transports.close()
@@ -185,6 +191,11 @@ class Server:
         return own_certificate(self.settings.data_dir / "tls", names)
 
     # What happens
+
+    def _on_directory(self, directory: Directory) -> None:
+        before, self._directory = self._directory, directory
+        self.keeper.follow(before, directory)
+        self.exchange.act(lambda now: self.meetings.follow(directory.meeting, now))
 
     def _on_registration(self, user: str, flow: Flow) -> None:
         self.transports.trust(flow)

@@ -9,13 +9,13 @@ from typing import Protocol
 
 import structlog
 
-from ringback.call.effects import Fault, KeepOpen, Notice, ToMedia
+from ringback.call.effects import Fault, KeepOpen, Notice, Outgoing, ToMedia
 from ringback.call.switchboard import Switchboard
 from ringback.media import protocol as media
 from ringback.sip.effects import Effect, IncomingCall, RequestArrived, Transmit
 from ringback.sip.endpoint import Endpoint
 from ringback.sip.flow import Flow
-from ringback.sip.message import Message
+from ringback.sip.message import Message, make_response
 from ringback.sip.parse import Malformed
 
 log = structlog.get_logger(__name__)
@@ -105,30 +105,48 @@ class Exchange:
             session_effects: list[Effect] = []
             following: list[Effect] = []
             for effect in pending:
-                if isinstance(effect, IncomingCall) and self.policy is not None:
-                    following += self.policy.call(effect, now)
-                elif isinstance(effect, RequestArrived) and self.policy is not None:
-                    following += self.policy.request(effect, now)
+                if isinstance(effect, IncomingCall | RequestArrived):
+                    following += self._decide(effect, now)
                 else:
                     session_effects.append(effect)
             self._switchboard.sip_events(session_effects, now)
             pending = following
         self._flush()
 
+    def _decide(self, event: IncomingCall | RequestArrived, now: float) -> list[Effect]:
+        """Ask the policy; a fault of ours costs the request, which is answered all the same."""
+        if self.policy is None:
+            return []
+        try:
+            if isinstance(event, IncomingCall):
+                return self.policy.call(event, now)
+            return self.policy.request(event, now)
+        except Exception:
+            log.exception("a request met a fault of ours", method=event.request.method)
+        if isinstance(event, IncomingCall):
+            return event.session.reject(500, now)
+        return self._endpoint.respond(event.transaction_id, make_response(event.request, 500), now)
+
     def _flush(self) -> None:
         for out in self._switchboard.drain():
-            match out:
-                case Transmit(flow=flow, data=data):
-                    self._send(flow, data)
-                case ToMedia(command=command):
-                    self._to_media(self._with_paths(command))
-                case KeepOpen(flow=flow):
-                    self._keep_open(flow)
-                case Notice():
-                    self._publish(out)
-                case Fault(leg=leg, error=error):
-                    log.error("a call was ended by a fault of ours", leg=leg, exc_info=error)
+            try:
+                self._carry_out(out)
+            except Exception:
+                log.exception("an effect could not be carried out", effect=type(out).__name__)
         self._arm()
+
+    def _carry_out(self, out: Outgoing) -> None:
+        match out:
+            case Transmit(flow=flow, data=data):
+                self._send(flow, data)
+            case ToMedia(command=command):
+                self._to_media(self._with_paths(command))
+            case KeepOpen(flow=flow):
+                self._keep_open(flow)
+            case Notice():
+                self._publish(out)
+            case Fault(leg=leg, error=error):
+                log.error("a call was ended by a fault of ours", leg=leg, exc_info=error)
 
     def _with_paths(self, command: media.Command) -> media.Command:
         if isinstance(command, media.Play):
@@ -162,5 +180,9 @@ class Exchange:
         self._timer = None
         self._timer_at = float("inf")
         now = time.monotonic()
-        self._switchboard.expire(now)
-        self._take(self._endpoint.expire(now), now)
+        try:
+            self._switchboard.expire(now)
+            self._take(self._endpoint.expire(now), now)
+        finally:
+            # Whatever happened, time goes on for everybody else.
+            self._arm()

@@ -21,6 +21,9 @@ _MAX_FRAME: Final = 16 * 1024 * 1024
 _START_PATIENCE_S: Final = 15.0
 _STOP_PATIENCE_S: Final = 3.0
 
+SILENCE_S = 10.0
+"""A worker tells its statistics every second: one that says nothing for so long is stuck, and of no use."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -55,25 +58,32 @@ class MediaLink:
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
         ours.setblocking(False)
         with theirs:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "ringback.media.worker",
-                *("--fd", str(theirs.fileno()), "--bind", bind, "--ports", f"{ports[0]}-{ports[1]}"),
-                stdin=asyncio.subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(),),
-                # Ctrl-C is meant for the server, which ends the calls first.
-                start_new_session=True,
-            )
+            try:
+                self._process = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    "-m",
+                    "ringback.media.worker",
+                    *("--fd", str(theirs.fileno()), "--bind", bind, "--ports", f"{ports[0]}-{ports[1]}"),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    pass_fds=(theirs.fileno(),),
+                    # Ctrl-C is meant for the server, which ends the calls first.
+                    start_new_session=True,
+                )
+            except BaseException:
+                ours.close()
+                raise
         reader, self._writer = await asyncio.open_unix_connection(sock=ours)
         try:
             async with asyncio.timeout(_START_PATIENCE_S):
                 ready = self._decoder.decode(await _read_frame(reader))
         except (TimeoutError, asyncio.IncompleteReadError, OSError, msgspec.DecodeError) as error:
-            self.kill()
+            self._give_up()
             raise MediaWorkerError("the media worker did not start; see its message above") from error
+        except BaseException:
+            self._give_up()
+            raise
         if not isinstance(ready, Ready):
-            self.kill()
+            self._give_up()
             raise MediaWorkerError("the media worker spoke out of turn")
         self.codecs = tuple(ready.codecs)
         self._reading = asyncio.create_task(self._read(reader))
@@ -107,19 +117,35 @@ class MediaLink:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._process.pid, 9)
 
+    def _give_up(self) -> None:
+        self.kill()
+        if self._writer is not None:
+            self._writer.close()
+
     async def _read(self, reader: asyncio.StreamReader) -> None:
         try:
             while True:
-                event = self._decoder.decode(await _read_frame(reader))
+                async with asyncio.timeout(SILENCE_S):
+                    frame = await _read_frame(reader)
+                event = self._decoder.decode(frame)
                 if not isinstance(event, Ready):
-                    self._on_event(event)
+                    self._handle(event)
+        except TimeoutError:
+            log.error("the media worker is stuck", pid=self.pid)
         except (asyncio.IncompleteReadError, OSError):
             pass
         except msgspec.MsgspecError:
             log.exception("media worker sent something that is not an event")
         if not self._stopping:
-            self.kill()
+            self._give_up()
             self._on_lost()
+
+    def _handle(self, event: Event) -> None:
+        """A fault of ours with one event must not make us deaf to all that follow."""
+        try:
+            self._on_event(event)
+        except Exception:
+            log.exception("an event of the media worker could not be handled", kind=type(event).__name__)
 
 
 async def _read_frame(reader: asyncio.StreamReader) -> bytes:

@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from ringback.media.protocol import Codec, Command, Event
+from ringback.media.protocol import Codec, Command, CommandFailed, Event, OpenLeg
 from ringback.server.media_link import MediaLink, MediaWorkerError
 
 _FIRST_PAUSE_S: Final = 0.1
@@ -62,9 +62,13 @@ class MediaSupervisor:
         self._started_at = asyncio.get_running_loop().time()
 
     def send(self, command: Command) -> None:
-        """Give a command to the worker."""
+        """Give a command to the worker; while none runs, a leg that wants to be opened is refused soon."""
         if self._link is not None:
             self._link.send(command)
+        elif isinstance(command, OpenLeg):
+            refused = CommandFailed(command="OpenLeg", leg=command.leg, reason="no media worker runs")
+            # Not at once: whoever gives a command is in the middle of something.
+            asyncio.get_running_loop().call_soon(self._on_event, refused)
 
     async def stop(self) -> None:
         """End the worker for good."""
@@ -89,7 +93,8 @@ class MediaSupervisor:
             self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S)
             try:
                 await self.start()
-            except MediaWorkerError:
+            except (MediaWorkerError, OSError):
+                # OSError: no process or descriptor to be had now; that passes, and calls need a worker.
                 log.exception("the media worker could not be started again; trying on")
             else:
                 log.info("a new media worker runs", pids=self.pids)

@@ -92,7 +92,9 @@ class Policy:
         dialled = _dialled(request)
         destination = self._route(dialled)
         account: str | None = None
-        if needs_account(destination) or request.headers.get("Authorization") is not None:
+        # Guests need no account, and what they have for another server is none of our business.
+        shown = self._authenticator.find(request.headers.get_all("Authorization")) is not None
+        if needs_account(destination) or shown:
             proof = self._authenticate(request, flow, now)
             if isinstance(proof, Denied):
                 return session.reject(proof.status, now, proof.reason, proof.headers)
@@ -131,14 +133,13 @@ class Policy:
                 return None
 
     def _entry(self, meeting_number: str | None, pin: Private[str] | None) -> Entry:
-        directory = self._directory()
         return Entry(
             meetings=self._meetings,
-            directory=directory,
+            find_meeting=lambda number: self._directory().meeting(number),
             guard=self._guard,
             alarm=self._switchboard,
             timings=self._timings,
-            meeting=directory.meeting(meeting_number) if meeting_number else None,
+            meeting=self._directory().meeting(meeting_number) if meeting_number else None,
             pin=pin,
         )
 
@@ -195,21 +196,24 @@ class Policy:
         """
         value = self._authenticator.find(request.headers.get_all("Authorization"))
         if value is None:
-            return self._challenge(now, stale=False)
+            return self._challenge(flow, now, stale=False)
         banned_s = self._sources.banned_for(flow.remote[0], now)
         if banned_s > 0:
             return Denied(403, Headers(("Retry-After", str(int(banned_s) + 1))), "Too many wrong passwords")
-        verdict = self._authenticator.check(value, request.method, request.uri, self._credential, now)
+        verdict = self._authenticator.check(
+            value, request.method, request.uri, self._credential, now, source=flow.remote[0]
+        )
         if not isinstance(verdict, Accepted):
             if verdict.reason == "credentials":
                 self._sources.failed(flow.remote[0], now)
-            return self._challenge(now, stale=verdict.stale)
+            return self._challenge(flow, now, stale=verdict.stale)
         if _user_of(request.from_) != verdict.username:
             return Denied(403, Headers(), "From is not the authenticated account")
         return verdict.username
 
-    def _challenge(self, now: float, *, stale: bool) -> Denied:
-        return Denied(401, Headers(("WWW-Authenticate", self._authenticator.challenge(now, stale=stale))))
+    def _challenge(self, flow: Flow, now: float, *, stale: bool) -> Denied:
+        challenge = self._authenticator.challenge(now, stale=stale, source=flow.remote[0])
+        return Denied(401, Headers(("WWW-Authenticate", challenge)))
 
     def _credential(self, username: str) -> Credential | None:
         extension = self._directory().extension(username)

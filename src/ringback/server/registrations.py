@@ -11,6 +11,7 @@ from typing import Any, Final
 import structlog
 
 from ringback.sip.registration import Registrar, SavedBinding
+from ringback.store.directory import Directory
 from ringback.store.registrations import Registrations, StoredRegistration
 
 _GATHER_S: Final = 0.5
@@ -28,18 +29,25 @@ class RegistrationKeeper:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    async def restore(self) -> int:
-        """Give the registrar what was saved; returns how many bindings came back."""
+    async def restore(self, directory: Directory) -> int:
+        """Give the registrar what was saved of accounts that exist; returns how many bindings came back."""
         now = datetime.now(UTC)
         saved = [
             SavedBinding(**{**row.details, "expires_in_s": (row.expires_at - now).total_seconds()})
             for row in await self._store.load()
+            if _account(directory, row.number) is not None
         ]
         return self._registrar.restore(saved, time.monotonic())
 
     def start(self) -> None:
         """Begin to save changes."""
         self._task = asyncio.create_task(self._run())
+
+    def follow(self, before: Directory, after: Directory) -> None:
+        """Accounts were changed: devices are forgotten that could not register any more as they did."""
+        for user in list(self._registrar.users()):
+            if _account(before, user) != _account(after, user) and self._registrar.remove(user):
+                self.changed(user)
 
     def changed(self, user: str) -> None:
         """A user's bindings are not what they were."""
@@ -75,3 +83,11 @@ class RegistrationKeeper:
         except Exception:
             # The phones stay registered in memory; they are saved with their next REGISTER.
             log.exception("registrations could not be saved")
+
+
+def _account(directory: Directory, user: str) -> tuple[object, ...] | None:
+    """What a device has to know to register as a user; None when nobody can."""
+    extension = directory.extension(user)
+    if extension is None or not extension.enabled:
+        return None
+    return (extension.id, extension.ha1_md5, extension.ha1_sha256)

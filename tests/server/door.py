@@ -1,0 +1,201 @@
+"""The front door without sockets: policy, switchboard and meetings between phones on a fake network."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import count
+
+from ringback.call.effects import ToMedia
+from ringback.call.switchboard import Switchboard
+from ringback.conference.meetings import EntryTimings, Meetings
+from ringback.conference.pin_guard import PinGuard
+from ringback.governance.identity import SIP_REALM
+from ringback.governance.private import Private
+from ringback.governance.throttle import SourceGuard, SourceList
+from ringback.media import protocol as media
+from ringback.routing.dialplan import ServiceNumbers
+from ringback.sdp.negotiated import Local
+from ringback.server.policy import Policy
+from ringback.sip.digest import DigestAuthenticator, authorize, make_ha1, parse_challenge
+from ringback.sip.effects import Effect, IncomingCall, RequestArrived, Transmit
+from ringback.sip.flow import Flow
+from ringback.sip.message import Headers, NameAddr, Request, Response, SipUri
+from ringback.sip.registration import Registrar
+from ringback.store.directory import Directory, Extension
+from tests.call.office import offer
+from tests.conference.stage import meeting
+from tests.sip.phones import Network, Phone
+
+SERVER = "192.0.2.254"
+DIAL_IN = "5550100"
+
+
+def extension(number: str, password: str = "secret", *, enabled: bool = True) -> Extension:
+    return Extension(
+        id="e" + number,
+        number=number,
+        display_name=f"Phone {number}",
+        ha1_md5=make_ha1(number, SIP_REALM, password),
+        ha1_sha256=make_ha1(number, SIP_REALM, password, "SHA-256"),
+        person_id=None,
+        enabled=enabled,
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+
+
+class Door:
+    """The server; `directory` may be replaced at any time."""
+
+    def __init__(self, allow: str | None = None) -> None:
+        self.network = Network()
+        self.directory = Directory.of([extension("101"), extension("102")], [meeting()])
+        self.phone = self.network.phone(
+            SERVER, on_event=self._on_event, allow=("INVITE", "ACK", "CANCEL", "BYE", "INFO", "REGISTER")
+        )
+        self.switchboard = Switchboard(self.phone.endpoint, self._local_media)
+        self.meetings = Meetings(self.switchboard, self.switchboard.media_rooms)
+        self.registrar = Registrar()
+        self.commands: list[media.Command] = []
+        self._ports = count(20000, 2)
+        sources = SourceList([allow] if allow else [])
+        self.policy = Policy(
+            endpoint=self.phone.endpoint,
+            switchboard=self.switchboard,
+            meetings=self.meetings,
+            registrar=self.registrar,
+            authenticator=DigestAuthenticator(SIP_REALM),
+            guard=PinGuard(sources),
+            sources=SourceGuard(sources),
+            directory=lambda: self.directory,
+            services=ServiceNumbers(echo="*43", dial_in=frozenset({DIAL_IN})),
+            timings=EntryTimings(),
+            contact_for=lambda flow: SipUri(host=SERVER, port=5060),
+            on_registration=lambda user, flow: None,
+        )
+
+    def _local_media(self, flow: Flow, rtp_port: int, rtcp_port: int) -> Local:
+        return Local(address=SERVER, rtp_port=rtp_port, rtcp_port=rtcp_port, codecs=("PCMU",))
+
+    def _on_event(self, phone: Phone, event: Effect) -> list[Effect]:
+        now = phone.now
+        if isinstance(event, IncomingCall):
+            self.switchboard.sip_events(self.policy.call(event, now), now)
+        elif isinstance(event, RequestArrived):
+            self.switchboard.sip_events(self.policy.request(event, now), now)
+        else:
+            self.switchboard.sip_events([event], now)
+        return self._flush()
+
+    def _flush(self) -> list[Effect]:
+        transmits: list[Effect] = []
+        while out := self.switchboard.drain():
+            for one in out:
+                if isinstance(one, Transmit):
+                    transmits.append(one)
+                elif isinstance(one, ToMedia):
+                    self.commands.append(one.command)
+                    if isinstance(one.command, media.OpenLeg):
+                        port = next(self._ports)
+                        opened = media.LegOpened(leg=one.command.leg, rtp_port=port, rtcp_port=port + 1)
+                        self.switchboard.media_event(opened, self.phone.now)
+        return transmits
+
+    def run(self, seconds: float = 1.0) -> None:
+        for _ in range(max(1, int(seconds * 10))):
+            self.network.run(0.1)
+            self.switchboard.expire(self.phone.now)
+            self.phone.do(self._flush())
+
+    def given(self, kind: type) -> list[media.Command]:
+        return [command for command in self.commands if isinstance(command, kind)]
+
+
+class Visitor:
+    """A phone that talks to the door one request at a time."""
+
+    def __init__(self, door: Door, host: str) -> None:
+        self.door = door
+        self.phone = door.network.phone(host)
+        self.challenge = ""
+
+    def call(self, number: str, *, from_: str = "eve", headers: Headers | None = None) -> None:
+        host = self.phone.address[0]
+        _, effects = self.phone.endpoint.invite(
+            target=SipUri(user=number, host=SERVER),
+            to=NameAddr(SipUri(user=number, host=SERVER)),
+            from_=NameAddr(SipUri(user=from_, host=SERVER)),
+            flow=self.phone.flow_to(self.door.phone),
+            now=self.phone.now,
+            sdp=offer(host),
+            headers=headers,
+        )
+        self.phone.do(effects)
+        self.door.run(0.3)
+
+    def answers(self) -> list[Response]:
+        """The final answers to this phone, oldest first."""
+        return [
+            sent.message
+            for sent in self.door.phone.sent
+            if isinstance(sent.message, Response)
+            and sent.message.status >= 200
+            and sent.flow.remote == self.phone.address
+        ]
+
+    def status(self) -> int:
+        return self.answers()[-1].status
+
+    def challenged(self, number: str = "999") -> str:
+        """Ask for a challenge."""
+        self.call(number)
+        value = self.answers()[-1].headers.get("WWW-Authenticate")
+        assert value is not None
+        return value
+
+    def credentials(
+        self, challenge: str, user: str, password: str, uri: str, method: str = "INVITE"
+    ) -> Headers:
+        parsed = parse_challenge(challenge)
+        assert parsed is not None
+        value = authorize(parsed, method, uri, user, Private(password))
+        assert value is not None
+        return Headers(("Authorization", value))
+
+    def authorized_call(
+        self, number: str, user: str, password: str = "secret", *, from_: str | None = None
+    ) -> None:
+        uri = str(SipUri(user=number, host=SERVER))
+        headers = self.credentials(self.challenged(), user, password, uri)
+        self.call(number, from_=from_ or user, headers=headers)
+
+    def register(self, user: str, password: str = "secret", challenge: str | None = None) -> int:
+        uri = SipUri(host=SERVER)
+        headers = self.credentials(challenge or self.challenged(), user, password, str(uri), "REGISTER")
+        host, port = self.phone.address
+        headers.add("From", f"<sip:{user}@{SERVER}>")
+        headers.add("To", f"<sip:{user}@{SERVER}>")
+        headers.add("Contact", f"<sip:{user}@{host}:{port}>")
+        request = Request("REGISTER", uri, headers)
+        _, effects = self.phone.endpoint.request(request, self.phone.flow_to(self.door.phone), self.phone.now)
+        self.phone.do(effects)
+        self.door.run(0.3)
+        return self.status()
+
+    def forge(self, victim: Visitor, user: str, challenge: str) -> None:
+        """A REGISTER with a wrong password in a datagram that claims to be from somebody else."""
+        uri = SipUri(host=SERVER)
+        headers = self.credentials(challenge, user, "guess", str(uri), "REGISTER")
+        token = self.phone.endpoint._agent.new_token()
+        for name, value in (
+            ("Via", f"SIP/2.0/UDP {victim.phone.address[0]}:5060;branch=z9hG4bK{token}"),
+            ("Max-Forwards", "70"),
+            ("From", f"<sip:{user}@{SERVER}>;tag={token}"),
+            ("To", f"<sip:{user}@{SERVER}>"),
+            ("Call-ID", token),
+            ("CSeq", "1 REGISTER"),
+        ):
+            headers.add(name, value)
+        flow = replace(self.door.phone.flow_to(victim.phone))
+        door = self.door.phone
+        door.do(door.endpoint.receive(Request("REGISTER", uri, headers), flow, door.now))

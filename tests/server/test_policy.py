@@ -1,0 +1,131 @@
+"""What outsiders, guests and accounts get from the front door, signalled for real."""
+
+from __future__ import annotations
+
+import pytest
+
+from ringback.media import protocol as media
+from ringback.sip.message import Headers, Response
+from tests.conference.stage import GUEST_PIN, NUMBER
+from tests.server.door import DIAL_IN, Door, Visitor, extension
+
+
+def shape(answer: Response) -> list[str]:
+    """The names of an answer's headers, in order."""
+    return [name for name, _ in answer.headers.items()]
+
+
+def test_without_an_account_existing_and_missing_numbers_look_the_same() -> None:
+    door = Door()
+    door.directory = door.directory.with_extension(extension("103", enabled=False))
+    shapes = set()
+    for number, host in (("101", 1), ("103", 2), ("999", 3), ("*43", 4), ("481516235", 5)):
+        visitor = Visitor(door, f"192.0.2.{host}")
+        visitor.call(number)
+        (answer,) = visitor.answers()
+        shapes.add((answer.status, answer.reason, *shape(answer)))
+    assert len(shapes) == 1
+    assert next(iter(shapes))[0] == 401
+
+
+def test_only_an_account_learns_that_a_number_does_not_exist() -> None:
+    caller = Visitor(Door(), "192.0.2.1")
+    caller.authorized_call("999", "101")
+    assert caller.status() == 404
+    stranger = Visitor(Door(), "192.0.2.2")
+    stranger.authorized_call("999", "101", "wrong")
+    assert stranger.status() == 401
+
+
+@pytest.mark.parametrize("number", ["102", "999", "*43", NUMBER])
+def test_credentials_of_one_account_do_not_speak_for_another(number: str) -> None:
+    caller = Visitor(Door(), "192.0.2.1")
+    caller.authorized_call(number, "101", from_="102")
+    assert caller.status() == 403
+
+
+@pytest.mark.parametrize("number", [NUMBER, DIAL_IN, f"{NUMBER}*{GUEST_PIN}"])
+def test_meetings_are_open_to_guests_and_accounts_alike(number: str) -> None:
+    door = Door()
+    guest, account = Visitor(door, "192.0.2.1"), Visitor(door, "192.0.2.2")
+    guest.call(number)
+    account.authorized_call(number, "101")
+    assert guest.status() == account.status() == 200
+    names = [leg.party.account for leg in door.switchboard.legs.values()]
+    assert names == [None, "101"]
+
+
+def test_credentials_for_another_server_do_not_keep_a_guest_out() -> None:
+    guest = Visitor(Door(), "192.0.2.1")
+    other = 'Digest realm="elsewhere", nonce="abc", algorithm=MD5, qop="auth"'
+    guest.call(NUMBER, headers=guest.credentials(other, "eve", "x", "sip:eve@example.com"))
+    assert guest.status() == 200
+
+
+def test_wrong_passwords_ban_their_source_and_no_other() -> None:
+    door = Door()
+    guesser, other = Visitor(door, "192.0.2.66"), Visitor(door, "192.0.2.1")
+    for guess in range(20):
+        guesser.register("101", f"guess {guess}")
+    assert guesser.register("101") == 403
+    assert other.register("101") == 200
+
+
+def test_nobody_is_banned_by_forged_datagrams_in_its_name() -> None:
+    door = Door()
+    attacker, victim = Visitor(door, "192.0.2.66"), Visitor(door, "192.0.2.1")
+    challenge = attacker.challenged()
+    for _ in range(40):
+        attacker.forge(victim, "101", challenge)
+    assert victim.register("101") == 200
+
+
+def test_a_stale_challenge_says_nothing_about_the_password() -> None:
+    door = Door()
+    here, there = Visitor(door, "192.0.2.1"), Visitor(door, "192.0.2.2")
+    challenge = here.challenged()
+    told = set()
+    for password in ("secret", "wrong"):
+        assert there.register("101", password, challenge) == 401
+        told.add("stale=true" in (there.answers()[-1].headers.get("WWW-Authenticate") or ""))
+    assert told == {True}
+
+
+def test_many_wrong_pins_at_once_from_one_source_get_no_further_than_one_after_another() -> None:
+    door = Door()
+    guesser = Visitor(door, "192.0.2.66")
+    for guess in range(40):
+        guesser.call(f"{NUMBER}*{guess:06}")
+    door.run(30)
+    guesser.call(f"{NUMBER}*{GUEST_PIN}")
+    door.run(30)
+    assert door.meetings.rooms == {}
+    # A right PIN from elsewhere is slowed, never refused.
+    guest = Visitor(door, "192.0.2.1")
+    guest.call(f"{NUMBER}*{GUEST_PIN}")
+    door.run(30)
+    assert list(door.meetings.rooms) == [NUMBER]
+
+
+def test_no_pin_is_in_anything_that_is_printed() -> None:
+    door = Door()
+    guest = Visitor(door, "192.0.2.1")
+    guest.call(f"{NUMBER}*{GUEST_PIN}")
+    (leg,) = door.switchboard.legs.values()
+    printed = repr([leg, vars(leg), leg.application, vars(leg.application), leg.session, door.meetings.rooms])
+    assert GUEST_PIN not in printed
+
+
+def test_a_call_after_the_shutdown_began_is_told_so() -> None:
+    door = Door()
+    door.policy.accepting = False
+    guest = Visitor(door, "192.0.2.1")
+    guest.call(NUMBER)
+    assert guest.status() == 503
+    assert not door.given(media.OpenLeg)
+
+
+def test_header_names_do_not_matter_for_credentials() -> None:
+    guest = Visitor(Door(), "192.0.2.1")
+    guest.call("101", headers=Headers(("authorization", "Digest nonsense")))
+    assert guest.status() == 401
