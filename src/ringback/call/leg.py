@@ -21,6 +21,7 @@ from ringback.sip.flow import Flow
 from ringback.sip.message import Headers
 from ringback.sip.session import InviteSession
 
+_ANY_PORTS: Final = (9, 9)
 _MEDIA_REFUSED: Final = (415, 488, 606)
 _RETRY_AFTER_S: Final = 5
 
@@ -110,11 +111,25 @@ class Leg:
 
     # Setting up, called by the switchboard
 
-    def receive_offer(self, session: InviteSession, offer: SessionDescription | None) -> None:
-        """Begin as the called side of an INVITE; None is an INVITE without an offer."""
+    def receive_offer(self, session: InviteSession, offer: SessionDescription | None, now: float) -> None:
+        """Begin as the called side of an INVITE; None is an INVITE without an offer.
+
+        The offer is tried at once, with ports that do not matter: one that cannot be answered costs the engine
+        nothing, and the engine learns where the peer will be, so that legs can share its sockets.
+        """
         self.session = session
         self._offer = offer
-        self._exchange.media(media.OpenLeg(leg=self.id))
+        if offer is None:
+            self._exchange.media(media.OpenLeg(leg=self.id))
+            return
+        tried = answer(offer, self._exchange.local_media(self.flow, *_ANY_PORTS))
+        if isinstance(tried, Refusal):
+            self.reject(tried.status, now, tried.reason)
+            return
+        remote = tried.media
+        self._exchange.media(
+            media.OpenLeg(leg=self.id, remote_ip=remote.remote_ip, remote_port=remote.remote_port)
+        )
 
     def media_opened(self, rtp_port: int, rtcp_port: int, now: float) -> SessionDescription | None:
         """The engine has reserved an address. Returns our offer where we are the calling side."""

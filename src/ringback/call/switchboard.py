@@ -110,7 +110,7 @@ class Switchboard:
         leg.dialled = dialled
         self._by_session[session.id] = leg
         self.tell("leg.incoming", leg=leg.id)
-        leg.receive_offer(session, offer)
+        leg.receive_offer(session, offer, now)
 
     def dial(
         self,
