@@ -242,3 +242,28 @@ def test_a_phone_on_tls_is_offered_srtp_and_plain_rtp_only_when_it_refuses() -> 
     assert caller.talking
     assert len(office.rooms()) == 2
     assert not [c for c in office.given(media.SetMedia) if isinstance(c, media.SetMedia) and c.srtp]
+
+
+def test_a_peer_that_vanished_is_noticed_by_its_silence_but_not_on_hold() -> None:
+    office = Office()
+    caller, callee = office.desk("192.0.2.1"), office.desk("192.0.2.2", device=True)
+    session = caller.call(office)
+    office.run()
+
+    def silent_for(seconds: float) -> None:
+        totals = media.LegTotals(received_packets=9, seconds_since_received=seconds)
+        first = next(iter(office.switchboard.legs))
+        office.media_says(media.Statistics(legs={first: totals}, busy_fraction=0.1, late_ticks=0, sockets=1))
+        office.run()
+
+    silent_for(200)
+    assert not ended(callee.phone)
+    caller.phone.do(session.reinvite(offer("192.0.2.1", direction="sendonly"), caller.phone.now))
+    office.run()
+    silent_for(400)
+    assert not ended(callee.phone)
+    caller.phone.do(session.reinvite(offer("192.0.2.1"), caller.phone.now))
+    office.run()
+    silent_for(400)
+    assert ended(caller.phone)
+    assert ended(callee.phone)

@@ -21,6 +21,9 @@ from ringback.sip.flow import Flow
 from ringback.sip.message import Headers
 from ringback.sip.session import InviteSession
 
+VANISHED_AFTER_S: Final = 300.0
+"""A peer that sends nothing at all for so long, and is not on hold, is gone."""
+
 _ANY_PORTS: Final = (9, 9)
 _MEDIA_REFUSED: Final = (415, 488, 606)
 _RETRY_AFTER_S: Final = 5
@@ -296,6 +299,15 @@ class Leg:
         self._own = prepared.description
         self._exchange.sip(self.session.answer_offer(encode_sdp(self._own), now))
         self._apply_change(prepared.media, now)
+
+    def measured(self, totals: media.LegTotals, now: float) -> None:
+        """Take what the engine counted; a peer that vanished without a BYE is noticed by its silence."""
+        self.totals = totals
+        if self.answered_at is None or self.on_hold or self.over:
+            return
+        silent_s = totals.seconds_since_received
+        if (now - self.answered_at if silent_s is None else silent_s) > VANISHED_AFTER_S:
+            self.hangup(now, "no audio came for a long time")
 
     def finish(self, now: float) -> None:
         """The session is over: free the media and tell the application, once."""

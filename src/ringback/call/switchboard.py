@@ -224,7 +224,7 @@ class Switchboard:
             case protocol.Statistics(legs=totals):
                 for leg_id, total in totals.items():
                     if leg_id in self.legs:
-                        self.legs[leg_id].totals = total
+                        self.legs[leg_id].measured(total, now)
             case protocol.CommandFailed(command=command, leg=failed, reason=reason):
                 self.tell("media.refused", command=command, leg=failed, reason=reason)
                 if command == "OpenLeg" and failed in self.legs:
