@@ -117,8 +117,8 @@ class Leg:
     def receive_offer(self, session: InviteSession, offer: SessionDescription | None, now: float) -> None:
         """Begin as the called side of an INVITE; None is an INVITE without an offer.
 
-        The offer is tried at once, with ports that do not matter: one that cannot be answered costs the engine
-        nothing, and the engine learns where the peer will be, so that legs can share its sockets.
+        The offer is tried at once, with ports that do not matter: one that cannot be answered costs the
+        engine nothing, and the engine learns where the peer will be, so that legs can share its sockets.
         """
         self.session = session
         self._offer = offer
