@@ -135,6 +135,9 @@ class Server:
             certificate=await asyncio.to_thread(self._certificate),
         )
         self.keeper.start()
+
+    def open_for_calls(self) -> None:
+        """Say that calls can be taken."""
         self.operations.waiting_for = ()
 
     async def stop(self) -> None:

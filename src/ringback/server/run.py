@@ -15,6 +15,7 @@ from ringback.config import Settings
 from ringback.server.addresses import is_wildcard
 from ringback.server.app import Server, wait_for_signal
 from ringback.server.media_link import MediaWorkerError
+from ringback.server.preflight import UnusableSettingError, allow_many_sockets, check_settings
 from ringback.server.welcome import Listening, show_first_start, show_lan_hint, show_listening
 from ringback.store.bootstrap import FirstStart, bootstrap
 from ringback.store.errors import StoreError
@@ -34,10 +35,12 @@ def run(settings: Settings, console: Console | None = None) -> int:
     """Serve until SIGTERM or SIGINT; returns the exit code. What went wrong at the start is one line."""
     console = console or Console(highlight=False)
     try:
+        check_settings(settings)
+        allow_many_sockets()
         return uvloop.run(_serve(settings, console))
     except AlreadyRunningError as error:
         return _fail(str(error))
-    except (StoreError, MediaWorkerError) as error:
+    except (UnusableSettingError, StoreError, MediaWorkerError) as error:
         return _fail(str(error))
     except OSError as error:
         return _fail(f"an address cannot be used: {error.strerror or error}")
@@ -57,8 +60,10 @@ async def _serve(settings: Settings, console: Console) -> int:
         web = WebServer(app, settings)
         await web.start()
         try:
-            first = await bootstrap(store)
             await server.start()
+            # Not before everything else went well: what this creates is shown only once.
+            first = await bootstrap(store)
+            server.open_for_calls()
             links = announce(app, web_port=web.address[1], sip_port=server.transports.addresses["udp"][1])
             server.web_address = web.address
             _welcome(console, settings, server, web, links, first)

@@ -1,0 +1,56 @@
+"""What can be seen to be wrong before anything is created or opened: one line that names the setting."""
+
+from __future__ import annotations
+
+import resource
+import socket
+from typing import Final
+
+from ringback.config import Settings
+from ringback.net.tls import server_context
+
+# Sockets of the SIP and web limits together, with room for files and workers.
+_DESCRIPTORS: Final = 16_384
+
+
+class UnusableSettingError(RuntimeError):
+    """A setting is well-formed, but not possible on this machine; the text says which and why."""
+
+
+def check_settings(settings: Settings) -> None:
+    """Raise UnusableSettingError for an address that is not ours, or a certificate that cannot be used."""
+    for name, address in (
+        ("sip.bind", settings.sip.bind),
+        ("web.bind", settings.web.bind),
+        ("media.bind", settings.media.bind),
+    ):
+        _check_address(name, address)
+    sip = settings.sip
+    if sip.certificate is not None and sip.private_key is not None:
+        try:
+            server_context(sip.certificate, sip.private_key)
+        except OSError as error:
+            raise UnusableSettingError(
+                f"sip.certificate {sip.certificate} with sip.private_key {sip.private_key} cannot be used: "
+                f"{error.strerror or error}"
+            ) from None
+
+
+def allow_many_sockets() -> None:
+    """Lift the soft limit of open files: shells and systemd leave 1,024, fewer than our own limits allow."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _check_address(name: str, address: str) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((address, 0))
+    except OSError as error:
+        raise UnusableSettingError(
+            f"{name} {address} cannot be used: {error.strerror or error}; "
+            "it has to be an address of this machine, or 0.0.0.0 for all of them"
+        ) from None
