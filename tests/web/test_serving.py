@@ -168,6 +168,25 @@ async def test_garbage_and_half_requests_end_their_connection(web, monkeypatch):
     assert (await web.stranger.get("/healthz")).status_code == 200
 
 
+async def test_one_source_cannot_take_the_places_of_all_others(web):
+    address = web.server.address
+    opened = [await asyncio.open_connection(*address, local_addr=("127.0.0.66", 0)) for _ in range(1_100)]
+    for _, writer in opened:
+        writer.write(b"GET / HTTP/1.1\r\n")
+    await asyncio.sleep(0.3)
+    try:
+        assert (await web.stranger.get("/healthz")).status_code == 200
+        assert sum(not reader.at_eof() for reader, _ in opened) == serving.CONNECTIONS_PER_SOURCE
+    finally:
+        for _, writer in opened:
+            writer.close()
+    await asyncio.sleep(0.3)
+    again, writer = await asyncio.open_connection(*address, local_addr=("127.0.0.66", 0))
+    writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert b" 200 " in await asyncio.wait_for(again.read(), 5)
+    writer.close()
+
+
 async def test_a_body_that_never_comes_is_given_up(web):
     app = Limits(web.app, patience_s=0.1)
 

@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import errno
 import socket
+from collections import Counter
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import h11
 import uvicorn
@@ -16,6 +17,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ringback.config import Settings
+from ringback.governance.throttle import SourceList, source_key
 from ringback.web.context import LocalIdentity, WebContext
 from ringback.web.control_socket import listen
 
@@ -23,16 +25,51 @@ PORTS_TRIED: Final = 100
 HEADER_PATIENCE_S: Final = 10.0
 MAX_HEADER_BYTES: Final = 32 * 1024
 MAX_CONNECTIONS: Final = 1024
+CONNECTIONS_PER_SOURCE: Final = 100
+
+
+class Crowd:
+    """How many connections each source has, so that none takes the places of all others."""
+
+    def __init__(self, allow: SourceList) -> None:
+        """Those of `allow` are not counted."""
+        self._allow = allow
+        self._connections: Counter[str] = Counter()
+
+    def enter(self, address: str) -> bool:
+        """Whether one more connection from an address may stay; it then has to `leave`."""
+        if address in self._allow:
+            return True
+        key = source_key(address)
+        if self._connections[key] >= CONNECTIONS_PER_SOURCE:
+            return False
+        self._connections[key] += 1
+        return True
+
+    def leave(self, address: str) -> None:
+        """A connection that was let in is closed."""
+        key = source_key(address)
+        self._connections[key] -= 1
+        if self._connections[key] <= 0:
+            del self._connections[key]
 
 
 class PatientProtocol(H11Protocol):
     """HTTP/1.1 that closes connections on which no request is complete within the patience."""
 
+    crowd: ClassVar[Crowd]
     _hurry: asyncio.TimerHandle | None = None
+    _address: str | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start waiting for the first request."""
+        """Start waiting for the first request, if the source does not have too many connections."""
         super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        if isinstance(peer, tuple):
+            if not self.crowd.enter(peer[0]):
+                transport.abort()
+                return
+            self._address = peer[0]
         self._hurry = self.loop.call_later(HEADER_PATIENCE_S, self._give_up)
 
     def data_received(self, data: bytes) -> None:
@@ -46,6 +83,9 @@ class PatientProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
         self._calm()
+        if self._address is not None:
+            self.crowd.leave(self._address)
+            self._address = None
         super().connection_lost(exc)
 
     def _calm(self) -> None:
@@ -66,13 +106,16 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _uvicorn(app: ASGIApp) -> _Server:
+def _uvicorn(app: ASGIApp, settings: Settings) -> _Server:
+    # A class, not an object, is what uvicorn takes.
+    crowd = Crowd(SourceList(settings.security.allow_sources))
+    protocol = type("Protocol", (PatientProtocol,), {"crowd": crowd})
     return _Server(
         uvicorn.Config(
             app,
             loop="none",
             # h11 bounds the header of a request, httptools does not.
-            http=PatientProtocol,
+            http=protocol,
             h11_max_incomplete_event_size=MAX_HEADER_BYTES,
             ws="none",
             lifespan="off",
@@ -94,7 +137,7 @@ class WebServer:
         self.address: tuple[str, int] = (settings.web.bind, settings.web.port)
         self._app = app
         self._settings = settings
-        self._servers = (_uvicorn(app), _uvicorn(LocalIdentity(app)))
+        self._servers = (_uvicorn(app, settings), _uvicorn(LocalIdentity(app), settings))
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
