@@ -105,6 +105,7 @@ class Office:
         self.devices: list[Device] = []
         self.application: Callable[[], Application] = self.bridge
         self.media_works = True
+        self.media_runs = True
         self._ports = count(20000, 2)
 
     def desk(
@@ -128,7 +129,8 @@ class Office:
         )
 
     def _local_media(self, flow: Flow, rtp_port: int, rtcp_port: int) -> Local:
-        return replace(local(SERVER, rtp_port), srtp="allowed" if flow.secure else "refused")
+        made = replace(local(SERVER, rtp_port), srtp="allowed" if flow.secure else "refused")
+        return made if self.media_runs else replace(made, codecs=())
 
     def _on_event(self, phone: Phone, event: Effect) -> list[Effect]:
         if isinstance(event, IncomingCall):

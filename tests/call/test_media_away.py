@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ringback.media import protocol as media
 from ringback.sip.effects import Failed
 from tests.call.office import Desk, Office
@@ -20,6 +22,18 @@ def test_a_call_that_finds_no_media_is_told_to_come_back() -> None:
     caller.call(office)
     office.run()
     assert refusal(caller) == (503, "5")
+    assert office.switchboard.legs == {}
+
+
+@pytest.mark.parametrize("without_offer", [False, True])
+def test_a_call_that_comes_while_no_engine_runs_is_told_to_come_back(without_offer: bool) -> None:
+    office = Office()
+    office.media_runs = False
+    caller = office.desk("192.0.2.1")
+    caller.call(office, without_offer=without_offer)
+    office.run()
+    assert refusal(caller) == (503, "5")
+    assert not office.given(media.OpenLeg)
     assert office.switchboard.legs == {}
 
 

@@ -58,6 +58,7 @@ class Door:
         self.registrar = Registrar()
         self.commands: list[media.Command] = []
         self._ports = count(20000, 2)
+        self._playing: list[media.PlayEnded] = []
         sources = SourceList([allow] if allow else [])
         self.policy = Policy(
             endpoint=self.phone.endpoint,
@@ -99,11 +100,17 @@ class Door:
                         port = next(self._ports)
                         opened = media.LegOpened(leg=one.command.leg, rtp_port=port, rtcp_port=port + 1)
                         self.switchboard.media_event(opened, self.phone.now)
+                    elif isinstance(one.command, media.Play) and "music" not in one.command.sounds:
+                        ended = media.PlayEnded(leg=one.command.leg, play=one.command.play, reason="finished")
+                        self._playing.append(ended)
         return transmits
 
     def run(self, seconds: float = 1.0) -> None:
         for _ in range(max(1, int(seconds * 10))):
             self.network.run(0.1)
+            playing, self._playing = self._playing, []
+            for ended in playing:
+                self.switchboard.media_event(ended, self.phone.now)
             self.switchboard.expire(self.phone.now)
             self.phone.do(self._flush())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ringback.conference.pin_guard import CALLS_AT_THE_DOOR
 from ringback.media import protocol as media
 from ringback.sip.message import Headers, Response
 from tests.conference.stage import GUEST_PIN, NUMBER
@@ -105,6 +106,28 @@ def test_many_wrong_pins_at_once_from_one_source_get_no_further_than_one_after_a
     guest.call(f"{NUMBER}*{GUEST_PIN}")
     door.run(30)
     assert list(door.meetings.rooms) == [NUMBER]
+
+
+def test_one_source_cannot_crowd_the_door_for_the_others() -> None:
+    door = Door()
+    crowd, guest = Visitor(door, "192.0.2.66"), Visitor(door, "192.0.2.1")
+    for _ in range(CALLS_AT_THE_DOOR + 5):
+        crowd.call(NUMBER)
+    assert [answer.status for answer in crowd.answers()].count(503) == 5
+    assert crowd.answers()[-1].headers.get("Retry-After") == "5"
+    guest.call(NUMBER)
+    assert guest.status() == 200
+    door.run(240)
+    crowd.call(NUMBER)
+    assert crowd.status() == 200, "who has left makes room"
+
+
+def test_who_is_in_a_meeting_is_not_at_the_door() -> None:
+    door = Door()
+    office = Visitor(door, "192.0.2.1")
+    for _ in range(CALLS_AT_THE_DOOR + 5):
+        office.call(f"{NUMBER}*{GUEST_PIN}")
+    assert {answer.status for answer in office.answers()} == {200}
 
 
 def test_no_pin_is_in_anything_that_is_printed() -> None:

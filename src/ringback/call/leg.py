@@ -122,16 +122,25 @@ class Leg:
         """
         self.session = session
         self._offer = offer
+        local = self._exchange.local_media(self.flow, *_ANY_PORTS)
+        if not local.codecs:
+            # No engine runs just now: the offer may be as good as any.
+            self.turn_away(now, "no media")
+            return
         if offer is None:
             self._exchange.media(media.OpenLeg(leg=self.id))
             return
-        tried = answer(offer, self._exchange.local_media(self.flow, *_ANY_PORTS))
+        tried = answer(offer, local)
         if isinstance(tried, Refusal):
             self.reject(tried.status, now, tried.reason)
             return
-        remote = tried.media
+        remote = self._command(tried.media)
         self._exchange.media(
-            media.OpenLeg(leg=self.id, remote_ip=remote.remote_ip, remote_port=remote.remote_port)
+            media.OpenLeg(
+                leg=self.id,
+                remote_ip=remote.remote_ip if remote.remote_port else "",
+                remote_port=remote.remote_port,
+            )
         )
 
     def media_opened(self, rtp_port: int, rtcp_port: int, now: float) -> SessionDescription | None:
@@ -321,27 +330,27 @@ class Leg:
         self.media = negotiated
         self.state = LegState.CONNECTED
         self.answered_at = now
-        self._apply(negotiated)
+        self._exchange.media(self._command(negotiated))
         self._exchange.answered(self)
         self.application.connected(self, now)
 
     def _apply_change(self, negotiated: NegotiatedMedia, now: float) -> None:
         self.media = negotiated
-        self._apply(negotiated)
+        self._exchange.media(self._command(negotiated))
         if negotiated.on_hold is not self.on_hold:
             self.on_hold = negotiated.on_hold
             self.application.held(self, self.on_hold, now)
 
-    def _apply(self, negotiated: NegotiatedMedia) -> None:
-        """Tell the engine; a guest gets audio where it signals from, or where its own audio comes from.
+    def _command(self, negotiated: NegotiatedMedia) -> media.SetMedia:
+        """What the engine is told: a guest gets audio where it signals from, or where its own comes from.
 
         An SDP may name any address. Somebody without an account who names another one than its own hears us
         as soon as packets come from there (as behind a NAT), and cannot point our audio at a third party.
         """
         command = negotiated.set_media(self.id)
         if self.party.account is None and not _same_host(negotiated.remote_ip, self.source):
-            command = msgspec.structs.replace(command, remote_port=0, remote_rtcp_port=0)
-        self._exchange.media(command)
+            return msgspec.structs.replace(command, remote_port=0, remote_rtcp_port=0)
+        return command
 
 
 def _same_host(one: str, other: str) -> bool:

@@ -81,7 +81,10 @@ class Entry(Application):
 
     def offered(self, leg: Leg, now: float) -> None:
         """Answer at once: everything else is said in the call."""
-        leg.answer(now)
+        if self._guard.may_wait(leg.source, leg.id):
+            leg.answer(now)
+        else:
+            leg.turn_away(now, "too many calls at the door")
 
     def connected(self, leg: Leg, now: float) -> None:
         """Begin with whatever the dial string left open."""
@@ -131,6 +134,7 @@ class Entry(Application):
         self._pin = None
         self._collector = None
         self._keys.deadline = None
+        self._guard.no_longer_waits(leg.source, leg.id)
         self._leave_room()
 
     def expire(self, now: float) -> None:
@@ -212,6 +216,7 @@ class Entry(Application):
 
     def _knock(self, role: Role, now: float) -> None:
         assert self._meeting is not None
+        self._guard.no_longer_waits(self._leg.source, self._leg.id)
         self._room = self._meetings.open(self._meeting)
         self.participant = Participant(self._leg, role, self, now)
         self._room.arrive(self.participant)

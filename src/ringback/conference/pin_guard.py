@@ -1,13 +1,16 @@
-"""Wrong PINs: limited by source, slowed by meeting; a right PIN from a new source always gets in."""
+"""Wrong PINs limited by source and slowed by meeting, and a door that no source can crowd for the others."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from ringback.governance.throttle import FailureLedger, GuessDelay, SourceGuard, SourceList
+from ringback.governance.throttle import FailureLedger, GuessDelay, SourceGuard, SourceList, source_key
 
 # People mistype, and a whole office may call from one address: a ban needs more than one bad call.
 FREE_WRONG_PINS: Final = 12
+
+# Each call at the door holds a port and hears prompts; with the right PIN it is at the door no more.
+CALLS_AT_THE_DOOR: Final = 100
 
 
 class PinGuard:
@@ -17,6 +20,26 @@ class PinGuard:
         self._allow = allow or SourceList()
         self._sources = SourceGuard(self._allow, ledger=FailureLedger(free=FREE_WRONG_PINS))
         self._meetings: GuessDelay[str] = GuessDelay()
+        self._at_the_door: dict[str, set[int]] = {}
+
+    def may_wait(self, source: str, call: int) -> bool:
+        """Whether one more call of a source may stand at the door; it does until `no_longer_waits`."""
+        if source in self._allow:
+            return True
+        waiting = self._at_the_door.setdefault(source_key(source), set())
+        if len(waiting) >= CALLS_AT_THE_DOOR:
+            return False
+        waiting.add(call)
+        return True
+
+    def no_longer_waits(self, source: str, call: int) -> None:
+        """A call got in, or is over."""
+        key = source_key(source)
+        waiting = self._at_the_door.get(key)
+        if waiting is not None:
+            waiting.discard(call)
+            if not waiting:
+                del self._at_the_door[key]
 
     def refuses(self, source: str, now: float) -> bool:
         """Whether this source has tried too many wrong PINs lately."""

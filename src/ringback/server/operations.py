@@ -70,17 +70,18 @@ class ServerOperations:
 
     def status(self) -> Status:
         """How it is doing."""
+        now = time.monotonic()
         waiting = self.waiting_for if self._media.ready else (*self.waiting_for, "media worker")
         return Status(
             version=__version__,
             started_at=self._started_at,
-            uptime_s=time.monotonic() - self._started,
+            uptime_s=now - self._started,
             pids=ProcessIds(os.getpid(), tuple(self._media.pids)),
             addresses=dict(self._addresses()),
             calls=len(self._incoming()),
             legs=len(self._switchboard.legs),
             meetings=len(self._meetings.rooms),
-            registrations=len(self._registrar),
+            registrations=sum(len(self._registrar.bindings(user, now)) for user in self._registrar.users()),
             waiting_for=waiting,
         )
 
