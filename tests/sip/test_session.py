@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import pytest
 
 from ringback.sip.endpoint import (
@@ -9,6 +11,8 @@ from ringback.sip.endpoint import (
     Confirmed,
     Effect,
     Ended,
+    Endpoint,
+    EndpointSettings,
     Failed,
     IncomingCall,
     InfoReceived,
@@ -20,7 +24,7 @@ from ringback.sip.endpoint import (
 )
 from ringback.sip.errors import SessionStateError
 from ringback.sip.flow import Flow
-from ringback.sip.message import Headers, Request
+from ringback.sip.message import Headers, Request, SipUri
 from ringback.sip.session_state import SessionState
 from ringback.testing.lossy_link import LinkQuality
 from tests.sip.phones import ANSWER, OFFER, Network, Phone
@@ -450,6 +454,20 @@ def test_lost_connection_leaves_the_call_and_moves_its_requests(network: Network
     assert alice.sent[-1].flow == Flow("tcp", alice.address, bob.address, 0)
     network.run(0.1)
     assert endings(alice, bob) == [("us", None), ("peer", None)]
+
+
+def test_after_a_lost_connection_a_contact_cannot_send_us_to_another_host(network: Network) -> None:
+    alice, bob = network.phone(A, transport="tcp"), network.phone(B, transport="tcp")
+    elsewhere = SipUri(user="x", host="10.0.0.1", port=22, params={"transport": "tcp"})
+    alice.endpoint = Endpoint(
+        EndpointSettings(user_agent="Test", contact_for=lambda _: elsewhere),
+        new_token=(f"alice-{number}" for number in count()).__next__,
+    )
+    _, callee = talk(network, alice, bob)
+    bob.do(bob.endpoint.connection_lost(bob.flow_to(alice), bob.now))
+    bob.do(callee.hangup(bob.now))
+    assert bob.sent[-1].name == "BYE"
+    assert bob.sent[-1].flow.remote == (alice.address[0], 22)
 
 
 def test_lost_connection_fails_the_call_being_set_up(network: Network) -> None:

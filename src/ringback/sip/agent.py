@@ -86,11 +86,16 @@ class Agent:
             self.enlist(dialog, user)
 
     def connection_lost(self, flow: Flow) -> None:
-        """Dialogs over this connection live on; their requests go by a new one to the next hop."""
+        """Dialogs over this connection live on; their requests go by a new one to the next hop.
+
+        The host stays the one that the connection came from: a Contact may name any host and port, also such
+        as only we can reach, and anybody may send one.
+        """
         for key in self._by_connection.pop(flow, ()):
             if key in self.dialogs:
                 dialog = self.dialogs[key][0]
-                dialog.flow = flow_to(_first_hop(dialog), flow)
+                hop = flow_to(_first_hop(dialog), flow)
+                dialog.flow = replace(hop, remote=(flow.remote[0], hop.remote[1]))
 
     def _leave(self, dialog: Dialog) -> None:
         keys = self._by_connection.get(dialog.flow)
