@@ -126,12 +126,14 @@ class Visitor:
         self.phone = door.network.phone(host)
         self.challenge = ""
 
-    def call(self, number: str, *, from_: str = "eve", headers: Headers | None = None) -> None:
+    def call(
+        self, number: str, *, from_: str = "eve", headers: Headers | None = None, display: str = ""
+    ) -> None:
         host = self.phone.address[0]
         _, effects = self.phone.endpoint.invite(
             target=SipUri(user=number, host=SERVER),
             to=NameAddr(SipUri(user=number, host=SERVER)),
-            from_=NameAddr(SipUri(user=from_, host=SERVER)),
+            from_=NameAddr(SipUri(user=from_, host=SERVER), display),
             flow=self.phone.flow_to(self.door.phone),
             now=self.phone.now,
             sdp=offer(host),

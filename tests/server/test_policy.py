@@ -139,6 +139,27 @@ def test_no_pin_is_in_anything_that_is_printed() -> None:
     assert GUEST_PIN not in printed
 
 
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        (b"Ada", "Ada"),
+        ("Zo\u00eb \u4f60".encode(), "Zo\u00eb \u4f60"),
+        (b"\xff\xfe Bob", "\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER} Bob"),
+        (b"\x1b[2Jx\x9by", "[2Jx\N{REPLACEMENT CHARACTER}y"),
+        ("a\u202egnp".encode(), "agnp"),
+        (b"x" * 5_000, "x" * 80),
+    ],
+)
+def test_the_name_a_caller_gives_itself_can_be_shown_anywhere(sent: bytes, shown: str) -> None:
+    door = Door()
+    guest = Visitor(door, "192.0.2.1")
+    guest.call(f"{NUMBER}*{GUEST_PIN}", display=sent.decode("utf-8", "surrogateescape"))
+    (leg,) = door.switchboard.legs.values()
+    assert leg.party.name is not None
+    assert leg.party.name.reveal() == shown
+    leg.party.name.reveal().encode()
+
+
 def test_a_call_after_the_shutdown_began_is_told_so() -> None:
     door = Door()
     door.policy.accepting = False

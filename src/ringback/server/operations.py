@@ -17,6 +17,7 @@ from ringback.conference.meetings import Meetings
 from ringback.conference.roles import Role
 from ringback.conference.room import Room
 from ringback.governance.private import Private
+from ringback.governance.shown import fit_to_show
 from ringback.media.protocol import LegTotals, Statistics
 from ringback.server.exchange import Exchange
 from ringback.server.media_supervisor import MediaSupervisor
@@ -106,8 +107,8 @@ class ServerOperations:
             Registration(
                 number=user,
                 transport=binding.flow.transport,
-                contact=Private(str(binding.uri)),
-                user_agent=binding.user_agent,
+                contact=Private(fit_to_show(str(binding.uri), 200)),
+                user_agent=fit_to_show(binding.user_agent),
                 expires_at=now + timedelta(seconds=binding.expires_at - clock),
             )
             for user in self._registrar.users()

@@ -14,6 +14,7 @@ from ringback.conference.entry import Entry
 from ringback.conference.meetings import EntryTimings, Meetings
 from ringback.conference.pin_guard import PinGuard
 from ringback.governance.private import Private
+from ringback.governance.shown import fit_to_show
 from ringback.governance.throttle import SourceGuard
 from ringback.routing.dialplan import (
     Destination,
@@ -103,7 +104,9 @@ class Policy:
         if application is None:
             return session.reject(404, now)
         party = Party(
-            Private(account or _user_of(request.from_)), Private(request.from_.display or ""), account
+            Private(account or fit_to_show(_user_of(request.from_))),
+            Private(fit_to_show(request.from_.display or "")),
+            account,
         )
         number = Private(dialled.number if dialled else "")
         self._switchboard.incoming(session, flow, request.body, party, number, application, now)
