@@ -14,7 +14,7 @@ _DROPPED: Final = frozenset({"Cc", "Cf", "Co", "Cn", "Zl", "Zp"})
 def fit_to_show(text: str, longest: int = LONGEST_SHOWN) -> str:
     """The printable characters of `text`, at most `longest`.
 
-    Bytes that are no UTF-8 come out of the parser as surrogates, which nothing can encode: they become U+FFFD.
+    Bytes that are no UTF-8 come out of the parser as surrogates, which nothing can encode: U+FFFD stands in.
     What drives terminals is left out.
     """
     kept = []
