@@ -68,6 +68,8 @@ class RtpStream:
         """When each audio frame went out; frame n holds samples 160 n to 160 n + 159 of what is spoken."""
         self.telephone_event = 101
         self.sending = True
+        self.lose_every = 0
+        """With n, the network loses every n-th packet."""
         self._lock = threading.Lock()
         self._speech = encode_ulaw(np.zeros(FRAME))
         self._position = 0
@@ -166,6 +168,8 @@ class RtpStream:
     ) -> None:
         header = struct.pack("!BBHII", 0x80, kind | (0x80 if marker else 0), sequence, timestamp, ssrc)
         assert self._remote is not None
+        if self.lose_every and sequence % self.lose_every == 0:
+            return
         try:
             self._socket.sendto(header + payload, self._remote)
         except ConnectionRefusedError:
