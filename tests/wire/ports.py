@@ -21,13 +21,17 @@ def is_free(port: int) -> bool:
     return True
 
 
-_media_blocks = itertools.count()
 MEDIA_BLOCK = 500
+MEDIA_BLOCKS = 20
+_media_blocks = itertools.count(os.getpid())
 
 
 def media_range() -> tuple[int, int]:
-    """A block of ports for a server's media; they go round after twenty servers."""
-    start = 20_000 + MEDIA_BLOCK * (next(_media_blocks) % 20)
+    """A block of free ports for a server's media: others may be testing on this machine too."""
+    for _ in range(MEDIA_BLOCKS):
+        start = 20_000 + MEDIA_BLOCK * (next(_media_blocks) % MEDIA_BLOCKS)
+        if all(is_free(port) for port in range(start, start + MEDIA_BLOCK)):
+            break
     return start, start + MEDIA_BLOCK - 1
 
 

@@ -185,6 +185,7 @@ class Engine:
         sending, meters = self.sending, self.meters
         order = sending.order
         if not len(order):
+            sending.advance(1)
             return self.reports.due(now_ns, self.tick)
         timestamps = self.legs.out_timestamp[order] if self._digits else None
         sending.headers()

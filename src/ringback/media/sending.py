@@ -104,9 +104,9 @@ class Sending:
         self.advance(1)
 
     def advance(self, ticks: int) -> None:
-        """Let the RTP clocks of all sending legs run on by whole frames."""
-        legs, order = self._legs, self.order
-        legs.out_timestamp[order] += FRAME_TIMESTAMPS[legs.send_codec[order]] * np.uint32(ticks)
+        """Let the RTP clocks run on by whole frames; also those of held legs, whose time passes unsent."""
+        legs = self._legs
+        legs.out_timestamp += FRAME_TIMESTAMPS[legs.send_codec] * np.uint32(ticks)
 
     def batch(self) -> OutgoingBatch:
         """The rows that carry a payload, as a batch whose columns hold until the next tick."""
