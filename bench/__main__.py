@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import call_rate, delay, memory
+from bench import call_rate, capacity, delay, memory
 from tests.wire.server import RingbackServer
 
 Measurement = Callable[[RingbackServer], Iterator[str]]
@@ -20,6 +20,7 @@ WITH_SERVER: dict[str, Measurement] = {
     "memory": memory.measure,
     "delay": delay.measure,
     "calls": call_rate.measure,
+    "capacity": capacity.measure,
 }
 
 
