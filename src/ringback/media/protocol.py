@@ -32,6 +32,23 @@ class SrtpKeys(msgspec.Struct, frozen=True, kw_only=True):
         return f"SrtpKeys(suite={self.suite!r})"
 
 
+class WebRtcKeys(msgspec.Struct, frozen=True, kw_only=True):
+    """What a WebRTC leg's offer and answer said: ICE credentials both ways and the peer's certificates.
+
+    `remote_fingerprints` are pairs of a hash in lower case ("sha-256") and its value in upper case hex with
+    colons (RFC 8122); the peer's certificate must match one of them.
+    """
+
+    local_ufrag: str
+    local_pwd: str
+    remote_ufrag: str
+    remote_pwd: str
+    remote_fingerprints: list[tuple[str, str]]
+
+    def __repr__(self) -> str:
+        return f"WebRtcKeys(local_ufrag={self.local_ufrag!r}, remote_ufrag={self.remote_ufrag!r})"
+
+
 class AudioFormat(msgspec.Struct, frozen=True, kw_only=True):
     """A codec and the RTP payload type it has on this leg."""
 
@@ -47,12 +64,13 @@ class OpenLeg(_Message, frozen=True, kw_only=True):
 
     `remote_ip`/`remote_port` are what an offer that is at hand already says of the peer: then the port may be
     shared with legs of other addresses, which costs fewer sockets. Without them the leg has a port of its
-    own.
+    own. `webrtc` legs share one whatever their addresses: they are told apart by ICE.
     """
 
     leg: int
     remote_ip: str = ""
     remote_port: int = 0
+    webrtc: bool = False
 
 
 class SetMedia(_Message, frozen=True, kw_only=True):
@@ -62,6 +80,10 @@ class SetMedia(_Message, frozen=True, kw_only=True):
     `receive` lists every format the peer may send; `send` is the one we send. `remote_ip`/`remote_port` are
     what SDP said: media goes there until the source is learnt (symmetric RTP), and a third party cannot
     take it over once it is locked. `remote_rtcp_port` is 0 with `rtcp_mux`. `direction` is ours.
+
+    With `webrtc` (only on a leg opened so; excludes `srtp`, implies `rtcp_mux`) `remote_ip` and `remote_port`
+    are not looked at ("" and 0): the address is learnt from ICE checks, the SRTP keys from DTLS. New ICE
+    credentials are an ICE restart; new fingerprints a new DTLS association.
     """
 
     leg: int
@@ -75,6 +97,7 @@ class SetMedia(_Message, frozen=True, kw_only=True):
     direction: Direction = "sendrecv"
     ptime_ms: int = 20
     srtp: SrtpKeys | None = None
+    webrtc: WebRtcKeys | None = None
 
 
 class CloseLeg(_Message, frozen=True, kw_only=True):
@@ -163,10 +186,15 @@ Command = (
 
 
 class Ready(_Message, frozen=True, kw_only=True):
-    """The worker runs; the first event on the socket. `codecs` are those whose library is present."""
+    """The worker runs; the first event on the socket. `codecs` are those whose library is present.
+
+    `dtls_fingerprint` is that of the worker's certificate as SDP gives it ("sha-256 AB:CD:..."), "" when this
+    worker cannot do WebRTC.
+    """
 
     pid: int
     codecs: list[Codec]
+    dtls_fingerprint: str = ""
 
 
 class LegOpened(_Message, frozen=True, kw_only=True):
@@ -219,6 +247,20 @@ class SourceLearnt(_Message, frozen=True, kw_only=True):
     differs: bool
 
 
+class MediaConnected(_Message, frozen=True, kw_only=True):
+    """A WebRTC leg's DTLS is up and the peer's certificate is the signalled one: media may flow."""
+
+    leg: int
+
+
+class MediaLost(_Message, frozen=True, kw_only=True):
+    """A WebRTC leg's media is gone: no consent for 30 s (RFC 7675), or DTLS failed. Told once; a new
+    SetMedia with new ICE credentials may bring it back."""
+
+    leg: int
+    reason: Literal["consent", "timeout", "dtls", "fingerprint"]
+
+
 class Digit(_Message, frozen=True, kw_only=True):
     """A DTMF digit was received: one of 0-9 * # A-D, once per key press."""
 
@@ -252,5 +294,15 @@ class Statistics(_Message, frozen=True, kw_only=True):
 
 
 Event = (
-    Ready | LegOpened | CommandFailed | LegClosed | SourceLearnt | Digit | PlayEnded | Talking | Statistics
+    Ready
+    | LegOpened
+    | CommandFailed
+    | LegClosed
+    | SourceLearnt
+    | MediaConnected
+    | MediaLost
+    | Digit
+    | PlayEnded
+    | Talking
+    | Statistics
 )
