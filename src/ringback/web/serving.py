@@ -1,4 +1,7 @@
-"""Serves the application inside the server's own event loop: on TCP, and on the control socket."""
+"""Serves the application inside the server's own event loop: on TCP, and on the control socket.
+
+HTTP/1.1 by h11; WebSockets (RFC 6455) on TCP only.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ import contextlib
 import errno
 import socket
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, ClassVar, Final
 
 import h11
@@ -15,6 +19,8 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import CloseCode, Frame
 
 from ringback.config import Settings
 from ringback.governance.throttle import SourceList, source_key
@@ -26,6 +32,9 @@ HEADER_PATIENCE_S: Final = 10.0
 MAX_HEADER_BYTES: Final = 32 * 1024
 MAX_CONNECTIONS: Final = 1024
 CONNECTIONS_PER_SOURCE: Final = 100
+MAX_MESSAGE_BYTES: Final = 64 * 1024
+MAX_FRAGMENTS: Final = 256
+PING_EVERY_S: Final = 20.0
 
 
 class Crowd:
@@ -52,6 +61,39 @@ class Crowd:
         self._connections[key] -= 1
         if self._connections[key] <= 0:
             del self._connections[key]
+
+
+class SocketProtocol(WebSocketsSansIOProtocol):
+    """A WebSocket that holds little: one message at a time is read, and none while what we wrote waits."""
+
+    leave: Callable[[], None] | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Read on only while our answers are taken: pings are answered before any route sees them."""
+        super().data_received(data)
+        if not self.writable.is_set():
+            self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Read on."""
+        super().resume_writing()
+        if not self.read_paused and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def handle_cont(self, event: Frame) -> None:
+        """Take the next piece of a message; empty pieces add nothing to its size and are counted too."""
+        if len(self.frames) < MAX_FRAGMENTS:
+            super().handle_cont(event)
+        elif not self.close_sent:
+            self.conn.fail(CloseCode.MESSAGE_TOO_BIG, "too many pieces")
+            self.handle_parser_exception()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give the place of the connection free."""
+        super().connection_lost(exc)
+        if self.leave is not None:
+            self.leave()
+            self.leave = None
 
 
 class PatientProtocol(H11Protocol):
@@ -88,6 +130,18 @@ class PatientProtocol(H11Protocol):
             self._address = None
         super().connection_lost(exc)
 
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """Hand the connection over, together with its place among those of its source."""
+        super().handle_websocket_upgrade(event)
+        successor = self.transport.get_protocol()
+        if isinstance(successor, SocketProtocol) and self._address is not None:
+            successor.leave = partial(self.crowd.leave, self._address)
+            self._address = None
+
+    def _should_upgrade(self) -> bool:
+        # One too many goes on as an ordinary request, and those get 503.
+        return super()._should_upgrade() and len(self.connections) < MAX_CONNECTIONS
+
     def _calm(self) -> None:
         if self._hurry is not None:
             self._hurry.cancel()
@@ -106,7 +160,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _uvicorn(app: ASGIApp, settings: Settings) -> _Server:
+def _uvicorn(app: ASGIApp, settings: Settings, *, websockets: bool) -> _Server:
     # A class, not an object, is what uvicorn takes.
     crowd = Crowd(SourceList(settings.security.allow_sources))
     protocol = type("Protocol", (PatientProtocol,), {"crowd": crowd})
@@ -117,7 +171,12 @@ def _uvicorn(app: ASGIApp, settings: Settings) -> _Server:
             # h11 bounds the header of a request, httptools does not.
             http=protocol,
             h11_max_incomplete_event_size=MAX_HEADER_BYTES,
-            ws="none",
+            ws=SocketProtocol if websockets else "none",
+            ws_max_size=MAX_MESSAGE_BYTES,
+            ws_ping_interval=PING_EVERY_S,
+            ws_ping_timeout=PING_EVERY_S,
+            # SIP's messages are short, and to inflate what strangers send costs more than it saves.
+            ws_per_message_deflate=False,
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -137,7 +196,10 @@ class WebServer:
         self.address: tuple[str, int] = (settings.web.bind, settings.web.port)
         self._app = app
         self._settings = settings
-        self._servers = (_uvicorn(app, settings), _uvicorn(LocalIdentity(app), settings))
+        self._servers = (
+            _uvicorn(app, settings, websockets=True),
+            _uvicorn(LocalIdentity(app), settings, websockets=False),
+        )
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
