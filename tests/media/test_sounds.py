@@ -54,12 +54,15 @@ def test_g722_is_heard_at_the_same_level(tmp_path: Path) -> None:
 def test_real_prompts_load() -> None:
     if not PROMPTS.exists():
         pytest.skip("the Asterisk prompts are not installed")
-    narrow, wide = sounds.load(PROMPTS / "activated.wav"), sounds.load(PROMPTS / "activated.g722")
+    wide = sounds.load(PROMPTS / "activated.g722")
+    level = dbfs(np.array([np.mean(wide**2)], dtype=np.float32))[0]
+    assert -40 < level < -12
+    if not (PROMPTS / "activated.wav").exists():
+        return
+    narrow = sounds.load(PROMPTS / "activated.wav")
     assert abs(len(narrow) - len(wide)) < 1600
-    levels = dbfs(np.array([np.mean(narrow**2), np.mean(wide**2)], dtype=np.float32))
     # The wide one has what lies above 4 kHz, too.
-    assert 0 < levels[1] - levels[0] < 4
-    assert -40 < levels[0] < -12
+    assert 0 < level - dbfs(np.array([np.mean(narrow**2)], dtype=np.float32))[0] < 4
 
 
 @pytest.mark.parametrize(

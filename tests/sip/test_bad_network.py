@@ -159,4 +159,6 @@ def test_each_request_gets_exactly_one_end(seed, quality) -> None:
     network.settle()
     ends = [*alice.told(ResponseArrived), *alice.told(RequestTimedOut)]
     assert sorted(event.transaction_id for event in ends) == sorted(ids)
-    assert len(bob.told(RequestArrived)) <= 10
+    if quality.jitter <= 0.5:
+        # The last copy leaves 31.5 s after the first; one that is later still may outlive timer J (32 s).
+        assert len(bob.told(RequestArrived)) <= 10
