@@ -101,25 +101,26 @@ YEALINK_OPTIONAL_SRTP = body(
     "a=sendrecv",
 )
 
-CHROMIUM = body(
-    "v=0",
-    "o=- 4611731400430051336 2 IN IP4 127.0.0.1",
-    "s=-",
-    "t=0 0",
-    "a=group:BUNDLE 0",
-    "a=extmap-allow-mixed",
-    "a=msid-semantic: WMS stream",
-    "m=audio 54321 UDP/TLS/RTP/SAVPF 111 63 9 0 8 13 110 126",
-    "c=IN IP4 192.0.2.13",
+FINGERPRINT = ":".join(f"{17 * n % 256:02X}" for n in range(1, 33))
+
+_CHROMIUM_STREAM = (
     "a=rtcp:9 IN IP4 0.0.0.0",
-    "a=candidate:1 1 udp 2122260223 192.0.2.13 54321 typ host generation 0 network-id 1",
+    "a=candidate:1510613869 1 udp 2113937151 1f4712db-ea17-4bcf-a596-105139dfd8bf.local 54321 typ host"
+    " generation 0 network-cost 999",
     "a=ice-ufrag:Xq3C",
     "a=ice-pwd:rZ9gS8cXvEZQ0z1WcCcJmVGS",
-    "a=fingerprint:sha-256 8A:0C:55:2B:AB:6F:1F:0F:32:46:EE:D1:6A:91:38:8A:0C",
+    "a=ice-options:trickle",
+    f"a=fingerprint:sha-256 {FINGERPRINT}",
     "a=setup:actpass",
     "a=mid:0",
+    "a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level",
+    "a=extmap:2 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
+    "a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
+    "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid",
     "a=sendrecv",
+    "a=msid:3f0d6b9c-51f4-4d3f-8a63-7d0f5cfb2f07 8f2cf2b1-4a0f-4d6e-9c57-0d4a2b6f6a11",
     "a=rtcp-mux",
+    "a=rtcp-rsize",
     "a=rtpmap:111 opus/48000/2",
     "a=rtcp-fb:111 transport-cc",
     "a=fmtp:111 minptime=10;useinbandfec=1",
@@ -131,7 +132,80 @@ CHROMIUM = body(
     "a=rtpmap:13 CN/8000",
     "a=rtpmap:110 telephone-event/48000",
     "a=rtpmap:126 telephone-event/8000",
-    "a=ssrc:1001 cname:abc",
+    "a=ssrc:3512043171 cname:IKYDZsp3mVGEsLyN",
+    "a=ssrc:3512043171 msid:3f0d6b9c-51f4-4d3f-8a63-7d0f5cfb2f07 8f2cf2b1-4a0f-4d6e-9c57-0d4a2b6f6a11",
+)
+
+# Audio alone, as JsSIP sends it; Chromium hides its addresses behind names that only mDNS knows.
+CHROMIUM = body(
+    "v=0",
+    "o=- 4611731400430051336 2 IN IP4 127.0.0.1",
+    "s=-",
+    "t=0 0",
+    "a=group:BUNDLE 0",
+    "a=extmap-allow-mixed",
+    "a=msid-semantic: WMS 3f0d6b9c-51f4-4d3f-8a63-7d0f5cfb2f07",
+    "m=audio 9 UDP/TLS/RTP/SAVPF 111 63 9 0 8 13 110 126",
+    "c=IN IP4 0.0.0.0",
+    *_CHROMIUM_STREAM,
+)
+
+# With the microphone allowed there are real addresses, IPv6 first, and TCP candidates beside UDP ones.
+CHROMIUM_ADDRESSES = body(
+    "v=0",
+    "o=- 1171906425270712041 2 IN IP4 127.0.0.1",
+    "s=-",
+    "t=0 0",
+    "a=group:BUNDLE 0 1",
+    "a=extmap-allow-mixed",
+    "a=msid-semantic: WMS",
+    "m=audio 40102 UDP/TLS/RTP/SAVPF 111 63 9 0 8 13 110 126",
+    "c=IN IP6 2001:db8::13",
+    "a=candidate:2999745851 1 udp 2122262783 2001:db8::13 40102 typ host generation 0 network-id 2",
+    "a=candidate:842163049 1 udp 2122194687 192.0.2.13 54321 typ host generation 0 network-id 1",
+    "a=candidate:3366449809 1 tcp 1518214911 192.0.2.13 9 typ host tcptype active generation 0 network-id 1",
+    *_CHROMIUM_STREAM,
+    "m=video 9 UDP/TLS/RTP/SAVPF 96 97",
+    "c=IN IP4 0.0.0.0",
+    "a=ice-ufrag:Xq3C",
+    "a=ice-pwd:rZ9gS8cXvEZQ0z1WcCcJmVGS",
+    f"a=fingerprint:sha-256 {FINGERPRINT}",
+    "a=setup:actpass",
+    "a=mid:1",
+    "a=recvonly",
+    "a=rtcp-mux",
+    "a=rtpmap:96 VP8/90000",
+    "a=rtpmap:97 rtx/90000",
+    "a=fmtp:97 apt=96",
+)
+
+FIREFOX = body(
+    "v=0",
+    "o=mozilla...THIS_IS_SDPARTA-99.0 7614219274584779017 0 IN IP4 0.0.0.0",
+    "s=-",
+    "t=0 0",
+    f"a=fingerprint:sha-256 {FINGERPRINT}",
+    "a=group:BUNDLE 0",
+    "a=ice-options:trickle",
+    "a=msid-semantic:WMS *",
+    "m=audio 9 UDP/TLS/RTP/SAVPF 109 9 0 8 101",
+    "c=IN IP4 0.0.0.0",
+    "a=sendrecv",
+    "a=end-of-candidates",
+    "a=fmtp:109 maxplaybackrate=48000;stereo=1;useinbandfec=1",
+    "a=fmtp:101 0-15",
+    "a=ice-pwd:a5b1c98c1a5a1b2f7f2b6cdcb1f4dd0b",
+    "a=ice-ufrag:46fbd1b2",
+    "a=mid:0",
+    "a=msid:{5a990edd-0568-ac40-8d97-310fc33f3411} {218cfa1c-617d-2249-9997-60929ce4c405}",
+    "a=rtcp-mux",
+    "a=rtpmap:109 opus/48000/2",
+    "a=rtpmap:9 G722/8000/1",
+    "a=rtpmap:0 PCMU/8000",
+    "a=rtpmap:8 PCMA/8000",
+    "a=rtpmap:101 telephone-event/8000/1",
+    "a=setup:actpass",
+    "a=ssrc:2655508255 cname:{735484ea-4f6c-f74a-bd66-7425f8476c2e}",
 )
 
 ALL = {
@@ -140,4 +214,6 @@ ALL = {
     "yealink": YEALINK,
     "yealink-srtp": YEALINK_OPTIONAL_SRTP,
     "chromium": CHROMIUM,
+    "chromium-addresses": CHROMIUM_ADDRESSES,
+    "firefox": FIREFOX,
 }

@@ -7,9 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from ringback.media.protocol import AudioFormat, Codec, Direction, SetMedia, SrtpKeys, SrtpSuite
+from ringback.media.protocol import (
+    AudioFormat,
+    Codec,
+    Direction,
+    SetMedia,
+    SrtpKeys,
+    SrtpSuite,
+    WebRtcKeys,
+)
 from ringback.sdp.description import SessionDescription
 from ringback.sdp.formats import OpusParameters
+from ringback.sdp.webrtc import LocalWebRtc
 
 SrtpPolicy = Literal["refused", "allowed", "required"]
 
@@ -30,7 +39,7 @@ class Local:
     "allowed" or "required" on TLS only: "allowed" takes RTP/SAVP and RTP/AVP, and secures an RTP/AVP stream
     when the peer offers keys with it. Ports are UDP ports; with rtcp-mux `rtcp_port` is not used. Media to
     loopback is refused unless we are on loopback ourselves or `loopback_peers` says so. `random_bytes`
-    gives key material.
+    gives key material. Streams keyed by DTLS are answered only with `webrtc`, always in our order.
     """
 
     address: str
@@ -48,6 +57,7 @@ class Local:
     )
     offer_rtcp_mux: bool = False
     loopback_peers: bool = False
+    webrtc: LocalWebRtc | None = None
     random_bytes: Callable[[int], bytes] = field(default=secrets.token_bytes, repr=False)
 
 
@@ -66,7 +76,8 @@ class NegotiatedMedia:
 
     `direction` is ours. A `remote_port` of 0 means that the peer gave the address 0.0.0.0: nothing, RTCP
     included, may be sent to it until the next exchange. `opus` is what the peer asks of the Opus we send.
-    `section` is the index of the m= line that carries the stream.
+    `section` is the index of the m= line that carries the stream. With `webrtc` the remote address is "" and
+    0: it is learnt from ICE.
     """
 
     send: AudioFormat
@@ -81,6 +92,7 @@ class NegotiatedMedia:
     srtp: SrtpKeys | None
     opus: OpusParameters | None
     section: int
+    webrtc: WebRtcKeys | None = None
 
     @property
     def on_hold(self) -> bool:
@@ -101,6 +113,7 @@ class NegotiatedMedia:
             direction=self.direction,
             ptime_ms=self.ptime_ms,
             srtp=self.srtp,
+            webrtc=self.webrtc,
         )
 
 

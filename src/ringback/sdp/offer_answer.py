@@ -1,4 +1,4 @@
-"""Offer and answer for one audio stream (RFC 3264), with SDES keys when allowed (RFC 4568)."""
+"""Offer and answer for one audio stream (RFC 3264), with SDES keys (RFC 4568) or as an answerer of WebRTC."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from ringback.media.protocol import AudioFormat, Direction, SrtpKeys, SrtpSuite
+from ringback.media.protocol import AudioFormat, Direction, SrtpKeys, SrtpSuite, WebRtcKeys
 from ringback.sdp.crypto import KEY_BYTES, Crypto, read_crypto
 from ringback.sdp.description import Attribute, Connection, MediaDescription, Origin, SessionDescription
 from ringback.sdp.formats import (
@@ -32,8 +32,11 @@ from ringback.sdp.section import (
     profile,
     read_direction,
     read_ptime_ms,
+    read_stated_direction,
     read_target,
 )
+from ringback.sdp.webrtc import PROFILES as WEBRTC_PROFILES
+from ringback.sdp.webrtc import is_webrtc, read_mid, read_webrtc, section_attributes, session_attributes
 
 PTIME_MS: Final = 20
 """The packet time we ask for."""
@@ -82,10 +85,15 @@ def answer(
         if isinstance(chosen, Refusal):
             refusal = chosen if refusal.warning == WARNING_MEDIA_TYPE else refusal
             continue
-        sections = [_disabled(other) for other in offer.media]
         section, negotiated = _accept(media, chosen, local, index)
+        attributes: tuple[Attribute, ...] = ()
+        if chosen.webrtc is not None:
+            sections = [_disabled(other, with_mid=True) for other in offer.media]
+            attributes = session_attributes(offer, read_mid(media))
+        else:
+            sections = [_disabled(other) for other in offer.media]
         sections[index] = section
-        return Answer(_describe(local, tuple(sections), previous), negotiated)
+        return Answer(_describe(local, tuple(sections), previous, attributes), negotiated)
     return refusal
 
 
@@ -129,11 +137,14 @@ class _Chosen:
     direction: Direction
     keys: SrtpKeys | None = None
     crypto: Crypto | None = None
+    webrtc: WebRtcKeys | None = None
 
 
 def _choose(
     offer: SessionDescription, media: MediaDescription, local: Local, before: MediaDescription | None
 ) -> _Chosen | Refusal:
+    if is_webrtc(media):
+        return _choose_webrtc(offer, media, local)
     rtcp_mux = media.has("rtcp-mux")
     secured = _choose_keys(media, local, before)
     if isinstance(secured, Refusal):
@@ -152,6 +163,25 @@ def _choose(
     return _Chosen(target, formats, usable, usable[0], rtcp_mux, direction, keys, crypto)
 
 
+def _choose_webrtc(offer: SessionDescription, media: MediaDescription, local: Local) -> _Chosen | Refusal:
+    """A section keyed by DTLS; where its media goes is for ICE to find out, whatever c= and m= say."""
+    if local.webrtc is None:
+        return Refusal("that transport is not supported", WARNING_TRANSPORT)
+    remote = read_webrtc(offer, media)
+    if isinstance(remote, str):
+        return Refusal(remote, WARNING_TRANSPORT)
+    formats = read_formats(media, rtcp_mux=True)
+    codecs = {audio.codec: audio for audio in formats.audio}
+    usable = tuple(codecs[codec] for codec in local.codecs if codec in codecs)
+    if not usable:
+        return Refusal("no codec in common", WARNING_FORMAT)
+    stated = read_stated_direction(offer, media)
+    direction = limit_direction(INVERTED[stated], local.direction)
+    nowhere = Target("", 0, 0)
+    keys = remote.keys(local.webrtc)
+    return _Chosen(nowhere, formats, usable, usable[0], True, direction, webrtc=keys)
+
+
 def _accept(
     media: MediaDescription, chosen: _Chosen, local: Local, index: int
 ) -> tuple[MediaDescription, NegotiatedMedia]:
@@ -163,9 +193,14 @@ def _accept(
         telephone_events={r: t for r, t in chosen.formats.telephone_events.items() if t == event},
         protocol=media.protocol,
         direction=chosen.direction,
-        rtcp_mux=chosen.rtcp_mux,
+        rtcp_mux=chosen.rtcp_mux and chosen.webrtc is None,
         cryptos=[chosen.crypto] if chosen.crypto else [],
     )
+    if chosen.webrtc is not None and local.webrtc is not None:
+        mid = read_mid(media)
+        named = (Attribute("mid", mid),) if mid is not None else ()
+        ours = section_attributes(local.webrtc, local.address, local.rtp_port)
+        section = replace(section, attributes=(*named, *ours, *section.attributes))
     return section, negotiated
 
 
@@ -183,6 +218,7 @@ def _negotiated(media: MediaDescription, chosen: _Chosen, index: int) -> Negotia
         srtp=chosen.keys,
         opus=chosen.formats.opus,
         section=index,
+        webrtc=chosen.webrtc,
     )
 
 
@@ -275,16 +311,18 @@ def _write_section(
     extra = [*attributes, Attribute("ptime", str(PTIME_MS))]
     if rtcp_mux:
         extra.append(Attribute("rtcp-mux"))
-    elif local.rtcp_port != local.rtp_port + 1:
+    elif local.rtcp_port != local.rtp_port + 1 and protocol.upper() not in WEBRTC_PROFILES:
         extra.append(Attribute("rtcp", str(local.rtcp_port)))
     extra += [crypto.attribute() for crypto in cryptos]
     extra.append(Attribute(direction))
     return MediaDescription("audio", local.rtp_port, protocol, types, attributes=tuple(extra))
 
 
-def _disabled(media: MediaDescription) -> MediaDescription:
+def _disabled(media: MediaDescription, *, with_mid: bool = False) -> MediaDescription:
     """A section turned down: port 0 and, because the grammar wants one, its formats (RFC 3264 §6)."""
-    return MediaDescription(media.kind, 0, media.protocol, media.formats)
+    mid = read_mid(media) if with_mid else None
+    named = (Attribute("mid", mid),) if mid is not None else ()
+    return MediaDescription(media.kind, 0, media.protocol, media.formats, attributes=named)
 
 
 def _active_section(description: SessionDescription | None) -> MediaDescription | None:
@@ -292,7 +330,10 @@ def _active_section(description: SessionDescription | None) -> MediaDescription 
 
 
 def _describe(
-    local: Local, media: tuple[MediaDescription, ...], previous: SessionDescription | None
+    local: Local,
+    media: tuple[MediaDescription, ...],
+    previous: SessionDescription | None,
+    attributes: tuple[Attribute, ...] = (),
 ) -> SessionDescription:
     """Our description; its version grows by one when it differs from the one before (RFC 3264 §8)."""
     if previous is None:
@@ -301,7 +342,11 @@ def _describe(
     else:
         origin = previous.origin
     described = SessionDescription(
-        origin, "Ringback", connection=Connection("IP4", local.address), media=media
+        origin,
+        "Ringback",
+        connection=Connection("IP4", local.address),
+        attributes=attributes,
+        media=media,
     )
     if previous is None or described == previous:
         return described

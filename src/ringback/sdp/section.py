@@ -68,20 +68,25 @@ def read_target(
 
 
 def read_direction(session: SessionDescription, media: MediaDescription) -> Direction:
-    """The peer's direction: of the section, else of the session, else sendrecv (RFC 8866 §6.7).
+    """The peer's direction, as stated or as the address says it.
 
     The address 0.0.0.0 takes receiving away, as hold was written before RFC 3264 (its §8.4).
     """
+    direction = read_stated_direction(session, media)
+    connection = session.connection_of(media)
+    if connection is not None and connection.address == "0.0.0.0":  # noqa: S104  # compared, not bound
+        return join_direction(sends=direction in ("sendrecv", "sendonly"), receives=False)
+    return direction
+
+
+def read_stated_direction(session: SessionDescription, media: MediaDescription) -> Direction:
+    """The direction of the section, else of the session, else sendrecv (RFC 8866 §6.7)."""
     stated: Iterator[Direction] = (
         _DIRECTIONS[attribute.name]
         for attribute in (*media.attributes, *session.attributes)
         if attribute.value is None and attribute.name in _DIRECTIONS
     )
-    direction: Direction = next(stated, "sendrecv")
-    connection = session.connection_of(media)
-    if connection is not None and connection.address == "0.0.0.0":  # noqa: S104  # compared, not bound
-        return join_direction(sends=direction in ("sendrecv", "sendonly"), receives=False)
-    return direction
+    return next(stated, "sendrecv")
 
 
 def limit_direction(offered: Direction, wanted: Direction) -> Direction:
@@ -107,7 +112,7 @@ def read_ptime_ms(media: MediaDescription) -> int:
 
 
 def profile(media: MediaDescription) -> Literal["plain", "secure"] | None:
-    """Whether a section is RTP, RTP with SRTP profile, or something we do not speak (DTLS, ICE over TCP)."""
+    """Whether a section is RTP, RTP with SRTP profile, or neither (DTLS, see sdp.webrtc; ICE over TCP)."""
     name = media.protocol.upper()
     if name in PLAIN_PROFILES:
         return "plain"
