@@ -17,6 +17,7 @@ from ringback.sdp.encode import encode_sdp
 from ringback.sdp.negotiated import Local
 from ringback.sdp.offer_answer import answer, make_offer
 from ringback.sdp.parse import parse_sdp
+from ringback.sdp.webrtc import LocalWebRtc
 from ringback.sip.effects import Answered, Effect, IncomingCall, OfferReceived, Transmit
 from ringback.sip.flow import Flow, Transport
 from ringback.sip.message import NameAddr, SipUri
@@ -106,6 +107,7 @@ class Office:
         self.application: Callable[[], Application] = self.bridge
         self.media_works = True
         self.media_runs = True
+        self.fingerprint = "sha-256 " + ":".join(["AB"] * 32)
         self._ports = count(20000, 2)
 
     def desk(
@@ -129,7 +131,11 @@ class Office:
         )
 
     def _local_media(self, flow: Flow, rtp_port: int, rtcp_port: int) -> Local:
-        made = replace(local(SERVER, rtp_port), srtp="allowed" if flow.secure else "refused")
+        made = replace(
+            local(SERVER, rtp_port),
+            srtp="allowed" if flow.secure else "refused",
+            webrtc=LocalWebRtc.fresh(self.fingerprint) if self.fingerprint else None,
+        )
         return made if self.media_runs else replace(made, codecs=())
 
     def _on_event(self, phone: Phone, event: Effect) -> list[Effect]:

@@ -16,6 +16,7 @@ from ringback.sdp.encode import encode_sdp
 from ringback.sdp.negotiated import Answer, Local, NegotiatedMedia, Refusal
 from ringback.sdp.offer_answer import accept_answer, answer, make_offer
 from ringback.sdp.parse import parse_sdp
+from ringback.sdp.webrtc import LocalWebRtc, restarts_ice
 from ringback.sip.effects import Effect
 from ringback.sip.flow import Flow
 from ringback.sip.message import Headers
@@ -23,6 +24,9 @@ from ringback.sip.session import InviteSession
 
 VANISHED_AFTER_S: Final = 300.0
 """A peer that sends nothing at all for so long, and is not on hold, is gone."""
+
+BROWSER_PATIENCE_S: Final = 30.0
+"""A browser whose media does not connect in so long will not connect any more."""
 
 _ANY_PORTS: Final = (9, 9)
 _MEDIA_REFUSED: Final = (415, 488, 606)
@@ -101,11 +105,17 @@ class Leg:
         self._prepared: Answer | None = None
         self._own: SessionDescription | None = None
         self._voice = media.SetVoice(leg=leg_id)
+        self._media_up = False
 
     @property
     def source(self) -> str:
         """The network address the peer signals from."""
         return self.flow.remote[0]
+
+    @property
+    def webrtc(self) -> bool:
+        """Whether a browser (or what speaks like one) is at the other end."""
+        return self.media is not None and self.media.webrtc is not None
 
     @property
     def over(self) -> bool:
@@ -133,6 +143,9 @@ class Leg:
         tried = answer(offer, local)
         if isinstance(tried, Refusal):
             self.reject(tried.status, now, tried.reason)
+            return
+        if tried.media.webrtc is not None:
+            self._exchange.media(media.OpenLeg(leg=self.id, webrtc=True))
             return
         remote = self._command(tried.media)
         self._exchange.media(
@@ -294,6 +307,10 @@ class Leg:
         if self.over or self.session is None or self._local is None:
             return
         if sdp is None:
+            if self.webrtc:
+                # We only answer browsers; they offer whatever changes.
+                self._exchange.sip(self.session.reject_offer(488, now))
+                return
             self._own = make_offer(self._local, previous=self._own)
             self._exchange.sip(self.session.answer_offer(encode_sdp(self._own), now))
             return
@@ -301,18 +318,50 @@ class Leg:
         if isinstance(offer, SdpError):
             self._exchange.sip(self.session.reject_offer(400, now))
             return
-        prepared = answer(offer, self._local, previous=self._own)
+        local = self._local_for(offer)
+        prepared = answer(offer, local, previous=self._own)
         if isinstance(prepared, Refusal):
             self._exchange.sip(self.session.reject_offer(prepared.status, now))
             return
+        if (prepared.media.webrtc is None) is self.webrtc:
+            # A stream that was keyed by DTLS stays so, and the engine opened the leg for one kind.
+            self._exchange.sip(self.session.reject_offer(488, now))
+            return
+        self._local = local
         self._own = prepared.description
         self._exchange.sip(self.session.answer_offer(encode_sdp(self._own), now))
         self._apply_change(prepared.media, now)
 
+    def _local_for(self, offer: SessionDescription) -> Local:
+        """Our side for a re-offer: with ICE credentials of ours that are as new as the peer's."""
+        assert self._local is not None
+        known = self.media.webrtc if self.media is not None else None
+        ours = self._local.webrtc
+        if known is None or ours is None or not restarts_ice(offer, known):
+            return self._local
+        return replace(self._local, webrtc=LocalWebRtc.fresh(ours.fingerprint, self._local.random_bytes))
+
+    def media_connected(self, now: float) -> None:
+        """A browser's media is up: now it hears what is said to it. Comes again after an ICE restart."""
+        if self.state is LegState.CONNECTED and self.webrtc and not self._media_up:
+            self._media_up = True
+            self.application.connected(self, now)
+
+    def media_lost(self, now: float) -> None:
+        """The engine has waited long enough for a browser's media."""
+        self.hangup(now, "media lost")
+
     def measured(self, totals: media.LegTotals, now: float) -> None:
-        """Take what the engine counted; a peer that vanished without a BYE is noticed by its silence."""
+        """Take what the engine counted; a peer that vanished without a BYE is noticed by its silence.
+
+        Browsers are asked by ICE whether they are still there, so that they may be silent.
+        """
         self.totals = totals
         if self.answered_at is None or self.on_hold or self.over:
+            return
+        if self.webrtc:
+            if not self._media_up and now - self.answered_at > BROWSER_PATIENCE_S:
+                self.hangup(now, "media never came up")
             return
         silent_s = totals.seconds_since_received
         if (now - self.answered_at if silent_s is None else silent_s) > VANISHED_AFTER_S:
@@ -332,7 +381,9 @@ class Leg:
         self.answered_at = now
         self._exchange.media(self._command(negotiated))
         self._exchange.answered(self)
-        self.application.connected(self, now)
+        # What is said to a browser before its media is up would be lost.
+        if negotiated.webrtc is None:
+            self.application.connected(self, now)
 
     def _apply_change(self, negotiated: NegotiatedMedia, now: float) -> None:
         self.media = negotiated
@@ -348,7 +399,11 @@ class Leg:
         as soon as packets come from there (as behind a NAT), and cannot point our audio at a third party.
         """
         command = negotiated.set_media(self.id)
-        if self.party.account is None and not _same_host(negotiated.remote_ip, self.source):
+        if (
+            negotiated.webrtc is None
+            and self.party.account is None
+            and not _same_host(negotiated.remote_ip, self.source)
+        ):
             return msgspec.structs.replace(command, remote_port=0, remote_rtcp_port=0)
         return command
 

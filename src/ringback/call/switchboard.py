@@ -221,6 +221,11 @@ class Switchboard:
                 leg.application.digit(leg, digit, now)
             case protocol.PlayEnded(leg=leg_id, play=play) if leg := self.legs.get(leg_id):
                 leg.application.play_ended(leg, play, now)
+            case protocol.MediaConnected(leg=leg_id) if leg := self.legs.get(leg_id):
+                leg.media_connected(now)
+            case protocol.MediaLost(leg=leg_id, reason=reason) if leg := self.legs.get(leg_id):
+                self.tell("leg.media_lost", leg=leg_id, reason=reason)
+                leg.media_lost(now)
             case protocol.Statistics(legs=totals):
                 for leg_id, total in totals.items():
                     if leg_id in self.legs:

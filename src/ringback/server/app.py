@@ -25,6 +25,7 @@ from ringback.net.limits import Limits
 from ringback.net.transports import SipTransports
 from ringback.routing.dialplan import ServiceNumbers
 from ringback.sdp.negotiated import Local
+from ringback.sdp.webrtc import LocalWebRtc
 from ringback.server.addresses import is_wildcard, reachable
 from ringback.server.exchange import Exchange
 from ringback.server.media_supervisor import MediaSupervisor
@@ -177,12 +178,14 @@ class Server:
 
     def _local_media(self, flow: Flow, rtp_port: int, rtcp_port: int) -> Local:
         media = self.settings.media
+        fingerprint = self.media.dtls_fingerprint
         return Local(
             address=reachable(media.bind, media.public_address, flow.remote[0]),
             rtp_port=rtp_port,
             rtcp_port=rtcp_port,
             codecs=tuple(codec for codec in ("OPUS", "G722", "PCMU", "PCMA") if codec in self.media.codecs),
             srtp="allowed" if flow.secure else "refused",
+            webrtc=LocalWebRtc.fresh(fingerprint) if fingerprint else None,
             loopback_peers=is_wildcard(media.bind),
         )
 

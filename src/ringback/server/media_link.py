@@ -36,6 +36,7 @@ class MediaLink:
 
     def __init__(self, on_event: Callable[[Event], None], on_lost: Callable[[], None]) -> None:
         self.codecs: tuple[Codec, ...] = ()
+        self.dtls_fingerprint = ""
         self._on_event = on_event
         self._on_lost = on_lost
         self._process: Process | None = None
@@ -86,6 +87,7 @@ class MediaLink:
             self._give_up()
             raise MediaWorkerError("the media worker spoke out of turn")
         self.codecs = tuple(ready.codecs)
+        self.dtls_fingerprint = ready.dtls_fingerprint
         self._reading = asyncio.create_task(self._read(reader))
 
     def send(self, command: Command) -> None:

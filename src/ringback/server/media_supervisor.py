@@ -54,6 +54,11 @@ class MediaSupervisor:
         """What the worker can code, best first; empty while none runs."""
         return self._link.codecs if self._link is not None else ()
 
+    @property
+    def dtls_fingerprint(self) -> str:
+        """The worker's certificate as SDP names it; "" while browsers cannot be served."""
+        return self._link.dtls_fingerprint if self._link is not None else ""
+
     async def start(self) -> None:
         """Start the worker; raises MediaWorkerError."""
         link = MediaLink(self._on_event, self._lost)
