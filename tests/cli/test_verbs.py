@@ -242,3 +242,9 @@ def test_tables_are_not_broken_or_padded_in_a_pipe(ringback):
     assert len(lines) == 2
     assert name in lines[1]
     assert not [line for line in lines if line != line.rstrip() or "\x1b" in line]
+
+
+def test_a_system_that_never_ran_has_no_certificate_to_show(ringback):
+    answer = ringback("certificate", "show")
+    assert answer.code == 1
+    assert "ringback serve" in answer.err

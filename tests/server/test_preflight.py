@@ -34,13 +34,14 @@ def test_an_address_that_is_not_ours_is_named(tmp_path: Path, section: str) -> N
     assert not (server.data / "first-start.txt").exists()
 
 
-def test_a_certificate_that_is_not_there_is_named(tmp_path: Path) -> None:
-    done, _ = start(
-        tmp_path, RINGBACK_SIP__CERTIFICATE="/nowhere/tls.pem", RINGBACK_SIP__PRIVATE_KEY="/nowhere/tls.key"
-    )
+@pytest.mark.parametrize("section", ["sip", "web"])
+def test_a_certificate_that_is_not_there_is_named(tmp_path: Path, section: str) -> None:
+    given = {"CERTIFICATE": "/nowhere/tls.pem", "PRIVATE_KEY": "/nowhere/tls.key"}
+    settings = {f"RINGBACK_{section.upper()}__{name}": path for name, path in given.items()}
+    done, _ = start(tmp_path, **settings)
     assert done.returncode == 1
     (line,) = done.stderr.strip().splitlines()
-    assert "sip.certificate /nowhere/tls.pem" in line
+    assert f"{section}.certificate /nowhere/tls.pem" in line
 
 
 def test_a_first_start_that_fails_creates_nothing_that_is_shown_only_once(

@@ -96,17 +96,36 @@ class SipSettings(_Section):
 class WebSettings(_Section):
     """The HTTP API and the pages."""
 
-    bind: IpAddress = Field(default="127.0.0.1", description="Address that HTTP listens on.")
+    bind: IpAddress = Field(
+        default="127.0.0.1",
+        description="Address that HTTP listens on; HTTPS if it is not a loopback address.",
+    )
     port: Port = Field(default=8080, description="TCP port; when taken, the next free one is used.")
     public_url: str = Field(
         default="",
         pattern=r"^(https?://[^\s/?#]+(/[^\s?#]*)?)?$",
         description="Start of every link, e.g. https://meet.example.com; empty means the bound address.",
     )
+    certificate: OptionalPath = Field(
+        default=None,
+        description="PEM file with the certificate chain for HTTPS; none means one of our own authority.",
+    )
+    private_key: OptionalPath = Field(default=None, description="PEM file with the key of `web.certificate`.")
     metrics_public: bool = Field(
         default=True,
         description="Whether /metrics, which holds counts only, is served without a token.",
     )
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> WebSettings:
+        if (self.certificate is None) != (self.private_key is None):
+            raise ValueError("web.certificate and web.private_key must be given together")
+        return self
+
+    @property
+    def secure(self) -> bool:
+        """Whether it is HTTPS: browsers let pages of plain HTTP hear the microphone on loopback only."""
+        return self.certificate is not None or not ipaddress.ip_address(self.bind).is_loopback
 
 
 class MediaSettings(_Section):
@@ -274,6 +293,11 @@ class Settings(_Section):
         return self.data_dir / "control.sock"
 
     @property
+    def tls_dir(self) -> Path:
+        """The folder of our own authority and certificate."""
+        return self.data_dir / "tls"
+
+    @property
     def service_numbers(self) -> frozenset[str]:
         """Numbers that no extension and no meeting may have."""
         return frozenset((*self.conference.dial_in_numbers, self.routing.echo_number))
@@ -285,7 +309,14 @@ SECTIONS: dict[str, type[_Section]] = {
     if isinstance(field.annotation, type) and issubclass(field.annotation, _Section)
 }
 _PATHS: frozenset[Where] = frozenset(
-    {("data_dir",), ("sip", "certificate"), ("sip", "private_key"), ("security", "key_file")}
+    {
+        ("data_dir",),
+        ("sip", "certificate"),
+        ("sip", "private_key"),
+        ("web", "certificate"),
+        ("web", "private_key"),
+        ("security", "key_file"),
+    }
 )
 
 

@@ -7,7 +7,6 @@ import contextlib
 import secrets
 import signal
 import time
-from pathlib import Path
 from typing import Final
 
 import structlog
@@ -20,13 +19,13 @@ from ringback.config import Settings
 from ringback.governance.identity import SIP_REALM
 from ringback.governance.throttle import SourceGuard, SourceList
 from ringback.media.protocol import Statistics, Talking
-from ringback.net.certificate import CertificatePaths, own_certificate
 from ringback.net.limits import Limits
 from ringback.net.transports import SipTransports
 from ringback.routing.dialplan import ServiceNumbers
 from ringback.sdp.negotiated import Local
 from ringback.sdp.webrtc import LocalWebRtc
 from ringback.server.addresses import is_wildcard, reachable
+from ringback.server.certificates import sip_certificate
 from ringback.server.exchange import Exchange
 from ringback.server.media_supervisor import MediaSupervisor
 from ringback.server.operations import ServerOperations
@@ -133,7 +132,7 @@ class Server:
             udp_port=sip.udp_port,
             tcp_port=sip.tcp_port,
             tls_port=sip.tls_port,
-            certificate=await asyncio.to_thread(self._certificate),
+            certificate=await asyncio.to_thread(sip_certificate, self.settings),
         )
         self.keeper.start()
 
@@ -159,10 +158,10 @@ class Server:
         await self.media.stop()
 
     def addresses(self) -> dict[str, str]:
-        """Where we are really bound: host:port by udp, tcp, tls, http."""
+        """Where we are really bound: host:port by udp, tcp, tls, http or https."""
         bound = {str(name): address for name, address in self.transports.addresses.items()}
         if self.web_address is not None:
-            bound["http"] = self.web_address
+            bound["https" if self.settings.web.secure else "http"] = self.web_address
         return {
             name: f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
             for name, (host, port) in bound.items()
@@ -189,13 +188,6 @@ class Server:
             loopback_peers=is_wildcard(media.bind),
         )
 
-    def _certificate(self) -> CertificatePaths:
-        sip = self.settings.sip
-        if sip.certificate is not None and sip.private_key is not None:
-            return CertificatePaths(Path(sip.certificate), Path(sip.private_key))
-        names = [name for name in (sip.domain, sip.bind) if name and not _is_wildcard_name(name)]
-        return own_certificate(self.settings.data_dir / "tls", names)
-
     # What happens
 
     def _on_directory(self, directory: Directory) -> None:
@@ -217,13 +209,6 @@ class Server:
 
     def _on_statistics(self, event: Statistics) -> None:
         self.operations.statistics = event
-
-
-def _is_wildcard_name(name: str) -> bool:
-    try:
-        return is_wildcard(name)
-    except ValueError:
-        return False
 
 
 async def wait_for_signal() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import socket
+from pathlib import Path
 from typing import Final
 
 from ringback.config import Settings
@@ -25,15 +26,12 @@ def check_settings(settings: Settings) -> None:
         ("media.bind", settings.media.bind),
     ):
         _check_address(name, address)
-    sip = settings.sip
-    if sip.certificate is not None and sip.private_key is not None:
-        try:
-            server_context(sip.certificate, sip.private_key)
-        except OSError as error:
-            raise UnusableSettingError(
-                f"sip.certificate {sip.certificate} with sip.private_key {sip.private_key} cannot be used: "
-                f"{error.strerror or error}"
-            ) from None
+    for section, certificate, key in (
+        ("sip", settings.sip.certificate, settings.sip.private_key),
+        ("web", settings.web.certificate, settings.web.private_key),
+    ):
+        if certificate is not None and key is not None:
+            _check_certificate(section, certificate, key)
 
 
 def allow_many_sockets() -> None:
@@ -42,6 +40,16 @@ def allow_many_sockets() -> None:
     wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _check_certificate(section: str, certificate: Path, key: Path) -> None:
+    try:
+        server_context(certificate, key)
+    except OSError as error:
+        raise UnusableSettingError(
+            f"{section}.certificate {certificate} with {section}.private_key {key} cannot be used: "
+            f"{error.strerror or error}"
+        ) from None
 
 
 def _check_address(name: str, address: str) -> None:

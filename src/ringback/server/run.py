@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import time
 from typing import Final
@@ -12,11 +13,19 @@ from rich.console import Console
 
 from ringback import __version__
 from ringback.config import Settings
+from ringback.net.tls import server_context
 from ringback.server.addresses import is_wildcard
 from ringback.server.app import Server, wait_for_signal
+from ringback.server.certificates import web_certificate
 from ringback.server.media_link import MediaWorkerError
 from ringback.server.preflight import UnusableSettingError, allow_many_sockets, check_settings
-from ringback.server.welcome import Listening, show_first_start, show_lan_hint, show_listening
+from ringback.server.welcome import (
+    Listening,
+    show_first_start,
+    show_lan_hint,
+    show_listening,
+    show_trust_hint,
+)
 from ringback.store.bootstrap import FirstStart, bootstrap
 from ringback.store.errors import StoreError
 from ringback.store.store import open_store
@@ -57,7 +66,9 @@ async def _serve(settings: Settings, console: Console) -> int:
     try:
         server = Server(settings, store)
         app = create_app(store, server.operations, settings)
-        web = WebServer(app, settings)
+        certificate = await asyncio.to_thread(web_certificate, settings)
+        tls = server_context(certificate.certificate, certificate.key) if certificate else None
+        web = WebServer(app, settings, tls)
         await web.start()
         try:
             await server.start()
@@ -67,6 +78,8 @@ async def _serve(settings: Settings, console: Console) -> int:
             links = announce(app, web_port=web.address[1], sip_port=server.transports.addresses["udp"][1])
             server.web_address = web.address
             _welcome(console, settings, server, web, links, first)
+            if certificate is not None and certificate.authority is not None:
+                show_trust_hint(console, certificate.authority)
             log.info("ready", seconds=round(time.monotonic() - began, 2))
             # What lives from here on lives for good: the collector need not look at it again.
             gc.collect()

@@ -44,6 +44,14 @@ def show_lan_hint(console: Console, address: str) -> None:
     )
 
 
+def show_trust_hint(console: Console, authority: Path) -> None:
+    """Print the one line that ends browsers' warnings."""
+    console.print(
+        f"\nBrowsers warn until they trust {escape(str(authority))}; how: ringback certificate show",
+        soft_wrap=True,
+    )
+
+
 def show_first_start(console: Console, rows: Iterable[tuple[str, str]], file: Path) -> None:
     """Show what the first start created, this once: on a terminal, or else in a file only its owner reads.
 

@@ -44,7 +44,8 @@ class Links:
     def of(cls, settings: Settings, *, web_port: int | None = None, sip_port: int | None = None) -> Links:
         """Links for the ports really bound, or for the configured ones."""
         port = settings.web.port if web_port is None else web_port
-        web = settings.web.public_url.rstrip("/") or f"http://{reachable_host(settings.web.bind)}:{port}"
+        scheme = "https" if settings.web.secure else "http"
+        web = settings.web.public_url.rstrip("/") or f"{scheme}://{reachable_host(settings.web.bind)}:{port}"
         sip = settings.sip.domain or reachable_host(settings.sip.bind)
         if not settings.sip.domain:
             sip = f"{sip}:{settings.sip.udp_port if sip_port is None else sip_port}"

@@ -115,6 +115,17 @@ async def welcome(number: Number, body: Invitation, request: Request, context: C
     raise ProblemError(404, "this link is not valid any more; ask for a new one")
 
 
+@router.get("/ca.pem")
+async def authority(context: Context) -> Response:
+    """The certificate of our own authority: what a browser or a phone is told to trust."""
+    settings = context.settings
+    pem = settings.tls_dir / "ca.pem"
+    if settings.web.certificate is not None or not pem.is_file():
+        raise ProblemError(404, "this server has no authority of its own")
+    headers = {"Content-Type": "application/x-x509-ca-cert", "Cache-Control": "no-cache"}
+    return Response(pem.read_bytes(), headers=headers)
+
+
 @router.get("/setup")
 async def setup_page() -> HTMLResponse:
     """Where an administrator with a one-time link chooses a password."""

@@ -9,12 +9,14 @@ import asyncio
 import contextlib
 import errno
 import socket
+import ssl
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, ClassVar, Final
 
 import h11
+import structlog
 import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
@@ -35,6 +37,17 @@ CONNECTIONS_PER_SOURCE: Final = 100
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 MAX_FRAGMENTS: Final = 256
 PING_EVERY_S: Final = 20.0
+MAX_HANDSHAKES: Final = 256
+SHUTDOWN_PATIENCE_S: Final = 10.0
+
+log = structlog.get_logger(__name__)
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the server's, not the web's."""
+        yield
 
 
 class Crowd:
@@ -58,9 +71,72 @@ class Crowd:
     def leave(self, address: str) -> None:
         """A connection that was let in is closed."""
         key = source_key(address)
-        self._connections[key] -= 1
-        if self._connections[key] <= 0:
+        if self._connections[key] > 1:
+            self._connections[key] -= 1
+        else:
             del self._connections[key]
+
+
+class TlsDoor:
+    """Accepts connections for TLS; each is counted from the start, not only when its handshake is done.
+
+    A server's own `ssl` would give handshakes a minute, and any number of places.
+    """
+
+    def __init__(self, listener: socket.socket, tls: ssl.SSLContext, server: _Server, crowd: Crowd) -> None:
+        """The connections of a listening socket become the server's."""
+        self._listener = listener
+        self._tls = tls
+        self._server = server
+        self._crowd = crowd
+        self._handshakes: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Accept until cancelled; the listener is closed then."""
+        loop = asyncio.get_running_loop()
+        self._listener.setblocking(False)
+        try:
+            while True:
+                try:
+                    connection, peer = await loop.sock_accept(self._listener)
+                except OSError as error:
+                    # The peer went away already, or there is no file descriptor just now.
+                    log.warning("connection not accepted", reason=error.strerror)
+                    await asyncio.sleep(0.05)
+                    continue
+                if len(self._handshakes) >= MAX_HANDSHAKES or not self._crowd.enter(peer[0]):
+                    connection.close()
+                    continue
+                task = loop.create_task(self._shake_hands(connection, peer[0]))
+                self._handshakes.add(task)
+                task.add_done_callback(self._handshakes.discard)
+        finally:
+            self._listener.close()
+            for task in self._handshakes:
+                task.cancel()
+
+    async def _shake_hands(self, connection: socket.socket, address: str) -> None:
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                self._protocol,
+                connection,
+                ssl=self._tls,
+                ssl_handshake_timeout=HEADER_PATIENCE_S,
+                ssl_shutdown_timeout=SHUTDOWN_PATIENCE_S,
+            )
+        except (OSError, TimeoutError):
+            # Plain HTTP, a certificate that is not trusted, an end too old: theirs to know.
+            connection.close()
+        finally:
+            # From here on the protocol counts it.
+            self._crowd.leave(address)
+
+    def _protocol(self) -> asyncio.Protocol:
+        protocol: Any = self._server.config.http_protocol_class
+        made: asyncio.Protocol = protocol(
+            config=self._server.config, server_state=self._server.server_state, app_state={}
+        )
+        return made
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
@@ -130,6 +206,12 @@ class PatientProtocol(H11Protocol):
             self._address = None
         super().connection_lost(exc)
 
+    def shutdown(self) -> None:
+        """Close when all is answered; who is idle on TLS is not waited for to agree to that."""
+        super().shutdown()
+        if self.scheme == "https" and self.transport.is_closing():
+            self.transport.abort()
+
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         """Hand the connection over, together with its place among those of its source."""
         super().handle_websocket_upgrade(event)
@@ -151,13 +233,6 @@ class PatientProtocol(H11Protocol):
         self._hurry = None
         if self.conn.their_state is h11.IDLE:
             self.transport.abort()
-
-
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Signals are the server's, not the web's."""
-        yield
 
 
 def _uvicorn(app: ASGIApp, settings: Settings, *, websockets: bool) -> _Server:
@@ -192,7 +267,8 @@ def _uvicorn(app: ASGIApp, settings: Settings, *, websockets: bool) -> _Server:
 class WebServer:
     """The web on its sockets; `address` is known after `start`."""
 
-    def __init__(self, app: FastAPI, settings: Settings) -> None:
+    def __init__(self, app: FastAPI, settings: Settings, tls: ssl.SSLContext | None = None) -> None:
+        """With a server's TLS context its TCP is HTTPS and nothing else."""
         self.address: tuple[str, int] = (settings.web.bind, settings.web.port)
         self._app = app
         self._settings = settings
@@ -200,6 +276,8 @@ class WebServer:
             _uvicorn(app, settings, websockets=True),
             _uvicorn(LocalIdentity(app), settings, websockets=False),
         )
+        self._tls = tls
+        self._door: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -211,19 +289,26 @@ class WebServer:
             control.close()
             raise
         self.address = tcp.getsockname()[:2]
-        for server, listener in zip(self._servers, (tcp, control), strict=True):
-            self._tasks.append(asyncio.create_task(server.serve(sockets=[listener])))
+        listeners = [[tcp] if self._tls is None else [], [control]]
+        for server, sockets in zip(self._servers, listeners, strict=True):
+            self._tasks.append(asyncio.create_task(server.serve(sockets=sockets)))
         while not all(server.started for server in self._servers):
             for task in self._tasks:
                 if task.done():
                     await task
             await asyncio.sleep(0.005)
+        if self._tls is not None:
+            crowd = Crowd(SourceList(self._settings.security.allow_sources))
+            self._door = asyncio.create_task(TlsDoor(tcp, self._tls, self._servers[0], crowd).run())
 
     async def stop(self) -> None:
         """Answer what is being asked, close everything, remove the control socket."""
         context: WebContext = self._app.state.context
         # Event streams would otherwise hold the end up.
         context.operations.events.close()
+        if self._door is not None:
+            self._door.cancel()
+            await asyncio.wait([self._door])
         for server in self._servers:
             server.should_exit = True
         await asyncio.gather(*self._tasks)
