@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 from tests.wire.baresip import Baresip
+from tests.wire.browser import CHROMIUM, Browser
 from tests.wire.server import RingbackServer
 from tests.wire.sip_phone import SipPhone
 
@@ -32,6 +34,25 @@ def make_baresip(tmp_path: Path) -> Iterator[Callable[..., Baresip]]:
     yield make
     for phone in phones:
         phone.stop()
+
+
+@pytest.fixture
+def make_browser(tmp_path: Path) -> Iterator[Callable[..., Browser]]:
+    """Start browsers that end with the test."""
+    if not CHROMIUM.exists():
+        pytest.fail("chromium is missing: scripts/setup test installs it")
+    browsers: list[Browser] = []
+
+    def make(name: str, **settings: object) -> Browser:
+        browser = Browser(tmp_path / f"browser-{len(browsers)}", name, **settings)  # type: ignore[arg-type]
+        browsers.append(browser)
+        return browser.start(playwright)
+
+    # For each test anew: while it is there, no other test could have an event loop.
+    with sync_playwright() as playwright:
+        yield make
+        for browser in browsers:
+            browser.stop()
 
 
 @pytest.fixture(scope="session")
