@@ -24,14 +24,17 @@ lint: ## Check style and types
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	$(PY) hatch_build.py npm run --silent check
 
 test: lint ## Check everything, with real phones where a test needs them (TESTS)
+	$(PY) hatch_build.py npm run --silent test
 	$(PY) -m pytest $(TESTS)
 
 format: ## Put every file in the project's form
 	@scripts/setup test
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
+	$(PY) hatch_build.py npm run --silent format
 
 bench: ## Measure speed and size on this machine
 	@scripts/setup test
@@ -46,4 +49,5 @@ check-fresh: ## Try set-up, start and restart in a bare Debian 12 made for it (r
 
 clean: ## Remove what was built; data stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist artifacts
+	rm -rf ui/node_modules src/ringback/web/static/ui
 	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +

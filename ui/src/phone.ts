@@ -1,0 +1,208 @@
+// One SIP call over WebSocket (RFC 7118) by JsSIP: set up, kept through changes of network, ended.
+
+import { UA, WebSocketInterface } from "jssip";
+import type { RTCSession } from "jssip/lib/RTCSession";
+import type { SipAccount } from "./api";
+import { TimeoutError, within } from "./timing";
+import { MEDIA_BLOCKED, NO_ANSWER, refusedTrouble, SOCKET_BLOCKED, type Trouble } from "./trouble";
+
+const SOCKET_MS = 8_000;
+const ANSWER_MS = 20_000;
+const MEDIA_MS = 10_000;
+/** The server learns our address from our own connectivity checks (it is ICE-lite), so gathering is not waited for. */
+const CANDIDATE_MS = 150;
+
+/** Answers after which the same call cannot succeed; 401 can: the next try brings a new account. */
+const FINAL: ReadonlySet<number> = new Set([403, 404, 410, 423, 488, 603]);
+
+/** A call could not be set up; `final` when trying again cannot help. */
+export class CallFailed extends Error {
+  override name = "CallFailed";
+  constructor(
+    readonly trouble: Trouble,
+    readonly final: boolean,
+  ) {
+    super(trouble.what);
+  }
+}
+
+export interface PhoneListener {
+  /** Sound from the other side. */
+  heard(stream: MediaStream): void;
+  /** The call is over and we did not want it; `byThem` when the server ended it properly. */
+  ended(byThem: boolean, reason: string): void;
+  /** The signalling connection or the media path is broken (true), or well again (false). */
+  shaky(broken: boolean): void;
+}
+
+interface ReasonSource {
+  getHeader?(name: string): string | undefined;
+  status_code?: number;
+}
+
+/** The text of a Reason header (RFC 3326): `SIP;cause=200;text="removed"`. */
+export function reasonText(header: string | undefined): string {
+  return /text="((?:[^"\\]|\\.)*)"/.exec(header ?? "")?.[1] ?? "";
+}
+
+export class Phone {
+  private readonly ua: UA;
+  private session: RTCSession | null = null;
+  private leaving = false;
+  private socketBroken = false;
+  private pathBroken = false;
+
+  constructor(
+    account: SipAccount,
+    private readonly listener: PhoneListener,
+  ) {
+    const socket = new WebSocketInterface(`${location.origin.replace(/^http/, "ws")}/sip`);
+    this.ua = new UA({
+      sockets: [socket],
+      uri: account.uri,
+      authorization_user: account.username,
+      password: account.password,
+      realm: account.realm,
+      register: false,
+      session_timers: false,
+      connection_recovery_min_interval: 1,
+      connection_recovery_max_interval: 8,
+    });
+  }
+
+  /** Call `target` with our sound; settles when both sides can hear, throws CallFailed. */
+  async call(target: string, sound: MediaStream): Promise<void> {
+    try {
+      await within(SOCKET_MS, this.connect());
+    } catch {
+      this.close();
+      throw new CallFailed(SOCKET_BLOCKED, false);
+    }
+    try {
+      const { path } = await within(ANSWER_MS, this.invite(target, sound));
+      await within(MEDIA_MS, path).catch(() => {
+        throw new CallFailed(MEDIA_BLOCKED, false);
+      });
+    } catch (error) {
+      this.close();
+      throw error instanceof TimeoutError ? new CallFailed(NO_ANSWER, false) : error;
+    }
+  }
+
+  /** Send another microphone's sound from now on. */
+  async replaceSound(track: MediaStreamTrack): Promise<void> {
+    const sender = this.session?.connection.getSenders().find((one) => one.track?.kind === "audio");
+    await sender?.replaceTrack(track);
+  }
+
+  /** Find a new path for the sound, after a change of network. */
+  restartIce(): void {
+    // Without a connection the offer could not be sent and would end the call; it is tried again when connected.
+    if (this.ua.isConnected()) this.session?.renegotiate({ rtcOfferConstraints: { iceRestart: true } });
+  }
+
+  /** Say goodbye and close; safe at any time. */
+  close(): void {
+    this.leaving = true;
+    try {
+      if (this.session && !this.session.isEnded()) this.session.terminate();
+    } catch {
+      // It ended while we looked.
+    }
+    this.session = null;
+    this.ua.stop();
+  }
+
+  private connect(): Promise<void> {
+    return new Promise((resolve) => {
+      this.ua.on("connected", () => {
+        resolve();
+        if (!this.socketBroken) return;
+        this.socketBroken = false;
+        // Shows the server where we are now, and finds a path from the new network.
+        this.restartIce();
+        this.tellShaky();
+      });
+      this.ua.on("disconnected", () => {
+        if (!this.session) return;
+        this.socketBroken = true;
+        this.tellShaky();
+      });
+      this.ua.start();
+    });
+  }
+
+  /** Settles when answered; `path` does when sound can flow. */
+  private invite(target: string, sound: MediaStream): Promise<{ path: Promise<void> }> {
+    return new Promise((resolve, reject) => {
+      let pathUp = () => {};
+      const path = new Promise<void>((up) => {
+        pathUp = up;
+      });
+      let answered = false;
+      const session = this.ua.call(target, {
+        mediaStream: sound,
+        mediaConstraints: { audio: true, video: false },
+        pcConfig: { bundlePolicy: "max-bundle", rtcpMuxPolicy: "require" },
+        eventHandlers: {
+          peerconnection: ({ peerconnection }) => {
+            offerWithoutGathering(peerconnection);
+            peerconnection.addEventListener("track", (event) => {
+              this.listener.heard(event.streams[0] ?? new MediaStream([event.track]));
+            });
+            peerconnection.addEventListener("connectionstatechange", () => {
+              if (peerconnection.connectionState === "connected") pathUp();
+            });
+            peerconnection.addEventListener("iceconnectionstatechange", () =>
+              this.pathChanged(peerconnection.iceConnectionState),
+            );
+          },
+          icecandidate: ({ ready }) => ready(),
+          accepted: () => {
+            answered = true;
+            resolve({ path });
+          },
+          failed: ({ cause, message }) => {
+            const from = message as unknown as ReasonSource | null;
+            const status = from?.status_code ?? 0;
+            const said = reasonText(from?.getHeader?.("Reason")) || cause;
+            const trouble = status ? refusedTrouble(status, said) : SOCKET_BLOCKED;
+            reject(new CallFailed(trouble, FINAL.has(status)));
+          },
+          ended: ({ originator, message }) => {
+            if (this.leaving || !answered) return;
+            const from = message as unknown as ReasonSource | null;
+            this.session = null;
+            this.ua.stop();
+            this.listener.ended(originator === "remote", reasonText(from?.getHeader?.("Reason")));
+          },
+        },
+      });
+      this.session = session;
+    });
+  }
+
+  private pathChanged(state: RTCIceConnectionState): void {
+    const broken = state === "disconnected" || state === "failed";
+    if (broken) this.restartIce();
+    if (broken !== this.pathBroken) {
+      this.pathBroken = broken;
+      this.tellShaky();
+    }
+  }
+
+  private tellShaky(): void {
+    if (!this.leaving) this.listener.shaky(this.socketBroken || this.pathBroken);
+  }
+}
+
+/** Let JsSIP send each offer after a moment, even if no candidate is ever found. */
+function offerWithoutGathering(connection: RTCPeerConnection): void {
+  const add = connection.addEventListener.bind(connection) as (...all: unknown[]) => void;
+  connection.addEventListener = (type: string, listener: unknown, ...more: unknown[]) => {
+    add(type, listener, ...more);
+    if (type === "icecandidate" && typeof listener === "function") {
+      setTimeout(() => listener({ candidate: null }), CANDIDATE_MS);
+    }
+  };
+}
