@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from ringback.media.batch import OutgoingBatch, PacketBatch, join_outgoing
+from ringback.media.browsers import Browsers, WebRtcError
 from ringback.media.codec import opus
 from ringback.media.columns import Bytes, Longs
 from ringback.media.dtmf import TelephoneEventSender
@@ -53,6 +54,7 @@ from ringback.media.statistics import Meters, totals
 from ringback.media.voices import VoiceDecoding
 from ringback.rtp.sequence import ReceivedSequence
 from ringback.rtp.srtp import SrtpKeyError
+from ringback.webrtc.dtls import DtlsCertificate
 
 TICK_NS = 20_000_000
 FIRST_CAPACITY = 64
@@ -79,9 +81,10 @@ class Engine:
         outgoing: Bytes | None = None,
         random_bits: Callable[[int], int] = secrets.randbits,
         wall_offset_ns: int = 0,
+        certificate: DtlsCertificate | None = None,
     ) -> None:
         """`open_pair(number)` opens a socket pair and gives its ports; `outgoing` is where datagrams are
-        written."""
+        written; without a `certificate` there are no WebRTC legs."""
         self.legs = Legs(FIRST_CAPACITY, random_bits)
         self.rooms = Rooms(FIRST_CAPACITY)
         self.buffer = JitterBuffer(FIRST_CAPACITY)
@@ -90,6 +93,7 @@ class Engine:
         self.sources = Sources(self.legs, open_pair)
         self.sending = Sending(self.legs, outgoing)
         self.protection = Protection(self.legs)
+        self.browsers = Browsers(self.legs, self.sources, self.protection, certificate)
         self.reports = Reports(
             self.legs, self.sources, self.received, self.meters, self.protection, random_bits, wall_offset_ns
         )
@@ -101,6 +105,7 @@ class Engine:
             self.meters,
             self.protection,
             self.reports.receive,
+            self.browsers.receive,
         )
         self.voices = VoiceDecoding(
             self.legs,
@@ -148,12 +153,17 @@ class Engine:
     def step(self, batch: PacketBatch, now_ns: int) -> OutgoingBatch:
         """Take datagrams and advance one tick; what is returned holds until the next step."""
         self.receive(batch, now_ns)
-        self.sending.begin()
         ended: list[int] = []
+        setup = self.browsers.step(now_ns, self.tick)
+        if self.browsers.moved:
+            self.browsers.moved = False
+            self.sending.changed()
+        self.sending.begin()
         if self.legs.slots:
             narrow, wide = self.voices.step(self._heard_legs(), self.tick, now_ns)
             ended = self.hearing.step(narrow, wide, self.tick)
-        outgoing = self._send(now_ns)
+        # A handshake ends before the first packet under its keys.
+        outgoing = join_outgoing(setup, self._send(now_ns))
         self._tell(ended, now_ns)
         self.tick += 1
         return outgoing
@@ -236,6 +246,9 @@ class Engine:
                 self._events.append(SourceLearnt(leg=int(self.legs.identifier[leg]), differs=differs))
             intake.learnt.clear()
             self.sending.changed()
+        if self.browsers.events:
+            self._events += self.browsers.events
+            self.browsers.events.clear()
         if self.tick % TALKING_TICKS == 0:
             self._tell_talkers()
 
@@ -308,13 +321,15 @@ class Engine:
     def _open_leg(self, command: OpenLeg, now_ns: int) -> None:
         if command.leg in self.legs.slots:
             raise CommandError("this leg is open already")
+        if command.webrtc and not self.browsers.fingerprint:
+            raise CommandError("this worker has no certificate for WebRTC")
         remote_ip = _unicast(command.remote_ip) if command.remote_ip else 0
-        pair = self.sources.reserve(remote_ip, command.remote_port if remote_ip else 0)
+        pair = self.sources.reserve(remote_ip, command.remote_port if remote_ip else 0, command.webrtc)
         if pair is None:
             raise CommandError("no port is left in the range")
         if self.legs.full:
             self._grow()
-        slot = self.legs.open(command.leg, pair)
+        slot = self.legs.open(command.leg, pair, command.webrtc)
         for columns in (self.buffer, self.meters):
             columns.clear(slot)
         self.received.reset(slot)
@@ -326,18 +341,10 @@ class Engine:
 
     def _set_media(self, command: SetMedia, now_ns: int) -> None:
         slot = self._slot(command.leg)
-        ip = _unicast(command.remote_ip)
-        if not 0 <= command.remote_port <= 0xFFFF or not 0 <= command.remote_rtcp_port <= 0xFFFF:
-            raise CommandError("no such port")
-        if self.sources.collides(slot, ip, command.remote_port):
-            raise CommandError("another leg on this port has that remote address")
         legs = self.legs
         received_before, codec_before = bool(legs.receives[slot]), int(legs.send_codec[slot])
         was_ready = bool(legs.ready[slot])
-        try:
-            self.protection.set_keys(slot, command.srtp)
-        except SrtpKeyError as error:
-            raise CommandError(str(error)) from error
+        ip = self._set_transport(slot, command, now_ns)
         moved = legs.set_media(slot, command, ip)
         if moved:
             self.sources.moved(slot)
@@ -346,6 +353,26 @@ class Engine:
         if not received_before and legs.receives[slot]:
             self.buffer.restart(np.array([slot]))
         self._changed()
+
+    def _set_transport(self, slot: int, command: SetMedia, now_ns: int) -> int:
+        """Take over keys and address; returns the address as a number, raises CommandError."""
+        if (command.webrtc is not None) != bool(self.legs.webrtc[slot]):
+            raise CommandError("a leg is opened for WebRTC and has its keys, or neither")
+        try:
+            if command.webrtc is not None:
+                if command.srtp is not None:
+                    raise CommandError("a WebRTC leg has its keys from DTLS only")
+                self.browsers.set_keys(slot, command.webrtc, now_ns / 1e9)
+                return 0
+            ip = _unicast(command.remote_ip)
+            if not 0 <= command.remote_port <= 0xFFFF or not 0 <= command.remote_rtcp_port <= 0xFFFF:
+                raise CommandError("no such port")
+            if self.sources.collides(slot, ip, command.remote_port):
+                raise CommandError("another leg on this port has that remote address")
+            self.protection.set_keys(slot, command.srtp)
+        except (SrtpKeyError, WebRtcError) as error:
+            raise CommandError(str(error)) from error
+        return ip
 
     def _close_leg(self, command: CloseLeg, now_ns: int) -> None:
         slot = self._slot(command.leg)
@@ -356,6 +383,7 @@ class Engine:
             self._end_play(slot, "stopped")
         self._leave(slot)
         self.reports.closing(slot, now_ns)
+        self.browsers.close(slot, now_ns / 1e9)
         self.sources.remove(slot, int(self.received.ssrc[slot]), now_ns)
         self._forget(slot)
         self.protection.set_keys(slot, None)

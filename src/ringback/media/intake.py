@@ -23,6 +23,7 @@ from ringback.rtp.sequence import MAX_PER_UPDATE, ReceivedSequence
 MAX_UNKNOWN = 64
 """Packets of unknown sources that are looked at in one batch: more is a flood."""
 FRAME_NS = 20_000_000
+FIRST_RTP_OCTET = 128
 
 
 class Intake:
@@ -37,7 +38,9 @@ class Intake:
         meters: Meters,
         protection: Protection,
         on_rtcp: Callable[[PacketBatch, int], None],
+        on_webrtc: Callable[[PacketBatch, Longs, Longs, int], None],
     ) -> None:
+        """`on_webrtc` gets a batch, the rows that are neither RTP nor RTCP, the leg of each row, the time."""
         self._legs = legs
         self._sources = sources
         self._buffer = buffer
@@ -45,6 +48,7 @@ class Intake:
         self._meters = meters
         self._protection = protection
         self._on_rtcp = on_rtcp
+        self._on_webrtc = on_webrtc
         self.opus: dict[int, OpusStream] = {}
         """Packets and decoder of each leg that has sent Opus, by row."""
         self.event_receivers: dict[int, TelephoneEventReceiver] = {}
@@ -71,6 +75,13 @@ class Intake:
                 self._on_rtcp(batch, row)
         leg = self._sources.match(batch.socket >> 1, batch.ip, batch.port)
         rtp = ~rtcp
+        if self._sources.webrtc_pairs:
+            # STUN and DTLS by their first octet (RFC 7983 7); on plain legs' ports they are noise.
+            setup = rtp & (batch.data[:, 0] < FIRST_RTP_OCTET)
+            if setup.any():
+                setup &= np.isin(batch.socket >> 1, list(self._sources.webrtc_pairs))
+                self._on_webrtc(batch, np.flatnonzero(setup), leg, now_ns)
+                rtp &= ~setup
         forged = self._decrypt(batch, leg, rtp)
         # Headers are read after decryption, because padding is under it.
         columns = header.parse(batch.data, batch.length)

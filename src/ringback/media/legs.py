@@ -62,6 +62,7 @@ class Legs(Columns):
         "echo": Column(np.bool_),
         "gain": Column(np.float32, empty=1.0),
         "secure": Column(np.bool_),
+        "webrtc": Column(np.bool_),
         "out_ssrc": Column(np.uint32),
         "out_sequence": Column(np.uint16),
         "out_timestamp": Column(np.uint32),
@@ -92,6 +93,7 @@ class Legs(Columns):
     echo: Bools
     gain: Floats
     secure: Bools
+    webrtc: Bools
     out_ssrc: Words
     out_sequence: Shorts
     out_timestamp: Words
@@ -104,13 +106,14 @@ class Legs(Columns):
         self.slots: dict[int, int] = {}
         """Row by the control process's identifier."""
 
-    def open(self, identifier: int, pair: int) -> int:
+    def open(self, identifier: int, pair: int, webrtc: bool = False) -> int:
         """Take a row for a new leg on a socket pair; the caller made sure that one is free (`full`)."""
         slot = self._free.pop()
         self.clear(slot)
         self.used[slot] = True
         self.identifier[slot] = identifier
         self.pair[slot] = pair
+        self.webrtc[slot] = webrtc
         self._new_source(slot)
         self.slots[identifier] = slot
         return slot
@@ -155,8 +158,13 @@ class Legs(Columns):
         self.send_payload_type[slot] = media.send.payload_type & 127
         self.sends[slot] = media.direction in SENDING
         self.receives[slot] = media.direction in RECEIVING
-        self.secure[slot] = media.srtp is not None
-        self.rtcp_mux[slot] = media.rtcp_mux
+        webrtc = bool(self.webrtc[slot])
+        self.secure[slot] = webrtc or media.srtp is not None
+        self.rtcp_mux[slot] = webrtc or media.rtcp_mux
+        if webrtc:
+            # Where its media goes and comes from is for ICE to say.
+            self.locked[slot] = self.ready[slot] = True
+            return False
         moved = not self.ready[slot] or (int(self.signalled_ip[slot]), int(self.signalled_port[slot])) != (
             ip,
             media.remote_port,

@@ -158,6 +158,9 @@ class Reports:
     def _owner(self, socket: int, ip: int, port: int, sender: int) -> int | None:
         """The leg that a datagram is of: by its host, and by SSRC where the host has several legs here."""
         legs = self._legs
+        if socket >> 1 in self._sources.webrtc_pairs:
+            leg = self._sources.owner(socket >> 1, ip, port)
+            return leg if leg >= 0 and socket % 2 == 0 else None
         here = [s for s in self._sources.legs_on(socket >> 1) if legs.ready[s] and legs.remote_ip[s] == ip]
         if socket % 2 == 0:
             here = [s for s in here if legs.rtcp_mux[s] and legs.remote_port[s] == port]

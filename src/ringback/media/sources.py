@@ -10,6 +10,8 @@ The rules, for what comes off a socket that anybody can send to:
   packets SRTP authenticates. A new SetMedia with another address begins anew.
 - With SRTP only authenticated packets count, for locking as for learning.
 - What a leg that has just been closed still sends is never taken for the next leg on its pair.
+- WebRTC legs are on pairs of their own; there nothing is learnt from packets. A leg has the sources that ICE
+  validated, none of which can be another leg's at the same time.
 """
 
 from __future__ import annotations
@@ -48,6 +50,7 @@ class _Pair:
     rtp_port: int
     rtcp_port: int
     legs: set[int] = field(default_factory=set)
+    webrtc: bool = False
 
 
 class Sources:
@@ -65,6 +68,9 @@ class Sources:
         self._changed = False
         self._taken: dict[int, int] = {}
         self._key_of: dict[int, int] = {}
+        self._validated: dict[int, list[int]] = {}
+        self.webrtc_pairs: set[int] = set()
+        """Pairs on which WebRTC legs are."""
         self._candidates: dict[int, dict[tuple[int, int], _Candidate]] = {}
         self._occupied: list[int] | None = []
         self._departed: dict[int, tuple[int, int]] = {}
@@ -85,14 +91,20 @@ class Sources:
         """Rows of the legs on a pair."""
         return self._pairs[pair].legs if 0 <= pair < len(self._pairs) else set()
 
-    def reserve(self, ip: int = 0, port: int = 0) -> int | None:
+    def reserve(self, ip: int = 0, port: int = 0, webrtc: bool = False) -> int | None:
         """A pair for a new leg, on which every other leg's source is locked; None when the ports are used up.
 
         With the address that the peer is going to signal the pair may carry other legs, none of that address;
-        without, it carries none, so that no collision can come to light later.
+        without, it carries none, so that no collision can come to light later. WebRTC legs share theirs with
+        each other only.
         """
         for number in sorted(self._available):
-            if not self._pairs[number].legs or (port and source_key(number, ip, port) not in self._taken):
+            pair = self._pairs[number]
+            if not pair.legs:
+                return number
+            if pair.webrtc == webrtc and (
+                webrtc or (port and source_key(number, ip, port) not in self._taken)
+            ):
                 return number
         number = len(self._pairs)
         ports = self._open_pair(number)
@@ -109,6 +121,9 @@ class Sources:
     def add(self, slot: int) -> None:
         """A leg was opened on its pair."""
         pair = int(self._legs.pair[slot])
+        self._pairs[pair].webrtc = bool(self._legs.webrtc[slot])
+        if self._pairs[pair].webrtc:
+            self.webrtc_pairs.add(pair)
         self._pairs[pair].legs.add(slot)
         self._occupied = None
         self._refresh(pair)
@@ -116,8 +131,7 @@ class Sources:
     def remove(self, slot: int, ssrc: int, now_ns: int) -> None:
         """A leg, to which `ssrc` was sent, is about to be closed."""
         pair = int(self._legs.pair[slot])
-        key = self._key_of.pop(slot, None)
-        if key is not None:
+        for key in [*self._validated.pop(slot, ()), *filter(None, [self._key_of.pop(slot, None)])]:
             self._taken.pop(key, None)
             self._changed = True
             if len(self._departed) >= MAX_DEPARTED:
@@ -126,12 +140,27 @@ class Sources:
                 self._departed[key] = (now_ns + DEPARTED_NS, ssrc)
         self._candidates.pop(slot, None)
         self._pairs[pair].legs.discard(slot)
+        if not self._pairs[pair].legs:
+            self.webrtc_pairs.discard(pair)
         self._occupied = None
         self._refresh(pair)
 
     def collides(self, slot: int, ip: int, port: int) -> bool:
         """Whether another leg on the same pair is already told by this source."""
         return self._taken.get(source_key(int(self._legs.pair[slot]), ip, port), slot) != slot
+
+    def owner(self, pair: int, ip: int, port: int) -> int:
+        """The leg that is told by a source, -1 if none is."""
+        return self._taken.get(source_key(pair, ip, port), -1)
+
+    def validated(self, slot: int, sources: list[tuple[int, int]]) -> None:
+        """These are all sources of a WebRTC leg now; the caller made sure that none is another leg's."""
+        pair = int(self._legs.pair[slot])
+        for key in self._validated.pop(slot, ()):
+            self._taken.pop(key, None)
+        keys = self._validated[slot] = [source_key(pair, ip, port) for ip, port in sources]
+        self._taken.update(dict.fromkeys(keys, slot))
+        self._changed = True
 
     def moved(self, slot: int) -> None:
         """A leg's remote address changed, by signalling or by learning: bring the table up to date."""
@@ -170,6 +199,8 @@ class Sources:
         self, pair: int, ip: int, port: int, ssrc: int, silent: Callable[[int], bool], now_ns: int
     ) -> list[int]:
         """Legs that a packet of an unknown source may belong to, by the rules above; at most four."""
+        if pair in self.webrtc_pairs:
+            return []
         legs = self._legs
         here = self.legs_on(pair)
         pending = [slot for slot in here if legs.ready[slot] and not legs.locked[slot]]
@@ -219,6 +250,7 @@ class Sources:
     def _refresh(self, pair: int) -> None:
         here = self._pairs[pair].legs
         pending = not self._legs.locked[list(here)].all() if here else False
+        pending = pending and not self._pairs[pair].webrtc
         if pending or len(here) >= LEGS_PER_PAIR:
             self._available.discard(pair)
         else:

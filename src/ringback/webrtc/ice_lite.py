@@ -1,0 +1,180 @@
+"""ICE-lite, the side that only answers checks: validated sources, nomination, restart, consent (RFC 8445, RFC
+7675).
+
+A full agent, the browser, checks and decides; a source counts once it has sent a check signed with our
+password. Media goes to the source nominated last.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ringback.webrtc import stun
+from ringback.webrtc.stun import StunMessage
+
+CONSENT_S = 30.0
+"""A source that has not been checked for so long is no more (RFC 7675 5.1)."""
+MAX_SOURCES = 8
+"""Validated sources a leg has at most: a host has a handful of interfaces."""
+MIN_UFRAG = 4
+MIN_PASSWORD = 22
+MAX_CREDENTIAL = 256
+
+Source = tuple[int, int]
+"""IPv4 address and port of the peer, in host order."""
+
+
+class IceCredentialsError(ValueError):
+    """User fragments or passwords that ICE does not allow (RFC 8839 5.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class IceCredentials:
+    """One generation of both sides' credentials, as a check to us uses them."""
+
+    local_ufrag: str
+    local_pwd: bytes
+    remote_ufrag: str
+
+    @classmethod
+    def of(cls, local_ufrag: str, local_pwd: str, remote_ufrag: str) -> IceCredentials:
+        """Checked for length; raises IceCredentialsError."""
+        for ufrag in (local_ufrag, remote_ufrag):
+            if not MIN_UFRAG <= len(ufrag) <= MAX_CREDENTIAL:
+                raise IceCredentialsError("an ICE user fragment has 4 to 256 characters")
+        if not MIN_PASSWORD <= len(local_pwd) <= MAX_CREDENTIAL:
+            raise IceCredentialsError("an ICE password has 22 to 256 characters")
+        return cls(local_ufrag, local_pwd.encode(), remote_ufrag)
+
+    @property
+    def username(self) -> bytes:
+        """USERNAME of a check to us (RFC 8445 7.2.2)."""
+        return f"{self.local_ufrag}:{self.remote_ufrag}".encode()
+
+
+class Check(NamedTuple):
+    """What became of a request: what to answer to its source, and whether it was a good one."""
+
+    answer: bytes | None
+    valid: bool
+
+
+UNAUTHORIZED = Check(None, False)
+
+
+@dataclass(slots=True)
+class _Validated:
+    generation: int
+    checked: float
+    nominated: int = 0
+    """Counts up with every nomination; 0 is never nominated."""
+
+
+def local_ufrag(request: StunMessage) -> str | None:
+    """Whom a check is for: our user fragment in its USERNAME."""
+    name, colon, _ = request.attributes.get(stun.USERNAME, b"").partition(b":")
+    return name.decode("ascii", "replace") if colon else None
+
+
+class IceLite:
+    """The ICE state of one leg."""
+
+    def __init__(self, credentials: IceCredentials) -> None:
+        self._generation = 1
+        self._credentials = [(1, credentials)]
+        self._nominations = 0
+        self._sources: dict[Source, _Validated] = {}
+        self.selected: Source | None = None
+        """Where media goes: the source nominated last; before any nomination the first that is valid."""
+
+    @property
+    def credentials(self) -> IceCredentials:
+        """The newest generation."""
+        return self._credentials[0][1]
+
+    @property
+    def ufrags(self) -> list[str]:
+        """Our user fragments that checks may name now: two of them during a restart."""
+        return [credentials.local_ufrag for _, credentials in self._credentials]
+
+    @property
+    def sources(self) -> list[Source]:
+        """Validated sources: what else comes from them may count."""
+        return list(self._sources)
+
+    def restart(self, credentials: IceCredentials) -> None:
+        """New credentials; what was validated stays until a source is nominated with them (RFC 8445 9)."""
+        self._generation += 1
+        # The oldest are those of the pair in use.
+        self._credentials = [(self._generation, credentials), self._credentials[-1]]
+
+    def receive(self, request: StunMessage, source: Source, now: float) -> Check:
+        """Take a Binding request; one that is not signed with our password changes nothing."""
+        for generation, credentials in self._credentials:
+            if request.attributes.get(stun.USERNAME) != credentials.username:
+                continue
+            if request.is_authentic(credentials.local_pwd):
+                return self._authentic(request, source, now, generation, credentials)
+        return UNAUTHORIZED
+
+    def _authentic(
+        self,
+        request: StunMessage,
+        source: Source,
+        now: float,
+        generation: int,
+        credentials: IceCredentials,
+    ) -> Check:
+        password = credentials.local_pwd
+        if request.unknown:
+            return Check(stun.error(request, 420, "Unknown Attribute", password), False)
+        if stun.ICE_CONTROLLED in request.attributes:
+            # A lite agent never controls a full one (RFC 8445 6.1.1): whatever the tie-breakers say.
+            return Check(stun.error(request, 487, "Role Conflict", password), False)
+        validated = self._sources.get(source)
+        if validated is None:
+            self._make_room()
+            validated = self._sources[source] = _Validated(generation, now)
+        validated.checked = now
+        validated.generation = max(validated.generation, generation)
+        if stun.USE_CANDIDATE in request.attributes and generation == self._generation:
+            self._nominate(source, validated)
+        elif self.selected is None:
+            self.selected = source
+        return Check(stun.success(request, *source, password), True)
+
+    def _nominate(self, source: Source, validated: _Validated) -> None:
+        self._nominations += 1
+        validated.nominated = self._nominations
+        self.selected = source
+        if len(self._credentials) > 1:
+            del self._credentials[1:]
+            self._sources = {s: v for s, v in self._sources.items() if v.generation == self._generation}
+
+    def _make_room(self) -> None:
+        if len(self._sources) >= MAX_SOURCES:
+            others = [source for source in self._sources if source != self.selected]
+            del self._sources[min(others, key=lambda source: self._sources[source].checked)]
+
+    def deadline(self) -> float | None:
+        """When the first source will have gone without a check for too long."""
+        if not self._sources:
+            return None
+        return min(validated.checked for validated in self._sources.values()) + CONSENT_S
+
+    def expire(self, now: float) -> None:
+        """Forget sources whose consent has run out; another takes the selected one's place, if any is
+        left."""
+        self._sources = {s: v for s, v in self._sources.items() if now < v.checked + CONSENT_S}
+        if self.selected not in self._sources:
+            self.selected = max(
+                self._sources,
+                key=lambda s: (self._sources[s].nominated, self._sources[s].checked),
+                default=None,
+            )
+
+    def forget(self) -> None:
+        """Forget every source: consent begins anew with the next credentials."""
+        self._sources.clear()
+        self.selected = None
