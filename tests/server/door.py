@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
@@ -10,6 +11,7 @@ from ringback.call.effects import ToMedia
 from ringback.call.switchboard import Switchboard
 from ringback.conference.meetings import EntryTimings, Meetings
 from ringback.conference.pin_guard import PinGuard
+from ringback.conference.visits import Visits
 from ringback.governance.identity import SIP_REALM
 from ringback.governance.private import Private
 from ringback.governance.throttle import SourceGuard, SourceList
@@ -56,6 +58,7 @@ class Door:
         self.switchboard = Switchboard(self.phone.endpoint, self._local_media)
         self.meetings = Meetings(self.switchboard, self.switchboard.media_rooms)
         self.registrar = Registrar()
+        self.visits = Visits(lambda: secrets.token_hex(8))
         self.commands: list[media.Command] = []
         self._ports = count(20000, 2)
         self._playing: list[media.PlayEnded] = []
@@ -65,6 +68,7 @@ class Door:
             switchboard=self.switchboard,
             meetings=self.meetings,
             registrar=self.registrar,
+            visits=self.visits,
             authenticator=DigestAuthenticator(SIP_REALM),
             guard=PinGuard(sources),
             sources=SourceGuard(sources),

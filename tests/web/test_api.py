@@ -174,8 +174,10 @@ def test_every_route_names_its_permission():
 
 
 async def test_every_route_refuses_strangers(web):
+    # To come by a link is for whoever has it: its token is the proof (see test_visits).
+    open_to_links = f"{API}/visits"
     for path, operations in web.app.openapi()["paths"].items():
-        if path.startswith(API):
+        if path.startswith(API) and path != open_to_links:
             for method in operations:
                 answer = await web.stranger.request(method, path.replace("{number}", "123456789"))
                 assert answer.status_code == 401, (method, path)

@@ -1,4 +1,4 @@
-"""The way into a meeting by phone: number, PIN, how many are there, the door, and the keys once inside."""
+"""The way into a meeting: number and PIN by phone, the door, and the keys once inside; by browser a visit."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ringback.conference.pin_guard import PinGuard
 from ringback.conference.prompts import say_others
 from ringback.conference.roles import Permission, Role, may
 from ringback.conference.room import Room
+from ringback.conference.visits import Visit
 from ringback.governance.private import Private
 from ringback.store.directory import Meeting
 
@@ -60,7 +61,9 @@ class Entry(Application):
         timings: EntryTimings,
         meeting: Meeting | None,
         pin: Private[str] | None,
+        visit: Visit | None = None,
     ) -> None:
+        """`visit` has a right link: no PIN is asked for, and its role counts."""
         self.phase = Phase.NUMBER
         self.participant: Participant | None = None
         self._meetings = meetings
@@ -70,6 +73,7 @@ class Entry(Application):
         self._timings = timings
         self._meeting = meeting
         self._pin = pin
+        self._visit = visit
         self._room: Room | None = None
         self._tries = 0
         self._collector: DigitCollector | None = None
@@ -89,7 +93,9 @@ class Entry(Application):
     def connected(self, leg: Leg, now: float) -> None:
         """Begin with whatever the dial string left open."""
         self._leg = leg
-        if self._meeting is None:
+        if self._visit is not None:
+            self._welcome(self._visit, now)
+        elif self._meeting is None:
             self._ask(Phase.NUMBER, ["prompt:enter-number"], now)
         elif self._pin is None:
             self._ask(Phase.PIN, ["prompt:enter-pin"], now)
@@ -136,6 +142,8 @@ class Entry(Application):
         self._keys.deadline = None
         self._guard.no_longer_waits(leg.source, leg.id)
         self._leave_room()
+        if self._visit is not None and self.participant is not None:
+            self._visit.stand_up(self.participant, now)
 
     def expire(self, now: float) -> None:
         """Patience with a question, with a lone star, or the held-back answer to a PIN."""
@@ -214,20 +222,31 @@ class Entry(Application):
 
     # The door
 
+    def _welcome(self, visit: Visit, now: float) -> None:
+        self._meeting = self._find_meeting(visit.number)
+        if self._meeting is None or self._meeting.id != visit.meeting_id:
+            self._dismiss(["prompt:wrong-number", "prompt:goodbye"])
+        else:
+            self._knock(visit.role, now)
+
     def _knock(self, role: Role, now: float) -> None:
         assert self._meeting is not None
         self._guard.no_longer_waits(self._leg.source, self._leg.id)
         self._room = self._meetings.open(self._meeting)
         self.participant = Participant(self._leg, role, self, now)
         self._room.arrive(self.participant)
+        if self._visit is not None:
+            self._visit.sit_down(self.participant, now)
         match self._room.door(self.participant):
             case Presence.GONE:
-                self._leave_room()
-                self._dismiss(["prompt:locked", "prompt:goodbye"])
+                self._find_locked()
             case Presence.LOBBY:
                 self.phase = Phase.LOBBY
                 self._leg.play(["prompt:wait-for-host", "music"])
                 self._room.wait(self.participant)
+            case _ if self._visit is not None:
+                # The page shows who is there: nothing need be said before.
+                self._join(now)
             case _:
                 self.phase = Phase.ANNOUNCING
                 self._leg.play(say_others(len(self._room.present())))
@@ -239,18 +258,31 @@ class Entry(Application):
 
     def refused(self, prompt: str, now: float) -> None:
         """The host sent the caller out."""
+        if self._visit is not None:
+            self._visit.dismiss("removed")
         self._dismiss([prompt, "prompt:goodbye"])
+
+    def replaced(self, now: float) -> None:
+        """The same visitor is at the door again: this call is of no use any more."""
+        self._leave_room()
+        self.phase = Phase.GONE
+        self._leg.hangup(now, "came back by another call")
 
     def _join(self, now: float) -> None:
         assert self._room is not None
         assert self.participant is not None
         # The door may have been shut while the announcement was playing.
         if self.phase is Phase.ANNOUNCING and self._room.door(self.participant) is Presence.GONE:
-            self._leave_room()
-            self._dismiss(["prompt:locked", "prompt:goodbye"])
+            self._find_locked()
             return
         self.phase = Phase.IN
         self._room.join(self.participant, now)
+
+    def _find_locked(self) -> None:
+        self._leave_room()
+        if self._visit is not None:
+            self._visit.dismiss("locked")
+        self._dismiss(["prompt:locked", "prompt:goodbye"])
 
     def _dismiss(self, sounds: list[str]) -> None:
         self.phase = Phase.LEAVING

@@ -65,8 +65,9 @@ class Meetings:
                 room.admission = meeting.admission
         return gone
 
-    def talking(self, media_room: int, levels: dict[int, float]) -> None:
-        """Pass on who speaks in the media room: level in dBFS by leg id."""
+    def talking(self, media_room: int, levels: dict[int, float]) -> Room | None:
+        """Pass on who speaks in a media room, level in dBFS by leg id; the meeting's room, if it is one."""
         room = self._by_media_room.get(media_room)
         if room is not None:
             room.talking(levels)
+        return room

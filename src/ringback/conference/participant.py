@@ -30,10 +30,16 @@ class Guidance(Protocol):
     def refused(self, prompt: str, now: float) -> None:
         """The participant has to go, and hears why."""
 
+    def replaced(self, now: float) -> None:
+        """The same person has come again by another call, which takes this one's place."""
+
 
 @dataclass(slots=True, eq=False)
 class Participant:
-    """One seat: its leg, role, presence and what the person did. `since` is when it came IN (or arrived)."""
+    """One seat: its leg, role, presence and what the person did. `since` is when it came IN (or arrived).
+
+    `admitted` is who has been in before, and need not wait or find an open door again.
+    """
 
     leg: Leg
     role: Role
@@ -42,6 +48,7 @@ class Participant:
     presence: Presence = Presence.ARRIVING
     muted: bool = False
     hand: bool = False
+    admitted: bool = False
     talking: bool = False
     level_dbfs: float = -100.0
 

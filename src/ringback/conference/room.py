@@ -69,6 +69,8 @@ class Room:
 
     def door(self, participant: Participant) -> Presence:
         """Where the participant may go now: IN, LOBBY, or GONE when the meeting is locked."""
+        if participant.admitted:
+            return Presence.IN
         if self.locked and not may(participant.role, Permission.ENTER_LOCKED):
             return Presence.GONE
         if self.admission == "lobby" and not may(participant.role, Permission.ENTER_DIRECTLY):
@@ -85,6 +87,7 @@ class Room:
     def join(self, participant: Participant, now: float) -> None:
         """Let the participant into the room, with a tone for all who are in."""
         participant.presence = Presence.IN
+        participant.admitted = True
         participant.since = now
         participant.leg.voice(muted=participant.muted)
         participant.leg.join(self.media_room)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
 import signal
 import time
@@ -12,6 +11,7 @@ from typing import Final
 import structlog
 
 from ringback import __version__
+from ringback.call.effects import Notice
 from ringback.call.switchboard import Switchboard
 from ringback.conference.meetings import EntryTimings, Meetings
 from ringback.conference.pin_guard import PinGuard
@@ -32,6 +32,8 @@ from ringback.server.operations import ServerOperations
 from ringback.server.policy import Policy
 from ringback.server.prompts import PromptLibrary
 from ringback.server.registrations import RegistrationKeeper
+from ringback.server.sip_socket import SipSockets
+from ringback.server.visiting import ServerVisits, make_visits
 from ringback.sip.agent import EndpointSettings
 from ringback.sip.digest import DigestAuthenticator
 from ringback.sip.endpoint import Endpoint
@@ -78,11 +80,11 @@ class Server:
         self.exchange = Exchange(
             endpoint=self.endpoint,
             switchboard=self.switchboard,
-            send=self.transports.send,
-            keep_open=self.transports.trust,
+            send=self._send,
+            keep_open=self._keep_open,
             to_media=self.media.send,
             resolve=self.prompts.resolve,
-            publish=lambda notice: self.operations.publish(notice),  # noqa: PLW0108
+            publish=self._publish,
             on_talking=self._on_talking,
             on_statistics=self._on_statistics,
         )
@@ -94,12 +96,21 @@ class Server:
             media=self.media,
             addresses=self.addresses,
         )
+        self.visits = make_visits(allow)
+        self.visiting = ServerVisits(self.visits, self.meetings, self.exchange)
+        self.sip_sockets = SipSockets(
+            on_message=self.exchange.on_message,
+            on_lost=self._on_connection_lost,
+            local=self._web_address,
+            allow=allow,
+        )
         self.keeper = RegistrationKeeper(self.registrar, store.registrations)
         self.policy = Policy(
             endpoint=self.endpoint,
             switchboard=self.switchboard,
             meetings=self.meetings,
             registrar=self.registrar,
+            visits=self.visits,
             authenticator=DigestAuthenticator(SIP_REALM),
             guard=PinGuard(allow),
             sources=SourceGuard(allow),
@@ -153,6 +164,7 @@ class Server:
                 await asyncio.sleep(0.02)
         self._stop_following()
         self.operations.events.close()
+        self.sip_sockets.close()
         await self.keeper.stop()
         await self.transports.close()
         await self.media.stop()
@@ -170,10 +182,14 @@ class Server:
     # What peers are told about us
 
     def _contact_for(self, flow: Flow) -> SipUri:
+        if flow.transport in ("ws", "wss"):
+            # Pages find us by their own connection; RFC 7118 §5 knows one parameter for both.
+            host, port = reachable(flow.local[0], "", flow.remote[0]), flow.local[1]
+            return SipUri("sip", host=_bracketed(host), port=port, params={"transport": "ws"})
         host = reachable(self.settings.sip.bind, "", flow.remote[0])
         port = self.transports.addresses[flow.transport][1]
         parameters: dict[str, str | None] = {} if flow.transport == "udp" else {"transport": flow.transport}
-        return SipUri("sip", host=f"[{host}]" if ":" in host else host, port=port, params=parameters)
+        return SipUri("sip", host=_bracketed(host), port=port, params=parameters)
 
     def _local_media(self, flow: Flow, rtp_port: int, rtcp_port: int) -> Local:
         media = self.settings.media
@@ -188,7 +204,23 @@ class Server:
             loopback_peers=is_wildcard(media.bind),
         )
 
+    def _web_address(self) -> tuple[str, int]:
+        return self.web_address or (self.settings.web.bind, self.settings.web.port)
+
     # What happens
+
+    def _send(self, flow: Flow, data: bytes) -> bool:
+        if flow.transport in ("ws", "wss"):
+            return self.sip_sockets.send(flow, data)
+        return self.transports.send(flow, data)
+
+    def _keep_open(self, flow: Flow) -> bool:
+        # Pages' connections stay as long as they answer pings.
+        return flow.transport in ("ws", "wss") or self.transports.trust(flow)
+
+    def _publish(self, notice: Notice) -> None:
+        self.operations.publish(notice)
+        self.visiting.note(notice)
 
     def _on_directory(self, directory: Directory) -> None:
         before, self._directory = self._directory, directory
@@ -196,7 +228,7 @@ class Server:
         self.exchange.act(lambda now: self.meetings.follow(directory.meeting, now))
 
     def _on_registration(self, user: str, flow: Flow) -> None:
-        self.transports.trust(flow)
+        self._keep_open(flow)
         self.keeper.changed(user)
 
     def _on_connection_lost(self, flow: Flow) -> None:
@@ -205,14 +237,21 @@ class Server:
         self.exchange.on_connection_lost(flow)
 
     def _on_talking(self, event: Talking) -> None:
-        self.meetings.talking(event.room, dict(event.talkers))
+        room = self.meetings.talking(event.room, dict(event.talkers))
+        if room is not None:
+            self.visiting.touch(room.number)
 
     def _on_statistics(self, event: Statistics) -> None:
         self.operations.statistics = event
+        self.visiting.touch_all()
 
 
-async def wait_for_signal() -> str:
-    """Return the name of the signal that asks the process to stop."""
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def stop_signal() -> asyncio.Future[str]:
+    """From now on SIGTERM and SIGINT no longer kill: the first one becomes the future's result, its name."""
     loop = asyncio.get_running_loop()
     received: asyncio.Future[str] = loop.create_future()
 
@@ -222,9 +261,4 @@ async def wait_for_signal() -> str:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, note, number.name)
-    try:
-        return await received
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            with contextlib.suppress(ValueError):
-                loop.remove_signal_handler(number)
+    return received

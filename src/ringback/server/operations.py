@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+import structlog
+
 from ringback import __version__
 from ringback.call.effects import Notice
 from ringback.call.leg import Leg
@@ -34,6 +36,11 @@ from ringback.web.operations import (
     Status,
     UnknownParticipantError,
 )
+
+# Happenings an administrator has to know of; their facts hold nothing private.
+_WARNINGS = frozenset({"media.refused"})
+
+log = structlog.get_logger(__name__)
 
 
 class ServerOperations:
@@ -89,7 +96,7 @@ class ServerOperations:
     def participants(self, meeting: str) -> list[Participant]:
         """Who is in a meeting, in the order of arrival; empty while nobody is."""
         room = self._meetings.rooms.get(meeting)
-        return [_participant(person) for person in room.people.values()] if room else []
+        return [participant_view(person) for person in room.people.values()] if room else []
 
     def locked(self, meeting: str) -> bool:
         """Whether the meeting is locked."""
@@ -189,6 +196,8 @@ class ServerOperations:
 
     def publish(self, notice: Notice) -> None:
         """Count a happening and pass it to whoever listens."""
+        if notice.kind in _WARNINGS:
+            log.warning(notice.kind, **notice.facts)
         self._counted[notice.kind] = self._counted.get(notice.kind, 0) + 1
         facts = dict(notice.facts)
         meeting, person = facts.pop("meeting", None), facts.pop("participant", None)
@@ -201,7 +210,7 @@ class ServerOperations:
             Event(
                 notice.kind,
                 meeting=str(meeting) if meeting is not None else None,
-                participant=_participant(known) if known is not None else None,
+                participant=participant_view(known) if known is not None else None,
                 details=details,
             )
         )
@@ -219,7 +228,8 @@ class ServerOperations:
         return room, chosen
 
 
-def _participant(person: people.Participant) -> Participant:
+def participant_view(person: people.Participant) -> Participant:
+    """A participant as the web is told."""
     leg = person.leg
     totals = leg.totals
     return Participant(
@@ -227,13 +237,15 @@ def _participant(person: people.Participant) -> Participant:
         role="host" if person.role is Role.HOST else "guest",
         state=_STATES.get(person.presence, "prompt"),
         name=leg.party.name.reveal() if leg.party.name else "",
-        number=leg.party.number,
+        # Visitors have none.
+        number=leg.party.number if leg.party.number.reveal() else None,
         muted=person.muted,
         hand=person.hand,
         talking=person.talking,
         level_dbfs=person.level_dbfs if person.talking else None,
         codec=leg.media.send.codec if leg.media else None,
         joined_at=_wall_clock(person.since),
+        via="browser" if leg.webrtc else "phone",
         received=LineQuality(lost_percent=_lost_percent(totals), jitter_ms=totals.jitter_ms),
         sent=LineQuality(
             lost_percent=None if totals.remote_lost_fraction is None else 100 * totals.remote_lost_fraction,

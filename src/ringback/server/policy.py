@@ -13,6 +13,7 @@ from ringback.call.switchboard import Switchboard
 from ringback.conference.entry import Entry
 from ringback.conference.meetings import EntryTimings, Meetings
 from ringback.conference.pin_guard import PinGuard
+from ringback.conference.visits import Visit, Visits
 from ringback.governance.private import Private
 from ringback.governance.shown import fit_to_show
 from ringback.governance.throttle import SourceGuard
@@ -60,6 +61,7 @@ class Policy:
         switchboard: Switchboard,
         meetings: Meetings,
         registrar: Registrar,
+        visits: Visits,
         authenticator: DigestAuthenticator,
         guard: PinGuard,
         sources: SourceGuard,
@@ -73,6 +75,7 @@ class Policy:
         self._switchboard = switchboard
         self._meetings = meetings
         self._registrar = registrar
+        self._visits = visits
         self._authenticator = authenticator
         self._guard = guard
         self._sources = sources
@@ -86,28 +89,39 @@ class Policy:
     # Calls
 
     def call(self, event: IncomingCall, now: float) -> list[Effect]:
-        """An INVITE that begins a call: to a meeting from anybody, to everything else from an account."""
+        """An INVITE that begins a call: to a meeting from anybody, to everything else from an account.
+
+        Browsers always have an account: of a visit, which reaches its meeting and the echo test alone.
+        """
         request, session, flow = event.request, event.session, event.flow
         if not self.accepting:
             return session.reject(503, now, "Shutting down")
         dialled = _dialled(request)
         destination = self._route(dialled)
         account: str | None = None
+        visit: Visit | None = None
         # Guests need no account, and what they have for another server is none of our business.
         shown = self._authenticator.find(request.headers.get_all("Authorization")) is not None
-        if needs_account(destination) or shown:
+        if needs_account(destination) or shown or flow.transport in ("ws", "wss"):
             proof = self._authenticate(request, flow, now)
             if isinstance(proof, Denied):
                 return session.reject(proof.status, now, proof.reason, proof.headers)
             account = proof
-        application = self._application(destination, dialled, account, flow, now)
+            visit = self._visits.account(account, now)
+        if visit is not None and not _open_to(visit, destination):
+            return session.reject(403, now, "Not with this link")
+        application = self._application(destination, dialled, account, visit, flow, now)
         if application is None:
             return session.reject(404, now)
-        party = Party(
-            Private(account or fit_to_show(_user_of(request.from_))),
-            Private(fit_to_show(request.from_.display or "")),
-            account,
-        )
+        if visit is not None:
+            # A visitor has a name and no number.
+            party = Party(Private(""), Private(visit.name), account)
+        else:
+            party = Party(
+                Private(account or fit_to_show(_user_of(request.from_))),
+                Private(fit_to_show(request.from_.display or "")),
+                account,
+            )
         number = Private(dialled.number if dialled else "")
         self._switchboard.incoming(session, flow, request.body, party, number, application, now)
         return []
@@ -120,12 +134,14 @@ class Policy:
         destination: Destination,
         dialled: DialString | None,
         account: str | None,
+        visit: Visit | None,
         flow: Flow,
         now: float,
     ) -> Application | None:
         match destination:
             case ToMeeting(meeting=meeting):
-                return self._entry(meeting_number=meeting.number, pin=dialled.pin if dialled else None)
+                pin = dialled.pin if dialled else None
+                return self._entry(meeting_number=meeting.number, pin=pin, visit=visit)
             case ToDialIn():
                 return self._entry(meeting_number=None, pin=None)
             case ToEcho():
@@ -135,7 +151,9 @@ class Policy:
             case Nowhere():
                 return None
 
-    def _entry(self, meeting_number: str | None, pin: Private[str] | None) -> Entry:
+    def _entry(
+        self, meeting_number: str | None, pin: Private[str] | None, visit: Visit | None = None
+    ) -> Entry:
         return Entry(
             meetings=self._meetings,
             find_meeting=lambda number: self._directory().meeting(number),
@@ -144,6 +162,7 @@ class Policy:
             timings=self._timings,
             meeting=self._directory().meeting(meeting_number) if meeting_number else None,
             pin=pin,
+            visit=visit,
         )
 
     def _bridge(self, extension: Extension, account: str, flow: Flow, now: float) -> Bridge:
@@ -182,7 +201,7 @@ class Policy:
             for name, value in proof.headers.items():
                 response.headers.add(name, value)
             return response
-        if _user_of(request.to) != proof:
+        if _user_of(request.to) != proof or self._visits.account(proof, now) is not None:
             return make_response(request, 403, "Only the account itself may register")
         response = self._registrar.register(request, proof, flow, now)
         if response.status == 200:
@@ -204,7 +223,12 @@ class Policy:
         if banned_s > 0:
             return Denied(403, Headers(("Retry-After", str(int(banned_s) + 1))), "Too many wrong passwords")
         verdict = self._authenticator.check(
-            value, request.method, request.uri, self._credential, now, source=flow.remote[0]
+            value,
+            request.method,
+            request.uri,
+            lambda username: self._credential(username, now),
+            now,
+            source=flow.remote[0],
         )
         if not isinstance(verdict, Accepted):
             if verdict.reason == "credentials":
@@ -218,11 +242,20 @@ class Policy:
         challenge = self._authenticator.challenge(now, stale=stale, source=flow.remote[0])
         return Denied(401, Headers(("WWW-Authenticate", challenge)))
 
-    def _credential(self, username: str) -> Credential | None:
+    def _credential(self, username: str, now: float) -> Credential | None:
         extension = self._directory().extension(username)
         if extension is None or not extension.enabled:
-            return None
+            visit = self._visits.account(username, now)
+            return visit.credential if visit is not None else None
         return Credential(extension.number, extension.ha1_md5, extension.ha1_sha256)
+
+
+def _open_to(visit: Visit, destination: Destination) -> bool:
+    match destination:
+        case ToMeeting(meeting=meeting):
+            return meeting.id == visit.meeting_id
+        case _:
+            return isinstance(destination, ToEcho)
 
 
 def _user_of(address: NameAddr) -> str:

@@ -15,7 +15,7 @@ from ringback import __version__
 from ringback.config import Settings
 from ringback.net.tls import server_context
 from ringback.server.addresses import is_wildcard
-from ringback.server.app import Server, wait_for_signal
+from ringback.server.app import Server, stop_signal
 from ringback.server.certificates import web_certificate
 from ringback.server.media_link import MediaWorkerError
 from ringback.server.preflight import UnusableSettingError, allow_many_sockets, check_settings
@@ -62,10 +62,14 @@ def _fail(problem: str) -> int:
 
 async def _serve(settings: Settings, console: Console) -> int:
     began = time.monotonic()
+    # Before anything is opened: who is told to stop while starting closes everything again.
+    stopped = stop_signal()
     store = await open_store(settings)
     try:
         server = Server(settings, store)
-        app = create_app(store, server.operations, settings)
+        app = create_app(
+            store, server.operations, settings, door=server.sip_sockets, visiting=server.visiting
+        )
         certificate = await asyncio.to_thread(web_certificate, settings)
         tls = server_context(certificate.certificate, certificate.key) if certificate else None
         web = WebServer(app, settings, tls)
@@ -84,8 +88,7 @@ async def _serve(settings: Settings, console: Console) -> int:
             # What lives from here on lives for good: the collector need not look at it again.
             gc.collect()
             gc.freeze()
-            name = await wait_for_signal()
-            log.info("stopping", signal=name)
+            log.info("stopping", signal=await stopped)
         finally:
             await server.stop()
             await web.stop()

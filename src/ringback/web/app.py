@@ -14,14 +14,15 @@ from ringback.config import Settings
 from ringback.governance.roles import Permission
 from ringback.governance.throttle import SourceGuard, SourceList
 from ringback.store.store import Store
-from ringback.web import pages, problems
-from ringback.web.api import events, extensions, meetings, participants, people, system, tokens
+from ringback.web import pages, problems, sip_socket
+from ringback.web.api import events, extensions, meetings, participants, people, system, tokens, visits
 from ringback.web.context import Context, Needs, WebContext, bearer
 from ringback.web.limits import Limits
 from ringback.web.links import Links
 from ringback.web.metrics import CONTENT_TYPE, CountRequests, Metrics
 from ringback.web.operations import Operations
 from ringback.web.problems import Problem
+from ringback.web.visiting import SipDoor, Visiting
 
 ROUTERS: Final = tuple(
     module.router for module in (meetings, participants, extensions, people, system, events, tokens)
@@ -38,6 +39,7 @@ _TAGS: Final = [
     {"name": "participants", "description": "Who is in a meeting now, and what a host can do about it."},
     {"name": "extensions", "description": "The numbers that devices register to."},
     {"name": "people", "description": "Who holds extensions."},
+    {"name": "visits", "description": "How a page gets into a meeting by its link, without a token."},
     {"name": "system", "description": "What the system does now."},
     {"name": "events", "description": "What happens, as it happens."},
     {"name": "tokens", "description": "Ways into this API."},
@@ -97,8 +99,18 @@ async def metrics(
     return Response(registry.text(), headers={"Content-Type": CONTENT_TYPE})
 
 
-def create_app(store: Store, operations: Operations, settings: Settings) -> FastAPI:
-    """The application on these parts; its links are for the configured ports until `announce` is called."""
+def create_app(
+    store: Store,
+    operations: Operations,
+    settings: Settings,
+    *,
+    door: SipDoor | None = None,
+    visiting: Visiting | None = None,
+) -> FastAPI:
+    """The application on these parts; its links are for the configured ports until `announce` is called.
+
+    Without `door` and `visiting` no browser can call.
+    """
     app = FastAPI(
         title="Ringback",
         version=__version__,
@@ -110,10 +122,12 @@ def create_app(store: Store, operations: Operations, settings: Settings) -> Fast
         openapi_url="/openapi.json",
     )
     guard = SourceGuard(SourceList(settings.security.allow_sources))
-    app.state.context = WebContext(store, operations, settings, Links.of(settings), guard)
+    app.state.context = WebContext(store, operations, settings, Links.of(settings), guard, door, visiting)
     app.state.metrics = Metrics(operations)
     for router in ROUTERS:
         app.include_router(router, responses=_PROBLEMS)
+    app.include_router(visits.router, responses=_PROBLEMS)
+    app.include_router(sip_socket.router)
     app.include_router(health)
     app.include_router(pages.router, include_in_schema=False)
     problems.install(app)

@@ -19,6 +19,7 @@ from ringback.store.store import Store
 from ringback.web.links import Links
 from ringback.web.operations import Operations
 from ringback.web.problems import ProblemError
+from ringback.web.visiting import SipDoor, Visiting
 
 _IDENTITY: Final = "ringback.identity"
 _MISSING: Final = "send the header Authorization: Bearer TOKEN; make a token: ringback token add"
@@ -27,13 +28,18 @@ _WRONG: Final = "this token is unknown, revoked or expired; make a new one: ring
 
 @dataclass(slots=True)
 class WebContext:
-    """The parts that routes use; `links` is replaced once the ports are known."""
+    """The parts that routes use; `links` is replaced once the ports are known.
+
+    Without `door` and `visiting` no browser can call.
+    """
 
     store: Store
     operations: Operations
     settings: Settings
     links: Links
     guard: SourceGuard
+    door: SipDoor | None = None
+    visiting: Visiting | None = None
     now: Callable[[], float] = time.monotonic
 
     def refuse_if_banned(self, request: Request) -> None:

@@ -43,6 +43,11 @@ class EventHub:
     def __len__(self) -> int:
         return len(self._listeners)
 
+    @property
+    def closed(self) -> bool:
+        """Whether nothing will be told any more."""
+        return self._closed
+
     def publish(self, event: Event) -> None:
         """Tell everybody who listens now."""
         for listener in self._listeners:
