@@ -10,6 +10,7 @@ export interface SipAccount {
   realm: string;
   expires_in_s: number;
   target: string;
+  echo_target: string;
 }
 
 export interface Visit {
@@ -22,6 +23,8 @@ export interface Visit {
     admission: "direct" | "lobby";
     dial_in: string;
     guest_pin: string;
+    /** Hosts are told theirs. */
+    host_pin: string | null;
   };
   role: "host" | "guest";
 }

@@ -7,7 +7,7 @@ import * as memory from "./memory";
 import { CallFailed, Phone } from "./phone";
 import type { Preflight } from "./preflight";
 import { type Input, type Link, started, step } from "./reconnect";
-import { announcements, EMPTY, type Picture, pictureOf, self } from "./roster";
+import { announcements, EMPTY, type Picture, pictureOf } from "./roster";
 import { within } from "./timing";
 import {
   browserOf,
@@ -59,6 +59,8 @@ export interface MeetingModel {
 
 const MICROPHONE_MS = 10_000;
 const TICK_MS = 250;
+/** After so long without a picture of the meeting the page goes on without. */
+const PICTURE_MS = 3_000;
 /** For so long what we asked for is shown, even if the server's picture is older. */
 const TRUST_MS = 2_000;
 
@@ -256,7 +258,7 @@ export class Meeting implements MeetingModel {
       this.visit = visit;
       memory.seat.set(this.number, visit.secret);
       this.role.value = visit.role;
-      this.dialIn.value = { ...this.dialIn.value, pin: visit.meeting.guest_pin || this.dialIn.value.pin };
+      this.dialIn.value = { ...this.dialIn.value, pin: visit.meeting.host_pin ?? visit.meeting.guest_pin };
       this.follow(visit);
       const phone = new Phone(visit.sip, {
         heard: (stream) => this.play(stream),
@@ -274,9 +276,19 @@ export class Meeting implements MeetingModel {
         return;
       }
       this.feed({ kind: "connected" });
+      // A restarted server knows nothing of our own switches.
+      this.sendWishes();
       this.arrive();
+      setTimeout(
+        () => this.phase.value === "joining" && this.link.state === "up" && this.arrive(true),
+        PICTURE_MS,
+      );
     } catch (error) {
       if (!current()) return;
+      if (tries.state === "connecting" && tries.attempt > 0 && isGone(error)) {
+        this.sentAway("The meeting has ended.");
+        return;
+      }
       const final = error instanceof CallFailed ? error.final : isFinal(error);
       this.feed({ kind: "failed", trouble: troubleOf(error, this.preflight.wantedLabel()), final });
     }
@@ -324,24 +336,30 @@ export class Meeting implements MeetingModel {
     this.playSound();
   }
 
-  /** The call is up: show lobby or meeting as soon as the picture says which. */
-  private arrive(): void {
-    const mine = self(this.picture.value);
-    const waits = mine
-      ? mine.state !== "in"
-      : this.visit?.meeting.admission === "lobby" && this.role.value === "guest";
-    const phase = waits ? "lobby" : "meeting";
+  /** The call is up: show lobby or meeting as soon as the picture says which, or by the rule if it does not. */
+  private arrive(guess = false): void {
+    const { state } = this.picture.value.you;
+    let phase: Phase;
+    if (state === "lobby" || state === "in") phase = state === "in" ? "meeting" : "lobby";
+    else if (!guess) return;
+    else
+      phase = this.visit?.meeting.admission === "lobby" && this.role.value === "guest" ? "lobby" : "meeting";
     if (this.phase.value === phase) return;
     if (phase === "lobby") this.say("You are in the lobby. The host will let you in.");
     else if (this.phase.value === "joining") this.say("You are in the meeting.");
     this.phase.value = phase;
-    // After a rejoin the server may know nothing of our own switches.
-    this.sendWishes();
   }
 
   private sendWishes(): void {
-    if (this.muted.value) this.act("mute");
-    if (this.hand.value) this.act("hand");
+    const until_ms = Date.now() + TRUST_MS;
+    if (this.muted.value) {
+      this.wishes.muted = { value: true, until_ms };
+      this.act("mute");
+    }
+    if (this.hand.value) {
+      this.wishes.hand = { value: true, until_ms };
+      this.act("hand");
+    }
   }
 
   private follow(visit: api.Visit): void {
@@ -383,21 +401,33 @@ export class Meeting implements MeetingModel {
     for (const words of announcements(this.first, picture)) this.say(words);
     this.first = picture;
     this.picture.value = picture;
-    const mine = self(picture);
-    if (!mine) return;
-    const now = Date.now();
-    const muted = this.wishes.muted;
-    if (!muted || muted.until_ms < now) {
-      if (mine.muted !== this.muted.value && this.inCall.value) {
-        this.say(mine.muted ? "The host muted you." : "You are not muted.");
-        this.notice.value = mine.muted ? "The host muted you." : "";
-      }
-      if (this.inCall.value) this.showMuted(mine.muted);
+    const { you } = picture;
+    const ending = you.state === "outside" ? endingOf(you.why) : "";
+    if (ending) {
+      this.sentAway(ending);
+      return;
     }
-    const hand = this.wishes.hand;
-    if (this.inCall.value && (!hand || hand.until_ms < now)) this.hand.value = mine.hand;
-    if (mine.role !== this.role.value) this.role.value = mine.role;
-    if (this.inCall.value) this.arrive();
+    this.role.value = you.role;
+    if (this.link.state !== "up") return;
+    this.arrive();
+    if (!this.inCall.value || you.state === "outside") return;
+    const now = Date.now();
+    const { muted, hand } = this.wishes;
+    if (!muted || muted.until_ms < now) {
+      if (you.muted !== this.muted.value) {
+        const words = you.muted ? "The host muted you." : "You are not muted any more.";
+        this.say(words);
+        this.notice.value = you.muted ? words : "";
+      }
+      this.showMuted(you.muted);
+    }
+    if (!hand || hand.until_ms < now) this.hand.value = you.hand;
+  }
+
+  private sentAway(ending: string): void {
+    memory.seat.set(this.number, "");
+    this.feed({ kind: "left" });
+    this.finish(ending);
   }
 
   private showMuted(muted: boolean): void {
@@ -410,12 +440,9 @@ export class Meeting implements MeetingModel {
     this.phone = null;
     const ending = byThem ? endingOf(reason) : "";
     if (ending) {
-      memory.seat.set(this.number, "");
-      this.feed({ kind: "left" });
-      this.finish(ending);
+      this.sentAway(ending);
       return;
     }
-    this.wishes = {};
     this.feed({ kind: "lost" });
   }
 
@@ -462,6 +489,11 @@ export function endingOf(reason: string): string {
   if (/meeting (was )?(ended|deleted|over|closed)|deleted/i.test(reason)) return "The meeting has ended.";
   if (/reject|declin|refus|not admitted/i.test(reason)) return "The host did not let you in.";
   return "";
+}
+
+/** The link was right a moment ago and is not any more. */
+function isGone(error: unknown): boolean {
+  return error instanceof api.ProblemError && error.status === 404;
 }
 
 function isFinal(error: unknown): boolean {

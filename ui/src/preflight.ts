@@ -199,7 +199,7 @@ export class Preflight implements PreflightModel {
       if (run !== this.run || !this.stream) return;
       this.echoPhone = phone;
       // JsSIP ends the tracks of a stream that it was given, the meter needs its own.
-      await phone.call(sip.target.replace(/^(sips?:)[^@]*/, "$1600"), this.stream.clone());
+      await phone.call(sip.echo_target, this.stream.clone());
       if (this.echoPhone !== phone) return;
       this.echo.value = "talk";
       this.loudest = 0;

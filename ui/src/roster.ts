@@ -16,16 +16,27 @@ export interface Person {
   quality: Quality | null;
 }
 
+export interface You {
+  /** Ours among the participants; "" while we are not in the meeting. */
+  id: string;
+  role: Role;
+  state: "outside" | "prompt" | "lobby" | "in";
+  muted: boolean;
+  hand: boolean;
+  /** What ended our last call, if not we: "removed", "locked" or "". */
+  why: string;
+}
+
 export interface Picture {
-  /** Our own id once the call is there. */
-  you: string;
+  you: You;
   locked: boolean;
   participants: Person[];
   /** Who waits in the lobby; only hosts are told. */
   waiting: Person[];
 }
 
-export const EMPTY: Picture = { you: "", locked: false, participants: [], waiting: [] };
+const OUTSIDE: You = { id: "", role: "guest", state: "outside", muted: false, hand: false, why: "" };
+export const EMPTY: Picture = { you: OUTSIDE, locked: false, participants: [], waiting: [] };
 
 type Loose = Record<string, unknown>;
 
@@ -66,38 +77,41 @@ function person(value: unknown): Person {
   };
 }
 
+const STATES: readonly unknown[] = ["prompt", "lobby", "in"];
+
+function you(value: unknown): You {
+  const from = isObject(value) ? value : {};
+  return {
+    id: text(from.id),
+    role: from.role === "host" ? "host" : "guest",
+    state: STATES.includes(from.state) ? (from.state as You["state"]) : "outside",
+    muted: from.muted === true,
+    hand: from.hand === true,
+    why: text(from.why),
+  };
+}
+
 /** The picture from a "state" event; whatever is missing or odd is left out. */
 export function pictureOf(value: unknown): Picture {
   const from = isObject(value) ? value : {};
   const list = (items: unknown) => (Array.isArray(items) ? items.map(person).filter((one) => one.id) : []);
-  const participants = list(from.participants);
-  const you = isObject(from.you) ? text(from.you.id) : text(from.you);
-  if (isObject(from.you) && you && !participants.some((one) => one.id === you)) {
-    participants.push(person(from.you));
-  }
-  return { you, locked: from.locked === true, participants, waiting: list(from.waiting) };
-}
-
-/** Our own entry; undefined while the server does not list us. */
-export function self(picture: Picture): Person | undefined {
-  return picture.participants.find((one) => one.id === picture.you);
+  return {
+    you: you(from.you),
+    locked: from.locked === true,
+    participants: list(from.participants),
+    waiting: list(from.waiting),
+  };
 }
 
 /** Who is in the room: us first, then raised hands, hosts, the others in the order they came. */
 export function present(picture: Picture): Person[] {
-  const weight = (one: Person) => (one.id === picture.you ? 0 : one.hand ? 1 : one.role === "host" ? 2 : 3);
+  const weight = (one: Person) =>
+    one.id === picture.you.id ? 0 : one.hand ? 1 : one.role === "host" ? 2 : 3;
   return picture.participants
     .filter((one) => one.state === "in")
     .map((one, index) => ({ one, index }))
     .sort((a, b) => weight(a.one) - weight(b.one) || a.index - b.index)
     .map(({ one }) => one);
-}
-
-/** Who waits, wherever the server put them. */
-export function waiting(picture: Picture): Person[] {
-  const inList = picture.participants.filter((one) => one.state === "lobby" && one.id !== picture.you);
-  const known = new Set(picture.waiting.map((one) => one.id));
-  return [...picture.waiting, ...inList.filter((one) => !known.has(one.id))];
 }
 
 /** "A", "A and B", "A, B and 3 others". */
@@ -115,12 +129,10 @@ export function announcements(before: Picture | null, after: Picture): string[] 
   const said: string[] = [];
   const wasIn = new Map(present(before).map((one) => [one.id, one]));
   const isIn = new Map(present(after).map((one) => [one.id, one]));
-  const mine = self(after);
-  const wasMine = self(before);
-  if (mine?.state === "in" && wasMine?.state === "lobby") said.push("The host let you in.");
-  if (mine?.state === "in" && wasMine?.state === "in") {
+  if (after.you.state === "in" && before.you.state === "lobby") said.push("The host let you in.");
+  if (after.you.state === "in" && before.you.state === "in") {
     const others = (from: Map<string, Person>, to: Map<string, Person>) =>
-      [...from.values()].filter((one) => !to.has(one.id) && one.id !== after.you);
+      [...from.values()].filter((one) => !to.has(one.id) && one.id !== after.you.id);
     const came = others(isIn, wasIn);
     const left = others(wasIn, isIn);
     if (came.length) said.push(`${names(came)} joined.`);
@@ -128,10 +140,10 @@ export function announcements(before: Picture | null, after: Picture): string[] 
   }
   for (const one of isIn.values()) {
     const was = wasIn.get(one.id);
-    if (was && one.hand && !was.hand && one.id !== after.you) said.push(`${one.name} raised a hand.`);
+    if (was && one.hand && !was.hand && one.id !== after.you.id) said.push(`${one.name} raised a hand.`);
   }
-  const wasWaiting = new Set(waiting(before).map((one) => one.id));
-  const newly = waiting(after).filter((one) => !wasWaiting.has(one.id));
+  const wasWaiting = new Set(before.waiting.map((one) => one.id));
+  const newly = after.waiting.filter((one) => !wasWaiting.has(one.id));
   if (newly.length) said.push(`${names(newly)} ${newly.length > 1 ? "wait" : "waits"} in the lobby.`);
   if (after.locked !== before.locked) {
     said.push(after.locked ? "The meeting is locked now." : "The meeting is open again.");

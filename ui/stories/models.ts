@@ -64,7 +64,7 @@ export function story(told: Told): Story {
     interruption: signal(told.interruption ?? ""),
     picture: signal(
       pictureOf({
-        you: told.you ?? "3",
+        you: { id: told.you ?? "3", role: told.role ?? "guest", state: "in" },
         participants: PEOPLE,
         waiting: told.waiting ?? [],
         locked: told.locked ?? false,

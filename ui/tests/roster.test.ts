@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { announcements, names, pictureOf, present, self, waiting } from "../src/roster";
+import { announcements, EMPTY, names, pictureOf, present } from "../src/roster";
 
 const one = (id: string, more: object = {}) => ({ id, name: id, role: "guest", state: "in", ...more });
 const picture = (participants: object[], more: object = {}) =>
-  pictureOf({ you: "me", participants, ...more });
+  pictureOf({ you: { id: "me", state: "in" }, participants, ...more });
 
 describe("the picture", () => {
   test("keeps what the server says", () => {
@@ -16,12 +16,23 @@ describe("the picture", () => {
 
   test.each([null, 3, "state", [], { participants: 7 }, { participants: [null, {}] }])(
     "of oddities (%j) is empty",
-    (odd) => expect(pictureOf(odd)).toEqual({ you: "", locked: false, participants: [], waiting: [] }),
+    (odd) => expect(pictureOf(odd)).toEqual(EMPTY),
   );
 
-  test("knows us, by id or as an entry", () => {
-    expect(self(picture([one("me")]))?.name).toBe("me");
-    expect(self(pictureOf({ you: one("x", { name: "Me" }), participants: [] }))?.name).toBe("Me");
+  test("knows how we are", () => {
+    const { you } = pictureOf({ you: { id: null, role: "host", state: "outside", why: "removed" } });
+    expect(you).toEqual({
+      id: "",
+      role: "host",
+      state: "outside",
+      muted: false,
+      hand: false,
+      why: "removed",
+    });
+  });
+
+  test("shows callers without a name by their number", () => {
+    expect(picture([one("p", { name: "", number: "••01" })]).participants[0]?.name).toBe("••01");
   });
 
   test("shows us first, then hands, hosts, others as they came", () => {
@@ -36,9 +47,8 @@ describe("the picture", () => {
   });
 
   test("keeps the lobby apart", () => {
-    const all = picture([one("me"), one("w", { state: "lobby" })], { waiting: [one("w"), one("v")] });
+    const all = picture([one("me"), one("w", { state: "lobby" })]);
     expect(present(all).map(({ id }) => id)).toEqual(["me"]);
-    expect(waiting(all).map(({ id }) => id)).toEqual(["w", "v"]);
   });
 });
 
@@ -51,7 +61,7 @@ describe("announcements", () => {
     expect(announcements(both, alone)).toEqual(["Ada left."]);
   });
   test("say when we are let in, without naming everybody as new", () => {
-    const lobby = picture([one("me", { state: "lobby" })]);
+    const lobby = picture([], { you: { id: "me", state: "lobby" } });
     expect(announcements(lobby, picture([one("me"), one("Ada")]))).toEqual(["The host let you in."]);
   });
   test("say who waits, who raises a hand, and that the door is locked", () => {

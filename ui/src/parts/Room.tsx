@@ -3,7 +3,7 @@
 import { useEffect } from "preact/hooks";
 import type { MeetingModel } from "../meeting";
 import type { PreflightModel } from "../preflight";
-import { present, waiting } from "../roster";
+import { present } from "../roster";
 import { DialIn } from "./DialIn";
 import { Icon } from "./icons";
 import { PersonRow } from "./PersonRow";
@@ -60,7 +60,7 @@ function People({ meeting }: { meeting: MeetingModel }) {
   const picture = meeting.picture.value;
   const hosting = meeting.role.value === "host";
   const here = present(picture);
-  const outside = hosting ? waiting(picture) : [];
+  const outside = hosting ? picture.waiting : [];
   return (
     <>
       {outside.length > 0 && (
@@ -128,7 +128,7 @@ function People({ meeting }: { meeting: MeetingModel }) {
             <PersonRow
               key={one.id}
               person={one}
-              you={one.id === picture.you}
+              you={one.id === picture.you.id}
               hosting={hosting}
               meeting={meeting}
             />
