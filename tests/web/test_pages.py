@@ -82,3 +82,20 @@ async def test_the_one_time_link_sets_a_password_once(web):
     assert again.status_code == 404
     assert "ringback admin link" in again.json()["detail"]
     assert "a long enough one" not in again.text
+
+
+async def test_the_meeting_page_comes_compressed_and_is_kept_by_browsers(web):
+    answer = await web.stranger.get("/m/123456789")
+    assert answer.headers["cache-control"] == "no-cache"
+    assert "microphone=(self)" in answer.headers["permissions-policy"]
+    sizes = []
+    for asset in re.findall(r'(?:src|href)="(/static/ui/[^"]+)"', answer.text):
+        plain = await web.stranger.get(asset, headers={"Accept-Encoding": "identity"})
+        packed = await web.stranger.get(asset, headers={"Accept-Encoding": "gzip"})
+        assert "immutable" in plain.headers["cache-control"]
+        assert packed.headers["content-encoding"] == "gzip"
+        assert packed.content == plain.content
+        sizes.append(int(packed.headers["content-length"]))
+    assert len(sizes) == 2
+    assert sum(sizes) < 150_000
+    assert (await web.stranger.get("/static/ui/index.html")).status_code == 404

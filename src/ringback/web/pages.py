@@ -15,6 +15,7 @@ from pydantic import Field
 from ringback import __version__
 from ringback.governance.private import Private, same_secret
 from ringback.store.errors import NotFoundError
+from ringback.web.bundle import NOT_BUILT, bundle
 from ringback.web.context import Context
 from ringback.web.problems import ProblemError
 from ringback.web.views import Body, View
@@ -24,7 +25,6 @@ router = APIRouter()
 ASSETS: Final = {
     "page.css": "text/css; charset=utf-8",
     "setup.js": "text/javascript; charset=utf-8",
-    "meeting.js": "text/javascript; charset=utf-8",
 }
 
 
@@ -34,9 +34,13 @@ def _asset(name: str) -> str:
 
 
 def _page(name: str, **values: str) -> HTMLResponse:
+    return _filled(_asset(name), **values)
+
+
+def _filled(template: str, **values: str) -> HTMLResponse:
     """A page from its template; every value is escaped, except those named `..._html`."""
     safe = {key: value if key.endswith("_html") else escape(value) for key, value in values.items()}
-    return HTMLResponse(Template(_asset(name)).substitute(safe), headers={"Cache-Control": "no-cache"})
+    return HTMLResponse(Template(template).substitute(safe), headers={"Cache-Control": "no-cache"})
 
 
 @router.get("/static/{name}")
@@ -45,6 +49,23 @@ async def static_file(name: str) -> Response:
     if name not in ASSETS:
         raise ProblemError(404, "there is nothing at this address")
     return Response(_asset(name), headers={"Content-Type": ASSETS[name], "Cache-Control": "no-cache"})
+
+
+@router.get("/static/ui/{name}")
+async def bundled_file(name: str, request: Request) -> Response:
+    """Script and style of the meeting page: they never change under their names."""
+    built = bundle()
+    asset = built.assets.get(name) if built is not None else None
+    if asset is None:
+        raise ProblemError(404, "there is nothing at this address")
+    headers = {
+        "Content-Type": asset.content_type,
+        "Cache-Control": "public, max-age=31536000, immutable",
+        "Vary": "Accept-Encoding",
+    }
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        return Response(asset.compressed, headers={**headers, "Content-Encoding": "gzip"})
+    return Response(asset.plain, headers=headers)
 
 
 @router.get("/")
@@ -80,9 +101,14 @@ Number = Annotated[str, Path(pattern=r"^[0-9]{9}$")]
 
 @router.get("/m/{number}")
 async def meeting_page(number: Number, context: Context) -> HTMLResponse:
-    """How to call a meeting; the same for every number, so that it tells nobody which meetings exist."""
+    """The way into a meeting; the same for every number, so that it tells nobody which meetings exist."""
+    built = bundle()
+    if built is None:
+        raise ProblemError(503, NOT_BUILT)
     spaced = f"{number[:3]} {number[3:6]} {number[6:]}"
-    return _page("meeting.html", number=number, spaced=spaced, dial_in=context.links.dial_in(number))
+    page = _filled(built.template, number=number, spaced=spaced, dial_in=context.links.dial_in(number))
+    page.headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=(self)"
+    return page
 
 
 class Invitation(Body):
