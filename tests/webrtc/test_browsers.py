@@ -310,3 +310,55 @@ def test_noise_of_every_kind_harms_nobody() -> None:
     assert connected(office) == [1]
     assert lost(office) == []
     assert phone.level(440.0) == pytest.approx(LEVEL, abs=1.5)
+
+
+def test_a_reloaded_page_on_the_same_leg_shakes_hands_anew() -> None:
+    office = Office()
+    phone = office.add(Peer(2, "PCMU", 1000.0))
+    first = office.browse(Browser(1, 440.0))
+    office.run(1)
+    office.browsers.remove(first)
+    page = Browser(1, 1700.0)
+    page.restart()
+    page.ip, page.port, page.to_pair = first.ip, 61111, first.to_pair
+    office.apply(page.media())
+    office.peers[1] = page
+    office.delay[1] = lambda _at: 0.0 if page.secured else None
+    office.browsers.append(page)
+    office.run(3)
+    assert connected(office) == [1, 1]
+    assert phone.level(1700.0) == pytest.approx(LEVEL, abs=1.5)
+    assert page.level(1000.0) == pytest.approx(LEVEL, abs=1.5)
+    assert lost(office) == []
+
+
+def test_a_hold_and_a_resume_leave_the_keys_as_they_are() -> None:
+    office = Office()
+    office.add(Peer(2, "PCMU", 1000.0))
+    browser = office.browse(Browser(1, 440.0))
+    office.run(1)
+    media = browser.media()
+    held = type(media)(
+        **({f: getattr(media, f) for f in media.__struct_fields__} | {"direction": "inactive"})
+    )
+    office.apply(held)
+    before = len(browser.packets)
+    office.run(1)
+    assert len(browser.packets) == before
+    office.apply(media)
+    office.run(2)
+    assert browser.level(1000.0) == pytest.approx(LEVEL, abs=1.5)
+    assert connected(office) == [1]
+
+
+def test_reports_go_over_the_same_port_under_the_same_keys() -> None:
+    office = Office()
+    browser = office.browse(Browser(1))
+    reports = []
+    for _ in range(400):
+        office.tick()
+        reports += [d for s, ip, port, d in office.outgoing if port == browser.port and 192 <= d[1] <= 223]
+    assert len(reports) >= 2
+    plain = browser.inbound.unprotect_rtcp(reports[-1])
+    assert plain[1] == 200
+    assert len({s for s, *_ in office.outgoing}) == 1

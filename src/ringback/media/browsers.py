@@ -127,14 +127,14 @@ class Browsers:
         if restarts:
             self._unregister(transport)
             transport.ice.restart(credentials)
-        if another or (restarts and transport.dtls is not None and transport.dtls.state in _ENDED):
+        if another:
             transport.fingerprints = fingerprints
             transport.dtls = None
-            transport.attempts = 0
             transport.waiting.clear()
             self._protection.set_keys(slot, None)
         if another or (restarts and transport.state == "lost"):
             transport.state = "connecting"
+            transport.attempts = 0
             transport.connect_by = now + CONNECT_S
             self._connecting.add(slot)
             self._settle(slot, transport)
@@ -321,6 +321,7 @@ class Browsers:
         transport.ice.forget()
         transport.waiting.clear()
         if not transport.secured:
+            transport.dtls = None
             self._protection.set_keys(slot, None)
         self._sources.validated(slot, [])
         self._settle(slot, transport)
@@ -346,4 +347,3 @@ class Browsers:
 
 _LAST_STUN, _FIRST_DTLS, _LAST_DTLS = 3, 20, 63
 """First octets (RFC 7983 7)."""
-_ENDED = frozenset({"failed", "closed"})
