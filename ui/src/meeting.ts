@@ -147,6 +147,7 @@ export class Meeting implements MeetingModel {
     this.preflight.end();
     this.trouble.value = null;
     this.ending.value = "";
+    this.notice.value = "";
     this.first = null;
     this.picture.value = EMPTY;
     this.wishes = {};
@@ -164,8 +165,10 @@ export class Meeting implements MeetingModel {
   }
 
   leave(): void {
-    const visit = this.visit;
-    if (visit) api.act(visit, "leave").catch(() => undefined);
+    // The call's own goodbye is enough where it gets through.
+    if (this.visit && (this.shaky || this.link.state !== "up")) {
+      api.act(this.visit, "leave").catch(() => undefined);
+    }
     memory.seat.set(this.number, "");
     this.feed({ kind: "left" });
     this.finish("You left the meeting.");
@@ -176,6 +179,7 @@ export class Meeting implements MeetingModel {
     const muted = !this.muted.value;
     this.wishes.muted = { value: muted, until_ms: Date.now() + TRUST_MS };
     this.showMuted(muted);
+    this.notice.value = "";
     this.say(muted ? "You are muted." : "You are not muted.");
     this.act(muted ? "mute" : "unmute");
   }
