@@ -121,6 +121,7 @@ _CHROMIUM_STREAM = (
     "a=msid:3f0d6b9c-51f4-4d3f-8a63-7d0f5cfb2f07 8f2cf2b1-4a0f-4d6e-9c57-0d4a2b6f6a11",
     "a=rtcp-mux",
     "a=rtcp-rsize",
+    "a=rtcp-xr:rcvr-rtt=all",
     "a=rtpmap:111 opus/48000/2",
     "a=rtcp-fb:111 transport-cc",
     "a=fmtp:111 minptime=10;useinbandfec=1",

@@ -211,7 +211,11 @@ class Server:
 
     def _send(self, flow: Flow, data: bytes) -> bool:
         if flow.transport in ("ws", "wss"):
-            return self.sip_sockets.send(flow, data)
+            sent = self.sip_sockets.send(flow, data)
+            if not sent:
+                # Nobody can answer this: what waits for an answer need not wait. Not in the middle of an act.
+                asyncio.get_running_loop().call_soon(self.exchange.on_connection_lost, flow)
+            return sent
         return self.transports.send(flow, data)
 
     def _keep_open(self, flow: Flow) -> bool:

@@ -157,7 +157,7 @@ class TransactionLayer:
         return effects
 
     def _enlist(self, transaction: Transaction) -> None:
-        if transaction.flow.id:
+        if transaction.flow.reliable:
             self._by_connection.setdefault(transaction.flow, set()).add(transaction)
 
     def _forget(self, transaction: Transaction) -> None:
