@@ -362,3 +362,21 @@ def test_reports_go_over_the_same_port_under_the_same_keys() -> None:
     plain = browser.inbound.unprotect_rtcp(reports[-1])
     assert plain[1] == 200
     assert len({s for s, *_ in office.outgoing}) == 1
+
+
+def test_a_flood_of_checks_keeps_nobody_out() -> None:
+    office = Office()
+    browser = office.browse(Browser(1))
+    office.run(0.5)
+    wrong = [check(browser.ours, (browser.theirs[0], "wrong" * 5)) for _ in range(50)]
+    late = office.browse(Browser(2, 1000.0))
+    seen = len(browser.mapped)
+    for _ in range(150):
+        for i in range(1000):
+            # The flood is mixed with what is real.
+            office.throw(wrong[i % 50], 0, 0xC6336401, 1024 + i, after_ms=i % 20)
+        office.tick()
+    assert len(browser.mapped) > seen
+    assert sorted(connected(office)) == [1, 2]
+    assert late.packets
+    assert lost(office) == []

@@ -1,7 +1,7 @@
 """The WebRTC legs of a worker: ICE-lite and DTLS between the sockets and the legs (RFC 8445, RFC 5764, RFC
 7675).
 
-What comes from the network is bounded everywhere: checks a batch, answers to unsigned checks a second,
+What comes from the network is bounded everywhere: checks a tick, answers to unsigned checks a second,
 handshakes that are open, handshake datagrams a tick. Only what a validated source sends is looked at beyond
 STUN, a ClientHello included: otherwise anybody could begin the handshakes of others.
 """
@@ -27,7 +27,7 @@ from ringback.webrtc.ice_lite import IceCredentials, IceCredentialsError, IceLit
 CONNECT_S = 30.0
 """A leg that is not up by then is lost."""
 MAX_CHECKS = 256
-"""STUN and DTLS datagrams looked at in one batch, those of validated sources first: more is a flood."""
+"""STUN and DTLS datagrams looked at in a tick, of validated sources and of others each: more is a flood."""
 REFUSALS = 10
 """Answers a second, of the whole worker, to checks that nobody signed."""
 MAX_HALF_OPEN = 256
@@ -83,6 +83,7 @@ class Browsers:
         self._turns: deque[int] = deque()
         self._outgoing: list[tuple[int, int, int, bytes]] = []
         self._refusals = 0
+        self._looked = [0, 0]
         self.events: list[Event] = []
         self.moved = False
         """Whether media of any leg goes elsewhere, begins or ends since this was last looked at."""
@@ -163,8 +164,13 @@ class Browsers:
         """Take STUN and DTLS: rows of a batch, of which `leg` has each row's owner; nothing in it can
         raise."""
         now = now_ns / 1e9
-        if len(rows) > MAX_CHECKS:
-            rows = rows[np.argsort(leg[rows] < 0, kind="stable")][:MAX_CHECKS]
+        known = leg[rows] >= 0
+        for whose, of_them in enumerate((rows[known], rows[~known])):
+            taken = of_them[: MAX_CHECKS - self._looked[whose]]
+            self._looked[whose] += len(taken)
+            self._look(batch, taken, leg, now)
+
+    def _look(self, batch: PacketBatch, rows: Longs, leg: Longs, now: float) -> None:
         for row in rows.tolist():
             size = int(batch.length[row])
             first, slot = int(batch.data[row, 0]), int(leg[row])
@@ -219,6 +225,7 @@ class Browsers:
 
     def step(self, now_ns: int, tick: int) -> OutgoingBatch:
         """Go on with handshakes as far as a tick allows, look at timers; returns the datagrams to send."""
+        self._looked = [0, 0]
         if self._transports:
             now = now_ns / 1e9
             for _ in range(DATAGRAMS_PER_TICK):
