@@ -21,7 +21,7 @@ from ringback.sdp.negotiated import Local
 from ringback.server.policy import Policy
 from ringback.sip.digest import DigestAuthenticator, authorize, make_ha1, parse_challenge
 from ringback.sip.effects import Effect, IncomingCall, RequestArrived, Transmit
-from ringback.sip.flow import Flow
+from ringback.sip.flow import Flow, Transport
 from ringback.sip.message import Headers, NameAddr, Request, Response, SipUri
 from ringback.sip.registration import Registrar
 from ringback.store.directory import Directory, Extension
@@ -125,9 +125,9 @@ class Door:
 class Visitor:
     """A phone that talks to the door one request at a time."""
 
-    def __init__(self, door: Door, host: str) -> None:
+    def __init__(self, door: Door, host: str, transport: Transport = "udp") -> None:
         self.door = door
-        self.phone = door.network.phone(host)
+        self.phone = door.network.phone(host, transport=transport)
         self.challenge = ""
 
     def call(

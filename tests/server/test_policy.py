@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from ringback.conference.pin_guard import CALLS_AT_THE_DOOR
+from ringback.conference.roles import Role
+from ringback.conference.visits import LIFETIME_S
+from ringback.governance.private import Private
 from ringback.media import protocol as media
 from ringback.sip.message import Headers, Response
-from tests.conference.stage import GUEST_PIN, NUMBER
+from tests.conference.stage import GUEST_PIN, NUMBER, meeting
 from tests.server.door import DIAL_IN, Door, Visitor, extension
 
 
@@ -173,3 +176,60 @@ def test_header_names_do_not_matter_for_credentials() -> None:
     guest = Visitor(Door(), "192.0.2.1")
     guest.call("101", headers=Headers(("authorization", "Digest nonsense")))
     assert guest.status() == 401
+
+
+def visit(door: Door) -> tuple[str, str]:
+    """The account of somebody with the meeting's link: name and password."""
+    known = door.directory.meeting(NUMBER)
+    assert known is not None
+    opened = door.visits.open(known, Role.GUEST, "Ada", "192.0.2.9", door.phone.now)
+    assert opened is not None
+    return opened.visit.id, opened.password.reveal()
+
+
+def test_a_link_opens_its_meeting_without_a_pin_and_the_echo_test() -> None:
+    door = Door()
+    user, password = visit(door)
+    page = Visitor(door, "192.0.2.9")
+    page.authorized_call(NUMBER, user, password)
+    assert page.status() == 200
+    door.run()
+    (inside,) = door.meetings.rooms[NUMBER].present()
+    assert inside.leg.party.name == Private("Ada")
+    page.authorized_call("*43", user, password)
+    assert page.status() == 200
+
+
+@pytest.mark.parametrize("number", ["101", "999", DIAL_IN, "481516235"])
+def test_a_link_opens_nothing_else(number: str) -> None:
+    door = Door()
+    door.directory = door.directory.with_meeting(meeting("481516235"))
+    user, password = visit(door)
+    page = Visitor(door, "192.0.2.9")
+    page.authorized_call(number, user, password)
+    assert page.status() == 403
+
+
+def test_a_visitor_cannot_register() -> None:
+    door = Door()
+    user, password = visit(door)
+    assert Visitor(door, "192.0.2.9").register(user, password) == 403
+    assert not list(door.registrar.users())
+
+
+def test_an_account_that_is_over_is_unknown() -> None:
+    door = Door()
+    user, password = visit(door)
+    door.run(LIFETIME_S + 1)
+    page = Visitor(door, "192.0.2.9")
+    page.authorized_call(NUMBER, user, password)
+    assert page.status() == 401
+
+
+def test_over_websocket_even_a_meeting_needs_an_account() -> None:
+    door = Door()
+    door.phone.transport = "wss"
+    page = Visitor(door, "192.0.2.9", "wss")
+    page.call(NUMBER)
+    assert page.status() == 401
+    assert "MD5" in str(page.answers()[-1].headers.get("WWW-Authenticate"))
