@@ -135,6 +135,11 @@ async def test_who_waits_in_the_lobby_sees_nobody(home: House) -> None:
 
 
 async def test_other_sites_and_other_protocols_are_turned_away(home: House) -> None:
+    with pytest.raises(websockets.InvalidStatus) as refused:
+        await websockets.connect(
+            home.socket, origin=home.url, subprotocols=["sip"], additional_headers={"Host": "[::1"}
+        )
+    assert refused.value.response.status_code in (400, 403)
     for origin, protocols, status in (
         ("https://example.com", ["sip"], 403),
         (None, ["sip"], 403),

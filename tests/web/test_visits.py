@@ -121,6 +121,22 @@ async def test_wrong_links_look_the_same_and_are_limited(web, visiting, meeting)
     assert not visiting.opened
 
 
+@pytest.mark.parametrize(
+    ("host", "named"),
+    [
+        ("voice.example.com", "voice.example.com"),
+        ("[::1]:8080", "[::1]"),
+        ("[::1", "localhost"),
+        ("a;b", "localhost"),
+    ],
+)
+async def test_the_account_is_at_the_host_that_the_page_came_from(web, visiting, meeting, host, named):
+    body = {"meeting": meeting.number, "token": meeting.link_token.reveal(), "name": "Ada"}
+    answer = await web.stranger.post("/api/v1/visits", json=body, headers={"Host": host})
+    assert answer.status_code == 201
+    assert answer.json()["sip"]["uri"] == f"sip:v-1@{named}"
+
+
 async def test_when_there_are_too_many_it_is_said(web, visiting, meeting):
     visiting.full = True
     assert (await come(web, meeting)).status_code == 503

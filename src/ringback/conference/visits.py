@@ -27,6 +27,7 @@ SEAT_KEPT_S: Final = 300.0
 MAX_VISITS: Final = 5_000
 VISITS_PER_SOURCE: Final = 200
 PREFIX: Final = "v-"
+NAMELESS: Final = "Guest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,7 @@ class Visits:
             meeting_id=meeting.id,
             number=meeting.number,
             role=role,
-            name=name,
+            name=name or NAMELESS,
             source=source,
             expires_at=now + LIFETIME_S,
         )

@@ -55,7 +55,7 @@ class _Carrier:
         await socket.accept(SUBPROTOCOL)
         client = socket.client
         assert client is not None
-        secure = socket.url.scheme == "wss"
+        secure = socket.scope["scheme"] == "wss"
         connection = self._door.connected((client.host, client.port), secure, self._send, self._over.set)
         if connection is None:
             await self._close(_TRY_AGAIN_LATER)
@@ -113,7 +113,7 @@ def _bytes_of(message: Message) -> bytes:
 def _from_our_page(socket: WebSocket, context: WebContext) -> bool:
     """Whether a browser says that the page is ours: scripts of others cannot make it say so."""
     origin = socket.headers.get("origin", "").lower()
-    scheme = "https" if socket.url.scheme == "wss" else "http"
+    scheme = "https" if socket.scope["scheme"] == "wss" else "http"
     host = socket.headers.get("host", "").lower()
     own = {f"{scheme}://{host}"}
     public = urlsplit(context.settings.web.public_url.lower())

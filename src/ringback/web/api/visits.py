@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Final, Literal
 
@@ -34,6 +35,8 @@ router = APIRouter(prefix=f"{API}/visits", tags=["visits"])
 HEARTBEAT_S: Final = 15.0
 SHORTEST_PAUSE_S: Final = 0.2
 """Between two states: changes that come faster are told together."""
+
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]{1,253})(?::[0-9]{1,5})?")
 
 secret_bearer = HTTPBearer(
     auto_error=False, scheme_name="visit", description="The `secret` of the visit, from POST /api/v1/visits."
@@ -171,5 +174,5 @@ def _role_of(meeting: Meeting | None, token: Private[str]) -> Literal["host", "g
 
 def _host_of(request: Request) -> str:
     """The host as the page knows it, for SIP URIs: nothing is resolved, all goes over the page's socket."""
-    host = request.url.hostname or "localhost"
-    return f"[{host}]" if ":" in host else host
+    given = _HOST.fullmatch(request.headers.get("host", ""))
+    return given[1] if given is not None else "localhost"
