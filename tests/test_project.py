@@ -52,3 +52,9 @@ def test_changelog_knows_this_version() -> None:
 def test_scripts_are_executable() -> None:
     for path in [*(ROOT / "scripts").iterdir(), ROOT / ".ci" / "run"]:
         assert path.stat().st_mode & 0o111, path
+
+
+def test_the_pages_packages_are_locked_without_addresses() -> None:
+    lock = (ROOT / "ui" / "package-lock.json").read_text()
+    assert '"resolved"' not in lock
+    assert '"integrity"' in lock

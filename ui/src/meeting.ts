@@ -26,6 +26,12 @@ export interface DialIn {
   pin: string;
 }
 
+/** Something said to those who listen; its number tells it from the same words said before. */
+export interface Saying {
+  id: number;
+  words: string;
+}
+
 /** What the components show and do; a story can stand in for the real one. */
 export interface MeetingModel {
   phase: ReadonlySignal<Phase>;
@@ -36,13 +42,15 @@ export interface MeetingModel {
   trouble: ReadonlySignal<Trouble | null>;
   /** The call is being brought back; in words. */
   interruption: ReadonlySignal<string>;
+  /** Nothing is tried until the next turn, which the person can bring forward. */
+  waiting: ReadonlySignal<boolean>;
   picture: ReadonlySignal<Picture>;
   muted: ReadonlySignal<boolean>;
   hand: ReadonlySignal<boolean>;
   /** Why it is over, when it is. */
   ending: ReadonlySignal<string>;
   /** Spoken by screen readers, newest last. */
-  said: ReadonlySignal<string[]>;
+  said: ReadonlySignal<Saying[]>;
   /** A passing remark, such as a device that went away. */
   notice: ReadonlySignal<string>;
   /** The browser wants a click before it plays sound. */
@@ -77,11 +85,12 @@ export class Meeting implements MeetingModel {
   readonly dialIn;
   readonly trouble = signal<Trouble | null>(null);
   readonly interruption = signal("");
+  readonly waiting = signal(false);
   readonly picture = signal<Picture>(EMPTY);
   readonly muted = signal(false);
   readonly hand = signal(false);
   readonly ending = signal("");
-  readonly said = signal<string[]>([]);
+  readonly said = signal<Saying[]>([]);
   readonly notice = signal("");
   readonly silent = signal(false);
   readonly inCall = computed(() => this.phase.value === "lobby" || this.phase.value === "meeting");
@@ -93,6 +102,7 @@ export class Meeting implements MeetingModel {
   private following: AbortController | null = null;
   private first: Picture | null = null;
   private shaky = false;
+  private sayings = 0;
   private wishes: { muted?: Wish; hand?: Wish } = {};
 
   constructor(
@@ -233,6 +243,7 @@ export class Meeting implements MeetingModel {
   }
 
   private showInterruption(): void {
+    this.waiting.value = this.link.state === "waiting";
     const trying =
       this.link.state === "waiting" || (this.link.state === "connecting" && this.link.attempt > 0);
     const words = trying
@@ -254,6 +265,9 @@ export class Meeting implements MeetingModel {
     try {
       if (!this.sound?.getAudioTracks().some((one) => one.readyState === "live")) {
         this.sound = await this.openSound();
+        const missing = this.preflight.missing.value;
+        if (missing)
+          this.notice.value = `“${missing}” is not there: you speak through the default microphone.`;
       }
       if (!current()) return;
       const name = this.name.value.trim() || "Guest";
@@ -482,7 +496,9 @@ export class Meeting implements MeetingModel {
   }
 
   private say(words: string): void {
-    if (words) this.said.value = [...this.said.value.slice(-4), words];
+    if (!words) return;
+    this.sayings += 1;
+    this.said.value = [...this.said.value.slice(-4), { id: this.sayings, words }];
   }
 }
 
@@ -491,6 +507,7 @@ export function endingOf(reason: string): string {
   if (/remov|kick/i.test(reason)) return "The host removed you from the meeting.";
   if (/lock/i.test(reason)) return "The meeting is locked.";
   if (/meeting (was )?(ended|deleted|over|closed)|deleted/i.test(reason)) return "The meeting has ended.";
+  if (/another call/i.test(reason)) return "You joined again from another tab or window.";
   if (/reject|declin|refus|not admitted/i.test(reason)) return "The host did not let you in.";
   return "";
 }

@@ -62,6 +62,7 @@ export function story(told: Told): Story {
     dialIn: signal({ number: "481516234", address: "sip:481516234@pbx.example.com", pin: "274113" }),
     trouble: signal(told.trouble ?? null),
     interruption: signal(told.interruption ?? ""),
+    waiting: signal(Boolean(told.interruption)),
     picture: signal(
       pictureOf({
         you: { id: told.you ?? "3", role: told.role ?? "guest", state: "in" },

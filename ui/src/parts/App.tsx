@@ -47,8 +47,8 @@ export function App({ meeting, preflight }: { meeting: MeetingModel; preflight: 
         />
       )}
       <div class="unseen" role="log" aria-live="polite" aria-label="What happens">
-        {meeting.said.value.map((words, index) => (
-          <p key={`${index}${words}`}>{words}</p>
+        {meeting.said.value.map(({ id, words }) => (
+          <p key={id}>{words}</p>
         ))}
       </div>
     </main>

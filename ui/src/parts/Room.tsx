@@ -14,7 +14,16 @@ export function Room({ meeting, preflight }: { meeting: MeetingModel; preflight:
   useMuteKey(meeting);
   return (
     <>
-      {meeting.interruption.value && <p class="banner">{meeting.interruption.value}</p>}
+      {meeting.interruption.value && (
+        <p class="banner">
+          {meeting.interruption.value}{" "}
+          {meeting.waiting.value && (
+            <button type="button" class="quiet" onClick={() => meeting.retry()}>
+              Try now
+            </button>
+          )}
+        </p>
+      )}
       {meeting.silent.value && (
         <p class="banner">
           Your browser waits for a click before it plays sound.{" "}
@@ -143,7 +152,7 @@ function People({ meeting }: { meeting: MeetingModel }) {
 function Switches({ meeting, inLobby }: { meeting: MeetingModel; inLobby: boolean }) {
   const muted = meeting.muted.value;
   return (
-    <div class="switches" role="toolbar" aria-label="Your controls">
+    <section class="switches" aria-label="Your controls">
       {!inLobby && (
         <>
           <button
@@ -173,7 +182,7 @@ function Switches({ meeting, inLobby }: { meeting: MeetingModel; inLobby: boolea
         <Icon of="leave" />
         <span>Leave</span>
       </button>
-    </div>
+    </section>
   );
 }
 
