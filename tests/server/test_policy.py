@@ -217,6 +217,12 @@ def test_a_visitor_cannot_register() -> None:
     assert not list(door.registrar.users())
 
 
+def test_what_cannot_be_called_cannot_register() -> None:
+    door = Door()
+    door.phone.transport = "wss"
+    assert Visitor(door, "192.0.2.9", "wss").register("101") == 403
+
+
 def test_an_account_that_is_over_is_unknown() -> None:
     door = Door()
     user, password = visit(door)

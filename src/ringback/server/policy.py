@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from ringback.call.application import Application
 from ringback.call.bridge import Bridge, Device
@@ -38,6 +39,8 @@ from ringback.sip.message import Request, Response, make_response
 from ringback.sip.registration import Registrar
 from ringback.sip.uri import NameAddr, SipUri
 from ringback.store.directory import Directory, Extension
+
+BROWSER_TRANSPORTS: Final = ("ws", "wss")
 
 Lookup = Callable[[], Directory]
 
@@ -102,7 +105,7 @@ class Policy:
         visit: Visit | None = None
         # Guests need no account, and what they have for another server is none of our business.
         shown = self._authenticator.find(request.headers.get_all("Authorization")) is not None
-        if needs_account(destination) or shown or flow.transport in ("ws", "wss"):
+        if needs_account(destination) or shown or flow.transport in BROWSER_TRANSPORTS:
             proof = self._authenticate(request, flow, now)
             if isinstance(proof, Denied):
                 return session.reject(proof.status, now, proof.reason, proof.headers)
@@ -203,6 +206,9 @@ class Policy:
             return response
         if _user_of(request.to) != proof or self._visits.account(proof, now) is not None:
             return make_response(request, 403, "Only the account itself may register")
+        if flow.transport in BROWSER_TRANSPORTS:
+            # We only answer offers of WebRTC: nobody could call it.
+            return make_response(request, 403, "Pages cannot be called")
         response = self._registrar.register(request, proof, flow, now)
         if response.status == 200:
             self._on_registration(proof, flow)
