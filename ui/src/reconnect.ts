@@ -24,7 +24,7 @@ export type Input =
 export const GIVE_UP_MS = 5 * 60_000;
 /** Long enough for the server's word that somebody sent us away. */
 const FIRST_DELAY_MS = 1_000;
-const MAX_DELAY_MS = 8_000;
+const MAX_DELAY_MS = 4_000;
 
 /** The delay before a try: doubling, bounded, and spread so that a restarted server is not met by all at once. */
 export function delay_ms(attempt: number, random: number): number {
