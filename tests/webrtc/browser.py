@@ -88,6 +88,9 @@ class Browser(Peer):
         self.ours = (f"br{leg:04d}", f"browser-password-{leg:08d}")
         self.theirs = (f"rb{leg:04d}", f"ringback-password-{leg:07d}")
         self.passwords = [self.theirs[1]]
+        self.names: dict[bytes, str] = {}
+        self.answers = True
+        self.probes = 0
         self.nominate = True
         self.checks = True
         self.mapped: list[tuple[int, int]] = []
@@ -131,6 +134,7 @@ class Browser(Peer):
 
     def restart(self) -> None:
         """New credentials on both sides."""
+        self.names[f"{self.ours[0]}:{self.theirs[0]}".encode()] = self.ours[1]
         self.ours, self.theirs = ("new1", "n" * 22), (f"newours{self.leg}", "o" * 22)
         self.passwords.append(self.theirs[1])
 
@@ -238,7 +242,14 @@ class Browser(Peer):
 
     def _stun(self, datagram: bytes) -> None:
         attributes = dict(stun_attributes(datagram))
-        if datagram[:2] == b"\x01\x01":
+        if datagram[:2] == b"\0\1":
+            assert attributes[0x0006] in {f"{self.ours[0]}:{self.theirs[0]}".encode(), *self.names}
+            self.probes += 1
+            if self.answers:
+                mapped = (0x0020, b"\0\1" + bytes(6))
+                password = self.names.get(attributes[0x0006], self.ours[1])
+                self._queue.append(stun(0x0101, [mapped], password, datagram[8:20]))
+        elif datagram[:2] == b"\x01\x01":
             covered = datagram[: datagram.index(attributes[8]) - 4]
             covered = covered[:2] + struct.pack("!H", len(covered) + 4) + covered[4:]
             digests = [hmac.new(p.encode(), covered, hashlib.sha1).digest() for p in self.passwords]

@@ -380,3 +380,31 @@ def test_a_flood_of_checks_keeps_nobody_out() -> None:
     assert sorted(connected(office)) == [1, 2]
     assert late.packets
     assert lost(office) == []
+
+
+def test_a_stream_is_not_turned_on_an_address_that_did_not_ask_for_it() -> None:
+    office = Office()
+    office.add(Peer(2, "PCMU", 1000.0))
+    browser = office.browse(Browser(1, 440.0))
+    office.run(1)
+    victim = (0xC6336401, 5000)
+    sent = []
+    for _ in range(100):
+        # Who knows the password forges an address, and nominates it.
+        office.throw(check(browser.ours, browser.theirs), 2 * browser.to_pair, *victim)
+        office.tick()
+        sent += [d for _, ip, port, d in office.outgoing if (ip, port) == victim]
+    assert sent
+    assert all(d[0] < 4 for d in sent)
+    assert browser.level(1000.0) == pytest.approx(LEVEL, abs=1.5)
+
+
+def test_a_browser_that_answers_no_check_gets_no_media() -> None:
+    office = Office()
+    browser = office.browse(Browser(1))
+    browser.answers = False
+    office.run(31)
+    assert connected(office) == []
+    assert lost(office) == [(1, "timeout")]
+    assert browser.probes > 10
+    assert browser.packets == []

@@ -22,7 +22,7 @@ HOME, ROAD = (0x0A000001, 5000), (0xC0000201, 6000)
 
 
 def ice() -> IceLite:
-    return IceLite(IceCredentials.of(THEIRS[0], THEIRS[1], OURS[0]))
+    return IceLite(IceCredentials.of(*THEIRS, *OURS))
 
 
 def code(answer: bytes | None) -> int:
@@ -37,10 +37,26 @@ def code(answer: bytes | None) -> int:
     return value[2] * 100 + value[3]
 
 
-def send(agent: IceLite, datagram: bytes, source: Source = HOME, now: float = 0.0) -> int:
+def send(
+    agent: IceLite, datagram: bytes, source: Source = HOME, now: float = 0.0, proves: bool = True
+) -> int:
+    """Send a check, and answer the agent's own, as a browser does; the code of its answer."""
     message = stun.parse(datagram)
     assert message is not None
-    return code(agent.receive(message, source, now).answer)
+    answers = agent.receive(message, source, now).answers
+    for probe in answers[1:] if proves else ():
+        prove(agent, probe, source)
+    return code(answers[0] if answers else None)
+
+
+def prove(agent: IceLite, probe: bytes, source: Source, password: str | None = None) -> None:
+    request = stun.parse(probe)
+    assert request is not None
+    ours = OURS if request.attributes[stun.USERNAME] == b"peer:host" else NEW_OURS
+    assert request.is_authentic(ours[1].encode())
+    answer = stun.parse(stun.success(request, 1, 1, (password or ours[1]).encode()))
+    assert answer is not None
+    agent.prove(answer, source)
 
 
 def test_a_good_check_validates_and_a_nomination_selects() -> None:
@@ -98,7 +114,7 @@ def test_consent_ends_source_by_source() -> None:
 def test_a_restart_keeps_the_old_pair_until_a_nomination_with_the_new_credentials() -> None:
     agent = ice()
     send(agent, check(OURS, THEIRS), HOME)
-    agent.restart(IceCredentials.of(NEW_THEIRS[0], NEW_THEIRS[1], NEW_OURS[0]))
+    agent.restart(IceCredentials.of(*NEW_THEIRS, *NEW_OURS))
     assert agent.ufrags == ["hos2", "host"]
     assert send(agent, check(OURS, THEIRS), HOME) == 200
     assert send(agent, check(NEW_OURS, NEW_THEIRS, nominate=False), ROAD) == 200
@@ -113,7 +129,7 @@ def test_a_second_restart_before_the_first_is_done_keeps_the_pair_in_use() -> No
     agent = ice()
     send(agent, check(OURS, THEIRS), HOME)
     for _ in range(2):
-        agent.restart(IceCredentials.of(NEW_THEIRS[0], NEW_THEIRS[1], NEW_OURS[0]))
+        agent.restart(IceCredentials.of(*NEW_THEIRS, *NEW_OURS))
     assert send(agent, check(OURS, THEIRS), HOME) == 200
     assert send(agent, check(NEW_OURS, NEW_THEIRS), HOME) == 200
     assert agent.ufrags == ["hos2"]
@@ -130,6 +146,25 @@ def test_sources_are_few_and_the_selected_one_stays() -> None:
     assert HOME in agent.sources
 
 
+def test_media_goes_nowhere_that_does_not_answer() -> None:
+    agent = ice()
+    send(agent, check(OURS, THEIRS), HOME, proves=False)
+    assert agent.sources == [HOME]
+    assert agent.selected is None
+    ((source, probe),) = agent.unanswered()
+    prove(agent, probe, source, password="wrong" * 5)
+    prove(agent, probe, ROAD)
+    assert agent.selected is None
+    prove(agent, probe, source)
+    assert agent.selected == HOME
+    # A forged address is nominated: the stream stays where it is.
+    send(agent, check(OURS, THEIRS), ROAD, proves=False)
+    assert agent.selected == HOME
+    send(agent, check(OURS, THEIRS), ROAD)
+    assert agent.selected == ROAD
+    assert agent.unanswered() == []
+
+
 def test_whom_a_check_is_for() -> None:
     message = stun.parse(check(OURS, THEIRS))
     assert message is not None
@@ -139,12 +174,12 @@ def test_whom_a_check_is_for() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        ("abc", "p" * 22, "peer"),
-        ("host", "short", "peer"),
-        ("host", "p" * 22, ""),
-        ("h" * 257, "p" * 22, "pe12"),
+        ("abc", "p" * 22, "peer", "p" * 22),
+        ("host", "short", "peer", "p" * 22),
+        ("host", "p" * 22, "peer", "short"),
+        ("h" * 257, "p" * 22, "pe12", "p" * 22),
     ],
 )
-def test_credentials_that_are_too_weak_are_refused(wrong: tuple[str, str, str]) -> None:
+def test_credentials_that_are_too_weak_are_refused(wrong: tuple[str, str, str, str]) -> None:
     with pytest.raises(IceCredentialsError):
         IceCredentials.of(*wrong)

@@ -9,7 +9,8 @@ STUN, a ClientHello included: otherwise anybody could begin the handshakes of ot
 from __future__ import annotations
 
 from collections import deque
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -39,7 +40,10 @@ MAX_ATTEMPTS = 3
 """Handshakes that may break before a leg is lost: a forged record can break one."""
 MAX_FINGERPRINTS = 8
 SECOND_TICKS = 50
+PROBE_TICKS = 10
+"""Our own checks are repeated so often while a leg connects, and with every check of the peer's."""
 
+_T = TypeVar("_T")
 Reason = Literal["consent", "timeout", "dtls", "fingerprint"]
 
 
@@ -98,11 +102,13 @@ class Browsers:
     def set_keys(self, slot: int, keys: WebRtcKeys, now: float) -> None:
         """Begin a leg's transport, restart its ICE, or expect another certificate; raises WebRtcError."""
         try:
-            credentials = IceCredentials.of(keys.local_ufrag, keys.local_pwd, keys.remote_ufrag)
+            credentials = IceCredentials.of(
+                keys.local_ufrag, keys.local_pwd, keys.remote_ufrag, keys.remote_pwd
+            )
         except IceCredentialsError as error:
             raise WebRtcError(str(error)) from error
         fingerprints = [(a.lower(), value.upper()) for a, value in keys.remote_fingerprints]
-        fingerprints = [pair for pair in fingerprints if is_trusted(pair[0])][:MAX_FINGERPRINTS]
+        fingerprints = sorted({pair for pair in fingerprints if is_trusted(pair[0])})[:MAX_FINGERPRINTS]
         if not fingerprints:
             raise WebRtcError("no fingerprint by a hash that can be trusted")
         if self._ufrags.get(credentials.local_ufrag, slot) != slot:
@@ -188,10 +194,21 @@ class Browsers:
 
     def _stun(self, batch: PacketBatch, row: int, size: int, now: float) -> None:
         message = stun.parse(batch.data[row, :size].tobytes())
-        if message is None or message.kind != stun.BINDING_REQUEST:
+        if message is None:
             return
         pair = int(batch.socket[row]) >> 1
         source = int(batch.ip[row]), int(batch.port[row])
+        if message.kind == stun.BINDING_SUCCESS:
+            self._proven(message, self._sources.owner(pair, *source), source)
+        elif message.kind == stun.BINDING_REQUEST:
+            self._checked(message, pair, source, now)
+
+    def _proven(self, message: stun.StunMessage, slot: int, source: Source) -> None:
+        transport = self._transports.get(slot)
+        if transport is not None:
+            self._ice(slot, transport, lambda: transport.ice.prove(message, source))
+
+    def _checked(self, message: stun.StunMessage, pair: int, source: Source, now: float) -> None:
         slot = self._ufrags.get(ice_lite.local_ufrag(message) or "", -1)
         if slot < 0 or self._legs.pair[slot] != pair:
             self._refuse(message, pair, source)
@@ -200,18 +217,21 @@ class Browsers:
             # Whoever can forge its address must not take a source away from the leg that lives there.
             return
         transport = self._transports[slot]
-        before, restarting = transport.ice.sources, transport.ice.ufrags
-        check = transport.ice.receive(message, source, now)
-        if check.answer is not None:
-            self._outgoing.append((rtp_socket(pair), *source, check.answer))
-        elif not check.valid:
+        check = self._ice(slot, transport, lambda: transport.ice.receive(message, source, now))
+        if not check.answers:
             self._refuse(message, pair, source)
-        if transport.ice.ufrags != restarting:
-            for ufrag in set(restarting) - set(transport.ice.ufrags):
-                self._ufrags.pop(ufrag, None)
+        self._send(slot, source, list(check.answers))
+
+    def _ice(self, slot: int, transport: _Transport, step: Callable[[], _T]) -> _T:
+        """Let ICE take a step, and bring what follows from it in line."""
+        before, names = transport.ice.sources, transport.ice.ufrags
+        result = step()
+        for ufrag in set(names) - set(transport.ice.ufrags):
+            self._ufrags.pop(ufrag, None)
         if transport.ice.sources != before:
             self._sources.validated(slot, transport.ice.sources)
         self._settle(slot, transport)
+        return result
 
     def _refuse(self, message: stun.StunMessage, pair: int, source: Source) -> None:
         """Answer a check that is not signed, so that a peer with a fault learns of it, but seldom."""
@@ -233,7 +253,7 @@ class Browsers:
                     break
                 self._next_handshake(now)
             for slot in list(self._connecting):
-                self._expire_connecting(slot, self._transports[slot], now)
+                self._expire_connecting(slot, self._transports[slot], now, tick % PROBE_TICKS == 0)
             if tick % SECOND_TICKS == 0:
                 self._refusals = 0
                 for slot, transport in list(self._transports.items()):
@@ -287,10 +307,14 @@ class Browsers:
             return
         self._settle(slot, transport)
 
-    def _expire_connecting(self, slot: int, transport: _Transport, now: float) -> None:
+    def _expire_connecting(self, slot: int, transport: _Transport, now: float, again: bool) -> None:
         if now >= transport.connect_by:
             self._lose(slot, transport, "timeout")
-        elif transport.dtls is not None and transport.ice.selected is not None:
+            return
+        if again:
+            for source, probe in transport.ice.unanswered():
+                self._send(slot, source, [probe])
+        if transport.dtls is not None and transport.ice.selected is not None:
             self._send(slot, transport.ice.selected, transport.dtls.expire(now))
 
     def _expire_consent(self, slot: int, transport: _Transport, now: float) -> None:

@@ -2,12 +2,14 @@
 7675).
 
 A full agent, the browser, checks and decides; a source counts once it has sent a check signed with our
-password. Media goes to the source nominated last.
+password. Media goes to the source nominated last, but only after that answered a check of ours: who knows the
+password might forge the address of somebody else, who never asked for the stream (RFC 8445 19.5.1).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ringback.webrtc import stun
@@ -20,6 +22,9 @@ MAX_SOURCES = 8
 MIN_UFRAG = 4
 MIN_PASSWORD = 22
 MAX_CREDENTIAL = 256
+
+PRIORITY = 1_862_270_975
+"""Of a peer-reflexive candidate (RFC 8445 5.1.2.1), as a check says."""
 
 Source = tuple[int, int]
 """IPv4 address and port of the peer, in host order."""
@@ -34,18 +39,20 @@ class IceCredentials:
     """One generation of both sides' credentials, as a check to us uses them."""
 
     local_ufrag: str
-    local_pwd: bytes
+    local_pwd: bytes = field(repr=False)
     remote_ufrag: str
+    remote_pwd: bytes = field(repr=False)
 
     @classmethod
-    def of(cls, local_ufrag: str, local_pwd: str, remote_ufrag: str) -> IceCredentials:
+    def of(cls, local_ufrag: str, local_pwd: str, remote_ufrag: str, remote_pwd: str) -> IceCredentials:
         """Checked for length; raises IceCredentialsError."""
         for ufrag in (local_ufrag, remote_ufrag):
             if not MIN_UFRAG <= len(ufrag) <= MAX_CREDENTIAL:
                 raise IceCredentialsError("an ICE user fragment has 4 to 256 characters")
-        if not MIN_PASSWORD <= len(local_pwd) <= MAX_CREDENTIAL:
-            raise IceCredentialsError("an ICE password has 22 to 256 characters")
-        return cls(local_ufrag, local_pwd.encode(), remote_ufrag)
+        for password in (local_pwd, remote_pwd):
+            if not MIN_PASSWORD <= len(password) <= MAX_CREDENTIAL:
+                raise IceCredentialsError("an ICE password has 22 to 256 characters")
+        return cls(local_ufrag, local_pwd.encode(), remote_ufrag, remote_pwd.encode())
 
     @property
     def username(self) -> bytes:
@@ -54,19 +61,24 @@ class IceCredentials:
 
 
 class Check(NamedTuple):
-    """What became of a request: what to answer to its source, and whether it was a good one."""
+    """What became of a request: what to send to its source, and whether it was a good one."""
 
-    answer: bytes | None
+    answers: tuple[bytes, ...]
     valid: bool
 
 
-UNAUTHORIZED = Check(None, False)
+UNAUTHORIZED = Check((), False)
 
 
 @dataclass(slots=True)
 class _Validated:
     generation: int
     checked: float
+    probe: bytes
+    """Our own check: it is sent again as long as it is unanswered."""
+    transaction_id: bytes
+    password: bytes
+    proven: bool = False
     nominated: int = 0
     """Counts up with every nomination; 0 is never nominated."""
 
@@ -86,7 +98,7 @@ class IceLite:
         self._nominations = 0
         self._sources: dict[Source, _Validated] = {}
         self.selected: Source | None = None
-        """Where media goes: the source nominated last; before any nomination the first that is valid."""
+        """Where media goes: of the sources that answered the one nominated last, without any the first."""
 
     @property
     def credentials(self) -> IceCredentials:
@@ -128,27 +140,48 @@ class IceLite:
     ) -> Check:
         password = credentials.local_pwd
         if request.unknown:
-            return Check(stun.error(request, 420, "Unknown Attribute", password), False)
+            return Check((stun.error(request, 420, "Unknown Attribute", password),), False)
         if stun.ICE_CONTROLLED in request.attributes:
             # A lite agent never controls a full one (RFC 8445 6.1.1): whatever the tie-breakers say.
-            return Check(stun.error(request, 487, "Role Conflict", password), False)
+            return Check((stun.error(request, 487, "Role Conflict", password),), False)
         validated = self._sources.get(source)
         if validated is None:
             self._make_room()
-            validated = self._sources[source] = _Validated(generation, now)
+            validated = self._sources[source] = _validated(generation, credentials, now)
         validated.checked = now
         validated.generation = max(validated.generation, generation)
         if stun.USE_CANDIDATE in request.attributes and generation == self._generation:
-            self._nominate(source, validated)
-        elif self.selected is None:
-            self.selected = source
-        return Check(stun.success(request, *source, password), True)
+            self._nominations += 1
+            validated.nominated = self._nominations
+        self._select()
+        answer = stun.success(request, *source, password)
+        return Check((answer,) if validated.proven else (answer, validated.probe), True)
 
-    def _nominate(self, source: Source, validated: _Validated) -> None:
-        self._nominations += 1
-        validated.nominated = self._nominations
-        self.selected = source
-        if len(self._credentials) > 1:
+    def prove(self, response: StunMessage, source: Source) -> None:
+        """Take the answer to a check of ours: who gives it really is there, and takes what we send."""
+        validated = self._sources.get(source)
+        if (
+            validated is not None
+            and response.transaction_id == validated.transaction_id
+            and response.is_authentic(validated.password)
+        ):
+            validated.proven = True
+            self._select()
+
+    def unanswered(self) -> list[tuple[Source, bytes]]:
+        """Checks of ours to send again."""
+        return [(source, v.probe) for source, v in self._sources.items() if not v.proven]
+
+    def _select(self) -> None:
+        proven = {source: v for source, v in self._sources.items() if v.proven}
+        best = max(
+            proven, key=lambda source: (proven[source].nominated, source == self.selected), default=None
+        )
+        self.selected = best
+        if best is None or len(self._credentials) == 1:
+            return
+        if proven[best].nominated and proven[best].generation == self._generation:
+            # The restart is done.
             del self._credentials[1:]
             self._sources = {s: v for s, v in self._sources.items() if v.generation == self._generation}
 
@@ -167,14 +200,20 @@ class IceLite:
         """Forget sources whose consent has run out; another takes the selected one's place, if any is
         left."""
         self._sources = {s: v for s, v in self._sources.items() if now < v.checked + CONSENT_S}
-        if self.selected not in self._sources:
-            self.selected = max(
-                self._sources,
-                key=lambda s: (self._sources[s].nominated, self._sources[s].checked),
-                default=None,
-            )
+        self._select()
 
     def forget(self) -> None:
         """Forget every source: consent begins anew with the next credentials."""
         self._sources.clear()
         self.selected = None
+
+
+def _validated(generation: int, credentials: IceCredentials, now: float) -> _Validated:
+    transaction_id = secrets.token_bytes(12)
+    attributes = [
+        (stun.USERNAME, f"{credentials.remote_ufrag}:{credentials.local_ufrag}".encode()),
+        (stun.PRIORITY, PRIORITY.to_bytes(4, "big")),
+        (stun.ICE_CONTROLLED, secrets.token_bytes(8)),
+    ]
+    probe = stun.encode(stun.BINDING_REQUEST, transaction_id, attributes, credentials.remote_pwd)
+    return _Validated(generation, now, probe, transaction_id, credentials.remote_pwd)
