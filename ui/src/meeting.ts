@@ -8,7 +8,6 @@ import { CallFailed, Phone } from "./phone";
 import type { Preflight } from "./preflight";
 import { type Input, type Link, started, step } from "./reconnect";
 import { announcements, EMPTY, type Picture, pictureOf } from "./roster";
-import { within } from "./timing";
 import {
   browserOf,
   microphoneTrouble,
@@ -65,7 +64,6 @@ export interface MeetingModel {
   host(act: api.Act, participant?: string): void;
 }
 
-const MICROPHONE_MS = 10_000;
 const TICK_MS = 250;
 /** After so long without a picture of the meeting the page goes on without. */
 const PICTURE_MS = 3_000;
@@ -313,7 +311,7 @@ export class Meeting implements MeetingModel {
   }
 
   private async openSound(): Promise<MediaStream> {
-    const stream = await within(MICROPHONE_MS, openMicrophone(await this.preflight.checkMicrophone()));
+    const stream = await this.preflight.ask(openMicrophone(await this.preflight.checkMicrophone()));
     const [track] = stream.getAudioTracks();
     if (track) {
       track.enabled = !this.muted.value;

@@ -139,6 +139,25 @@ export class Preflight implements PreflightModel {
     }
   }
 
+  /** Wait for a microphone that the browser may be asking about, and say so; throws TimeoutError in the end. */
+  async ask(asked: Promise<MediaStream>): Promise<MediaStream> {
+    this.microphone.value = "asking";
+    const hint = setTimeout(() => {
+      this.hint.value = true;
+    }, HINT_MS);
+    try {
+      return await within(QUESTION_MS, asked);
+    } catch (error) {
+      // A late yes must not leave the microphone on.
+      asked.then(close).catch(() => undefined);
+      throw error;
+    } finally {
+      clearTimeout(hint);
+      this.hint.value = false;
+      this.microphone.value = "unasked";
+    }
+  }
+
   /** The microphone to open, after looking whether last time's is still there; "" is the default. */
   async checkMicrophone(): Promise<string> {
     await this.readDevices();

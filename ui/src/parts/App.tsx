@@ -27,7 +27,7 @@ export function App({ meeting, preflight }: { meeting: MeetingModel; preflight: 
         {meeting.title.value}
       </h1>
       <p class="soft">{subtitle(phase, meeting)}</p>
-      {trouble && !called && (
+      {trouble && !called && trouble.kind !== preflight.trouble.value?.kind && (
         <TroubleBox
           trouble={trouble}
           {...(trouble.kind === "link" ? {} : { onRetry: () => meeting.retry() })}
