@@ -267,3 +267,25 @@ def test_a_peer_that_vanished_is_noticed_by_its_silence_but_not_on_hold() -> Non
     silent_for(400)
     assert ended(caller.phone)
     assert ended(callee.phone)
+
+
+def test_the_loss_that_people_are_shown_is_that_of_the_last_ten_seconds() -> None:
+    office = Office()
+    caller = office.desk("192.0.2.1")
+    office.desk("192.0.2.2", device=True)
+    caller.call(office)
+    office.run()
+    leg = next(iter(office.switchboard.legs.values()))
+
+    def a_second_later(expected: int, lost: int) -> float | None:
+        totals = media.LegTotals(expected_packets=expected, lost_packets=lost, seconds_since_received=0.0)
+        legs = {leg.id: totals}
+        office.media_says(media.Statistics(legs=legs, busy_fraction=0.1, late_ticks=0, sockets=1))
+        office.run(1)
+        return leg.lost_lately_percent
+
+    assert a_second_later(50, 0) is None
+    assert a_second_later(100, 25) == 50
+    for second in range(2, 14):
+        shown = a_second_later(50 + 50 * second, 25)
+    assert shown == 0

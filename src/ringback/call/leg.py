@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final, Protocol
@@ -21,6 +22,9 @@ from ringback.sip.effects import Effect
 from ringback.sip.flow import Flow
 from ringback.sip.message import Headers
 from ringback.sip.session import InviteSession
+
+LATELY_S: Final = 10.0
+"""How far back the quality that people are shown looks."""
 
 VANISHED_AFTER_S: Final = 300.0
 """A peer that sends nothing at all for so long, and is not on hold, is gone."""
@@ -96,6 +100,7 @@ class Leg:
         self.session: InviteSession | None = None
         self.media: NegotiatedMedia | None = None
         self.totals = media.LegTotals()
+        self._lately: deque[tuple[float, int, int]] = deque()
         self.room: int | None = None
         self.on_hold = False
         self.playing: int | None = None
@@ -351,12 +356,25 @@ class Leg:
         """The engine has waited long enough for a browser's media."""
         self.hangup(now, "media lost")
 
+    @property
+    def lost_lately_percent(self) -> float | None:
+        """The loss of the last ten seconds, so that one bad moment is forgotten; None if unknown."""
+        if len(self._lately) < 2:
+            return None
+        (_, expected_before, lost_before), (_, expected, lost) = self._lately[0], self._lately[-1]
+        if expected <= expected_before:
+            return None
+        return max(0.0, 100 * (lost - lost_before) / (expected - expected_before))
+
     def measured(self, totals: media.LegTotals, now: float) -> None:
         """Take what the engine counted; a peer that vanished without a BYE is noticed by its silence.
 
         Browsers are asked by ICE whether they are still there, so that they may be silent.
         """
         self.totals = totals
+        self._lately.append((now, totals.expected_packets, totals.lost_packets))
+        while len(self._lately) > 1 and self._lately[0][0] < now - LATELY_S:
+            self._lately.popleft()
         if self.answered_at is None or self.on_hold or self.over:
             return
         if self.webrtc:

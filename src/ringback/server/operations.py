@@ -20,7 +20,7 @@ from ringback.conference.roles import Role
 from ringback.conference.room import Room
 from ringback.governance.private import Private
 from ringback.governance.shown import fit_to_show
-from ringback.media.protocol import LegTotals, Statistics
+from ringback.media.protocol import Statistics
 from ringback.server.exchange import Exchange
 from ringback.server.media_supervisor import MediaSupervisor
 from ringback.sip.registration import Registrar
@@ -246,7 +246,7 @@ def participant_view(person: people.Participant) -> Participant:
         codec=leg.media.send.codec if leg.media else None,
         joined_at=_wall_clock(person.since),
         via="browser" if leg.webrtc else "phone",
-        received=LineQuality(lost_percent=_lost_percent(totals), jitter_ms=totals.jitter_ms),
+        received=LineQuality(lost_percent=leg.lost_lately_percent, jitter_ms=totals.jitter_ms),
         sent=LineQuality(
             lost_percent=None if totals.remote_lost_fraction is None else 100 * totals.remote_lost_fraction,
             jitter_ms=totals.remote_jitter_ms,
@@ -260,12 +260,6 @@ _STATES: Mapping[people.Presence, Literal["prompt", "lobby", "in"]] = {
     people.Presence.LOBBY: "lobby",
     people.Presence.IN: "in",
 }
-
-
-def _lost_percent(totals: LegTotals) -> float | None:
-    if totals.expected_packets == 0:
-        return None
-    return 100 * totals.lost_packets / totals.expected_packets
 
 
 def _call(leg: Leg) -> Call:
