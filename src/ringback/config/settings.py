@@ -140,7 +140,12 @@ class MediaSettings(_Section):
         default="20000-29999",
         description="First and last UDP port for RTP and RTCP; at least 4 ports.",
     )
-    workers: int = Field(default=1, ge=0, le=256, description="Media processes; 0 means one per core.")
+    workers: int = Field(
+        default=1,
+        ge=0,
+        le=256,
+        description="Media processes to use. For now there is always one; more only bring a warning.",
+    )
 
     @field_validator("port_range")
     @classmethod
