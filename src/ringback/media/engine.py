@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import secrets
 from collections.abc import Callable
 from typing import Literal
@@ -13,37 +12,24 @@ from typing import Literal
 import numpy as np
 
 from ringback.media.batch import OutgoingBatch, PacketBatch, join_outgoing
-from ringback.media.browsers import Browsers, WebRtcError
+from ringback.media.browsers import Browsers
 from ringback.media.codec import opus
 from ringback.media.columns import Bytes, Longs
-from ringback.media.dtmf import TelephoneEventSender
+from ringback.media.commands import Commands
+from ringback.media.digits import DigitSending
 from ringback.media.hearing import Hearing
 from ringback.media.intake import Intake
 from ringback.media.jitter_buffer import JitterBuffer
-from ringback.media.legs import FRAME_TIMESTAMPS, NO_FORMAT, Legs
-from ringback.media.playing import Playback, SoundError, SoundShelf, chain
+from ringback.media.legs import Legs
+from ringback.media.playing import SoundShelf
 from ringback.media.protocol import (
-    CloseLeg,
     Codec,
     Command,
-    CommandFailed,
     Digit,
     Event,
-    JoinRoom,
-    LeaveRoom,
-    LegClosed,
-    LegOpened,
     LegTotals,
-    OpenLeg,
-    Play,
     PlayEnded,
-    PlayToRoom,
-    SendDigits,
-    SetMedia,
-    SetVoice,
     SourceLearnt,
-    StopPlay,
-    Talking,
 )
 from ringback.media.reports import Reports
 from ringback.media.rooms import Rooms
@@ -51,25 +37,15 @@ from ringback.media.security import Protection
 from ringback.media.sending import Sending
 from ringback.media.sources import Sources
 from ringback.media.statistics import Meters, totals
+from ringback.media.talkers import Talkers
 from ringback.media.voices import VoiceDecoding
 from ringback.rtp.sequence import ReceivedSequence
-from ringback.rtp.srtp import SrtpKeyError
 from ringback.webrtc.dtls import DtlsCertificate
 
 TICK_NS = 20_000_000
 FIRST_CAPACITY = 64
-TALKING_TICKS = 5
-"""Talkers are told at most every 100 ms."""
-STATISTICS_TICKS = 50
-MAX_DIGITS = 64
-MAX_GAIN_DB = 20.0
-
 
 PlayReason = Literal["finished", "digit", "stopped", "replaced"]
-
-
-class CommandError(Exception):
-    """A command that cannot be carried out; its text is told to the control process."""
 
 
 class Engine:
@@ -120,23 +96,11 @@ class Engine:
         self.shelf = SoundShelf()
         self.codec_failures = 0
         self.tick = 0
-        self._digits: dict[int, TelephoneEventSender] = {}
         self._events: list[Event] = []
         self._listening: Longs | None = None
-        self._totals: dict[int, LegTotals] = {}
-        self._was_talking = np.zeros(FIRST_CAPACITY, np.bool_)
-        self._commands: dict[type, Callable[..., None]] = {
-            OpenLeg: self._open_leg,
-            SetMedia: self._set_media,
-            CloseLeg: self._close_leg,
-            JoinRoom: self._join_room,
-            LeaveRoom: self._leave_room,
-            SetVoice: self._set_voice,
-            Play: self._play,
-            StopPlay: self._stop_play,
-            PlayToRoom: self._play_to_room,
-            SendDigits: self._send_digits,
-        }
+        self.digits = DigitSending(self.legs, self.sending)
+        self.talkers = Talkers(self.legs, self.rooms, self.voices.gate, self._events)
+        self._commands = Commands(self, self._events)
 
     @staticmethod
     def codecs() -> list[Codec]:
@@ -178,13 +142,17 @@ class Engine:
 
     def events(self) -> list[Event]:
         """What happened since this was last asked."""
-        events, self._events = self._events, []
+        events = self._events.copy()
+        self._events.clear()
         return events
 
     def statistics(self, now_ns: int) -> dict[int, LegTotals]:
         """The totals of all legs now."""
-        used = np.flatnonzero(self.legs.ready)
-        return totals(used, self.legs, self.buffer, self.received, self.meters, self.voices.gate, now_ns)
+        return self.totals(np.flatnonzero(self.legs.ready), now_ns)
+
+    def totals(self, slots: Longs, now_ns: int) -> dict[int, LegTotals]:
+        """The totals of the legs in these rows."""
+        return totals(slots, self.legs, self.buffer, self.received, self.meters, self.voices.gate, now_ns)
 
     def _heard_legs(self) -> Longs:
         if self._listening is None:
@@ -197,40 +165,19 @@ class Engine:
         if not len(order):
             sending.advance(1)
             return self.reports.due(now_ns, self.tick)
-        timestamps = self.legs.out_timestamp[order] if self._digits else None
         sending.headers()
-        if timestamps is not None:
-            self._put_digits()
+        if self.digits.active:
+            self.digits.put()
         sent = sending.length > 12
         meters.sent[order] += sent
         meters.sent_octets[order] += np.where(sent, sending.length - 12, 0)
         self.protection.protect(sending)
         return join_outgoing(sending.batch(), self.reports.due(now_ns, self.tick))
 
-    def _put_digits(self) -> None:
-        """Put telephone-events where audio would go (RFC 4733); the headers have been written."""
-        legs = self.legs
-        for leg, sender in list(self._digits.items()):
-            position = self.sending.position.get(leg)
-            if not sender.active:
-                del self._digits[leg]
-            if position is None or not sender.active:
-                continue
-            timestamp = int(legs.out_timestamp[leg]) - int(FRAME_TIMESTAMPS[legs.send_codec[leg]])
-            packet = sender.next_packet(timestamp & 0xFFFFFFFF)
-            if packet is not None:
-                self.sending.put_event(
-                    position,
-                    int(legs.event_payload_type[leg]),
-                    packet.marker,
-                    packet.timestamp,
-                    packet.payload,
-                )
-
     def _tell(self, ended: list[int], now_ns: int) -> None:
         """Turn what happened in this tick into events."""
         for leg in ended:
-            self._end_play(leg, "finished")
+            self.end_play(leg, "finished")
         intake = self.intake
         intake.expire_events(now_ns)
         if intake.presses:
@@ -239,7 +186,7 @@ class Engine:
                 self._events.append(Digit(leg=identifier, digit=press.digit, duration_ms=press.duration_ms))
                 playback = self.hearing.playbacks.get(leg)
                 if playback is not None and playback.stop_on_digit:
-                    self._end_play(leg, "digit")
+                    self.end_play(leg, "digit")
             intake.presses.clear()
         if intake.learnt:
             for leg, differs in intake.learnt:
@@ -249,62 +196,30 @@ class Engine:
         if self.browsers.events:
             self._events += self.browsers.events
             self.browsers.events.clear()
-        if self.tick % TALKING_TICKS == 0:
-            self._tell_talkers()
-
-    def _tell_talkers(self) -> None:
-        gate, legs = self.voices.gate, self.legs
-        talking = gate.talking & legs.used & ~legs.muted & (legs.room >= 0)
-        if np.array_equal(talking, self._was_talking):
-            return
-        changed = np.flatnonzero(talking != self._was_talking)
-        self._was_talking = talking
-        rooms = set(legs.room[changed].tolist()) | {
-            room for room in self.rooms.talkers if self.rooms.talkers[room]
-        }
-        slots = np.flatnonzero(talking)
-        level = gate.level_dbfs(slots)
-        for room in rooms - {-1}:
-            here = np.flatnonzero(legs.room[slots] == room)
-            here = here[np.argsort(-level[here], kind="stable")]
-            talkers = [(int(legs.identifier[slots[i]]), round(float(level[i]), 1)) for i in here.tolist()]
-            names = sorted(name for name, _ in talkers)
-            if names != self.rooms.talkers.get(room, []):
-                self.rooms.talkers[room] = names
-                self._events.append(Talking(room=int(self.rooms.identifier[room]), talkers=talkers))
+        self.talkers.tell(self.tick)
 
     def _codec_failed(self, leg: int) -> None:
         self.codec_failures += 1
         self.meters.rejected[leg] += 1
 
+    def end_play(self, slot: int, reason: PlayReason) -> None:
+        """End what is played to a leg, and say why."""
+        playback = self.hearing.playbacks.pop(slot)
+        self._events.append(PlayEnded(leg=int(self.legs.identifier[slot]), play=playback.play, reason=reason))
+
     # Commands
 
     def apply(self, command: Command, now_ns: int) -> None:
         """Carry out a command; one that cannot be is answered by CommandFailed and changes nothing."""
-        try:
-            self._commands[type(command)](command, now_ns)
-        except (CommandError, SoundError) as error:
-            reason = str(error)
-        except Exception as error:
-            # A fault of ours in one command must not end the calls of all others.
-            reason = f"internal error: {type(error).__name__}"
-        else:
-            return
-        self._events.append(
-            CommandFailed(command=type(command).__name__, leg=getattr(command, "leg", None), reason=reason)
-        )
+        self._commands.apply(command, now_ns)
 
-    def _slot(self, leg: int) -> int:
-        slot = self.legs.slots.get(leg)
-        if slot is None:
-            raise CommandError("no such leg")
-        return slot
-
-    def _changed(self) -> None:
+    def changed(self) -> None:
+        """Who listens or is sent to is to be looked at anew."""
         self._listening = None
         self.sending.changed()
 
-    def _grow(self) -> None:
+    def grow(self) -> None:
+        """Double the rows for legs."""
         capacity = 2 * self.legs.capacity
         for columns in (
             self.legs,
@@ -314,174 +229,15 @@ class Engine:
             self.voices,
             self.hearing,
             self.reports,
+            self.talkers,
         ):
             columns.grow(capacity)
-        self._was_talking = np.concatenate((self._was_talking, np.zeros(capacity // 2, np.bool_)))
 
-    def _open_leg(self, command: OpenLeg, now_ns: int) -> None:
-        if command.leg in self.legs.slots:
-            raise CommandError("this leg is open already")
-        if command.webrtc and not self.browsers.fingerprint:
-            raise CommandError("this worker has no certificate for WebRTC")
-        remote_ip = _unicast(command.remote_ip) if command.remote_ip else 0
-        pair = self.sources.reserve(remote_ip, command.remote_port if remote_ip else 0, command.webrtc)
-        if pair is None:
-            raise CommandError("no port is left in the range")
-        if self.legs.full:
-            self._grow()
-        slot = self.legs.open(command.leg, pair, command.webrtc)
-        for columns in (self.buffer, self.meters):
-            columns.clear(slot)
-        self.received.reset(slot)
-        self._forget(slot)
-        self.sources.add(slot)
-        rtp_port, rtcp_port = self.sources.ports(pair)
-        self.reports.opened(slot, self.tick)
-        self._events.append(LegOpened(leg=command.leg, rtp_port=rtp_port, rtcp_port=rtcp_port))
-
-    def _set_media(self, command: SetMedia, now_ns: int) -> None:
-        slot = self._slot(command.leg)
-        legs = self.legs
-        received_before, codec_before = bool(legs.receives[slot]), int(legs.send_codec[slot])
-        was_ready = bool(legs.ready[slot])
-        ip = self._set_transport(slot, command, now_ns)
-        moved = legs.set_media(slot, command, ip)
-        if moved:
-            self.sources.moved(slot)
-        if was_ready and int(legs.send_codec[slot]) != codec_before:
-            self.hearing.forget(slot)
-        if not received_before and legs.receives[slot]:
-            self.buffer.restart(np.array([slot]))
-        self._changed()
-
-    def _set_transport(self, slot: int, command: SetMedia, now_ns: int) -> int:
-        """Take over keys and address; returns the address as a number, raises CommandError."""
-        if (command.webrtc is not None) != bool(self.legs.webrtc[slot]):
-            raise CommandError("a leg is opened for WebRTC and has its keys, or neither")
-        try:
-            if command.webrtc is not None:
-                if command.srtp is not None:
-                    raise CommandError("a WebRTC leg has its keys from DTLS only")
-                self.browsers.set_keys(slot, command.webrtc, now_ns / 1e9)
-                return 0
-            ip = _unicast(command.remote_ip)
-            if not 0 <= command.remote_port <= 0xFFFF or not 0 <= command.remote_rtcp_port <= 0xFFFF:
-                raise CommandError("no such port")
-            if self.sources.collides(slot, ip, command.remote_port):
-                raise CommandError("another leg on this port has that remote address")
-            self.protection.set_keys(slot, command.srtp)
-        except (SrtpKeyError, WebRtcError) as error:
-            raise CommandError(str(error)) from error
-        return ip
-
-    def _close_leg(self, command: CloseLeg, now_ns: int) -> None:
-        slot = self._slot(command.leg)
-        last = totals(
-            np.array([slot]), self.legs, self.buffer, self.received, self.meters, self.voices.gate, now_ns
-        )
-        if slot in self.hearing.playbacks:
-            self._end_play(slot, "stopped")
-        self._leave(slot)
-        self.reports.closing(slot, now_ns)
-        self.browsers.close(slot, now_ns / 1e9)
-        self.sources.remove(slot, int(self.received.ssrc[slot]), now_ns)
-        self._forget(slot)
-        self.protection.set_keys(slot, None)
-        self.legs.close(slot)
-        self._changed()
-        self._events.append(LegClosed(leg=command.leg, totals=last[command.leg]))
-
-    def _forget(self, slot: int) -> None:
+    def forget(self, slot: int) -> None:
         """Drop what is kept of a row outside the columns of legs."""
         self.intake.forget(slot)
         self.voices.forget(slot)
         self.hearing.forget(slot)
         self.hearing.playbacks.pop(slot, None)
-        self._digits.pop(slot, None)
-        self._was_talking[slot] = False
-
-    def _join_room(self, command: JoinRoom, now_ns: int) -> None:
-        slot = self._slot(command.leg)
-        if self.rooms.slots.get(command.room, -2) == self.legs.room[slot]:
-            return
-        self._leave(slot)
-        self.legs.room[slot] = self.rooms.enter(command.room)
-
-    def _leave_room(self, command: LeaveRoom, now_ns: int) -> None:
-        self._leave(self._slot(command.leg))
-
-    def _leave(self, slot: int) -> None:
-        room = int(self.legs.room[slot])
-        if room < 0:
-            return
-        self.legs.room[slot] = -1
-        self._was_talking[slot] = False
-        identifier = int(self.legs.identifier[slot])
-        told = self.rooms.talkers.get(room, [])
-        if identifier in told and self.rooms.members[room] > 1:
-            told.remove(identifier)
-            level = self.voices.gate.level_dbfs(np.array([self.legs.slots[name] for name in told], np.int64))
-            talkers = sorted(zip(told, np.round(level, 1).tolist(), strict=True), key=lambda pair: -pair[1])
-            self._events.append(Talking(room=int(self.rooms.identifier[room]), talkers=talkers))
-        self.rooms.leave(room)
-
-    def _set_voice(self, command: SetVoice, now_ns: int) -> None:
-        slot = self._slot(command.leg)
-        if not -100.0 <= command.gain_db <= MAX_GAIN_DB:
-            raise CommandError(f"a gain is at most {MAX_GAIN_DB:g} dB")
-        self.legs.muted[slot] = command.muted
-        self.legs.deaf[slot] = command.deaf
-        self.legs.echo[slot] = command.echo
-        self.legs.gain[slot] = 10 ** (command.gain_db / 20)
-
-    def _play(self, command: Play, now_ns: int) -> None:
-        slot = self._slot(command.leg)
-        sounds = chain(self.shelf, command.sounds)
-        if slot in self.hearing.playbacks:
-            self._end_play(slot, "replaced")
-        self.hearing.playbacks[slot] = Playback(
-            sounds, play=command.play, loop=command.loop, stop_on_digit=command.stop_on_digit
-        )
-
-    def _stop_play(self, command: StopPlay, now_ns: int) -> None:
-        slot = self._slot(command.leg)
-        if slot in self.hearing.playbacks:
-            self._end_play(slot, "stopped")
-
-    def _end_play(self, slot: int, reason: PlayReason) -> None:
-        playback = self.hearing.playbacks.pop(slot)
-        self._events.append(PlayEnded(leg=int(self.legs.identifier[slot]), play=playback.play, reason=reason))
-
-    def _play_to_room(self, command: PlayToRoom, now_ns: int) -> None:
-        room = self.rooms.slots.get(command.room)
-        if room is None:
-            raise CommandError("no such room")
-        if not self.rooms.play(room, Playback(chain(self.shelf, command.sounds))):
-            raise CommandError("the room plays too much already")
-
-    def _send_digits(self, command: SendDigits, now_ns: int) -> None:
-        slot = self._slot(command.leg)
-        if self.legs.event_payload_type[slot] == NO_FORMAT:
-            raise CommandError("the peer takes no telephone-events")
-        if len(command.digits) > MAX_DIGITS:
-            raise CommandError("too many digits")
-        sender = self._digits.get(slot)
-        if sender is None:
-            clock = int(FRAME_TIMESTAMPS[self.legs.send_codec[slot]]) * 50
-            sender = TelephoneEventSender(clock=clock)
-        try:
-            sender.enqueue(command.digits)
-        except ValueError as error:
-            raise CommandError(str(error)) from error
-        self._digits[slot] = sender
-
-
-def _unicast(address: str) -> int:
-    """An IPv4 address as a number; 0 for the address that means "send nothing"; raises CommandError."""
-    try:
-        ip = ipaddress.IPv4Address(address)
-    except ValueError as error:
-        raise CommandError("not an IPv4 address") from error
-    if ip.is_multicast or ip == ipaddress.IPv4Address("255.255.255.255"):
-        raise CommandError("media is sent to one host only")
-    return int(ip)
+        self.digits.forget(slot)
+        self.talkers.forget(slot)

@@ -1,0 +1,223 @@
+"""The commands of the control process, carried out on an engine one by one."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ringback.media.browsers import WebRtcError
+from ringback.media.legs import NO_FORMAT
+from ringback.media.playing import Playback, SoundError, chain
+from ringback.media.protocol import (
+    CloseLeg,
+    Command,
+    CommandFailed,
+    Event,
+    JoinRoom,
+    LeaveRoom,
+    LegClosed,
+    LegOpened,
+    OpenLeg,
+    Play,
+    PlayToRoom,
+    SendDigits,
+    SetMedia,
+    SetVoice,
+    StopPlay,
+)
+from ringback.rtp.srtp import SrtpKeyError
+
+if TYPE_CHECKING:
+    from ringback.media.engine import Engine
+
+MAX_GAIN_DB = 20.0
+
+
+class CommandError(Exception):
+    """A command that cannot be carried out; its text is told to the control process."""
+
+
+class Commands:
+    """What each command does; what is to be said of it goes to `events`."""
+
+    def __init__(self, engine: Engine, events: list[Event]) -> None:
+        self._engine = engine
+        self._events = events
+        self._acts: dict[type, Callable[..., None]] = {
+            OpenLeg: self._open_leg,
+            SetMedia: self._set_media,
+            CloseLeg: self._close_leg,
+            JoinRoom: self._join_room,
+            LeaveRoom: self._leave_room,
+            SetVoice: self._set_voice,
+            Play: self._play,
+            StopPlay: self._stop_play,
+            PlayToRoom: self._play_to_room,
+            SendDigits: self._send_digits,
+        }
+
+    def apply(self, command: Command, now_ns: int) -> None:
+        """Carry out a command; one that cannot be is answered by CommandFailed and changes nothing."""
+        try:
+            self._acts[type(command)](command, now_ns)
+        except (CommandError, SoundError) as error:
+            reason = str(error)
+        except Exception as error:
+            # A fault of ours in one command must not end the calls of all others.
+            reason = f"internal error: {type(error).__name__}"
+        else:
+            return
+        self._events.append(
+            CommandFailed(command=type(command).__name__, leg=getattr(command, "leg", None), reason=reason)
+        )
+
+    def _slot(self, leg: int) -> int:
+        slot = self._engine.legs.slots.get(leg)
+        if slot is None:
+            raise CommandError("no such leg")
+        return slot
+
+    def _open_leg(self, command: OpenLeg, now_ns: int) -> None:
+        if command.leg in self._engine.legs.slots:
+            raise CommandError("this leg is open already")
+        if command.webrtc and not self._engine.browsers.fingerprint:
+            raise CommandError("this worker has no certificate for WebRTC")
+        remote_ip = _unicast(command.remote_ip) if command.remote_ip else 0
+        pair = self._engine.sources.reserve(
+            remote_ip, command.remote_port if remote_ip else 0, command.webrtc
+        )
+        if pair is None:
+            raise CommandError("no port is left in the range")
+        if self._engine.legs.full:
+            self._engine.grow()
+        slot = self._engine.legs.open(command.leg, pair, command.webrtc)
+        for columns in (self._engine.buffer, self._engine.meters):
+            columns.clear(slot)
+        self._engine.received.reset(slot)
+        self._engine.forget(slot)
+        self._engine.sources.add(slot)
+        rtp_port, rtcp_port = self._engine.sources.ports(pair)
+        self._engine.reports.opened(slot, self._engine.tick)
+        self._events.append(LegOpened(leg=command.leg, rtp_port=rtp_port, rtcp_port=rtcp_port))
+
+    def _set_media(self, command: SetMedia, now_ns: int) -> None:
+        slot = self._slot(command.leg)
+        legs = self._engine.legs
+        received_before, codec_before = bool(legs.receives[slot]), int(legs.send_codec[slot])
+        was_ready = bool(legs.ready[slot])
+        ip = self._set_transport(slot, command, now_ns)
+        moved = legs.set_media(slot, command, ip)
+        if moved:
+            self._engine.sources.moved(slot)
+        if was_ready and int(legs.send_codec[slot]) != codec_before:
+            self._engine.hearing.forget(slot)
+        if not received_before and legs.receives[slot]:
+            self._engine.buffer.restart(np.array([slot]))
+        self._engine.changed()
+
+    def _set_transport(self, slot: int, command: SetMedia, now_ns: int) -> int:
+        """Take over keys and address; returns the address as a number, raises CommandError."""
+        if (command.webrtc is not None) != bool(self._engine.legs.webrtc[slot]):
+            raise CommandError("a leg is opened for WebRTC and has its keys, or neither")
+        try:
+            if command.webrtc is not None:
+                if command.srtp is not None:
+                    raise CommandError("a WebRTC leg has its keys from DTLS only")
+                self._engine.browsers.set_keys(slot, command.webrtc, now_ns / 1e9)
+                return 0
+            ip = _unicast(command.remote_ip)
+            if not 0 <= command.remote_port <= 0xFFFF or not 0 <= command.remote_rtcp_port <= 0xFFFF:
+                raise CommandError("no such port")
+            if self._engine.sources.collides(slot, ip, command.remote_port):
+                raise CommandError("another leg on this port has that remote address")
+            self._engine.protection.set_keys(slot, command.srtp)
+        except (SrtpKeyError, WebRtcError) as error:
+            raise CommandError(str(error)) from error
+        return ip
+
+    def _close_leg(self, command: CloseLeg, now_ns: int) -> None:
+        slot = self._slot(command.leg)
+        last = self._engine.totals(np.array([slot]), now_ns)
+        if slot in self._engine.hearing.playbacks:
+            self._engine.end_play(slot, "stopped")
+        self._leave(slot)
+        self._engine.reports.closing(slot, now_ns)
+        self._engine.browsers.close(slot, now_ns / 1e9)
+        self._engine.sources.remove(slot, int(self._engine.received.ssrc[slot]), now_ns)
+        self._engine.forget(slot)
+        self._engine.protection.set_keys(slot, None)
+        self._engine.legs.close(slot)
+        self._engine.changed()
+        self._events.append(LegClosed(leg=command.leg, totals=last[command.leg]))
+
+    def _join_room(self, command: JoinRoom, now_ns: int) -> None:
+        slot = self._slot(command.leg)
+        if self._engine.rooms.slots.get(command.room, -2) == self._engine.legs.room[slot]:
+            return
+        self._leave(slot)
+        self._engine.legs.room[slot] = self._engine.rooms.enter(command.room)
+
+    def _leave_room(self, command: LeaveRoom, now_ns: int) -> None:
+        self._leave(self._slot(command.leg))
+
+    def _leave(self, slot: int) -> None:
+        legs = self._engine.legs
+        room = int(legs.room[slot])
+        if room < 0:
+            return
+        legs.room[slot] = -1
+        self._engine.talkers.left(slot, room)
+        self._engine.rooms.leave(room)
+
+    def _set_voice(self, command: SetVoice, now_ns: int) -> None:
+        slot = self._slot(command.leg)
+        if not -100.0 <= command.gain_db <= MAX_GAIN_DB:
+            raise CommandError(f"a gain is at most {MAX_GAIN_DB:g} dB")
+        self._engine.legs.muted[slot] = command.muted
+        self._engine.legs.deaf[slot] = command.deaf
+        self._engine.legs.echo[slot] = command.echo
+        self._engine.legs.gain[slot] = 10 ** (command.gain_db / 20)
+
+    def _play(self, command: Play, now_ns: int) -> None:
+        slot = self._slot(command.leg)
+        sounds = chain(self._engine.shelf, command.sounds)
+        if slot in self._engine.hearing.playbacks:
+            self._engine.end_play(slot, "replaced")
+        self._engine.hearing.playbacks[slot] = Playback(
+            sounds, play=command.play, loop=command.loop, stop_on_digit=command.stop_on_digit
+        )
+
+    def _stop_play(self, command: StopPlay, now_ns: int) -> None:
+        slot = self._slot(command.leg)
+        if slot in self._engine.hearing.playbacks:
+            self._engine.end_play(slot, "stopped")
+
+    def _play_to_room(self, command: PlayToRoom, now_ns: int) -> None:
+        room = self._engine.rooms.slots.get(command.room)
+        if room is None:
+            raise CommandError("no such room")
+        if not self._engine.rooms.play(room, Playback(chain(self._engine.shelf, command.sounds))):
+            raise CommandError("the room plays too much already")
+
+    def _send_digits(self, command: SendDigits, now_ns: int) -> None:
+        slot = self._slot(command.leg)
+        if self._engine.legs.event_payload_type[slot] == NO_FORMAT:
+            raise CommandError("the peer takes no telephone-events")
+        try:
+            self._engine.digits.enqueue(slot, command.digits)
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+
+
+def _unicast(address: str) -> int:
+    """An IPv4 address as a number; 0 for the address that means "send nothing"; raises CommandError."""
+    try:
+        ip = ipaddress.IPv4Address(address)
+    except ValueError as error:
+        raise CommandError("not an IPv4 address") from error
+    if ip.is_multicast or ip == ipaddress.IPv4Address("255.255.255.255"):
+        raise CommandError("media is sent to one host only")
+    return int(ip)
