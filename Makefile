@@ -28,7 +28,7 @@ lint: ## Check style and types
 
 test: lint ## Check everything, with real phones where a test needs them (TESTS)
 	$(PY) hatch_build.py npm run --silent test
-	$(PY) -m pytest $(TESTS)
+	@scripts/test $(TESTS)
 
 format: ## Put every file in the project's form
 	@scripts/setup test

@@ -15,7 +15,7 @@ from tests.wire.browser import CHROMIUM, Browser
 from tests.wire.server import RingbackServer
 from tests.wire.sip_phone import SipPhone
 
-MEASURED = pytest.StashKey[list[str]]()
+MEASURED = "measured"
 
 
 @pytest.fixture
@@ -96,8 +96,8 @@ def make_phone() -> Iterator[Callable[..., SipPhone]]:
 @pytest.fixture
 def measured(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Write down a measurement for the end of the run."""
-    lines = request.config.stash.setdefault(MEASURED, [])
-    return lines.append
+    # As a property of the test it comes back from whichever process runs it.
+    return lambda line: request.node.user_properties.append((MEASURED, line))
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -111,9 +111,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
                 report.sections.append((f"output of {name}", value.output()[-6000:]))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print what was measured."""
-    lines = config.stash.get(MEASURED, [])
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
+    properties = [said for report in reports if report.when == "call" for said in report.user_properties]
+    lines = [line for name, line in properties if name == MEASURED]
     if lines:
         terminalreporter.section("measured")
         for line in lines:

@@ -6,7 +6,9 @@ import itertools
 import os
 import socket
 
-_next = itertools.count(10_000 + os.getpid() % 500 * 16)
+# Test processes beside each other look in places of their own.
+PROCESS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_next = itertools.count(10_000 + os.getpid() % 250 * 16 + PROCESS % 2 * 4_950)
 LAST = 19_900
 
 
@@ -23,7 +25,7 @@ def is_free(port: int) -> bool:
 
 MEDIA_BLOCK = 500
 MEDIA_BLOCKS = 20
-_media_blocks = itertools.count(os.getpid())
+_media_blocks = itertools.count(2 * os.getpid() + PROCESS % 2, 2)
 
 
 def media_range() -> tuple[int, int]:

@@ -121,6 +121,7 @@ def test_mute_unmute_and_leave(
     server.wait_participants(meeting["number"], 1, timeout=5)
 
 
+@pytest.mark.alone
 def test_from_the_link_to_hearing_the_room(
     server: RingbackServer, make_phone: MakePhone, make_browser: MakeBrowser, measured: Measured
 ) -> None:
@@ -153,6 +154,7 @@ def test_from_the_link_to_hearing_the_room(
     assert best < 3, "loose on purpose: the machine is shared"
 
 
+@pytest.mark.alone
 def test_mouth_to_ear_from_a_browser_to_a_phone(
     server: RingbackServer, make_phone: MakePhone, make_browser: MakeBrowser, measured: Measured
 ) -> None:

@@ -41,6 +41,7 @@ def test_an_account_is_told_that_a_number_does_not_exist(
     assert answer.status == 404
 
 
+@pytest.mark.alone
 def test_a_stranger_cannot_tell_an_extension_from_no_extension(
     server: RingbackServer, make_phone: MakePhone, measured: Measured
 ) -> None:
@@ -63,6 +64,7 @@ def test_a_stranger_cannot_tell_an_extension_from_no_extension(
     assert abs(there - absent) < 5, "loose on purpose: the machine is shared"
 
 
+@pytest.mark.alone
 def test_a_guesser_with_credentials_cannot_tell_either(
     server: RingbackServer, make_phone: MakePhone, measured: Measured
 ) -> None:

@@ -24,6 +24,7 @@ MakeServer = Callable[..., RingbackServer]
 Measured = Callable[[str], None]
 
 
+@pytest.mark.alone
 def test_a_killed_media_process_is_noticed_and_replaced(
     make_server: MakeServer, make_phone: MakePhone, measured: Measured
 ) -> None:
@@ -155,6 +156,7 @@ def test_on_a_terminal_the_first_start_shows_the_secrets(tmp_path: Path) -> None
         os.close(ours)
 
 
+@pytest.mark.alone
 def test_a_second_start_is_quick(make_server: MakeServer, measured: Measured) -> None:
     server = make_server()
     assert server.stop() == 0
