@@ -7,7 +7,7 @@ ARGS ?=
 # More words for the test runner: make test TESTS="tests/sip -k digest"
 TESTS ?=
 
-.PHONY: help setup run test lint format bench lock check-fresh clean
+.PHONY: help setup run test lint format bench bench-media lock check-fresh clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -39,6 +39,10 @@ format: ## Put every file in the project's form
 bench: ## Measure speed and size on this machine
 	@scripts/setup test
 	$(PY) -m bench $(ARGS)
+
+bench-media: ## Measure the engine and Janus AudioBridge side by side, and the kernel alone (about 15 minutes)
+	@scripts/setup bench
+	$(PY) -m bench versus
 
 lock: ## Choose the newest versions of all dependencies and write them down
 	@scripts/setup test

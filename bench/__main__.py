@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import call_rate, capacity, delay, memory
+from bench import call_rate, capacity, delay, memory, versus
 from tests.wire.server import RingbackServer
 
 Measurement = Callable[[RingbackServer], Iterator[str]]
@@ -30,7 +30,7 @@ LEGS = "250,500,750,1000,1250,1500,2000"
 
 def media() -> Iterator[str]:
     """PCMU legs a core in rooms of 10, up to the first number that is not clean; the media process alone."""
-    command = [sys.executable, str(Path(__file__).with_name("media_capacity.py")), "--legs", LEGS]
+    command = [sys.executable, "-m", "bench.media_capacity", "--legs", LEGS]
     best = 0
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as steps:
         assert steps.stdout is not None
@@ -46,18 +46,23 @@ def media() -> Iterator[str]:
         yield "not measured: see above"
 
 
+ALONE: dict[str, Callable[[], Iterator[str]]] = {"media": media, "versus": versus.measure}
+EVERYTHING = [*WITH_SERVER, "media"]
+"""What is run without names: that which needs no other product."""
+
+
 def main(names: list[str]) -> int:
     """Run what was asked for; 2 when a name is unknown."""
-    known = [*WITH_SERVER, "media"]
+    known = [*WITH_SERVER, *ALONE]
     unknown = set(names) - set(known)
     if unknown:
         print(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(known)}", file=sys.stderr)
         return 2
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
-    for name in names or known:
+    for name in names or EVERYTHING:
         began = time.monotonic()
-        if name == "media":
-            _show(name, media())
+        if name in ALONE:
+            _show(name, ALONE[name]())
         else:
             with tempfile.TemporaryDirectory(prefix="ringback-bench-") as folder:
                 server = RingbackServer(Path(folder), settings=SETTINGS).start()

@@ -1,7 +1,7 @@
 """How many PCMU legs one media worker carries on one core, without any SIP: legs are opened over its
 control socket.
 
-python bench/media_capacity.py [--legs 500,1000] [--room 10] [--rig ../shared/tools/loadgen]
+python -m bench.media_capacity [--legs 500,1000] [--room 10] [--rig ../shared/tools/loadgen]
 
 The generator is the neutral rig's lg.c, compiled here. The worker runs on core 0, the generator on core 1.
 A point is clean when every leg gets 99.5 % of its packets, jitter p99 is at most 20 ms and latency p99 at
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import select
 import socket
 import struct
@@ -25,6 +24,7 @@ from typing import Any
 
 import msgspec
 
+from bench.rig import RIG
 from ringback.media.protocol import (
     AudioFormat,
     Event,
@@ -37,7 +37,6 @@ from ringback.media.protocol import (
 )
 
 PCMU = AudioFormat(codec="PCMU", payload_type=0)
-DEFAULT_RIG = Path(__file__).resolve().parents[2] / "shared" / "tools" / "loadgen"
 LOCAL_PORT = 40000
 _LENGTH = struct.Struct(">I")
 
@@ -199,7 +198,7 @@ def main() -> None:
     parser.add_argument("--legs", default="500,1000", help="numbers of legs, rising")
     parser.add_argument("--room", type=int, default=10, help="legs a room")
     parser.add_argument("--seconds", type=float, default=8.0, help="length of each measurement")
-    parser.add_argument("--rig", type=Path, default=Path(os.environ.get("RINGBACK_LOADGEN", DEFAULT_RIG)))
+    parser.add_argument("--rig", type=Path, default=RIG)
     parser.add_argument("--cores", default="0,1", help="cores of worker and generator, -1 for any")
     parser.add_argument(
         "--wave", type=int, default=128, help="legs that are set up before their media begins"

@@ -1,0 +1,83 @@
+"""The neutral load rig beside the checkout: what runs its driver and reads its rows.
+
+A point is clean when every leg gets at least 99.5 % of its packets, jitter p99 is at most 20 ms, latency p99
+at most 150 ms, and no call failed: the rig's own rule.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+RIG = Path(
+    os.environ.get("RINGBACK_LOADGEN", Path(__file__).resolve().parents[2] / "shared" / "tools" / "loadgen")
+)
+SERVER_CORE, LOAD_CORE = "0", "1"
+Step = dict[str, Any]
+
+
+def missing() -> str:
+    """Why nothing can be measured, "" where it can."""
+    return "" if (RIG / "drive.py").is_file() else f"not measured: the load rig is not at {RIG}"
+
+
+def pin(pids: Sequence[int]) -> None:
+    """Keep every thread of these processes on the server's core."""
+    for pid in pids:
+        command = ["taskset", "-apc", SERVER_CORE, str(pid)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def sweep(
+    peer: str, shape: str, steps: Sequence[int], pids: Sequence[int], folder: Path, *more: str
+) -> Iterator[tuple[Step, bool]]:
+    """Step through the numbers of legs up to the first that is not clean: each row, and whether it is.
+
+    `peer` is "sip" or "janus", `shape` "ten" (rooms of ten), "one" or a number; `more` are the driver's.
+    """
+    command = [sys.executable, str(RIG / "drive.py"), peer, shape, ",".join(map(str, steps))]
+    command += ["--pid", ",".join(map(str, pids)), *more]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(folder)}
+    ) as driver:
+        assert driver.stdout is not None
+        try:
+            for line in driver.stdout:
+                step: Step = json.loads(line)
+                yield step, is_clean(step)
+                if not is_clean(step):
+                    break
+        finally:
+            driver.terminate()
+
+
+def is_clean(step: Step) -> bool:
+    """The rig's rule."""
+    return bool(
+        not step["failed"]
+        and step["full"] == step["n"]
+        and step["delivered"] >= 0.995
+        and step["jit_p99"] <= 20
+        and step["lat_p99"] <= 150
+        and step["lat_n"] > 0
+    )
+
+
+def ms_a_leg(step: Step) -> float:
+    """Milliseconds of CPU a leg a second."""
+    return float(1000 * step["srv_cpu"] / step["n"])
+
+
+def row(step: Step, clean: bool) -> str:
+    """One point as a line of text."""
+    return (
+        f"{step['n']:5} legs  {'clean' if clean else 'NOT clean':9}  {step['srv_cpu']:4.0%} of the core  "
+        f"{ms_a_leg(step):.2f} ms a leg a second  delivered {step['delivered']:.4f}  "
+        f"jitter p99 {step['jit_p99']:.1f} ms  latency {step['lat_p50']:.0f}, p99 {step['lat_p99']:.0f} ms  "
+        f"generator late {step['late_max']:.0f} ms  other work {max(0.0, step['foreign']):.0%}"
+    )

@@ -1,0 +1,158 @@
+"""Our engine and Janus AudioBridge under the same load, one after the other, and the kernel alone.
+
+`make bench-media`. Each server is pinned to core 0, the neutral generator to core 1: PCMU, three of ten talk,
+the others send low noise. Ours is called by SIP and has its signalling on the same core; Janus gets plain-RTP
+participants over its HTTP API. "Kernel alone" is a C program that sends every datagram straight back, once
+with a socket a leg and once with one socket for all: no mixing server on this machine can carry more.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench import capacity, media_capacity, rig
+from tests.wire.server import RingbackServer
+
+JANUS_STEPS = (100, 200, 250, 300, 350, 400, 450, 500, 550, 600)
+OUR_STEPS = (100, 1000, 1500, 1750, 2000, 2250, 2500, 2750, 3000, 3500, 4000)
+ONE_ROOM = (500, 1000, 2000)
+KERNEL_LEGS = 2000
+KERNEL_PORT = 30000
+SETTINGS = {"RINGBACK_MEDIA__PORT_RANGE": "20000-29999", "RINGBACK_MEDIA__WORKERS": "1"}
+
+
+def measure() -> Iterator[str]:
+    """Rows of the kernel, of Janus and of ours; then the ratios."""
+    if problem := rig.missing():
+        yield problem
+        return
+    if shutil.which("janus") is None:
+        yield "not measured: janus is missing; scripts/setup bench installs it"
+        return
+    with tempfile.TemporaryDirectory(prefix="ringback-versus-") as name:
+        folder = Path(name)
+        limits = {}
+        for mode in ("echo-each", "echo-tick"):
+            limits[mode] = kernel(mode, folder)
+            what = "a socket a leg" if mode == "echo-each" else "one socket for all"
+            most = 1000 / limits[mode]
+            yield f"kernel alone, {what}: {limits[mode]:.3f} ms a leg a second, at most {most:.0f} legs"
+        theirs = yield from _best("Janus", janus(folder))
+        ours = yield from _best("Ringback", ringback())
+        one = yield from _best("Ringback, one room of all, five talk", one_room())
+        yield from compare(theirs, ours, limits, one)
+
+
+def _best(name: str, rows: Iterator[tuple[rig.Step, bool]]) -> Generator[str, None, list[rig.Step]]:
+    clean_steps = []
+    for step, clean in rows:
+        yield f"{name}: {rig.row(step, clean)}"
+        if clean:
+            clean_steps.append(step)
+    return clean_steps
+
+
+def compare(
+    theirs: list[rig.Step], ours: list[rig.Step], limits: dict[str, float], one: list[rig.Step]
+) -> Iterator[str]:
+    """What the rows come to."""
+    if not theirs or not ours:
+        yield "no ratio: one of the two was never clean"
+        return
+    them, us = theirs[-1], ours[-1]
+    yield (
+        f"clean legs on a core: Ringback {us['n']}, Janus {them['n']}: "
+        f"{us['n'] / them['n']:.1f} times as many (at least 5, aim 10)"
+    )
+    cost, theirs_cost = rig.ms_a_leg(us), rig.ms_a_leg(them)
+    yield (
+        f"CPU a leg a second: Ringback {cost:.2f} ms, Janus {theirs_cost:.2f} ms: "
+        f"1/{theirs_cost / cost:.1f} (at most 1/6, aim 1/10)"
+    )
+    for mode, alone in limits.items():
+        yield f"of what the kernel allows ({mode}): {us['n'] * alone / 1000:.0%} (at least half)"
+    costs = ", ".join(f"{step['n']}: {rig.ms_a_leg(step):.2f}" for step in ours)
+    yield f"ms a leg a second by legs: {costs}"
+    if one:
+        yield f"one room: {one[-1]['n']} legs clean (aim 2,000)"
+
+
+def ringback() -> Iterator[tuple[rig.Step, bool]]:
+    """Our rows, rooms of ten."""
+    with tempfile.TemporaryDirectory(prefix="ringback-bench-") as folder:
+        server = RingbackServer(Path(folder), settings=SETTINGS).start()
+        try:
+            yield from capacity.sweep(server, OUR_STEPS)
+        finally:
+            server.stop()
+
+
+def one_room() -> Iterator[tuple[rig.Step, bool]]:
+    """Our rows, everybody in one room, five talk."""
+    with tempfile.TemporaryDirectory(prefix="ringback-bench-") as folder:
+        server = RingbackServer(Path(folder), settings=SETTINGS).start()
+        try:
+            yield from capacity.sweep(server, ONE_ROOM, max(ONE_ROOM), "-k", "5")
+        finally:
+            server.stop()
+
+
+def janus(folder: Path) -> Iterator[tuple[rig.Step, bool]]:
+    """Rows of Janus AudioBridge."""
+    with _janus() as pid:
+        rig.pin([pid])
+        yield from rig.sweep("janus", "ten", JANUS_STEPS, [pid], folder, "--multi", "--retries", "3")
+
+
+@contextmanager
+def _janus() -> Iterator[int]:
+    command = ["janus", f"--configs-folder={rig.RIG / 'janus-loopback'}"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                with urllib.request.urlopen("http://127.0.0.1:8188/janus/info", timeout=2):
+                    break
+            except (urllib.error.URLError, OSError):
+                if time.monotonic() > deadline or process.poll() is not None:
+                    raise SystemExit("Janus does not start") from None
+                time.sleep(0.2)
+        yield process.pid
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def kernel(mode: str, folder: Path, legs: int = KERNEL_LEGS) -> float:
+    """Milliseconds of CPU a leg a second when a C program only sends datagrams back."""
+    binary = folder / "udplimit"
+    subprocess.run(["gcc", "-O2", "-march=native", "-o", binary, rig.RIG / "udplimit.c"], check=True)
+    command = ["taskset", "-c", rig.SERVER_CORE, str(binary), mode, str(KERNEL_PORT), str(legs)]
+    with subprocess.Popen(command) as echo:
+        try:
+            time.sleep(0.5)
+            generator = media_capacity.Generator(
+                rig.RIG, echo.pid, (int(rig.SERVER_CORE), int(rig.LOAD_CORE)), folder
+            )
+            rows = []
+            for leg in range(legs):
+                port = KERNEL_PORT + (2 * leg if mode == "echo-each" else 0)
+                rows.append(f"{leg} {leg // 10} {leg % 10} 127.0.0.1 {port} {50000 + leg}\n")
+            generator.add(rows)
+            time.sleep(2)
+            result = generator.measure(6)
+            generator.close()
+        finally:
+            echo.terminate()
+    (folder / f"{mode}.json").write_text(json.dumps(result))
+    return float(1000 * result["srv_cpu"] / legs)
