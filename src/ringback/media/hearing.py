@@ -237,7 +237,7 @@ class Hearing:
             encoded[:-1] = g711.encode(rows, law)
             encoded[-1] = g711.SILENCE[law]
             if everybody and not some_wide:
-                self._sending.put_all_frames(encoded.take(row_of, axis=0, mode="wrap"))
+                self._sending.put_all_frames(encoded, row_of)
             else:
                 self._sending.put_frames(positions[mine], encoded[row_of[mine]])
 

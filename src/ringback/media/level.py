@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ringback.native import at, kernels
+
 Samples = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Legs = NDArray[np.intp]
@@ -80,6 +82,8 @@ class SpeechGate:
 
     def update(self, legs: Legs, energy: Samples) -> Mask:
         """Take a frame's mean square float32[k] of legs intp[k], each once; who of them talks: bool[k]."""
+        if kernels is not None:
+            return self._update_compiled(kernels, legs, energy)
         threshold = np.clip(self._noise(legs, energy) * _MARGIN, _FLOOR, _CEILING)
         hangover = np.maximum(self._hangover[legs] - 1, 0)
         hangover[energy > threshold] = HANGOVER_FRAMES + 1
@@ -89,6 +93,26 @@ class SpeechGate:
         level = self.level[legs]
         self.level[legs] = level + (energy - level) * np.where(energy > level, _RISE, _FALL)
         return talking
+
+    def _update_compiled(self, library: Any, legs: Legs, energy: Samples) -> Mask:
+        result = np.empty(len(legs), np.bool_)
+        rows, energies = np.ascontiguousarray(legs, np.int64), np.ascontiguousarray(energy, np.float32)
+        columns = (self.talking, self.level, self._hangover, self._frames, self._lowest, self._minima, result)
+        library.rb_gate(
+            at(rows),
+            at(energies),
+            len(rows),
+            WINDOWS,
+            WINDOW_FRAMES,
+            _MARGIN,
+            _FLOOR,
+            _CEILING,
+            HANGOVER_FRAMES,
+            RISE,
+            FALL,
+            *map(at, columns),
+        )
+        return result
 
     def level_dbfs(self, legs: Legs) -> Samples:
         """The smoothed levels of legs intp[k], for showing: float32[k]."""

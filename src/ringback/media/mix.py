@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from ringback.media.columns import Floats, Longs
+from ringback.native import at, kernels
 
 LIMIT = np.float32(0.7)
 """Above this (-3 dBFS) samples are compressed softly; full scale is never passed."""
@@ -22,6 +23,10 @@ def sum_by_room(voices: Floats, rooms: Longs, room_count: int) -> Floats:
     zero."""
     sums = np.zeros((room_count, voices.shape[1]), np.float32)
     if not len(rooms):
+        return sums
+    if kernels is not None and voices.flags.c_contiguous:
+        rooms = np.ascontiguousarray(rooms)
+        kernels.rb_sum(at(voices), at(rooms), len(rooms), voices.shape[1], at(sums))
         return sums
     starts = np.flatnonzero(np.diff(rooms, prepend=-1))
     counts = np.diff(starts, append=len(rooms))
@@ -40,6 +45,9 @@ def sum_by_room(voices: Floats, rooms: Longs, room_count: int) -> Floats:
 def limit(mix: Floats) -> Floats:
     """Keep float32[n, m] within ±1, in place: untouched below LIMIT, a tanh knee above."""
     if not mix.size:
+        return mix
+    if kernels is not None and mix.flags.c_contiguous:
+        kernels.rb_limit(at(mix), mix.shape[0], mix.shape[1], LIMIT)
         return mix
     loud = np.flatnonzero(np.maximum(mix.max(axis=1), -mix.min(axis=1)) > LIMIT)
     if len(loud):

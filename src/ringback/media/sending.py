@@ -7,6 +7,7 @@ import numpy as np
 from ringback.media.batch import OUTGOING_BYTES, OutgoingBatch
 from ringback.media.columns import Bytes, Ints, Longs
 from ringback.media.legs import FRAME_TIMESTAMPS, Legs
+from ringback.native import at, kernels
 from ringback.rtp import header
 
 HEADER_BYTES = header.HEADER_BYTES
@@ -63,9 +64,23 @@ class Sending:
         self._data[where, HEADER_BYTES : HEADER_BYTES + FRAME_BYTES] = payload
         self.length[where] = HEADER_BYTES + FRAME_BYTES
 
-    def put_all_frames(self, payload: Bytes) -> None:
-        """Whole frames uint8[n, 160] for every row."""
-        self._data[: len(payload), HEADER_BYTES : HEADER_BYTES + FRAME_BYTES] = payload
+    def put_all_frames(self, frames: Bytes, which: Longs) -> None:
+        """For every row i the frame frames[which[i]] of uint8[k, 160]; -1 is the last (`which` int64[n])."""
+        if kernels is not None:
+            data = self._data
+            kernels.rb_scatter(
+                at(frames),
+                len(frames),
+                FRAME_BYTES,
+                at(which),
+                len(which),
+                at(data),
+                data.shape[1],
+                HEADER_BYTES,
+            )
+        else:
+            payload = frames.take(which, axis=0, mode="wrap")
+            self._data[: len(payload), HEADER_BYTES : HEADER_BYTES + FRAME_BYTES] = payload
         self.length[:] = HEADER_BYTES + FRAME_BYTES
 
     def put_same(self, where: Longs, payload: bytes) -> None:
@@ -91,6 +106,18 @@ class Sending:
     def headers(self) -> None:
         """Write the RTP header of every row and advance the legs' counters by one packet and one frame."""
         legs, order = self._legs, self._order
+        if kernels is not None:
+            columns = (
+                legs.send_payload_type,
+                legs.out_marker,
+                legs.out_sequence,
+                legs.out_timestamp,
+                legs.out_ssrc,
+            )
+            data = self._data
+            kernels.rb_headers(at(data), data.shape[1], at(order), len(order), *map(at, columns))
+            self.advance(1)
+            return
         header.encode(
             self.rows,
             legs.send_payload_type[order],

@@ -147,7 +147,7 @@ class VoiceDecoding:
         for number, law in LAWS:
             mine = np.flatnonzero(which & (taken.codec == number))
             if len(mine):
-                energy[mine] = g711.energy(rows.take(taken.row[mine], axis=0), law)
+                energy[mine] = g711.energy_rows(rows, taken.row[mine], law)
 
     def _decode_narrow(self, at: Longs, slots: Longs, taken: Taken, continued: Bools) -> Floats:
         """Frames float32[k, 160] of G.711 legs: played, merged, concealed or recovered."""
@@ -164,7 +164,7 @@ class VoiceDecoding:
         for number, law in LAWS:
             mine = np.flatnonzero(playing & (codec == number))
             if len(mine):
-                out[mine] = g711.decode(self._buffer.rows.take(row[mine], axis=0), law)
+                out[mine] = g711.decode_rows(self._buffer.rows, row[mine], law)
                 merged = mine[taken.merged[at[mine]]]
                 if len(merged):
                     following = g711.decode(self._buffer.rows[_next_row(row[merged])], law)

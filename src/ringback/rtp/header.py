@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ringback.native import at, kernels
+
 Octets = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 Integers = int | NDArray[np.integer[Any]]
@@ -52,6 +54,8 @@ def parse(buffer: Octets, lengths: NDArray[np.integer[Any]]) -> RtpColumns:
     Nothing beyond a row's length is believed, whatever an earlier packet left there.
     """
     length = lengths.astype(np.int32)
+    if kernels is not None and buffer.flags.c_contiguous and buffer.shape[1] >= HEADER_BYTES:
+        return _parse_compiled(kernels, buffer, length)
     fixed = np.ascontiguousarray(buffer[:, :HEADER_BYTES]).view(_FIXED)[:, 0]
     first, second = fixed["first"], fixed["second"]
     valid = (first >> 6 == VERSION) & (length >= HEADER_BYTES) & (length <= buffer.shape[1])
@@ -80,6 +84,23 @@ def parse(buffer: Octets, lengths: NDArray[np.integer[Any]]) -> RtpColumns:
         end - offset,
         extension_offset,
     )
+
+
+def _parse_compiled(library: Any, buffer: Octets, length: NDArray[np.int32]) -> RtpColumns:
+    n = len(length)
+    columns = RtpColumns(
+        np.empty(n, np.bool_),
+        np.empty(n, np.uint8),
+        np.empty(n, np.bool_),
+        np.empty(n, np.uint16),
+        np.empty(n, np.uint32),
+        np.empty(n, np.uint32),
+        np.empty(n, np.int32),
+        np.empty(n, np.int32),
+        np.empty(n, np.int32),
+    )
+    library.rb_parse(at(buffer), buffer.shape[1], at(length), n, *map(at, columns))
+    return columns
 
 
 def _skip_extension(

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ringback.native import at, kernels
+
 Mask = NDArray[np.bool_]
 Legs = NDArray[np.intp]
 Counts = NDArray[np.int64]
@@ -23,6 +25,7 @@ MAX_TRANSIT_STEP = 1 << 17
 """A change of transit time, in RTP units, that is no jitter but a new clock at the sender (16 s at 8 kHz)."""
 
 _NONE = -1
+_NOBODY: Legs = np.zeros(0, np.intp)
 
 
 class Arrivals(NamedTuple):
@@ -76,6 +79,7 @@ class ReceivedSequence:
         self._received_before = np.zeros(capacity, dtype=np.int64)
         self._reported_expected = np.zeros(capacity, dtype=np.int64)
         self._reported_received = np.zeros(capacity, dtype=np.int64)
+        self._turn = np.zeros(capacity, dtype=np.uint8)
 
     def _columns(self) -> list[tuple[str, NDArray[Any]]]:
         return [(name, value) for name, value in vars(self).items() if isinstance(value, np.ndarray)]
@@ -142,13 +146,68 @@ class ReceivedSequence:
         """
         count = len(legs)
         result = Arrivals(np.zeros(count, np.int64), np.zeros(count, np.bool_), np.zeros(count, np.bool_))
+        which: Legs | None = None
+        if kernels is not None:
+            which = self._next_in_order(
+                kernels, legs, sequence, timestamp, ssrc, arrival_rtp_ts, timed, result
+            )
+            if not len(which):
+                return result
+            legs, sequence, timestamp, ssrc = legs[which], sequence[which], timestamp[which], ssrc[which]
+            arrival_rtp_ts, timed = arrival_rtp_ts[which], None if timed is None else timed[which]
         numbers, sources = sequence.astype(np.int64), ssrc.astype(np.int64)
         transit = (arrival_rtp_ts.astype(np.int64) - timestamp.astype(np.int64)) & 0xFFFFFFFF
         if timed is not None:
             transit = np.where(timed, transit, _NONE)
         for turn in self._turns(legs):
-            self._round(turn, legs[turn], numbers[turn], sources[turn], transit[turn], result)
+            place = turn if which is None else which[turn]
+            self._round(place, legs[turn], numbers[turn], sources[turn], transit[turn], result)
         return result
+
+    def _next_in_order(
+        self,
+        library: Any,
+        legs: Legs,
+        sequence: NDArray[np.integer[Any]],
+        timestamp: NDArray[np.integer[Any]],
+        ssrc: NDArray[np.integer[Any]],
+        arrival_rtp_ts: NDArray[np.integer[Any]],
+        timed: Mask | None,
+        result: Arrivals,
+    ) -> Legs:
+        """Count the packets that are simply the next of their leg; which are left for the long way."""
+        count = len(legs)
+        slow = np.empty(count, np.bool_)
+        rows = np.ascontiguousarray(legs, np.int64)
+        columns = (
+            np.ascontiguousarray(sequence, np.uint16),
+            np.ascontiguousarray(timestamp, np.uint32),
+            np.ascontiguousarray(ssrc, np.uint32),
+            np.ascontiguousarray(arrival_rtp_ts, np.int64),
+            np.ones(count, np.bool_) if timed is None else np.ascontiguousarray(timed),
+        )
+        state = (
+            self.ssrc,
+            self.highest,
+            self.received,
+            self._seen,
+            self._transit,
+            self._candidate_sequence,
+            self.jitter,
+        )
+        left = library.rb_sequence(
+            count,
+            at(rows),
+            *map(at, columns),
+            MAX_PER_UPDATE,
+            *map(at, state),
+            MAX_TRANSIT_STEP,
+            at(self._turn),
+            at(result.extended),
+            at(result.fresh),
+            at(slow),
+        )
+        return np.flatnonzero(slow) if left else _NOBODY
 
     def _turns(self, legs: Legs) -> list[Legs]:
         """Split the packets into rounds in which no leg appears twice."""

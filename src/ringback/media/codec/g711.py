@@ -7,6 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ringback.native import at, kernels
+
 Law = Literal["PCMU", "PCMA"]
 Samples = NDArray[np.float32]
 Octets = NDArray[np.uint8]
@@ -74,6 +76,10 @@ def decode(payload: Octets, law: Law, out: Samples | None = None) -> Samples:
 
 def encode(samples: Samples, law: Law) -> Octets:
     """Encode samples float32[n, m] (any shape), full scale ±1, to uint8 of that shape; louder is clipped."""
+    if kernels is not None and samples.dtype == np.float32 and samples.flags.c_contiguous:
+        codes = np.empty(samples.shape, np.uint8)
+        kernels.rb_encode(at(samples), samples.size, at(_ENCODE[law]), at(codes))
+        return codes
     index = samples * _INDEX_SCALE
     index += _INDEX_SCALE
     # Truncation is floor for all that is in range, and mode "clip" puts the rest to the ends.
@@ -84,3 +90,21 @@ def energy(payload: Octets, law: Law) -> Samples:
     """Mean square of each row of `payload` uint8[n, m] as float32[n], without decoding (full scale is 1)."""
     squares = np.take(_SQUARE[law], payload, mode="wrap")
     return squares @ np.full(payload.shape[-1], 1 / payload.shape[-1], dtype=np.float32)
+
+
+def decode_rows(frames: Octets, rows: NDArray[np.int64], law: Law) -> Samples:
+    """Decode the rows int64[k] of `frames` uint8[n, m], contiguous, to float32[k, m]."""
+    if kernels is None:
+        return decode(frames.take(rows, axis=0), law)
+    out = np.empty((len(rows), frames.shape[1]), np.float32)
+    kernels.rb_decode(at(frames), at(rows), len(rows), frames.shape[1], at(_DECODE[law]), at(out))
+    return out
+
+
+def energy_rows(frames: Octets, rows: NDArray[np.int64], law: Law) -> Samples:
+    """Mean square of the rows int64[k] of `frames` uint8[n, m], contiguous: float32[k], 1 at full scale."""
+    if kernels is None:
+        return energy(frames.take(rows, axis=0), law)
+    out = np.empty(len(rows), np.float32)
+    kernels.rb_energy(at(frames), at(rows), len(rows), frames.shape[1], at(_SQUARE[law]), at(out))
+    return out

@@ -1,0 +1,65 @@
+"""Compiled inner loops of the media engine; where they were not built, the plain code beside each serves.
+
+`kernels` is the library, or None: without a C compiler at installation, on another platform than Linux, or
+with RINGBACK_PLAIN=1 in the environment, which tests and comparisons use. Arrays are given as `at(array)`:
+they must be contiguous and of the dtype that kernels.c names; nothing is checked in C.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import cffi
+
+LIBRARY: Final = Path(__file__).with_name("kernels.so")
+VERSION: Final = 1
+"""Of the interface: a library left from another version of the code is not used."""
+
+ffi: Final = cffi.FFI()
+ffi.cdef(
+    """
+    int32_t rb_version(void);
+    void rb_parse(void *data, int64_t width, void *length, int64_t n, void *valid, void *payload_type,
+                  void *marker, void *sequence, void *timestamp, void *ssrc, void *payload_offset,
+                  void *payload_length, void *extension_offset);
+    void rb_headers(void *out, int64_t width, void *order, int64_t n, void *payload_type, void *marker,
+                    void *sequence, void *timestamp, void *ssrc);
+    int64_t rb_sequence(int64_t k, void *legs, void *numbers, void *timestamps, void *sources, void *arrivals,
+                        void *timed, int64_t most, void *ssrc, void *highest, void *received, void *seen,
+                        void *transit, void *candidate, void *jitter, int64_t largest_step, void *touched,
+                        void *extended, void *fresh, void *slow);
+    void rb_energy(void *frames, void *rows, int64_t n, int64_t m, void *square, void *out);
+    void rb_gate(void *legs, void *energy, int64_t n, int64_t windows, int64_t window_frames, float margin,
+                 float floor, float ceiling, int16_t hangover_frames, float rise, float fall, void *talking,
+                 void *level, void *hangover, void *frames, void *lowest, void *minima, void *result);
+    void rb_decode(void *frames, void *rows, int64_t n, int64_t m, void *table, void *out);
+    void rb_encode(void *samples, int64_t count, void *table, void *out);
+    void rb_limit(void *mix, int64_t n, int64_t m, float limit);
+    void rb_sum(void *voices, void *rooms, int64_t k, int64_t m, void *sums);
+    void rb_scatter(void *table, int64_t rows, int64_t m, void *row, int64_t n, void *out, int64_t width,
+                    int64_t offset);
+    int64_t rb_receive(void *numbers, void *descriptors, int64_t n, int64_t start, void *headers,
+                       int64_t capacity, int64_t per_socket, void *stamps, int64_t offset_ns, int64_t now_ns,
+                       int32_t mtu, void *length, void *socket, void *ip, void *port, void *arrival,
+                       void *position, void *full);
+    int64_t rb_send(void *socket, void *descriptors, void *headers, int64_t n);
+    void rb_address(void *length, void *ip, void *port, int64_t n, void *buffers, void *addresses);
+    """
+)
+at: Final = ffi.from_buffer
+
+
+def _load() -> Any | None:
+    if os.environ.get("RINGBACK_PLAIN") == "1" or not sys.platform.startswith("linux"):
+        return None
+    try:
+        library = ffi.dlopen(str(LIBRARY))
+        return library if library.rb_version() == VERSION else None
+    except (OSError, AttributeError):
+        return None
+
+
+kernels: Any | None = _load()

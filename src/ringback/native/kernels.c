@@ -1,0 +1,300 @@
+/* The inner loops of the media engine that cost most in NumPy: one pass over memory in place of several.
+ *
+ * Every function does what the plain code beside its caller does, and the tests run both. No function allocates,
+ * keeps a state of its own or trusts a length that came from the network. Built by hatch_build.py where there is
+ * a C compiler; where there is none the plain code serves.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <time.h>
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define FAST __attribute__((target_clones("avx2", "default")))
+#else
+#define FAST
+#endif
+
+int32_t rb_version(void) { return 1; }
+
+/* RTP headers (RFC 3550 5.1) ------------------------------------------------------------------------------- */
+
+static inline uint32_t be32(const uint8_t *at) {
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+/* As rtp.header.parse: `valid` and eight columns of n rows of `width` octets. */
+void rb_parse(const uint8_t *data, int64_t width, const int32_t *length, int64_t n, uint8_t *valid,
+              uint8_t *payload_type, uint8_t *marker, uint16_t *sequence, uint32_t *timestamp, uint32_t *ssrc,
+              int32_t *payload_offset, int32_t *payload_length, int32_t *extension_offset) {
+    for (int64_t i = 0; i < n; i++) {
+        const uint8_t *row = data + i * width;
+        int32_t size = length[i], end = size, offset = 12 + 4 * (row[0] & 15);
+        int ok = row[0] >> 6 == 2 && size >= 12 && size <= width;
+        payload_type[i] = row[1] & 127;
+        marker[i] = row[1] >> 7;
+        sequence[i] = (uint16_t)(row[2] << 8 | row[3]);
+        timestamp[i] = be32(row + 4);
+        ssrc[i] = be32(row + 8);
+        extension_offset[i] = 0;
+        if (ok && row[0] & 16) {
+            if (offset + 4 > size) {
+                offset = size + 1;
+            } else {
+                extension_offset[i] = offset;
+                offset += 4 + 4 * (row[offset + 2] << 8 | row[offset + 3]);
+            }
+        }
+        if (ok && row[0] & 32) {
+            uint8_t padding = row[size - 1];
+            ok = padding != 0;
+            end -= padding;
+        }
+        valid[i] = ok && offset <= end;
+        payload_offset[i] = offset;
+        payload_length[i] = end - offset;
+    }
+}
+
+/* As rtp.header.encode, for rows whose values are looked up by the leg in `order`; the legs' counters move on. */
+void rb_headers(uint8_t *out, int64_t width, const int64_t *order, int64_t n, const uint8_t *payload_type,
+                uint8_t *marker, uint16_t *sequence, const uint32_t *timestamp, const uint32_t *ssrc) {
+    for (int64_t i = 0; i < n; i++) {
+        uint8_t *row = out + i * width;
+        int64_t leg = order[i];
+        uint16_t number = sequence[leg]++;
+        uint32_t time = timestamp[leg], source = ssrc[leg];
+        row[0] = 0x80;
+        row[1] = (uint8_t)(payload_type[leg] | (marker[leg] ? 0x80 : 0));
+        row[2] = (uint8_t)(number >> 8), row[3] = (uint8_t)number;
+        row[4] = (uint8_t)(time >> 24), row[5] = (uint8_t)(time >> 16), row[6] = (uint8_t)(time >> 8);
+        row[7] = (uint8_t)time;
+        row[8] = (uint8_t)(source >> 24), row[9] = (uint8_t)(source >> 16), row[10] = (uint8_t)(source >> 8);
+        row[11] = (uint8_t)source;
+        marker[leg] = 0;
+    }
+}
+
+/* Reception (RFC 3550 A.1, A.8) ------------------------------------------------------------------------------ */
+
+/* The packets that are simply the next of their leg, counted one after another as ReceivedSequence does.
+ * `slow` uint8[k] is set for the others and for what follows them on the same leg; `touched` uint8[capacity] must
+ * be zero and is left zero. Returns how many are slow. */
+int64_t rb_sequence(int64_t k, const int64_t *legs, const uint16_t *numbers, const uint32_t *timestamps,
+                    const uint32_t *sources, const int64_t *arrivals, const uint8_t *timed, int64_t most,
+                    int64_t *ssrc, int64_t *highest, int64_t *received, uint64_t *seen, int64_t *transit,
+                    int64_t *candidate, double *jitter, int64_t largest_step, uint8_t *touched,
+                    int64_t *extended, uint8_t *fresh, uint8_t *slow) {
+    int64_t left = 0;
+    for (int64_t i = 0; i < k; i++) {
+        int64_t leg = legs[i];
+        uint16_t step = (uint16_t)(numbers[i] - (uint16_t)highest[leg]);
+        if (touched[leg] == 255 || touched[leg] >= most || ssrc[leg] != (int64_t)sources[i] || step != 1) {
+            touched[leg] = 255;
+            slow[i] = 1;
+            left++;
+            continue;
+        }
+        touched[leg]++;
+        slow[i] = 0;
+        highest[leg]++;
+        seen[leg] = seen[leg] << 1 | 1;
+        candidate[leg] = -1;
+        received[leg]++;
+        extended[i] = highest[leg];
+        fresh[i] = 1;
+        if (timed[i]) {
+            int64_t now = (arrivals[i] - (int64_t)timestamps[i]) & 0xFFFFFFFF;
+            if (transit[leg] != -1) {
+                int64_t change = ((now - transit[leg] + 0x80000000) & 0xFFFFFFFF) - 0x80000000;
+                if (change < 0) change = -change;
+                if (change < largest_step) jitter[leg] += ((double)change - jitter[leg]) / 16;
+            }
+            transit[leg] = now;
+        }
+    }
+    for (int64_t i = 0; i < k; i++) touched[legs[i]] = 0;
+    return left;
+}
+
+/* Levels ------------------------------------------------------------------------------------------------------ */
+
+/* Mean square of each of n frames of m octets, those at `rows` of a table of frames. */
+FAST void rb_energy(const uint8_t *frames, const int64_t *rows, int64_t n, int64_t m, const float *square,
+                    float *out) {
+    for (int64_t i = 0; i < n; i++) {
+        const uint8_t *frame = frames + rows[i] * m;
+        float a = 0, b = 0, c = 0, d = 0;
+        int64_t j = 0;
+        for (; j + 4 <= m; j += 4) {
+            a += square[frame[j]];
+            b += square[frame[j + 1]];
+            c += square[frame[j + 2]];
+            d += square[frame[j + 3]];
+        }
+        for (; j < m; j++) a += square[frame[j]];
+        out[i] = (a + b + c + d) / (float)m;
+    }
+}
+
+/* As level.SpeechGate.update. */
+void rb_gate(const int64_t *legs, const float *energy, int64_t n, int64_t windows, int64_t window_frames,
+             float margin, float floor, float ceiling, int16_t hangover_frames, float rise, float fall,
+             uint8_t *talking, float *level, int16_t *hangover, int16_t *frames, float *lowest, float *minima,
+             uint8_t *result) {
+    for (int64_t i = 0; i < n; i++) {
+        int64_t leg = legs[i];
+        float e = energy[i], low = e < lowest[leg] ? e : lowest[leg];
+        float *window = minima + leg * windows, noise = low;
+        for (int64_t w = 0; w < windows; w++) noise = window[w] < noise ? window[w] : noise;
+        int64_t count = frames[leg] + 1;
+        if (count % window_frames == 0) {
+            window[count / window_frames - 1] = low;
+            low = INFINITY;
+        }
+        frames[leg] = (int16_t)(count % (window_frames * windows));
+        lowest[leg] = low;
+        float threshold = noise * margin;
+        threshold = threshold < floor ? floor : threshold > ceiling ? ceiling : threshold;
+        int16_t left = hangover[leg] > 0 ? hangover[leg] - 1 : 0;
+        if (e > threshold) left = hangover_frames + 1;
+        hangover[leg] = left;
+        talking[leg] = result[i] = left > 0;
+        level[leg] += (e - level[leg]) * (e > level[leg] ? rise : fall);
+    }
+}
+
+/* Audio ------------------------------------------------------------------------------------------------------- */
+
+/* n frames of m octets, those at `rows` of a table of frames, to samples. */
+FAST void rb_decode(const uint8_t *frames, const int64_t *rows, int64_t n, int64_t m, const float *table,
+                    float *out) {
+    for (int64_t i = 0; i < n; i++) {
+        const uint8_t *frame = frames + rows[i] * m;
+        float *to = out + i * m;
+        for (int64_t j = 0; j < m; j++) to[j] = table[frame[j]];
+    }
+}
+
+/* `count` samples at full scale 1 to codes by a table of 16384. */
+FAST void rb_encode(const float *samples, int64_t count, const uint8_t *table, uint8_t *out) {
+    for (int64_t i = 0; i < count; i++) {
+        float scaled = samples[i] * 8192.0f + 8192.0f;
+        scaled = scaled < 0.0f ? 0.0f : scaled > 16383.0f ? 16383.0f : scaled;
+        out[i] = table[(int32_t)scaled];
+    }
+}
+
+/* As mix.limit: in place, a tanh knee above `limit`. */
+FAST void rb_limit(float *mix, int64_t n, int64_t m, float limit) {
+    float span = 1.0f - limit;
+    for (int64_t i = 0; i < n; i++) {
+        float *row = mix + i * m, loud = 0;
+        for (int64_t j = 0; j < m; j++) {
+            float size = row[j] < 0 ? -row[j] : row[j];
+            loud = size > loud ? size : loud;
+        }
+        if (!(loud > limit)) continue;
+        for (int64_t j = 0; j < m; j++) {
+            float over = fabsf(row[j]) - limit;
+            if (over > 0) row[j] = copysignf(limit + span * tanhf(over / span), row[j]);
+        }
+    }
+}
+
+/* As mix.sum_by_room; `sums` is zero at first. */
+FAST void rb_sum(const float *voices, const int64_t *rooms, int64_t k, int64_t m, float *sums) {
+    for (int64_t i = 0; i < k; i++) {
+        const float *from = voices + i * m;
+        float *to = sums + rooms[i] * m;
+        for (int64_t j = 0; j < m; j++) to[j] += from[j];
+    }
+}
+
+/* out[i] = table[row[i]], rows of m octets, into rows of `width` octets from `offset` on; row -1 is the last of
+ * `rows`. */
+void rb_scatter(const uint8_t *table, int64_t rows, int64_t m, const int64_t *row, int64_t n, uint8_t *out,
+                int64_t width, int64_t offset) {
+    for (int64_t i = 0; i < n; i++)
+        memcpy(out + i * width + offset, table + (row[i] < 0 ? rows - 1 : row[i]) * m, (size_t)m);
+}
+
+/* Sockets ----------------------------------------------------------------------------------------------------- */
+
+struct stamp {
+    uint64_t size;
+    int32_t level, type;
+    int64_t seconds, nanoseconds;
+};
+
+/* Drain n sockets from `start` on into message headers until they are full: how many datagrams, and the columns of
+ * each. `*position` is where to go on; full[i] is set for a socket that may hold more. */
+int64_t rb_receive(const int32_t *numbers, const int32_t *descriptors, int64_t n, int64_t start,
+                   struct mmsghdr *headers, int64_t capacity, int64_t per_socket, const struct stamp *stamps,
+                   int64_t offset_ns, int64_t now_ns, int32_t mtu, int32_t *length, int32_t *socket, uint32_t *ip,
+                   uint16_t *port, int64_t *arrival, int64_t *position, uint8_t *full) {
+    int64_t filled = 0, at = start;
+    for (; at < n && filled < capacity; at++) {
+        int64_t room = capacity - filled;
+        int got = recvmmsg(descriptors[at], headers + filled, (unsigned)(room < per_socket ? room : per_socket),
+                           MSG_DONTWAIT, NULL);
+        full[at] = got == per_socket;
+        for (int i = 0; i < got; i++, filled++) {
+            struct mmsghdr *header = headers + filled;
+            const uint8_t *name = header->msg_hdr.msg_name;
+            const struct stamp *stamp = stamps + filled;
+            length[filled] = header->msg_hdr.msg_flags & MSG_TRUNC ? mtu + 1 : (int32_t)header->msg_len;
+            socket[filled] = numbers[at];
+            port[filled] = (uint16_t)(name[2] << 8 | name[3]);
+            ip[filled] = be32(name + 4);
+            int64_t time = now_ns;
+            if (header->msg_hdr.msg_controllen == sizeof(struct stamp) && stamp->type == 35) {
+                time = stamp->seconds * 1000000000 + stamp->nanoseconds - offset_ns;
+                if (time > now_ns) time = now_ns;
+            }
+            arrival[filled] = time;
+            /* The kernel wrote what it used: give it the full sizes again. */
+            header->msg_hdr.msg_namelen = 16;
+            header->msg_hdr.msg_controllen = sizeof(struct stamp);
+        }
+    }
+    *position = at;
+    return filled;
+}
+
+/* Send n messages, sorted by socket, without waiting: how many the kernel took. */
+int64_t rb_send(const int32_t *socket, const int32_t *descriptors, struct mmsghdr *headers, int64_t n) {
+    int64_t sent = 0;
+    for (int64_t i = 0; i < n;) {
+        int64_t end = i;
+        while (end < n && socket[end] == socket[i]) end++;
+        int descriptor = descriptors[socket[i]];
+        while (i < end) {
+            int took = sendmmsg(descriptor, headers + i, (unsigned)(end - i), MSG_DONTWAIT);
+            if (took > 0) {
+                sent += took;
+                i += took;
+                continue;
+            }
+            /* A message that the kernel refuses is skipped; when the socket itself is full, all that are left. */
+            i = errno == EAGAIN || errno == ENOBUFS ? end : i + 1;
+        }
+    }
+    return sent;
+}
+
+/* Write destinations and lengths of n datagrams into message headers' addresses and buffers. */
+void rb_address(const int32_t *length, const uint32_t *ip, const uint16_t *port, int64_t n, struct iovec *buffers,
+                uint8_t *addresses) {
+    for (int64_t i = 0; i < n; i++) {
+        uint8_t *to = addresses + 16 * i;
+        buffers[i].iov_len = (size_t)length[i];
+        to[2] = (uint8_t)(port[i] >> 8), to[3] = (uint8_t)port[i];
+        to[4] = (uint8_t)(ip[i] >> 24), to[5] = (uint8_t)(ip[i] >> 16), to[6] = (uint8_t)(ip[i] >> 8);
+        to[7] = (uint8_t)ip[i];
+    }
+}
