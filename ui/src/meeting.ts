@@ -467,7 +467,7 @@ export class Meeting implements MeetingModel {
     this.interruption.value = "";
     this.trouble.value = trouble ?? UNREACHABLE;
     this.phase.value = "preflight";
-    this.preflight.begin();
+    this.preflight.begin(this.trouble.value);
     this.say(`${this.trouble.value.what} ${this.trouble.value.fix}`);
   }
 
