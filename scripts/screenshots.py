@@ -60,9 +60,9 @@ class Studio:
 def take_all(studio: Studio) -> None:
     """Preflight, lobby, meeting and host, on a desk and in the hand, light and dark."""
     meeting = studio.server.ask("meeting", "add", "Weekly", "--admission", "lobby")
-    ada = studio.browser("Ada Martin", tone_hz=440, level_dbfs=-20, context=DESK)
+    ada = studio.browser("Ada", tone_hz=440, level_dbfs=-20, context=DESK)
     ada.open(meeting["link"])
-    ada.page.get_by_label("Your name").fill("Ada Martin")
+    ada.page.get_by_label("Your name").fill("Ada")
     ada.page.get_by_text("Your level").wait_for()
     time.sleep(1)
     studio.take(ada.page, "preflight")
@@ -70,7 +70,7 @@ def take_all(studio: Studio) -> None:
     ada.page.get_by_role("heading", name="The host will let you in").wait_for()
     studio.take(ada.page, "lobby")
 
-    host = studio.browser("Mira Santos", context={**DESK, "color_scheme": "dark"})
+    host = studio.browser("Mira", context={**DESK, "color_scheme": "dark"})
     host.join(meeting["host_link"])
     host.wait_inside()
     target = f"{meeting['number']}*{meeting['guest_pin']}"
@@ -87,16 +87,16 @@ def take_all(studio: Studio) -> None:
 
     ada.wait_inside()
     time.sleep(6)
-    dot = ada.page.get_by_role("button", name=re.compile("^Connection of •+01"))
+    dot = ada.page.get_by_role("button", name=re.compile("^Connection of Mira"))
     dot.click()
     studio.take(ada.page, "meeting")
     dot.click()
     ada.page.emulate_media(color_scheme="dark")
     studio.take(ada.page, "meeting-dark")
 
-    hand = studio.browser("Noor Haddad", context={**HAND, "color_scheme": "dark"})
+    hand = studio.browser("Noor", context={**HAND, "color_scheme": "dark"})
     hand.open(meeting["link"])
-    hand.page.get_by_label("Your name").fill("Noor Haddad")
+    hand.page.get_by_label("Your name").fill("Noor")
     studio.take(hand.page, "phone-size-preflight-dark")
     hand.press("Join")
     hand.page.get_by_role("heading", name="The host will let you in").wait_for()
@@ -107,7 +107,7 @@ def take_all(studio: Studio) -> None:
 
     deaf = studio.browser("deaf", microphone="denied", context=DESK)
     deaf.open(meeting["link"])
-    deaf.page.get_by_label("Your name").fill("Ada Martin")
+    deaf.page.get_by_label("Your name").fill("Ada")
     deaf.press("Join")
     deaf.page.get_by_text("This page may not use your microphone").first.wait_for()
     studio.take(deaf.page, "no-permission")

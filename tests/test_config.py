@@ -109,6 +109,7 @@ def test_broken_toml_and_missing_files_are_one_line(tmp_path):
 
 def test_wrong_variables_are_named():
     assert problems(RINGBACK_SIP__UDP_PROT="1", RINGBACK_WEB__PORT="x", RINGBACK_OTHER__THING="1") == [
+        "RINGBACK_OTHER__THING: unknown setting other.thing",
         "RINGBACK_SIP__UDP_PROT: unknown setting sip.udp_prot; did you mean sip.udp_port?",
         "RINGBACK_WEB__PORT: web.port: must be a valid integer",
     ]

@@ -10,8 +10,29 @@ from pathlib import Path
 import pytest
 
 from ringback import __version__
+from ringback.cli.serve import _command
 
 COMMAND = str(Path(sys.executable).with_name("ringback"))
+
+
+@pytest.mark.parametrize(
+    ("words", "environ", "again"),
+    [
+        (["/x/ringback", "serve", "--data-dir", "my data"], {}, "ringback serve --data-dir 'my data'"),
+        (["/x/ringback", "serve"], {"MAKELEVEL": "1"}, "make run"),
+        (
+            ["/x/ringback", "serve", "--config", "a.toml"],
+            {"MAKELEVEL": "1"},
+            "make run ARGS='--config a.toml'",
+        ),
+    ],
+)
+def test_how_to_start_again_is_how_it_was_started(words, environ, again, monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    assert _command(words, environ) == again
+    if not environ:
+        monkeypatch.setattr("shutil.which", lambda _name: None)
+        assert _command(words, environ) == "/x/" + again
 
 
 def call(*arguments: str, **options) -> subprocess.CompletedProcess[str]:

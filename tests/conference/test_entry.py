@@ -248,7 +248,7 @@ def test_people_in_a_deleted_meeting_are_told_and_go() -> None:
     stage.directory = stage.directory.without_meeting(NUMBER)
     stage.meetings.follow(stage.directory.meeting, stage.now)
     assert not inside.in_room
-    assert inside.hears() == ["prompt:removed", "prompt:goodbye"]
+    assert inside.hears() == ["prompt:ended", "prompt:goodbye"]
     assert inside.listen().gone
     inside.hang_up()
     assert elsewhere.in_room

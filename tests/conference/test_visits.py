@@ -148,6 +148,18 @@ def test_who_was_removed_has_no_seat() -> None:
     assert not stage.come(stage.visit(seat=first)).in_room
 
 
+def test_it_is_told_apart_whether_the_host_refused_or_the_meeting_is_no_more() -> None:
+    stage = Lobby("lobby")
+    waiting, other = stage.visit(), stage.visit(role=Role.HOST)
+    ada = stage.come(waiting)
+    stage.come(other)
+    room = stage.meetings.rooms[NUMBER]
+    room.remove(room.select(str(ada.leg.id)), stage.now)
+    assert waiting.why == "refused"
+    stage.meetings.follow(lambda _number: None, stage.now)
+    assert other.why == "ended"
+
+
 def test_the_link_decides_the_role_and_not_the_seat() -> None:
     stage = Lobby()
     host = stage.visit(role=Role.HOST)

@@ -7,7 +7,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ringback.server.welcome import Listening, show_first_start, show_listening
+from ringback.server.welcome import (
+    Listening,
+    show_first_start,
+    show_lan_hint,
+    show_listening,
+    show_meetings,
+)
 
 ROWS = [("Administrator", "http://127.0.0.1:8080/setup#tok[en]"), ("Extension 101", "password abcd-efgh")]
 
@@ -38,3 +44,22 @@ def test_a_port_that_moved_is_said() -> None:
     moved = Listening("SIP UDP", "127.0.0.1:5062", "port 5060 is taken")
     show_listening(Console(file=out, width=200), "1.0", [moved])
     assert "127.0.0.1:5062  port 5060 is taken" in out.getvalue()
+
+
+def test_the_line_for_the_lan_is_the_one_that_was_typed_and_three_addresses() -> None:
+    out = io.StringIO()
+    show_lan_hint(
+        Console(file=out, width=30, highlight=False), "192.0.2.7", "ringback serve --data-dir '/a [b]'"
+    )
+    bind = "RINGBACK_SIP__BIND=0.0.0.0 RINGBACK_MEDIA__BIND=0.0.0.0 RINGBACK_WEB__BIND=0.0.0.0"
+    assert f"  {bind} ringback serve --data-dir '/a [b]'\n" in out.getvalue()
+
+
+def test_links_of_meetings_are_shown_to_a_person_and_not_to_a_log() -> None:
+    links = [(f"Meeting {n}", f"http://127.0.0.1:8080/m/{n}#token") for n in range(5)]
+    out, log = io.StringIO(), io.StringIO()
+    show_meetings(Console(file=out, force_terminal=True, no_color=True, highlight=False), links)
+    assert "Meeting 0  http://127.0.0.1:8080/m/0#token" in out.getvalue()
+    assert "and 2 more: ringback meeting list" in out.getvalue()
+    show_meetings(Console(file=log), links)
+    assert log.getvalue() == ""

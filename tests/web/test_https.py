@@ -7,6 +7,7 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
+from socket import create_connection
 
 import httpx
 import pytest
@@ -82,6 +83,27 @@ async def test_websockets_run_over_tls(server, trusting):
     async with websockets.connect(url, ssl=trusting) as socket:
         await socket.send("OPTIONS")
         assert await socket.recv() == "wss OPTIONS"
+
+
+async def test_who_leaves_slowly_does_not_disturb_the_end_of_the_server(server, trusting):
+    address = ("localhost", server.address[1])
+
+    def leave() -> ssl.SSLSocket:
+        socket = trusting.wrap_socket(create_connection(address, timeout=5), server_hostname="localhost")
+        socket.sendall(
+            b"GET /talk HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        assert b" 101 " in socket.recv(4096)
+        # Goodbye by WebSocket; TLS's own goodbye is never answered, as when the network is gone.
+        socket.sendall(b"\x88\x80\0\0\0\0")
+        assert socket.recv(4096).startswith(b"\x88")
+        return socket
+
+    leaving = await asyncio.to_thread(leave)
+    async with asyncio.timeout(serving.SHUTDOWN_PATIENCE_S / 2):
+        await server.stop()
+    leaving.close()
 
 
 async def test_nothing_is_said_in_the_clear(server, trusting):

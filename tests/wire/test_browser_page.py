@@ -41,6 +41,8 @@ def test_permission_denied_is_said_with_what_to_do(server: RingbackServer, make_
     browser.page.get_by_text("This page may not use your microphone").first.wait_for()
     words = browser.words()
     assert "icon left of the address" in words
+    assert "your browser will ask" not in words
+    assert words.count("This page may not use your microphone") == 2, "on the page, and for who listens"
     digits = words.replace(" ", "")
     assert meeting["guest_pin"] in digits
     assert meeting["number"] in digits

@@ -118,9 +118,10 @@ def test_the_first_start_says_how_to_call(make_server: MakeServer, make_phone: M
     assert (server.data / "first-start.txt").stat().st_mode & 0o077 == 0
     (demo,) = server.ask("meeting", "list")
     assert demo["name"] == "Demo"
-    for needed in ("101", "102", "/setup#", str(demo["number"]), server.uri(demo["number"])):
+    links = (demo["link"], demo["host_link"])
+    for needed in ("101", "102", "/setup#", str(demo["number"]), server.uri(demo["number"]), *links):
         assert needed in created
-    for secret in (demo["guest_pin"], demo["host_pin"]):
+    for secret in (demo["guest_pin"], demo["host_pin"], *links):
         assert secret in created
         assert secret not in said, "a log is no place for a PIN"
     call = make_phone(server).dial(f"{demo['number']}*{demo['guest_pin']}")

@@ -467,7 +467,7 @@ export class Meeting implements MeetingModel {
     this.interruption.value = "";
     this.trouble.value = trouble ?? UNREACHABLE;
     this.phase.value = "preflight";
-    this.preflight.begin();
+    this.preflight.begin(this.trouble.value);
     this.say(`${this.trouble.value.what} ${this.trouble.value.fix}`);
   }
 
@@ -504,7 +504,8 @@ export class Meeting implements MeetingModel {
 export function endingOf(reason: string): string {
   if (/remov|kick/i.test(reason)) return "The host removed you from the meeting.";
   if (/lock/i.test(reason)) return "The meeting is locked.";
-  if (/meeting (was )?(ended|deleted|over|closed)|deleted/i.test(reason)) return "The meeting has ended.";
+  if (/^ended$|meeting (was )?(ended|deleted|over|closed)|deleted/i.test(reason))
+    return "The meeting has ended.";
   if (/another call/i.test(reason)) return "You joined again from another tab or window.";
   if (/reject|declin|refus|not admitted/i.test(reason)) return "The host did not let you in.";
   return "";

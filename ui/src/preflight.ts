@@ -7,7 +7,14 @@ import { type Meter, meter } from "./level";
 import * as memory from "./memory";
 import { CallFailed, Phone } from "./phone";
 import { TimeoutError, within } from "./timing";
-import { browserOf, microphoneTrouble, surroundingsTrouble, type Trouble, UNREACHABLE } from "./trouble";
+import {
+  browserOf,
+  microphoneTrouble,
+  ofMicrophone,
+  surroundingsTrouble,
+  type Trouble,
+  UNREACHABLE,
+} from "./trouble";
 
 /** A person may take a while to find the browser's question, but not for ever. */
 const QUESTION_MS = 60_000;
@@ -66,9 +73,14 @@ export class Preflight implements PreflightModel {
     navigator.mediaDevices?.addEventListener?.("devicechange", () => this.devicesChanged());
   }
 
-  /** Look around; open the microphone at once where that asks nobody. */
-  async begin(): Promise<void> {
+  /** Look around; open the microphone at once where that asks nobody. `known` is what went wrong at joining. */
+  async begin(known: Trouble | null = null): Promise<void> {
     this.active = true;
+    if (known && ofMicrophone(known)) {
+      this.trouble.value = known;
+      this.microphone.value = "trouble";
+      return;
+    }
     this.trouble.value = surroundingsTrouble({
       secure: isSecureContext,
       hasMediaDevices: Boolean(navigator.mediaDevices?.getUserMedia),
@@ -79,7 +91,8 @@ export class Preflight implements PreflightModel {
       this.microphone.value = "trouble";
       return;
     }
-    if ((await permission()) === "granted") await this.allow();
+    // Denied before: nobody will be asked either, and it is better said now than at the door.
+    if ((await permission()) !== "prompt") await this.allow();
   }
 
   /** Stop listening; what was picked stays. */

@@ -23,7 +23,7 @@ export interface You {
   state: "outside" | "prompt" | "lobby" | "in";
   muted: boolean;
   hand: boolean;
-  /** What ended our last call, if not we: "removed", "locked" or "". */
+  /** What ended our last call, if not we: "removed", "refused", "locked", "ended" or "". */
   why: string;
 }
 

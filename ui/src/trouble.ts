@@ -23,6 +23,20 @@ export interface Trouble {
   fix: string;
 }
 
+const MICROPHONE_KINDS: ReadonlySet<TroubleKind> = new Set([
+  "denied",
+  "unanswered",
+  "no-microphone",
+  "microphone-gone",
+  "busy",
+  "microphone",
+]);
+
+/** Whether another try at the microphone alone can show that it is over. */
+export function ofMicrophone(trouble: Trouble): boolean {
+  return MICROPHONE_KINDS.has(trouble.kind);
+}
+
 export type Browser = "chromium" | "firefox" | "safari" | "ios" | "android" | "other";
 
 /** The family of a browser, as far as its ways of asking for a microphone differ. */

@@ -13,22 +13,22 @@ const quality = (lost: number, jitter: number, round_trip_ms: number) => ({
 });
 
 export const PEOPLE = [
-  { id: "1", name: "Ada Lovelace", role: "host", via: "browser", quality: quality(0, 3, 24) },
+  { id: "1", name: "Ada", role: "host", via: "browser", quality: quality(0, 3, 24) },
   { id: "2", name: "••• 0142", role: "guest", via: "phone", talking: true, quality: quality(0.2, 6, 48) },
   {
     id: "3",
-    name: "Grace Hopper",
+    name: "Grace",
     role: "guest",
     via: "browser",
     hand: true,
     quality: quality(2.4, 41, 180),
   },
   { id: "4", name: "••• 0199", role: "guest", via: "phone", muted: true, quality: quality(8.1, 72, 620) },
-  { id: "5", name: "Radia Perlman", role: "guest", via: "browser", quality: null },
+  { id: "5", name: "Noor", role: "guest", via: "browser", quality: null },
 ];
 
 export const WAITING = [
-  { id: "8", name: "Katherine Johnson", role: "guest", via: "browser", state: "lobby" },
+  { id: "8", name: "Mira", role: "guest", via: "browser", state: "lobby" },
   { id: "9", name: "••• 0123", role: "guest", via: "phone", state: "lobby" },
 ];
 
@@ -58,7 +58,7 @@ export function story(told: Told): Story {
     phase: signal(told.phase),
     title: signal("Weekly planning"),
     role: signal(told.role ?? "guest"),
-    name: signal("Grace Hopper"),
+    name: signal("Grace"),
     dialIn: signal({ number: "481516234", address: "sip:481516234@pbx.example.com", pin: "274113" }),
     trouble: signal(told.trouble ?? null),
     interruption: signal(told.interruption ?? ""),

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { choose } from "../src/devices";
 import { loudness } from "../src/level";
+import { endingOf } from "../src/meeting";
 import { EventParser } from "../src/sse";
 import { TimeoutError, within } from "../src/timing";
 
@@ -46,4 +47,15 @@ test("nothing is waited for without an end", async () => {
   await expect(within(5, new Promise(() => undefined))).rejects.toThrow(TimeoutError);
   await expect(within(50, Promise.resolve(7))).resolves.toBe(7);
   await expect(within(50, Promise.reject(new Error("no")))).rejects.toThrow("no");
+});
+
+test.each([
+  ["removed", "The host removed you from the meeting."],
+  ["refused", "The host did not let you in."],
+  ["ended", "The meeting has ended."],
+  ["locked", "The meeting is locked."],
+  ["session ended", ""],
+  ["", ""],
+])("a goodbye of the server in words: %s", (why, words) => {
+  expect(endingOf(why)).toBe(words);
 });

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
+import sys
 import time
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import typer
@@ -30,7 +35,16 @@ def serve(options: Options) -> None:
 
     configure_logging(settings.log)
     with _lock(settings):
-        raise typer.Exit(run(settings))
+        raise typer.Exit(run(settings, command=_command(sys.argv, os.environ)))
+
+
+def _command(words: Sequence[str], environ: Mapping[str, str]) -> str:
+    """How a person starts this again: what was typed, or `make run` when make typed it."""
+    if environ.get("MAKELEVEL"):
+        arguments = shlex.join(words[2:])
+        return "make run" + (f" ARGS={shlex.quote(arguments)}" if arguments else "")
+    program = "ringback" if shutil.which("ringback") else words[0]
+    return shlex.join([program, *words[1:]])
 
 
 def _lock(settings: Settings) -> DataDirLock:

@@ -256,11 +256,11 @@ class Entry(Application):
         self._leg.stop_play()
         self._join(now)
 
-    def refused(self, prompt: str, now: float) -> None:
-        """The host sent the caller out."""
+    def refused(self, why: str, now: float) -> None:
+        """The host sent the caller out, or the meeting is no more."""
         if self._visit is not None:
-            self._visit.dismiss("removed")
-        self._dismiss([prompt, "prompt:goodbye"])
+            self._visit.dismiss("refused" if why == "removed" and self.phase is Phase.LOBBY else why)
+        self._dismiss([f"prompt:{why}", "prompt:goodbye"])
 
     def replaced(self, now: float) -> None:
         """The same visitor is at the door again: this call is of no use any more."""

@@ -60,7 +60,7 @@ class Meetings:
         for room in list(self.rooms.values()):
             meeting = find_meeting(room.number)
             if meeting is None or meeting.id != room.meeting_id:
-                gone += room.remove(room.select(None), now)
+                gone += room.remove(room.select(None), now, "ended")
             else:
                 room.admission = meeting.admission
         return gone

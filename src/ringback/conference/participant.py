@@ -27,8 +27,8 @@ class Guidance(Protocol):
     def admitted(self, now: float) -> None:
         """The host opens the door."""
 
-    def refused(self, prompt: str, now: float) -> None:
-        """The participant has to go, and hears why."""
+    def refused(self, why: str, now: float) -> None:
+        """The participant has to go, and hears why ("removed" or "ended", a prompt's name)."""
 
     def replaced(self, now: float) -> None:
         """The same person has come again by another call, which takes this one's place."""

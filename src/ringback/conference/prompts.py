@@ -35,6 +35,7 @@ PROMPTS: Final[dict[str, Prompt]] = {
     "now-unlocked": Prompt("The meeting is now unlocked.", "conf-unlockednow"),
     "wait-for-host": Prompt("The host will let you in. Please wait.", None),
     "removed": Prompt("You have been removed from this meeting.", "conf-kicked"),
+    "ended": Prompt("This meeting has ended.", None),
     "hand-raised": Prompt("Your hand is raised.", None),
     "hand-lowered": Prompt("Your hand is lowered.", None),
     "too-many-tries": Prompt("Too many wrong PINs. Please try again later.", None),

@@ -134,12 +134,12 @@ class Room:
                     host.leg.play(["tone:chime"])
         self._tell("participant.hand_raised" if raised else "participant.hand_lowered", participant)
 
-    def remove(self, participants: Iterable[Participant], now: float) -> int:
-        """Send participants out; they hear why. Return how many."""
+    def remove(self, participants: Iterable[Participant], now: float, why: str = "removed") -> int:
+        """Send participants out; they hear why ("removed" or "ended"). Return how many."""
         leaving = list(participants)
         for participant in leaving:
             self.leave(participant)
-            participant.guidance.refused("prompt:removed", now)
+            participant.guidance.refused(why, now)
         return len(leaving)
 
     def lock(self, locked: bool) -> None:

@@ -44,7 +44,8 @@ class Seat:
 class Visit:
     """One page on its way into a meeting, or in it.
 
-    `why` says what ended its last call, if that was not the visitor: "removed" or "locked".
+    `why` says what ended its last call, if that was not the visitor: "removed", "refused" (in the
+    lobby), "locked" or "ended" (the meeting was deleted).
     """
 
     id: str

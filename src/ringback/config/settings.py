@@ -404,9 +404,9 @@ def _overlay_environment(
                 origins[("data_dir",)] = name
             continue
         section, separator, key = name.removeprefix(ENV_PREFIX).lower().partition("__")
-        if not name.startswith(ENV_PREFIX) or not separator or section not in SECTIONS:
+        if not name.startswith(ENV_PREFIX) or not separator:
             continue
-        if key not in SECTIONS[section].model_fields:
+        if section not in SECTIONS or key not in SECTIONS[section].model_fields:
             yield f"{name}: {_unknown(f'{section}.{key}')}"
             continue
         table = values.setdefault(section, {})

@@ -24,6 +24,7 @@ from ringback.server.welcome import (
     show_first_start,
     show_lan_hint,
     show_listening,
+    show_meetings,
     show_trust_hint,
 )
 from ringback.store.bootstrap import FirstStart, bootstrap
@@ -40,13 +41,16 @@ EXIT_FAILED: Final = 1
 log = structlog.get_logger(__name__)
 
 
-def run(settings: Settings, console: Console | None = None) -> int:
-    """Serve until SIGTERM or SIGINT; returns the exit code. What went wrong at the start is one line."""
+def run(settings: Settings, console: Console | None = None, *, command: str = "ringback serve") -> int:
+    """Serve until SIGTERM or SIGINT; returns the exit code. What went wrong at the start is one line.
+
+    `command` is how a person starts this server again.
+    """
     console = console or Console(highlight=False)
     try:
         check_settings(settings)
         allow_many_sockets()
-        return uvloop.run(_serve(settings, console))
+        return uvloop.run(_serve(settings, console, command))
     except AlreadyRunningError as error:
         return _fail(str(error))
     except (UnusableSettingError, StoreError, MediaWorkerError) as error:
@@ -60,7 +64,7 @@ def _fail(problem: str) -> int:
     return EXIT_FAILED
 
 
-async def _serve(settings: Settings, console: Console) -> int:
+async def _serve(settings: Settings, console: Console, command: str) -> int:
     began = time.monotonic()
     # Before anything is opened: who is told to stop while starting closes everything again.
     stopped = stop_signal()
@@ -86,7 +90,13 @@ async def _serve(settings: Settings, console: Console) -> int:
             server.open_for_calls()
             links = announce(app, web_port=web.address[1], sip_port=server.transports.addresses["udp"][1])
             server.web_address = web.address
-            _welcome(console, settings, server, web, links, first)
+            _welcome(console, settings, server, web, links)
+            if first is not None:
+                show_first_start(console, _first_rows(first, links), settings.data_dir / "first-start.txt")
+            else:
+                show_meetings(console, [(m.name, links.meeting(m)) for m in store.meetings.all()])
+            if not is_wildcard(settings.sip.bind) and settings.sip.bind.startswith("127."):
+                show_lan_hint(console, reachable_host("0.0.0.0"), command)  # noqa: S104 - only asks for our own
             if certificate is not None and certificate.authority is not None:
                 show_trust_hint(console, certificate.authority)
             log.info("ready", seconds=round(time.monotonic() - began, 2))
@@ -102,14 +112,7 @@ async def _serve(settings: Settings, console: Console) -> int:
     return EXIT_OK
 
 
-def _welcome(
-    console: Console,
-    settings: Settings,
-    server: Server,
-    web: WebServer,
-    links: Links,
-    first: FirstStart | None,
-) -> None:
+def _welcome(console: Console, settings: Settings, server: Server, web: WebServer, links: Links) -> None:
     sip = server.transports.addresses
     wanted = {"udp": settings.sip.udp_port, "tcp": settings.sip.tcp_port, "tls": settings.sip.tls_port}
     listening = [
@@ -121,10 +124,6 @@ def _welcome(
     low, high = settings.media.ports
     listening.append(Listening("Media", f"{settings.media.bind}:{low}-{high}/udp"))
     show_listening(console, __version__, listening)
-    if first is not None:
-        show_first_start(console, _first_rows(first, links), settings.data_dir / "first-start.txt")
-    if not is_wildcard(settings.sip.bind) and settings.sip.bind.startswith("127."):
-        show_lan_hint(console, reachable_host("0.0.0.0"))  # noqa: S104 - only to find our LAN address
 
 
 def _moved(wanted: int, got: int) -> str:
@@ -139,4 +138,6 @@ def _first_rows(first: FirstStart, links: Links) -> list[tuple[str, str]]:
         (f"Meeting {meeting.name!r}", f"number {meeting.number}, dial {links.dial_in(meeting.number)}"),
         ("  guest PIN", meeting.guest_pin.reveal()),
         ("  host PIN", meeting.host_pin.reveal()),
+        ("  link", links.meeting(meeting)),
+        ("  host link", links.host(meeting)),
     ]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
 from rich.markup import escape
+
+MEETINGS_SHOWN: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +38,23 @@ def show_listening(console: Console, version: str, listening: list[Listening]) -
     )
 
 
-def show_lan_hint(console: Console, address: str) -> None:
-    """Print the one line that opens a server on loopback to the LAN."""
+def show_lan_hint(console: Console, address: str, command: str) -> None:
+    """Print the line that opens a server on loopback to the LAN: three addresses, and how it was started."""
     console.print(f"\nOnly this machine can call it. To open it to the LAN, as {address}:")
-    console.print(
-        "  RINGBACK_SIP__BIND=0.0.0.0 RINGBACK_MEDIA__BIND=0.0.0.0 RINGBACK_WEB__BIND=0.0.0.0 ringback serve",
-        soft_wrap=True,
-    )
+    opened = "RINGBACK_SIP__BIND=0.0.0.0 RINGBACK_MEDIA__BIND=0.0.0.0 RINGBACK_WEB__BIND=0.0.0.0"
+    console.print(f"  {opened} {escape(command)}", soft_wrap=True)
+
+
+def show_meetings(console: Console, links: Sequence[tuple[str, str]]) -> None:
+    """Print the links of the first few meetings, by name, on a terminal: who has one can join."""
+    if not console.is_terminal or not links:
+        return
+    console.print("\nMeetings, by browser:")
+    _show_rows(console, ((escape(name), escape(link)) for name, link in links[:MEETINGS_SHOWN]))
+    if len(links) > MEETINGS_SHOWN:
+        console.print(
+            f"  and {len(links) - MEETINGS_SHOWN} more: ringback meeting list, ringback meeting show NUMBER"
+        )
 
 
 def show_trust_hint(console: Console, authority: Path) -> None:
@@ -66,9 +79,7 @@ def show_first_start(console: Console, rows: Iterable[tuple[str, str]], file: Pa
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as text:
         text.writelines(f"{name:<{width}}  {value}\n" for name, value in known)
-    console.print(
-        f"\nFirst start: passwords, PINs and the administrator's link are in {file}", soft_wrap=True
-    )
+    console.print(f"\nFirst start: passwords, PINs and links are in {escape(str(file))}", soft_wrap=True)
     console.print("  (only you can read it; delete it when you have them)")
 
 

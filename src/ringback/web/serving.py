@@ -164,6 +164,14 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.conn.fail(CloseCode.MESSAGE_TOO_BIG, "too many pieces")
             self.handle_parser_exception()
 
+    def shutdown(self) -> None:
+        """Say goodbye; who is leaving already is told nothing more and not waited for."""
+        if self.transport.is_closing():
+            self.stop_keepalive()
+            self.transport.abort()
+        else:
+            super().shutdown()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Give the place of the connection free."""
         super().connection_lost(exc)

@@ -85,7 +85,10 @@ class YouView(View):
     state: Literal["outside", "prompt", "lobby", "in"]
     muted: bool
     hand: bool
-    why: str = Field(description='What ended the last call, if not the visitor: "removed", "locked" or "".')
+    why: str = Field(
+        description="What ended the last call, if not the visitor: "
+        '"removed", "refused" (in the lobby), "locked", "ended" (the meeting was deleted) or "".'
+    )
 
 
 class ReceivedView(View):
