@@ -13,6 +13,7 @@ from ringback.media import protocol as media
 from ringback.server import media_link
 from ringback.server.media_link import MediaLink
 from ringback.server.media_supervisor import MediaSupervisor
+from ringback.webrtc.certificate import DtlsCertificate, make_certificate
 from tests.wire.ports import media_range
 
 
@@ -23,7 +24,9 @@ class Watch:
         self.events: list[media.Event] = []
         self.lost_at: float | None = None
         self.fail_on: type | None = None
-        self.supervisor = MediaSupervisor("127.0.0.1", media_range(), self._on_event, self._on_lost)
+        self.supervisor = MediaSupervisor(
+            "127.0.0.1", media_range(), make_certificate(time.time()), self._on_event, self._on_lost
+        )
 
     def _on_event(self, event: media.Event) -> None:
         if self.fail_on is not None and isinstance(event, self.fail_on):
@@ -90,12 +93,12 @@ async def test_a_start_that_fails_for_want_of_processes_is_tried_again(
     starts = 0
     real = MediaLink.start
 
-    async def start(self: MediaLink, bind: str, ports: tuple[int, int]) -> None:
+    async def start(self: MediaLink, bind: str, ports: tuple[int, int], certificate: DtlsCertificate) -> None:
         nonlocal starts
         starts += 1
         if starts < 3:
             raise BlockingIOError(11, "Resource temporarily unavailable")
-        await real(self, bind, ports)
+        await real(self, bind, ports, certificate)
 
     monkeypatch.setattr(MediaLink, "start", start)
     os.kill(watch.supervisor.pids[0], 9)

@@ -20,9 +20,19 @@ from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
 from pylibsrtp import Error, Policy, Session
 
+from ringback.media.browsers import LoadDtls
 from ringback.media.engine import Engine
-from ringback.media.protocol import Codec, JoinRoom, LegOpened, OpenLeg, SetMedia, WebRtcKeys
-from ringback.webrtc.dtls import DtlsCertificate
+from ringback.media.protocol import (
+    Codec,
+    JoinRoom,
+    LegOpened,
+    OpenLeg,
+    SetMedia,
+    UseCertificate,
+    WebRtcKeys,
+)
+from ringback.webrtc.certificate import make_certificate
+from ringback.webrtc.dtls import DtlsContext
 from tests.media.world import EVENT_TYPE, Peer, World
 
 COOKIE = 0x2112A442
@@ -31,7 +41,8 @@ SRTP = {
     GCM: (Policy.SRTP_PROFILE_AEAD_AES_128_GCM, 16, 12),
     CM: (Policy.SRTP_PROFILE_AES128_CM_SHA1_80, 16, 14),
 }
-CERTIFICATE = DtlsCertificate(1_800_000_000)
+CERTIFICATE = make_certificate(1_800_000_000)
+USE_CERTIFICATE = UseCertificate(certificate=CERTIFICATE.der, private_key=CERTIFICATE.private_key)
 
 
 def stun(
@@ -264,9 +275,10 @@ class Browser(Peer):
 class Office(World):
     """A world into which browsers come too."""
 
-    def __init__(self, seed: int = 1) -> None:
+    def __init__(self, seed: int = 1, load_dtls: LoadDtls = DtlsContext) -> None:
         super().__init__(seed)
-        self.engine = Engine(self._open_pair, random_bits=self.random.getrandbits, certificate=CERTIFICATE)
+        self.engine = Engine(self._open_pair, random_bits=self.random.getrandbits, load_dtls=load_dtls)
+        self.apply(USE_CERTIFICATE)
         self.browsers: list[Browser] = []
         self.loss = 0.0
 

@@ -7,9 +7,10 @@ import time
 import pytest
 
 from ringback.media.protocol import CloseLeg, CommandFailed, LegOpened, MediaConnected, MediaLost, OpenLeg
-from tests.media.world import Peer
+from ringback.webrtc.dtls import DtlsContext
+from tests.media.world import Peer, World
 
-from .browser import CM, GCM, Browser, Office, check, stun
+from .browser import CERTIFICATE, CM, GCM, USE_CERTIFICATE, Browser, Office, check, stun
 
 LEVEL = -13.98
 
@@ -90,6 +91,43 @@ def test_a_handshake_is_done_over_a_line_that_loses_a_quarter() -> None:
         time.sleep(1.1)  # the client's OpenSSL sends again by its own clock
     assert all(browser.secured for browser in browsers)
     assert sorted(connected(office)) == [browser.leg for browser in browsers]
+
+
+def test_a_browser_that_comes_before_openssl_is_loaded_is_kept_waiting_and_not_lost() -> None:
+    asked = 0
+
+    def load(certificate: bytes, private_key: bytes) -> DtlsContext | None:
+        nonlocal asked
+        asked += 1
+        return DtlsContext(certificate, private_key) if loaded else None
+
+    loaded = False
+    office = Office(load_dtls=load)
+    browser = office.browse(Browser(1))
+    office.run(1)
+    assert asked > 1
+    assert connected(office) == []
+    loaded = True
+    office.run(0.5)
+    assert connected(office) == [1]
+    assert browser.secured
+    before = asked
+    office.browse(Browser(2))
+    office.run(0.5)
+    assert connected(office) == [1, 2]
+    assert asked == before, "one context is for all"
+
+
+def test_without_a_certificate_there_is_no_browser_leg() -> None:
+    office = World()
+    office.apply(OpenLeg(leg=1, webrtc=True))
+    assert "certificate" in office.of(CommandFailed)[-1].reason
+
+
+def test_a_key_is_not_in_what_is_printed() -> None:
+    for said in (repr(CERTIFICATE), repr(USE_CERTIFICATE)):
+        assert repr(CERTIFICATE.private_key)[2:-1] not in said
+        assert len(said) < 2000
 
 
 def test_another_certificate_than_the_signalled_one_gets_nothing() -> None:

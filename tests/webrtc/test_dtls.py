@@ -6,8 +6,12 @@ import pytest
 from OpenSSL import SSL
 
 from ringback.rtp.srtp import key_length
-from ringback.webrtc.dtls import MTU, RETRY_S, DtlsServer, begins_handshake, fingerprint, split_records
+from ringback.webrtc.dtls import RETRY_S, DtlsContext
+from ringback.webrtc.fingerprint import fingerprint
+from ringback.webrtc.records import MTU, begins_handshake, split_records
 from tests.webrtc.browser import CERTIFICATE, CM, GCM, Browser
+
+CONTEXT = DtlsContext(CERTIFICATE.der, CERTIFICATE.private_key)
 
 
 class Line:
@@ -17,7 +21,7 @@ class Line:
         self.browser = Browser(1, profiles=profiles)
         self.browser.mapped = [(1, 1)]
         self.browser.checks = False
-        self.server = DtlsServer(CERTIFICATE, [("sha-256", expected or self.browser.fingerprint)])
+        self.server = CONTEXT.associate([("sha-256", expected or self.browser.fingerprint)])
         self.now = 0.0
 
     def turn(self, to_server: bool = True, to_client: bool = True) -> list[bytes]:

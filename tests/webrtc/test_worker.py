@@ -5,13 +5,14 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from ringback.media.protocol import CloseLeg, JoinRoom, LegClosed, LegOpened, MediaConnected, OpenLeg
 from tests.media.test_worker import LEVEL, Phone, Worker, talk
 
-from .browser import Browser
+from .browser import USE_CERTIFICATE, Browser
 
 
 class RealBrowser(Browser):
@@ -58,6 +59,12 @@ class _Driven:
                 self._browser.hear(datagram)
 
 
+def libraries(worker: Worker) -> set[str]:
+    """The names of the files that the worker has loaded."""
+    lines = Path(f"/proc/{worker.process.pid}/maps").read_text().splitlines()
+    return {line.rpartition("/")[2] for line in lines}
+
+
 @pytest.fixture
 def worker() -> Iterator[Worker]:
     started = Worker("35000-35999")
@@ -66,9 +73,9 @@ def worker() -> Iterator[Worker]:
 
 
 def test_a_browser_and_a_phone_hear_each_other(worker: Worker) -> None:
-    algorithm, value = worker.ready.dtls_fingerprint.split()
-    assert algorithm == "sha-256"
-    assert len(value) == 95
+    worker.send(USE_CERTIFICATE)
+    unneeded = {"_rust.abi3.so", "_binding.abi3.so"}
+    assert not unneeded & libraries(worker), "who serves phones alone pays nothing for browsers"
     phone, browser = Phone(1, "PCMU", 440.0), RealBrowser(2, 1000.0)
     phone.call(worker)
     browser.call(worker)
@@ -84,3 +91,4 @@ def test_a_browser_and_a_phone_hear_each_other(worker: Worker) -> None:
     talk(worker, [phone], 0.2)
     browser.drain()
     assert browser.closed
+    assert unneeded <= libraries(worker)

@@ -10,20 +10,24 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
 from ringback.media.batch import MTU, OUTGOING_BYTES, OutgoingBatch, PacketBatch, empty_outgoing, rtp_socket
 from ringback.media.columns import Longs
 from ringback.media.legs import Legs
-from ringback.media.protocol import Event, MediaConnected, MediaLost, SrtpKeys, WebRtcKeys
-from ringback.media.security import Protection
+from ringback.media.protocol import Event, MediaConnected, MediaLost, SrtpKeys, UseCertificate, WebRtcKeys
+from ringback.media.security import Protection, UnfitKeyError
 from ringback.media.sources import Sources
-from ringback.rtp.srtp import SrtpKeyError
 from ringback.webrtc import ice_lite, stun
-from ringback.webrtc.dtls import DtlsCertificate, DtlsServer, begins_handshake, is_trusted
+from ringback.webrtc.fingerprint import is_trusted
 from ringback.webrtc.ice_lite import IceCredentials, IceCredentialsError, IceLite, Source
+from ringback.webrtc.records import begins_handshake
+
+if TYPE_CHECKING:
+    # OpenSSL is loaded by whoever makes the context, when the first browser comes.
+    from ringback.webrtc.dtls import DtlsContext, DtlsServer
 
 CONNECT_S = 30.0
 """A leg that is not up by then is lost."""
@@ -44,6 +48,8 @@ PROBE_TICKS = 10
 """Our own checks are repeated so often while a leg connects, and with every check of the peer's."""
 
 _T = TypeVar("_T")
+LoadDtls = Callable[[bytes, bytes], "DtlsContext | None"]
+"""Makes the context for a certificate and its key (DER), or None while that takes: then it is asked again."""
 Reason = Literal["consent", "timeout", "dtls", "fingerprint"]
 
 
@@ -74,13 +80,14 @@ class Browsers:
     """Takes STUN and DTLS, gives keys to the protection and addresses to the legs."""
 
     def __init__(
-        self, legs: Legs, sources: Sources, protection: Protection, certificate: DtlsCertificate | None
+        self, legs: Legs, sources: Sources, protection: Protection, load_dtls: LoadDtls | None
     ) -> None:
-        """Without a certificate there is no WebRTC."""
         self._legs = legs
         self._sources = sources
         self._protection = protection
-        self._certificate = certificate
+        self._load_dtls = load_dtls
+        self._certificate: UseCertificate | None = None
+        self._context: DtlsContext | None = None
         self._transports: dict[int, _Transport] = {}
         self._ufrags: dict[str, int] = {}
         self._connecting: set[int] = set()
@@ -92,12 +99,18 @@ class Browsers:
         self.moved = False
         """Whether media of any leg goes elsewhere, begins or ends since this was last looked at."""
 
-    @property
-    def fingerprint(self) -> str:
-        """That of our certificate as SDP gives it, "" without one."""
-        return self._certificate.fingerprint if self._certificate else ""
-
     # Commands
+
+    def use_certificate(self, certificate: UseCertificate) -> None:
+        """Show this certificate in the handshakes that begin from now on."""
+        self._certificate, self._context = certificate, None
+
+    def expect(self) -> None:
+        """A leg is about to come and its handshake soon after; raises WebRtcError if there can be none."""
+        if self._certificate is None or self._load_dtls is None:
+            raise WebRtcError("this worker has no certificate for WebRTC")
+        if self._context is None:
+            self._context = self._load_dtls(self._certificate.certificate, self._certificate.private_key)
 
     def set_keys(self, slot: int, keys: WebRtcKeys, now: float) -> None:
         """Begin a leg's transport, restart its ICE, or expect another certificate; raises WebRtcError."""
@@ -248,10 +261,12 @@ class Browsers:
         self._looked = [0, 0]
         if self._transports:
             now = now_ns / 1e9
+            if self._turns and self._context is None:
+                self.expect()
             for _ in range(DATAGRAMS_PER_TICK):
-                if not self._turns:
+                if not self._turns or self._context is None:
                     break
-                self._next_handshake(now)
+                self._next_handshake(self._context, now)
             for slot in list(self._connecting):
                 self._expire_connecting(slot, self._transports[slot], now, tick % PROBE_TICKS == 0)
             if tick % SECOND_TICKS == 0:
@@ -260,7 +275,7 @@ class Browsers:
                     self._expire_consent(slot, transport, now)
         return self._batch() if self._outgoing else empty_outgoing()
 
-    def _next_handshake(self, now: float) -> None:
+    def _next_handshake(self, context: DtlsContext, now: float) -> None:
         slot = self._turns.popleft()
         transport = self._transports.get(slot)
         if transport is None or not transport.waiting:
@@ -269,16 +284,26 @@ class Browsers:
         if transport.waiting:
             self._turns.append(slot)
         if transport.state != "lost":
-            self._dtls(slot, transport, datagram, source, now)
+            dtls = transport.dtls or self._begin(context, transport, datagram)
+            if dtls is not None:
+                self._dtls(slot, transport, dtls, datagram, source, now)
 
-    def _dtls(self, slot: int, transport: _Transport, datagram: bytes, source: Source, now: float) -> None:
-        if self._certificate is None:
-            return
-        if transport.dtls is None:
-            if not begins_handshake(datagram) or self._half_open() >= MAX_HALF_OPEN:
-                return
-            transport.dtls = DtlsServer(self._certificate, transport.fingerprints)
-        dtls, was = transport.dtls, transport.dtls.state
+    def _begin(self, context: DtlsContext, transport: _Transport, datagram: bytes) -> DtlsServer | None:
+        if not begins_handshake(datagram) or self._half_open() >= MAX_HALF_OPEN:
+            return None
+        transport.dtls = context.associate(transport.fingerprints)
+        return transport.dtls
+
+    def _dtls(
+        self,
+        slot: int,
+        transport: _Transport,
+        dtls: DtlsServer,
+        datagram: bytes,
+        source: Source,
+        now: float,
+    ) -> None:
+        was = dtls.state
         self._send(slot, source, dtls.receive(datagram, now))
         if dtls.state == was:
             return
@@ -302,7 +327,7 @@ class Browsers:
         keys = SrtpKeys(suite=dtls.keys.suite, local_key=dtls.keys.local_key, remote_key=dtls.keys.remote_key)
         try:
             self._protection.set_keys(slot, keys)
-        except SrtpKeyError:
+        except UnfitKeyError:
             self._lose(slot, transport, "dtls")
             return
         self._settle(slot, transport)

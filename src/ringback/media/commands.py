@@ -27,8 +27,9 @@ from ringback.media.protocol import (
     SetMedia,
     SetVoice,
     StopPlay,
+    UseCertificate,
 )
-from ringback.rtp.srtp import SrtpKeyError
+from ringback.media.security import UnfitKeyError
 
 if TYPE_CHECKING:
     from ringback.media.engine import Engine
@@ -57,13 +58,14 @@ class Commands:
             StopPlay: self._stop_play,
             PlayToRoom: self._play_to_room,
             SendDigits: self._send_digits,
+            UseCertificate: self._use_certificate,
         }
 
     def apply(self, command: Command, now_ns: int) -> None:
         """Carry out a command; one that cannot be is answered by CommandFailed and changes nothing."""
         try:
             self._acts[type(command)](command, now_ns)
-        except (CommandError, SoundError) as error:
+        except (CommandError, SoundError, UnfitKeyError, WebRtcError) as error:
             reason = str(error)
         except Exception as error:
             # A fault of ours in one command must not end the calls of all others.
@@ -83,8 +85,8 @@ class Commands:
     def _open_leg(self, command: OpenLeg, now_ns: int) -> None:
         if command.leg in self._engine.legs.slots:
             raise CommandError("this leg is open already")
-        if command.webrtc and not self._engine.browsers.fingerprint:
-            raise CommandError("this worker has no certificate for WebRTC")
+        if command.webrtc:
+            self._engine.browsers.expect()
         remote_ip = _unicast(command.remote_ip) if command.remote_ip else 0
         pair = self._engine.sources.reserve(
             remote_ip, command.remote_port if remote_ip else 0, command.webrtc
@@ -119,23 +121,20 @@ class Commands:
         self._engine.changed()
 
     def _set_transport(self, slot: int, command: SetMedia, now_ns: int) -> int:
-        """Take over keys and address; returns the address as a number, raises CommandError."""
+        """Take over keys and address; returns the address as a number."""
         if (command.webrtc is not None) != bool(self._engine.legs.webrtc[slot]):
             raise CommandError("a leg is opened for WebRTC and has its keys, or neither")
-        try:
-            if command.webrtc is not None:
-                if command.srtp is not None:
-                    raise CommandError("a WebRTC leg has its keys from DTLS only")
-                self._engine.browsers.set_keys(slot, command.webrtc, now_ns / 1e9)
-                return 0
-            ip = _unicast(command.remote_ip)
-            if not 0 <= command.remote_port <= 0xFFFF or not 0 <= command.remote_rtcp_port <= 0xFFFF:
-                raise CommandError("no such port")
-            if self._engine.sources.collides(slot, ip, command.remote_port):
-                raise CommandError("another leg on this port has that remote address")
-            self._engine.protection.set_keys(slot, command.srtp)
-        except (SrtpKeyError, WebRtcError) as error:
-            raise CommandError(str(error)) from error
+        if command.webrtc is not None:
+            if command.srtp is not None:
+                raise CommandError("a WebRTC leg has its keys from DTLS only")
+            self._engine.browsers.set_keys(slot, command.webrtc, now_ns / 1e9)
+            return 0
+        ip = _unicast(command.remote_ip)
+        if not 0 <= command.remote_port <= 0xFFFF or not 0 <= command.remote_rtcp_port <= 0xFFFF:
+            raise CommandError("no such port")
+        if self._engine.sources.collides(slot, ip, command.remote_port):
+            raise CommandError("another leg on this port has that remote address")
+        self._engine.protection.set_keys(slot, command.srtp)
         return ip
 
     def _close_leg(self, command: CloseLeg, now_ns: int) -> None:
@@ -210,6 +209,9 @@ class Commands:
             self._engine.digits.enqueue(slot, command.digits)
         except ValueError as error:
             raise CommandError(str(error)) from error
+
+    def _use_certificate(self, command: UseCertificate, now_ns: int) -> None:
+        self._engine.browsers.use_certificate(command)
 
 
 def _unicast(address: str) -> int:

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from ringback.media.batch import OutgoingBatch, PacketBatch, join_outgoing
-from ringback.media.browsers import Browsers
+from ringback.media.browsers import Browsers, LoadDtls
 from ringback.media.codec import opus
 from ringback.media.columns import Bytes, Longs
 from ringback.media.commands import Commands
@@ -40,7 +40,6 @@ from ringback.media.statistics import Meters, totals
 from ringback.media.talkers import Talkers
 from ringback.media.voices import VoiceDecoding
 from ringback.rtp.sequence import ReceivedSequence
-from ringback.webrtc.dtls import DtlsCertificate
 
 TICK_NS = 20_000_000
 FIRST_CAPACITY = 64
@@ -57,10 +56,10 @@ class Engine:
         outgoing: Bytes | None = None,
         random_bits: Callable[[int], int] = secrets.randbits,
         wall_offset_ns: int = 0,
-        certificate: DtlsCertificate | None = None,
+        load_dtls: LoadDtls | None = None,
     ) -> None:
         """`open_pair(number)` opens a socket pair and gives its ports; `outgoing` is where datagrams are
-        written; without a `certificate` there are no WebRTC legs."""
+        written; without `load_dtls` there are no WebRTC legs."""
         self.legs = Legs(FIRST_CAPACITY, random_bits)
         self.rooms = Rooms(FIRST_CAPACITY)
         self.buffer = JitterBuffer(FIRST_CAPACITY)
@@ -69,7 +68,7 @@ class Engine:
         self.sources = Sources(self.legs, open_pair)
         self.sending = Sending(self.legs, outgoing)
         self.protection = Protection(self.legs)
-        self.browsers = Browsers(self.legs, self.sources, self.protection, certificate)
+        self.browsers = Browsers(self.legs, self.sources, self.protection, load_dtls)
         self.reports = Reports(
             self.legs, self.sources, self.received, self.meters, self.protection, random_bits, wall_offset_ns
         )

@@ -35,10 +35,9 @@ class Sound:
     def __init__(self, samples: Floats, endless: bool = False) -> None:
         self.source = samples
         self.endless = endless
-        padded = np.zeros(-(-len(samples) // BLOCK) * BLOCK, np.float32)
-        padded[: len(samples)] = samples
-        self.wide = padded
-        self.narrow = down2(padded[None, :], np.zeros((1, DOWN2_TAIL), np.float32))[0][0]
+        # What has whole blocks, as the music, is not copied.
+        self.wide = np.pad(samples, (0, -len(samples) % BLOCK)) if len(samples) % BLOCK else samples
+        self.narrow = down2(self.wide[None, :], np.zeros((1, DOWN2_TAIL), np.float32))[0][0]
 
 
 @cache

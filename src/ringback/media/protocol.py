@@ -164,6 +164,17 @@ class SendDigits(_Message, frozen=True, kw_only=True):
     digits: str
 
 
+class UseCertificate(_Message, frozen=True, kw_only=True):
+    """Show this certificate to browsers from now on (DER, the key as PKCS #8): the first command to a worker,
+    for without one it has no WebRTC legs. All workers get the same: signalling names its fingerprint."""
+
+    certificate: bytes
+    private_key: bytes
+
+    def __repr__(self) -> str:
+        return "UseCertificate()"
+
+
 class Shutdown(_Message, frozen=True, kw_only=True):
     """End the worker process cleanly."""
 
@@ -179,6 +190,7 @@ Command = (
     | StopPlay
     | PlayToRoom
     | SendDigits
+    | UseCertificate
     | Shutdown
 )
 
@@ -186,15 +198,10 @@ Command = (
 
 
 class Ready(_Message, frozen=True, kw_only=True):
-    """The worker runs; the first event on the socket. `codecs` are those whose library is present.
-
-    `dtls_fingerprint` is that of the worker's certificate as SDP gives it ("sha-256 AB:CD:..."), "" when this
-    worker cannot do WebRTC.
-    """
+    """The worker runs; the first event on the socket. `codecs` are those whose library is present."""
 
     pid: int
     codecs: list[Codec]
-    dtls_fingerprint: str = ""
 
 
 class LegOpened(_Message, frozen=True, kw_only=True):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,10 +13,15 @@ from ringback.media.columns import Bytes, Ints, Longs
 from ringback.media.legs import Legs
 from ringback.media.protocol import SrtpKeys
 from ringback.media.sending import HEADER_BYTES, Sending
-from ringback.rtp import srtp
-from ringback.rtp.srtp import SrtpSession, Status
 
-_Run = Callable[[list[SrtpSession], Bytes, list[int], Ints], list[int]]
+if TYPE_CHECKING:
+    from ringback.rtp.srtp import SrtpSession
+
+_Run = Callable[[list["SrtpSession"], Bytes, list[int], Ints], list[int]]
+
+
+class UnfitKeyError(ValueError):
+    """A key that cannot be used; its text is told to the control process."""
 
 
 class Protection:
@@ -25,8 +33,15 @@ class Protection:
         self._inbound: dict[int, SrtpSession] = {}
         self._outbound: dict[int, SrtpSession] = {}
 
+    @cached_property
+    def _srtp(self) -> ModuleType:
+        # Loaded with the first key: a worker whose legs are all in the clear does without its 5 MB.
+        from ringback.rtp import srtp  # noqa: PLC0415
+
+        return srtp
+
     def set_keys(self, leg: int, keys: SrtpKeys | None) -> None:
-        """Begin, replace or end a leg's sessions; raises SrtpKeyError and changes nothing if a key is unfit.
+        """Begin, replace or end a leg's sessions; raises UnfitKeyError and changes nothing if a key is.
 
         A key that stays keeps its session: beginning anew would use up the same key stream twice.
         """
@@ -37,10 +52,13 @@ class Protection:
         before = self._keys.get(leg)
         same_suite = before is not None and before.suite == keys.suite
         inbound = outbound = None
-        if not (same_suite and before is not None and before.remote_key == keys.remote_key):
-            inbound = SrtpSession(keys.suite, keys.remote_key, inbound=True)
-        if not (same_suite and before is not None and before.local_key == keys.local_key):
-            outbound = SrtpSession(keys.suite, keys.local_key, inbound=False)
+        try:
+            if not (same_suite and before is not None and before.remote_key == keys.remote_key):
+                inbound = self._srtp.SrtpSession(keys.suite, keys.remote_key, inbound=True)
+            if not (same_suite and before is not None and before.local_key == keys.local_key):
+                outbound = self._srtp.SrtpSession(keys.suite, keys.local_key, inbound=False)
+        except self._srtp.SrtpKeyError as error:
+            raise UnfitKeyError(str(error)) from error
         self._keys[leg] = keys
         if inbound is not None:
             self._inbound[leg] = inbound
@@ -50,7 +68,7 @@ class Protection:
     def unprotect(self, legs: list[int], data: Bytes, rows: list[int], length: Ints) -> list[bool]:
         """Check and decrypt RTP in rows of `data` in place, of legs[i] in row rows[i]; which are
         authentic."""
-        return self._run(srtp.unprotect_rows, self._inbound, legs, data, rows, length)
+        return self._run(self._srtp.unprotect_rows, self._inbound, legs, data, rows, length)
 
     def unprotect_rtcp(self, leg: int, datagram: Bytes, length: int) -> int:
         """Check and decrypt one RTCP datagram in place; its new length, below 0 if it is not authentic."""
@@ -70,12 +88,12 @@ class Protection:
         rows: Longs = np.flatnonzero(self._legs.secure[order] & (sending.length > HEADER_BYTES))
         legs = order[rows].tolist()
         where = rows.tolist()
-        good = self._run(srtp.protect_rows, self._outbound, legs, sending.rows, where, sending.length)
+        good = self._run(self._srtp.protect_rows, self._outbound, legs, sending.rows, where, sending.length)
         for i in np.flatnonzero(~np.array(good, np.bool_)).tolist():
             sending.length[where[i]] = 0
 
-    @staticmethod
     def _run(
+        self,
         function: _Run,
         sessions: dict[int, SrtpSession],
         legs: list[int],
@@ -87,7 +105,8 @@ class Protection:
         result = [False] * len(legs)
         if with_keys:
             chosen = [sessions[legs[i]] for i in with_keys]
+            ok = self._srtp.Status.OK
             statuses = function(chosen, data, [rows[i] for i in with_keys], length)
             for i, status in zip(with_keys, statuses, strict=True):
-                result[i] = status == Status.OK
+                result[i] = status == ok
         return result

@@ -42,6 +42,7 @@ from ringback.sip.registration import Registrar
 from ringback.sip.uri import SipUri
 from ringback.store.directory import Directory
 from ringback.store.store import Store
+from ringback.webrtc.certificate import make_certificate
 
 _GOODBYE_PATIENCE_S: Final = 2.0
 _ALLOW: Final = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "REGISTER")
@@ -74,6 +75,7 @@ class Server:
         self.media = MediaSupervisor(
             settings.media.bind,
             settings.media.ports,
+            make_certificate(time.time()),
             on_event=lambda event: self.exchange.on_media_event(event),  # noqa: PLW0108 - made below
             on_lost=lambda: self.exchange.on_media_lost(),  # noqa: PLW0108
         )

@@ -14,7 +14,8 @@ from typing import Final
 import msgspec
 import structlog
 
-from ringback.media.protocol import Codec, Command, Event, Ready, Shutdown
+from ringback.media.protocol import Codec, Command, Event, Ready, Shutdown, UseCertificate
+from ringback.webrtc.certificate import DtlsCertificate
 
 _LENGTH_BYTES: Final = 4
 _MAX_FRAME: Final = 16 * 1024 * 1024
@@ -36,7 +37,6 @@ class MediaLink:
 
     def __init__(self, on_event: Callable[[Event], None], on_lost: Callable[[], None]) -> None:
         self.codecs: tuple[Codec, ...] = ()
-        self.dtls_fingerprint = ""
         self._on_event = on_event
         self._on_lost = on_lost
         self._process: Process | None = None
@@ -52,8 +52,11 @@ class MediaLink:
         process = self._process
         return process.pid if process is not None and process.returncode is None else None
 
-    async def start(self, bind: str, ports: tuple[int, int]) -> None:
-        """Start the process and wait until it is ready; raises MediaWorkerError."""
+    async def start(self, bind: str, ports: tuple[int, int], certificate: DtlsCertificate) -> None:
+        """Start the process and wait until it is ready; raises MediaWorkerError.
+
+        `certificate` is what it shows to browsers; its key goes over the socket and nowhere else.
+        """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         for end in (ours, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
@@ -74,6 +77,7 @@ class MediaLink:
                 ours.close()
                 raise
         reader, self._writer = await asyncio.open_unix_connection(sock=ours)
+        self.send(UseCertificate(certificate=certificate.der, private_key=certificate.private_key))
         try:
             async with asyncio.timeout(_START_PATIENCE_S):
                 ready = self._decoder.decode(await _read_frame(reader))
@@ -87,7 +91,6 @@ class MediaLink:
             self._give_up()
             raise MediaWorkerError("the media worker spoke out of turn")
         self.codecs = tuple(ready.codecs)
-        self.dtls_fingerprint = ready.dtls_fingerprint
         self._reading = asyncio.create_task(self._read(reader))
 
     def send(self, command: Command) -> None:

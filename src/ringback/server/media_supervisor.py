@@ -10,6 +10,7 @@ import structlog
 
 from ringback.media.protocol import Codec, Command, CommandFailed, Event, OpenLeg
 from ringback.server.media_link import MediaLink, MediaWorkerError
+from ringback.webrtc.certificate import DtlsCertificate
 
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 5.0
@@ -25,12 +26,14 @@ class MediaSupervisor:
         self,
         bind: str,
         ports: tuple[int, int],
+        certificate: DtlsCertificate,
         on_event: Callable[[Event], None],
         on_lost: Callable[[], None],
     ) -> None:
         self.restarts = 0
         self._bind = bind
         self._ports = ports
+        self._certificate = certificate
         self._on_event = on_event
         self._on_lost = on_lost
         self._link: MediaLink | None = None
@@ -56,13 +59,13 @@ class MediaSupervisor:
 
     @property
     def dtls_fingerprint(self) -> str:
-        """The worker's certificate as SDP names it; "" while browsers cannot be served."""
-        return self._link.dtls_fingerprint if self._link is not None else ""
+        """The workers' certificate as SDP names it; "" while browsers cannot be served."""
+        return self._certificate.fingerprint if self._link is not None else ""
 
     async def start(self) -> None:
         """Start the worker; raises MediaWorkerError."""
         link = MediaLink(self._on_event, self._lost)
-        await link.start(self._bind, self._ports)
+        await link.start(self._bind, self._ports, self._certificate)
         self._link = link
         self._started_at = asyncio.get_running_loop().time()
 

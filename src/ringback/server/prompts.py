@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
+import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -37,18 +38,12 @@ class PromptLibrary:
     async def prepare(self) -> None:
         """Find every recording and have the missing ones spoken; what stays missing becomes a chime."""
         speaker = next((found for name in _SPEAKERS if (found := shutil.which(name))), None)
-        missing = []
-        for name, prompt in PROMPTS.items():
-            path = self._recording(prompt) or self._spoken(prompt)
-            if path is not None:
-                self._paths[name] = str(path)
-            else:
-                missing.append((name, prompt))
+        self._find()
+        missing = [prompt for name, prompt in PROMPTS.items() if name not in self._paths]
         if missing and speaker is not None:
-            self._cache.mkdir(parents=True, exist_ok=True)
-            limit = asyncio.Semaphore(2)
-            await asyncio.gather(*(self._speak(speaker, name, prompt, limit) for name, prompt in missing))
-        silent = [name for name, _ in missing if name not in self._paths]
+            await self._speak(speaker, missing)
+            self._find()
+        silent = PROMPTS.keys() - self._paths.keys()
         if silent:
             log.warning(
                 "some prompts are only a chime; install asterisk-core-sounds-en-g722 or espeak-ng",
@@ -61,6 +56,13 @@ class PromptLibrary:
             self._paths.get(sound[len(_PREFIX) :], _STANDIN) if sound.startswith(_PREFIX) else sound
             for sound in sounds
         ]
+
+    def _find(self) -> None:
+        """Look for the file of every prompt."""
+        for name, prompt in PROMPTS.items():
+            path = self._recording(prompt) or self._spoken(prompt)
+            if path is not None:
+                self._paths[name] = str(path)
 
     def _recording(self, prompt: Prompt) -> Path | None:
         if prompt.recording is None:
@@ -79,47 +81,15 @@ class PromptLibrary:
         path = self._cached(prompt)
         return path if path.is_file() else None
 
-    async def _speak(self, speaker: str, name: str, prompt: Prompt, limit: asyncio.Semaphore) -> None:
-        path = self._cached(prompt)
-        raw = path.with_suffix(f".{os.getpid()}.raw.wav")
-        async with limit:
-            process = await asyncio.create_subprocess_exec(
-                speaker, "-v", "en-us", "-s", "150", "-w", str(raw), prompt.text,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.DEVNULL,
-            )  # fmt: skip
-            if await process.wait() == 0 and await asyncio.to_thread(_to_16_khz, raw, path):
-                self._paths[name] = str(path)
-        raw.unlink(missing_ok=True)
-
-
-def _to_16_khz(source: Path, target: Path) -> bool:
-    """Resample espeak's 22.05 kHz to 16 kHz; the file appears whole or not at all."""
-    import wave  # noqa: PLC0415 - only at the very first start
-
-    import numpy as np  # noqa: PLC0415
-
-    try:
-        with wave.open(str(source)) as file:
-            rate = file.getframerate()
-            samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float64)
-    except (OSError, EOFError, wave.Error):
-        return False
-    if not len(samples):
-        return False
-    # A windowed-sinc low-pass below the new Nyquist frequency, then interpolation: good enough for speech.
-    taps = np.arange(-64, 65)
-    cutoff = 7200 / rate
-    kernel = 2 * cutoff * np.sinc(2 * cutoff * taps) * np.hanning(len(taps))
-    smooth = np.convolve(samples, kernel, "same")
-    at = np.arange(0, len(samples) - 1, rate / 16000)
-    resampled = np.interp(at, np.arange(len(samples)), smooth)
-    partial = target.with_suffix(".part")
-    with wave.open(str(partial), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(16000)
-        file.writeframes(np.clip(resampled * 0.7, -32768, 32767).astype("<i2").tobytes())
-    partial.replace(target)
-    return True
+    async def _speak(self, speaker: str, prompts: list[Prompt]) -> None:
+        """Have prompts spoken into the cache, as far as that can be."""
+        self._cache.mkdir(parents=True, exist_ok=True)
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "ringback.server.speaking", speaker),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            # Ctrl-C is meant for the server.
+            start_new_session=True,
+        )
+        wanted = [(prompt.text, str(self._cached(prompt))) for prompt in prompts]
+        await process.communicate(json.dumps(wanted).encode())

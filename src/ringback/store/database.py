@@ -7,12 +7,23 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from sqlalchemy import Connection, event, inspect, text
+from sqlalchemy import (
+    Column,
+    Connection,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    event,
+    inspect,
+    text,
+)
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from ringback.store.errors import DatabaseUnusableError
 from ringback.store.migrations import HEAD, KNOWN
+from ringback.store.schema import metadata
 
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
@@ -79,7 +90,7 @@ class Database:
                 f"the database has schema {revision}, unknown to this version; install a newer Ringback"
             )
         async with self.write() as connection:
-            await connection.run_sync(_upgrade)
+            await connection.run_sync(_bring_up_to_date)
 
 
 def _revision(connection: Connection) -> str | None:
@@ -89,7 +100,28 @@ def _revision(connection: Connection) -> str | None:
     return None if row is None else str(row[0])
 
 
-def _upgrade(connection: Connection) -> None:
+def _bring_up_to_date(connection: Connection) -> None:
+    if inspect(connection).get_table_names():
+        upgrade(connection)
+    else:
+        _create(connection)
+
+
+def _create(connection: Connection) -> None:
+    """Make what all migrations together make: a first start need not load Alembic for it."""
+    metadata.create_all(connection)
+    version = Table(
+        "alembic_version",
+        MetaData(),
+        Column("version_num", String(32), nullable=False),
+        PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+    )
+    version.create(connection)
+    connection.execute(version.insert().values(version_num=HEAD))
+
+
+def upgrade(connection: Connection) -> None:
+    """Run the migrations that a database lacks; all of them on an empty one."""
     # Imported here: a start with the schema up to date does not pay for it.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""The tables. What `migrations/` builds, a test compares with this."""
+"""The tables of a new database. A test compares them with what `migrations/` builds."""
 
 from __future__ import annotations
 

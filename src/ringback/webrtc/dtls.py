@@ -8,42 +8,27 @@ were: to the peer that is a network that duplicates, which DTLS is made for.
 
 from __future__ import annotations
 
-import datetime
-import hashlib
-import secrets
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.serialization import load_der_private_key
 from OpenSSL import SSL, crypto
 
-MTU = 600
-"""Bytes at most in a datagram of ours: what every path takes, and what the engine's rows hold."""
+from ringback.webrtc.fingerprint import Fingerprints, fingerprint, is_trusted
+from ringback.webrtc.records import MTU, RECORD_BYTES, split_records
+
 RETRY_S = 0.4
 MAX_RETRY_S = 3.2
 MAX_READ_BYTES = 65536
-VALID_DAYS = 3650
-RECORD_BYTES = 13
-_HANDSHAKE, _CLIENT_HELLO = 22, 1
 _DTLS_1_2 = 0xFEFD
 _EXPORTER = b"EXTRACTOR-dtls_srtp"
 _CIPHERS = b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES256-GCM-SHA384"
-_HASHES: dict[str, Callable[[bytes], Any]] = {
-    "sha-256": hashlib.sha256,
-    "sha-384": hashlib.sha384,
-    "sha-512": hashlib.sha512,
-}
-"""Hashes that still prove anything; a fingerprint by another is as good as none."""
 
 Suite = Literal["AES_CM_128_HMAC_SHA1_80", "AEAD_AES_128_GCM"]
 State = Literal["handshake", "connected", "failed", "closed"]
 Failure = Literal["dtls", "fingerprint"]
-Fingerprints = Sequence[tuple[str, str]]
 
 
 class _Profile(NamedTuple):
@@ -77,36 +62,14 @@ class _Expected:
     mismatched: bool = False
 
 
-def fingerprint(der: bytes, algorithm: str = "sha-256") -> str:
-    """The hash of a certificate in upper case hex with colons (RFC 8122 5); KeyError for one not trusted."""
-    digest: bytes = _HASHES[algorithm](der).digest()
-    return digest.hex(":").upper()
-
-
-def is_trusted(algorithm: str) -> bool:
-    """Whether a fingerprint by this hash counts."""
-    return algorithm in _HASHES
-
-
-class DtlsCertificate:
+class DtlsContext:
     """The certificate and settings that all legs of a worker share."""
 
-    def __init__(self, wall_s: float) -> None:
-        """An ECDSA P-256 key and a certificate signed by itself; `wall_s` is the time since 1970."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, secrets.token_hex(8))])
-        now = datetime.datetime.fromtimestamp(wall_s, datetime.UTC)
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=VALID_DAYS))
-            .sign(key, hashes.SHA256())
-        )
-        self.fingerprint = "sha-256 " + fingerprint(certificate.public_bytes(Encoding.DER))
+    def __init__(self, certificate: bytes, private_key: bytes) -> None:
+        """Both are DER, the key as PKCS #8; ValueError for what is no key for ECDSA and its certificate."""
+        key = load_der_private_key(private_key, password=None)
+        if not isinstance(key, EllipticCurvePrivateKey):
+            raise ValueError("not a key for ECDSA")
         context = SSL.Context(SSL.DTLS_SERVER_METHOD)
         context.set_min_proto_version(_DTLS_1_2)
         context.set_max_proto_version(_DTLS_1_2)
@@ -116,11 +79,15 @@ class DtlsCertificate:
         context.set_mode(SSL.MODE_RELEASE_BUFFERS)
         context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
         context.set_cipher_list(_CIPHERS)
-        context.use_certificate(certificate)
+        context.use_certificate(x509.load_der_x509_certificate(certificate))
         context.use_privatekey(key)
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _verify)
         context.set_tlsext_use_srtp(b":".join(_PROFILES))
         self.context = context
+
+    def associate(self, fingerprints: Fingerprints) -> DtlsServer:
+        """A new association with a peer whose certificate must have one of these fingerprints."""
+        return DtlsServer(self, fingerprints)
 
 
 def _verify(connection: SSL.Connection, certificate: Any, _error: int, depth: int, _ok: int) -> bool:
@@ -137,23 +104,13 @@ def _verify(connection: SSL.Connection, certificate: Any, _error: int, depth: in
     return not expected.mismatched
 
 
-def begins_handshake(datagram: bytes) -> bool:
-    """Whether a datagram begins with a ClientHello in the clear: only that may start an association."""
-    return (
-        len(datagram) > RECORD_BYTES
-        and datagram[0] == _HANDSHAKE
-        and datagram[3:5] == b"\0\0"
-        and datagram[RECORD_BYTES] == _CLIENT_HELLO
-    )
-
-
 class DtlsServer:
     """One association. Nothing that the peer sends raises; a broken handshake is `state` "failed"."""
 
-    def __init__(self, certificate: DtlsCertificate, fingerprints: Fingerprints) -> None:
+    def __init__(self, context: DtlsContext, fingerprints: Fingerprints) -> None:
         """`fingerprints` as signalled: (hash in lower case, upper case hex with colons)."""
         self._expected = _Expected(tuple(fingerprints))
-        self._connection = SSL.Connection(certificate.context, None)
+        self._connection = SSL.Connection(context.context, None)
         self._connection.set_app_data(self._expected)
         self._connection.set_accept_state()
         self._connection.set_ciphertext_mtu(MTU)
@@ -245,18 +202,3 @@ class DtlsServer:
         except SSL.Error:
             return []
         return self._flush(now)
-
-
-def split_records(stream: bytes) -> list[bytes]:
-    """OpenSSL's output, records one after another, as datagrams of at most MTU bytes."""
-    datagrams: list[bytes] = []
-    start = end = 0
-    while end + RECORD_BYTES <= len(stream):
-        following = end + RECORD_BYTES + int.from_bytes(stream[end + 11 : end + 13], "big")
-        if end > start and following - start > MTU:
-            datagrams.append(stream[start:end])
-            start = end
-        end = following
-    if end > start:
-        datagrams.append(stream[start:end])
-    return datagrams

@@ -17,9 +17,9 @@ from ringback.media.batch import empty_batch
 from ringback.media.engine import TICK_NS, Engine
 from ringback.media.protocol import CommandFailed, Ready, Shutdown, Statistics
 from ringback.media.worker.control import ControlChannel, ControlLostError
+from ringback.media.worker.dtls_loader import DtlsLoader
 from ringback.media.worker.mmsg import Inbox, Outbox
 from ringback.media.worker.sockets import UdpPorts
-from ringback.webrtc.dtls import DtlsCertificate
 
 MAX_CATCH_UP = 2
 """Ticks made up for at once when late; those beyond are skipped and counted."""
@@ -47,7 +47,7 @@ class Worker:
             ports.open_pair,
             outgoing=self._outbox.data,
             wall_offset_ns=time.time_ns() - time.monotonic_ns(),
-            certificate=DtlsCertificate(time.time()),
+            load_dtls=DtlsLoader(),
         )
         self._engine.shelf.prepare()
         self._occupied: list[int] = []
@@ -62,8 +62,7 @@ class Worker:
     def run(self) -> None:
         """Keep the clock; returns when there is nothing more to do."""
         with contextlib.suppress(ControlLostError):
-            fingerprint = self._engine.browsers.fingerprint
-            self._control.send([Ready(pid=os.getpid(), codecs=Engine.codecs(), dtls_fingerprint=fingerprint)])
+            self._control.send([Ready(pid=os.getpid(), codecs=Engine.codecs())])
             start = time.monotonic_ns()
             self._second_ns = self._collected_ns = start
             deadline = start + TICK_NS

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
-import os
 import resource
 import signal
 import socket
@@ -13,10 +12,8 @@ import sys
 
 from ringback.media.worker.control import ControlChannel
 from ringback.media.worker.loop import Worker
+from ringback.media.worker.priority import ask_for_priority
 from ringback.media.worker.sockets import UdpPorts
-
-NICENESS = -15
-REALTIME_PRIORITY = 10
 
 
 def parse_ports(text: str) -> tuple[int, int]:
@@ -34,18 +31,6 @@ def _raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _ask_for_priority() -> None:
-    """Real-time scheduling if we may, a better niceness if we may, else as we are.
-
-    Round robin at a low priority, and reset on fork: nothing that the worker might start inherits it.
-    """
-    with contextlib.suppress(OSError, AttributeError):
-        os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(REALTIME_PRIORITY))
-        return
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Run until the control socket ends or Shutdown comes."""
     parser = argparse.ArgumentParser(prog="ringback.media.worker")
@@ -61,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
     # The control process decides when to end, not the terminal: Ctrl-C goes to both.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _raise_file_limit()
-    _ask_for_priority()
+    ask_for_priority()
     connection = socket.socket(fileno=options.fd)
     ports = UdpPorts(options.bind, *options.ports)
     worker = Worker(ControlChannel(connection), ports)

@@ -1,4 +1,7 @@
-"""The schema's history: one Alembic revision a file in `versions/`, run when the store opens."""
+"""The schema's history: one Alembic revision a file in `versions/`, for databases made by older versions.
+
+A new database is made from the newest schema at once, so a revision may not put in rows that one needs.
+"""
 
 HEAD = "0001"
 """The newest revision; known here so that a start need not load Alembic."""
