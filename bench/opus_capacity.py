@@ -1,9 +1,9 @@
 """How many Opus legs over DTLS-SRTP one media worker carries on one core: browsers' traffic, generated.
 
-`python -m bench opus`. Each leg checks by ICE, shakes hands by DTLS, and then sends Opus at 50 packets a second
-under SRTP, with the audio level that browsers add (RFC 6464); rooms of ten, three talk. The worker is on core 0,
-all browsers on core 1. Clean is what it is for phones: every leg gets 99.5 % of its packets, jitter p99 is at
-most 20 ms, latency p99 at most 150 ms.
+`python -m bench opus`. Each leg checks by ICE, shakes hands by DTLS, and then sends Opus at 50 packets a
+second under SRTP, with the audio level that browsers add (RFC 6464); rooms of ten, three talk. The worker is
+on core 0, all browsers on core 1. Clean is what it is for phones: every leg gets 99.5 % of its packets,
+jitter p99 is at most 20 ms, latency p99 at most 150 ms.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ import numpy as np
 
 from ringback.media.batch import MTU, OUTGOING_BYTES, OutgoingBatch, PacketBatch
 from ringback.media.columns import Ints
+from ringback.native import at, kernels
 
 MSG_DONTWAIT = 0x40
 MSG_TRUNC = 0x20
@@ -75,6 +76,12 @@ class Inbox(_Messages):
         self.headers["control"] = np.uint64(self.control.ctypes.data) + rows * np.uint64(CONTROL.itemsize)
         self.headers["controllen"] = CONTROL.itemsize
         self.sockets = np.zeros(capacity, np.int32)
+        self._lengths = np.zeros(capacity, np.int32)
+        self._ips = np.zeros(capacity, np.uint32)
+        self._ports = np.zeros(capacity, np.uint16)
+        self._arrivals = np.zeros(capacity, np.int64)
+        self._asked: Sequence[tuple[int, int]] = ()
+        self._pairs = np.zeros((2, 0), np.int32)
         self.full: list[tuple[int, int]] = []
         """Sockets of the last call that may hold more."""
 
@@ -86,6 +93,8 @@ class Inbox(_Messages):
         Returns the batch and where to go on (len(sockets) when all are drained). Kernel times are
         CLOCK_REALTIME: `realtime_offset_ns` is what to subtract to be on the engine's clock.
         """
+        if kernels is not None:
+            return self._receive_compiled(kernels, sockets, start, realtime_offset_ns, now_ns)
         recvmmsg = _libc.recvmmsg
         null = _ffi.NULL
         pointer, capacity = self.pointer, self.capacity
@@ -109,6 +118,46 @@ class Inbox(_Messages):
         self.full = [pair for pair in sockets if pair[0] in full] if full else []
         self.sockets[:filled] = np.repeat(np.array(owners, np.int32), counts)
         return self._columns(filled, realtime_offset_ns, now_ns), position
+
+    def _receive_compiled(
+        self, library: Any, sockets: Sequence[tuple[int, int]], start: int, offset_ns: int, now_ns: int
+    ) -> tuple[PacketBatch, int]:
+        if sockets is not self._asked:
+            # Mostly the very same list as the time before.
+            self._pairs = np.array(sockets, np.int32).reshape(-1, 2).T.copy()
+            self._asked = sockets
+        numbers, descriptors = self._pairs
+        position, full = np.zeros(1, np.int64), np.zeros(len(sockets), np.bool_)
+        filled = library.rb_receive(
+            at(numbers),
+            at(descriptors),
+            len(sockets),
+            start,
+            self.pointer,
+            self.capacity,
+            PER_SOCKET,
+            at(self.control),
+            offset_ns,
+            now_ns,
+            MTU,
+            at(self._lengths),
+            at(self.sockets),
+            at(self._ips),
+            at(self._ports),
+            at(self._arrivals),
+            at(position),
+            at(full),
+        )
+        self.full = [sockets[i] for i in np.flatnonzero(full).tolist()] if full.any() else []
+        batch = PacketBatch(
+            self.data[:filled],
+            self._lengths[:filled],
+            self.sockets[:filled],
+            self._ips[:filled],
+            self._ports[:filled],
+            self._arrivals[:filled],
+        )
+        return batch, int(position[0])
 
     def _columns(self, n: int, realtime_offset_ns: int, now_ns: int) -> PacketBatch:
         headers = self.headers[:n]
@@ -154,6 +203,8 @@ class Outbox(_Messages):
         rows = slice(first, first + n)
         if batch.data.ctypes.data != self.data.ctypes.data or first:
             self.data[:n] = batch.data[rows]
+        if kernels is not None:
+            return self._send_compiled(kernels, batch, rows, n, descriptors)
         self.buffers["len"][:n] = batch.length[rows]
         self.addresses["ip"][:n] = batch.ip[rows]
         self.addresses["port"][:n] = batch.port[rows]
@@ -168,6 +219,16 @@ class Outbox(_Messages):
                 sent += took
             else:
                 sent += self._send_rest(fd, start, end, took)
+        return sent
+
+    def _send_compiled(
+        self, library: Any, batch: OutgoingBatch, rows: slice, n: int, descriptors: Sequence[int]
+    ) -> int:
+        columns = [np.ascontiguousarray(column[rows]) for column in (batch.length, batch.ip, batch.port)]
+        library.rb_address(*map(at, columns), n, at(self.buffers), at(self.addresses))
+        sockets, numbers = np.ascontiguousarray(batch.socket[rows]), np.array(descriptors, np.int32)
+        sent = int(library.rb_send(at(sockets), at(numbers), self.pointer, n))
+        self.failed += n - sent
         return sent
 
     def _send_rest(self, fd: int, start: int, end: int, took: int) -> int:
