@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ringback.sip.effects import RequestArrived, RequestTimedOut, ResponseArrived, Transmit
-from ringback.sip.endpoint import Answered, Ended, IncomingCall
+from ringback.sip.endpoint import Answered, Ended, IncomingCall, OfferReceived
 from ringback.sip.flow import Flow
 from ringback.sip.message import Headers, NameAddr, Request, Response, SipUri, encode, make_response
 from ringback.sip.parse import parse_message
@@ -269,6 +269,37 @@ def test_a_cancelled_reinvite_leaves_the_call(phone: Phone) -> None:
     answer(phone, request("INVITE", 2, branch="re", to_tag=tag))
     assert status(phone, request("CANCEL", 2, branch="re", to_tag=tag)) == 487
     assert session.answer_offer(ANSWER, phone.now) == []
+    assert phone.told(Ended) == []
+
+
+def test_a_reinvite_again_by_a_new_connection_is_answered_there(phone: Phone) -> None:
+    old, new = (Flow("wss", ("192.0.2.1", 443), ("192.0.2.9", 4000 + number), number) for number in (1, 2))
+    answer(phone, request(), old)
+    session = phone.told(IncomingCall)[0].session
+    phone.do(session.accept(ANSWER, phone.now))
+    answer(phone, request("ACK", to_tag=session.local_tag), old)
+    again = request("INVITE", 2, to_tag=session.local_tag)
+    answer(phone, again, old)
+    phone.do(session.answer_offer(ANSWER, phone.now))
+    lost = phone.sent[-1]
+    assert (lost.name, lost.flow) == ("200 INVITE", old)
+    answer(phone, again, new)
+    assert phone.sent[-1].flow == new
+    assert encode(phone.sent[-1].message) == encode(lost.message)
+    # It is no offer again, and what we ask goes the new way too.
+    assert len(phone.told(OfferReceived)) == 1
+    phone.do(session.hangup(phone.now))
+    assert (phone.sent[-1].name, phone.sent[-1].flow) == ("BYE", new)
+
+
+def test_the_ack_to_a_later_reinvite_stands_for_those_that_were_lost(network: Network, phone: Phone) -> None:
+    tag = established(phone)
+    session = phone.told(IncomingCall)[0].session
+    for number in (2, 3):
+        answer(phone, request("INVITE", number, to_tag=tag))
+        phone.do(session.answer_offer(ANSWER, phone.now))
+    answer(phone, request("ACK", 3, to_tag=tag))
+    network.run(60)
     assert phone.told(Ended) == []
 
 

@@ -21,6 +21,7 @@ from playwright.sync_api import Browser as Program
 from playwright.sync_api import BrowserContext, Page, Playwright
 
 from ringback.quality.tones import make_tones
+from tests.wire.namespaces import Host
 from tests.wire.sound_files import write_wav
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -153,7 +154,8 @@ class Browser:
     """One headless Chromium with one page.
 
     `tone_hz` is what its microphone gives (or `speech`, float audio at 48 kHz, repeated for ever).
-    `microphone` is "granted", "denied", or "none" for a machine that has no such device.
+    `microphone` is "granted", "denied", or "none" for a machine that has no such device. With `host` it runs
+    there.
     """
 
     def __init__(
@@ -167,10 +169,12 @@ class Browser:
         microphone: str = "granted",
         context: dict[str, Any] | None = None,
         flags: tuple[str, ...] = (),
+        host: Host | None = None,
     ) -> None:
         self.name = name
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
+        self._executable = host.launcher(CHROMIUM, folder) if host else CHROMIUM
         if speech is None:
             # Whole waves: the file is repeated.
             speech = make_tones(RATE, 10, [tone_hz] if tone_hz else [], level_dbfs)
@@ -191,7 +195,7 @@ class Browser:
     def start(self, playwright: Playwright) -> Browser:
         """Start the program and open an empty page."""
         self._program = playwright.chromium.launch(
-            executable_path=CHROMIUM, headless=True, args=self._flags, chromium_sandbox=False
+            executable_path=self._executable, headless=True, args=self._flags, chromium_sandbox=False
         )
         self._context = self._program.new_context(**self._context_options)
         self.page = self._context.new_page()

@@ -6,14 +6,17 @@ import json
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from tests.wire.namespaces import Host
 from tests.wire.ports import free_ports, media_range
 
 COMMAND = Path(sys.executable).with_name("ringback")
@@ -27,10 +30,19 @@ class RingbackServer:
     """One `ringback serve`; started, killed and started again on the same data and ports.
 
     Loopback is free of limits unless `limits` is set: the tests of one server all come from there.
+    With `host` it runs there; make what talks to its loopback inside as well (`Host.entered`).
     """
 
-    def __init__(self, folder: Path, *, limits: bool = False, settings: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        limits: bool = False,
+        settings: dict[str, str] | None = None,
+        host: Host | None = None,
+    ) -> None:
         self.folder = folder
+        self.host = host
         self.data = folder / "data"
         folder.mkdir(parents=True, exist_ok=True)
         first = free_ports(8)
@@ -56,7 +68,7 @@ class RingbackServer:
         self.began = time.monotonic()
         with self._log_file().open("wb") as log:
             self.process = subprocess.Popen(
-                [COMMAND, "serve", "--data-dir", self.data],
+                [*(self.host.prefix if self.host else ()), COMMAND, "serve", "--data-dir", self.data],
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -71,7 +83,7 @@ class RingbackServer:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("RINGBACK_")}
         return kept | self.environment
 
-    def wait_ready(self, timeout: float = 30) -> float:
+    def wait_ready(self, timeout: float = 60) -> float:
         """Wait until /readyz says so; return the seconds since the start."""
         deadline = time.monotonic() + timeout
         while True:
@@ -79,14 +91,23 @@ class RingbackServer:
             if self.process.poll() is not None:
                 raise ServerError(f"the server ended with {self.process.returncode}:\n{self.output()}")
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{self.web_port}/readyz", timeout=2) as answer:
-                    if answer.status == 200:
-                        return time.monotonic() - self.began
+                if self._is_ready():
+                    return time.monotonic() - self.began
             except (urllib.error.URLError, OSError):
                 pass
             if time.monotonic() > deadline:
                 raise ServerError(f"not ready in {timeout} s:\n{self.output()}")
             time.sleep(0.05)
+
+    def _is_ready(self) -> bool:
+        # Its certificate is trusted by nobody.
+        trusting = ssl.create_default_context()
+        trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+        loopback = self.environment.get("RINGBACK_WEB__BIND", "127.0.0.1").startswith("127.")
+        url = f"{'http' if loopback else 'https'}://127.0.0.1:{self.web_port}/readyz"
+        inside = self.host.entered() if self.host else nullcontext()
+        with inside, urllib.request.urlopen(url, timeout=2, context=trusting) as answer:
+            return bool(answer.status == 200)
 
     def stop(self, timeout: float = 10) -> int:
         """Ask it to end (SIGTERM); return its exit status."""

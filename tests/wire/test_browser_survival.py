@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -34,25 +33,19 @@ def hears(browser: Browser, tone_hz: float, timeout: float = 15) -> None:
         assert time.monotonic() < deadline, f"{browser.name} should hear {tone_hz:.0f} Hz: {browser.words()}"
 
 
-def test_a_browser_joins_over_https(tmp_path: Path, make_browser: MakeBrowser, make_phone: MakePhone) -> None:
-    server = RingbackServer(tmp_path / "server", settings={"RINGBACK_WEB__BIND": "0.0.0.0"})
-    server.start(wait=False)
-    try:
-        deadline = time.monotonic() + 30
-        while '"ready"' not in server.output():
-            assert time.monotonic() < deadline, server.output()
-            time.sleep(0.1)
-        meeting = server.add_meeting()
-        phone = make_phone(server).dial(f"{meeting['number']}*{meeting['guest_pin']}")
-        phone.media.speak(make_tones(8000, 2, [440]))
-        browser = make_browser("Ada", context={"ignore_https_errors": True})
-        link = urlsplit(meeting["link"])
-        assert link.scheme == "https"
-        browser.join(link._replace(netloc=f"localhost:{server.web_port}").geturl())
-        browser.wait_inside()
-        hears(browser, 440)
-    finally:
-        server.kill_all()
+def test_a_browser_joins_over_https(
+    make_server: MakeServer, make_browser: MakeBrowser, make_phone: MakePhone
+) -> None:
+    server = make_server(settings={"RINGBACK_WEB__BIND": "0.0.0.0"})
+    meeting = server.add_meeting()
+    phone = make_phone(server).dial(f"{meeting['number']}*{meeting['guest_pin']}")
+    phone.media.speak(make_tones(8000, 2, [440]))
+    browser = make_browser("Ada", context={"ignore_https_errors": True})
+    link = urlsplit(meeting["link"])
+    assert link.scheme == "https"
+    browser.join(link._replace(netloc=f"localhost:{server.web_port}").geturl())
+    browser.wait_inside()
+    hears(browser, 440)
 
 
 def test_a_browser_comes_back_after_a_restart_of_the_server(

@@ -66,6 +66,8 @@ export class UnreachableError extends Error {
 }
 
 const ANSWER_MS = 8_000;
+/** A browser may try a connection first that was lost with the old network. */
+const FIRST_EVENT_MS = 3_000;
 /** The server sends at least a comment every 15 s. */
 const STREAM_SILENCE_MS = 40_000;
 
@@ -110,15 +112,19 @@ export async function act(of: Visit, what: Act, participant?: string): Promise<v
   await ask(`/api/v1/visits/${of.visit}/actions`, { ...json(body, of.secret), keepalive: what === "leave" });
 }
 
-/** Follow a visit's events until `stop`; ends by itself when the stream ends, and throws when it breaks or falls silent. */
+/**
+ * Follow a visit's events until `stop`; ends by itself when the stream ends, and throws when it breaks or falls
+ * silent. `tries` in a row have brought nothing: the next one may take longer.
+ */
 export async function follow(
   of: Visit,
   onEvent: (event: ServerEvent) => void,
   stop: AbortSignal,
+  tries: number,
 ): Promise<void> {
   const silence = new AbortController();
   const fallSilent = () => silence.abort(new TimeoutError("the event stream fell silent"));
-  let timer = setTimeout(fallSilent, ANSWER_MS);
+  let timer = setTimeout(fallSilent, Math.min(ANSWER_MS, FIRST_EVENT_MS * 2 ** tries));
   try {
     const answer = await fetch(`/api/v1/visits/${of.visit}/events`, {
       headers: { Authorization: `Bearer ${of.secret}`, Accept: "text/event-stream" },

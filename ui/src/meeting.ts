@@ -8,6 +8,7 @@ import { CallFailed, Phone } from "./phone";
 import type { Preflight } from "./preflight";
 import { type Input, type Link, started, step } from "./reconnect";
 import { announcements, EMPTY, type Picture, pictureOf } from "./roster";
+import type { ServerEvent } from "./sse";
 import {
   browserOf,
   microphoneTrouble,
@@ -67,11 +68,18 @@ export interface MeetingModel {
 const TICK_MS = 250;
 /** After so long without a picture of the meeting the page goes on without. */
 const PICTURE_MS = 3_000;
-/** For so long what we asked for is shown, even if the server's picture is older. */
+/** For so long after it is done what we asked for is shown, even if the server's picture is older. */
 const TRUST_MS = 2_000;
+const WORDS = { muted: ["mute", "unmute"], hand: ["hand", "lower"] } as const;
 
+type Switch = "muted" | "hand";
+
+/** A switch of ours that the server's picture may not show yet. */
 interface Wish {
   value: boolean;
+  /** Not sent, or lost with the network: sent with the next sign of the server. */
+  owed: boolean;
+  /** The picture counts again from then on. */
   until_ms: number;
 }
 
@@ -98,10 +106,11 @@ export class Meeting implements MeetingModel {
   private phone: Phone | null = null;
   private sound: MediaStream | null = null;
   private following: AbortController | null = null;
+  private stream: AbortController | null = null;
   private first: Picture | null = null;
   private shaky = false;
   private sayings = 0;
-  private wishes: { muted?: Wish; hand?: Wish } = {};
+  private wishes: Partial<Record<Switch, Wish>> = {};
 
   constructor(
     readonly number: string,
@@ -114,10 +123,12 @@ export class Meeting implements MeetingModel {
     preflight.onPicked = () => this.microphonePicked();
     preflight.account = () => api.visit(number, token, this.name.peek().trim() || "Guest", null);
     setInterval(() => this.feed({ kind: "tick" }), TICK_MS);
-    addEventListener("online", () => {
+    const networkChanged = () => {
       this.feed({ kind: "hurry" });
-      this.phone?.restartIce();
-    });
+      this.phone?.networkChanged();
+    };
+    addEventListener("online", networkChanged);
+    (navigator as { connection?: EventTarget }).connection?.addEventListener("change", networkChanged);
     // Not `unload`: phones never send it. A page kept for "back" comes back to its start.
     addEventListener("pagehide", () => this.hangUp());
     addEventListener("pageshow", (event) => {
@@ -185,20 +196,18 @@ export class Meeting implements MeetingModel {
   toggleMute(): void {
     if (!this.inCall.value) return;
     const muted = !this.muted.value;
-    this.wishes.muted = { value: muted, until_ms: Date.now() + TRUST_MS };
     this.showMuted(muted);
     this.notice.value = "";
     this.say(muted ? "You are muted." : "You are not muted.");
-    this.act(muted ? "mute" : "unmute");
+    this.wish("muted", muted);
   }
 
   toggleHand(): void {
     if (!this.inCall.value) return;
     const hand = !this.hand.value;
-    this.wishes.hand = { value: hand, until_ms: Date.now() + TRUST_MS };
     this.hand.value = hand;
     this.say(hand ? "Your hand is raised." : "Your hand is lowered.");
-    this.act(hand ? "hand" : "lower");
+    this.wish("hand", hand);
   }
 
   host(what: api.Act, participant?: string): void {
@@ -219,10 +228,39 @@ export class Meeting implements MeetingModel {
   private act(what: api.Act, participant?: string): void {
     const visit = this.visit;
     if (!visit) return;
-    api.act(visit, what, participant).catch((error) => {
-      this.wishes = {};
-      this.notice.value = `That did not work: ${troubleOf(error).what}`;
-    });
+    api.act(visit, what, participant).catch((error) => this.failed(error));
+  }
+
+  private failed(error: unknown): void {
+    this.notice.value = `That did not work: ${troubleOf(error).what}`;
+  }
+
+  private wish(which: Switch, value: boolean): void {
+    this.wishes[which] = { value, owed: true, until_ms: Number.POSITIVE_INFINITY };
+    this.sendWishes();
+  }
+
+  /** Tell the server what we want and it may not know. */
+  private async sendWishes(): Promise<void> {
+    const { visit, wishes } = this;
+    if (!visit) return;
+    for (const which of ["muted", "hand"] as const) {
+      const wish = wishes[which];
+      if (!wish?.owed) continue;
+      wish.owed = false;
+      try {
+        await api.act(visit, WORDS[which][wish.value ? 0 : 1]);
+        wish.until_ms = Date.now() + TRUST_MS;
+      } catch (error) {
+        if (error instanceof api.UnreachableError) {
+          // Who pressed "Mute" while the network was away must not be heard when it is back.
+          wish.owed = true;
+        } else if (this.wishes[which] === wish) {
+          delete this.wishes[which];
+          this.failed(error);
+        }
+      }
+    }
   }
 
   private feed(input: Input): void {
@@ -283,6 +321,7 @@ export class Meeting implements MeetingModel {
           this.shaky = broken;
           this.showInterruption();
         },
+        moved: () => this.stream?.abort(),
       });
       this.phone = phone;
       this.shaky = false;
@@ -293,7 +332,8 @@ export class Meeting implements MeetingModel {
       }
       this.feed({ kind: "connected" });
       // A restarted server knows nothing of our own switches.
-      this.sendWishes();
+      if (this.muted.value) this.wish("muted", true);
+      if (this.hand.value) this.wish("hand", true);
       this.arrive();
       setTimeout(
         () => this.phase.value === "joining" && this.link.state === "up" && this.arrive(true),
@@ -366,18 +406,6 @@ export class Meeting implements MeetingModel {
     this.phase.value = phase;
   }
 
-  private sendWishes(): void {
-    const until_ms = Date.now() + TRUST_MS;
-    if (this.muted.value) {
-      this.wishes.muted = { value: true, until_ms };
-      this.act("mute");
-    }
-    if (this.hand.value) {
-      this.wishes.hand = { value: true, until_ms };
-      this.act("hand");
-    }
-  }
-
   private follow(visit: api.Visit): void {
     this.following?.abort();
     const following = new AbortController();
@@ -394,13 +422,22 @@ export class Meeting implements MeetingModel {
     }, 10_000);
     following.signal.addEventListener("abort", () => clearInterval(renew));
     const run = async () => {
+      let tries = 0;
+      const received = (event: ServerEvent) => {
+        tries = 0;
+        this.received(event.event, event.data);
+      };
       while (!following.signal.aborted) {
+        const stream = new AbortController();
+        this.stream = stream;
         try {
-          await api.follow(visit, (event) => this.received(event.event, event.data), following.signal);
+          await api.follow(visit, received, AbortSignal.any([following.signal, stream.signal]), tries);
         } catch (error) {
           if (error instanceof api.ProblemError && error.status < 500) return;
         }
-        await new Promise((resolve) => setTimeout(resolve, 1_000));
+        tries += 1;
+        // From a new place of the network at once.
+        if (!stream.signal.aborted) await new Promise((resolve) => setTimeout(resolve, 1_000));
       }
     };
     run();
@@ -427,6 +464,7 @@ export class Meeting implements MeetingModel {
     if (this.link.state !== "up") return;
     this.arrive();
     if (!this.inCall.value || you.state === "outside") return;
+    this.sendWishes();
     const now = Date.now();
     const { muted, hand } = this.wishes;
     if (!muted || muted.until_ms < now) {

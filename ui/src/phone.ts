@@ -1,8 +1,10 @@
 // One SIP call over WebSocket (RFC 7118) by JsSIP: set up, kept through changes of network, ended.
 
-import { UA, WebSocketInterface } from "jssip";
+import { UA } from "jssip";
 import type { RTCSession } from "jssip/lib/RTCSession";
 import type { SipAccount } from "./api";
+import { Path, packetsOf } from "./path";
+import { SipSocket } from "./socket";
 import { TimeoutError, within } from "./timing";
 import { MEDIA_BLOCKED, NO_ANSWER, refusedTrouble, SOCKET_BLOCKED, type Trouble } from "./trouble";
 
@@ -11,6 +13,7 @@ const ANSWER_MS = 20_000;
 const MEDIA_MS = 10_000;
 /** The server learns our address from our own connectivity checks (it is ICE-lite), so gathering is not waited for. */
 const CANDIDATE_MS = 150;
+const LOOK_MS = 500;
 
 /** Answers after which the same call cannot succeed; 401 can: the next try brings a new account. */
 const FINAL: ReadonlySet<number> = new Set([403, 404, 410, 423, 488, 603]);
@@ -33,6 +36,8 @@ export interface PhoneListener {
   ended(byThem: boolean, reason: string): void;
   /** The signalling connection or the media path is broken (true), or well again (false). */
   shaky(broken: boolean): void;
+  /** The server is reached by a new connection: others that were open before may be dead. */
+  moved(): void;
 }
 
 interface ReasonSource {
@@ -49,24 +54,32 @@ export class Phone {
   private readonly ua: UA;
   private session: RTCSession | null = null;
   private leaving = false;
+  private readonly socket: SipSocket;
+  private readonly path = new Path();
   private socketBroken = false;
   private pathBroken = false;
+  private shaky = false;
+  /** The server is to learn where we are, as soon as an offer can be sent. */
+  private restartOwed = false;
+  private looking: ReturnType<typeof setInterval> | undefined;
 
   constructor(
     account: SipAccount,
     private readonly listener: PhoneListener,
   ) {
-    const socket = new WebSocketInterface(`${location.origin.replace(/^http/, "ws")}/sip`);
+    this.socket = new SipSocket(`${location.origin.replace(/^http/, "ws")}/sip`);
+    this.socket.onalive = () => {
+      if (this.path.broken(Date.now())) this.restartIce();
+    };
+    this.socket.onbroken = (broken) => this.socketChanged(broken);
     this.ua = new UA({
-      sockets: [socket],
+      sockets: [this.socket],
       uri: account.uri,
       authorization_user: account.username,
       password: account.password,
       realm: account.realm,
       register: false,
       session_timers: false,
-      connection_recovery_min_interval: 1,
-      connection_recovery_max_interval: 8,
     });
   }
 
@@ -95,10 +108,9 @@ export class Phone {
     await sender?.replaceTrack(track);
   }
 
-  /** Find a new path for the sound, after a change of network. */
-  restartIce(): void {
-    // Without a connection the offer could not be sent and would end the call; it is tried again when connected.
-    if (this.ua.isConnected()) this.session?.renegotiate({ rtcOfferConstraints: { iceRestart: true } });
+  /** The network may have changed: see whether the server is still there, and find a way to it if not. */
+  networkChanged(): void {
+    this.socket.hurry();
   }
 
   /** Say goodbye and close; safe at any time. */
@@ -109,27 +121,37 @@ export class Phone {
     } catch {
       // It ended while we looked.
     }
+    this.stop();
+  }
+
+  private stop(): void {
+    clearInterval(this.looking);
     this.session = null;
     this.ua.stop();
   }
 
+  /** Find a new path for the sound: an offer over a connection that was just found to be alive. */
+  private restartIce(): void {
+    const sent =
+      this.socket.isConnected() && this.session?.renegotiate({ rtcOfferConstraints: { iceRestart: true } });
+    this.restartOwed = !sent;
+    if (sent) this.path.tried(Date.now());
+  }
+
   private connect(): Promise<void> {
     return new Promise((resolve) => {
-      this.ua.on("connected", () => {
-        resolve();
-        if (!this.socketBroken) return;
-        this.socketBroken = false;
-        // Shows the server where we are now, and finds a path from the new network.
-        this.restartIce();
-        this.tellShaky();
-      });
-      this.ua.on("disconnected", () => {
-        if (!this.session) return;
-        this.socketBroken = true;
-        this.tellShaky();
-      });
+      this.ua.on("connected", () => resolve());
       this.ua.start();
     });
+  }
+
+  private socketChanged(broken: boolean): void {
+    this.socketBroken = broken;
+    this.tellShaky();
+    if (broken || !this.session) return;
+    // Shows the server where we are now, and finds a path from the new network.
+    this.restartIce();
+    this.listener.moved();
   }
 
   /** Settles when answered; `path` does when sound can flow. */
@@ -153,13 +175,15 @@ export class Phone {
             peerconnection.addEventListener("connectionstatechange", () => {
               if (peerconnection.connectionState === "connected") pathUp();
             });
-            peerconnection.addEventListener("iceconnectionstatechange", () =>
-              this.pathChanged(peerconnection.iceConnectionState),
-            );
+            peerconnection.addEventListener("iceconnectionstatechange", () => {
+              this.path.ice(peerconnection.iceConnectionState);
+              this.judge();
+            });
           },
           icecandidate: ({ ready }) => ready(),
           accepted: () => {
             answered = true;
+            this.looking = setInterval(() => this.look(session), LOOK_MS);
             resolve({ path });
           },
           failed: ({ cause, message }) => {
@@ -172,8 +196,7 @@ export class Phone {
           ended: ({ originator, message }) => {
             if (this.leaving || !answered) return;
             const from = message as unknown as ReasonSource | null;
-            this.session = null;
-            this.ua.stop();
+            this.stop();
             this.listener.ended(originator === "remote", reasonText(from?.getHeader?.("Reason")));
           },
         },
@@ -182,17 +205,30 @@ export class Phone {
     });
   }
 
-  private pathChanged(state: RTCIceConnectionState): void {
-    const broken = state === "disconnected" || state === "failed";
-    if (broken) this.restartIce();
-    if (broken !== this.pathBroken) {
-      this.pathBroken = broken;
-      this.tellShaky();
-    }
+  private async look(session: RTCSession): Promise<void> {
+    const packets = await packetsOf(session.connection).catch(() => null);
+    if (session !== this.session || packets === null) return;
+    this.path.count(packets, Date.now());
+    if (this.restartOwed) this.restartIce();
+    this.judge();
+  }
+
+  /** Act on what is known of the path. */
+  private judge(): void {
+    const now_ms = Date.now();
+    const was = this.pathBroken;
+    this.pathBroken = this.path.broken(now_ms);
+    // Where sound comes through again, a connection will too.
+    if (was && !this.pathBroken) this.socket.hurry();
+    if (this.path.due(now_ms)) this.socket.check();
+    this.tellShaky();
   }
 
   private tellShaky(): void {
-    if (!this.leaving) this.listener.shaky(this.socketBroken || this.pathBroken);
+    const shaky = this.socketBroken || this.path.noticed(Date.now());
+    if (this.leaving || shaky === this.shaky) return;
+    this.shaky = shaky;
+    this.listener.shaky(shaky);
   }
 }
 

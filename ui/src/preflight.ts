@@ -227,6 +227,7 @@ export class Preflight implements PreflightModel {
         },
         ended: () => this.stopEcho("done"),
         shaky: () => undefined,
+        moved: () => undefined,
       });
       if (run !== this.run || !this.stream) return;
       this.echoPhone = phone;

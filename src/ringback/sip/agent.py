@@ -51,6 +51,9 @@ class InDialog(Protocol):
     def ack_received(self, request: Request, now: float) -> list[Effect]:
         """An ACK to one of our 2xx."""
 
+    def moved(self, transaction: ServerTransaction) -> list[Effect]:
+        """The request of this transaction came again, by a new connection."""
+
 
 class Agent:
     """The shared part of an endpoint; sessions send through it."""

@@ -222,7 +222,7 @@ class Endpoint:
             return self._receive_ack(request, now)
         known = self._layer.find_server(request, request.method)
         if known is not None:
-            return self._layer.repeated(known, flow, now)
+            return self._receive_copy(known, request, flow, now)
         if self._layer.is_full(request):
             headers = Headers(("Retry-After", _RETRY_AFTER))
             return [self._stateless(request, 503, response_flow(via, flow), headers)]
@@ -243,6 +243,19 @@ class Endpoint:
         if request.method in _NEEDS_DIALOG:
             return self._refuse(transaction, request, 481, now)
         return [RequestArrived(transaction.id, request, flow)]
+
+    def _receive_copy(
+        self, transaction: ServerTransaction, request: Request, flow: Flow, now: float
+    ) -> list[Effect]:
+        """A request again: on a stream because the connection broke before its answer was there."""
+        moved = flow.reliable and flow != transaction.flow
+        effects = self._layer.repeated(transaction, flow, now)
+        found = self._agent.dialogs.get(dialog_key_of(request)) if moved else None
+        if found is None:
+            return effects
+        dialog, user = found
+        self._agent.heard_by(dialog, user, flow)
+        return effects + user.moved(transaction)
 
     def _receive_invite(
         self, transaction: ServerTransaction, request: Request, flow: Flow, now: float

@@ -171,7 +171,11 @@ class InviteSession:
 
     def ack_received(self, request: Request, now: float) -> list[Effect]:
         """The ACK to a 2xx of ours; the endpoint calls this."""
-        waiting = self._unacknowledged.pop(request.cseq.number, None)
+        number = request.cseq.number
+        waiting = self._unacknowledged.pop(number, None)
+        if waiting is not None:
+            # The peer knows those before, or it could not have begun this one (§14.1): their ACKs were lost.
+            self._unacknowledged = {n: other for n, other in self._unacknowledged.items() if n > number}
         self._agent.queue.update(self)
         if waiting is None:
             return []
@@ -185,6 +189,14 @@ class InviteSession:
         elif waiting.offered:
             effects.append(OfferAnswered(self, sdp))
         return effects + self._negotiation.proceed(now)
+
+    def moved(self, transaction: ServerTransaction) -> list[Effect]:
+        """The peer sent an INVITE again by a new connection: a 2xx that was lost with the old one follows."""
+        return [
+            Transmit(transaction.flow, waiting.data)
+            for waiting in self._unacknowledged.values()
+            if waiting.transaction is transaction
+        ]
 
     # Answers to our requests
 
