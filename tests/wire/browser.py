@@ -2,7 +2,8 @@
 
 Quirks that the settings below respect:
 - A missing WAV behind `--use-file-for-fake-audio-capture` is silence, not an error: it is checked here.
-- One program has one microphone file, so each browser is a program of its own.
+- One program has one microphone file: the tabs of one all say the same, and who says something else is a
+  program of its own.
 - Noise suppression takes a steady tone for noise and removes it: constraints are overridden before the page
   asks, which is the only thing of the page's that is changed.
 - What is heard is taken from the remote track as decoded, which Chromium only pulls while the page plays it.
@@ -53,13 +54,21 @@ LISTEN = """
     reader.read().then(next).catch((error) => into.errors.push(String(error)));
   };
   const sound = () => ({ rate: 0, pieces: [], errors: [] });
-  window.__wire = { ear: sound(), mouth: sound(), connections: [], tracks: [], asked: [] };
+  window.__wire = { ear: sound(), mouth: sound(), connections: [], tracks: [], asked: [], coming: [] };
+  window.__wire.record = () => window.__wire.coming.forEach((track) => record(track, window.__wire.ear));
   const Native = window.RTCPeerConnection;
   window.RTCPeerConnection = class extends Native {
     constructor(...all) {
       super(...all);
       window.__wire.connections.push(this);
-      this.addEventListener("track", (event) => record(event.track, window.__wire.ear));
+      this.addEventListener("track", (event) => {
+        if (window.__cheap) window.__wire.coming.push(event.track);
+        else record(event.track, window.__wire.ear);
+      });
+      this.addEventListener("connectionstatechange", () => {
+        if (!window.__cheap || this.connectionState !== "connected") return;
+        for (const sender of this.getSenders()) sender.replaceTrack(null);
+      });
     }
   };
   const devices = navigator.mediaDevices;
@@ -74,7 +83,7 @@ LISTEN = """
       window.__wire.tracks.push(track);
       // Of microphones opened one after another the newest counts.
       window.__wire.mouth = sound();
-      record(track.clone(), window.__wire.mouth);
+      if (!window.__cheap) record(track.clone(), window.__wire.mouth);
     }
     return stream;
   };
@@ -83,8 +92,9 @@ LISTEN = """
 
 # The recording as bytes: per piece its time, then all samples as 16 bits.
 TAKE = """
-(which) => {
-  const { pieces, rate, errors } = window.__wire[which];
+([which, since]) => {
+  const { rate, errors, pieces: all } = window.__wire[which];
+  const pieces = all.filter((one) => one.at > since * 1000);
   const total = pieces.reduce((sum, one) => sum + one.samples.length, 0);
   const samples = new Int16Array(total);
   let place = 0;
@@ -150,67 +160,32 @@ class Sound:
         return self.audio[np.searchsorted(self.times, began) : np.searchsorted(self.times, ended)]
 
 
-class Browser:
-    """One headless Chromium with one page.
+class Tab:
+    """One page of a browser: what a person does with it, and what it heard."""
 
-    `tone_hz` is what its microphone gives (or `speech`, float audio at 48 kHz, repeated for ever).
-    `microphone` is "granted", "denied", or "none" for a machine that has no such device. With `host` it runs
-    there.
-    """
+    page: Page
 
-    def __init__(
-        self,
-        folder: Path,
-        name: str,
-        *,
-        tone_hz: float | None = None,
-        speech: NDArray[np.floating] | None = None,
-        level_dbfs: float = -12.0,
-        microphone: str = "granted",
-        context: dict[str, Any] | None = None,
-        flags: tuple[str, ...] = (),
-        host: Host | None = None,
-    ) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
-        self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        self._executable = host.launcher(CHROMIUM, folder) if host else CHROMIUM
-        if speech is None:
-            # Whole waves: the file is repeated.
-            speech = make_tones(RATE, 10, [tone_hz] if tone_hz else [], level_dbfs)
-        wav = write_wav(folder / "microphone.wav", speech, RATE).resolve()
-        assert wav.stat().st_size > RATE, wav
-        self._flags = [*FLAGS, *flags]
-        if microphone != "none":
-            self._flags += ["--use-fake-device-for-media-stream", f"--use-file-for-fake-audio-capture={wav}"]
-        if microphone == "granted":
-            self._flags.append("--use-fake-ui-for-media-stream")
-        self._context_options = context or {}
         self.console: list[str] = []
         self.requests: list[str] = []
-        self._program: Program | None = None
-        self._context: BrowserContext | None = None
-        self.page: Page
 
-    def start(self, playwright: Playwright) -> Browser:
-        """Start the program and open an empty page."""
-        self._program = playwright.chromium.launch(
-            executable_path=self._executable, headless=True, args=self._flags, chromium_sandbox=False
-        )
-        self._context = self._program.new_context(**self._context_options)
-        self.page = self._context.new_page()
-        self.page.set_default_timeout(15_000)
-        self.page.on("console", lambda said: self.console.append(f"{said.type}: {said.text}"))
-        self.page.on("pageerror", lambda error: self.console.append(f"error: {error}"))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.add_init_script(LISTEN)
-        return self
+    def show(self, page: Page) -> None:
+        """Be this page, which has nothing in it yet."""
+        self.page = page
+        page.set_default_timeout(15_000)
+        page.on("console", lambda said: self.console.append(f"{said.type}: {said.text}"))
+        page.on("pageerror", lambda error: self.console.append(f"error: {error}"))
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.add_init_script(LISTEN)
 
-    def stop(self) -> None:
-        """End the program."""
-        if self._program is not None:
-            self._program.close()
-            self._program = None
+    def be_cheap(self) -> None:
+        """For many pages at once: say nothing once connected, and record only from `record` on."""
+        self.page.add_init_script("window.__cheap = true")
+
+    def record(self) -> None:
+        """Begin to record what comes in, where that was not begun with the call."""
+        self.page.evaluate("window.__wire.record()")
 
     # What a person does
 
@@ -254,13 +229,13 @@ class Browser:
 
     # What it heard
 
-    def heard(self) -> Sound:
-        """All that came in by calls so far."""
-        return Sound(self.page.evaluate(TAKE, "ear"))
+    def heard(self, since: float = 0) -> Sound:
+        """All that came in by calls so far, or since a time (seconds since 1970)."""
+        return Sound(self.page.evaluate(TAKE, ["ear", since]))
 
     def spoken(self) -> Sound:
         """What its microphone gave since it was last opened."""
-        return Sound(self.page.evaluate(TAKE, "mouth"))
+        return Sound(self.page.evaluate(TAKE, ["mouth", 0]))
 
     def statistics(self, kind: str) -> list[dict[str, Any]]:
         """What Chromium's own statistics say about its connections, of a type such as inbound-rtp."""
@@ -276,3 +251,69 @@ class Browser:
         """
         answer: list[dict[str, Any]] = self.page.evaluate(script, kind)
         return answer
+
+
+class Browser(Tab):
+    """One headless Chromium, and its first page.
+
+    `tone_hz` is what its microphone gives (or `speech`, float audio at 48 kHz, repeated for ever).
+    `microphone` is "granted", "denied", or "none" for a machine that has no such device. With `host` it runs
+    there.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        *,
+        tone_hz: float | None = None,
+        speech: NDArray[np.floating] | None = None,
+        level_dbfs: float = -12.0,
+        microphone: str = "granted",
+        context: dict[str, Any] | None = None,
+        flags: tuple[str, ...] = (),
+        host: Host | None = None,
+    ) -> None:
+        super().__init__(name)
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._executable = host.launcher(CHROMIUM, folder) if host else CHROMIUM
+        if speech is None:
+            # Whole waves: the file is repeated.
+            speech = make_tones(RATE, 10, [tone_hz] if tone_hz else [], level_dbfs)
+        wav = write_wav(folder / "microphone.wav", speech, RATE).resolve()
+        assert wav.stat().st_size > RATE, wav
+        self._flags = [*FLAGS, *flags]
+        if microphone != "none":
+            self._flags += ["--use-fake-device-for-media-stream", f"--use-file-for-fake-audio-capture={wav}"]
+        if microphone == "granted":
+            self._flags.append("--use-fake-ui-for-media-stream")
+        self._context_options = context or {}
+        self._program: Program | None = None
+        self._context: BrowserContext | None = None
+
+    def start(self, playwright: Playwright) -> Browser:
+        """Start the program and open an empty page."""
+        self._program = playwright.chromium.launch(
+            executable_path=self._executable, headless=True, args=self._flags, chromium_sandbox=False
+        )
+        self._context = self._program.new_context(**self._context_options)
+        self.show(self._context.new_page())
+        return self
+
+    def stop(self) -> None:
+        """End the program."""
+        if self._program is not None:
+            self._program.close()
+            self._program = None
+
+    def open_tab(self, name: str) -> Tab:
+        """Open an empty page beside those that are there.
+
+        One server gives the tabs of one browser six streams at a time (HTTP/1.1), and one program has no more
+        than 16 microphones: five tabs are a good number.
+        """
+        assert self._context is not None
+        tab = Tab(name)
+        tab.show(self._context.new_page())
+        return tab

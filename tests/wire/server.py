@@ -208,6 +208,13 @@ class RingbackServer:
 
     # Addresses
 
+    def open_media_ports(self) -> list[int]:
+        """The UDP ports for media that it has open now, in order."""
+        assert self.process is not None
+        ours = {inode for pid in _children(self.process.pid) for inode in _sockets(pid)}
+        fields = [line.split() for line in Path("/proc/net/udp").read_text().splitlines()[1:]]
+        return sorted(int(one[1].rpartition(":")[2], 16) for one in fields if one[9] in ours)
+
     @property
     def udp(self) -> tuple[str, int]:
         """Where phones reach it over UDP."""
@@ -235,3 +242,15 @@ def _children(pid: int) -> list[int]:
         if parent == pid:
             found.append(int(path.parent.name))
     return [*found, *(grandchild for child in found for grandchild in _children(child))]
+
+
+def _sockets(pid: int) -> set[str]:
+    found = set()
+    for link in Path(f"/proc/{pid}/fd").glob("*"):
+        try:
+            target = os.readlink(link)
+        except OSError:
+            continue
+        if target.startswith("socket:"):
+            found.add(target[len("socket:[") : -1])
+    return found
