@@ -61,6 +61,12 @@ def _compress_alaw() -> Octets:
 _DECODE: dict[Law, Samples] = {"PCMU": _expand_ulaw(), "PCMA": _expand_alaw()}
 _ENCODE: dict[Law, Octets] = {"PCMU": _compress_ulaw(), "PCMA": _compress_alaw()}
 _SQUARE: dict[Law, Samples] = {law: table * table for law, table in _DECODE.items()}
+_MARK = 512.0
+"""Added to the square of a code at the end of the scale: more than all squares of a frame together."""
+_MARKED: dict[Law, Samples] = {
+    law: (square + np.where(square == square.max(), _MARK, 0)).astype(np.float32)
+    for law, square in _SQUARE.items()
+}
 
 
 def decode(payload: Octets, law: Law, out: Samples | None = None) -> Samples:
@@ -84,3 +90,17 @@ def energy(payload: Octets, law: Law) -> Samples:
     """Mean square of each row of `payload` uint8[n, m] as float32[n], without decoding (full scale is 1)."""
     squares = np.take(_SQUARE[law], payload, mode="wrap")
     return squares @ np.full(payload.shape[-1], 1 / payload.shape[-1], dtype=np.float32)
+
+
+def energy_and_clipped(payload: Octets, law: Law) -> tuple[Samples, Samples | None]:
+    """As `energy`, and how many samples of each row are at the end of the scale: float32[n], None if none is.
+
+    Rows have less than 512 samples. Both come from one sum, so that counting costs nothing.
+    """
+    size = payload.shape[-1]
+    sums = np.take(_MARKED[law], payload, mode="wrap") @ np.full(size, 1 / size, dtype=np.float32)
+    if not len(sums) or sums.max() < _MARK / size:
+        return sums, None
+    clipped: Samples = np.floor(sums * np.float32(size / _MARK))
+    sums -= clipped * np.float32(_MARK / size)
+    return np.clip(sums, 0, 1), clipped
