@@ -25,11 +25,13 @@ from typing import Any
 import msgspec
 
 from bench.rig import RIG
+from ringback.media.measured import unpack
 from ringback.media.protocol import (
     AudioFormat,
     Event,
     JoinRoom,
     LegOpened,
+    LegStatistics,
     OpenLeg,
     Ready,
     SetMedia,
@@ -65,6 +67,7 @@ class Media:
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)
         self.statistics: Statistics | None = None
+        self.measured: LegStatistics | None = None
         self.wait_for(Ready)
 
     def send(self, command: Any) -> None:
@@ -90,6 +93,8 @@ class Media:
         for event in result:
             if isinstance(event, Statistics):
                 self.statistics = event
+            elif isinstance(event, LegStatistics):
+                self.measured = event
         return result
 
     def wait_for(self, kind: type) -> Any:
@@ -235,9 +240,8 @@ def main() -> None:
             result["busy"] = statistics.busy_fraction if statistics else None
             result["late_ticks_worker"] = statistics.late_ticks if statistics else None
             result["sockets_worker"] = statistics.sockets if statistics else None
-            if statistics and statistics.legs:
-                buffers = [leg.buffer_ms for leg in statistics.legs.values()]
-                result["buffer_ms"] = round(sum(buffers) / len(buffers), 1)
+            if media.measured is not None:
+                result["buffer_ms"] = round(float(unpack(media.measured).value("buffer_ms").mean()), 1)
             if options.json:
                 print(json.dumps(result), flush=True)
             else:

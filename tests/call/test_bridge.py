@@ -5,6 +5,7 @@ from __future__ import annotations
 from ringback.media import protocol as media
 from ringback.sip.effects import Answered, Ended, Failed, Ringing
 from tests.call.office import Office, offer
+from tests.quality.measures import told
 from tests.sip.phones import Phone
 
 
@@ -251,9 +252,8 @@ def test_a_peer_that_vanished_is_noticed_by_its_silence_but_not_on_hold() -> Non
     office.run()
 
     def silent_for(seconds: float) -> None:
-        totals = media.LegTotals(received_packets=9, seconds_since_received=seconds)
         first = next(iter(office.switchboard.legs))
-        office.media_says(media.Statistics(legs={first: totals}, busy_fraction=0.1, late_ticks=0, sockets=1))
+        office.media_says(told({first: {"received": 9, "silent_s": seconds}}))
         office.run()
 
     silent_for(200)
@@ -278,14 +278,13 @@ def test_the_loss_that_people_are_shown_is_that_of_the_last_ten_seconds() -> Non
     leg = next(iter(office.switchboard.legs.values()))
 
     def a_second_later(expected: int, lost: int) -> float | None:
-        totals = media.LegTotals(expected_packets=expected, lost_packets=lost, seconds_since_received=0.0)
-        legs = {leg.id: totals}
-        office.media_says(media.Statistics(legs=legs, busy_fraction=0.1, late_ticks=0, sockets=1))
+        counts = {"expected": expected, "received": expected - lost, "silent_s": 0.0}
+        office.media_says(told({leg.id: counts}))
         office.run(1)
-        return leg.lost_lately_percent
+        return leg.line.lost_percent
 
-    assert a_second_later(50, 0) is None
-    assert a_second_later(100, 25) == 50
+    assert a_second_later(50, 0) == 0
+    assert a_second_later(100, 25) == 25
     for second in range(2, 14):
         shown = a_second_later(50 + 50 * second, 25)
     assert shown == 0

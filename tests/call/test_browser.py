@@ -10,6 +10,7 @@ from ringback.call.leg import BROWSER_PATIENCE_S, VANISHED_AFTER_S
 from ringback.media import protocol as media
 from ringback.sip.effects import Ended, OfferAnswered, OfferFailed
 from ringback.sip.session import InviteSession
+from tests.quality.measures import told
 from tests.sdp import bodies
 
 from .office import Desk, Office, offer
@@ -91,7 +92,7 @@ def test_a_browser_that_is_gone_ends_its_leg() -> None:
 def test_a_browser_that_never_connects_is_given_up() -> None:
     office = Browsers()
     office.join()
-    statistics = media.Statistics(legs={1: media.LegTotals()}, busy_fraction=0.1, late_ticks=0, sockets=1)
+    statistics = told({1: {}})
     office.media_says(statistics)
     assert office.switchboard.legs
     office.run(BROWSER_PATIENCE_S + 1)
@@ -104,8 +105,7 @@ def test_a_browser_may_be_silent_for_long() -> None:
     office = Browsers()
     office.join()
     office.media_says(media.MediaConnected(leg=1))
-    silent = media.LegTotals(seconds_since_received=VANISHED_AFTER_S + 60)
-    office.media_says(media.Statistics(legs={1: silent}, busy_fraction=0.1, late_ticks=0, sockets=1))
+    office.media_says(told({1: {"silent_s": VANISHED_AFTER_S + 60}}))
     office.run()
     assert office.switchboard.legs
 

@@ -14,6 +14,7 @@ from ringback.media.protocol import AudioFormat, Codec, SetMedia
 from ringback.media.resample import DOWN2_TAIL, UP2_TAIL, down2, up2
 from ringback.media.rooms import Rooms
 from ringback.media.sending import Sending
+from ringback.media.statistics import Meters
 
 
 @pytest.mark.parametrize("largest", [1, 3, 40])
@@ -66,7 +67,7 @@ def test_mix_minus_self_over_both_rates_agrees_with_mixing_one_by_one() -> None:
     codecs: list[Codec] = ["PCMU", "PCMU", "PCMA", "G722", "G722", "PCMU", "G722"]
     legs, rooms = Legs(16, lambda bits: 5), Rooms(4)
     sending = Sending(legs, np.zeros((16, OUTGOING_BYTES), np.uint8))
-    hearing = Hearing(legs, rooms, sending, lambda leg: None)
+    hearing = Hearing(legs, rooms, sending, Meters(legs.capacity), lambda leg: None)
     for i, codec in enumerate(codecs):
         slot = legs.open(i, i)
         form = AudioFormat(codec=codec, payload_type=i)

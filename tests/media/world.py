@@ -17,6 +17,7 @@ from ringback.media.codec import g711
 from ringback.media.codec.g722 import G722Decoder, G722Encoder
 from ringback.media.codec.opus import OpusDecoder, OpusEncoder
 from ringback.media.engine import TICK_NS, Engine
+from ringback.media.measured import Measured, unpack
 from ringback.media.protocol import (
     AudioFormat,
     Codec,
@@ -243,4 +244,8 @@ class World:
                 peer.hear(datagram)
 
     def totals(self, leg: int) -> Any:
-        return self.engine.statistics(self.now_ns)[leg]
+        return self.engine.totals(np.array([self.engine.legs.slots[leg]]), self.now_ns)[leg]
+
+    def measured(self) -> Measured:
+        """What is told of all legs once a second."""
+        return unpack(self.engine.statistics(self.now_ns))

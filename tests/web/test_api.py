@@ -1,6 +1,7 @@
 """The API over real sockets: what each role gets, and errors that say what to do."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -8,10 +9,11 @@ from fastapi.routing import APIRoute
 
 from ringback.governance.private import Private
 from ringback.governance.roles import Permission
+from ringback.testing.fake_operations import NOTHING_MEASURED
 from ringback.web.api import API
 from ringback.web.app import ROUTERS
 from ringback.web.context import Needs
-from ringback.web.operations import Call, Participant, Registration
+from ringback.web.operations import Call, Participant, Registration, SentSeries
 
 
 async def test_a_meeting_is_made_with_a_token_as_the_documentation_says(web):
@@ -231,3 +233,28 @@ async def test_openapi_describes_every_route_with_an_example_or_description(web)
     tags = {tag["name"] for tag in openapi["tags"]}
     assert tags >= {t for o in openapi["paths"].values() for m in o.values() for t in m["tags"]}
     assert "secretly" not in json.dumps(openapi)
+
+
+async def test_the_quality_of_a_line_second_by_second(web):
+    meeting = (await web.owner.post("/api/v1/meetings", json={"name": "Weekly"})).json()["number"]
+    web.operations.people[meeting] = [Participant("7", "guest", "in")]
+    web.operations.calls_now.append(
+        Call("7", "answered", datetime(2026, 1, 2, tzinfo=UTC), Private("101"), Private(meeting))
+    )
+    web.operations.lines["7"] = replace(
+        NOTHING_MEASURED,
+        at=[datetime(2026, 1, 2, tzinfo=UTC)],
+        seconds=[1.0],
+        sent=SentSeries([50], [8000], [None]),
+    )
+    of_participant = await web.owner.get(f"/api/v1/meetings/{meeting}/participants/7/quality?seconds=10")
+    assert of_participant.status_code == 200
+    assert of_participant.json()["sent"] == {"packets": [50], "octets": [8000], "level_dbfs": [None]}
+    assert of_participant.json()["at"] == ["2026-01-02T00:00:00Z"]
+    of_call = await web.owner.get("/api/v1/calls/7/quality")
+    assert of_call.json() == of_participant.json()
+    assert (await web.owner.get(f"/api/v1/meetings/{meeting}/participants/8/quality")).status_code == 404
+    assert (await web.owner.get("/api/v1/meetings/999/participants/7/quality")).status_code == 404
+    assert (await web.owner.get("/api/v1/calls/8/quality")).status_code == 404
+    assert (await web.owner.get("/api/v1/calls/7/quality?seconds=301")).status_code == 422
+    assert (await web.stranger.get("/api/v1/calls/7/quality")).status_code == 401

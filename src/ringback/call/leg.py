@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final, Protocol
@@ -12,6 +11,7 @@ import msgspec
 from ringback.call.application import Application
 from ringback.governance.private import Private
 from ringback.media import protocol as media
+from ringback.quality.leg_history import Lately, LegHistory
 from ringback.sdp.description import SdpError, SessionDescription
 from ringback.sdp.encode import encode_sdp
 from ringback.sdp.negotiated import Answer, Local, NegotiatedMedia, Refusal
@@ -22,9 +22,6 @@ from ringback.sip.effects import Effect
 from ringback.sip.flow import Flow
 from ringback.sip.message import Headers
 from ringback.sip.session import InviteSession
-
-LATELY_S: Final = 10.0
-"""How far back the quality that people are shown looks."""
 
 VANISHED_AFTER_S: Final = 300.0
 """A peer that sends nothing at all for so long, and is not on hold, is gone."""
@@ -60,6 +57,9 @@ class LegState(Enum):
 
 class Exchange(Protocol):
     """What a leg needs of the switchboard it belongs to."""
+
+    history: LegHistory
+    """What was measured of all legs."""
 
     def media(self, command: media.Command) -> None:
         """Give a command to the media engine."""
@@ -99,8 +99,6 @@ class Leg:
         self.answered_at: float | None = None
         self.session: InviteSession | None = None
         self.media: NegotiatedMedia | None = None
-        self.totals = media.LegTotals()
-        self._lately: deque[tuple[float, int, int]] = deque()
         self.room: int | None = None
         self.on_hold = False
         self.playing: int | None = None
@@ -121,6 +119,11 @@ class Leg:
     def webrtc(self) -> bool:
         """Whether a browser (or what speaks like one) is at the other end."""
         return self.media is not None and self.media.webrtc is not None
+
+    @property
+    def line(self) -> Lately:
+        """How its line was lately."""
+        return self._exchange.history.lately(self.id)
 
     @property
     def over(self) -> bool:
@@ -356,32 +359,17 @@ class Leg:
         """The engine has waited long enough for a browser's media."""
         self.hangup(now, "media lost")
 
-    @property
-    def lost_lately_percent(self) -> float | None:
-        """The loss of the last ten seconds, so that one bad moment is forgotten; None if unknown."""
-        if len(self._lately) < 2:
-            return None
-        (_, expected_before, lost_before), (_, expected, lost) = self._lately[0], self._lately[-1]
-        if expected <= expected_before:
-            return None
-        return max(0.0, 100 * (lost - lost_before) / (expected - expected_before))
-
-    def measured(self, totals: media.LegTotals, now: float) -> None:
-        """Take what the engine counted; a peer that vanished without a BYE is noticed by its silence.
+    def unheard(self, silent_s: float | None, now: float) -> None:
+        """Nothing came for so long (None: ever); a peer that vanished without a BYE is noticed by that.
 
         Browsers are asked by ICE whether they are still there, so that they may be silent.
         """
-        self.totals = totals
-        self._lately.append((now, totals.expected_packets, totals.lost_packets))
-        while len(self._lately) > 1 and self._lately[0][0] < now - LATELY_S:
-            self._lately.popleft()
         if self.answered_at is None or self.on_hold or self.over:
             return
         if self.webrtc:
             if not self._media_up and now - self.answered_at > BROWSER_PATIENCE_S:
                 self.hangup(now, "media never came up")
             return
-        silent_s = totals.seconds_since_received
         if (now - self.answered_at if silent_s is None else silent_s) > VANISHED_AFTER_S:
             self.hangup(now, "no audio came for a long time")
 

@@ -7,11 +7,15 @@ from collections import deque
 from collections.abc import Callable
 from itertools import count
 
+import numpy as np
+
 from ringback.call.application import Application
 from ringback.call.effects import Fault, KeepOpen, Notice, Outgoing, ToMedia
-from ringback.call.leg import Leg, Party
+from ringback.call.leg import VANISHED_AFTER_S, Leg, Party
 from ringback.governance.private import Private
 from ringback.media import protocol
+from ringback.media.measured import unpack
+from ringback.quality.leg_history import LegHistory
 from ringback.sdp.description import SdpError, SessionDescription
 from ringback.sdp.encode import encode_sdp
 from ringback.sdp.negotiated import Local
@@ -39,6 +43,7 @@ class Switchboard:
     def __init__(self, endpoint: Endpoint, local_media: LocalMedia) -> None:
         self.legs: dict[int, Leg] = {}
         self.media_rooms = count(1)
+        self.history = LegHistory()
         self._endpoint = endpoint
         self._local_media = local_media
         self._by_session: dict[str, Leg] = {}
@@ -226,14 +231,25 @@ class Switchboard:
             case protocol.MediaLost(leg=leg_id, reason=reason) if leg := self.legs.get(leg_id):
                 self.tell("leg.media_lost", leg=leg_id, reason=reason)
                 leg.media_lost(now)
-            case protocol.Statistics(legs=totals):
-                for leg_id, total in totals.items():
-                    if leg_id in self.legs:
-                        self.legs[leg_id].measured(total, now)
+            case protocol.LegStatistics():
+                self._measured(event, now)
+            case protocol.LegClosed(leg=leg_id, totals=totals):
+                self.history.closed(leg_id, totals)
             case protocol.CommandFailed(command=command, leg=failed, reason=reason):
                 self.tell("media.refused", command=command, leg=failed, reason=reason)
                 if command == "OpenLeg" and failed in self.legs:
                     self._cannot_open(self.legs[failed], now)
+
+    def _measured(self, event: protocol.LegStatistics, now: float) -> None:
+        """Keep what was measured, and look after the few legs of which nothing is heard."""
+        measured = unpack(event)
+        self.history.take(measured, now)
+        silent_s = measured.value("silent_s")
+        for at in np.flatnonzero(~(silent_s <= VANISHED_AFTER_S)).tolist():
+            leg = self.legs.get(int(measured.legs[at]))
+            if leg is not None:
+                silent = float(silent_s[at])
+                self._guarded(leg.id, now, leg.unheard, None if np.isnan(silent) else silent, now)
 
     def _media_opened(self, leg_id: int, rtp_port: int, rtcp_port: int, now: float) -> None:
         leg = self.legs.get(leg_id)

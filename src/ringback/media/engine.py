@@ -17,16 +17,18 @@ from ringback.media.codec import opus
 from ringback.media.columns import Bytes, Longs
 from ringback.media.commands import Commands
 from ringback.media.digits import DigitSending
-from ringback.media.hearing import Hearing
+from ringback.media.hearing import LEVEL_TICKS, Hearing
 from ringback.media.intake import Intake
 from ringback.media.jitter_buffer import JitterBuffer
 from ringback.media.legs import Legs
+from ringback.media.measured import pack
 from ringback.media.playing import SoundShelf
 from ringback.media.protocol import (
     Codec,
     Command,
     Digit,
     Event,
+    LegStatistics,
     LegTotals,
     PlayEnded,
     SourceLearnt,
@@ -36,7 +38,7 @@ from ringback.media.rooms import Rooms
 from ringback.media.security import Protection
 from ringback.media.sending import Sending
 from ringback.media.sources import Sources
-from ringback.media.statistics import Meters, totals
+from ringback.media.statistics import Meters, Statistics
 from ringback.media.talkers import Talkers
 from ringback.media.voices import VoiceDecoding
 from ringback.rtp.sequence import ReceivedSequence
@@ -91,7 +93,8 @@ class Engine:
             self.intake.event_ns,
             self._codec_failed,
         )
-        self.hearing = Hearing(self.legs, self.rooms, self.sending, self._codec_failed)
+        self.hearing = Hearing(self.legs, self.rooms, self.sending, self.meters, self._codec_failed)
+        self._statistics = Statistics(self.legs, self.buffer, self.received, self.meters, self.voices.gate)
         self.shelf = SoundShelf()
         self.codec_failures = 0
         self.tick = 0
@@ -145,13 +148,13 @@ class Engine:
         self._events.clear()
         return events
 
-    def statistics(self, now_ns: int) -> dict[int, LegTotals]:
-        """The totals of all legs now."""
-        return self.totals(np.flatnonzero(self.legs.ready), now_ns)
+    def statistics(self, now_ns: int) -> LegStatistics:
+        """All legs' columns, as they are told once a second."""
+        return pack(self._statistics.measured(now_ns, self.tick, LEVEL_TICKS))
 
     def totals(self, slots: Longs, now_ns: int) -> dict[int, LegTotals]:
         """The totals of the legs in these rows."""
-        return totals(slots, self.legs, self.buffer, self.received, self.meters, self.voices.gate, now_ns)
+        return self._statistics.totals(slots, now_ns)
 
     def _heard_legs(self) -> Longs:
         if self._listening is None:

@@ -17,15 +17,19 @@ from ringback.media.codec import g711
 from ringback.media.coders import Encoder, make_encoder
 from ringback.media.columns import Bools, Column, Columns, Floats, Ints, Longs
 from ringback.media.legs import G722, PCMA, PCMU, Legs
+from ringback.media.level import mean_square
 from ringback.media.mix import limit, sum_by_room
 from ringback.media.playing import Playback
 from ringback.media.resample import down2, up2
 from ringback.media.rooms import Rooms
 from ringback.media.sending import Sending
+from ringback.media.statistics import Meters
 
 NARROW, WIDE = 160, 320
 OWN_ENCODER_TICKS = 75
 """A leg that stopped speaking keeps its own G.722 or Opus encoder for 1.5 s."""
+LEVEL_TICKS = 5
+"""The level of what is sent is measured in every fifth frame: ten times a second."""
 LAWS: tuple[tuple[int, g711.Law], ...] = ((PCMU, "PCMU"), (PCMA, "PCMA"))
 
 
@@ -66,11 +70,14 @@ class _Ears(Columns):
 class Hearing:
     """Turns voices and sounds into one payload for every leg that is sent to."""
 
-    def __init__(self, legs: Legs, rooms: Rooms, sending: Sending, failed: Callable[[int], None]) -> None:
+    def __init__(
+        self, legs: Legs, rooms: Rooms, sending: Sending, meters: Meters, failed: Callable[[int], None]
+    ) -> None:
         """`failed(leg row)` is told when a leg's encoder raised; that leg is sent nothing this time."""
         self._legs = legs
         self._rooms = rooms
         self._sending = sending
+        self._meters = meters
         self._failed = failed
         self._ears = _Ears(legs.capacity)
         self.encoders: dict[int, Encoder] = {}
@@ -95,6 +102,7 @@ class Hearing:
         is_wide = legs.send_codec[order] >= G722
         played, ended = self._play(order)
         any_wide = bool(is_wide.any()) or bool(len(wide.legs))
+        measuring = tick % LEVEL_TICKS == 0
         self._room_sounds = self._play_rooms()
         narrow_sums = self._sums(narrow, NARROW)
         wide_sums = self._sums(wide, WIDE) if any_wide else None
@@ -103,13 +111,23 @@ class Hearing:
         nobody = np.zeros(len(order), np.bool_)
         signals = self._rows(positions, order, room, narrow, narrow_mix, narrow_live, played, nobody)
         self._send_narrow(positions, order, signals, any_wide)
+        if measuring:
+            self._measure(order[positions], signals)
         if wide_sums is not None:
             wide_mix, wide_live = self._room_mix(wide_sums, narrow_sums, room, is_wide, WIDE)
             positions = np.flatnonzero(is_wide)
             keep = (self._ears.own_until[order] >= tick) | (room < 0)
             signals = self._rows(positions, order, room, wide, wide_mix, wide_live, played, keep)
             self._send_wide(positions, order, room, signals, tick)
+            if measuring:
+                self._measure(order[positions], signals)
         return ended
+
+    def _measure(self, hearers: Longs, signals: _Signals) -> None:
+        """Add the energy of what each is sent; silence is the last row."""
+        energy = np.zeros(len(signals.rows) + 1, np.float32)
+        energy[:-1] = mean_square(signals.rows)
+        self._meters.sent_energy[hearers] += energy[signals.row_of]
 
     def _play(self, order: Longs) -> tuple[dict[int, Floats], list[int]]:
         """Next frame of each leg's playback at the leg's rate, and whose have ended."""

@@ -87,6 +87,8 @@ class JitterBuffer(Columns):
         "shrink_after": Column(np.int32, empty=SHRINK_AFTER_TICKS),
         "concealed": Column(np.int64),
         "restarts": Column(np.int64),
+        "discarded": Column(np.int64),
+        "stretched": Column(np.int64),
     }
     anchored: Bools
     codec: Bytes
@@ -108,6 +110,8 @@ class JitterBuffer(Columns):
     shrink_after: Ints
     concealed: Longs
     restarts: Longs
+    discarded: Longs
+    stretched: Longs
 
     @property
     def rows(self) -> Bytes:
@@ -117,6 +121,11 @@ class JitterBuffer(Columns):
     def restart(self, legs: Longs) -> None:
         """Forget the grid of these legs: their next packet begins a new one (a new SSRC, a new source)."""
         self.anchored[legs] = False
+        self._discard(legs)
+
+    def _discard(self, legs: Longs) -> None:
+        """Throw away what these legs hold, and count it."""
+        self.discarded[legs] += (self.have[legs] == FULL).sum(axis=1)
         self.have[legs] = 0
 
     def place(self, legs: Longs, timestamp: Words, codec: Bytes, tick: int) -> tuple[Longs, Longs, Bools]:
@@ -246,7 +255,7 @@ class JitterBuffer(Columns):
         self.next_timestamp[moving] += FRAME_TIMESTAMPS[self.codec[moving]]
 
     def _anchor(self, legs: Longs, timestamp: Words, codec: Bytes, tick: int) -> None:
-        self.have[legs] = 0
+        self._discard(legs)
         self.restarts[legs] += self.anchored[legs]
         self.anchored[legs] = True
         self.codec[legs] = codec
@@ -313,6 +322,7 @@ class JitterBuffer(Columns):
                 self.held[leg] -= 1
 
     def _note_growth(self, legs: Longs, tick: int) -> None:
+        self.stretched[legs] += 1
         # If the delay had just been made shorter, that was too early: wait longer before the next try.
         early = legs[tick - self.shrunk_tick[legs] <= TRIAL_TICKS]
         self.shrink_after[early] = np.minimum(self.shrink_after[early] * 2, MAX_SHRINK_AFTER_TICKS)
@@ -346,6 +356,10 @@ class JitterBuffer(Columns):
             leg = int(legs[i])
             at = int(self.next_frame[leg]) & (RING - 1)
             merged[i] = not quiet[i] and self.have[leg, at] == FULL
+            if excess[i]:
+                self.discarded[leg] += self.have[leg, at] == FULL
+            else:
+                self.stretched[leg] += 1
             self.have[leg, at] = 0
             self._move(leg, 1, int(FRAME_TIMESTAMPS[self.codec[leg]]))
             self.surplus[leg] = max(int(self.surplus[leg]) - 1, 0)

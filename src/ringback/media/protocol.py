@@ -238,6 +238,10 @@ class LegTotals(msgspec.Struct, frozen=True, kw_only=True):
     remote_lost_fraction: float | None = None
     remote_jitter_ms: float | None = None
     seconds_since_received: float | None = None
+    reordered_packets: int = 0
+    discarded_frames: int = 0
+    stretched_frames: int = 0
+    sent_octets: int = 0
 
 
 class LegClosed(_Message, frozen=True, kw_only=True):
@@ -292,12 +296,24 @@ class Talking(_Message, frozen=True, kw_only=True):
 
 
 class Statistics(_Message, frozen=True, kw_only=True):
-    """Once a second: the totals of every leg so far, and how the worker keeps its clock."""
+    """Once a second: how the worker keeps its clock, and how many sockets it has."""
 
-    legs: dict[int, LegTotals]
     busy_fraction: float
     late_ticks: int
     sockets: int
+
+
+class LegStatistics(_Message, frozen=True, kw_only=True):
+    """Once a second: what was counted and measured of every leg, as columns; see media/measured.py.
+
+    `legs` are the identifiers' bytes as int64, rising; `counts` and `values` those of a matrix each, a row a
+    column of statistics and a column a leg; `seconds` is the time since the message before.
+    """
+
+    legs: bytes
+    counts: bytes
+    values: bytes
+    seconds: float
 
 
 Event = (
@@ -312,4 +328,5 @@ Event = (
     | PlayEnded
     | Talking
     | Statistics
+    | LegStatistics
 )

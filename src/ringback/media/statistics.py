@@ -1,4 +1,5 @@
-"""What is counted of every leg, as columns, and the totals that are reported from it once a second."""
+"""What is counted of every leg, as columns: told once a second of all legs, and as totals of a leg that
+closes. docs/statistics.md says what each column means."""
 
 from __future__ import annotations
 
@@ -9,15 +10,21 @@ import numpy as np
 from ringback.media.columns import Column, Columns, Doubles, Floats, Longs
 from ringback.media.jitter_buffer import JitterBuffer
 from ringback.media.legs import FRAME_TIMESTAMPS, Legs
-from ringback.media.level import SpeechGate
+from ringback.media.level import SpeechGate, dbfs
+from ringback.media.measured import COUNTS, VALUES, Measured
 from ringback.media.protocol import LegTotals
 from ringback.rtp.sequence import ReceivedSequence
 
 NEVER = -1
+CLIPPED = np.float32(0.999)
+"""Samples at 16 kHz from here on are at the end of the scale."""
 
 
 class Meters(Columns):
-    """Counters and last values of each leg that no other column keeps; unknown is NaN."""
+    """Counters and last values of each leg that no other column keeps; unknown is NaN.
+
+    `energy`, `sent_energy` and `clipped` (shares of frames) gather from one second's report to the next.
+    """
 
     SPEC: ClassVar[dict[str, Column]] = {
         "rejected": Column(np.int64),
@@ -25,6 +32,9 @@ class Meters(Columns):
         "sent": Column(np.int64),
         "sent_octets": Column(np.int64),
         "waiting": Column(np.float32),
+        "energy": Column(np.float32),
+        "sent_energy": Column(np.float32),
+        "clipped": Column(np.float32),
         "round_trip_ms": Column(np.float64, empty=np.nan),
         "remote_lost": Column(np.float64, empty=np.nan),
         "remote_jitter_ms": Column(np.float64, empty=np.nan),
@@ -34,64 +44,130 @@ class Meters(Columns):
     sent: Longs
     sent_octets: Longs
     waiting: Floats
+    energy: Floats
+    sent_energy: Floats
+    clipped: Floats
     round_trip_ms: Doubles
     remote_lost: Doubles
     remote_jitter_ms: Doubles
+
+    def heard(self, slots: Longs, energy: Floats, wide: Longs, samples: Floats) -> None:
+        """Take a frame's mean squares float32[n] of all legs, and the frames float32[k, m] of those at
+        positions `wide`, whose clipped samples are not known yet."""
+        self.energy[slots] += energy
+        if not len(wide):
+            return
+        # With less energy not even one sample is clipped.
+        loud = np.flatnonzero(energy[wide] * samples.shape[1] >= CLIPPED * CLIPPED)
+        if len(loud):
+            share = (np.abs(samples[loud]) >= CLIPPED).mean(axis=1, dtype=np.float32)
+            self.clipped[slots[wide[loud]]] += share
 
 
 def _known(value: float) -> float | None:
     return None if value != value else round(value, 3)  # noqa: PLR0124
 
 
-def totals(
-    slots: Longs,
-    legs: Legs,
-    buffer: JitterBuffer,
-    received: ReceivedSequence,
-    meters: Meters,
-    gate: SpeechGate,
-    now_ns: int,
-) -> dict[int, LegTotals]:
-    """Totals of the legs in these rows, by the control process's identifier."""
-    if not len(slots):
-        return {}
-    clock = FRAME_TIMESTAMPS[buffer.codec[slots]] / 20.0
-    since = (now_ns - meters.received_ns[slots]) / 1e9
-    columns = (
-        legs.identifier[slots],
-        received.arrived(slots),
-        received.expected(slots),
-        np.maximum(received.lost(slots), 0),
-        buffer.late[slots],
-        received.duplicates[slots],
-        meters.rejected[slots] + received.refused[slots],
-        buffer.concealed[slots],
-        meters.sent[slots],
-        np.round(received.jitter[slots] / clock, 3),
-        np.round(meters.waiting[slots].astype(np.float64) * 20.0, 1),
-        np.round(gate.level_dbfs(slots).astype(np.float64), 1),
-        meters.round_trip_ms[slots],
-        meters.remote_lost[slots],
-        meters.remote_jitter_ms[slots],
-        np.where(meters.received_ns[slots] == NEVER, np.nan, since),
-    )
-    result = {}
-    for row in zip(*(column.tolist() for column in columns), strict=True):
-        result[row[0]] = LegTotals(
-            received_packets=row[1],
-            expected_packets=row[2],
-            lost_packets=row[3],
-            late_packets=row[4],
-            duplicate_packets=row[5],
-            rejected_packets=row[6],
-            concealed_frames=row[7],
-            sent_packets=row[8],
-            jitter_ms=row[9],
-            buffer_ms=row[10],
-            level_dbfs=row[11],
-            round_trip_ms=_known(row[12]),
-            remote_lost_fraction=_known(row[13]),
-            remote_jitter_ms=_known(row[14]),
-            seconds_since_received=_known(row[15]),
+class Statistics:
+    """Reads the parts' columns; the rows of all are those of legs."""
+
+    def __init__(
+        self, legs: Legs, buffer: JitterBuffer, received: ReceivedSequence, meters: Meters, gate: SpeechGate
+    ) -> None:
+        self._legs = legs
+        self._buffer = buffer
+        self._received = received
+        self._meters = meters
+        self._gate = gate
+        self._last_ns = 0
+        self._last_tick = 0
+
+    def measured(self, now_ns: int, tick: int, level_ticks: int) -> Measured:
+        """All legs with media now; what gathers over a second begins anew.
+
+        `level_ticks` is in how many ticks the level of what is sent is measured once.
+        """
+        slots = np.flatnonzero(self._legs.ready)
+        slots = slots[np.argsort(self._legs.identifier[slots])]
+        ticks = max(tick - self._last_tick, 1)
+        # Multiples of `level_ticks` in what has passed; the first second may have begun anywhere.
+        sent_ticks = max((tick - 1) // level_ticks - (self._last_tick - 1) // level_ticks, 1)
+        seconds = (now_ns - self._last_ns) / 1e9 if self._last_ns else 0.0
+        self._last_tick, self._last_ns = tick, now_ns
+        measured = Measured(
+            self._legs.identifier[slots],
+            np.array(self._counts(slots)).astype(np.uint32),
+            self._values(slots, now_ns, ticks, sent_ticks),
+            round(seconds, 3),
         )
-    return result
+        meters = self._meters
+        for gathered in (meters.energy, meters.sent_energy, meters.clipped):
+            gathered[:] = 0
+        return measured
+
+    def totals(self, slots: Longs, now_ns: int) -> dict[int, LegTotals]:
+        """Totals of the legs in these rows, by the control process's identifier."""
+        counts = {name: column.tolist() for name, column in zip(COUNTS, self._counts(slots), strict=True)}
+        values = {
+            name: column.tolist()
+            for name, column in zip(VALUES, self._values(slots, now_ns, 1, 1).astype(np.float64), strict=True)
+        }
+        level = self._gate.level_dbfs(slots).tolist()
+        return {
+            leg: LegTotals(
+                received_packets=counts["received"][i],
+                expected_packets=counts["expected"][i],
+                lost_packets=max(counts["expected"][i] - counts["received"][i], 0),
+                late_packets=counts["late"][i],
+                duplicate_packets=counts["duplicates"][i],
+                rejected_packets=counts["refused"][i],
+                concealed_frames=counts["concealed"][i],
+                sent_packets=counts["sent"][i],
+                jitter_ms=round(values["jitter_ms"][i], 3),
+                buffer_ms=round(values["buffer_ms"][i], 1),
+                level_dbfs=round(level[i], 1),
+                round_trip_ms=_known(values["round_trip_ms"][i]),
+                remote_lost_fraction=_known(values["remote_lost"][i]),
+                remote_jitter_ms=_known(values["remote_jitter_ms"][i]),
+                seconds_since_received=_known(values["silent_s"][i]),
+                reordered_packets=counts["reordered"][i],
+                discarded_frames=counts["discarded"][i],
+                stretched_frames=counts["stretched"][i],
+                sent_octets=counts["sent_octets"][i],
+            )
+            for i, leg in enumerate(self._legs.identifier[slots].tolist())
+        }
+
+    def _counts(self, slots: Longs) -> list[Longs]:
+        """The columns of COUNTS."""
+        received, buffer, meters = self._received, self._buffer, self._meters
+        return [
+            received.expected(slots),
+            received.arrived(slots),
+            buffer.late[slots],
+            received.duplicates[slots],
+            received.reordered[slots],
+            buffer.discarded[slots],
+            meters.rejected[slots] + received.refused[slots] + received.stale[slots],
+            buffer.concealed[slots],
+            buffer.stretched[slots],
+            meters.sent[slots],
+            meters.sent_octets[slots],
+        ]
+
+    def _values(self, slots: Longs, now_ns: int, ticks: int, sent_ticks: int) -> Floats:
+        """The columns of VALUES, as a matrix."""
+        meters = self._meters
+        clock = FRAME_TIMESTAMPS[self._buffer.codec[slots]] / 20.0
+        ever = meters.received_ns[slots] != NEVER
+        values = np.empty((len(VALUES), len(slots)), np.float32)
+        values[0] = np.where(ever, self._received.jitter[slots] / clock, np.nan)
+        values[1] = dbfs(meters.energy[slots] / np.float32(ticks))
+        values[2] = meters.clipped[slots] / np.float32(ticks)
+        values[3] = meters.waiting[slots] * np.float32(20)
+        values[4] = dbfs(meters.sent_energy[slots] / np.float32(sent_ticks))
+        values[5] = meters.remote_lost[slots]
+        values[6] = meters.remote_jitter_ms[slots]
+        values[7] = meters.round_trip_ms[slots]
+        values[8] = np.where(ever, (now_ns - meters.received_ns[slots]) / 1e9, np.nan)
+        return values

@@ -98,10 +98,11 @@ class VoiceDecoding:
             sounding &= ~self._in_event(slots, taken, now_ns)
         is_wide = taken.codec >= G722
         energy = np.zeros(len(slots), np.float32)
-        self._narrow_energy(taken, energy, (taken.action == PLAY) & sounding & ~is_wide)
+        self._narrow_energy(slots, taken, energy, (taken.action == PLAY) & sounding & ~is_wide)
         wide_at = np.flatnonzero(is_wide & (taken.action != NOTHING))
         wide_samples = self._decode_wide(wide_at, slots, taken, sounding)
         energy[wide_at] = mean_square(wide_samples)
+        self._meters.heard(slots, energy, wide_at, wide_samples)
         talking = self.gate.update(slots, energy)
         self._meters.waiting[slots] += (
             self._buffer.queued(slots) - self._meters.waiting[slots]
@@ -142,12 +143,14 @@ class VoiceDecoding:
         self._buffer.forgive(slots[missing])
         return pressed
 
-    def _narrow_energy(self, taken: Taken, energy: Floats, which: Bools) -> None:
+    def _narrow_energy(self, slots: Longs, taken: Taken, energy: Floats, which: Bools) -> None:
         rows = self._buffer.rows
         for number, law in LAWS:
             mine = np.flatnonzero(which & (taken.codec == number))
             if len(mine):
-                energy[mine] = g711.energy_rows(rows, taken.row[mine], law)
+                energy[mine], clipped = g711.energy_and_clipped(rows, taken.row[mine], law)
+                if clipped is not None:
+                    self._meters.clipped[slots[mine]] += clipped * np.float32(1 / NARROW)
 
     def _decode_narrow(self, at: Longs, slots: Longs, taken: Taken, continued: Bools) -> Floats:
         """Frames float32[k, 160] of G.711 legs: played, merged, concealed or recovered."""

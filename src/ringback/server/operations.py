@@ -22,18 +22,21 @@ from ringback.governance.private import Private
 from ringback.governance.shown import fit_to_show
 from ringback.media.protocol import Statistics
 from ringback.server.exchange import Exchange
+from ringback.server.line_quality import line_metrics, line_series
 from ringback.server.media_supervisor import MediaSupervisor
 from ringback.sip.registration import Registrar
 from ringback.web.events import Event, EventHub
 from ringback.web.operations import (
     Call,
     LineQuality,
+    LineSeries,
     Metric,
     OperationError,
     Participant,
     ProcessIds,
     Registration,
     Status,
+    UnknownCallError,
     UnknownParticipantError,
 )
 
@@ -107,6 +110,20 @@ class ServerOperations:
         """The calls in progress, oldest first."""
         return [_call(leg) for leg in self._incoming()]
 
+    def participant_quality(self, meeting: str, participant: str, seconds: float) -> LineSeries:
+        """The last seconds of a participant's line; raises UnknownParticipantError."""
+        room, chosen = self._chosen(meeting, participant)
+        if room is None:
+            raise UnknownParticipantError("nobody in this meeting has that id")
+        return line_series(self._switchboard.history, chosen[0].leg.id, seconds, time.monotonic())
+
+    def call_quality(self, call: str, seconds: float) -> LineSeries:
+        """The last seconds of a call's line; raises UnknownCallError."""
+        leg = next((leg for leg in self._incoming() if str(leg.id) == call), None)
+        if leg is None:
+            raise UnknownCallError("no call has that id")
+        return line_series(self._switchboard.history, leg.id, seconds, time.monotonic())
+
     def registrations(self) -> list[Registration]:
         """The devices that can be called now."""
         now, clock = datetime.now(UTC), time.monotonic()
@@ -136,6 +153,7 @@ class ServerOperations:
             "Media workers that died and were replaced.",
             (({}, float(self._media.restarts)),),
         )
+        yield from line_metrics(self._switchboard.history)
         if self.statistics is None:
             return
         seen = self.statistics
@@ -231,7 +249,7 @@ class ServerOperations:
 def participant_view(person: people.Participant) -> Participant:
     """A participant as the web is told."""
     leg = person.leg
-    totals = leg.totals
+    line = leg.line
     return Participant(
         id=person.id,
         role="host" if person.role is Role.HOST else "guest",
@@ -246,12 +264,9 @@ def participant_view(person: people.Participant) -> Participant:
         codec=leg.media.send.codec if leg.media else None,
         joined_at=_wall_clock(person.since),
         via="browser" if leg.webrtc else "phone",
-        received=LineQuality(lost_percent=leg.lost_lately_percent, jitter_ms=totals.jitter_ms),
-        sent=LineQuality(
-            lost_percent=None if totals.remote_lost_fraction is None else 100 * totals.remote_lost_fraction,
-            jitter_ms=totals.remote_jitter_ms,
-        ),
-        round_trip_ms=totals.round_trip_ms,
+        received=LineQuality(lost_percent=line.lost_percent, jitter_ms=line.jitter_ms),
+        sent=LineQuality(lost_percent=line.remote_lost_percent, jitter_ms=line.remote_jitter_ms),
+        round_trip_ms=line.round_trip_ms,
     )
 
 

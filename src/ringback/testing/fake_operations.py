@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 
 from ringback.web.events import Event, EventHub
 from ringback.web.operations import (
     Call,
+    LineSeries,
     Metric,
     OperationError,
     Participant,
     ProcessIds,
+    ReceivedSeries,
     Registration,
+    RemoteSeries,
+    SentSeries,
     Status,
+    UnknownCallError,
     UnknownParticipantError,
 )
 
 STARTED_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+NOTHING_MEASURED = LineSeries(
+    at=[],
+    seconds=[],
+    received=ReceivedSeries(*([] for _ in fields(ReceivedSeries))),
+    sent=SentSeries([], [], []),
+    remote=RemoteSeries([], [], []),
+)
 
 
 @dataclass(slots=True)
@@ -32,6 +46,7 @@ class FakeOperations:
     devices: list[Registration] = field(default_factory=list)
     waiting_for: tuple[str, ...] = ()
     counted: tuple[Metric, ...] = ()
+    lines: dict[str, LineSeries] = field(default_factory=dict)
 
     def status(self) -> Status:
         """A system that has run for a minute."""
@@ -91,6 +106,21 @@ class FakeOperations:
     def calls(self) -> list[Call]:
         """The calls put in."""
         return list(self.calls_now)
+
+    def participant_quality(self, meeting: str, participant: str, seconds: float) -> LineSeries:
+        """The line put in, of somebody who is there."""
+        if participant not in {someone.id for someone in self.people.get(meeting, [])}:
+            raise UnknownParticipantError(f"nobody with the id {participant} is in this meeting")
+        return self._line(participant)
+
+    def call_quality(self, call: str, seconds: float) -> LineSeries:
+        """The line put in, of a call that is there."""
+        if call not in {one.id for one in self.calls_now}:
+            raise UnknownCallError("no call has that id")
+        return self._line(call)
+
+    def _line(self, leg: str) -> LineSeries:
+        return self.lines.get(leg) or NOTHING_MEASURED
 
     def registrations(self) -> list[Registration]:
         """The devices put in."""

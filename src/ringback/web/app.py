@@ -15,7 +15,17 @@ from ringback.governance.roles import Permission
 from ringback.governance.throttle import SourceGuard, SourceList
 from ringback.store.store import Store
 from ringback.web import pages, problems, sip_socket
-from ringback.web.api import events, extensions, meetings, participants, people, system, tokens, visits
+from ringback.web.api import (
+    events,
+    extensions,
+    meetings,
+    participants,
+    people,
+    quality,
+    system,
+    tokens,
+    visits,
+)
 from ringback.web.context import Context, Needs, WebContext, bearer
 from ringback.web.limits import Limits
 from ringback.web.links import Links
@@ -25,7 +35,7 @@ from ringback.web.problems import Problem
 from ringback.web.visiting import SipDoor, Visiting
 
 ROUTERS: Final = tuple(
-    module.router for module in (meetings, participants, extensions, people, system, events, tokens)
+    module.router for module in (meetings, participants, quality, extensions, people, system, events, tokens)
 )
 
 _DESCRIPTION: Final = """\

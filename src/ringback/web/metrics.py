@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 from starlette.requests import Request
@@ -37,6 +37,10 @@ class _System(Collector):
 
     def collect(self) -> Iterable[Family]:
         for metric in (*_of_status(self._operations.status()), *self._operations.metrics()):
+            if metric.kind == "histogram":
+                buckets = [(labels["le"], value) for labels, value in metric.samples]
+                yield HistogramMetricFamily(metric.name, metric.description, buckets, metric.sum)
+                continue
             names = sorted({name for labels, _ in metric.samples for name in labels})
             kind = GaugeMetricFamily if metric.kind == "gauge" else CounterMetricFamily
             family = kind(metric.name, metric.description, labels=names)

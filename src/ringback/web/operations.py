@@ -16,6 +16,7 @@ class OperationError(Exception):
 
     OperationError 409
     ├── UnknownParticipantError 404
+    ├── UnknownCallError 404
     └── UnavailableError 503
     """
 
@@ -24,6 +25,12 @@ class OperationError(Exception):
 
 class UnknownParticipantError(OperationError):
     """Nobody in the meeting has this id."""
+
+    status = 404
+
+
+class UnknownCallError(OperationError):
+    """No call has this id."""
 
     status = 404
 
@@ -94,6 +101,55 @@ class Participant:
 
 
 @dataclass(frozen=True, slots=True)
+class ReceivedSeries:
+    """What came of a participant, a value a second; docs/statistics.md defines each."""
+
+    expected: list[int]
+    received: list[int]
+    lost: list[int]
+    late: list[int]
+    duplicates: list[int]
+    reordered: list[int]
+    discarded_frames: list[int]
+    refused: list[int]
+    concealed_frames: list[int]
+    stretched_frames: list[int]
+    jitter_ms: list[float | None]
+    level_dbfs: list[float | None]
+    clipped_percent: list[float | None]
+    buffer_ms: list[float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class SentSeries:
+    """What was sent to a participant, a value a second."""
+
+    packets: list[int]
+    octets: list[int]
+    level_dbfs: list[float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteSeries:
+    """What a participant's device last reported of what it receives (RTCP), as it stood in each second."""
+
+    lost_percent: list[float | None]
+    jitter_ms: list[float | None]
+    round_trip_ms: list[float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class LineSeries:
+    """Seconds of one line, oldest first: when each ended and how long it was, and what was counted in it."""
+
+    at: list[datetime]
+    seconds: list[float]
+    received: ReceivedSeries
+    sent: SentSeries
+    remote: RemoteSeries
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """A call in progress, from whoever to wherever."""
 
@@ -120,12 +176,17 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """Numbers for Prometheus, each with its labels; no phone number and no name may be a label."""
+    """Numbers for Prometheus, each with its labels; no phone number and no name may be a label.
+
+    The samples of a histogram are how many observations were at most each bound, which is the label `le`, the
+    last of them "+Inf"; `sum` is that of all observations.
+    """
 
     name: str
-    kind: Literal["gauge", "counter"]
+    kind: Literal["gauge", "counter", "histogram"]
     description: str
     samples: tuple[tuple[Mapping[str, str], float], ...] = field(default_factory=tuple)
+    sum: float = 0.0
 
 
 class Operations(Protocol):
@@ -161,6 +222,12 @@ class Operations(Protocol):
 
     def calls(self) -> list[Call]:
         """The calls in progress, oldest first."""
+
+    def participant_quality(self, meeting: str, participant: str, seconds: float) -> LineSeries:
+        """The last seconds of a participant's line, at most five minutes. Raises UnknownParticipantError."""
+
+    def call_quality(self, call: str, seconds: float) -> LineSeries:
+        """The last seconds of a call's line, at most five minutes. Raises UnknownCallError."""
 
     def registrations(self) -> list[Registration]:
         """The devices that can be called now."""

@@ -179,6 +179,51 @@ class ParticipantView(View):
         return cls.model_validate({**plain, "number": shown_number(participant.number, viewer)})
 
 
+class ReceivedSeriesView(View):
+    """What came of somebody, a value a second; docs/statistics.md defines each."""
+
+    expected: list[int]
+    received: list[int]
+    lost: list[int] = Field(description="Negative where packets of the second before came late.")
+    late: list[int]
+    duplicates: list[int]
+    reordered: list[int]
+    discarded_frames: list[int]
+    refused: list[int]
+    concealed_frames: list[int]
+    stretched_frames: list[int]
+    jitter_ms: list[float | None]
+    level_dbfs: list[float | None]
+    clipped_percent: list[float | None]
+    buffer_ms: list[float | None]
+
+
+class SentSeriesView(View):
+    """What was sent to somebody, a value a second."""
+
+    packets: list[int]
+    octets: list[int]
+    level_dbfs: list[float | None]
+
+
+class RemoteSeriesView(View):
+    """What somebody's device last reported of what it receives, as it stood in each second."""
+
+    lost_percent: list[float | None]
+    jitter_ms: list[float | None]
+    round_trip_ms: list[float | None]
+
+
+class LineSeriesView(View):
+    """The last seconds of one line, oldest first; every list has a value a second."""
+
+    at: list[datetime] = Field(description="When each second ended.")
+    seconds: list[float] = Field(description="How long each was, in seconds.")
+    received: ReceivedSeriesView
+    sent: SentSeriesView
+    remote: RemoteSeriesView
+
+
 class CallView(View):
     """A call in progress."""
 

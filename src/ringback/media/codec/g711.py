@@ -63,6 +63,12 @@ def _compress_alaw() -> Octets:
 _DECODE: dict[Law, Samples] = {"PCMU": _expand_ulaw(), "PCMA": _expand_alaw()}
 _ENCODE: dict[Law, Octets] = {"PCMU": _compress_ulaw(), "PCMA": _compress_alaw()}
 _SQUARE: dict[Law, Samples] = {law: table * table for law, table in _DECODE.items()}
+_MARK = 512.0
+"""Added to the square of a code at the end of the scale: more than all squares of a frame together."""
+_MARKED: dict[Law, Samples] = {
+    law: (square + np.where(square == square.max(), _MARK, 0)).astype(np.float32)
+    for law, square in _SQUARE.items()
+}
 
 
 def decode(payload: Octets, law: Law, out: Samples | None = None) -> Samples:
@@ -101,10 +107,22 @@ def decode_rows(frames: Octets, rows: NDArray[np.int64], law: Law) -> Samples:
     return out
 
 
-def energy_rows(frames: Octets, rows: NDArray[np.int64], law: Law) -> Samples:
-    """Mean square of the rows int64[k] of `frames` uint8[n, m], contiguous: float32[k], 1 at full scale."""
+def energy_and_clipped(frames: Octets, rows: NDArray[np.int64], law: Law) -> tuple[Samples, Samples | None]:
+    """Mean square of the rows int64[k] of `frames` uint8[n, m], contiguous: float32[k], 1 at full scale; and how
+    many samples of each are at the end of the scale: float32[k], None if none is.
+
+    Frames have less than 512 samples. Both come from one sum, so that counting costs nothing.
+    """
+    size = frames.shape[1]
     if kernels is None:
-        return energy(frames.take(rows, axis=0), law)
-    out = np.empty(len(rows), np.float32)
-    kernels.rb_energy(at(frames), at(rows), len(rows), frames.shape[1], at(_SQUARE[law]), at(out))
-    return out
+        sums = np.take(_MARKED[law], frames.take(rows, axis=0), mode="wrap") @ np.full(
+            size, 1 / size, np.float32
+        )
+    else:
+        sums = np.empty(len(rows), np.float32)
+        kernels.rb_energy(at(frames), at(rows), len(rows), size, at(_MARKED[law]), at(sums))
+    if not len(sums) or sums.max() < _MARK / size:
+        return sums, None
+    clipped: Samples = np.floor(sums * np.float32(size / _MARK))
+    sums -= clipped * np.float32(_MARK / size)
+    return np.clip(sums, 0, 1), clipped

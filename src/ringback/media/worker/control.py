@@ -8,7 +8,7 @@ import struct
 
 import msgspec
 
-from ringback.media.protocol import Command, Event, Statistics, Talking
+from ringback.media.protocol import Command, Event, LegStatistics, Statistics, Talking
 
 MAX_COMMAND_BYTES = 1 << 20
 MAX_UNSENT_BYTES = 32 << 20
@@ -76,7 +76,7 @@ class ControlChannel:
         reads."""
         crowded = len(self._unsent) > MAX_UNSENT_BYTES // 4
         for event in events:
-            if crowded and isinstance(event, Statistics | Talking):
+            if crowded and isinstance(event, LegStatistics | Statistics | Talking):
                 continue
             frame = self._encoder.encode(event)
             self._unsent += _LENGTH.pack(len(frame))

@@ -176,12 +176,12 @@ class Worker:
         elapsed = now - self._second_ns
         self._control.send(
             [
+                self._engine.statistics(now),
                 Statistics(
-                    legs=self._engine.statistics(now),
                     busy_fraction=round(min(self._busy_ns / elapsed, 1.0), 4),
                     late_ticks=self._late_ticks,
                     sockets=2 * self._engine.sources.pair_count,
-                )
+                ),
             ]
         )
         self._second_ns = now
