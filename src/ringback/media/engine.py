@@ -21,6 +21,7 @@ from ringback.media.hearing import Hearing
 from ringback.media.intake import Intake
 from ringback.media.jitter_buffer import JitterBuffer
 from ringback.media.legs import Legs
+from ringback.media.opus_streams import OpusStreams
 from ringback.media.playing import SoundShelf
 from ringback.media.protocol import (
     Codec,
@@ -65,6 +66,7 @@ class Engine:
         self.buffer = JitterBuffer(FIRST_CAPACITY)
         self.received = ReceivedSequence(FIRST_CAPACITY)
         self.meters = Meters(FIRST_CAPACITY)
+        self.opus = OpusStreams(self.buffer)
         self.sources = Sources(self.legs, open_pair)
         self.sending = Sending(self.legs, outgoing)
         self.protection = Protection(self.legs)
@@ -79,6 +81,7 @@ class Engine:
             self.received,
             self.meters,
             self.protection,
+            self.opus,
             self.reports.receive,
             self.browsers.receive,
         )
@@ -87,7 +90,7 @@ class Engine:
             self.rooms,
             self.buffer,
             self.meters,
-            self.intake.opus,
+            self.opus,
             self.intake.event_ns,
             self._codec_failed,
         )
@@ -225,6 +228,7 @@ class Engine:
             self.buffer,
             self.received,
             self.meters,
+            self.opus,
             self.voices,
             self.hearing,
             self.reports,
