@@ -84,7 +84,7 @@ def test_a_handshake_is_done_over_a_line_that_loses_a_quarter() -> None:
     office = Office(seed=5)
     office.loss = 0.25
     browsers = [office.browse(Browser(leg)) for leg in range(1, 6)]
-    for _ in range(4):
+    for _ in range(12):
         office.run(6)
         if all(browser.secured for browser in browsers):
             break

@@ -8,7 +8,7 @@ import numpy as np
 
 from ringback.media.codec import opus
 from ringback.media.codec.g722 import G722Decoder, G722Encoder
-from ringback.media.columns import Floats
+from ringback.media.columns import Bytes, Floats
 from ringback.media.jitter_buffer import RING
 from ringback.media.legs import G722
 
@@ -44,12 +44,13 @@ class G722Stream:
 
 
 class OpusStream:
-    """The decoder of a leg that sends Opus, and its packets that wait: they need not be 20 ms long."""
+    """The decoder of a leg that sends Opus, and those of its packets that are not 20 ms long or off the
+    grid."""
 
-    __slots__ = ("_decoded", "_decoder", "_packets")
+    __slots__ = ("_decoded", "_packets", "decoder")
 
     def __init__(self) -> None:
-        self._decoder = opus.OpusDecoder()
+        self.decoder = opus.OpusDecoder()
         self._packets: dict[int, list[tuple[int, bytes]]] = {}
         self._decoded: dict[int, Floats] = {}
 
@@ -62,8 +63,8 @@ class OpusStream:
         if samples is None:
             return None
         if len(self._packets) >= 2 * RING or len(self._decoded) >= 2 * RING:
-            self._packets.clear()
-            self._decoded.clear()
+            # What is not played is not fetched either.
+            self._forget(frame - RING)
         self._packets.setdefault(frame, []).append((offset, payload))
         filled = []
         rest = samples // 2
@@ -75,28 +76,36 @@ class OpusStream:
             frame += 1
         return filled
 
+    def has(self, frame: int) -> bool:
+        """Whether a packet begins in that frame."""
+        return frame in self._packets
+
     def decode(self, frame: int) -> Floats:
         """Frame of the leg's grid as float32[320]; concealment where its packet cannot be decoded."""
         self._forget(frame)
         parts = [] if (ahead := self._decoded.pop(frame, None)) is None else [ahead]
         for _, payload in sorted(self._packets.pop(frame, [])):
-            samples = self._decoder.decode(payload)
+            samples = self.decoder.decode(payload)
             if samples is not None:
                 parts.append(samples)
-        joined = np.concatenate(parts) if parts else self._decoder.conceal(WIDE_FRAME)
+        joined = np.concatenate(parts) if parts else self.decoder.conceal(WIDE_FRAME)
         for later in range(1, (len(joined) + WIDE_FRAME - 1) // WIDE_FRAME):
             self._decoded[frame + later] = joined[later * WIDE_FRAME : (later + 1) * WIDE_FRAME]
-        return _one_frame(joined)
+        return one_frame(joined)
 
-    def conceal(self, frame: int) -> Floats:
-        """A frame that did not come: from the next packet's error correction if it has it, else continued."""
+    def conceal(self, frame: int, following: Bytes | None) -> Floats:
+        """A frame that did not come: from the next packet's error correction if it has it, else continued.
+
+        `following` is that packet where it is not kept here.
+        """
         self._forget(frame)
-        following = self._packets.get(frame + 1)
-        if following:
-            restored = self._decoder.decode(following[0][1], fec=True, missing_samples=WIDE_FRAME)
+        kept = self._packets.get(frame + 1)
+        payload = following if following is not None else kept[0][1] if kept else None
+        if payload is not None:
+            restored = self.decoder.decode(payload, fec=True, missing_samples=WIDE_FRAME)
             if restored is not None:
-                return _one_frame(restored)
-        return _one_frame(self._decoder.conceal(WIDE_FRAME))
+                return one_frame(restored)
+        return one_frame(self.decoder.conceal(WIDE_FRAME))
 
     def _forget(self, frame: int) -> None:
         """Drop what lies before a frame: its time has passed."""
@@ -105,7 +114,8 @@ class OpusStream:
                 del kept[old]
 
 
-def _one_frame(samples: Floats) -> Floats:
+def one_frame(samples: Floats) -> Floats:
+    """Samples as exactly one frame of 20 ms: cut, or filled up with silence."""
     if len(samples) >= WIDE_FRAME:
         return samples[:WIDE_FRAME]
     return np.concatenate((samples, np.zeros(WIDE_FRAME - len(samples), np.float32)))

@@ -22,6 +22,7 @@ from ringback.media.intake import Intake
 from ringback.media.jitter_buffer import JitterBuffer
 from ringback.media.legs import Legs
 from ringback.media.measured import pack
+from ringback.media.opus_streams import OpusStreams
 from ringback.media.playing import SoundShelf
 from ringback.media.protocol import (
     Codec,
@@ -67,6 +68,7 @@ class Engine:
         self.buffer = JitterBuffer(FIRST_CAPACITY)
         self.received = ReceivedSequence(FIRST_CAPACITY)
         self.meters = Meters(FIRST_CAPACITY)
+        self.opus = OpusStreams(self.buffer)
         self.sources = Sources(self.legs, open_pair)
         self.sending = Sending(self.legs, outgoing)
         self.protection = Protection(self.legs)
@@ -81,6 +83,7 @@ class Engine:
             self.received,
             self.meters,
             self.protection,
+            self.opus,
             self.reports.receive,
             self.browsers.receive,
         )
@@ -89,7 +92,7 @@ class Engine:
             self.rooms,
             self.buffer,
             self.meters,
-            self.intake.opus,
+            self.opus,
             self.intake.event_ns,
             self._codec_failed,
         )
@@ -228,6 +231,7 @@ class Engine:
             self.buffer,
             self.received,
             self.meters,
+            self.opus,
             self.voices,
             self.hearing,
             self.reports,

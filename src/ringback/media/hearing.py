@@ -14,8 +14,10 @@ from typing import ClassVar
 import numpy as np
 
 from ringback.media.codec import g711
+from ringback.media.codec.opus import OpusEncoder
 from ringback.media.coders import Encoder, make_encoder
 from ringback.media.columns import Bools, Column, Columns, Floats, Ints, Longs
+from ringback.media.effort import Effort
 from ringback.media.legs import G722, PCMA, PCMU, Legs
 from ringback.media.level import mean_square
 from ringback.media.mix import limit, sum_by_room
@@ -82,6 +84,8 @@ class Hearing:
         self._ears = _Ears(legs.capacity)
         self.encoders: dict[int, Encoder] = {}
         """G.722 or Opus encoder of a leg's own, by row."""
+        self._effort = Effort()
+        self._encodings = 0
         self.playbacks: dict[int, Playback] = {}
         """What is being played to a leg, by row."""
 
@@ -275,13 +279,21 @@ class Hearing:
             row = int(signals.row_of[listeners[0]])
             samples = signals.rows[row] if row >= 0 else np.zeros(WIDE, np.float32)
             self._send_shared(key, positions[listeners], samples)
+        self._effort.note(self._encodings)
+        self._encodings = 0
+
+    def _encode(self, encoder: Encoder, samples: Floats) -> bytes:
+        if isinstance(encoder, OpusEncoder):
+            encoder.set_complexity(self._effort.complexity)
+            self._encodings += 1
+        return encoder.encode(samples)
 
     def _send_own(self, leg: int, codec: int, position: int, samples: Floats) -> None:
         try:
             encoder = self.encoders.get(leg)
             if encoder is None:
                 encoder = self.encoders[leg] = make_encoder(codec)
-            payload = encoder.encode(samples)
+            payload = self._encode(encoder, samples)
         except Exception:
             # A codec's failure costs this leg a frame and its state, not the others theirs.
             self.encoders.pop(leg, None)
@@ -294,7 +306,7 @@ class Hearing:
             encoder = self._rooms.encoders.get(key)
             if encoder is None:
                 encoder = self._rooms.encoders[key] = make_encoder(key[1])
-            payload = encoder.encode(samples)
+            payload = self._encode(encoder, samples)
         except Exception:
             self._rooms.encoders.pop(key, None)
             for leg in self._sending.order[positions].tolist():

@@ -8,16 +8,17 @@ from collections.abc import Callable
 import numpy as np
 
 from ringback.media.batch import PacketBatch
-from ringback.media.coders import OpusStream
-from ringback.media.columns import Bools, Bytes, Longs
+from ringback.media.columns import Bools, Bytes, Ints, Longs
 from ringback.media.dtmf import Press, TelephoneEventReceiver
 from ringback.media.jitter_buffer import FRAME_BYTES, JitterBuffer
 from ringback.media.legs import FRAME_TIMESTAMPS, NO_FORMAT, OPUS, TELEPHONE_EVENT, Legs
+from ringback.media.opus_streams import OpusStreams, ordinary
 from ringback.media.security import Protection
 from ringback.media.sources import SILENT_NS, Sources
 from ringback.media.statistics import Meters
 from ringback.rtp import header
 from ringback.rtp.header import RtpColumns
+from ringback.rtp.header_extension import UNKNOWN_LEVEL, audio_levels
 from ringback.rtp.sequence import MAX_PER_UPDATE, ReceivedSequence
 
 MAX_UNKNOWN = 64
@@ -37,6 +38,7 @@ class Intake:
         received: ReceivedSequence,
         meters: Meters,
         protection: Protection,
+        opus: OpusStreams,
         on_rtcp: Callable[[PacketBatch, int], None],
         on_webrtc: Callable[[PacketBatch, Longs, Longs, int], None],
     ) -> None:
@@ -47,10 +49,9 @@ class Intake:
         self._received = received
         self._meters = meters
         self._protection = protection
+        self._opus = opus
         self._on_rtcp = on_rtcp
         self._on_webrtc = on_webrtc
-        self.opus: dict[int, OpusStream] = {}
-        """Packets and decoder of each leg that has sent Opus, by row."""
         self.event_receivers: dict[int, TelephoneEventReceiver] = {}
         """Key presses of each leg that has sent telephone-events, by row."""
         self.event_ns: dict[int, int] = {}
@@ -63,7 +64,8 @@ class Intake:
 
     def forget(self, leg: int) -> None:
         """A leg was closed or is to be heard anew."""
-        for kept in (self.opus, self.event_receivers, self.event_ns):
+        self._opus.forget(leg)
+        for kept in (self.event_receivers, self.event_ns):
             kept.pop(leg, None)
 
     def receive(self, batch: PacketBatch, now_ns: int, tick: int) -> None:
@@ -162,7 +164,7 @@ class Intake:
     def _restart(self, leg: Longs) -> None:
         self._buffer.restart(leg)
         for slot in leg.tolist():
-            self.opus.pop(slot, None)
+            self._opus.forget(slot)
 
     def _decrypt(self, batch: PacketBatch, leg: Longs, rtp: Bools) -> Bools:
         """Unprotect in place what came for legs with keys; which of it is forged or replayed."""
@@ -206,30 +208,42 @@ class Intake:
         buffer = self._buffer
         frame, offset, fits = buffer.place(leg, columns.timestamp[rows], form, tick)
         start, size = columns.payload_offset[rows], columns.payload_length[rows]
-        plain = fits & (offset == 0) & (size == FRAME_BYTES) & (form < OPUS) & (start == header.HEADER_BYTES)
-        body = slice(header.HEADER_BYTES, header.HEADER_BYTES + FRAME_BYTES)
+        whole = fits & (offset == 0)
+        plain = whole & (size == FRAME_BYTES) & (form < OPUS)
         if plain.all():
-            buffer.store(leg, frame, batch.data[rows, body])
+            buffer.store(leg, frame, _payloads(batch, rows, start))
             return
-        buffer.store(leg[plain], frame[plain], batch.data[rows[plain], body])
+        buffer.store(leg[plain], frame[plain], _payloads(batch, rows[plain], start[plain]))
+        level = self._levels(batch, columns, rows, leg)
+        usual = np.flatnonzero(whole & (form == OPUS) & ordinary(batch.data[rows, start], size))
+        if len(usual):
+            payload = _payloads(batch, rows[usual], start[usual])
+            self._opus.put(leg[usual], frame[usual], payload, size[usual], level[usual])
+            plain[usual] = True
         for i in np.flatnonzero(~plain).tolist():
             payload = batch.data[rows[i], start[i] : start[i] + size[i]]
             slot = int(leg[i])
             if form[i] != OPUS:
                 buffer.store_part(slot, int(frame[i]), int(offset[i]), payload, int(form[i]))
-            elif fits[i]:
-                self._store_opus(slot, int(frame[i]), int(offset[i]) // 6, payload.tobytes())
+            elif fits[i] and not self._opus.put_odd(
+                slot, int(frame[i]), int(offset[i]) // 6, payload.tobytes(), int(level[i])
+            ):
+                self._meters.rejected[slot] += 1
 
-    def _store_opus(self, leg: int, frame: int, offset: int, payload: bytes) -> None:
-        stream = self.opus.get(leg)
-        if stream is None:
-            stream = self.opus[leg] = OpusStream()
-        filled = stream.put(frame, offset, payload)
-        if filled is None:
-            self._meters.rejected[leg] += 1
-            return
-        for number, size in filled:
-            self._buffer.mark_part(leg, number, size)
+    def _levels(self, batch: PacketBatch, columns: RtpColumns, rows: Longs, leg: Longs) -> Bytes:
+        """What each packet tells of its audio's level (RFC 6464): uint8[k]."""
+        if not self._legs.some_tell_levels:
+            return np.full(len(rows), UNKNOWN_LEVEL, np.uint8)
+        return audio_levels(batch.data, columns, rows, self._legs.level_extension[leg])
+
+
+def _payloads(batch: PacketBatch, rows: Longs, start: Ints) -> Bytes:
+    """The FRAME_BYTES octets from `start` on of each row: uint8[k, 160], whatever part of it is payload."""
+    if len(rows) and (start == header.HEADER_BYTES).all():
+        return batch.data[rows, header.HEADER_BYTES : header.HEADER_BYTES + FRAME_BYTES]
+    windows = np.lib.stride_tricks.sliding_window_view(batch.data, FRAME_BYTES, axis=1)
+    payloads: Bytes = windows[rows, np.minimum(start, windows.shape[1] - 1)]
+    return payloads
 
 
 def _turns(leg: Longs) -> list[Longs]:

@@ -33,7 +33,7 @@ class Legs(Columns):
 
     `signalled` is what SDP said, `remote` where media goes now: what was signalled until the source is
     locked. `formats[leg, payload type]` is a codec number or NO_FORMAT. `gain` is linear and of the leg's
-    voice.
+    voice. `level_extension` is the header extension with the peer's audio level, 0 if there is none.
     """
 
     SPEC: ClassVar[dict[str, Column]] = {
@@ -63,6 +63,7 @@ class Legs(Columns):
         "gain": Column(np.float32, empty=1.0),
         "secure": Column(np.bool_),
         "webrtc": Column(np.bool_),
+        "level_extension": Column(np.uint8),
         "out_ssrc": Column(np.uint32),
         "out_sequence": Column(np.uint16),
         "out_timestamp": Column(np.uint32),
@@ -94,6 +95,7 @@ class Legs(Columns):
     gain: Floats
     secure: Bools
     webrtc: Bools
+    level_extension: Bytes
     out_ssrc: Words
     out_sequence: Shorts
     out_timestamp: Words
@@ -105,6 +107,8 @@ class Legs(Columns):
         self._free = list(range(capacity - 1, -1, -1))
         self.slots: dict[int, int] = {}
         """Row by the control process's identifier."""
+        self.some_tell_levels = False
+        """Whether the level extension of any leg is known."""
 
     def open(self, identifier: int, pair: int, webrtc: bool = False) -> int:
         """Take a row for a new leg on a socket pair; the caller made sure that one is free (`full`)."""
@@ -123,6 +127,7 @@ class Legs(Columns):
         del self.slots[int(self.identifier[slot])]
         self.clear(slot)
         self._free.append(slot)
+        self.some_tell_levels = bool(self.level_extension.any())
 
     @property
     def full(self) -> bool:
@@ -161,6 +166,10 @@ class Legs(Columns):
         webrtc = bool(self.webrtc[slot])
         self.secure[slot] = webrtc or media.srtp is not None
         self.rtcp_mux[slot] = webrtc or media.rtcp_mux
+        self.level_extension[slot] = (
+            media.audio_level_extension if 0 < media.audio_level_extension < 256 else 0
+        )
+        self.some_tell_levels = bool(self.level_extension.any())
         if webrtc:
             # Where its media goes and comes from is for ICE to say.
             self.locked[slot] = self.ready[slot] = True

@@ -59,6 +59,8 @@ class SpeechGate:
         self.capacity = capacity
         self.talking = np.zeros(capacity, dtype=np.bool_)
         self.level = np.zeros(capacity, dtype=np.float32)
+        self.threshold = np.full(capacity, _FLOOR, dtype=np.float32)
+        """The mean square above which each leg would have talked in its last frame."""
         self._hangover = np.zeros(capacity, dtype=np.int16)
         self._frames = np.zeros(capacity, dtype=np.int16)
         self._lowest = np.full(capacity, np.inf, dtype=np.float32)
@@ -85,6 +87,7 @@ class SpeechGate:
         if kernels is not None:
             return self._update_compiled(kernels, legs, energy)
         threshold = np.clip(self._noise(legs, energy) * _MARGIN, _FLOOR, _CEILING)
+        self.threshold[legs] = threshold
         hangover = np.maximum(self._hangover[legs] - 1, 0)
         hangover[energy > threshold] = HANGOVER_FRAMES + 1
         self._hangover[legs] = hangover

@@ -84,6 +84,9 @@ class SetMedia(_Message, frozen=True, kw_only=True):
     With `webrtc` (only on a leg opened so; excludes `srtp`, implies `rtcp_mux`) `remote_ip` and `remote_port`
     are not looked at ("" and 0): the address is learnt from ICE checks, the SRTP keys from DTLS. New ICE
     credentials are an ICE restart; new fingerprints a new DTLS association.
+
+    `audio_level_extension` is the header extension in which the peer tells the level of its audio (RFC 6464),
+    0 if it does not: what it tells to be quiet need not be decoded.
     """
 
     leg: int
@@ -98,6 +101,7 @@ class SetMedia(_Message, frozen=True, kw_only=True):
     ptime_ms: int = 20
     srtp: SrtpKeys | None = None
     webrtc: WebRtcKeys | None = None
+    audio_level_extension: int = 0
 
 
 class CloseLeg(_Message, frozen=True, kw_only=True):

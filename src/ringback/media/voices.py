@@ -10,13 +10,14 @@ import numpy as np
 
 from ringback.media import concealment
 from ringback.media.codec import g711
-from ringback.media.coders import G722Stream, OpusStream
+from ringback.media.coders import G722Stream
 from ringback.media.columns import Bools, Column, Columns, Floats, Longs
 from ringback.media.hearing import LAWS, NARROW, WIDE, Voices
 from ringback.media.jitter_buffer import NOTHING, PLAY, RING, JitterBuffer, Taken
 from ringback.media.legs import G722, OPUS, PCMA, Legs
 from ringback.media.level import SpeechGate, mean_square
 from ringback.media.mix import cross_fade, fade_in, fade_out
+from ringback.media.opus_streams import OpusStreams
 from ringback.media.resample import DOWN2_TAIL, UP2_TAIL, down2, up2
 from ringback.media.rooms import Rooms
 from ringback.media.statistics import Meters
@@ -53,8 +54,8 @@ class _Past(Columns):
 
 
 class VoiceDecoding:
-    """Decodes only who is to be heard; G.722 and Opus streams are decoded always, so that their state
-    follows."""
+    """Decodes only who is to be heard; G.722 streams are decoded always, so that their state follows, and
+    those of Opus unless they tell to be quiet."""
 
     def __init__(
         self,
@@ -62,11 +63,11 @@ class VoiceDecoding:
         rooms: Rooms,
         buffer: JitterBuffer,
         meters: Meters,
-        opus: dict[int, OpusStream],
+        opus: OpusStreams,
         event_ns: dict[int, int],
         failed: Callable[[int], None],
     ) -> None:
-        """`opus` and `event_ns` are the intake's; `failed(leg row)` is told when a leg's decoder raised."""
+        """`event_ns` is the intake's; `failed(leg row)` is told when a leg's decoder raised."""
         self._legs = legs
         self._rooms = rooms
         self._buffer = buffer
@@ -99,7 +100,14 @@ class VoiceDecoding:
         is_wide = taken.codec >= G722
         energy = np.zeros(len(slots), np.float32)
         self._narrow_energy(slots, taken, energy, (taken.action == PLAY) & sounding & ~is_wide)
-        wide_at = np.flatnonzero(is_wide & (taken.action != NOTHING))
+        room = legs.room[slots].astype(np.int64)
+        in_room = room >= 0
+        echo = legs.echo[slots]
+        plain = in_room & (self._rooms.members[room] <= ALWAYS_OPEN_MEMBERS)
+        listening = is_wide & (taken.action != NOTHING)
+        if legs.some_tell_levels:
+            listening &= ~self._spare(slots, taken, energy, echo, plain & in_room, in_room)
+        wide_at = np.flatnonzero(listening)
         wide_samples = self._decode_wide(wide_at, slots, taken, sounding)
         energy[wide_at] = mean_square(wide_samples)
         self._meters.heard(slots, energy, wide_at, wide_samples)
@@ -108,11 +116,7 @@ class VoiceDecoding:
             self._buffer.queued(slots) - self._meters.waiting[slots]
         ) * np.float32(0.02)
 
-        room = legs.room[slots].astype(np.int64)
-        in_room = room >= 0
-        echo = legs.echo[slots]
-        plain = in_room & (self._rooms.members[room] <= ALWAYS_OPEN_MEMBERS)
-        heard = (talking | plain | echo) & in_room & ~legs.muted[slots] & sounding
+        heard = (talking | plain | echo) & in_room & ~legs.muted[slots] & sounding & (listening | ~is_wide)
         before, continued = past.heard[slots], past.decoded[slots]
         falling = before & ~heard & in_room & sounding
         rising = heard & ~before
@@ -189,7 +193,7 @@ class VoiceDecoding:
                     self._g722_frame(out[i], leg, j, taken)
             except Exception:
                 # A codec's failure costs this leg its frame and its state, not the others theirs.
-                self._opus.pop(leg, None)
+                self._opus.forget(leg)
                 self._g722.pop(leg, None)
                 self._failed(leg)
         plain = np.flatnonzero(taken.codec[at] == G722)
@@ -212,16 +216,23 @@ class VoiceDecoding:
             out[:] = cross_fade(out[None, :], following[None, :])[0]
 
     def _opus_frame(self, out: Floats, leg: int, i: int, taken: Taken, sounding: bool) -> None:
-        stream = self._opus.get(leg)
-        if stream is None:
-            return
         frame = int(taken.frame[i])
         if taken.action[i] == PLAY:
-            out[:] = stream.decode(frame)
+            out[:] = self._opus.decode(leg, frame)
             if taken.merged[i]:
-                out[:] = cross_fade(out[None, :], stream.decode(frame + 1)[None, :])[0]
+                out[:] = cross_fade(out[None, :], self._opus.decode(leg, frame + 1)[None, :])[0]
         elif sounding:
-            out[:] = stream.conceal(frame)
+            out[:] = self._opus.conceal(leg, frame)
+
+    def _spare(
+        self, slots: Longs, taken: Taken, energy: Floats, echo: Bools, plain: Bools, in_room: Bools
+    ) -> Bools:
+        """Which legs need no decoding because they tell to be quiet; puts in the energy that they tell."""
+        open_to_room = in_room & ~self._legs.muted[slots]
+        must = echo | self._past.heard[slots] | (open_to_room & (plain | self.gate.talking[slots]))
+        quiet, told = self._opus.quiet(slots, taken, must, open_to_room, self.gate.threshold[slots])
+        energy[quiet] = told[quiet]
+        return quiet
 
     def _bridge(
         self,

@@ -77,7 +77,7 @@ class NegotiatedMedia:
     `direction` is ours. A `remote_port` of 0 means that the peer gave the address 0.0.0.0: nothing, RTCP
     included, may be sent to it until the next exchange. `opus` is what the peer asks of the Opus we send.
     `section` is the index of the m= line that carries the stream. With `webrtc` the remote address is "" and
-    0: it is learnt from ICE.
+    0: it is learnt from ICE. `audio_level_extension` is the header extension with the peer's audio level.
     """
 
     send: AudioFormat
@@ -93,6 +93,7 @@ class NegotiatedMedia:
     opus: OpusParameters | None
     section: int
     webrtc: WebRtcKeys | None = None
+    audio_level_extension: int = 0
 
     @property
     def on_hold(self) -> bool:
@@ -114,6 +115,7 @@ class NegotiatedMedia:
             ptime_ms=self.ptime_ms,
             srtp=self.srtp,
             webrtc=self.webrtc,
+            audio_level_extension=self.audio_level_extension,
         )
 
 

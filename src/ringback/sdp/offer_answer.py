@@ -9,6 +9,12 @@ from typing import Final
 from ringback.media.protocol import AudioFormat, Direction, SrtpKeys, SrtpSuite, WebRtcKeys
 from ringback.sdp.crypto import KEY_BYTES, Crypto, read_crypto
 from ringback.sdp.description import Attribute, Connection, MediaDescription, Origin, SessionDescription
+from ringback.sdp.extensions import (
+    accepted_audio_level,
+    audio_level_attribute,
+    kept_audio_level,
+    offered_audio_level,
+)
 from ringback.sdp.formats import (
     ENCODINGS,
     TELEPHONE_EVENT_TYPES,
@@ -61,6 +67,7 @@ def make_offer(local: Local, previous: SessionDescription | None = None) -> Sess
         direction=local.direction,
         rtcp_mux=local.offer_rtcp_mux,
         cryptos=_own_cryptos(local, before) if secured else [],
+        audio_level=kept_audio_level(before) if "OPUS" in local.codecs else 0,
     )
     sections = [section] if previous is None else [_disabled(media) for media in previous.media]
     if previous is not None:
@@ -121,7 +128,8 @@ def accept_answer(
     if isinstance(target, Refusal):
         return target
     direction = limit_direction(INVERTED[read_direction(answered, media)], read_direction(offer, ours))
-    chosen = _Chosen(target, formats, receive, send, rtcp_mux, direction, keys=keys)
+    level = accepted_audio_level(ours, answered, media)
+    chosen = _Chosen(target, formats, receive, send, rtcp_mux, direction, level, keys=keys)
     return _negotiated(media, chosen, index)
 
 
@@ -135,6 +143,7 @@ class _Chosen:
     send: AudioFormat
     rtcp_mux: bool
     direction: Direction
+    audio_level: int
     keys: SrtpKeys | None = None
     crypto: Crypto | None = None
     webrtc: WebRtcKeys | None = None
@@ -160,7 +169,8 @@ def _choose(
     if isinstance(target, Refusal):
         return target
     direction = limit_direction(INVERTED[read_direction(offer, media)], local.direction)
-    return _Chosen(target, formats, usable, usable[0], rtcp_mux, direction, keys, crypto)
+    level = offered_audio_level(offer, media)
+    return _Chosen(target, formats, usable, usable[0], rtcp_mux, direction, level, keys, crypto)
 
 
 def _choose_webrtc(offer: SessionDescription, media: MediaDescription, local: Local) -> _Chosen | Refusal:
@@ -178,8 +188,8 @@ def _choose_webrtc(offer: SessionDescription, media: MediaDescription, local: Lo
     stated = read_stated_direction(offer, media)
     direction = limit_direction(INVERTED[stated], local.direction)
     nowhere = Target("", 0, 0)
-    keys = remote.keys(local.webrtc)
-    return _Chosen(nowhere, formats, usable, usable[0], True, direction, webrtc=keys)
+    keys, level = remote.keys(local.webrtc), offered_audio_level(offer, media)
+    return _Chosen(nowhere, formats, usable, usable[0], True, direction, level, webrtc=keys)
 
 
 def _accept(
@@ -195,6 +205,7 @@ def _accept(
         direction=chosen.direction,
         rtcp_mux=chosen.rtcp_mux and chosen.webrtc is None,
         cryptos=[chosen.crypto] if chosen.crypto else [],
+        audio_level=chosen.audio_level,
     )
     if chosen.webrtc is not None and local.webrtc is not None:
         mid = read_mid(media)
@@ -219,6 +230,7 @@ def _negotiated(media: MediaDescription, chosen: _Chosen, index: int) -> Negotia
         opus=chosen.formats.opus,
         section=index,
         webrtc=chosen.webrtc,
+        audio_level_extension=chosen.audio_level,
     )
 
 
@@ -306,6 +318,7 @@ def _write_section(
     direction: Direction,
     rtcp_mux: bool,
     cryptos: list[Crypto],
+    audio_level: int,
 ) -> MediaDescription:
     types, attributes = write_formats(formats, telephone_events)
     extra = [*attributes, Attribute("ptime", str(PTIME_MS))]
@@ -314,6 +327,8 @@ def _write_section(
     elif local.rtcp_port != local.rtp_port + 1 and protocol.upper() not in WEBRTC_PROFILES:
         extra.append(Attribute("rtcp", str(local.rtcp_port)))
     extra += [crypto.attribute() for crypto in cryptos]
+    if audio_level:
+        extra.append(audio_level_attribute(audio_level))
     extra.append(Attribute(direction))
     return MediaDescription("audio", local.rtp_port, protocol, types, attributes=tuple(extra))
 

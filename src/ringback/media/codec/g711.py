@@ -108,10 +108,11 @@ def decode_rows(frames: Octets, rows: NDArray[np.int64], law: Law) -> Samples:
 
 
 def energy_and_clipped(frames: Octets, rows: NDArray[np.int64], law: Law) -> tuple[Samples, Samples | None]:
-    """Mean square of the rows int64[k] of `frames` uint8[n, m], contiguous: float32[k], 1 at full scale; and how
-    many samples of each are at the end of the scale: float32[k], None if none is.
+    """Energy and clipping of the rows int64[k] of `frames` uint8[n, m], contiguous.
 
-    Frames have less than 512 samples. Both come from one sum, so that counting costs nothing.
+    The mean square of each, float32[k], 1 at full scale; and how many of its samples are at the end of the
+    scale, float32[k], or None if none is. Frames have less than 512 samples. Both come from one sum, so that
+    counting costs nothing.
     """
     size = frames.shape[1]
     if kernels is None:

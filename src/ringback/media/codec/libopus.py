@@ -15,6 +15,7 @@ SET_COMPLEXITY = 4010
 SET_INBAND_FEC = 4012
 SET_PACKET_LOSS_PERC = 4014
 SET_SIGNAL = 4024
+RESET_STATE = 4028
 SIGNAL_VOICE = 3001
 MAX_FRAMES = 48
 MAX_PACKET_MS = 120
@@ -35,6 +36,7 @@ ffi.cdef(
                               unsigned char *data, int32_t max_data_bytes);
     OpusDecoder *opus_decoder_create(int32_t rate, int channels, int *error);
     void opus_decoder_destroy(OpusDecoder *decoder);
+    int opus_decoder_ctl(OpusDecoder *decoder, int request, ...);
     int opus_decode_float(OpusDecoder *decoder, const unsigned char *data, int32_t len,
                           float *pcm, int frame_size, int decode_fec);
     int opus_packet_get_nb_samples(const unsigned char *packet, int32_t len, int32_t rate);

@@ -11,6 +11,7 @@ from ringback.media.codec.libopus import (
     APPLICATION_VOIP,
     MAX_FRAMES,
     MAX_PACKET_MS,
+    RESET_STATE,
     SET_BITRATE,
     SET_COMPLEXITY,
     SET_INBAND_FEC,
@@ -102,6 +103,11 @@ class OpusDecoder:
             self._concealed = 0
         return decoded
 
+    def reset(self) -> None:
+        """Forget what came before, as a new decoder would."""
+        self._concealed = 0
+        _check(_library().opus_decoder_ctl(self._state, RESET_STATE), "decoder")
+
     def conceal(self, samples: int | None = None) -> Samples:
         """Continue the stream over a lost packet: by default 20 ms, in steps of 2.5 ms to 120 ms.
 
@@ -137,7 +143,7 @@ class OpusEncoder:
     In-band FEC costs bits only once `set_expected_loss` says that packets are lost.
     """
 
-    __slots__ = ("_ctl", "_encode", "_packet", "_sizes", "_state", "rate")
+    __slots__ = ("_ctl", "_encode", "_packet", "_sizes", "_state", "complexity", "rate")
 
     def __init__(self, rate: int = RATE, bitrate: int = 24000, complexity: int = 5, fec: bool = True) -> None:
         lib = _library()
@@ -151,13 +157,20 @@ class OpusEncoder:
         self._sizes = frozenset(int(rate * ms / 1000) for ms in SIZES_MS)
         self.rate = rate
         self._set(SET_SIGNAL, SIGNAL_VOICE)
-        self._set(SET_COMPLEXITY, complexity)
+        self.complexity = -1
+        self.set_complexity(complexity)
         self._set(SET_INBAND_FEC, int(fec))
         self.set_bitrate(bitrate)
 
     def set_bitrate(self, bitrate: int) -> None:
         """Aim at `bitrate` bit/s (6000 to 510000) from the next frame on."""
         self._set(SET_BITRATE, bitrate)
+
+    def set_complexity(self, complexity: int) -> None:
+        """Take less (0) or more (10) work for the same bitrate from the next frame on."""
+        if complexity != self.complexity:
+            self._set(SET_COMPLEXITY, complexity)
+            self.complexity = complexity
 
     def set_expected_loss(self, percent: int) -> None:
         """Protect the stream against `percent` (0 to 100) of packets lost, as the peer's reports say."""
