@@ -60,6 +60,7 @@ class Engine:
         random_bits: Callable[[int], int] = secrets.randbits,
         wall_offset_ns: int = 0,
         load_dtls: LoadDtls | None = None,
+        shelf: SoundShelf | None = None,
     ) -> None:
         """`open_pair(number)` opens a socket pair and gives its ports; `outgoing` is where datagrams are
         written; without `load_dtls` there are no WebRTC legs."""
@@ -98,7 +99,7 @@ class Engine:
         )
         self.hearing = Hearing(self.legs, self.rooms, self.sending, self.meters, self._codec_failed)
         self._statistics = Statistics(self.legs, self.buffer, self.received, self.meters, self.voices.gate)
-        self.shelf = SoundShelf()
+        self.shelf = shelf or SoundShelf()
         self.codec_failures = 0
         self.tick = 0
         self._events: list[Event] = []

@@ -137,15 +137,18 @@ class Server:
     async def start(self) -> None:
         """Open media, then SIP, so that the first call already has somewhere to go."""
         sip = self.settings.sip
-        await asyncio.gather(
-            self.media.start(), self.prompts.prepare(), self.keeper.restore(self.store.directory)
+        certificate, *_ = await asyncio.gather(
+            asyncio.to_thread(sip_certificate, self.settings),
+            self.media.start(),
+            self.prompts.prepare(),
+            self.keeper.restore(self.store.directory),
         )
         await self.transports.open(
             sip.bind,
             udp_port=sip.udp_port,
             tcp_port=sip.tcp_port,
             tls_port=sip.tls_port,
-            certificate=await asyncio.to_thread(sip_certificate, self.settings),
+            certificate=certificate,
         )
         self.keeper.start()
 

@@ -15,6 +15,7 @@ import msgspec
 
 from ringback.media.batch import empty_batch
 from ringback.media.engine import TICK_NS, Engine
+from ringback.media.playing import SoundShelf
 from ringback.media.protocol import CommandFailed, Ready, Shutdown, Statistics
 from ringback.media.worker.control import ControlChannel, ControlLostError
 from ringback.media.worker.dtls_loader import DtlsLoader
@@ -39,6 +40,9 @@ class Worker:
     """Runs one engine on one thread until Shutdown or the end of the control socket."""
 
     def __init__(self, control: ControlChannel, ports: UdpPorts) -> None:
+        # First of all: the memory that making the music takes for a moment is then used for the rest.
+        shelf = SoundShelf()
+        shelf.prepare()
         self._control = control
         self._ports = ports
         self._inbox = Inbox()
@@ -48,8 +52,8 @@ class Worker:
             outgoing=self._outbox.data,
             wall_offset_ns=time.time_ns() - time.monotonic_ns(),
             load_dtls=DtlsLoader(),
+            shelf=shelf,
         )
-        self._engine.shelf.prepare()
         self._occupied: list[int] = []
         self._rtp: list[tuple[int, int]] = []
         self._running = True
