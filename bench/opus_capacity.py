@@ -25,7 +25,7 @@ from ringback.media.protocol import JoinRoom, LegOpened, OpenLeg
 from ringback.media.worker.mmsg import Inbox, Outbox
 from ringback.quality.markers import find_markers, marker
 from ringback.rtp.srtp import SrtpSession, protect_rows, unprotect_rows
-from tests.webrtc.browser import GCM, SRTP, Browser
+from tests.webrtc.browser import GCM, SRTP, USE_CERTIFICATE, Browser
 
 STEPS = (100, 200, 300, 400, 500, 600)
 ROOM, TALKERS = 10, 3
@@ -292,6 +292,7 @@ def measure() -> Iterator[str]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 65536)), hard))
     media = Media("20000-29999", 0, None)
+    media.send(USE_CERTIFICATE)
     os.sched_setaffinity(0, {1})
     crowd = Crowd(media)
     best = 0
