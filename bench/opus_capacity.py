@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from bench.media_capacity import Media
@@ -25,7 +26,7 @@ from ringback.media.protocol import JoinRoom, LegOpened, OpenLeg
 from ringback.media.worker.mmsg import Inbox, Outbox
 from ringback.quality.markers import find_markers, marker
 from ringback.rtp.srtp import SrtpSession, protect_rows, unprotect_rows
-from tests.webrtc.browser import GCM, SRTP, Browser
+from tests.webrtc.browser import GCM, SRTP, USE_CERTIFICATE, Browser
 
 STEPS = (100, 200, 300, 400, 500, 600)
 ROOM, TALKERS = 10, 3
@@ -126,7 +127,7 @@ class Crowd:
         self._media.send(OpenLeg(leg=number, webrtc=True))
         answer: LegOpened = self._media.wait_for(LegOpened)
         client.to = ("127.0.0.1", answer.rtp_port)  # type: ignore[attr-defined]
-        self._media.send(client.media())
+        self._media.send(replace(client.media(), audio_level_extension=LEVEL_ID))
         self._media.send(JoinRoom(leg=number, room=number // ROOM))
         self.clients.append(client)
         self._sockets.append(opened)
@@ -292,6 +293,7 @@ def measure() -> Iterator[str]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 65536)), hard))
     media = Media("20000-29999", 0, None)
+    media.send(USE_CERTIFICATE)
     os.sched_setaffinity(0, {1})
     crowd = Crowd(media)
     best = 0
