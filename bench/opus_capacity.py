@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from bench.media_capacity import Media
@@ -126,7 +127,7 @@ class Crowd:
         self._media.send(OpenLeg(leg=number, webrtc=True))
         answer: LegOpened = self._media.wait_for(LegOpened)
         client.to = ("127.0.0.1", answer.rtp_port)  # type: ignore[attr-defined]
-        self._media.send(client.media())
+        self._media.send(replace(client.media(), audio_level_extension=LEVEL_ID))
         self._media.send(JoinRoom(leg=number, room=number // ROOM))
         self.clients.append(client)
         self._sockets.append(opened)

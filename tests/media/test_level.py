@@ -96,3 +96,13 @@ def test_levels_are_what_a_meter_shows() -> None:
         shown.append(float(gate.level_dbfs(legs)[0]))
     assert (np.diff(shown) < 0).all()
     assert -12 < shown[9] < -8
+
+
+def test_the_threshold_is_that_of_the_last_frame() -> None:
+    gate, leg = SpeechGate(2), np.array([1])
+    assert gate.threshold(leg) == pytest.approx(10**-5.5)
+    for energy in energies((-52, 100)):
+        gate.update(leg, np.array([energy], dtype=np.float32))
+    assert gate.threshold(leg) == pytest.approx(10**-4.5, rel=1e-3)
+    gate.update(leg, np.array([1e-7], dtype=np.float32))
+    assert gate.threshold(leg) == pytest.approx(10**-5.5)

@@ -59,8 +59,6 @@ class SpeechGate:
         self.capacity = capacity
         self.talking = np.zeros(capacity, dtype=np.bool_)
         self.level = np.zeros(capacity, dtype=np.float32)
-        self.threshold = np.full(capacity, _FLOOR, dtype=np.float32)
-        """The mean square above which each leg would have talked in its last frame."""
         self._hangover = np.zeros(capacity, dtype=np.int16)
         self._frames = np.zeros(capacity, dtype=np.int16)
         self._lowest = np.full(capacity, np.inf, dtype=np.float32)
@@ -87,7 +85,6 @@ class SpeechGate:
         if kernels is not None:
             return self._update_compiled(kernels, legs, energy)
         threshold = np.clip(self._noise(legs, energy) * _MARGIN, _FLOOR, _CEILING)
-        self.threshold[legs] = threshold
         hangover = np.maximum(self._hangover[legs] - 1, 0)
         hangover[energy > threshold] = HANGOVER_FRAMES + 1
         self._hangover[legs] = hangover
@@ -116,6 +113,12 @@ class SpeechGate:
             *map(at, columns),
         )
         return result
+
+    def threshold(self, legs: Legs) -> Samples:
+        """The mean squares above which legs intp[k] would have talked in their last frames: float32[k]."""
+        noise = np.minimum(self._minima[legs].min(axis=1), self._lowest[legs])
+        threshold: Samples = np.clip(noise * _MARGIN, _FLOOR, _CEILING)
+        return threshold
 
     def level_dbfs(self, legs: Legs) -> Samples:
         """The smoothed levels of legs intp[k], for showing: float32[k]."""

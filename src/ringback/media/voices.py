@@ -230,7 +230,7 @@ class VoiceDecoding:
         """Which legs need no decoding because they tell to be quiet; puts in the energy that they tell."""
         open_to_room = in_room & ~self._legs.muted[slots]
         must = echo | self._past.heard[slots] | (open_to_room & (plain | self.gate.talking[slots]))
-        quiet, told = self._opus.quiet(slots, taken, must, open_to_room, self.gate.threshold[slots])
+        quiet, told = self._opus.quiet(slots, taken, must, open_to_room, self.gate.threshold(slots))
         energy[quiet] = told[quiet]
         return quiet
 
