@@ -142,7 +142,7 @@ class Generator:
         self._map.write_text("".join(rows))
         self._tell(f"MAP {self._map}", 20)
 
-    def measure(self, seconds: float, media: Media) -> dict[str, Any]:
+    def measure(self, seconds: float, media: Media | None = None) -> dict[str, Any]:
         """What the generator sees in so many seconds."""
         self._write(f"MEAS {seconds:g}")
         return self._answer(seconds + 20, media)

@@ -26,7 +26,7 @@ JANUS_STEPS = (100, 200, 250, 300, 350, 400, 450, 500, 550, 600)
 OUR_STEPS = (100, 1000, 1500, 1750, 2000, 2250, 2500, 2750, 3000, 3500, 4000)
 ONE_ROOM = (500, 1000, 2000)
 KERNEL_LEGS = 2000
-KERNEL_PORT = 30000
+KERNEL_PORT = 22000
 SETTINGS = {"RINGBACK_MEDIA__PORT_RANGE": "20000-29999", "RINGBACK_MEDIA__WORKERS": "1"}
 
 
@@ -147,7 +147,7 @@ def kernel(mode: str, folder: Path, legs: int = KERNEL_LEGS) -> float:
             rows = []
             for leg in range(legs):
                 port = KERNEL_PORT + (2 * leg if mode == "echo-each" else 0)
-                rows.append(f"{leg} {leg // 10} {leg % 10} 127.0.0.1 {port} {50000 + leg}\n")
+                rows.append(f"{leg} {leg // 10} {leg % 10} 127.0.0.1 {port} {27000 + leg}\n")
             generator.add(rows)
             time.sleep(2)
             result = generator.measure(6)
