@@ -18,6 +18,7 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -105,8 +106,10 @@ class Baresip:
         self.name = name
         self.codec = codec
         self.rate = RATES[codec]
-        self.recordings_folder = self.folder / "recordings"
-        self.recordings_folder.mkdir(parents=True)
+        # A short path: baresip cuts the names of its recordings at 128 characters, and then writes none.
+        self._recordings = tempfile.TemporaryDirectory(prefix="baresip-")
+        self.recordings_folder = Path(self._recordings.name)
+        self.folder.mkdir(parents=True)
         first = free_ports(24)
         # TLS listens on the next port.
         self.sip_port, self.control_port, self.rtp_port = first, first + 2, first + 4
