@@ -259,6 +259,24 @@ def test_opus_packets_of_other_lengths(ptime: int) -> None:
     assert world.totals(1).concealed_frames <= 8
 
 
+def test_packets_of_mixed_lengths() -> None:
+    world, speaker, listener = pair()
+    lengths = random.Random(2)
+    speak = speaker.speak
+
+    def differently() -> bytes:
+        speaker.ptime = lengths.choice([10, 20, 30, 40, 60])
+        return speak()
+
+    speaker.speak = differently  # type: ignore[method-assign]
+    world.run(8)
+    before = world.totals(1)
+    world.run(4)
+    assert world.totals(1).concealed_frames - before.concealed_frames <= 1
+    assert world.totals(1).late_packets <= 5
+    assert_unbroken(listener.audio(4), 440.0)
+
+
 @pytest.mark.parametrize("codec", ["G722", "OPUS"])
 def test_loss_and_jitter_with_codecs_that_keep_a_state(codec: Any) -> None:
     world, _, listener = pair(codec=codec)

@@ -9,9 +9,10 @@ import numpy as np
 
 from ringback.media.batch import PacketBatch
 from ringback.media.columns import Bools, Bytes, Ints, Longs
+from ringback.media.comfort import ComfortNoise
 from ringback.media.dtmf import Press, TelephoneEventReceiver
-from ringback.media.jitter_buffer import FRAME_BYTES, JitterBuffer
-from ringback.media.legs import FRAME_TIMESTAMPS, NO_FORMAT, OPUS, TELEPHONE_EVENT, Legs
+from ringback.media.jitter_buffer import FRAME_BYTES, HALF, JitterBuffer
+from ringback.media.legs import COMFORT_NOISE, FRAME_TIMESTAMPS, NO_FORMAT, OPUS, TELEPHONE_EVENT, Legs
 from ringback.media.opus_streams import OpusStreams, ordinary
 from ringback.media.security import Protection
 from ringback.media.sources import SILENT_NS, Sources
@@ -60,6 +61,8 @@ class Intake:
         """Key presses of each leg that has sent telephone-events, by row."""
         self.event_ns: dict[int, int] = {}
         """When each of these legs' last telephone-event packet came."""
+        self.comfort: dict[int, ComfortNoise] = {}
+        """The noise in the pauses of each leg that has sent any, by row."""
         self.learnt: list[tuple[int, bool]] = []
         """(leg row, whether the source differs from what was signalled)"""
         self.presses: list[tuple[int, Press]] = []
@@ -70,7 +73,7 @@ class Intake:
     def forget(self, leg: int) -> None:
         """A leg was closed or is to be heard anew."""
         self._opus.forget(leg)
-        for kept in (self.event_receivers, self.event_ns):
+        for kept in (self.event_receivers, self.event_ns, self.comfort):
             kept.pop(leg, None)
 
     def receive(self, batch: PacketBatch, now_ns: int, tick: int) -> None:
@@ -174,6 +177,8 @@ class Intake:
         if not speech.all():
             for i in np.flatnonzero(arrivals.fresh & (form == TELEPHONE_EVENT)).tolist():
                 self._telephone_event(batch, columns, int(rows[i]), int(leg[i]))
+            for i in np.flatnonzero(fresh & (form == COMFORT_NOISE)).tolist():
+                self._comfort_noise(batch, columns, int(rows[i]), int(leg[i]))
             rows, leg, form, due = rows[speech], leg[speech], form[speech], due[speech]
         # Several packets of one leg go in one after another.
         for turn in _turns(leg):
@@ -209,6 +214,14 @@ class Intake:
         ):
             self.presses.append((leg, press))
 
+    def _comfort_noise(self, batch: PacketBatch, columns: RtpColumns, row: int, leg: int) -> None:
+        start = int(columns.payload_offset[row])
+        noise = self.comfort.get(leg)
+        if noise is None:
+            noise = self.comfort[leg] = ComfortNoise()
+        noise.hear(batch.data[row, start : start + int(columns.payload_length[row])].tobytes())
+        self._buffer.rest_at(leg, int(columns.timestamp[row]))
+
     def expire_events(self, now_ns: int) -> None:
         """End presses whose end packets were all lost."""
         for leg, receiver in self.event_receivers.items():
@@ -238,6 +251,14 @@ class Intake:
             payload = _payloads(batch, rows[usual], start[usual])
             self._opus.put(leg[usual], frame[usual], payload, size[usual], level[usual])
             plain[usual] = True
+        halves = (form < OPUS) & (size % HALF == 0) & (offset % HALF == 0) & ~plain
+        if halves.any():
+            half = 2 * frame + offset // HALF
+            for turn in range(int(size[halves].max()) // HALF):
+                there = np.flatnonzero(halves & (size > turn * HALF))
+                payload = _payloads(batch, rows[there], start[there] + turn * HALF)[:, :HALF]
+                buffer.store_half(leg[there], half[there] + turn, payload)
+            plain |= halves
         for i in np.flatnonzero(~plain).tolist():
             payload = batch.data[rows[i], start[i] : start[i] + size[i]]
             slot = int(leg[i])

@@ -232,10 +232,19 @@ class JitterBuffer(Columns):
         self.newest[leg] = max(int(self.newest[leg]), frame)
         self.late_streak[leg] = 0
 
+    def rest_at(self, leg: int, timestamp: int) -> None:
+        """A pause begins here: what is missing from there on is filled with comfort noise (RFC 3389)."""
+        if not self.anchored[leg]:
+            return
+        distance = (timestamp - int(self.grid_timestamp[leg]) + 0x80000000) % 0x100000000 - 0x80000000
+        self.rest(leg, int(self.grid_frame[leg]) + distance // int(FRAME_TIMESTAMPS[self.codec[leg]]))
+
     def rest(self, leg: int, frame: int) -> None:
-        """From this frame on, what is missing is a pause filled with comfort noise (RFC 3389)."""
-        self.rest_from[leg] = frame
-        self.settled[leg] = False
+        """A pause begins with this frame, unless it is over already."""
+        first = int(self.rest_from[leg])
+        if frame > self.newest[leg] and (first < 0 or frame < first):
+            self.rest_from[leg] = frame
+            self.settled[leg] = False
 
     # What is played
 
@@ -325,7 +334,7 @@ class JitterBuffer(Columns):
         ready = play & begun & ~unheard & ~joined
         second, piece = self._pieces(legs, now, ready, quiet, surplus, carry, tick)
         # A loss is a chance to catch up, and a return that is late anyhow need not keep to the sample.
-        piece[missing & (surplus >= carry)] = -MOST_PIECE
+        piece[(lost | dry) & (surplus >= carry)] = -MOST_PIECE
         piece[joined & ((surplus >= FULL) | self.skipped[legs])] = MOST_PIECE
 
         action = np.select((play, lost, dry | waits, held), (PLAY, LOST, DRY, HELD), NOTHING)

@@ -167,10 +167,10 @@ class Playout(Columns):
         period = np.zeros(len(odd), np.int64)
         asked = np.flatnonzero(piece)
         if len(asked):
-            found = stretch.find_periods(
-                line[asked], self._samples, np.abs(piece[asked]), piece[asked] > 0, self.rate
-            )
-            period[asked] = -np.sign(piece[asked]) * found
+            back = piece[asked] > 0
+            most = np.where(back, piece[asked], np.minimum(-piece[asked], left[asked] - size))
+            found = stretch.find_periods(line[asked], self._samples, most, back, self.rate)
+            period[asked] = np.where(back, -found, found)
         frames.stretched[odd] = period != 0
         sound = stretch.leave(line, self._samples, period)
         left -= period

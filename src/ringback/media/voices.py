@@ -11,8 +11,9 @@ import numpy as np
 from ringback.media.codec import g711
 from ringback.media.coders import G722Stream
 from ringback.media.columns import Bools, Column, Columns, Floats, Longs
+from ringback.media.comfort import ComfortNoise
 from ringback.media.hearing import LAWS, NARROW, WIDE, Voices
-from ringback.media.jitter_buffer import HELD, NOTHING, PLAY, RING, JitterBuffer, Taken
+from ringback.media.jitter_buffer import HELD, NOTHING, PLAY, REST, RING, JitterBuffer, Taken
 from ringback.media.legs import G722, OPUS, PCMA, Legs
 from ringback.media.level import SpeechGate, mean_square
 from ringback.media.mix import fade_in, fade_out
@@ -64,15 +65,17 @@ class VoiceDecoding:
         meters: Meters,
         opus: OpusStreams,
         event_ns: dict[int, int],
+        comfort: dict[int, ComfortNoise],
         failed: Callable[[int], None],
     ) -> None:
-        """`event_ns` is the intake's; `failed(leg row)` is told when a leg's decoder raised."""
+        """`event_ns` and `comfort` are the intake's; `failed(leg row)` is told when a decoder raised."""
         self._legs = legs
         self._rooms = rooms
         self._buffer = buffer
         self._meters = meters
         self._opus = opus
         self._event_ns = event_ns
+        self._comfort = comfort
         self._failed = failed
         self._g722: dict[int, G722Stream] = {}
         self._past = _Past(legs.capacity)
@@ -104,6 +107,10 @@ class VoiceDecoding:
         is_wide = taken.codec >= G722
         energy = np.zeros(len(slots), np.float32)
         self._narrow_energy(slots, taken, energy, playing & sounding & ~is_wide)
+        resting = taken.action == REST
+        for i in np.flatnonzero(resting & ~is_wide).tolist():
+            noise = self._comfort.get(int(slots[i]))
+            energy[i] = 0 if noise is None else noise.energy
         room = legs.room[slots].astype(np.int64)
         in_room = room >= 0
         echo = legs.echo[slots]
@@ -115,7 +122,7 @@ class VoiceDecoding:
         wide, following, came = self._decode_wide(wide_at, slots, taken, sounding)
         energy[wide_at] = mean_square(wide)
         self._meters.heard(slots, energy, wide_at, wide)
-        talking = self._talking(slots, energy, playing, sounding)
+        talking = self._talking(slots, energy, sounding & ~playing & ~resting)
         if tick % WAITING_EVERY == 0:
             waiting = self._meters.waiting[slots]
             self._meters.waiting[slots] += (self._buffer.waiting(slots) - waiting) * WAITING_SHARE
@@ -132,8 +139,8 @@ class VoiceDecoding:
         gain = self._gains(slots, decoded)
 
         narrow_at = voiced[~is_wide[voiced]]
-        first, second = self._decode_narrow(narrow_at, taken)
-        real = playing[narrow_at]
+        first, second = self._decode_narrow(narrow_at, slots, taken)
+        real = (playing | resting)[narrow_at]
         narrow = self._play(self._narrow, narrow_at, slots, taken, first, second, real, continued)
         place = np.zeros(len(slots), np.int64)
         place[wide_at] = np.arange(len(wide_at))
@@ -147,9 +154,8 @@ class VoiceDecoding:
         audible = heard | falling
         return self._by_sent_rate(slots, narrow_at, narrow, wide_voiced, voices, audible)
 
-    def _talking(self, slots: Longs, energy: Floats, playing: Bools, sounding: Bools) -> Bools:
+    def _talking(self, slots: Longs, energy: Floats, absent: Bools) -> Bools:
         """Who talks; of whom nothing came for a moment is taken to go on as loud as before."""
-        absent = sounding & ~playing
         if absent.any():
             energy = np.where(absent, self._past.energy[slots], energy)
         self._past.energy[slots] = energy
@@ -206,7 +212,7 @@ class VoiceDecoding:
                 if clipped is not None:
                     self._meters.clipped[slots[mine]] += clipped * np.float32(1 / NARROW)
 
-    def _decode_narrow(self, at: Longs, taken: Taken) -> tuple[Floats, Floats]:
+    def _decode_narrow(self, at: Longs, slots: Longs, taken: Taken) -> tuple[Floats, Floats]:
         """Frames float32[k, 160] of G.711 legs, and those that follow on where they are played too."""
         first = np.zeros((len(at), NARROW), np.float32)
         playing, two = taken.action[at] == PLAY, taken.second[at]
@@ -219,6 +225,8 @@ class VoiceDecoding:
             if second is not first:
                 mine = np.flatnonzero(two & (codec == number))
                 second[mine] = g711.decode_rows(self._buffer.rows, _next_row(row[mine]), law)
+        for i in np.flatnonzero(taken.action[at] == REST).tolist():
+            self._rest(first[i], int(slots[at[i]]), 8000)
         return first, second
 
     def _decode_wide(
@@ -237,6 +245,9 @@ class VoiceDecoding:
                 elif taken.action[j] == PLAY:
                     self._g722_frame(first[i], second[i], leg, j, taken)
                     real[i] = True
+                elif taken.action[j] == REST:
+                    self._rest(first[i], leg, 16000)
+                    real[i] = True
             except Exception:
                 # A codec's failure costs this leg its frame and its state, not the others theirs.
                 self._opus.forget(leg)
@@ -244,6 +255,11 @@ class VoiceDecoding:
                 self._failed(leg)
         first[~sounding[at]] = 0
         return first, second, real
+
+    def _rest(self, first: Floats, leg: int, rate: int) -> None:
+        noise = self._comfort.get(leg)
+        if noise is not None:
+            first[:] = noise.next(rate)
 
     def _g722_frame(self, first: Floats, second: Floats, leg: int, j: int, taken: Taken) -> None:
         stream = self._g722.get(leg)
