@@ -249,7 +249,10 @@ class Intake:
         usual = np.flatnonzero(whole & (form == OPUS) & ordinary(batch.data[rows, start], size))
         if len(usual):
             payload = _payloads(batch, rows[usual], start[usual])
-            self._opus.put(leg[usual], frame[usual], payload, size[usual], level[usual])
+            mine = (leg[usual], frame[usual], payload, size[usual])
+            self._opus.put(*mine, level[usual])
+            number = columns.sequence[rows[usual]].astype(np.int64)
+            self._opus.note_corrected(*mine, number, due[usual])
             plain[usual] = True
         halves = (form < OPUS) & (size % HALF == 0) & (offset % HALF == 0) & ~plain
         if halves.any():

@@ -376,39 +376,43 @@ class JitterBuffer(Columns):
 
     def _pass_over(self, legs: Longs, unheard: Bools, tick: int) -> None:
         """Leave out frames of legs that lag: those that never came, and those that nobody would hear."""
-        queued = self.newest[legs] - self.next_frame[legs] + 1
-        over = np.flatnonzero(queued > MAX_QUEUED)
-        if len(over):
-            self.delay.aim(legs[over])
-            self.discarded[legs[over]] += queued[over] - MAX_QUEUED
-            self._pass(legs[over], queued[over] - MAX_QUEUED)
-            self.skipped[legs[over]] = True
-        now = self.next_frame[legs]
+        now, newest = self.next_frame[legs], self.newest[legs]
         surplus = tick - now - self.delay.wanted[legs]
-        lags = (surplus > 0) & (self.newest[legs] > now)
-        if not lags.any():
-            return
-        quiet = lags & unheard
-        self.stretched[legs[quiet]] += 1
-        self._pass(legs[quiet], np.minimum(surplus, self.newest[legs] - now)[quiet])
-        gone = lags & ~unheard & (self.have.reshape(-1)[legs * RING + (now & _MASK)] < FULL)
-        for i in np.flatnonzero(gone).tolist():
-            leg, missing = int(legs[i]), 0
-            newest, frame = int(self.newest[leg]), int(now[i])
-            while missing < surplus[i] and frame + missing < newest:
-                if self.have[leg, (frame + missing) & _MASK] == FULL:
-                    break
-                missing += 1
-            self._pass(legs[i : i + 1], np.array([missing]))
-            self.skipped[leg] |= missing > 0 and not self.run[leg]
+        lags = (surplus > 0) & (newest > now)
+        if lags.any():
+            quiet = lags & unheard
+            self.stretched[legs[quiet]] += 1
+            self._pass(legs[quiet], np.minimum(surplus, newest - now)[quiet])
+            gone = lags & ~unheard & (self.have.reshape(-1)[legs * RING + (now & _MASK)] < FULL)
+            for i in np.flatnonzero(gone).tolist():
+                self._pass_gone(int(legs[i]), int(surplus[i]))
+        over = newest - self.next_frame[legs] + 1 - MAX_QUEUED
+        if int(over.max()) > 0:
+            much = over > 0
+            legs, over = legs[much], over[much]
+            self.delay.aim(legs)
+            self.discarded[legs] += self._pass(legs, over)
+            self.skipped[legs] = True
 
-    def _pass(self, legs: Longs, frames: Longs) -> None:
-        """Leave so many frames of each leg behind."""
+    def _pass_gone(self, leg: int, most: int) -> None:
+        """Pass over frames that are not there, up to one that is."""
+        frame, newest, gone = int(self.next_frame[leg]), int(self.newest[leg]), 0
+        while gone < most and frame + gone < newest and self.have[leg, (frame + gone) & _MASK] < FULL:
+            gone += 1
+        self._pass(np.array([leg]), np.array([gone]))
+        self.skipped[leg] |= not self.run[leg]
+
+    def _pass(self, legs: Longs, frames: Longs) -> Longs:
+        """Leave so many frames of each leg behind; how many of them were there, int64[n]."""
         have, now = self.have.reshape(-1), self.next_frame[legs]
+        there = np.zeros(len(legs), np.int64)
         for turn in range(min(int(frames.max()), RING) if len(legs) else 0):
-            passed = frames > turn
-            have[legs[passed] * RING + ((now[passed] + turn) & _MASK)] = 0
+            passed = np.flatnonzero(frames > turn)
+            row = legs[passed] * RING + ((now[passed] + turn) & _MASK)
+            there[passed] += have[row] == FULL
+            have[row] = 0
         self.next_frame[legs] = now + frames
+        return there
 
     # What is out of the ordinary
 

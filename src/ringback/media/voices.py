@@ -280,6 +280,8 @@ class VoiceDecoding:
             first[:] = self._opus.decode(leg, frame)
             if taken.second[j]:
                 second[:] = self._opus.decode(leg, frame + 1)
+        elif taken.action[j] == REST:
+            first[:] = self._opus.rest(leg)
         elif sounding:
             first[:] = self._opus.conceal(leg, frame)
         return True
