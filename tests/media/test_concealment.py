@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ringback.media.concealment import FADE_TO_MS, conceal, history_samples, pitch, recover
+from ringback.media.concealment import FADE_TO_MS, conceal, history_samples, join, pitch
 
 from . import signals
 from .signals import Samples
@@ -25,10 +25,13 @@ def plain_pitch(history: Samples, rate: int) -> float:
     return max(likeness, key=lambda lag: likeness[lag])
 
 
-def plain_conceal(history: Samples, lag: int, run: int, rate: int) -> Samples:
+def plain_conceal(history: Samples, lag: int, begin: int, rate: int) -> Samples:
     """One sample after another."""
     end, joint, out = len(history), lag // 4, []
-    for position in range((run - 1) * rate // 50, run * rate // 50):
+    for position in range(begin, begin + rate // 50):
+        if position < 0:
+            out.append(float(history[end + position]))
+            continue
         phase = position % lag
         sample = float(history[end - lag + phase])
         if phase > lag - joint - 1:
@@ -41,14 +44,15 @@ def plain_conceal(history: Samples, lag: int, run: int, rate: int) -> Samples:
 
 
 @pytest.mark.parametrize("rate", RATES)
-@pytest.mark.parametrize("run", [1, 2, 3, 4])
-def test_agrees_with_one_sample_after_another(rate: int, run: int) -> None:
+@pytest.mark.parametrize("begin_ms", [-30, -7, 0, 20, 33, 40, 60])
+def test_agrees_with_one_sample_after_another(rate: int, begin_ms: int) -> None:
+    begin = begin_ms * rate // 1000
     voices = [signals.voiced(rate, pitch=p)[: history_samples(rate) + 100] for p in (80, 120, 200, 310)]
     history = np.stack(voices)
     lags = pitch(history, rate)
-    made = conceal(history, np.full(4, run), rate)
+    made = conceal(history, np.full(4, begin), rate)
     for row, lag, past in zip(made, lags, history, strict=True):
-        np.testing.assert_allclose(row, plain_conceal(past, int(lag), run, rate), atol=2e-6)
+        np.testing.assert_allclose(row, plain_conceal(past, int(lag), begin, rate), atol=2e-6)
 
 
 @pytest.mark.parametrize("rate", RATES)
@@ -71,7 +75,7 @@ def test_a_lost_frame_of_a_voice_is_closer_to_it_than_silence_or_the_frame_befor
         concealed, repeated = [], []
         for at in range(needed, len(voice) - frame, 3 * frame + 13):
             truth = voice[at : at + frame]
-            made = conceal(voice[None, at - needed : at], np.array([1]), rate)[0]
+            made = conceal(voice[None, at - needed : at], np.array([0]), rate)[0]
             concealed.append(signals.snr_db(truth, made))
             repeated.append(signals.snr_db(truth, voice[at - frame : at]))
         # Silence has an SNR of 0 dB.
@@ -94,7 +98,7 @@ def test_spoken_words_with_losses_sound_closer_to_them_than_with_gaps(rate: int,
         if run:
             start = at - (run - 1) * frame
             history = heard["concealed"][None, start - needed : start]
-            heard["concealed"][at : at + frame] = conceal(history, np.array([run]), rate)[0]
+            heard["concealed"][at : at + frame] = conceal(history, np.array([run - 1]) * frame, rate)[0]
             heard["silent"][at : at + frame] = 0
             heard["repeated"][at : at + frame] = heard["repeated"][at - frame : at]
     distance = {name: log_spectral_distance(speech, sound, rate, lost) for name, sound in heard.items()}
@@ -123,9 +127,16 @@ def test_no_click_where_it_begins_goes_on_and_ends(rate: int) -> None:
     voice = signals.voiced(rate, pitch=131)
     at = 5000
     past = voice[None, at - needed : at]
-    made = [conceal(past, np.array([run]), rate)[0] for run in (1, 2)]
-    back = recover(voice[None, at + 2 * frame : at + 3 * frame], past, np.array([2]), rate)[0]
-    joined = np.concatenate((past[0], *made, back))
+    made = [conceal(past, np.array([run]) * frame, rate)[0] for run in (0, 1)]
+    sound, wait = join(
+        voice[None, at + 2 * frame : at + 3 * frame],
+        past,
+        np.array([2 * frame]),
+        np.array([0]),
+        np.array([frame]),
+        rate,
+    )
+    joined = np.concatenate((past[0], *made, sound[0, : frame + wait[0]]))
     steepest = np.abs(np.diff(voice)).max()
     assert np.abs(np.diff(joined)).max() < 1.3 * steepest
 
@@ -133,7 +144,7 @@ def test_no_click_where_it_begins_goes_on_and_ends(rate: int) -> None:
 @pytest.mark.parametrize("rate", RATES)
 def test_fades_and_is_silent_after_60_ms(rate: int) -> None:
     past = np.repeat(signals.sine(200, rate)[None, :2000], 6, axis=0)
-    made = conceal(past, np.arange(1, 7), rate)
+    made = conceal(past, np.arange(6) * rate // 50, rate)
     power = np.sqrt(np.mean(made**2, axis=1))
     assert (np.diff(power[:4]) < 0).all()
     assert not made[3:].any()
@@ -148,18 +159,54 @@ def test_noise_is_not_made_to_buzz() -> None:
 
 
 @pytest.mark.parametrize("rate", RATES)
-def test_silence_stays_silence_and_recovery_without_loss_changes_nothing(rate: int) -> None:
+def test_silence_stays_silence(rate: int) -> None:
     silent = np.zeros((2, history_samples(rate)), dtype=np.float32)
-    assert not conceal(silent, np.array([1, 2]), rate).any()
-    frame = signals.voiced(rate)[None, : rate // 50]
-    np.testing.assert_array_equal(recover(frame, silent[:1], np.array([0]), rate), frame)
+    assert not conceal(silent, np.array([0, rate // 50]), rate).any()
     assert conceal(silent[:0], np.zeros(0, dtype=np.int64), rate).shape == (0, rate // 50)
 
 
 def test_after_a_long_loss_the_sound_comes_back_softly() -> None:
     frame = np.full((1, 160), 0.5, dtype=np.float32)
     past = signals.voiced(8000)[None, :280]
-    back = recover(frame, past, np.array([50]), 8000)[0]
+    sound, wait = join(frame, past, np.array([8000]), np.array([0]), np.array([120]), 8000)
+    assert wait[0] == 0
+    back = sound[0, :160]
     assert back[0] < 0.02
     assert (np.diff(back[:32]) > 0).all()
     assert (back[32:] == 0.5).all()
+
+
+def plain_wait(continued: Samples, begin: Samples, least: int, most: int, step: int) -> int:
+    """Places tried one by one."""
+    near, other = (sound.reshape(-1, step).sum(axis=1).astype(float) for sound in (continued, begin))
+    likeness = {}
+    for at in range(least, most + 1, step):
+        piece = near[at // step : at // step + len(other)]
+        likeness[at] = piece @ other / np.sqrt(piece @ piece * (other @ other) + 1e-12)
+    if max(likeness.values()) < 0.5:
+        return least
+    return next(at for at, value in likeness.items() if value >= 0.95 * max(likeness.values()))
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("least_ms", [0, 3])
+def test_a_frame_is_joined_where_it_is_in_step(rate: int, least_ms: int) -> None:
+    frame, needed, late = rate // 50, history_samples(rate), rate * 7 // 1000
+    least, most = least_ms * rate // 1000, rate * 15 // 1000
+    for pitch_hz in (90, 140, 210):
+        voice = signals.voiced(rate, pitch=pitch_hz, glide=0)
+        at = 3000
+        past = voice[None, at - needed : at]
+        # What comes has a place in the voice that is 7 ms off from where the concealment has got to.
+        come = voice[None, at + frame + late : at + 2 * frame + late]
+        position = np.array([frame])
+        sound, wait = join(come, past, position, np.array([least]), np.array([most]), rate)
+        continued = conceal(past, position, rate, 2 * frame)[0]
+        assert wait[0] == plain_wait(continued, come[0, : rate * 6 // 1000], least, most, rate // 8000)
+        off = ((wait[0] - late) * pitch_hz / rate + 0.5) % 1 - 0.5
+        assert abs(off) < 0.12
+        joined = np.concatenate((conceal(past, np.array([0]), rate)[0], sound[0, : frame + wait[0]]))
+        assert np.abs(np.diff(joined)).max() < 1.2 * np.abs(np.diff(voice)).max()
+        faded = rate // 250
+        np.testing.assert_allclose(sound[0, wait[0] + faded : wait[0] + frame], come[0, faded:], atol=1e-6)
+        assert join(come, past, position, np.array([least]), np.array([least]), rate)[1][0] == least

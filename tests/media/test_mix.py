@@ -9,7 +9,7 @@ from ringback.media.batch import OUTGOING_BYTES
 from ringback.media.codec import g711
 from ringback.media.hearing import Hearing, Voices
 from ringback.media.legs import Legs
-from ringback.media.mix import LIMIT, cross_fade, fade_in, fade_out, limit, sum_by_room
+from ringback.media.mix import LIMIT, fade_in, fade_out, limit, sum_by_room
 from ringback.media.protocol import AudioFormat, Codec, SetMedia
 from ringback.media.resample import DOWN2_TAIL, UP2_TAIL, down2, up2
 from ringback.media.rooms import Rooms
@@ -43,8 +43,6 @@ def test_fades_begin_and_end_where_they_should() -> None:
     assert fade_in(160, 40)[0] < 0.05
     assert (fade_in(160, 40)[40:] == 1).all()
     assert fade_out(160)[[0, -1]].tolist() == [1, 0]
-    before, after = np.ones((1, 160), np.float32), np.zeros((1, 160), np.float32)
-    assert cross_fade(before, after)[0, [0, -1]].tolist() == [1, 0]
 
 
 class _Reference:

@@ -1,6 +1,6 @@
 """What is heard in place of lost frames: the last pitch period, repeated and faded (after G.711, appendix I).
 
-All is a function of the last real samples and of how many frames are missing, with no state of its own: the
+All is a function of the last real samples and of how many were concealed since, with no state of its own: the
 caller keeps the real samples, not the concealed ones, until the next frame comes.
 """
 
@@ -33,7 +33,13 @@ SETTLE_MS = 2
 VOICED = 0.5
 """Correlation with the past below which there is no pitch: noise repeats by the longest, lest it buzz."""
 
+STEP_MS = 6
+"""What of a frame is compared with the concealment to bring the two in step."""
+IN_STEP = 0.95
+"""The first place that is nearly as good as the best is taken: waiting is delay."""
+
 _SEARCH_RATE = 4000
+_JOIN_RATE = 8000
 
 
 def history_samples(rate: int) -> int:
@@ -41,47 +47,75 @@ def history_samples(rate: int) -> int:
     return rate * HISTORY_MS // 1000
 
 
-def conceal(history: Samples, lost_run: Counts, rate: int, frame: int | None = None) -> Samples:
-    """Make the sound of a lost frame of each of n streams: float32[n, frame], by default 20 ms at `rate`.
+def conceal(history: Samples, position: Counts, rate: int, frame: int | None = None) -> Samples:
+    """Make what is heard in place of lost sound of each of n streams: float32[n, frame], by default 20 ms.
 
     `history` float32[n, history_samples(rate) or more] holds the last real samples before the loss, at 8000
-    or 16000 Hz; `lost_run` int[n] says the how manieth lost frame in a row this is, counting from 1. Frames
-    of one loss join without a step when each is asked for with the same history.
+    or 16000 Hz; `position` int[n] says how many samples were concealed since. A negative one begins so far
+    before the loss, with what was real. Frames of one loss join without a step when each is asked for with
+    the same history.
     """
     size = rate // 50 if frame is None else frame
     out = np.zeros((len(history), size), dtype=np.float32)
-    _continue(out, history, lost_run.astype(np.int64), size, rate)
+    _continue(out, history, position.astype(np.int64), rate)
     return out
 
 
-def recover(frame: Samples, history: Samples, lost_run: Counts, rate: int) -> Samples:
-    """The first real frame after a loss, float32[n, m], its beginning cross-faded with the concealment.
+def join(
+    frame: Samples, history: Samples, position: Counts, least: Counts, most: Counts, rate: int
+) -> tuple[Samples, Lags]:
+    """The first real frame after a loss, float32[n, m], where it fits on what was concealed.
 
-    `lost_run` int[n] is how many frames were concealed just before; where it is 0 the frame stays as it is.
+    `position` int[n] is how many samples were concealed just before. The concealment goes on until it is in
+    step with the frame, by `least` to `most` int[n] samples, up to a frame and even ones at 16 kHz, and then
+    goes over into it. Returns float32[n, 2m], of which the first m and the waited samples are to be used, and
+    how many those are, int64[n].
     """
-    out = frame.copy()
-    rows = np.flatnonzero(lost_run > 0)
-    if rows.size:
-        fade = rate * CROSS_FADE_MS // 1000
-        continued = np.zeros((rows.size, fade), dtype=np.float32)
-        _continue(continued, history[rows], lost_run[rows].astype(np.int64) + 1, frame.shape[1], rate)
-        weight = ((np.arange(fade) + 0.5) / fade).astype(np.float32)
-        out[rows, :fade] = continued + (frame[rows, :fade] - continued) * weight
-    return out
+    m = frame.shape[1]
+    fade, window = rate * CROSS_FADE_MS // 1000, rate * STEP_MS // 1000
+    out = conceal(history, position, rate, 2 * m)
+    wait = least.astype(np.int64)
+    free = np.flatnonzero(most > least)
+    if free.size:
+        wait[free] = _in_step(out[free], frame[free, :window], least[free], most[free], rate)
+    steps = np.arange(2 * m) - wait[:, None]
+    real = np.take_along_axis(frame, np.clip(steps, 0, m - 1), axis=1)
+    out += (real - out) * np.clip((steps + 0.5) / fade, 0, 1).astype(np.float32)
+    return out, wait
 
 
-def _continue(out: Samples, history: Samples, lost_run: Lags, frame: int, rate: int) -> None:
-    """Write into the rows of `out` (zeros) how each history goes on in its lost frame."""
-    audible = -(-rate * FADE_TO_MS // 1000 // frame)
-    rows = np.flatnonzero(lost_run <= audible)
+def _in_step(continued: Samples, begin: Samples, least: Counts, most: Counts, rate: int) -> Lags:
+    """After how many samples what goes on resembles how a frame begins; `least` if it never does."""
+    step = rate // _JOIN_RATE
+    near = continued.reshape(len(continued), -1, step).sum(axis=2)
+    other = begin.reshape(len(begin), -1, step).sum(axis=2)
+    windows = sliding_window_view(near, other.shape[1], axis=1)
+    product = np.einsum("nlw,nw->nl", windows, other)
+    energy = np.einsum("nlw,nlw->nl", windows, windows) * np.einsum("nw,nw->n", other, other)[:, None]
+    likeness = product / np.sqrt(energy + np.float32(1e-12))
+    wait = np.arange(likeness.shape[1]) * step
+    likeness[(wait < least[:, None]) | (wait > most[:, None])] = -1
+    highest = likeness.max(axis=1, keepdims=True)
+    first = (likeness >= np.float32(IN_STEP) * highest).argmax(axis=1)
+    found: Lags = np.where(highest[:, 0] >= VOICED, wait[first], least)
+    return found
+
+
+def _continue(out: Samples, history: Samples, position: Lags, rate: int) -> None:
+    """Write into the rows of `out` (zeros) how each history goes on from its position."""
+    rows = np.flatnonzero(position < rate * FADE_TO_MS // 1000)
     if not rows.size:
         return
     lag = pitch(history[rows], rate)
-    # Rows of one lost_run share their times, and with them all that does not depend on the pitch.
-    for run in np.unique(lost_run[rows]):
-        chosen = lost_run[rows] == run
-        position = np.arange(out.shape[1], dtype=np.float32) + np.float32((run - 1) * frame)
-        out[rows[chosen]] = _repeat(history[rows[chosen]], lag[chosen], position, rate)
+    # Rows of one position share all that does not depend on the pitch.
+    for begin in np.unique(position[rows]).tolist():
+        chosen = position[rows] == begin
+        steps = np.arange(out.shape[1], dtype=np.float32) + np.float32(begin)
+        out[rows[chosen]] = _repeat(history[rows[chosen]], lag[chosen], steps, rate)
+        if begin < 0:
+            real = min(-begin, out.shape[1])
+            end = history.shape[1] + begin
+            out[rows[chosen], :real] = history[rows[chosen], end : end + real]
 
 
 def pitch(history: Samples, rate: int) -> Lags:
@@ -131,13 +165,12 @@ def _repeat(history: Samples, lag: Lags, position: Samples, rate: int) -> Sample
     index = ((end - period) + (position - turns * period)).astype(np.intp)
     index += np.arange(len(history))[:, None] * end
     out: Samples = looped.reshape(-1).take(index, mode="clip")
-    settle = int(rate * SETTLE_MS / 1000 - position[0])
-    if settle > 0:
+    fade = np.clip(1 - (position + 1) * np.float32(1000 / (rate * SETTLE_MS)), 0, None)
+    if fade[0] > 0:
         # The first period follows the last real sample, not that one of a period before.
         rows = np.arange(len(history))
         step = history[:, -1] - history[rows, end - lag - 1]
-        fade = 1 - (position[:settle] + 1) * np.float32(1000 / (rate * SETTLE_MS))
-        out[:, :settle] += step[:, None] * fade
+        out += step[:, None] * fade
     gain = (FADE_TO_MS - position * np.float32(1000 / rate)) / np.float32(FADE_TO_MS - FADE_FROM_MS)
     out *= np.clip(gain, 0, 1)
     return out

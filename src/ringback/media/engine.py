@@ -95,6 +95,7 @@ class Engine:
             self.meters,
             self.opus,
             self.intake.event_ns,
+            self.intake.comfort,
             self._codec_failed,
         )
         self.hearing = Hearing(self.legs, self.rooms, self.sending, self.meters, self._codec_failed)

@@ -32,6 +32,10 @@ OWN_ENCODER_TICKS = 75
 """A leg that stopped speaking keeps its own G.722 or Opus encoder for 1.5 s."""
 LEVEL_TICKS = 5
 """The level of what is sent is measured in every fifth frame: ten times a second."""
+LOSS_TICKS = 50
+LOSS_FORGOTTEN = np.float32(0.9)
+MOST_LOSS = np.float32(25)
+"""Opus is told of reported losses once a second, of this much at most; 10 % of what was told is forgotten."""
 LAWS: tuple[tuple[int, g711.Law], ...] = ((PCMU, "PCMU"), (PCMA, "PCMA"))
 
 
@@ -64,9 +68,11 @@ class _Ears(Columns):
     SPEC: ClassVar[dict[str, Column]] = {
         "voice": Column(np.int32, empty=-1),
         "own_until": Column(np.int64, empty=-1),
+        "loss": Column(np.float32),
     }
     voice: Ints
     own_until: Longs
+    loss: Floats
 
 
 class Hearing:
@@ -281,6 +287,22 @@ class Hearing:
             self._send_shared(key, positions[listeners], samples)
         self._effort.note(self._encodings)
         self._encodings = 0
+        if tick % LOSS_TICKS == 0:
+            self._expect_loss()
+
+    def _expect_loss(self) -> None:
+        """Let Opus encoders protect their streams as far as peers report losses (RTCP, fraction lost)."""
+        reported = np.nan_to_num(self._meters.remote_lost) * 100
+        ears, legs = self._ears, self._legs
+        # A report of no loss is no promise: protection goes slowly.
+        ears.loss[:] = np.minimum(np.maximum(reported, ears.loss * LOSS_FORGOTTEN), MOST_LOSS)
+        for leg, encoder in self.encoders.items():
+            if isinstance(encoder, OpusEncoder):
+                encoder.set_expected_loss(round(float(ears.loss[leg])))
+        for (room, codec), encoder in self._rooms.encoders.items():
+            if isinstance(encoder, OpusEncoder):
+                listeners = (legs.room == room) & (legs.send_codec == codec)
+                encoder.set_expected_loss(round(float(ears.loss[listeners].max(initial=0))))
 
     def _encode(self, encoder: Encoder, samples: Floats) -> bytes:
         if isinstance(encoder, OpusEncoder):

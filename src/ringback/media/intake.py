@@ -9,9 +9,10 @@ import numpy as np
 
 from ringback.media.batch import PacketBatch
 from ringback.media.columns import Bools, Bytes, Ints, Longs
+from ringback.media.comfort import ComfortNoise
 from ringback.media.dtmf import Press, TelephoneEventReceiver
-from ringback.media.jitter_buffer import FRAME_BYTES, JitterBuffer
-from ringback.media.legs import FRAME_TIMESTAMPS, NO_FORMAT, OPUS, TELEPHONE_EVENT, Legs
+from ringback.media.jitter_buffer import FRAME_BYTES, HALF, JitterBuffer
+from ringback.media.legs import COMFORT_NOISE, FRAME_TIMESTAMPS, NO_FORMAT, OPUS, TELEPHONE_EVENT, Legs
 from ringback.media.opus_streams import OpusStreams, ordinary
 from ringback.media.security import Protection
 from ringback.media.sources import SILENT_NS, Sources
@@ -24,6 +25,10 @@ from ringback.rtp.sequence import MAX_PER_UPDATE, ReceivedSequence
 MAX_UNKNOWN = 64
 """Packets of unknown sources that are looked at in one batch: more is a flood."""
 FRAME_NS = 20_000_000
+GUARD_NS = 500_000
+"""A packet that comes so shortly before its tick may be late the next time, and counts as late."""
+MAX_EARLY_TICKS = 8
+"""How long a packet may have waited for the worker to be believed."""
 FIRST_RTP_OCTET = 128
 
 
@@ -56,16 +61,19 @@ class Intake:
         """Key presses of each leg that has sent telephone-events, by row."""
         self.event_ns: dict[int, int] = {}
         """When each of these legs' last telephone-event packet came."""
+        self.comfort: dict[int, ComfortNoise] = {}
+        """The noise in the pauses of each leg that has sent any, by row."""
         self.learnt: list[tuple[int, bool]] = []
         """(leg row, whether the source differs from what was signalled)"""
         self.presses: list[tuple[int, Press]] = []
+        self._first_tick_ns = 1 << 62
         self.stray_packets = 0
         """Datagrams that belong to no leg."""
 
     def forget(self, leg: int) -> None:
         """A leg was closed or is to be heard anew."""
         self._opus.forget(leg)
-        for kept in (self.event_receivers, self.event_ns):
+        for kept in (self.event_receivers, self.event_ns, self.comfort):
             kept.pop(leg, None)
 
     def receive(self, batch: PacketBatch, now_ns: int, tick: int) -> None:
@@ -95,7 +103,20 @@ class Intake:
                 self._unknown(batch, columns, row, now_ns)
         rows = np.flatnonzero(known)
         if len(rows):
-            self._known(batch, columns, rows, leg[rows], tick)
+            self._known(batch, columns, rows, leg[rows], self._due(batch.arrival_ns[rows], now_ns, tick))
+
+    def _due(self, arrival_ns: Longs, now_ns: int, tick: int) -> Longs:
+        """The tick at which each packet can be played first: int64[n]."""
+        age = now_ns - arrival_ns
+        # What comes shortly before its tick may miss the next; what comes while sockets are read does not.
+        due = tick + ((age < GUARD_NS) & (age >= 0)).astype(np.int64)
+        # Ticks are late or in time, never early: the earliest show when they ought to be.
+        self._first_tick_ns = min(self._first_tick_ns, now_ns - tick * FRAME_NS)
+        if len(age) and int(age.max()) > FRAME_NS:
+            # It counts when a packet came, not when a worker that had lost ticks found it.
+            came = -((self._first_tick_ns - arrival_ns) // FRAME_NS)
+            due = np.clip(came, tick - MAX_EARLY_TICKS, due)
+        return due
 
     def _count_invalid(self, leg: Longs, invalid: Bools) -> None:
         owned = leg[invalid & (leg >= 0)]
@@ -127,13 +148,13 @@ class Intake:
         if len(possible) == 1:
             self._meters.rejected[possible[0]] += 1
 
-    def _known(self, batch: PacketBatch, columns: RtpColumns, rows: Longs, leg: Longs, tick: int) -> None:
+    def _known(self, batch: PacketBatch, columns: RtpColumns, rows: Longs, leg: Longs, due: Longs) -> None:
         legs = self._legs
         form = legs.formats[leg, columns.payload_type[rows]]
         good = form != NO_FORMAT
         if not good.all():
             np.add.at(self._meters.rejected, leg[~good], 1)
-            rows, leg, form = rows[good], leg[good], form[good]
+            rows, leg, form, due = rows[good], leg[good], form[good], due[good]
         unlocked = ~legs.locked[leg]
         if unlocked.any():
             for slot in np.unique(leg[unlocked]).tolist():
@@ -156,10 +177,12 @@ class Intake:
         if not speech.all():
             for i in np.flatnonzero(arrivals.fresh & (form == TELEPHONE_EVENT)).tolist():
                 self._telephone_event(batch, columns, int(rows[i]), int(leg[i]))
-            rows, leg, form = rows[speech], leg[speech], form[speech]
+            for i in np.flatnonzero(fresh & (form == COMFORT_NOISE)).tolist():
+                self._comfort_noise(batch, columns, int(rows[i]), int(leg[i]))
+            rows, leg, form, due = rows[speech], leg[speech], form[speech], due[speech]
         # Several packets of one leg go in one after another.
         for turn in _turns(leg):
-            self._buffered(batch, columns, rows[turn], leg[turn], form[turn], tick)
+            self._buffered(batch, columns, rows[turn], leg[turn], form[turn], due[turn])
 
     def _restart(self, leg: Longs) -> None:
         self._buffer.restart(leg)
@@ -191,6 +214,14 @@ class Intake:
         ):
             self.presses.append((leg, press))
 
+    def _comfort_noise(self, batch: PacketBatch, columns: RtpColumns, row: int, leg: int) -> None:
+        start = int(columns.payload_offset[row])
+        noise = self.comfort.get(leg)
+        if noise is None:
+            noise = self.comfort[leg] = ComfortNoise()
+        noise.hear(batch.data[row, start : start + int(columns.payload_length[row])].tobytes())
+        self._buffer.rest_at(leg, int(columns.timestamp[row]))
+
     def expire_events(self, now_ns: int) -> None:
         """End presses whose end packets were all lost."""
         for leg, receiver in self.event_receivers.items():
@@ -203,10 +234,10 @@ class Intake:
         return int(FRAME_TIMESTAMPS[self._legs.send_codec[leg]]) * 50
 
     def _buffered(
-        self, batch: PacketBatch, columns: RtpColumns, rows: Longs, leg: Longs, form: Bytes, tick: int
+        self, batch: PacketBatch, columns: RtpColumns, rows: Longs, leg: Longs, form: Bytes, due: Longs
     ) -> None:
         buffer = self._buffer
-        frame, offset, fits = buffer.place(leg, columns.timestamp[rows], form, tick)
+        frame, offset, fits = buffer.place(leg, columns.timestamp[rows], form, due)
         start, size = columns.payload_offset[rows], columns.payload_length[rows]
         whole = fits & (offset == 0)
         plain = whole & (size == FRAME_BYTES) & (form < OPUS)
@@ -218,8 +249,19 @@ class Intake:
         usual = np.flatnonzero(whole & (form == OPUS) & ordinary(batch.data[rows, start], size))
         if len(usual):
             payload = _payloads(batch, rows[usual], start[usual])
-            self._opus.put(leg[usual], frame[usual], payload, size[usual], level[usual])
+            mine = (leg[usual], frame[usual], payload, size[usual])
+            self._opus.put(*mine, level[usual])
+            number = columns.sequence[rows[usual]].astype(np.int64)
+            self._opus.note_corrected(*mine, number, due[usual])
             plain[usual] = True
+        halves = (form < OPUS) & (size % HALF == 0) & (offset % HALF == 0) & ~plain
+        if halves.any():
+            half = 2 * frame + offset // HALF
+            for turn in range(int(size[halves].max()) // HALF):
+                there = np.flatnonzero(halves & (size > turn * HALF))
+                payload = _payloads(batch, rows[there], start[there] + turn * HALF)[:, :HALF]
+                buffer.store_half(leg[there], half[there] + turn, payload)
+            plain |= halves
         for i in np.flatnonzero(~plain).tolist():
             payload = batch.data[rows[i], start[i] : start[i] + size[i]]
             slot = int(leg[i])

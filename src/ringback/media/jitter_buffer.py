@@ -1,10 +1,10 @@
-"""The jitter buffer of all legs: frames of 20 ms on each leg's own RTP timestamp grid, with a delay that
-adapts.
+"""The jitter buffer of all legs: frames of 20 ms on each leg's own RTP timestamp grid, and which of them is
+played when.
 
-The delay is not a number that is set: a frame that is missing at its tick, with nothing after it, is waited
-for (the tick is concealed and the delay is one frame longer from then on), and a surplus that lasted
-through a whole window is dropped again, one frame at a time. A frame that is missing while a later one is
-there is lost.
+Frame f is to be played at the tick f + `wanted` (see `delay`). A leg that lags behind that has a surplus and
+is made shorter, one that is ahead of it is made longer: by stretching where it is heard, by whole frames
+where it is not. A frame that is missing at its tick, with nothing after it, is waited for: the tick is
+concealed, and the leg lags by one frame. One that is missing while a later one is there is lost.
 """
 
 from __future__ import annotations
@@ -14,104 +14,134 @@ from typing import ClassVar
 
 import numpy as np
 
-from ringback.media.columns import Bools, Bytes, Column, Columns, Ints, Longs, Words
+from ringback.media.columns import Bools, Bytes, Column, Columns, Floats, Ints, Longs, Words
+from ringback.media.delay import MOST_TICKS, WINDOW_TICKS, Delay
 from ringback.media.legs import FRAME_TIMESTAMPS
 
 RING = 32
 """Frames a leg holds: 640 ms."""
+_MASK = RING - 1
 MAX_AHEAD = RING - 4
-"""A packet further ahead than this starts the grid anew."""
+"""A packet further ahead than this comes after a pause, or starts the grid anew."""
 MAX_BEHIND = 50
 """A packet this many frames too late is another stream (a restarted sender), not a late one."""
-MAX_QUEUED = 10
-"""Frames of delay at most (200 ms): what exceeds it is dropped at once."""
+MAX_QUEUED = MOST_TICKS
+"""Frames that wait at most (200 ms): those before are passed over at once."""
 FRAME_BYTES = 160
 FULL = 160
 """`have` of a whole frame, in eighths of a millisecond (bytes, for codecs of one byte a clock)."""
+HALF = 80
 RESTART_AFTER_LATE = 10
 """So many packets in a row that all come too late mean that the grid is wrong."""
-GROWTH_WINDOW_TICKS = 100
-"""Two frames late without the buffer running dry (reordering) within this time: wait one frame longer."""
-SHRINK_AFTER_TICKS = 100
-MAX_SHRINK_AFTER_TICKS = 1500
-TRIAL_TICKS = 500
-"""A surplus is kept for 2 s; if frames are late within 10 s after it was dropped, then twice as long."""
-LONG_AGO = -(10**9)
+GRID_TICKS = 20_000
+"""How often (400 s) the grids are written anew, far from a wrap of the timestamps."""
+STRETCH_EVERY = 3
+"""A voice is made shorter or longer by a piece in every third frame at most."""
+REST_EVERY = 16
+"""How often a carried rest that is shorter than a piece is looked for: only a pause can swallow it."""
+LEAST_PIECE = 20
+MOST_PIECE = 120
+"""Eighths of a millisecond: a piece is a period of a voice of 400 to 67 Hz."""
 SILENCE = np.array([0xFF, 0xD5, 0, 0, 0, 0], np.uint8)
 """What the missing part of a frame is filled with, by codec number."""
 
-NOTHING, PLAY, LOST, DRY = range(4)
+NOTHING, PLAY, LOST, DRY, HELD, REST = range(6)
 
 
 @dataclass(slots=True)
 class Taken:
     """What each asked leg has for this tick.
 
-    action uint8[n]: NOTHING (no stream yet), PLAY, LOST (conceal; later frames are there), DRY (conceal;
-    waiting). row int64[n]: index into `frames` (seen as rows of 160 bytes) of the frame to play, where
-    action is PLAY. frame int64[n]: its number on the leg's grid. codec uint8[n]. merged bool[n]: the next
-    frame is to be cross-faded into this one, because the delay shrinks. recovered bool[n]: the tick before
-    was concealed. run int32[n]: ticks concealed in a row, this one included.
+    action uint8[n]: NOTHING (no stream, or it begins later), PLAY, LOST (conceal; later frames are there),
+    DRY (conceal; waiting), HELD (no frame is needed: enough sound is carried), REST (comfort noise). row
+    int64[n]: index into `frames` (seen as rows of 160 bytes) of the frame to play, where action is PLAY.
+    frame int64[n]: its number on the leg's grid. codec uint8[n]. second bool[n]: the next frame is played
+    too. joined bool[n]: what comes does not follow what was played last. run int32[n]: ticks concealed in a
+    row, this one included.
+
+    piece int32[n], in eighths of a millisecond: at most so much is left out of the sound (negative) or added
+    to it (positive), 0 for nothing; a joined frame may come later by that; of what is concealed, a negative
+    one leaves out what is carried.
     """
 
     action: Bytes
     row: Longs
     frame: Longs
     codec: Bytes
-    merged: Bools
-    recovered: Bools
+    second: Bools
+    piece: Ints
+    joined: Bools
     run: Ints
 
 
 class JitterBuffer(Columns):
-    """Columns of all legs' buffers; `legs` arguments are arrays of rows, each row at most once."""
+    """Columns of all legs' buffers; `legs` arguments are arrays of rows, each row at most once.
+
+    `settled` legs have begun, carry less than a piece and were not concealed: only their next frame matters.
+    `carry` int32 is how much decoded sound of frames taken before is still to be played, in eighths of a
+    millisecond; who plays the frames keeps it.
+    """
 
     SPEC: ClassVar[dict[str, Column]] = {
         "anchored": Column(np.bool_),
+        "begun": Column(np.bool_),
+        "settled": Column(np.bool_),
         "codec": Column(np.uint8),
         "have": Column(np.uint8, (RING,)),
         "frames": Column(np.uint8, (RING, FRAME_BYTES)),
         "next_frame": Column(np.int64, empty=RING),
-        "next_timestamp": Column(np.uint32),
+        "grid_frame": Column(np.int64, empty=RING),
+        "grid_timestamp": Column(np.uint32),
         "newest": Column(np.int64, empty=RING - 1),
-        "held": Column(np.int32),
+        "carry": Column(np.int32),
         "run": Column(np.int32),
+        "dry": Column(np.int32),
+        "skipped": Column(np.bool_),
+        "rest_from": Column(np.int64, empty=-1),
+        "excused": Column(np.int64),
         "late": Column(np.int64),
         "late_streak": Column(np.int32),
-        "late_tick": Column(np.int64, empty=LONG_AGO),
-        "wait_once": Column(np.bool_),
-        "surplus": Column(np.int32),
-        "least_spare": Column(np.int32, empty=RING),
-        "calm_since": Column(np.int64),
-        "shrunk_tick": Column(np.int64, empty=LONG_AGO),
-        "shrink_after": Column(np.int32, empty=SHRINK_AFTER_TICKS),
         "concealed": Column(np.int64),
         "restarts": Column(np.int64),
         "discarded": Column(np.int64),
         "stretched": Column(np.int64),
     }
     anchored: Bools
+    begun: Bools
+    settled: Bools
     codec: Bytes
     have: Bytes
     frames: Bytes
     next_frame: Longs
-    next_timestamp: Words
+    grid_frame: Longs
+    grid_timestamp: Words
     newest: Longs
-    held: Ints
+    carry: Ints
     run: Ints
+    dry: Ints
+    skipped: Bools
+    rest_from: Longs
+    excused: Longs
     late: Longs
     late_streak: Ints
-    late_tick: Longs
-    wait_once: Bools
-    surplus: Ints
-    least_spare: Ints
-    calm_since: Longs
-    shrunk_tick: Longs
-    shrink_after: Ints
     concealed: Longs
     restarts: Longs
     discarded: Longs
     stretched: Longs
+
+    def __init__(self, capacity: int) -> None:
+        self.delay = Delay(capacity)
+        super().__init__(capacity)
+
+    def grow(self, capacity: int) -> None:
+        """Lengthen the columns."""
+        super().grow(capacity)
+        self.delay.grow(capacity)
+
+    def clear(self, slot: int) -> None:
+        """Make one row what it was at first."""
+        super().clear(slot)
+        self.delay.clear(slot)
 
     @property
     def rows(self) -> Bytes:
@@ -121,51 +151,63 @@ class JitterBuffer(Columns):
     def restart(self, legs: Longs) -> None:
         """Forget the grid of these legs: their next packet begins a new one (a new SSRC, a new source)."""
         self.anchored[legs] = False
+        self.settled[legs] = False
         self._discard(legs)
+        self.rest_from[legs] = -1
 
-    def _discard(self, legs: Longs) -> None:
-        """Throw away what these legs hold, and count it."""
-        self.discarded[legs] += (self.have[legs] == FULL).sum(axis=1)
-        self.have[legs] = 0
+    # What arrives
 
-    def place(self, legs: Longs, timestamp: Words, codec: Bytes, tick: int) -> tuple[Longs, Longs, Bools]:
+    def place(self, legs: Longs, timestamp: Words, codec: Bytes, due: Longs) -> tuple[Longs, Longs, Bools]:
         """Where packets belong: frame number and offset in RTP units of each packet's first sample, and if
         it fits.
 
-        A leg without a grid gets one here, one that runs dry is re-aligned, one whose timestamps jumped
-        starts anew.
+        `due` int64[n] is the tick at which each is there. A leg without a grid gets one here, one that runs
+        dry is re-aligned, one whose timestamps jumped starts anew.
         """
         step = FRAME_TIMESTAMPS[codec].astype(np.int64)
         changed = ~self.anchored[legs] | (self.codec[legs] != codec)
         if changed.any():
-            self._anchor(legs[changed], timestamp[changed], codec[changed], tick)
-        distance = (timestamp - self.next_timestamp[legs]).view(np.int32).astype(np.int64)
-        ahead = distance // step
-        strange = (ahead > MAX_AHEAD) | (ahead < 0)
-        if strange.any():
-            self._settle(np.flatnonzero(strange), legs, timestamp, codec, distance, tick)
-            ahead = distance // step
-        offset = distance - ahead * step
+            self._anchor(legs[changed], timestamp[changed], codec[changed], due[changed])
+        distance = (timestamp - self.grid_timestamp[legs]).view(np.int32).astype(np.int64)
+        count = distance // step
+        frame = self.grid_frame[legs] + count
+        ahead = frame - self.next_frame[legs]
+        if len(legs) and (int(ahead.min()) < 0 or int(ahead.max()) > MAX_AHEAD):
+            for i in np.flatnonzero((ahead < 0) | (ahead > MAX_AHEAD)).tolist():
+                self._settle(i, legs, timestamp, codec, due, frame)
+            distance = (timestamp - self.grid_timestamp[legs]).view(np.int32).astype(np.int64)
+            count = distance // step
+            frame = self.grid_frame[legs] + count
+            ahead = frame - self.next_frame[legs]
+        offset = distance - count * step
         if offset.any():
             # Nothing is queued: moving the grid to this packet costs nothing and makes its frames whole.
             odd = np.flatnonzero((offset != 0) & (self.newest[legs] < self.next_frame[legs]) & (ahead >= 0))
-            self.next_timestamp[legs[odd]] += offset[odd].astype(np.uint32)
+            self.grid_timestamp[legs[odd]] += offset[odd].astype(np.uint32)
             offset[odd] = 0
-        return self.next_frame[legs] + ahead, offset, (ahead >= 0) & (ahead <= MAX_AHEAD)
+        self.delay.note(legs, due, frame)
+        return frame, offset, (ahead >= 0) & (ahead <= MAX_AHEAD)
 
     def store(self, legs: Longs, frame: Longs, payload: Bytes) -> None:
         """Put whole frames uint8[n, 160] of byte-a-clock codecs into place."""
-        slot = frame & (RING - 1)
-        self.rows[legs * RING + slot] = payload
-        self.mark(legs, frame)
-
-    def mark(self, legs: Longs, frame: Longs) -> None:
-        """Note that whole frames have arrived."""
-        self.have[legs, frame & (RING - 1)] = FULL
+        row = legs * RING + (frame & _MASK)
+        self.rows[row] = payload
+        self.have.reshape(-1)[row] = FULL
         self.newest[legs] = np.maximum(self.newest[legs], frame)
-        # Ticks that it came before its time; those that were waited through are no surplus.
-        spare = np.maximum(frame - self.next_frame[legs] - self.held[legs], 0)
-        self.least_spare[legs] = np.minimum(self.least_spare[legs], spare)
+        self.late_streak[legs] = 0
+
+    def store_half(self, legs: Longs, half: Longs, payload: Bytes) -> None:
+        """Put halves of frames uint8[n, 80] into place; `half` counts them on the grid."""
+        fits = (half >> 1) - self.next_frame[legs]
+        fits = np.flatnonzero((fits >= 0) & (fits <= MAX_AHEAD))
+        legs, half = legs[fits], half[fits]
+        row = legs * RING + ((half >> 1) & _MASK)
+        have = self.have.reshape(-1)
+        empty = have[row] == 0
+        self.rows[row[empty]] = SILENCE[self.codec[legs[empty]]][:, None]
+        self.frames.reshape(-1, HALF)[2 * row + (half & 1)] = payload[fits]
+        have[row] = np.minimum(have[row].astype(np.int32) + HALF, FULL)
+        self.newest[legs] = np.maximum(self.newest[legs], half >> 1)
         self.late_streak[legs] = 0
 
     def store_part(self, leg: int, frame: int, offset: int, payload: Bytes, codec: int) -> None:
@@ -174,7 +216,7 @@ class JitterBuffer(Columns):
         while position < len(payload):
             size = min(FRAME_BYTES - offset, len(payload) - position)
             if 0 <= frame - int(self.next_frame[leg]) <= MAX_AHEAD:
-                slot = frame & (RING - 1)
+                slot = frame & _MASK
                 if not self.have[leg, slot]:
                     self.frames[leg, slot] = SILENCE[codec]
                 self.frames[leg, slot, offset : offset + size] = payload[position : position + size]
@@ -185,51 +227,59 @@ class JitterBuffer(Columns):
 
     def mark_part(self, leg: int, frame: int, size: int) -> None:
         """Note that `size` eighths of a millisecond of a frame have arrived."""
-        slot = frame & (RING - 1)
+        slot = frame & _MASK
         self.have[leg, slot] = min(FULL, int(self.have[leg, slot]) + size)
         self.newest[leg] = max(int(self.newest[leg]), frame)
-        spare = max(frame - int(self.next_frame[leg]) - int(self.held[leg]), 0)
-        self.least_spare[leg] = min(int(self.least_spare[leg]), spare)
         self.late_streak[leg] = 0
 
-    def take(self, legs: Longs, quiet: Bools, tick: int) -> Taken:
-        """Advance one tick: what each leg plays now. `quiet` legs lose surplus frames without a
-        cross-fade."""
-        n = len(legs)
-        action = np.zeros(n, np.uint8)
-        merged = np.zeros(n, np.bool_)
-        self._catch_up(legs)
+    def rest_at(self, leg: int, timestamp: int) -> None:
+        """A pause begins here: what is missing from there on is filled with comfort noise (RFC 3389)."""
+        if not self.anchored[leg]:
+            return
+        distance = (timestamp - int(self.grid_timestamp[leg]) + 0x80000000) % 0x100000000 - 0x80000000
+        self.rest(leg, int(self.grid_frame[leg]) + distance // int(FRAME_TIMESTAMPS[self.codec[leg]]))
+
+    def rest(self, leg: int, frame: int) -> None:
+        """A pause begins with this frame, unless it is over already."""
+        first = int(self.rest_from[leg])
+        if frame > self.newest[leg] and (first < 0 or frame < first):
+            self.rest_from[leg] = frame
+            self.settled[leg] = False
+
+    # What is played
+
+    def take(self, legs: Longs, unheard: Bools, quiet: Bools, tick: int) -> Taken:
+        """Advance one tick: what each leg plays now. `unheard` legs lose and gain whole frames, since nobody
+        hears it; of `quiet` ones what is less than a piece may go, too."""
+        if tick % WINDOW_TICKS == 0:
+            self._look(tick)
         now = self.next_frame[legs]
-        newest = self.newest[legs]
-        slot = now & (RING - 1)
-        whole = (self.have[legs, slot] == FULL) & self.anchored[legs]
-        growing = whole & self.wait_once[legs]
-        if growing.any():
-            # Reordering made frames late although the buffer never ran dry: wait once, on purpose.
-            self.wait_once[legs[growing]] = False
-            whole &= ~growing
-        action[whole] = PLAY
-        missing = self.anchored[legs] & ~whole
-        lost = missing & (newest > now)
-        lost &= ~growing
-        action[lost] = LOST
-        dry = missing & ~lost
-        action[dry] = DRY
-        run = self.run[legs]
-        recovered = whole & (run > 0)
-        came_late = recovered & (self.held[legs] > 0) & (self.held[legs] <= MAX_QUEUED)
-        if came_late.any():
-            self._note_growth(legs[came_late], tick)
-        run = np.where(whole, 0, run + missing)
-        self.run[legs] = run
-        self.held[legs] = np.where(dry, self.held[legs] + 1, 0)
-        self.concealed[legs] += missing & (run <= MAX_QUEUED)
-        advance = whole | lost
-        codec = self.codec[legs]
-        self._step(legs, advance, slot)
-        if whole.any():
-            merged = self._shrink(legs, whole, quiet, tick)
-        return Taken(action, legs * RING + slot, now, codec, merged, recovered, run)
+        row = legs * RING + (now & _MASK)
+        plain = (self.have.reshape(-1)[row] == FULL) & self.settled[legs]
+        plain &= tick - now == self.delay.wanted[legs]
+        if tick % REST_EVERY == 0:
+            plain &= (self.carry[legs] == 0) | ~quiet
+        n = len(legs)
+        taken = Taken(
+            plain.astype(np.uint8),
+            row,
+            now,
+            self.codec[legs],
+            np.zeros(n, np.bool_),
+            np.zeros(n, np.int32),
+            np.zeros(n, np.bool_),
+            np.zeros(n, np.int32),
+        )
+        if plain.all():
+            self.have.reshape(-1)[row] = 0
+            self.next_frame[legs] = now + 1
+            return taken
+        self.have.reshape(-1)[row[plain]] = 0
+        self.next_frame[legs[plain]] += 1
+        odd = np.flatnonzero(~plain & self.anchored[legs])
+        if len(odd):
+            self._take_odd(taken, odd, legs[odd], unheard[odd], quiet[odd], tick)
+        return taken
 
     def forgive(self, legs: Longs) -> None:
         """What these legs lack at this tick is no loss: a key is pressed, and its events stand in for
@@ -239,129 +289,189 @@ class JitterBuffer(Columns):
 
     def skip(self, legs: Longs, ticks: int) -> None:
         """The worker itself lost so many ticks: what would have been played in them is gone."""
-        for _ in range(ticks):
-            waiting = self.anchored[legs] & (self.newest[legs] >= self.next_frame[legs])
-            self._step(legs, waiting, self.next_frame[legs] & (RING - 1))
+        playing = legs[self.begun[legs] & (self.run[legs] == 0) & (self.dry[legs] == 0)]
+        self._pass(playing, np.full(len(playing), ticks))
+        self.excused[playing] = self.next_frame[playing]
 
     def queued(self, legs: Longs) -> Longs:
         """Frames that wait beyond the one to be played next, at least 0."""
         waiting: Longs = np.maximum(self.newest[legs] - self.next_frame[legs] + 1, 0)
         return waiting * self.anchored[legs]
 
-    def _step(self, legs: Longs, advance: Bools, slot: Longs) -> None:
-        moving = legs[advance]
-        self.have[moving, slot[advance]] = 0
-        self.next_frame[moving] += 1
-        self.next_timestamp[moving] += FRAME_TIMESTAMPS[self.codec[moving]]
+    def waiting(self, legs: Longs) -> Floats:
+        """Sound that waits beyond the frame to be played next, in frames: float32[n]."""
+        waiting: Floats = (self.queued(legs) + self.carry[legs] / FULL).astype(np.float32)
+        return waiting
 
-    def _anchor(self, legs: Longs, timestamp: Words, codec: Bytes, tick: int) -> None:
+    def carries(self, legs: Longs, eighths: Ints, stretched: Bools) -> None:
+        """Say how much sound of taken frames each leg has left to play, and whether it was stretched."""
+        self.stretched[legs] += stretched
+        self.carry[legs] = eighths
+        self.settled[legs] &= eighths < LEAST_PIECE
+
+    def _take_odd(
+        self, taken: Taken, at: Longs, legs: Longs, unheard: Bools, quiet: Bools, tick: int
+    ) -> None:
+        """Decide for legs that are not simply to play their next frame."""
+        self.carry[legs[unheard]] = 0
+        self._pass_over(legs, unheard, tick)
+        now = self.next_frame[legs]
+        row = legs * RING + (now & _MASK)
+        have = self.have.reshape(-1)
+        there, later = have[row] == FULL, self.newest[legs] > now
+        carry, begun = self.carry[legs], self.begun[legs]
+        surplus = FULL * (tick - now - self.delay.wanted[legs]) + carry
+        held = carry >= FULL
+        # Before its first frame a stream waits in silence, and so does one that nobody hears.
+        early = surplus <= -FULL
+        waits = ~held & np.where(begun, unheard & there & early, early | ~(there | later))
+        play = there & ~held & ~waits
+        missing = ~there & ~held & ~waits
+        rest = (missing | waits) & (self.rest_from[legs] >= 0) & (self.rest_from[legs] <= now)
+        lost, dry = missing & later & ~rest, missing & ~later & ~rest
+        before = self.run[legs]
+        joined = play & ((before > 0) | self.skipped[legs])
+        ready = play & begun & ~unheard & ~joined
+        second, piece = self._pieces(legs, now, ready, quiet, surplus, carry, tick)
+        # A loss is a chance to catch up, and a return that is late anyhow need not keep to the sample.
+        piece[(lost | dry) & (surplus >= carry)] = -MOST_PIECE
+        piece[joined & ((surplus >= FULL) | self.skipped[legs])] = MOST_PIECE
+
+        action = np.select((play, lost, dry | waits, held), (PLAY, LOST, DRY, HELD), NOTHING)
+        action[rest] = REST
+        taken.action[at], taken.row[at], taken.frame[at] = action, row, now
+        taken.second[at], taken.piece[at] = second, piece
+        taken.joined[at] = joined
+        run = np.where(play | rest, 0, before + (missing | waits))
+        taken.run[at] = self.run[legs] = run
+        self.dry[legs] = np.where(missing & ~later, self.dry[legs] + 1, np.where(waits, self.dry[legs], 0))
+        self.concealed[legs] += (lost | dry) & (run <= MAX_QUEUED)
+        self.stretched[legs] += (play & (before > 0) & (surplus >= FULL)) | (waits & begun)
+        self.skipped[legs] &= ~play
+        self.begun[legs] = begun | play | lost
+        self.rest_from[legs[play & (self.rest_from[legs] <= now)]] = -1
+        self.settled[legs] = play & ~second & (piece == 0) & (self.rest_from[legs] < 0)
+        self.settled[legs] &= carry < LEAST_PIECE
+        self._pass(legs, play.astype(np.int64) + second + (missing & later))
+
+    def _pieces(
+        self, legs: Longs, now: Longs, heard: Bools, quiet: Bools, surplus: Longs, carry: Ints, tick: int
+    ) -> tuple[Bools, Ints]:
+        """By how much to make whom shorter or longer, and for whom that needs a second frame."""
+        second = np.zeros(len(legs), np.bool_)
+        piece = np.zeros(len(legs), np.int32)
+        turn = heard & ((legs + tick) % STRETCH_EVERY == 0)
+        longer = turn & (surplus < 0)
+        piece[longer] = MOST_PIECE
+        rest = heard & quiet & (surplus > 0)
+        shorter = np.flatnonzero((turn & (surplus >= LEAST_PIECE)) | rest)
+        if len(shorter):
+            most = np.minimum(surplus[shorter], MOST_PIECE)
+            following = legs[shorter] * RING + ((now[shorter] + 1) & _MASK)
+            second[shorter] = (carry[shorter] < most) & (self.have.reshape(-1)[following] == FULL)
+            # Of one frame alone no more can go than is carried beside it.
+            most = np.where(second[shorter], most, np.minimum(most, carry[shorter]))
+            piece[shorter] = -most
+        return second, piece
+
+    def _pass_over(self, legs: Longs, unheard: Bools, tick: int) -> None:
+        """Leave out frames of legs that lag: those that never came, and those that nobody would hear."""
+        now, newest = self.next_frame[legs], self.newest[legs]
+        surplus = tick - now - self.delay.wanted[legs]
+        lags = (surplus > 0) & (newest > now)
+        if lags.any():
+            quiet = lags & unheard
+            self.stretched[legs[quiet]] += 1
+            self._pass(legs[quiet], np.minimum(surplus, newest - now)[quiet])
+            gone = lags & ~unheard & (self.have.reshape(-1)[legs * RING + (now & _MASK)] < FULL)
+            for i in np.flatnonzero(gone).tolist():
+                self._pass_gone(int(legs[i]), int(surplus[i]))
+        over = newest - self.next_frame[legs] + 1 - MAX_QUEUED
+        if int(over.max()) > 0:
+            much = over > 0
+            legs, over = legs[much], over[much]
+            self.delay.aim(legs)
+            self.discarded[legs] += self._pass(legs, over)
+            self.skipped[legs] = True
+
+    def _pass_gone(self, leg: int, most: int) -> None:
+        """Pass over frames that are not there, up to one that is."""
+        frame, newest, gone = int(self.next_frame[leg]), int(self.newest[leg]), 0
+        while gone < most and frame + gone < newest and self.have[leg, (frame + gone) & _MASK] < FULL:
+            gone += 1
+        self._pass(np.array([leg]), np.array([gone]))
+        self.skipped[leg] |= not self.run[leg]
+
+    def _pass(self, legs: Longs, frames: Longs) -> Longs:
+        """Leave so many frames of each leg behind; how many of them were there, int64[n]."""
+        have, now = self.have.reshape(-1), self.next_frame[legs]
+        there = np.zeros(len(legs), np.int64)
+        for turn in range(min(int(frames.max()), RING) if len(legs) else 0):
+            passed = np.flatnonzero(frames > turn)
+            row = legs[passed] * RING + ((now[passed] + turn) & _MASK)
+            there[passed] += have[row] == FULL
+            have[row] = 0
+        self.next_frame[legs] = now + frames
+        return there
+
+    # What is out of the ordinary
+
+    def _anchor(self, legs: Longs, timestamp: Words, codec: Bytes, due: Longs) -> None:
+        now = self.next_frame[legs]
         self._discard(legs)
         self.restarts[legs] += self.anchored[legs]
         self.anchored[legs] = True
         self.codec[legs] = codec
-        self.next_timestamp[legs] = timestamp
-        self.newest[legs] = self.next_frame[legs] - 1
-        self.held[legs] = 0
+        self.grid_timestamp[legs] = timestamp
+        self.grid_frame[legs] = now
         self.late_streak[legs] = 0
-        self.surplus[legs] = 0
-        self.least_spare[legs] = RING
-        self.calm_since[legs] = tick
+        self.carry[legs] = 0
+        self._begin(legs, now)
+        self.delay.begin(legs, due, now)
 
-    def _settle(
-        self, which: Longs, legs: Longs, timestamp: Words, codec: Bytes, distance: Longs, tick: int
-    ) -> None:
-        """Packets far ahead or behind, few at a time: a pause that ended, a restart, or simply late."""
-        for i in which.tolist():
-            leg = int(legs[i])
-            step = int(FRAME_TIMESTAMPS[codec[i]])
-            ahead = int(distance[i]) // step
-            if ahead > MAX_AHEAD:
-                if self.newest[leg] < self.next_frame[leg]:
-                    # The ticks that were waited through are part of the pause.
-                    waited = min(int(self.held[leg]), ahead)
-                    self._move(leg, waited, step)
-                    self.held[leg] -= waited
-                    ahead -= waited
-                if ahead > MAX_AHEAD:
-                    self._anchor(legs[i : i + 1], timestamp[i : i + 1], codec[i : i + 1], tick)
-            elif ahead < -MAX_BEHIND or self.late_streak[leg] >= RESTART_AFTER_LATE:
-                self._anchor(legs[i : i + 1], timestamp[i : i + 1], codec[i : i + 1], tick)
-            else:
-                self._note_late(leg, tick)
-            behind = (int(self.next_timestamp[leg]) - int(timestamp[i]) + 0x80000000) % 0x100000000
-            distance[i] = 0x80000000 - behind
+    def _begin(self, legs: Longs, frame: Longs) -> None:
+        """What is played next is the first of a stream, or of what follows a pause."""
+        self.next_frame[legs] = frame
+        self.newest[legs] = frame - 1
+        self.have[legs] = 0
+        self.dry[legs] = 0
+        self.begun[legs] = False
+        self.settled[legs] = False
 
-    def _note_late(self, leg: int, tick: int) -> None:
-        self.late[leg] += 1
-        self.late_streak[leg] += 1
-        if tick - int(self.late_tick[leg]) <= GROWTH_WINDOW_TICKS:
-            self.wait_once[leg] = True
-            self.late_tick[leg] = LONG_AGO
+    def _settle(self, i: int, legs: Longs, timestamp: Words, codec: Bytes, due: Longs, frame: Longs) -> None:
+        """A packet far ahead or behind: a pause that ended, a restart, or simply late."""
+        one, leg = slice(i, i + 1), int(legs[i])
+        number, now = int(frame[i]), int(self.next_frame[leg])
+        lateness = int(due[i]) - number
+        if now - MAX_BEHIND <= number < now and self.late_streak[leg] < RESTART_AFTER_LATE:
+            if number < self.excused[leg] and lateness <= self.delay.wanted[leg]:
+                # It came in time, but its tick was left out.
+                return
+            if number > self.newest[leg] and now - number <= MOST_TICKS:
+                # Nothing newer is there: time stood still for this leg.
+                self.next_frame[leg] = number
+                return
+            self.late[leg] += 1
+            self.late_streak[leg] += 1
+        elif number > now and self.newest[leg] < now:
+            self._begin(legs[one], frame[one])
+            if abs(lateness - int(self.delay.wanted[leg])) > MOST_TICKS:
+                self.delay.begin(legs[one], due[one], frame[one])
         else:
-            self.late_tick[leg] = tick
+            self._anchor(legs[one], timestamp[one], codec[one], due[one])
 
-    def _move(self, leg: int, frames: int, step: int) -> None:
-        self.next_frame[leg] += frames
-        self.next_timestamp[leg] += np.uint32(frames * step & 0xFFFFFFFF)
-        self.newest[leg] = max(int(self.newest[leg]), int(self.next_frame[leg]) - 1)
+    def _discard(self, legs: Longs) -> None:
+        """Throw away what these legs hold, and count it."""
+        self.discarded[legs] += (self.have[legs] == FULL).sum(axis=1)
+        self.have[legs] = 0
 
-    def _catch_up(self, legs: Longs) -> None:
-        """Frames that never came, but whose time was already filled while waiting, are passed over."""
-        held = self.held[legs]
-        slot = self.next_frame[legs] & (RING - 1)
-        behind = (held > 0) & (self.newest[legs] > self.next_frame[legs]) & (self.have[legs, slot] < FULL)
-        for i in np.flatnonzero(behind).tolist():
-            leg = int(legs[i])
-            step = int(FRAME_TIMESTAMPS[self.codec[leg]])
-            for _ in range(int(held[i])):
-                at = int(self.next_frame[leg]) & (RING - 1)
-                if self.have[leg, at] == FULL or self.newest[leg] <= self.next_frame[leg]:
-                    break
-                self.have[leg, at] = 0
-                self._move(leg, 1, step)
-                self.held[leg] -= 1
-
-    def _note_growth(self, legs: Longs, tick: int) -> None:
-        self.stretched[legs] += 1
-        # If the delay had just been made shorter, that was too early: wait longer before the next try.
-        early = legs[tick - self.shrunk_tick[legs] <= TRIAL_TICKS]
-        self.shrink_after[early] = np.minimum(self.shrink_after[early] * 2, MAX_SHRINK_AFTER_TICKS)
-        self.shrunk_tick[early] = LONG_AGO
-        self.calm_since[legs] = tick
-        self.least_spare[legs] = RING
-        self.surplus[legs] = 0
-
-    def _shrink(self, legs: Longs, whole: Bools, quiet: Bools, tick: int) -> Bools:
-        """Drop a frame where too many wait; returns where the dropped one is cross-faded into the one
-        played."""
-        queued = (self.newest[legs] - self.next_frame[legs] + 1).astype(np.int32)
-        due = whole & (tick - self.calm_since[legs] >= self.shrink_after[legs])
-        if due.any():
-            ended = legs[due]
-            least = self.least_spare[ended]
-            self.surplus[ended] = np.where(least < RING, least, 0)
-            self.least_spare[ended] = RING
-            self.calm_since[ended] = tick
-            # Calm windows make it ready to shrink sooner next time.
-            calm = self.surplus[ended] == 0
-            self.shrink_after[ended[calm]] = np.maximum(
-                self.shrink_after[ended[calm]] // 2, SHRINK_AFTER_TICKS
-            )
-        excess = queued > MAX_QUEUED
-        merged = np.zeros(len(legs), np.bool_)
-        dropping = whole & ((self.surplus[legs] > 0) | excess) & (queued >= 1)
-        if not dropping.any():
-            return merged
-        for i in np.flatnonzero(dropping).tolist():
-            leg = int(legs[i])
-            at = int(self.next_frame[leg]) & (RING - 1)
-            merged[i] = not quiet[i] and self.have[leg, at] == FULL
-            if excess[i]:
-                self.discarded[leg] += self.have[leg, at] == FULL
-            else:
-                self.stretched[leg] += 1
-            self.have[leg, at] = 0
-            self._move(leg, 1, int(FRAME_TIMESTAMPS[self.codec[leg]]))
-            self.surplus[leg] = max(int(self.surplus[leg]) - 1, 0)
-            self.shrunk_tick[leg] = tick
-        return merged
+    def _look(self, tick: int) -> None:
+        """What is done for all legs now and then."""
+        self.delay.rotate()
+        legs = np.flatnonzero(self.anchored)
+        self.delay.aim(legs, only_down=True)
+        if tick % GRID_TICKS == 0:
+            frames = self.next_frame[legs] - self.grid_frame[legs]
+            step = FRAME_TIMESTAMPS[self.codec[legs]].astype(np.int64)
+            self.grid_timestamp[legs] += (frames * step & 0xFFFFFFFF).astype(np.uint32)
+            self.grid_frame[legs] += frames

@@ -149,8 +149,7 @@ class Legs(Columns):
             # Another clock rate needs another source (RFC 7160 4.1).
             self._new_source(slot)
         formats = np.full(128, NO_FORMAT, np.uint8)
-        # Phones send comfort noise (RFC 3389) unasked: it is counted, and heard as the silence that it
-        # stands for.
+        # Phones send comfort noise (RFC 3389) unasked.
         formats[COMFORT_NOISE_PAYLOAD_TYPE] = COMFORT_NOISE
         for audio in media.receive:
             formats[audio.payload_type & 127] = CODEC_NUMBERS[audio.codec]

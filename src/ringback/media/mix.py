@@ -69,9 +69,3 @@ def fade_in(samples: int, ramp: int) -> Floats:
 def fade_out(samples: int) -> Floats:
     """A gain float32[samples] that falls from 1 to 0."""
     return np.linspace(1, 0, samples, dtype=np.float32)
-
-
-def cross_fade(before: Floats, after: Floats) -> Floats:
-    """From float32[n, m] to float32[n, m] over the whole frame: how two frames become one."""
-    ramp = np.linspace(0, 1, before.shape[1], dtype=np.float32)
-    return before + (after - before) * ramp

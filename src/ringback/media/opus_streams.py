@@ -36,22 +36,29 @@ def _twenty_ms() -> Bools:
 
 
 TWENTY_MS = _twenty_ms()
+SPEECH = np.arange(256) >> 3 < 16
+"""First octets of packets that have a SILK part (RFC 6716, 3.1)."""
+CORRECTS = 0x40
+"""Bit of the second octet, in a packet of 20 ms with a SILK part: it corrects the frame before (4.2.4)."""
 
 
 class OpusStreams(Columns):
     """Rows are the legs'; of each frame in a leg's ring `number` is which it is, `size` its packet's octets
-    in the jitter buffer (0: an odd packet, kept in the stream), `level` what the peer told of it."""
+    in the jitter buffer (0: an odd packet, kept in the stream), `level` what the peer told of it. `sequence`
+    is the last packet's number, -1 before."""
 
     SPEC: ClassVar[dict[str, Column]] = {
         "number": Column(np.int32, (RING,), -1),
         "size": Column(np.uint8, (RING,)),
         "level": Column(np.uint8, (RING,), UNKNOWN_LEVEL),
         "asleep": Column(np.bool_),
+        "sequence": Column(np.int64, empty=-1),
     }
     number: Ints
     size: Bytes
     level: Bytes
     asleep: Bools
+    sequence: Longs
 
     def __init__(self, buffer: JitterBuffer) -> None:
         """`buffer` is that of all legs."""
@@ -74,6 +81,24 @@ class OpusStreams(Columns):
         self.size[legs, slot] = size
         self.level[legs, slot] = level
         self._buffer.store(legs, frame, payload)
+        for i in np.flatnonzero(size <= opus.DTX_BYTES).tolist():
+            self._buffer.rest(int(legs[i]), int(frame[i]) + 1)
+
+    def note_corrected(
+        self, legs: Longs, frame: Longs, payload: Bytes, size: Ints, sequence: Longs, due: Longs
+    ) -> None:
+        """Let the delay know of lost frames that packets of 20 ms correct, as if each had come with its
+        packet: that is when it can be heard, if it is waited for."""
+        last = self.sequence[legs]
+        gap = (sequence - last) & 0xFFFF
+        newer = (last < 0) | ((gap > 0) & (gap < 0x8000))
+        self.sequence[legs[newer]] = sequence[newer]
+        lost = (last >= 0) & (gap > 1) & (gap < RING)
+        if not lost.any():
+            return
+        lost &= SPEECH[payload[:, 0]] & (payload[:, 1] & CORRECTS > 0) & (size > opus.DTX_BYTES)
+        lost &= self._buffer.begun[legs]
+        self._buffer.delay.note(legs[lost], due[lost], frame[lost] - 1)
 
     def put_odd(self, leg: int, frame: int, offset: int, payload: bytes, level: int) -> bool:
         """Keep a packet of another length, or that begins `offset` eighths of a millisecond into a frame.
@@ -132,6 +157,13 @@ class OpusStreams(Columns):
         if self._buffer.have[leg, (frame + 1) & (RING - 1)] == FULL:
             following = self._payload(leg, frame + 1)
         return stream.conceal(frame, following)
+
+    def rest(self, leg: int) -> Floats:
+        """The noise of a frame that the peer did not send because it is silent."""
+        stream = self._streams.get(leg)
+        if stream is None or self.asleep[leg]:
+            return np.zeros(opus.RATE // 50, np.float32)
+        return stream.decoder.rest()
 
     def _decode(self, leg: int, frame: int) -> Floats:
         stream = self._stream(leg)

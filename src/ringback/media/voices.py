@@ -8,28 +8,32 @@ from typing import ClassVar
 
 import numpy as np
 
-from ringback.media import concealment
 from ringback.media.codec import g711
 from ringback.media.coders import G722Stream
 from ringback.media.columns import Bools, Column, Columns, Floats, Longs
+from ringback.media.comfort import ComfortNoise
 from ringback.media.hearing import LAWS, NARROW, WIDE, Voices
-from ringback.media.jitter_buffer import NOTHING, PLAY, RING, JitterBuffer, Taken
+from ringback.media.jitter_buffer import HELD, NOTHING, PLAY, REST, RING, JitterBuffer, Taken
 from ringback.media.legs import G722, OPUS, PCMA, Legs
 from ringback.media.level import SpeechGate, mean_square
-from ringback.media.mix import cross_fade, fade_in, fade_out
+from ringback.media.mix import fade_in, fade_out
 from ringback.media.opus_streams import OpusStreams
+from ringback.media.playout import Frames, NarrowPlayout, Playout, WidePlayout
 from ringback.media.resample import DOWN2_TAIL, UP2_TAIL, down2, up2
 from ringback.media.rooms import Rooms
 from ringback.media.statistics import Meters
 
-CONCEALED_TICKS = 3
-"""A voice that is lost fades within 60 ms."""
+CONCEALED_TICKS = np.array([3, 3, 3, 6, 0, 0], np.int32)
+"""A voice that is lost fades within 60 ms, and by libopus within 120 ms; by codec number."""
+MISSED_TICKS = 15
+"""A voice that comes back within 300 ms is played whole, however late."""
 EVENT_NS = 60_000_000
 """So long after a telephone-event packet a leg's audio is silence: the tone is not for the others."""
 ALWAYS_OPEN_MEMBERS = 2
 """In a room of two, which is a plain call, nothing is gated."""
-RATE = {NARROW: 8000, WIDE: 16000}
-HISTORY = {size: concealment.history_samples(rate) + size for size, rate in RATE.items()}
+WAITING_EVERY = 5
+WAITING_SHARE = np.float32(0.1)
+"""The depth shown is that of the last second, looked at every 100 ms."""
 _RISE = {NARROW: fade_in(NARROW, 40), WIDE: fade_in(WIDE, 80)}
 _FALL = {NARROW: fade_out(NARROW), WIDE: fade_out(WIDE)}
 
@@ -38,19 +42,15 @@ class _Past(Columns):
     SPEC: ClassVar[dict[str, Column]] = {
         "heard": Column(np.bool_),
         "decoded": Column(np.bool_),
-        "narrow": Column(np.float32, (HISTORY[NARROW],)),
-        "wide": Column(np.float32, (HISTORY[WIDE],)),
+        "energy": Column(np.float32),
         "up_tail": Column(np.float32, (UP2_TAIL,)),
         "down_tail": Column(np.float32, (DOWN2_TAIL,)),
-        "concealed": Column(np.int64),
     }
     heard: Bools
     decoded: Bools
-    narrow: Floats
-    wide: Floats
+    energy: Floats
     up_tail: Floats
     down_tail: Floats
-    concealed: Longs
 
 
 class VoiceDecoding:
@@ -65,41 +65,52 @@ class VoiceDecoding:
         meters: Meters,
         opus: OpusStreams,
         event_ns: dict[int, int],
+        comfort: dict[int, ComfortNoise],
         failed: Callable[[int], None],
     ) -> None:
-        """`event_ns` is the intake's; `failed(leg row)` is told when a leg's decoder raised."""
+        """`event_ns` and `comfort` are the intake's; `failed(leg row)` is told when a decoder raised."""
         self._legs = legs
         self._rooms = rooms
         self._buffer = buffer
         self._meters = meters
         self._opus = opus
         self._event_ns = event_ns
+        self._comfort = comfort
         self._failed = failed
         self._g722: dict[int, G722Stream] = {}
         self._past = _Past(legs.capacity)
+        self._narrow, self._wide = NarrowPlayout(legs.capacity), WidePlayout(legs.capacity)
         self.gate = SpeechGate(legs.capacity)
 
     def grow(self, capacity: int) -> None:
         """Follow the legs' capacity."""
-        self._past.grow(capacity)
+        for columns in (self._past, self._narrow, self._wide):
+            columns.grow(capacity)
         self.gate.grow(capacity)
 
     def forget(self, leg: int) -> None:
         """A leg was closed or is to be heard anew."""
-        self._past.clear(leg)
+        for columns in (self._past, self._narrow, self._wide):
+            columns.clear(leg)
         self.gate.reset(leg)
         self._g722.pop(leg, None)
 
     def step(self, slots: Longs, tick: int, now_ns: int) -> tuple[Voices, Voices]:
         """Advance one tick for the legs in `slots`; returns the 8 kHz and the 16 kHz voices, each by room."""
         legs, past = self._legs, self._past
-        taken = self._buffer.take(slots, ~self.gate.talking[slots], tick)
-        sounding = (taken.action == PLAY) | ((taken.action != NOTHING) & (taken.run <= CONCEALED_TICKS))
+        before, continued = past.heard[slots], past.decoded[slots]
+        taken = self._buffer.take(slots, ~continued, ~self.gate.talking[slots], tick)
+        playing = taken.action == PLAY
+        sounding = playing | ((taken.action != NOTHING) & (taken.run <= CONCEALED_TICKS[taken.codec]))
         if self._event_ns:
             sounding &= ~self._in_event(slots, taken, now_ns)
         is_wide = taken.codec >= G722
         energy = np.zeros(len(slots), np.float32)
-        self._narrow_energy(slots, taken, energy, (taken.action == PLAY) & sounding & ~is_wide)
+        self._narrow_energy(slots, taken, energy, playing & sounding & ~is_wide)
+        resting = taken.action == REST
+        for i in np.flatnonzero(resting & ~is_wide).tolist():
+            noise = self._comfort.get(int(slots[i]))
+            energy[i] = 0 if noise is None else noise.energy
         room = legs.room[slots].astype(np.int64)
         in_room = room >= 0
         echo = legs.echo[slots]
@@ -108,34 +119,79 @@ class VoiceDecoding:
         if legs.some_tell_levels:
             listening &= ~self._spare(slots, taken, energy, echo, plain & in_room, in_room)
         wide_at = np.flatnonzero(listening)
-        wide_samples = self._decode_wide(wide_at, slots, taken, sounding)
-        energy[wide_at] = mean_square(wide_samples)
-        self._meters.heard(slots, energy, wide_at, wide_samples)
-        talking = self.gate.update(slots, energy)
-        self._meters.waiting[slots] += (
-            self._buffer.queued(slots) - self._meters.waiting[slots]
-        ) * np.float32(0.02)
+        wide, following, came = self._decode_wide(wide_at, slots, taken, sounding)
+        energy[wide_at] = mean_square(wide)
+        self._meters.heard(slots, energy, wide_at, wide)
+        talking = self._talking(slots, energy, sounding & ~playing & ~resting)
+        if tick % WAITING_EVERY == 0:
+            waiting = self._meters.waiting[slots]
+            self._meters.waiting[slots] += (self._buffer.waiting(slots) - waiting) * WAITING_SHARE
 
         heard = (talking | plain | echo) & in_room & ~legs.muted[slots] & sounding & (listening | ~is_wide)
-        before, continued = past.heard[slots], past.decoded[slots]
         falling = before & ~heard & in_room & sounding
         rising = heard & ~before
         decoded = heard | falling | (echo & sounding)
-        past.heard[slots], past.decoded[slots] = heard, decoded
+        # Who is only lost for a moment is not trimmed as one whom nobody hears.
+        lost = continued & ~sounding & (taken.run > 0) & (taken.run <= MISSED_TICKS)
+        past.heard[slots], past.decoded[slots] = heard, decoded | lost
         voiced = np.flatnonzero(decoded)
         voiced = voiced[np.argsort(room[voiced], kind="stable")]
         gain = self._gains(slots, decoded)
 
         narrow_at = voiced[~is_wide[voiced]]
-        narrow = self._decode_narrow(narrow_at, slots, taken, continued)
+        first, second = self._decode_narrow(narrow_at, slots, taken)
+        real = (playing | resting)[narrow_at]
+        narrow = self._play(self._narrow, narrow_at, slots, taken, first, second, real, continued)
         place = np.zeros(len(slots), np.int64)
         place[wide_at] = np.arange(len(wide_at))
         wide_voiced = voiced[is_wide[voiced]]
-        wide = wide_samples[place[wide_voiced]]
-        for at, samples in ((narrow_at, narrow), (wide_voiced, wide)):
+        where = place[wide_voiced]
+        voices = self._play(
+            self._wide, wide_voiced, slots, taken, wide[where], following[where], came[where], continued
+        )
+        for at, samples in ((narrow_at, narrow), (wide_voiced, voices)):
             self._shape(samples, at, rising, falling, gain)
         audible = heard | falling
-        return self._by_sent_rate(slots, narrow_at, narrow, wide_voiced, wide, audible)
+        return self._by_sent_rate(slots, narrow_at, narrow, wide_voiced, voices, audible)
+
+    def _talking(self, slots: Longs, energy: Floats, absent: Bools) -> Bools:
+        """Who talks; of whom nothing came for a moment is taken to go on as loud as before."""
+        if absent.any():
+            energy = np.where(absent, self._past.energy[slots], energy)
+        self._past.energy[slots] = energy
+        return self.gate.update(slots, energy)
+
+    def _play(
+        self,
+        playout: Playout,
+        at: Longs,
+        slots: Longs,
+        taken: Taken,
+        first: Floats,
+        second: Floats,
+        real: Bools,
+        continued: Bools,
+    ) -> Floats:
+        """Sound without seams of the legs at these places, from their decoded frames."""
+        legs, action = slots[at], taken.action[at]
+        # An Opus decoder conceals by itself, and joins what follows.
+        itself = taken.codec[at] == OPUS
+        frames = Frames(
+            legs,
+            first,
+            second,
+            real,
+            taken.second[at],
+            action == HELD,
+            taken.joined[at] & ~itself,
+            np.where(itself & (taken.joined[at] | (action != PLAY)), 0, taken.piece[at]),
+            self._buffer.carry[legs],
+            ~continued[at],
+            np.zeros(len(at), np.bool_),
+        )
+        out = playout.play(frames)
+        self._buffer.carries(legs, frames.carry, frames.stretched)
+        return out
 
     def _in_event(self, slots: Longs, taken: Taken, now_ns: int) -> Bools:
         """Legs on which a key is being pressed: what is missing of their audio then is no loss."""
@@ -156,73 +212,79 @@ class VoiceDecoding:
                 if clipped is not None:
                     self._meters.clipped[slots[mine]] += clipped * np.float32(1 / NARROW)
 
-    def _decode_narrow(self, at: Longs, slots: Longs, taken: Taken, continued: Bools) -> Floats:
-        """Frames float32[k, 160] of G.711 legs: played, merged, concealed or recovered."""
-        out = np.zeros((len(at), NARROW), np.float32)
-        if not len(at):
-            return out
-        legs, history = slots[at], self._past.narrow
-        fresh = ~continued[at]
-        if fresh.any():
-            # What was decoded when this leg last spoke is not what came just before now.
-            history[legs[fresh]] = 0
+    def _decode_narrow(self, at: Longs, slots: Longs, taken: Taken) -> tuple[Floats, Floats]:
+        """Frames float32[k, 160] of G.711 legs, and those that follow on where they are played too."""
+        first = np.zeros((len(at), NARROW), np.float32)
+        playing, two = taken.action[at] == PLAY, taken.second[at]
+        second = np.zeros_like(first) if two.any() else first
         codec, row = taken.codec[at], taken.row[at]
-        playing = taken.action[at] == PLAY
         for number, law in LAWS:
             mine = np.flatnonzero(playing & (codec == number))
             if len(mine):
-                out[mine] = g711.decode_rows(self._buffer.rows, row[mine], law)
-                merged = mine[taken.merged[at[mine]]]
-                if len(merged):
-                    following = g711.decode(self._buffer.rows[_next_row(row[merged])], law)
-                    out[merged] = cross_fade(out[merged], following)
-        self._bridge(out, at, legs, taken, playing, history, 8000)
-        return out
+                first[mine] = g711.decode_rows(self._buffer.rows, row[mine], law)
+            if second is not first:
+                mine = np.flatnonzero(two & (codec == number))
+                second[mine] = g711.decode_rows(self._buffer.rows, _next_row(row[mine]), law)
+        for i in np.flatnonzero(taken.action[at] == REST).tolist():
+            self._rest(first[i], int(slots[at[i]]), 8000)
+        return first, second
 
-    def _decode_wide(self, at: Longs, slots: Longs, taken: Taken, sounding: Bools) -> Floats:
-        """Frames float32[k, 320] of G.722 and Opus legs, whether they are heard or not."""
-        out = np.zeros((len(at), WIDE), np.float32)
-        if not len(at):
-            return out
+    def _decode_wide(
+        self, at: Longs, slots: Longs, taken: Taken, sounding: Bools
+    ) -> tuple[Floats, Floats, Bools]:
+        """Frames float32[k, 320] of G.722 and Opus legs, whether they are heard or not; those that follow on;
+        which there are."""
+        first = np.zeros((len(at), WIDE), np.float32)
+        second = np.zeros_like(first) if taken.second[at].any() else first
+        real = np.zeros(len(at), np.bool_)
         for i, j in enumerate(at.tolist()):
             leg = int(slots[j])
             try:
                 if taken.codec[j] == OPUS:
-                    self._opus_frame(out[i], leg, j, taken, bool(sounding[j]))
+                    real[i] = self._opus_frame(first[i], second[i], leg, j, taken, bool(sounding[j]))
                 elif taken.action[j] == PLAY:
-                    self._g722_frame(out[i], leg, j, taken)
+                    self._g722_frame(first[i], second[i], leg, j, taken)
+                    real[i] = True
+                elif taken.action[j] == REST:
+                    self._rest(first[i], leg, 16000)
+                    real[i] = True
             except Exception:
                 # A codec's failure costs this leg its frame and its state, not the others theirs.
                 self._opus.forget(leg)
                 self._g722.pop(leg, None)
                 self._failed(leg)
-        plain = np.flatnonzero(taken.codec[at] == G722)
-        if len(plain):
-            samples = out[plain]
-            playing = taken.action[at[plain]] == PLAY
-            self._bridge(samples, at[plain], slots[at[plain]], taken, playing, self._past.wide, 16000)
-            out[plain] = samples
-        out[~sounding[at]] = 0
-        return out
+        first[~sounding[at]] = 0
+        return first, second, real
 
-    def _g722_frame(self, out: Floats, leg: int, i: int, taken: Taken) -> None:
+    def _rest(self, first: Floats, leg: int, rate: int) -> None:
+        noise = self._comfort.get(leg)
+        if noise is not None:
+            first[:] = noise.next(rate)
+
+    def _g722_frame(self, first: Floats, second: Floats, leg: int, j: int, taken: Taken) -> None:
         stream = self._g722.get(leg)
         if stream is None:
             stream = self._g722[leg] = G722Stream()
         rows = self._buffer.rows
-        out[:] = stream.decode(rows[taken.row[i]].tobytes())
-        if taken.merged[i]:
-            following = stream.decode(rows[_next_row(taken.row[i : i + 1])[0]].tobytes())
-            out[:] = cross_fade(out[None, :], following[None, :])[0]
+        first[:] = stream.decode(rows[taken.row[j]].tobytes())
+        if taken.second[j]:
+            second[:] = stream.decode(rows[_next_row(taken.row[j : j + 1])[0]].tobytes())
 
-    def _opus_frame(self, out: Floats, leg: int, i: int, taken: Taken, sounding: bool) -> None:
-        frame = int(taken.frame[i])
-        if taken.action[i] == PLAY:
-            out[:] = self._opus.decode(leg, frame)
-            if taken.merged[i]:
-                out[:] = cross_fade(out[None, :], self._opus.decode(leg, frame + 1)[None, :])[0]
+    def _opus_frame(
+        self, first: Floats, second: Floats, leg: int, j: int, taken: Taken, sounding: bool
+    ) -> bool:
+        if taken.action[j] == HELD:
+            return False
+        frame = int(taken.frame[j])
+        if taken.action[j] == PLAY:
+            first[:] = self._opus.decode(leg, frame)
+            if taken.second[j]:
+                second[:] = self._opus.decode(leg, frame + 1)
+        elif taken.action[j] == REST:
+            first[:] = self._opus.rest(leg)
         elif sounding:
-            out[:] = self._opus.conceal(leg, frame)
+            first[:] = self._opus.conceal(leg, frame)
+        return True
 
     def _spare(
         self, slots: Longs, taken: Taken, energy: Floats, echo: Bools, plain: Bools, in_room: Bools
@@ -233,32 +295,6 @@ class VoiceDecoding:
         quiet, told = self._opus.quiet(slots, taken, must, open_to_room, self.gate.threshold(slots))
         energy[quiet] = told[quiet]
         return quiet
-
-    def _bridge(
-        self,
-        frames: Floats,
-        at: Longs,
-        legs: Longs,
-        taken: Taken,
-        playing: Bools,
-        history: Floats,
-        rate: int,
-    ) -> None:
-        """Conceal what is missing, join what returns, and keep what is real for the next loss; in place."""
-        size = frames.shape[1]
-        missing = np.flatnonzero(~playing)
-        if len(missing):
-            run = taken.run[at[missing]]
-            frames[missing] = concealment.conceal(history[legs[missing]], run, rate)
-            self._past.concealed[legs[missing]] = run
-        returned = np.flatnonzero(playing & taken.recovered[at] & (self._past.concealed[legs] > 0))
-        if len(returned):
-            before = self._past.concealed[legs[returned]]
-            frames[returned] = concealment.recover(frames[returned], history[legs[returned]], before, rate)
-        real = legs[playing]
-        self._past.concealed[real] = 0
-        history[real, :-size] = history[real, size:]
-        history[real, -size:] = frames[playing]
 
     def _gains(self, slots: Longs, which: Bools) -> Floats | None:
         gain = self._legs.gain[slots]

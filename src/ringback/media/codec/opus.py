@@ -14,6 +14,7 @@ from ringback.media.codec.libopus import (
     RESET_STATE,
     SET_BITRATE,
     SET_COMPLEXITY,
+    SET_DTX,
     SET_INBAND_FEC,
     SET_PACKET_LOSS_PERC,
     SET_SIGNAL,
@@ -34,6 +35,8 @@ SIZES_MS: Final = (2.5, 5, 10, 20, 40, 60)
 FADE_FROM_MS: Final = 60
 FADE_TO_MS: Final = 120
 """Where concealment begins to fade and is silent: libopus by itself would hum on for a second and more."""
+DTX_BYTES: Final = 2
+"""A packet this short says that nothing follows for a while: the peer is silent (RFC 6716, 2.1.9)."""
 
 
 class OpusUnavailableError(RuntimeError):
@@ -125,6 +128,12 @@ class OpusDecoder:
             concealed *= np.clip((FADE_TO_MS - milliseconds) / (FADE_TO_MS - FADE_FROM_MS), 0, 1)
         return concealed
 
+    def rest(self) -> Samples:
+        """20 ms of the noise of a pause in which the peer sends nothing (discontinuous transmission)."""
+        count = self._whole_frames(None)
+        noise = self._run(ffi.NULL, 0, count, False)
+        return np.zeros(count, dtype=np.float32) if noise is None else noise
+
     def _whole_frames(self, samples: int | None) -> int:
         step = self.rate // 400
         wanted = self.rate // 50 if samples is None else samples
@@ -140,10 +149,21 @@ class OpusEncoder:
     """Encodes one mono stream of speech at `rate`, in the VOIP mode of libopus.
 
     `bitrate` is in bit/s and includes what error correction takes; `complexity` is 0 (least work) to 10.
-    In-band FEC costs bits only once `set_expected_loss` says that packets are lost.
+    In-band FEC costs bits only once `set_expected_loss` says that packets are lost. With `set_dtx` the
+    packets of a silence are of DTX_BYTES or less, and need not be sent.
     """
 
-    __slots__ = ("_ctl", "_encode", "_packet", "_sizes", "_state", "complexity", "rate")
+    __slots__ = (
+        "_ctl",
+        "_encode",
+        "_packet",
+        "_sizes",
+        "_state",
+        "complexity",
+        "dtx",
+        "expected_loss",
+        "rate",
+    )
 
     def __init__(self, rate: int = RATE, bitrate: int = 24000, complexity: int = 5, fec: bool = True) -> None:
         lib = _library()
@@ -158,6 +178,8 @@ class OpusEncoder:
         self.rate = rate
         self._set(SET_SIGNAL, SIGNAL_VOICE)
         self.complexity = -1
+        self.expected_loss = 0
+        self.dtx = False
         self.set_complexity(complexity)
         self._set(SET_INBAND_FEC, int(fec))
         self.set_bitrate(bitrate)
@@ -174,7 +196,15 @@ class OpusEncoder:
 
     def set_expected_loss(self, percent: int) -> None:
         """Protect the stream against `percent` (0 to 100) of packets lost, as the peer's reports say."""
-        self._set(SET_PACKET_LOSS_PERC, percent)
+        if percent != self.expected_loss:
+            self._set(SET_PACKET_LOSS_PERC, percent)
+            self.expected_loss = percent
+
+    def set_dtx(self, dtx: bool) -> None:
+        """Send nothing in silence, where the peer asked for it (usedtx, RFC 7587 6.1)."""
+        if dtx != self.dtx:
+            self._set(SET_DTX, int(dtx))
+            self.dtx = dtx
 
     def encode(self, samples: Samples) -> bytes:
         """Encode one frame float32[rate * 2.5, 5, 10, 20, 40 or 60 ms], full scale ±1, to a packet.

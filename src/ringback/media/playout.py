@@ -1,0 +1,195 @@
+"""From decoded frames to sound without seams: what is missing is concealed, what lags is made shorter.
+
+Of a leg that is stretched some sound is always left from the frames before: its carry. It is the end of the
+leg's history, so that carrying costs nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ringback.media import concealment, stretch
+from ringback.media.columns import Bools, Column, Columns, Floats, Ints, Longs
+
+FRAME_MS = 20
+EIGHTHS = 160
+"""Eighths of a millisecond in a frame."""
+_FRAMES = 4
+"""80 ms: what concealment looks at, what may be carried, and the longest piece."""
+
+
+@dataclass(slots=True)
+class Frames:
+    """What k legs, int64[k] rows, have to play in this tick, as Taken says, all at one rate.
+
+    first float32[k, m]: the frame, if `real` bool[k] says that there is one; second float32[k, m] the one
+    after, where `two` bool[k] are taken. `held` legs need none. `joined` frames do not follow what was played
+    before. piece int32[k] and carry int32[k] are in eighths of a millisecond; `fresh` legs were not heard
+    before. `stretched` bool[k] says afterwards who was made shorter or longer.
+    """
+
+    legs: Longs
+    first: Floats
+    second: Floats
+    real: Bools
+    two: Bools
+    held: Bools
+    joined: Bools
+    piece: Ints
+    carry: Ints
+    fresh: Bools
+    stretched: Bools
+
+
+def _columns(rate: int) -> dict[str, Column]:
+    return {
+        "frames": Column(np.float32, (_FRAMES, rate * FRAME_MS // 1000)),
+        "oldest": Column(np.int64),
+        "concealed": Column(np.int64),
+    }
+
+
+class Playout(Columns):
+    """The last sound of every leg at one rate, and how many samples were concealed since.
+
+    `frames` float32[n, 4, m] are a ring of which `oldest` int64[n] is the first.
+    """
+
+    rate: ClassVar[int]
+    frames: Floats
+    oldest: Longs
+    concealed: Longs
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__(capacity)
+        self._frame = self.rate * FRAME_MS // 1000
+        self._samples = _FRAMES * self._frame
+
+    def play(self, frames: Frames) -> Floats:
+        """The sound of this tick, float32[k, m]; afterwards `frames` says what is left to play, and who was
+        stretched."""
+        legs = frames.legs
+        if frames.fresh.any():
+            # What was decoded when this leg was last heard is not what came just before now.
+            self.frames[legs[frames.fresh]] = 0
+            self.concealed[legs[frames.fresh]] = 0
+            frames.carry[frames.fresh] = 0
+        out = frames.first
+        missing = ~frames.real & ~frames.held
+        odd = frames.joined | (frames.carry > 0) | (frames.piece != 0) | frames.two | missing | frames.held
+        if not odd.any():
+            self._keep(legs, out)
+            return out
+        joined = frames.joined & frames.real
+        odd &= ~missing & ~joined
+        # One frame came and one is to be played: what is carried stays as much.
+        carrying = odd & (frames.piece == 0) & ~frames.two & ~frames.held
+        odd &= ~carrying
+        plain = ~missing & ~joined & ~odd & ~carrying
+        self._keep(legs[plain], out[plain])
+        if carrying.any():
+            self._carry(out, frames, np.flatnonzero(carrying))
+        if missing.any():
+            self._conceal(out, frames, np.flatnonzero(missing))
+        if joined.any():
+            self._join(out, frames, np.flatnonzero(joined))
+        if odd.any():
+            self._stretch(out, frames, np.flatnonzero(odd))
+        return out
+
+    def _keep(self, legs: Longs, frame: Floats) -> None:
+        """Remember a frame of each leg, in place of its oldest."""
+        oldest = self.oldest[legs]
+        self.frames.reshape(-1, self._frame)[legs * _FRAMES + oldest] = frame
+        self.oldest[legs] = (oldest + 1) & (_FRAMES - 1)
+
+    def _past(self, legs: Longs) -> Floats:
+        """float32[n, 4m], the latest last."""
+        at = (self.oldest[legs][:, None] + np.arange(_FRAMES)) & (_FRAMES - 1)
+        past: Floats = self.frames[legs[:, None], at].reshape(len(legs), -1)
+        return past
+
+    def _set_past(self, legs: Longs, past: Floats) -> None:
+        self.frames[legs] = past.reshape(len(legs), _FRAMES, -1)
+        self.oldest[legs] = 0
+
+    def _carry(self, out: Floats, frames: Frames, carrying: Longs) -> None:
+        legs, size = frames.legs[carrying], self._frame
+        latest = legs * _FRAMES + ((self.oldest[legs] - 1) & (_FRAMES - 1))
+        both = np.concatenate((self.frames.reshape(-1, size)[latest], out[carrying]), axis=1)
+        self._keep(legs, out[carrying])
+        carried = frames.carry[carrying].astype(np.int64) * size // EIGHTHS
+        begin = np.arange(len(legs)) * (2 * size) + size - carried
+        out[carrying] = both.reshape(-1)[begin[:, None] + np.arange(size)]
+
+    def _conceal(self, out: Floats, frames: Frames, missing: Longs) -> None:
+        legs = frames.legs[missing]
+        position = self.concealed[legs]
+        # What is carried is played first; the concealment then lags by as much, or leaves it out.
+        carried = frames.carry[missing].astype(np.int64) * self._frame // EIGHTHS
+        position = np.where(position == 0, -carried, position)
+        frames.carry[missing[frames.piece[missing] < 0]] = 0
+        out[missing] = concealment.conceal(self._past(legs), position, self.rate)
+        self.concealed[legs] = position + self._frame
+
+    def _join(self, out: Floats, frames: Frames, joined: Longs) -> None:
+        """Let a frame follow what was concealed, or what came before frames that were left out."""
+        legs, size, unit = frames.legs[joined], self._frame, self._frame // EIGHTHS
+        past = self._past(legs)
+        position = self.concealed[legs]
+        carried = frames.carry[joined].astype(np.int64) * unit
+        owed = np.where(position > 0, carried, 0)
+        most = np.minimum(np.maximum(frames.piece[joined], 0) * unit, size - carried)
+        sound, wait = concealment.join(out[joined], past, position, owed, owed + most, self.rate)
+        self.concealed[legs] = 0
+        steps = np.arange(size)
+        frame = np.take_along_axis(sound, wait[:, None] + steps, axis=1)
+        self._keep(legs, frame)
+        # First what is carried, then what goes on until the frame fits, then the frame as far as it goes.
+        line = np.concatenate((past[:, -size:], sound), axis=1)
+        out[joined] = np.take_along_axis(line, (size - carried + owed)[:, None] + steps, axis=1)
+        frames.carry[joined] = (carried - owed + wait) // unit
+
+    def _stretch(self, out: Floats, frames: Frames, odd: Longs) -> None:
+        """Play from what is carried, and take a piece out or put one in."""
+        legs, size, unit = frames.legs[odd], self._frame, self._frame // EIGHTHS
+        carried = frames.carry[odd].astype(np.int64) * unit
+        count = frames.real[odd].astype(np.int64) + frames.two[odd]
+        line = np.concatenate((self._past(legs), out[odd], frames.second[odd]), axis=1)
+        # Every leg's sound from where it is to be played at column `samples`, its past before.
+        shift = np.arange(self._samples + 4 * size) - carried[:, None]
+        line = np.take_along_axis(line, np.clip(shift, 0, line.shape[1] - 1), axis=1)
+        left = carried + count * size
+        piece = frames.piece[odd].astype(np.int64) * unit
+        period = np.zeros(len(odd), np.int64)
+        asked = np.flatnonzero(piece)
+        if len(asked):
+            back = piece[asked] > 0
+            most = np.where(back, piece[asked], np.minimum(-piece[asked], left[asked] - size))
+            found = stretch.find_periods(line[asked], self._samples, most, back, self.rate)
+            period[asked] = np.where(back, -found, found)
+        frames.stretched[odd] = period != 0
+        sound = stretch.leave(line, self._samples, period)
+        left -= period
+        out[odd] = sound[:, :size]
+        frames.carry[odd] = (left - size) // unit
+        line[:, self._samples :] = sound
+        ends = left[:, None] + np.arange(self._samples)
+        self._set_past(legs, np.take_along_axis(line, ends, axis=1))
+
+
+class NarrowPlayout(Playout):
+    """Sound at 8 kHz."""
+
+    rate = 8000
+    SPEC: ClassVar[dict[str, Column]] = _columns(rate)
+
+
+class WidePlayout(Playout):
+    """Sound at 16 kHz."""
+
+    rate = 16000
+    SPEC: ClassVar[dict[str, Column]] = _columns(rate)
