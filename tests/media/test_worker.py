@@ -17,7 +17,6 @@ import msgspec
 import numpy as np
 import pytest
 
-from ringback.media.measured import unpack
 from ringback.media.protocol import (
     CloseLeg,
     Codec,
@@ -39,6 +38,7 @@ from ringback.media.protocol import (
     SourceLearnt,
     Statistics,
 )
+from tests.quality.measures import read
 
 from .test_calls import secure
 from .world import EVENT_TYPE, Peer
@@ -181,10 +181,11 @@ def test_three_phones_hear_the_other_two(worker: Worker, codecs: tuple[Codec, ..
     assert len(worker.of(SourceLearnt)) == 3
     statistics = worker.wait(Statistics, 3)
     assert statistics.sockets == 6
-    measured = unpack(worker.wait(LegStatistics, 3))
-    assert measured.legs.tolist() == [1, 2, 3]
-    assert measured.seconds == pytest.approx(1, abs=0.5)
-    assert (measured.count("received") > 40).all()
+    told = worker.wait(LegStatistics, 3)
+    measured = read(told)
+    assert measured.legs == [1, 2, 3]
+    # A second may be long on a machine that has much to do.
+    assert all(count >= 40 * told.seconds for count in measured["received"])
 
 
 def test_srtp_and_keys_over_real_sockets(worker: Worker) -> None:

@@ -103,6 +103,7 @@ class Commands:
         self._engine.sources.add(slot)
         rtp_port, rtcp_port = self._engine.sources.ports(pair)
         self._engine.reports.opened(slot, self._engine.tick)
+        self._engine.counted.opened(slot)
         self._events.append(LegOpened(leg=command.leg, rtp_port=rtp_port, rtcp_port=rtcp_port))
 
     def _set_media(self, command: SetMedia, now_ns: int) -> None:
@@ -140,6 +141,7 @@ class Commands:
     def _close_leg(self, command: CloseLeg, now_ns: int) -> None:
         slot = self._slot(command.leg)
         last = self._engine.totals(np.array([slot]), now_ns)
+        self._engine.counted.closing(slot)
         if slot in self._engine.hearing.playbacks:
             self._engine.end_play(slot, "stopped")
         self._leave(slot)

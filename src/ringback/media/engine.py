@@ -21,7 +21,6 @@ from ringback.media.hearing import LEVEL_TICKS, Hearing
 from ringback.media.intake import Intake
 from ringback.media.jitter_buffer import JitterBuffer
 from ringback.media.legs import Legs
-from ringback.media.measured import pack
 from ringback.media.opus_streams import OpusStreams
 from ringback.media.playing import SoundShelf
 from ringback.media.protocol import (
@@ -98,7 +97,7 @@ class Engine:
             self._codec_failed,
         )
         self.hearing = Hearing(self.legs, self.rooms, self.sending, self.meters, self._codec_failed)
-        self._statistics = Statistics(self.legs, self.buffer, self.received, self.meters, self.voices.gate)
+        self.counted = Statistics(self.legs, self.buffer, self.received, self.meters, self.voices.gate)
         self.shelf = shelf or SoundShelf()
         self.codec_failures = 0
         self.tick = 0
@@ -153,12 +152,12 @@ class Engine:
         return events
 
     def statistics(self, now_ns: int) -> LegStatistics:
-        """All legs' columns, as they are told once a second."""
-        return pack(self._statistics.measured(now_ns, self.tick, LEVEL_TICKS))
+        """What was counted and measured since this was last asked, once a second."""
+        return self.counted.second(now_ns, self.tick, LEVEL_TICKS)
 
     def totals(self, slots: Longs, now_ns: int) -> dict[int, LegTotals]:
         """The totals of the legs in these rows."""
-        return self._statistics.totals(slots, now_ns)
+        return self.counted.totals(slots, now_ns)
 
     def _heard_legs(self) -> Longs:
         if self._listening is None:
@@ -237,6 +236,7 @@ class Engine:
             self.hearing,
             self.reports,
             self.talkers,
+            self.counted,
         ):
             columns.grow(capacity)
 

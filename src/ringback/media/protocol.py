@@ -307,17 +307,29 @@ class Statistics(_Message, frozen=True, kw_only=True):
     sockets: int
 
 
-class LegStatistics(_Message, frozen=True, kw_only=True):
-    """Once a second: what was counted and measured of every leg, as columns; see media/measured.py.
+class Histogram(msgspec.Struct, frozen=True, kw_only=True):
+    """How many observations were at most each bound of media/measured.py; the last count is of all."""
 
-    `legs` are the identifiers' bytes as int64, rising; `counts` and `values` those of a matrix each, a row a
-    column of statistics and a column a leg; `seconds` is the time since the message before.
+    counts: list[int]
+    sum: float
+
+
+class LegStatistics(_Message, frozen=True, kw_only=True):
+    """Once a second: what was counted and measured of every leg since the message before, `seconds` ago.
+
+    `legs` are the identifiers' octets as native int64, rising; `rows` one ROW of media/measured.py each.
+    `sums` are the COUNTS of all legs together, exact, those that were closed meanwhile included. `quiet` are
+    legs of which nothing came for QUIET_S or ever.
     """
 
     legs: bytes
-    counts: bytes
-    values: bytes
+    rows: bytes
     seconds: float
+    sums: list[int]
+    quiet: list[int]
+    jitter_ms: Histogram
+    round_trip_ms: Histogram
+    loss: Histogram
 
 
 Event = (
