@@ -25,7 +25,7 @@ from typing import Any
 import msgspec
 
 from bench.rig import RIG
-from ringback.media.measured import unpack
+from ringback.media.measured import COUNTS, ROW, VALUES
 from ringback.media.protocol import (
     AudioFormat,
     Event,
@@ -240,8 +240,10 @@ def main() -> None:
             result["busy"] = statistics.busy_fraction if statistics else None
             result["late_ticks_worker"] = statistics.late_ticks if statistics else None
             result["sockets_worker"] = statistics.sockets if statistics else None
-            if media.measured is not None:
-                result["buffer_ms"] = round(float(unpack(media.measured).value("buffer_ms").mean()), 1)
+            if media.measured is not None and media.measured.legs:
+                rows = list(ROW.iter_unpack(media.measured.rows))
+                buffers = [row[len(COUNTS) + VALUES.index("buffer_ms")] for row in rows]
+                result["buffer_ms"] = round(sum(buffers) / len(buffers), 1)
             if options.json:
                 print(json.dumps(result), flush=True)
             else:

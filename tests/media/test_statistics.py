@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ringback.media.codec import g711
+from ringback.media.measured import COUNTS, LOSS
 from ringback.media.protocol import CloseLeg, Codec, LegClosed, SetVoice
 from tests.media.world import MS, PEER_IP, Peer, World
 
@@ -59,18 +60,23 @@ class Line:
 def test_counts_are_exact_on_a_bad_line(codec: Codec) -> None:
     world = World()
     line = Line(world, codec=codec)
+    counted = dict.fromkeys(COUNTS, 0)
+    sums = [0] * len(COUNTS)
     for second in range(1, 9):
         for _ in range(50):
             line.speak(loss=0.1, twice=0.05, jitter_ms=70)
             world.tick()
         measured = world.measured()
         truth = line.truth()
-        assert {name: int(measured.count(name)[0]) for name in truth} == truth
-        assert measured.seconds == (0 if second == 1 else 1)
+        for name in COUNTS:
+            counted[name] += int(measured[name][0])
+        assert {name: counted[name] for name in truth} == truth
+        assert measured.message.seconds == (0 if second == 1 else 1)
+        sums = [one + more for one, more in zip(sums, measured.message.sums, strict=True)]
     # 65000 and more: the numbers have wrapped on the way.
     assert line.peer.sequence > 0xFFFF
-    assert measured.count("late")[0] > 0
-    assert measured.count("stretched")[0] > 0
+    assert counted["late"] > 0
+    assert counted["stretched"] > 0
     world.run(0.2)
     truth = line.truth()
     world.apply(CloseLeg(leg=1))
@@ -79,8 +85,13 @@ def test_counts_are_exact_on_a_bad_line(codec: Codec) -> None:
     assert totals.lost_packets == truth["expected"] - truth["received"]
     assert totals.duplicate_packets == truth["duplicates"]
     assert totals.reordered_packets == truth["reordered"]
-    assert totals.sent_packets == int(measured.count("sent")[0]) + 10
-    assert totals.sent_octets > 0
+    assert totals.sent_packets == counted["sent"] + 10
+    # What was counted after the last second is in the sums, though the leg is gone.
+    last = world.measured()
+    assert last.legs == []
+    sums = [one + more for one, more in zip(sums, last.message.sums, strict=True)]
+    assert dict(zip(COUNTS, sums, strict=True)) | truth == dict(zip(COUNTS, sums, strict=True))
+    assert sums[COUNTS.index("sent_octets")] == totals.sent_octets > 0
 
 
 def test_every_datagram_of_a_legs_source_is_counted_once() -> None:
@@ -99,9 +110,9 @@ def test_every_datagram_of_a_legs_source_is_counted_once() -> None:
         world.tick()
     world.run(0.1)
     measured = world.measured()
-    counted = sum(int(measured.count(name)[0]) for name in ("received", "duplicates", "refused"))
+    counted = sum(measured[name][0] for name in ("received", "duplicates", "refused"))
     assert counted == sent + len(line.arrivals)
-    assert measured.count("refused")[0] == sent
+    assert measured["refused"] == [sent]
 
 
 def test_a_flood_of_audio_is_thrown_away_and_counted() -> None:
@@ -114,9 +125,25 @@ def test_a_flood_of_audio_is_thrown_away_and_counted() -> None:
         line.speak()
     world.run(1)
     measured = world.measured()
-    assert measured.count("received")[0] == 75
-    assert measured.count("refused")[0] == 0
-    assert 5 <= measured.count("discarded")[0] <= 25
+    assert measured["received"] == [75]
+    assert measured["refused"] == [0]
+    assert 5 <= measured["discarded"][0] <= 25
+
+
+def test_histograms_are_over_legs_of_which_something_came() -> None:
+    world = World()
+    Line(world, 1)
+    other = Line(world, 2)
+    for _ in range(50):
+        other.speak(loss=0.5)
+        world.tick()
+    message = world.measured().message
+    assert message.jitter_ms.counts[-1] == 1
+    assert message.loss.counts[-1] == 1
+    assert message.loss.counts[LOSS.index(0.2)] == 0
+    assert message.loss.counts[LOSS.index(0.5)] + message.loss.counts[-1] >= 1
+    assert message.round_trip_ms.counts[-1] == 0
+    assert message.quiet == [1]
 
 
 @pytest.mark.parametrize("codec", ["PCMU", "PCMA", "G722", "OPUS"])
@@ -129,17 +156,17 @@ def test_levels_of_both_directions(codec: Codec) -> None:
     world.run(1)
     measured = world.measured()
     # A sine has half the power of its peak.
-    assert measured.value("level_dbfs").tolist() == pytest.approx([-16.99, -29.03], abs=1)
-    assert measured.value("sent_level_dbfs").tolist() == pytest.approx([-29.03, -16.99], abs=1)
-    assert measured.value("clipped").tolist() == [0, 0]
+    assert measured["level_dbfs"] == pytest.approx([-16.99, -29.03], abs=1)
+    assert measured["sent_level_dbfs"] == pytest.approx([-29.03, -16.99], abs=1)
+    assert measured["clipped"] == [0, 0]
     world.apply(SetVoice(leg=1, muted=True))
     world.run(0.5)
     world.measured()
     world.run(1)
     measured = world.measured()
-    assert measured.value("level_dbfs")[0] == pytest.approx(-16.99, abs=1)
-    assert measured.value("sent_level_dbfs")[1] < -80
-    assert measured.value("silent_s").tolist() == pytest.approx([0.01, 0.01], abs=0.02)
+    assert measured["level_dbfs"][0] == pytest.approx(-16.99, abs=1)
+    assert measured["sent_level_dbfs"][1] < -80
+    assert measured["silent_s"] == pytest.approx([0.01, 0.01], abs=0.02)
 
 
 @pytest.mark.parametrize("codec", ["PCMU", "PCMA", "G722", "OPUS"])
@@ -150,7 +177,7 @@ def test_the_share_of_clipped_samples(codec: Codec) -> None:
     world.run(2)
     world.measured()
     world.run(1)
-    clipped = world.measured().value("clipped")
+    clipped = world.measured()["clipped"]
     # Of a sine of amplitude 2 two thirds are beyond 1; codecs that model the wave round its edges.
     assert clipped[0] == pytest.approx(2 / 3, abs=0.03 if codec.startswith("PCM") else 0.5)
     assert clipped[1] == 0
@@ -158,15 +185,18 @@ def test_the_share_of_clipped_samples(codec: Codec) -> None:
 
 @pytest.mark.parametrize("law", ["PCMU", "PCMA"])
 def test_energy_and_clipping_come_of_one_sum(law: g711.Law) -> None:
+    def measure(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        return g711.energy_and_clipped(codes, np.arange(len(codes)), law)
+
     generator = np.random.default_rng(5)
     codes = generator.integers(0, 256, (300, 160), np.uint8)
     samples = g711.decode(codes, law)
-    energy, clipped = g711.energy_and_clipped(codes, np.arange(len(codes)), law)
+    energy, clipped = measure(codes)
     assert clipped is not None
     assert clipped.tolist() == (np.abs(samples) == np.abs(samples).max()).sum(axis=1).tolist()
     assert np.allclose(energy, (samples**2).mean(axis=1), atol=1e-4)
     full = np.full((1, 160), codes.ravel()[np.abs(samples).ravel().argmax()], np.uint8)
-    assert g711.energy_and_clipped(full, np.arange(len(full)), law)[1].tolist() == [160]  # type: ignore[union-attr]
+    assert measure(full)[1] == [160]  # type: ignore[union-attr]
     quiet = g711.encode(np.full((2, 160), 0.9, np.float32), law)
-    assert g711.energy_and_clipped(quiet, np.arange(len(quiet)), law)[1] is None
-    assert np.allclose(g711.energy_and_clipped(quiet, np.arange(len(quiet)), law)[0], g711.energy(quiet, law))
+    assert measure(quiet)[1] is None
+    assert np.allclose(measure(quiet)[0], g711.energy(quiet, law))

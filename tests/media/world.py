@@ -17,7 +17,6 @@ from ringback.media.codec import g711
 from ringback.media.codec.g722 import G722Decoder, G722Encoder
 from ringback.media.codec.opus import OpusDecoder, OpusEncoder
 from ringback.media.engine import TICK_NS, Engine
-from ringback.media.measured import Measured, unpack
 from ringback.media.protocol import (
     AudioFormat,
     Codec,
@@ -29,6 +28,8 @@ from ringback.media.protocol import (
     SetMedia,
     Statistics,
 )
+from ringback.media.recording import Recorder
+from tests.quality.measures import Measured, read
 
 PAYLOAD_TYPES: dict[Codec, int] = {"PCMU": 0, "PCMA": 8, "G722": 9, "OPUS": 111}
 EVENT_TYPE = 101
@@ -140,9 +141,9 @@ class Peer:
 class World:
     """One engine, its peers and the time."""
 
-    def __init__(self, seed: int = 1) -> None:
+    def __init__(self, seed: int = 1, recorder: Recorder | None = None) -> None:
         self.random = random.Random(seed)
-        self.engine = Engine(self._open_pair, random_bits=self.random.getrandbits)
+        self.engine = Engine(self._open_pair, random_bits=self.random.getrandbits, recorder=recorder)
         self.now_ns = 1_000 * TICK_NS
         self.peers: dict[int, Peer] = {}
         self.delay: dict[int, Delay] = {}
@@ -248,4 +249,4 @@ class World:
 
     def measured(self) -> Measured:
         """What is told of all legs once a second."""
-        return unpack(self.engine.statistics(self.now_ns))
+        return read(self.engine.statistics(self.now_ns))

@@ -1,32 +1,28 @@
-"""The kept seconds of legs: differences, sums, series, and what is forgotten."""
+"""The kept seconds of legs: sums, series, and what is forgotten."""
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
-from ringback.media.measured import COUNTS, VALUES, pack, unpack
-from ringback.media.protocol import LegTotals
+from ringback.media.measured import COUNTS, JITTER_MS
+from ringback.media.protocol import Histogram
 from ringback.quality.leg_history import HISTORY_S, LegHistory
 
-from .measures import measured
+from .measures import told
 
 
-def test_counts_become_seconds_and_seconds_a_series() -> None:
+def test_seconds_become_a_series_of_each_leg() -> None:
     history = LegHistory()
-    for second in range(1, 4):
-        received = 50 * second - (5 if second >= 2 else 0)
-        history.take(
-            measured({7: {"expected": 50 * second, "received": received, "jitter_ms": second}, 9: {}}), second
-        )
+    for second in (1, 2, 3):
+        received = 45 if second == 2 else 50
+        history.take(told({7: {"expected": 50, "received": received, "jitter_ms": second}, 9: {}}), second)
     series = history.series(7)
-    assert series.at.tolist() == [1, 2, 3]
-    assert series.count("expected").tolist() == [50, 50, 50]
-    assert series.count("received").tolist() == [50, 45, 50]
-    assert series.value("jitter_ms").tolist() == [1, 2, 3]
-    assert np.isnan(series.value("round_trip_ms")).all()
-    assert history.series(7, 2).at.tolist() == [2, 3]
-    assert history.series(8).at.tolist() == []
+    assert [row.at for row in series] == [1, 2, 3]
+    assert [row.count("received") for row in series] == [50, 45, 50]
+    assert [row.value("jitter_ms") for row in series] == [1, 2, 3]
+    assert [row.value("round_trip_ms") for row in series] == [None] * 3
+    assert [row.at for row in history.series(7, 2)] == [2, 3]
+    assert history.series(8) == []
     assert (history.sums["expected"], history.sums["received"], history.lost) == (150, 145, 5)
     assert history.lately(7).lost_percent == pytest.approx(100 / 30)
     assert history.lately(7).jitter_ms == 3
@@ -35,93 +31,50 @@ def test_counts_become_seconds_and_seconds_a_series() -> None:
 
 
 def test_legs_come_and_go_and_several_workers_tell() -> None:
-    random = np.random.default_rng(3)
     history = LegHistory()
-    counts: dict[int, int] = {}
-    gone = 0
     for second in range(60):
-        for leg in random.integers(0, 40, 3).tolist():
-            if leg in counts:
-                gone += counts.pop(leg) + 7
-                history.closed(leg, LegTotals(received_packets=0, sent_packets=0, expected_packets=0))
-                # The last part of a second, after the worker told of it last.
-                gone -= 7
-            else:
-                counts[leg] = 0
         for worker in (0, 1):
-            for leg in counts:
-                if leg % 2 == worker:
-                    counts[leg] += leg
-            told = {leg: {"received": count} for leg, count in counts.items() if leg % 2 == worker}
-            history.take(measured(told), second + worker / 10)
-    assert history.sums["received"] == gone + sum(counts.values())
-    for leg, count in counts.items():
-        assert int(history.series(leg).count("received")[-1]) == leg
-        assert count >= leg
+            legs = {leg: {"received": leg} for leg in range(second // 10, 20 + second) if leg % 2 == worker}
+            history.take(told(legs), second + worker / 10)
+    for leg in range(5, 30):
+        here = [second for second in range(60) if second // 10 <= leg < 20 + second]
+        assert [int(row.at) for row in history.series(leg)] == here
+        assert {row.count("received") for row in history.series(leg)} == {leg}
 
 
-def test_what_a_leg_counted_after_its_last_second_is_in_the_sums() -> None:
+def test_sums_are_what_the_worker_says_and_losses_never_go_back() -> None:
     history = LegHistory()
-    history.take(measured({1: {"received": 100, "expected": 110, "sent_octets": 2**32 - 80}}), 1)
-    history.take(measured({1: {"received": 150, "expected": 160, "sent_octets": 80}}), 2)
-    assert history.series(1).count("sent_octets").tolist()[-1] == 160
-    history.closed(1, LegTotals(received_packets=170, expected_packets=185))
-    assert history.sums["received"] == 170
-    assert history.lost == 15
-    history.closed(2, LegTotals(received_packets=3, expected_packets=3))
-    assert history.sums["received"] == 173
-
-
-def test_a_leg_that_comes_back_in_another_worker_counts_from_nothing() -> None:
-    history = LegHistory()
-    history.take(measured({1: {"received": 1000, "sent": 1000}}), 1)
-    history.take(measured({1: {"received": 20, "sent": 30}}), 2)
-    assert history.series(1).count("received").tolist() == [1000, 20]
-    assert history.sums["sent"] == 1030
-
-
-def test_a_late_packet_does_not_take_losses_back_from_the_counter() -> None:
-    history = LegHistory()
-    history.take(measured({1: {"expected": 50, "received": 48}}), 1)
-    assert history.lost == 2
-    history.take(measured({1: {"expected": 100, "received": 100}}), 2)
-    assert history.lost == 2
+    sums = [0] * len(COUNTS)
+    sums[:2] = [100_000, 99_000]
+    history.take(told({1: {"expected": 50, "received": 48}}, sums=sums), 1)
+    assert history.lost == 1000
+    sums[:2] = [50, 52]
+    history.take(told({1: {"expected": 50, "received": 52}}, sums=sums), 2)
+    assert history.lost == 1000
+    assert history.sums["received"] == 99_052
     assert history.lately(1).lost_percent == 0
 
 
-def test_five_minutes_are_kept_and_dead_workers_legs_forgotten() -> None:
+def test_five_minutes_are_kept_also_of_a_leg_that_is_gone() -> None:
     history = LegHistory()
-    history.take(measured({1: {"received": 1}, 2: {"received": 1}}), 0)
+    history.take(told({1: {"received": 1}, 2: {}}), 0)
     for second in range(1, 700):
-        history.take(measured({2: {"received": second}}), second)
-    assert len(history.series(2).at) == HISTORY_S
-    assert history.series(1).at.tolist() == []
-    assert len(history._legs) == 1
+        history.take(told({2: {"received": 50}}), second)
+        assert bool(history.series(1)) == (second <= HISTORY_S - 1)
+    assert len(history.series(2)) == HISTORY_S
+    assert history.lately(1).jitter_ms is None
 
 
-def test_histograms_count_legs_of_which_something_came() -> None:
+def test_those_of_whom_nothing_is_heard_are_named() -> None:
     history = LegHistory()
-    history.take(
-        measured(
-            {
-                1: {"expected": 50, "received": 50, "jitter_ms": 0.5},
-                2: {"expected": 50, "received": 25, "jitter_ms": 12, "round_trip_ms": 30},
-                3: {"jitter_ms": 4},
-            }
-        ),
-        1,
-    )
-    assert history.jitter_ms.counts == [1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2]
-    assert history.jitter_ms.sum == 12.5
-    assert history.round_trip_ms.counts[-1] == 1
-    assert history.loss.counts == [1, 1, 1, 1, 1, 1, 1, 2, 2]
+    quiet = history.take(told({1: {"silent_s": 0.02}, 2: {"silent_s": 60.0}, 3: {}}), 1)
+    assert quiet == [(2, 60.0), (3, None)]
 
 
-def test_the_message_carries_what_was_measured() -> None:
-    sent = measured({4: {name: i for i, name in enumerate((*COUNTS, *VALUES))}, 5: {}})
-    came = unpack(pack(sent))
-    assert came.legs.tolist() == [4, 5]
-    for name in COUNTS:
-        assert came.count(name).tolist() == sent.count(name).tolist()
-    for name in VALUES:
-        assert np.array_equal(came.value(name), sent.value(name), equal_nan=True)
+def test_histograms_add_up() -> None:
+    history = LegHistory()
+    ones = Histogram(counts=[1] * (len(JITTER_MS) + 1), sum=0.5)
+    history.take(told({}, jitter_ms=ones), 1)
+    history.take(told({}, jitter_ms=ones), 2)
+    assert history.jitter_ms.counts == [2] * (len(JITTER_MS) + 1)
+    assert history.jitter_ms.sum == 1

@@ -8,19 +8,21 @@ from pathlib import Path
 import pytest
 
 from ringback.config import load_settings
+from ringback.media.measured import JITTER_MS
+from ringback.media.protocol import Histogram
 from ringback.quality.leg_history import LegHistory
 from ringback.server.app import Server
 from ringback.server.line_quality import line_series
 from ringback.store.store import open_store
 from ringback.web.metrics import Metrics
-from tests.quality.measures import measured, told
+from tests.quality.measures import told
 
 
 def test_a_series_has_a_value_a_second_in_every_column() -> None:
     history = LegHistory()
     for second in (1, 2):
-        row = {"expected": 50 * second, "received": 50 * second - 5, "clipped": 0.25, "remote_lost": 0.5}
-        history.take(measured({1: row | {"jitter_ms": 2.5, "sent": 50 * second}}), second)
+        row = {"expected": 50, "received": 40 + 5 * second, "clipped": 0.25, "remote_lost": 0.5}
+        history.take(told({1: row | {"jitter_ms": 2.5, "sent": 50}}), second)
     series = line_series(history, 1, 60, 3)
     assert series.received.expected == [50, 50]
     assert series.received.lost == [5, 0]
@@ -38,8 +40,10 @@ async def test_sums_and_histograms_are_shown_to_prometheus(tmp_path: Path) -> No
     store = await open_store(settings)
     try:
         server = Server(settings, store)
-        line = {"expected": 50, "received": 40, "late": 3, "concealed": 13, "jitter_ms": 12.0}
-        server.switchboard.media_event(told({1: line, 2: {"expected": 50, "received": 50}}), 1.0)
+        line = {"expected": 50, "received": 40, "late": 3, "concealed": 13}
+        jitter = Histogram(counts=[0] * 4 + [1] * (len(JITTER_MS) - 3), sum=12.0)
+        told_of = told({1: line, 2: {"expected": 50, "received": 50}}, jitter_ms=jitter)
+        server.switchboard.media_event(told_of, 1.0)
         shown = Metrics(server.operations).text().decode().splitlines()
     finally:
         await store.close()
@@ -52,4 +56,4 @@ async def test_sums_and_histograms_are_shown_to_prometheus(tmp_path: Path) -> No
     assert 'ringback_media_jitter_seconds_bucket{le="0.02"} 1.0' in shown
     assert "ringback_media_jitter_seconds_count 1.0" in shown
     assert "ringback_media_jitter_seconds_sum 0.012" in shown
-    assert 'ringback_media_loss_ratio_bucket{le="0"} 1.0' in shown
+    assert 'ringback_media_loss_ratio_bucket{le="+Inf"} 0.0' in shown

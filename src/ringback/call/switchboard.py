@@ -7,14 +7,11 @@ from collections import deque
 from collections.abc import Callable
 from itertools import count
 
-import numpy as np
-
 from ringback.call.application import Application
 from ringback.call.effects import Fault, KeepOpen, Notice, Outgoing, ToMedia
-from ringback.call.leg import VANISHED_AFTER_S, Leg, Party
+from ringback.call.leg import Leg, Party
 from ringback.governance.private import Private
 from ringback.media import protocol
-from ringback.media.measured import unpack
 from ringback.quality.leg_history import LegHistory
 from ringback.sdp.description import SdpError, SessionDescription
 from ringback.sdp.encode import encode_sdp
@@ -233,8 +230,6 @@ class Switchboard:
                 leg.media_lost(now)
             case protocol.LegStatistics():
                 self._measured(event, now)
-            case protocol.LegClosed(leg=leg_id, totals=totals):
-                self.history.closed(leg_id, totals)
             case protocol.CommandFailed(command=command, leg=failed, reason=reason):
                 self.tell("media.refused", command=command, leg=failed, reason=reason)
                 if command == "OpenLeg" and failed in self.legs:
@@ -242,14 +237,10 @@ class Switchboard:
 
     def _measured(self, event: protocol.LegStatistics, now: float) -> None:
         """Keep what was measured, and look after the few legs of which nothing is heard."""
-        measured = unpack(event)
-        self.history.take(measured, now)
-        silent_s = measured.value("silent_s")
-        for at in np.flatnonzero(~(silent_s <= VANISHED_AFTER_S)).tolist():
-            leg = self.legs.get(int(measured.legs[at]))
+        for leg_id, silent_s in self.history.take(event, now):
+            leg = self.legs.get(leg_id)
             if leg is not None:
-                silent = float(silent_s[at])
-                self._guarded(leg.id, now, leg.unheard, None if np.isnan(silent) else silent, now)
+                self._guarded(leg.id, now, leg.unheard, silent_s, now)
 
     def _media_opened(self, leg_id: int, rtp_port: int, rtcp_port: int, now: float) -> None:
         leg = self.legs.get(leg_id)

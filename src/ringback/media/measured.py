@@ -1,16 +1,11 @@
-"""The columns of statistics that a worker tells of all its legs once a second, and how they travel.
+"""What a worker tells of every leg once a second: names, order and layout; docs/statistics.md defines each.
 
-What each column means, and by which RFC, is in docs/statistics.md.
+Nothing but the standard library is needed to read it, so that the control process gets by without NumPy.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import numpy as np
-
-from ringback.media.columns import Floats, Longs, Words
-from ringback.media.protocol import LegStatistics
+import struct
 
 COUNTS = (
     "expected",
@@ -25,7 +20,7 @@ COUNTS = (
     "sent",
     "sent_octets",
 )
-"""Counted since the leg was opened; the octets go on from 0 after 2**32 - 1."""
+"""Counted within the second, at most 65535."""
 VALUES = (
     "jitter_ms",
     "level_dbfs",
@@ -37,47 +32,15 @@ VALUES = (
     "round_trip_ms",
     "silent_s",
 )
-"""Of the second that has passed, or the last known; NaN for what is not known."""
+"""Measured within the second, or the last known; NaN for what is not known."""
 EXPECTED, RECEIVED = COUNTS.index("expected"), COUNTS.index("received")
 
+ROW = struct.Struct(f"={len(COUNTS)}H{len(VALUES)}e")
+"""One leg's second: counts, then values as half floats."""
 
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """n legs at one time: legs int64[n], identifiers rising; counts uint32[len(COUNTS), n]; values
-    float32[len(VALUES), n]; `seconds` since the time before."""
-
-    legs: Longs
-    counts: Words
-    values: Floats
-    seconds: float
-
-    def count(self, name: str) -> Words:
-        """One column of counts."""
-        column: Words = self.counts[COUNTS.index(name)]
-        return column
-
-    def value(self, name: str) -> Floats:
-        """One column of values."""
-        column: Floats = self.values[VALUES.index(name)]
-        return column
-
-
-def pack(measured: Measured) -> LegStatistics:
-    """As a message: the arrays' bytes, row after row, in the machine's own order."""
-    return LegStatistics(
-        legs=measured.legs.tobytes(),
-        counts=measured.counts.tobytes(),
-        values=measured.values.tobytes(),
-        seconds=measured.seconds,
-    )
-
-
-def unpack(message: LegStatistics) -> Measured:
-    """The arrays of a message, as views of its bytes; raises ValueError where their sizes disagree."""
-    legs = np.frombuffer(message.legs, np.int64)
-    return Measured(
-        legs,
-        np.frombuffer(message.counts, np.uint32).reshape(len(COUNTS), len(legs)),
-        np.frombuffer(message.values, np.float32).reshape(len(VALUES), len(legs)),
-        message.seconds,
-    )
+JITTER_MS = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 50.0, 75.0, 100.0, 150.0, 200.0)
+ROUND_TRIP_MS = (5.0, 10.0, 20.0, 50.0, 100.0, 150.0, 200.0, 300.0, 400.0, 600.0, 1000.0)
+LOSS = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+"""Bounds of the histograms over legs and seconds."""
+QUIET_S = 5.0
+"""Legs of which nothing came for so long, or ever, are named."""

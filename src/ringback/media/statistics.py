@@ -11,11 +11,22 @@ from ringback.media.columns import Column, Columns, Doubles, Floats, Longs
 from ringback.media.jitter_buffer import JitterBuffer
 from ringback.media.legs import FRAME_TIMESTAMPS, Legs
 from ringback.media.level import SpeechGate, dbfs
-from ringback.media.measured import COUNTS, VALUES, Measured
-from ringback.media.protocol import LegTotals
+from ringback.media.measured import (
+    COUNTS,
+    EXPECTED,
+    JITTER_MS,
+    LOSS,
+    QUIET_S,
+    RECEIVED,
+    ROUND_TRIP_MS,
+    VALUES,
+)
+from ringback.media.protocol import Histogram, LegStatistics, LegTotals
 from ringback.rtp.sequence import ReceivedSequence
 
 NEVER = -1
+_MOST = 0xFFFF
+_JITTER, _ROUND_TRIP, _SILENT = (VALUES.index(name) for name in ("jitter_ms", "round_trip_ms", "silent_s"))
 CLIPPED = np.float32(0.999)
 """Samples at 16 kHz from here on are at the end of the scale."""
 
@@ -64,8 +75,9 @@ class Meters(Columns):
             self.clipped[slots[wide[loud]]] += share
 
 
-def _known(value: float) -> float | None:
-    return None if value != value else round(value, 3)  # noqa: PLR0124
+class _Told(Columns):
+    SPEC: ClassVar[dict[str, Column]] = {"counts": Column(np.int64, (len(COUNTS),))}
+    counts: Longs
 
 
 class Statistics:
@@ -79,11 +91,25 @@ class Statistics:
         self._received = received
         self._meters = meters
         self._gate = gate
+        self._told = _Told(legs.capacity)
+        self._closed = np.zeros(len(COUNTS), np.int64)
         self._last_ns = 0
         self._last_tick = 0
 
-    def measured(self, now_ns: int, tick: int, level_ticks: int) -> Measured:
-        """All legs with media now; what gathers over a second begins anew.
+    def grow(self, capacity: int) -> None:
+        """Follow the legs' capacity."""
+        self._told.grow(capacity)
+
+    def opened(self, slot: int) -> None:
+        """A leg begins to be counted."""
+        self._told.clear(slot)
+
+    def closing(self, slot: int) -> None:
+        """A leg ends; what was not told of it yet goes into the sums."""
+        self._closed += self._counts(np.array([slot]))[0] - self._told.counts[slot]
+
+    def second(self, now_ns: int, tick: int, level_ticks: int) -> LegStatistics:
+        """What was counted and measured since this was last asked.
 
         `level_ticks` is in how many ticks the level of what is sent is measured once.
         """
@@ -94,24 +120,35 @@ class Statistics:
         sent_ticks = max((tick - 1) // level_ticks - (self._last_tick - 1) // level_ticks, 1)
         seconds = (now_ns - self._last_ns) / 1e9 if self._last_ns else 0.0
         self._last_tick, self._last_ns = tick, now_ns
-        measured = Measured(
-            self._legs.identifier[slots],
-            np.array(self._counts(slots)).astype(np.uint32),
-            self._values(slots, now_ns, ticks, sent_ticks),
-            round(seconds, 3),
-        )
+        counts = self._counts(slots)
+        fresh = counts - self._told.counts[slots]
+        self._told.counts[slots] = counts
+        sums = fresh.sum(axis=0) + self._closed
+        self._closed[:] = 0
+        values = self._values(slots, now_ns, ticks, sent_ticks)
         meters = self._meters
         for gathered in (meters.energy, meters.sent_energy, meters.clipped):
             gathered[:] = 0
-        return measured
+        identifiers = self._legs.identifier[slots]
+        expected, heard = fresh[:, EXPECTED], fresh[:, RECEIVED] > 0
+        some = expected > 0
+        silent_s = values[:, _SILENT]
+        return LegStatistics(
+            legs=identifiers.tobytes(),
+            rows=_rows(fresh, values),
+            seconds=round(seconds, 3),
+            sums=sums.tolist(),
+            quiet=identifiers[~(silent_s < QUIET_S)].tolist(),
+            jitter_ms=_histogram(values[heard, _JITTER], JITTER_MS),
+            round_trip_ms=_histogram(values[:, _ROUND_TRIP], ROUND_TRIP_MS),
+            loss=_histogram(np.maximum(1 - fresh[some, RECEIVED] / expected[some], 0), LOSS),
+        )
 
     def totals(self, slots: Longs, now_ns: int) -> dict[int, LegTotals]:
         """Totals of the legs in these rows, by the control process's identifier."""
-        counts = {name: column.tolist() for name, column in zip(COUNTS, self._counts(slots), strict=True)}
-        values = {
-            name: column.tolist()
-            for name, column in zip(VALUES, self._values(slots, now_ns, 1, 1).astype(np.float64), strict=True)
-        }
+        counts = {name: self._counts(slots)[:, i].tolist() for i, name in enumerate(COUNTS)}
+        measured = self._values(slots, now_ns, 1, 1).astype(np.float64)
+        values = {name: measured[:, i].tolist() for i, name in enumerate(VALUES)}
         level = self._gate.level_dbfs(slots).tolist()
         return {
             leg: LegTotals(
@@ -138,10 +175,10 @@ class Statistics:
             for i, leg in enumerate(self._legs.identifier[slots].tolist())
         }
 
-    def _counts(self, slots: Longs) -> list[Longs]:
-        """The columns of COUNTS."""
+    def _counts(self, slots: Longs) -> Longs:
+        """The columns of COUNTS since each leg was opened: int64[k, len(COUNTS)]."""
         received, buffer, meters = self._received, self._buffer, self._meters
-        return [
+        columns = (
             received.expected(slots),
             received.arrived(slots),
             buffer.late[slots],
@@ -153,21 +190,43 @@ class Statistics:
             buffer.stretched[slots],
             meters.sent[slots],
             meters.sent_octets[slots],
-        ]
+        )
+        return np.stack(columns, axis=1)
 
     def _values(self, slots: Longs, now_ns: int, ticks: int, sent_ticks: int) -> Floats:
-        """The columns of VALUES, as a matrix."""
+        """The columns of VALUES: float32[k, len(VALUES)]."""
         meters = self._meters
         clock = FRAME_TIMESTAMPS[self._buffer.codec[slots]] / 20.0
         ever = meters.received_ns[slots] != NEVER
-        values = np.empty((len(VALUES), len(slots)), np.float32)
-        values[0] = np.where(ever, self._received.jitter[slots] / clock, np.nan)
-        values[1] = dbfs(meters.energy[slots] / np.float32(ticks))
-        values[2] = meters.clipped[slots] / np.float32(ticks)
-        values[3] = meters.waiting[slots] * np.float32(20)
-        values[4] = dbfs(meters.sent_energy[slots] / np.float32(sent_ticks))
-        values[5] = meters.remote_lost[slots]
-        values[6] = meters.remote_jitter_ms[slots]
-        values[7] = meters.round_trip_ms[slots]
-        values[8] = np.where(ever, (now_ns - meters.received_ns[slots]) / 1e9, np.nan)
-        return values
+        columns = (
+            np.where(ever, self._received.jitter[slots] / clock, np.nan),
+            dbfs(meters.energy[slots] / np.float32(ticks)),
+            meters.clipped[slots] / np.float32(ticks),
+            meters.waiting[slots] * np.float32(20),
+            dbfs(meters.sent_energy[slots] / np.float32(sent_ticks)),
+            meters.remote_lost[slots],
+            meters.remote_jitter_ms[slots],
+            meters.round_trip_ms[slots],
+            np.where(ever, (now_ns - meters.received_ns[slots]) / 1e9, np.nan),
+        )
+        return np.stack(columns, axis=1, dtype=np.float32, casting="same_kind")
+
+
+def _rows(counts: Longs, values: Floats) -> bytes:
+    """As ROW of media/measured.py; counts are cut, and what a half float does not hold is infinite."""
+    rows = np.empty((len(counts), len(COUNTS) + len(VALUES)), np.uint16)
+    rows[:, : len(COUNTS)] = np.minimum(counts, _MOST)
+    with np.errstate(over="ignore"):
+        rows[:, len(COUNTS) :] = values.astype(np.float16).view(np.uint16)
+    return rows.tobytes()
+
+
+def _histogram(values: Floats | Doubles, bounds: tuple[float, ...]) -> Histogram:
+    """Of those values that are known."""
+    known = np.sort(values[~np.isnan(values)])
+    counts = np.searchsorted(known, bounds, side="right").tolist()
+    return Histogram(counts=[*counts, len(known)], sum=round(float(known.sum(dtype=np.float64)), 6))
+
+
+def _known(value: float) -> float | None:
+    return None if value != value else round(value, 3)  # noqa: PLR0124

@@ -112,8 +112,13 @@ class VoiceDecoding:
             noise = self._comfort.get(int(slots[i]))
             energy[i] = 0 if noise is None else noise.energy
         room = legs.room[slots].astype(np.int64)
-        in_room = room >= 0
         echo = legs.echo[slots]
+        if legs.some_whisper:
+            # Heard by one alone, as if in no room.
+            whispers = legs.whispers[slots]
+            room[whispers] = -1
+            echo |= whispers & ~legs.muted[slots]
+        in_room = room >= 0
         plain = in_room & (self._rooms.members[room] <= ALWAYS_OPEN_MEMBERS)
         listening = is_wide & (taken.action != NOTHING)
         if legs.some_tell_levels:

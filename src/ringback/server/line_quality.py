@@ -5,52 +5,53 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ringback.quality.leg_history import Histogram, LegHistory
 from ringback.web.operations import LineSeries, Metric, ReceivedSeries, RemoteSeries, SentSeries
 
 
 def line_series(history: LegHistory, leg: int, seconds: float, now: float) -> LineSeries:
     """The last seconds of a leg; `now` is on the history's clock."""
-    kept = history.series(leg, seconds)
+    rows = history.series(leg, seconds)
     wall = datetime.now(UTC)
-    count, value = kept.count, kept.value
+
+    def count(name: str) -> list[int]:
+        return [row.count(name) for row in rows]
+
+    def value(name: str, digits: int, scale: float = 1.0) -> list[float | None]:
+        known = (row.value(name) for row in rows)
+        return [None if one is None else round(scale * one, digits) for one in known]
+
+    expected, received = count("expected"), count("received")
     return LineSeries(
-        at=[wall - timedelta(seconds=now - at) for at in kept.at.tolist()],
-        seconds=kept.seconds.tolist(),
+        at=[wall - timedelta(seconds=now - row.at) for row in rows],
+        seconds=[row.seconds for row in rows],
         received=ReceivedSeries(
-            expected=count("expected").tolist(),
-            received=count("received").tolist(),
-            lost=(count("expected") - count("received")).tolist(),
-            late=count("late").tolist(),
-            duplicates=count("duplicates").tolist(),
-            reordered=count("reordered").tolist(),
-            discarded_frames=count("discarded").tolist(),
-            refused=count("refused").tolist(),
-            concealed_frames=count("concealed").tolist(),
-            stretched_frames=count("stretched").tolist(),
-            jitter_ms=_rounded(value("jitter_ms"), 2),
-            level_dbfs=_rounded(value("level_dbfs"), 1),
-            clipped_percent=_rounded(100 * value("clipped"), 3),
-            buffer_ms=_rounded(value("buffer_ms"), 1),
+            expected=expected,
+            received=received,
+            lost=[one - other for one, other in zip(expected, received, strict=True)],
+            late=count("late"),
+            duplicates=count("duplicates"),
+            reordered=count("reordered"),
+            discarded_frames=count("discarded"),
+            refused=count("refused"),
+            concealed_frames=count("concealed"),
+            stretched_frames=count("stretched"),
+            jitter_ms=value("jitter_ms", 2),
+            level_dbfs=value("level_dbfs", 1),
+            clipped_percent=value("clipped", 3, 100),
+            buffer_ms=value("buffer_ms", 1),
         ),
         sent=SentSeries(
-            packets=count("sent").tolist(),
-            octets=count("sent_octets").tolist(),
-            level_dbfs=_rounded(value("sent_level_dbfs"), 1),
+            packets=count("sent"),
+            octets=count("sent_octets"),
+            level_dbfs=value("sent_level_dbfs", 1),
         ),
         remote=RemoteSeries(
-            lost_percent=_rounded(100 * value("remote_lost"), 2),
-            jitter_ms=_rounded(value("remote_jitter_ms"), 2),
-            round_trip_ms=_rounded(value("round_trip_ms"), 1),
+            lost_percent=value("remote_lost", 2, 100),
+            jitter_ms=value("remote_jitter_ms", 2),
+            round_trip_ms=value("round_trip_ms", 1),
         ),
     )
-
-
-def _rounded(values: NDArray[np.float64], digits: int) -> list[float | None]:
-    return [round(value, digits) if value == value else None for value in values.tolist()]  # noqa: PLR0124
 
 
 def line_metrics(history: LegHistory) -> Iterable[Metric]:

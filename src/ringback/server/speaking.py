@@ -1,4 +1,4 @@
-"""Has prompts spoken by espeak-ng, as a process of its own beside the server that starts.
+"""Has prompts spoken by espeak-ng, as a process of its own: NumPy is loaded here, and gone with it.
 
 `python -m ringback.server.speaking espeak-ng` takes pairs of a text and the path of its WAV as JSON on
 standard input. What cannot be spoken leaves no file.
