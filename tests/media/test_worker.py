@@ -43,6 +43,9 @@ from ringback.media.protocol import (
 from .test_calls import secure
 from .world import EVENT_TYPE, Peer
 
+# Its phones keep time in this very process.
+pytestmark = pytest.mark.alone
+
 LEVEL = -13.98
 _LENGTH = struct.Struct(">I")
 
