@@ -14,6 +14,8 @@ from tests.media.test_worker import LEVEL, Phone, Worker, talk
 
 from .browser import USE_CERTIFICATE, Browser
 
+pytestmark = pytest.mark.alone
+
 
 class RealBrowser(Browser):
     """A browser with a real socket, that takes part in `talk` as a phone does."""

@@ -10,12 +10,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import sync_playwright
 
+from tests.conftest import MEASURED
 from tests.wire.baresip import Baresip
 from tests.wire.browser import CHROMIUM, Browser
 from tests.wire.server import RingbackServer
 from tests.wire.sip_phone import SipPhone
-
-MEASURED = "measured"
 
 
 @pytest.fixture
@@ -109,14 +108,3 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
         for name, value in getattr(item, "funcargs", {}).items():
             if isinstance(value, RingbackServer):
                 report.sections.append((f"output of {name}", value.output()[-6000:]))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what was measured."""
-    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
-    properties = [said for report in reports if report.when == "call" for said in report.user_properties]
-    lines = [line for name, line in properties if name == MEASURED]
-    if lines:
-        terminalreporter.section("measured")
-        for line in lines:
-            terminalreporter.write_line(line)
