@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ringback.media.concealment import FADE_TO_MS, conceal, history_samples, join, pitch
+from ringback.media.concealment import CROSS_FADE_MS, FADE_TO_MS, conceal, history_samples, join, pitch
 
 from . import signals
 from .signals import Samples
@@ -172,8 +172,9 @@ def test_after_a_long_loss_the_sound_comes_back_softly() -> None:
     assert wait[0] == 0
     back = sound[0, :160]
     assert back[0] < 0.02
-    assert (np.diff(back[:32]) > 0).all()
-    assert (back[32:] == 0.5).all()
+    faded = 8 * CROSS_FADE_MS
+    assert (np.diff(back[:faded]) > 0).all()
+    assert (back[faded:] == 0.5).all()
 
 
 def plain_wait(continued: Samples, begin: Samples, least: int, most: int, step: int) -> int:
@@ -207,6 +208,6 @@ def test_a_frame_is_joined_where_it_is_in_step(rate: int, least_ms: int) -> None
         assert abs(off) < 0.12
         joined = np.concatenate((conceal(past, np.array([0]), rate)[0], sound[0, : frame + wait[0]]))
         assert np.abs(np.diff(joined)).max() < 1.2 * np.abs(np.diff(voice)).max()
-        faded = rate // 250
+        faded = rate * CROSS_FADE_MS // 1000
         np.testing.assert_allclose(sound[0, wait[0] + faded : wait[0] + frame], come[0, faded:], atol=1e-6)
         assert join(come, past, position, np.array([least]), np.array([least]), rate)[1][0] == least

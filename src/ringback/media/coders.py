@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from ringback.media.codec import opus
-from ringback.media.codec.g722 import G722Decoder, G722Encoder
+from ringback.media.codec.g722 import DELAY_SAMPLES, G722Decoder, G722Encoder
 from ringback.media.columns import Bytes, Floats
 from ringback.media.jitter_buffer import RING
 from ringback.media.legs import G722
@@ -31,7 +31,7 @@ def make_encoder(codec: int) -> Encoder:
 
 
 class G722Stream:
-    """The decoder of a leg that sends G.722, and what it decoded last, to conceal from."""
+    """The decoder of a leg that sends G.722."""
 
     __slots__ = ("_decoder",)
 
@@ -41,6 +41,17 @@ class G722Stream:
     def decode(self, payload: bytes) -> Floats:
         """One frame of 160 octets to float32[320]."""
         return self._decoder.decode(payload)
+
+    def follow(self, sound: Floats) -> None:
+        """Adapt as if the last frame of `sound`, made up in place of a lost one, had been received.
+
+        Both ends of G.722 adapt to what is sent; a decoder that misses a frame starts from a wrong place, and
+        is heard to. `sound` begins with some real frames and goes on by DELAY_SAMPLES beyond the frame: what
+        a decoder puts out lags by that behind what it was given.
+        """
+        octets = G722Encoder().encode(sound[len(sound) % 2 + DELAY_SAMPLES :])
+        self._decoder = G722Decoder()
+        self._decoder.decode(octets)
 
 
 class OpusStream:

@@ -26,7 +26,7 @@ WINDOW_MS = 20
 FADE_FROM_MS = 10
 FADE_TO_MS = 60
 """Concealment is at full level until the first, and silent from the second on."""
-CROSS_FADE_MS = 4
+CROSS_FADE_MS = 8
 """How long the sound of the concealment goes over into that of the next frame."""
 SETTLE_MS = 2
 """How long the step between the last real sample and the first repeated one takes to vanish."""

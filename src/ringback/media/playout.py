@@ -100,6 +100,16 @@ class Playout(Columns):
             self._stretch(out, frames, np.flatnonzero(odd))
         return out
 
+    def concealment(self, legs: Longs, more: int) -> list[Floats]:
+        """The past of each leg, what was concealed since, and how that goes on for `more` samples."""
+        past, concealed = self._past(legs), self.concealed[legs]
+        return [
+            np.concatenate(
+                (row, concealment.conceal(row[None], np.zeros(1, np.int64), self.rate, int(count) + more)[0])
+            )
+            for row, count in zip(past, concealed, strict=True)
+        ]
+
     def _keep(self, legs: Longs, frame: Floats) -> None:
         """Remember a frame of each leg, in place of its oldest."""
         oldest = self.oldest[legs]

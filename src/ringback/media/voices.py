@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from ringback.media.codec import g711
+from ringback.media.codec.g722 import DELAY_SAMPLES
 from ringback.media.coders import G722Stream
 from ringback.media.columns import Bools, Column, Columns, Floats, Longs
 from ringback.media.comfort import ComfortNoise
@@ -108,9 +109,6 @@ class VoiceDecoding:
         energy = np.zeros(len(slots), np.float32)
         self._narrow_energy(slots, taken, energy, playing & sounding & ~is_wide)
         resting = taken.action == REST
-        for i in np.flatnonzero(resting & ~is_wide).tolist():
-            noise = self._comfort.get(int(slots[i]))
-            energy[i] = 0 if noise is None else noise.energy
         room = legs.room[slots].astype(np.int64)
         echo = legs.echo[slots]
         if legs.some_whisper:
@@ -154,6 +152,7 @@ class VoiceDecoding:
         voices = self._play(
             self._wide, wide_voiced, slots, taken, wide[where], following[where], came[where], continued
         )
+        self._follow(slots[wide_voiced[~came[where] & (taken.action[wide_voiced] != HELD)]])
         for at, samples in ((narrow_at, narrow), (wide_voiced, voices)):
             self._shape(samples, at, rising, falling, gain)
         audible = heard | falling
@@ -216,6 +215,9 @@ class VoiceDecoding:
                 energy[mine], clipped = g711.energy_and_clipped(rows, taken.row[mine], law)
                 if clipped is not None:
                     self._meters.clipped[slots[mine]] += clipped * np.float32(1 / NARROW)
+        for i in np.flatnonzero((taken.action == REST) & (taken.codec < G722)).tolist():
+            noise = self._comfort.get(int(slots[i]))
+            energy[i] = 0 if noise is None else noise.energy
 
     def _decode_narrow(self, at: Longs, slots: Longs, taken: Taken) -> tuple[Floats, Floats]:
         """Frames float32[k, 160] of G.711 legs, and those that follow on where they are played too."""
@@ -260,6 +262,15 @@ class VoiceDecoding:
                 self._failed(leg)
         first[~sounding[at]] = 0
         return first, second, real
+
+    def _follow(self, legs: Longs) -> None:
+        """Let the decoders of G.722 legs follow what was concealed, lest they are lost when frames return."""
+        if not len(legs):
+            return
+        for leg, sound in zip(legs.tolist(), self._wide.concealment(legs, DELAY_SAMPLES), strict=True):
+            stream = self._g722.get(leg)
+            if stream is not None:
+                stream.follow(sound)
 
     def _rest(self, first: Floats, leg: int, rate: int) -> None:
         noise = self._comfort.get(leg)

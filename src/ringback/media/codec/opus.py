@@ -35,6 +35,8 @@ SIZES_MS: Final = (2.5, 5, 10, 20, 40, 60)
 FADE_FROM_MS: Final = 60
 FADE_TO_MS: Final = 120
 """Where concealment begins to fade and is silent: libopus by itself would hum on for a second and more."""
+PROTECTION: Final = 8000
+"""Bits a second for error correction: with 24 kbit/s in all libopus corrects nothing of 2 to 5 % lost."""
 DTX_BYTES: Final = 2
 """A packet this short says that nothing follows for a while: the peer is silent (RFC 6716, 2.1.9)."""
 
@@ -148,12 +150,13 @@ class OpusDecoder:
 class OpusEncoder:
     """Encodes one mono stream of speech at `rate`, in the VOIP mode of libopus.
 
-    `bitrate` is in bit/s and includes what error correction takes; `complexity` is 0 (least work) to 10.
-    In-band FEC costs bits only once `set_expected_loss` says that packets are lost. With `set_dtx` the
+    `bitrate` is in bit/s; `complexity` is 0 (least work) to 10. In-band FEC costs bits, PROTECTION more of
+    them, only once `set_expected_loss` says that packets are lost. With `set_dtx` the
     packets of a silence are of DTX_BYTES or less, and need not be sent.
     """
 
     __slots__ = (
+        "_bitrate",
         "_ctl",
         "_encode",
         "_packet",
@@ -186,7 +189,8 @@ class OpusEncoder:
 
     def set_bitrate(self, bitrate: int) -> None:
         """Aim at `bitrate` bit/s (6000 to 510000) from the next frame on."""
-        self._set(SET_BITRATE, bitrate)
+        self._bitrate = bitrate
+        self._set(SET_BITRATE, bitrate + (PROTECTION if self.expected_loss else 0))
 
     def set_complexity(self, complexity: int) -> None:
         """Take less (0) or more (10) work for the same bitrate from the next frame on."""
@@ -199,6 +203,7 @@ class OpusEncoder:
         if percent != self.expected_loss:
             self._set(SET_PACKET_LOSS_PERC, percent)
             self.expected_loss = percent
+            self.set_bitrate(self._bitrate)
 
     def set_dtx(self, dtx: bool) -> None:
         """Send nothing in silence, where the peer asked for it (usedtx, RFC 7587 6.1)."""
