@@ -160,3 +160,46 @@ def test_a_key_of_the_wrong_length_is_said(suite: srtp.Suite) -> None:
     with pytest.raises(SrtpKeyError, match=suite):
         SrtpSession(suite, bytes(29), inbound=True)
     assert srtp.key_length(suite) == {"AEAD_AES_128_GCM": 28, "AEAD_AES_256_GCM": 44}.get(suite, 30)
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_roll_overs_are_counted_through_losses_and_reordering(suite: srtp.Suite) -> None:
+    """More than two circles of the sequence number; around each wrap packets are lost and come late."""
+    sender, receiver = pair(suite)
+    row, count = row_of(rtp(0), 220), 0
+    held: list[tuple[np.ndarray, int]] = []
+    for number in range(0xFF00, 0x20120, 1):
+        packet = rtp(number & 0xFFFF)
+        row[: len(packet)] = np.frombuffer(packet, np.uint8)
+        length = sender.protect(row, len(packet))
+        near = (number + 8) & 0xFFFF < 16
+        if near and number % 3 == 0:
+            continue
+        if near and number % 3 == 1:
+            held.append((row.copy(), length))
+            continue
+        count += 1
+        assert receiver.unprotect(row, length) == len(packet)
+        if not near and held:
+            for late, size in held:
+                assert receiver.unprotect(late, size) == len(packet)
+                count += 1
+            held.clear()
+    assert receiver.passed == count
+    assert receiver.forged == receiver.replayed == 0
+
+
+@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize("extended", [0x1_0000, 0x2_8123, 0x3_FFF0])
+def test_a_session_can_be_led_to_where_its_sender_is(suite: srtp.Suite, extended: int) -> None:
+    key = os.urandom(srtp.key_length(suite))
+    sender = SrtpSession(suite, key, inbound=False)
+    for number in range(extended & 0x3FFF, extended + 1, 0x4000):
+        row = row_of(rtp(number & 0xFFFF))
+        length = sender.protect(row, 172)
+    late, receiver = SrtpSession(suite, key, inbound=True), SrtpSession(suite, key, inbound=True)
+    receiver.go_on(suite, key, 0xCAFEBABE, extended)
+    assert receiver.passed == 0
+    again = row.copy()
+    assert late.unprotect(again, length) == -Status.AUTHENTICATION_FAILED
+    assert receiver.unprotect(row, length) == 172

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringback.media.protocol import AudioFormat, Codec
-from ringback.sdp.crypto import KEY_BYTES, parse_crypto
+from ringback.media.protocol import AudioFormat, Codec, SrtpSuite
+from ringback.sdp.crypto import KEY_BYTES, Crypto, parse_crypto
 from ringback.sdp.description import SessionDescription
 from ringback.sdp.encode import encode_sdp
 from ringback.sdp.negotiated import Answer, Local, NegotiatedMedia, Refusal
@@ -318,6 +318,38 @@ class TestSrtp:
         assert len(result.media.srtp.local_key) == 44
         assert (result.description.media[0].value("crypto") or "").startswith("4 AEAD_AES_256_GCM inline:")
 
+    @pytest.mark.parametrize(
+        ("suites", "chosen"),
+        [
+            (("AES_CM_128_HMAC_SHA1_32", "AES_CM_128_HMAC_SHA1_80"), "AES_CM_128_HMAC_SHA1_80"),
+            (("AES_CM_128_HMAC_SHA1_32", "AEAD_AES_128_GCM"), "AEAD_AES_128_GCM"),
+            (("AES_CM_128_HMAC_SHA1_80", "AEAD_AES_256_GCM"), "AES_CM_128_HMAC_SHA1_80"),
+            (("AEAD_AES_128_GCM", "AEAD_AES_256_GCM"), "AEAD_AES_128_GCM"),
+            (("AES_CM_128_HMAC_SHA1_32",), "AES_CM_128_HMAC_SHA1_32"),
+        ],
+    )
+    def test_the_offerers_order_counts_but_a_weak_tag_is_the_last_choice(
+        self, suites: tuple[SrtpSuite, ...], chosen: str
+    ) -> None:
+        lines = [Crypto(n, suite, bytes(KEY_BYTES[suite])).attribute() for n, suite in enumerate(suites, 1)]
+        offer = audio("m=audio 4000 RTP/SAVP 0", *(f"a=crypto:{line.value}" for line in lines))
+        result = answered(offer, replace(LOCAL, srtp="required"))
+        assert result.media.srtp is not None
+        assert result.media.srtp.suite == chosen
+        said = result.description.media[0].value("crypto") or ""
+        assert said.startswith(f"{suites.index(chosen) + 1} {chosen} inline:")  # type: ignore[arg-type]
+
+    def test_a_new_key_of_the_peers_leaves_ours_as_it_is(self) -> None:
+        local = replace(LOCAL, srtp="required")
+        first = answered(audio("m=audio 4000 RTP/SAVP 0", CRYPTO), local)
+        other = CRYPTO.replace(KEY, base64.b64encode(bytes(range(30))).decode())
+        again = answer(audio("m=audio 4000 RTP/SAVP 0", other), local, first.description)
+        assert isinstance(again, Answer)
+        assert first.media.srtp is not None
+        assert again.media.srtp is not None
+        assert again.media.srtp.local_key == first.media.srtp.local_key
+        assert again.media.srtp.remote_key == bytes(range(30))
+
     def test_keys_never_go_over_plain_signalling(self) -> None:
         assert refused(audio("m=audio 4000 RTP/SAVP 0", CRYPTO)).warning == 302
         plain = answered(audio("m=audio 4000 RTP/AVP 0", CRYPTO))
@@ -342,6 +374,8 @@ class TestSrtp:
             f"1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|2^20",
             f"1 AES_CM_128_HMAC_SHA1_32 inline:{KEY}|2^20 WSH=64",
             f"1 aes_cm_128_hmac_sha1_80 INLINE:{KEY}|1048576 -KDR=3",
+            f"1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|2^48",
+            f"1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|1",
             "1 AEAD_AES_128_GCM inline:" + base64.b64encode(bytes(28)).decode().rstrip("="),
         ],
     )
@@ -354,6 +388,12 @@ class TestSrtp:
         "value",
         [
             f"1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|2^20|1:4",  # an MKI
+            f"1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|1:4",
+            f"1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|0",
+            f"1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|2^49",
+            f"1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|281474976710657",
+            f"1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|2^",
+            f"1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|never",
             f"1 AES_CM_128_HMAC_SHA1_80 inline:{KEY};inline:{KEY}",
             f"2 F8_128_HMAC_SHA1_80 inline:{KEY}|2^20",
             f"1 AES_CM_128_HMAC_SHA1_80 inline:{KEY} UNENCRYPTED_SRTP",

@@ -10,7 +10,7 @@ from ringback.media.protocol import CloseLeg, CommandFailed, LegOpened, MediaCon
 from ringback.webrtc.dtls import DtlsContext
 from tests.media.world import Peer, World
 
-from .browser import CERTIFICATE, CM, GCM, USE_CERTIFICATE, Browser, Office, check, stun
+from .browser import CERTIFICATE, CM, GCM, GCM256, USE_CERTIFICATE, Browser, Office, check, stun
 
 LEVEL = -13.98
 
@@ -23,7 +23,7 @@ def connected(office: Office) -> list[int]:
     return [event.leg for event in office.of(MediaConnected)]
 
 
-@pytest.mark.parametrize("profiles", [GCM, CM, CM + b":" + GCM])
+@pytest.mark.parametrize("profiles", [GCM, GCM256, CM, CM + b":" + GCM])
 def test_two_browsers_and_a_phone_hear_each_other_and_not_themselves(profiles: bytes) -> None:
     office = Office()
     peers: list[Peer] = [

@@ -9,7 +9,7 @@ from ringback.rtp.srtp import key_length
 from ringback.webrtc.dtls import RETRY_S, DtlsContext
 from ringback.webrtc.fingerprint import fingerprint
 from ringback.webrtc.records import MTU, begins_handshake, split_records
-from tests.webrtc.browser import CERTIFICATE, CM, GCM, Browser
+from tests.webrtc.browser import CERTIFICATE, CM, GCM, GCM256, Browser
 
 CONTEXT = DtlsContext(CERTIFICATE.der, CERTIFICATE.private_key)
 
@@ -38,7 +38,16 @@ class Line:
             self.browser.hear(datagram)
 
 
-@pytest.mark.parametrize(("profiles", "suite"), [(GCM, "AEAD_AES_128_GCM"), (CM, "AES_CM_128_HMAC_SHA1_80")])
+@pytest.mark.parametrize(
+    ("profiles", "suite"),
+    [
+        (GCM, "AEAD_AES_128_GCM"),
+        (GCM256, "AEAD_AES_256_GCM"),
+        (CM, "AES_CM_128_HMAC_SHA1_80"),
+        (CM + b":" + GCM256, "AEAD_AES_256_GCM"),
+        (CM + b":" + GCM256 + b":" + GCM, "AEAD_AES_128_GCM"),
+    ],
+)
 def test_both_sides_have_the_same_keys(profiles: bytes, suite: str) -> None:
     line = Line(profiles)
     line.turn()

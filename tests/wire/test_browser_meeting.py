@@ -69,6 +69,9 @@ def meet(
     time.sleep(speaking_s)
     ended = time.time()
     heard = [browser.heard() for browser in browsers]
+    for browser in browsers:
+        ciphers = [transport.get("srtpCipher") for transport in browser.statistics("transport")]
+        assert ciphers == ["AEAD_AES_128_GCM"], ciphers
     for phone in phones:
         phone.hang_up_and_wait()
     for own, phone in enumerate(phones):

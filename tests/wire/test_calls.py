@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -72,6 +73,27 @@ def test_wide_codecs_pass_between_extensions(
     phones[0].hang_up_and_wait()
     phones[1].wait_event("CALL_CLOSED", 5)
     check_who_is_heard(phones, TONES_HZ[:2], 3)
+
+
+def test_phones_on_tls_are_encrypted_by_aes_gcm_on_both_sides(
+    server: RingbackServer, make_baresip: MakeBaresip
+) -> None:
+    phones = []
+    for number, tone, answer in zip(("2005", "2006"), TONES_HZ, ("manual", "auto"), strict=False):
+        password = server.add_extension(number)
+        account = {"password": password, "transport": "tls", "srtp": True, "answer": answer}
+        phones.append(make_baresip(number, tone_hz=tone, server=server.tls, **account))
+        phones[-1].register()
+    phones[0].dial(server.uri("2006", "tls"))
+    time.sleep(5)
+    phones[0].hang_up_and_wait()
+    phones[1].wait_event("CALL_CLOSED", 5)
+    check_who_is_heard(phones, TONES_HZ[:2], 3)
+    answered = re.findall(r"a=crypto:\d+ (\S+) ", phones[0].log())
+    assert answered[-1] == answered[0], "the suite that the phone likes best is taken"
+    offered = re.findall(r"a=crypto:\d+ (\S+) ", phones[1].log())
+    assert offered[:2] == ["AEAD_AES_256_GCM", "AEAD_AES_128_GCM"]
+    assert offered[-1] == "AEAD_AES_256_GCM", "and of ours it takes the first"
 
 
 def test_either_side_hangs_up(server: RingbackServer, make_baresip: MakeBaresip) -> None:

@@ -42,6 +42,8 @@ DATAGRAMS_PER_TICK = 6
 """Handshake datagrams worked on in a tick, all legs together: about 0.3 ms each at most."""
 MAX_ATTEMPTS = 3
 """Handshakes that may break before a leg is lost: a forged record can break one."""
+FORMER_S = 5.0
+"""So long media goes on under the keys of the association before, while another certificate is waited for."""
 MAX_FINGERPRINTS = 8
 SECOND_TICKS = 50
 PROBE_TICKS = 10
@@ -60,12 +62,14 @@ class WebRtcError(ValueError):
 class _Transport:
     """What a leg has between signalling and SRTP."""
 
-    __slots__ = ("attempts", "connect_by", "dtls", "fingerprints", "ice", "state", "waiting")
+    __slots__ = ("attempts", "connect_by", "dtls", "fingerprints", "former_until", "ice", "state", "waiting")
 
     def __init__(self, ice: IceLite, fingerprints: list[tuple[str, str]], connect_by: float) -> None:
         self.ice = ice
         self.fingerprints = fingerprints
         self.dtls: DtlsServer | None = None
+        self.former_until: float | None = None
+        """Until when the keys of an association before this one are in use; None if they are not."""
         self.state: Literal["connecting", "connected", "lost"] = "connecting"
         self.connect_by = connect_by
         self.attempts = 0
@@ -148,10 +152,11 @@ class Browsers:
             self._unregister(transport)
             transport.ice.restart(credentials)
         if another:
+            if transport.secured:
+                transport.former_until = now + FORMER_S
             transport.fingerprints = fingerprints
             transport.dtls = None
             transport.waiting.clear()
-            self._protection.set_keys(slot, None)
         if another or (restarts and transport.state == "lost"):
             transport.state = "connecting"
             transport.attempts = 0
@@ -308,7 +313,7 @@ class Browsers:
         if dtls.state == was:
             return
         if dtls.keys is not None and dtls.state == "connected":
-            self._secured(slot, transport, dtls)
+            self._secured(slot, transport, dtls, now)
         elif dtls.failure == "fingerprint":
             self._lose(slot, transport, "fingerprint")
         else:
@@ -321,12 +326,13 @@ class Browsers:
     def _half_open(self) -> int:
         return sum(1 for slot in self._connecting if self._transports[slot].dtls is not None)
 
-    def _secured(self, slot: int, transport: _Transport, dtls: DtlsServer) -> None:
+    def _secured(self, slot: int, transport: _Transport, dtls: DtlsServer, now: float) -> None:
         if dtls.keys is None:
             return
         keys = SrtpKeys(suite=dtls.keys.suite, local_key=dtls.keys.local_key, remote_key=dtls.keys.remote_key)
+        transport.former_until = None
         try:
-            self._protection.set_keys(slot, keys)
+            self._protection.set_keys(slot, keys, int(now * 1e9))
         except UnfitKeyError:
             self._lose(slot, transport, "dtls")
             return
@@ -336,6 +342,10 @@ class Browsers:
         if now >= transport.connect_by:
             self._lose(slot, transport, "timeout")
             return
+        if transport.former_until is not None and now >= transport.former_until:
+            transport.former_until = None
+            self._protection.forget(slot)
+            self._settle(slot, transport)
         if again:
             for source, probe in transport.ice.unanswered():
                 self._send(slot, source, [probe])
@@ -359,12 +369,13 @@ class Browsers:
         """Bring the leg in line: media goes to the selected source once it is secured, and nowhere else."""
         legs = self._legs
         selected = transport.ice.selected
-        up = transport.state != "lost" and transport.secured and selected is not None
+        keyed = transport.secured or transport.former_until is not None
+        up = transport.state != "lost" and keyed and selected is not None
         ip, port = selected if up and selected is not None else (0, 0)
         if (int(legs.remote_ip[slot]), int(legs.remote_port[slot])) != (ip, port):
             legs.remote_ip[slot], legs.remote_port[slot] = ip, port
             self.moved = True
-        if up and transport.state == "connecting":
+        if up and transport.secured and transport.state == "connecting":
             transport.state = "connected"
             self._connecting.discard(slot)
             self.events.append(MediaConnected(leg=int(legs.identifier[slot])))
@@ -376,9 +387,10 @@ class Browsers:
         self._unregister(transport)
         transport.ice.forget()
         transport.waiting.clear()
+        transport.former_until = None
         if not transport.secured:
             transport.dtls = None
-            self._protection.set_keys(slot, None)
+            self._protection.forget(slot)
         self._sources.validated(slot, [])
         self._settle(slot, transport)
         self.events.append(MediaLost(leg=int(self._legs.identifier[slot]), reason=reason))

@@ -145,7 +145,10 @@ class Commands:
             raise CommandError("no such port")
         if self._engine.sources.collides(slot, ip, command.remote_port):
             raise CommandError("another leg on this port has that remote address")
-        self._engine.protection.set_keys(slot, command.srtp)
+        if command.srtp is None:
+            self._engine.protection.forget(slot)
+        else:
+            self._engine.protection.set_keys(slot, command.srtp, now_ns)
         return ip
 
     def _close_leg(self, command: CloseLeg, now_ns: int) -> None:
@@ -159,7 +162,7 @@ class Commands:
         self._engine.browsers.close(slot, now_ns / 1e9)
         self._engine.sources.remove(slot, int(self._engine.received.ssrc[slot]), now_ns)
         self._engine.forget(slot)
-        self._engine.protection.set_keys(slot, None)
+        self._engine.protection.forget(slot)
         self._engine.legs.close(slot)
         self._engine.changed()
         self._events.append(LegClosed(leg=command.leg, totals=last[command.leg]))

@@ -75,7 +75,7 @@ class Engine:
         self.opus = OpusStreams(self.buffer)
         self.sources = Sources(self.legs, open_pair)
         self.sending = Sending(self.legs, outgoing)
-        self.protection = Protection(self.legs)
+        self.protection = Protection(self.legs, self.received)
         self.browsers = Browsers(self.legs, self.sources, self.protection, load_dtls)
         self.reports = Reports(
             self.legs, self.sources, self.received, self.meters, self.protection, random_bits, wall_offset_ns

@@ -92,7 +92,7 @@ class Intake:
                 setup &= np.isin(batch.socket >> 1, list(self._sources.webrtc_pairs))
                 self._on_webrtc(batch, np.flatnonzero(setup), leg, now_ns)
                 rtp &= ~setup
-        forged = self._decrypt(batch, leg, rtp)
+        forged = self._decrypt(batch, leg, rtp, now_ns)
         # Headers are read after decryption, because padding is under it.
         columns = header.parse(batch.data, batch.length)
         valid = rtp & columns.valid & ~forged
@@ -138,7 +138,7 @@ class Intake:
                 continue
             if legs.secure[slot]:
                 copy, length = batch.data[row : row + 1].copy(), batch.length[row : row + 1].copy()
-                if not self._protection.unprotect([slot], copy, [0], length)[0]:
+                if not self._protection.unprotect([slot], copy, [0], length, now_ns)[0]:
                     continue
             if self._sources.consider(slot, ip, port, ssrc, sequence):
                 differs = (int(legs.signalled_ip[slot]), int(legs.signalled_port[slot])) != (ip, port)
@@ -189,14 +189,15 @@ class Intake:
         for slot in leg.tolist():
             self._opus.forget(slot)
 
-    def _decrypt(self, batch: PacketBatch, leg: Longs, rtp: Bools) -> Bools:
+    def _decrypt(self, batch: PacketBatch, leg: Longs, rtp: Bools, now_ns: int) -> Bools:
         """Unprotect in place what came for legs with keys; which of it is forged or replayed."""
         forged = np.zeros(len(batch), np.bool_)
         secure = np.flatnonzero(rtp & (leg >= 0) & self._legs.secure[leg])
         if len(secure):
             rows = secure.tolist()
             forged[secure] = ~np.array(
-                self._protection.unprotect(leg[secure].tolist(), batch.data, rows, batch.length), np.bool_
+                self._protection.unprotect(leg[secure].tolist(), batch.data, rows, batch.length, now_ns),
+                np.bool_,
             )
         return forged
 

@@ -124,7 +124,7 @@ class Legs(Columns):
         self.identifier[slot] = identifier
         self.pair[slot] = pair
         self.webrtc[slot] = webrtc
-        self._new_source(slot)
+        self.renew_source(slot)
         self.slots[identifier] = slot
         return slot
 
@@ -153,7 +153,7 @@ class Legs(Columns):
         codec = CODEC_NUMBERS[media.send.codec]
         if self.ready[slot] and FRAME_TIMESTAMPS[codec] != FRAME_TIMESTAMPS[self.send_codec[slot]]:
             # Another clock rate needs another source (RFC 7160 4.1).
-            self._new_source(slot)
+            self.renew_source(slot)
         formats = np.full(128, NO_FORMAT, np.uint8)
         # Phones send comfort noise (RFC 3389) unasked.
         formats[COMFORT_NOISE_PAYLOAD_TYPE] = COMFORT_NOISE
@@ -195,7 +195,8 @@ class Legs(Columns):
             self.rtcp_port[slot] = media.remote_rtcp_port
         return moved
 
-    def _new_source(self, slot: int) -> None:
+    def renew_source(self, slot: int) -> None:
+        """Send from a new SSRC, beginning anew with its counts."""
         # Random starts (RFC 3550 5.1), low enough a sequence number that a short call does not wrap under
         # SRTP.
         self.out_ssrc[slot] = self._random_bits(32) or 1

@@ -137,7 +137,7 @@ class Reports:
             return
         datagram = batch.data[row]
         if self._legs.secure[leg]:
-            length = self._protection.unprotect_rtcp(leg, datagram, length)
+            length = self._protection.unprotect_rtcp(leg, datagram, length, int(batch.arrival_ns[row]))
             if length < 0:
                 self._meters.rejected[leg] += 1
                 return

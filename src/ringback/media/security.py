@@ -10,14 +10,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ringback.media.columns import Bytes, Ints, Longs
+from ringback.media.keyring import Change, Key, Operation, Sessions
 from ringback.media.legs import Legs
 from ringback.media.protocol import SrtpKeys
 from ringback.media.sending import HEADER_BYTES, Sending
+from ringback.rtp.sequence import ReceivedSequence
 
 if TYPE_CHECKING:
     from ringback.rtp.srtp import SrtpSession
 
 _Run = Callable[[list["SrtpSession"], Bytes, list[int], Ints], list[int]]
+
+ROLLED_OVER = 1 << 15
+"""Packets after which the sequence number of a source of ours, begun in the lower half, may have wrapped."""
 
 
 class UnfitKeyError(ValueError):
@@ -27,11 +32,15 @@ class UnfitKeyError(ValueError):
 class Protection:
     """The sessions of all legs, by row."""
 
-    def __init__(self, legs: Legs) -> None:
+    def __init__(self, legs: Legs, received: ReceivedSequence) -> None:
+        """`received` knows how far the peers' sequence numbers are."""
         self._legs = legs
+        self._received = received
         self._keys: dict[int, SrtpKeys] = {}
         self._inbound: dict[int, SrtpSession] = {}
         self._outbound: dict[int, SrtpSession] = {}
+        self._changes: dict[int, Change] = {}
+        self._had: dict[int, tuple[Sessions, Sessions]] = {}
 
     @cached_property
     def _srtp(self) -> ModuleType:
@@ -40,40 +49,102 @@ class Protection:
 
         return srtp
 
-    def set_keys(self, leg: int, keys: SrtpKeys | None) -> None:
-        """Begin, replace or end a leg's sessions; raises UnfitKeyError and changes nothing if a key is.
+    def forget(self, leg: int) -> None:
+        """End a leg's sessions."""
+        for kept in (self._keys, self._inbound, self._outbound, self._changes, self._had):
+            kept.pop(leg, None)
 
-        A key that stays keeps its session: beginning anew would use up the same key stream twice.
+    def set_keys(self, leg: int, keys: SrtpKeys, now_ns: int) -> None:
+        """Begin or replace a leg's sessions; raises UnfitKeyError and changes nothing if a key is.
+
+        A key that stays keeps its session: beginning anew would use up the same key stream twice. Where the
+        peer's key changes, what comes under the old one is taken a while longer.
         """
-        if keys is None:
-            for kept in (self._keys, self._inbound, self._outbound):
-                kept.pop(leg, None)
-            return
-        before = self._keys.get(leg)
-        same_suite = before is not None and before.suite == keys.suite
-        inbound = outbound = None
+        theirs, ours = (keys.suite, keys.remote_key), (keys.suite, keys.local_key)
+        inbound_had, outbound_had = self._had.setdefault(leg, (Sessions(), Sessions()))
         try:
-            if not (same_suite and before is not None and before.remote_key == keys.remote_key):
-                inbound = self._srtp.SrtpSession(keys.suite, keys.remote_key, inbound=True)
-            if not (same_suite and before is not None and before.local_key == keys.local_key):
-                outbound = self._srtp.SrtpSession(keys.suite, keys.local_key, inbound=False)
+            inbound = inbound_had.known(theirs) or self._session(theirs, inbound=True)
+            outbound = outbound_had.known(ours) or self._session(ours, inbound=False)
         except self._srtp.SrtpKeyError as error:
             raise UnfitKeyError(str(error)) from error
         self._keys[leg] = keys
-        if inbound is not None:
-            self._inbound[leg] = inbound
-        if outbound is not None:
-            self._outbound[leg] = outbound
+        inbound_had.take(theirs, inbound)
+        outbound_had.take(ours, outbound)
+        self._turn_inbound(leg, theirs, inbound, now_ns)
+        before = self._outbound.get(leg)
+        if before is not None and before is not outbound and before.passed >= ROLLED_OVER:
+            # Whether a new key begins a new count of roll-overs is seen in two ways; a new source does.
+            self._legs.renew_source(leg)
+        self._outbound[leg] = outbound
 
-    def unprotect(self, legs: list[int], data: Bytes, rows: list[int], length: Ints) -> list[bool]:
+    def _session(self, key: Key, *, inbound: bool) -> SrtpSession:
+        session: SrtpSession = self._srtp.SrtpSession(*key, inbound=inbound)
+        return session
+
+    def _turn_inbound(self, leg: int, key: Key, session: SrtpSession, now_ns: int) -> None:
+        before = self._inbound.get(leg)
+        if before is session:
+            return
+        self._inbound[leg] = session
+        if before is None:
+            return
+        fresh = [session]
+        highest = int(self._received.highest[leg])
+        if not session.passed and highest >> 16:
+            # By RFC 3711 the roll-overs go on under a new key; many peers begin at none.
+            onward = self._session(key, inbound=True)
+            onward.go_on(*key, int(self._received.ssrc[leg]), highest)
+            fresh.append(onward)
+        change = self._changes.get(leg)
+        former = [before] if change is None else [kept for kept in change.candidates if kept is not session]
+        self._changes[leg] = Change(fresh, former, now_ns)
+
+    def unprotect(
+        self, legs: list[int], data: Bytes, rows: list[int], length: Ints, now_ns: int
+    ) -> list[bool]:
         """Check and decrypt RTP in rows of `data` in place, of legs[i] in row rows[i]; which are
         authentic."""
-        return self._run(self._srtp.unprotect_rows, self._inbound, legs, data, rows, length)
+        if not self._changes:
+            return self._run(self._srtp.unprotect_rows, self._inbound, legs, data, rows, length)
+        settled: list[int] = []
+        unsettled: list[int] = []
+        for i, leg in enumerate(legs):
+            (unsettled if leg in self._changes else settled).append(i)
+        result = [False] * len(legs)
+        chosen, where = [legs[i] for i in settled], [rows[i] for i in settled]
+        good = self._run(self._srtp.unprotect_rows, self._inbound, chosen, data, where, length)
+        for i, authentic in zip(settled, good, strict=True):
+            result[i] = authentic
+        unprotect = self._srtp.SrtpSession.unprotect
+        for i in unsettled:
+            row = rows[i]
+            size = self._changing(legs[i], unprotect, data[row], int(length[row]), now_ns)
+            if size >= 0:
+                length[row] = size
+                result[i] = True
+        return result
 
-    def unprotect_rtcp(self, leg: int, datagram: Bytes, length: int) -> int:
+    def unprotect_rtcp(self, leg: int, datagram: Bytes, length: int, now_ns: int) -> int:
         """Check and decrypt one RTCP datagram in place; its new length, below 0 if it is not authentic."""
         session = self._inbound.get(leg)
-        return session.unprotect_rtcp(datagram, length) if session else -1
+        if session is None:
+            return -1
+        if leg in self._changes:
+            return self._changing(leg, self._srtp.SrtpSession.unprotect_rtcp, datagram, length, now_ns)
+        return session.unprotect_rtcp(datagram, length)
+
+    def _changing(self, leg: int, operation: Operation, row: Bytes, length: int, now_ns: int) -> int:
+        """Unprotect what comes for a leg whose keys change, or have just changed for good."""
+        change = self._changes.get(leg)
+        if change is not None:
+            left = change.over(now_ns)
+            if left is None:
+                return change.run(operation, row, length, now_ns)
+            del self._changes[leg]
+            self._inbound[leg] = left
+            keys = self._keys[leg]
+            self._had[leg][0].take((keys.suite, keys.remote_key), left)
+        return operation(self._inbound[leg], row, length)
 
     def protect_rtcp(self, leg: int, datagram: Bytes, length: int) -> int:
         """Encrypt and sign one RTCP datagram in place; its new length, below 0 if that cannot be."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, get_args
 
@@ -19,6 +19,11 @@ KEY_BYTES: Final[Mapping[SrtpSuite, int]] = {
     "AEAD_AES_256_GCM": 44,
 }
 """Length of master key and salt together, by suite (RFC 4568 §6.2, RFC 7714 §12)."""
+
+MAX_LIFETIME: Final = 1 << 48
+"""Packets that one key may protect at most (RFC 3711 §9.2)."""
+WEAK: Final[SrtpSuite] = "AES_CM_128_HMAC_SHA1_32"
+"""Its tag can be guessed in 2^32 packets: the last choice, whatever the order."""
 
 _SUITES: Final[Mapping[str, SrtpSuite]] = {suite: suite for suite in get_args(SrtpSuite)}
 _CRYPTO = re.compile(r"([0-9]{1,9}) +([A-Za-z0-9_]+) +([^ ]+)((?: +[^ ]+)*) *")
@@ -52,7 +57,8 @@ def parse_crypto(value: str) -> Crypto | None:
     """Read a crypto attribute's value; None when it is malformed or asks for what we do not do.
 
     Not done: several keys, an MKI (RFC 4568 §6.1), session parameters that change the packets (§6.3). A
-    lifetime is accepted: calls end long before 2^31 packets. Parameters with a leading "-" are optional.
+    lifetime up to MAX_LIFETIME is accepted: it is for its sender to change the key in time. Parameters with
+    a leading "-" are optional.
     """
     match = _CRYPTO.fullmatch(value)
     if match is None:
@@ -61,7 +67,7 @@ def parse_crypto(value: str) -> Crypto | None:
     if suite is None or not _parameters_acceptable(match[4]):
         return None
     inline = _INLINE.fullmatch(match[3])
-    if inline is None or inline["mki"] is not None:
+    if inline is None or inline["mki"] is not None or not _lifetime_possible(inline["lifetime"]):
         return None
     text = inline["key"].rstrip("=")
     try:
@@ -69,6 +75,19 @@ def parse_crypto(value: str) -> Crypto | None:
     except (binascii.Error, ValueError):
         return None
     return Crypto(int(match[1]), suite, key) if len(key) == KEY_BYTES[suite] else None
+
+
+def preferred_crypto(offered: Iterable[Crypto]) -> Crypto | None:
+    """The attribute to answer with: the offerer's first, but WEAK only for want of another."""
+    return min(offered, key=lambda crypto: crypto.suite == WEAK, default=None)
+
+
+def _lifetime_possible(text: str | None) -> bool:
+    if text is None:
+        return True
+    # A power of two is written with its exponent.
+    packets = 1 << int(text[2:]) if text.startswith("2^") else int(text)
+    return 0 < packets <= MAX_LIFETIME
 
 
 def _parameters_acceptable(text: str) -> bool:

@@ -50,10 +50,10 @@ class Local:
     direction: Direction = "sendrecv"
     srtp: SrtpPolicy = "refused"
     srtp_suites: tuple[SrtpSuite, ...] = (
-        "AES_CM_128_HMAC_SHA1_80",
-        "AES_CM_128_HMAC_SHA1_32",
         "AEAD_AES_256_GCM",
         "AEAD_AES_128_GCM",
+        "AES_CM_128_HMAC_SHA1_80",
+        "AES_CM_128_HMAC_SHA1_32",
     )
     offer_rtcp_mux: bool = False
     loopback_peers: bool = False

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ringback.media.protocol import AudioFormat, Direction, SrtpKeys, SrtpSuite, WebRtcKeys
-from ringback.sdp.crypto import KEY_BYTES, Crypto, read_crypto
+from ringback.sdp.crypto import KEY_BYTES, Crypto, preferred_crypto, read_crypto
 from ringback.sdp.description import Attribute, Connection, MediaDescription, Origin, SessionDescription
 from ringback.sdp.extensions import (
     accepted_audio_level,
@@ -246,7 +246,7 @@ def _receivable(offered: AudioFormats, answered: AudioFormats) -> tuple[AudioFor
 def _choose_keys(
     media: MediaDescription, local: Local, before: MediaDescription | None
 ) -> tuple[SrtpKeys | None, Crypto | None] | Refusal:
-    """The keys for a section that is offered to us: the first suite of the offerer's that we have."""
+    """The keys for a section that is offered to us, under a suite that both have."""
     kind = profile(media)
     if kind is None:
         return Refusal("that transport is not supported", WARNING_TRANSPORT)
@@ -254,7 +254,7 @@ def _choose_keys(
         if kind == "secure":
             return Refusal("keys may not be exchanged over unsecured signalling", WARNING_TRANSPORT)
         return None, None
-    theirs = next((crypto for crypto in read_crypto(media) if crypto.suite in local.srtp_suites), None)
+    theirs = preferred_crypto(crypto for crypto in read_crypto(media) if crypto.suite in local.srtp_suites)
     if theirs is None:
         if kind == "secure" or local.srtp == "required":
             return Refusal("no usable SRTP key", WARNING_TRANSPORT)
@@ -298,9 +298,10 @@ def _own_formats(
 
 
 def _own_cryptos(local: Local, before: MediaDescription | None) -> list[Crypto]:
-    return [
-        Crypto(tag, suite, _own_key(suite, local, before)) for tag, suite in enumerate(local.srtp_suites, 1)
-    ]
+    """One for each suite, those in use first: a peer that takes the first one then changes nothing."""
+    used = [crypto.suite for crypto in read_crypto(before)] if before else []
+    suites = dict.fromkeys([*(suite for suite in used if suite in local.srtp_suites), *local.srtp_suites])
+    return [Crypto(tag, suite, _own_key(suite, local, before)) for tag, suite in enumerate(suites, 1)]
 
 
 def _own_key(suite: SrtpSuite, local: Local, before: MediaDescription | None) -> bytes:
