@@ -7,11 +7,13 @@ import pytest
 
 from ringback.media.batch import OUTGOING_BYTES
 from ringback.media.codec import g711
+from ringback.media.feeds import Feeds
 from ringback.media.hearing import Hearing, Voices
 from ringback.media.legs import Legs
 from ringback.media.mix import LIMIT, cross_fade, fade_in, fade_out, limit, sum_by_room
 from ringback.media.protocol import AudioFormat, Codec, SetMedia
 from ringback.media.resample import DOWN2_TAIL, UP2_TAIL, down2, up2
+from ringback.media.room_sounds import RoomSounds
 from ringback.media.rooms import Rooms
 from ringback.media.sending import Sending
 from ringback.media.statistics import Meters
@@ -67,7 +69,8 @@ def test_mix_minus_self_over_both_rates_agrees_with_mixing_one_by_one() -> None:
     codecs: list[Codec] = ["PCMU", "PCMU", "PCMA", "G722", "G722", "PCMU", "G722"]
     legs, rooms = Legs(16, lambda bits: 5), Rooms(4)
     sending = Sending(legs, np.zeros((16, OUTGOING_BYTES), np.uint8))
-    hearing = Hearing(legs, rooms, sending, Meters(legs.capacity), lambda leg: None)
+    sounds, feeds = RoomSounds(legs, rooms, []), Feeds(legs)
+    hearing = Hearing(legs, rooms, sending, Meters(legs.capacity), sounds, feeds, lambda leg: None)
     for i, codec in enumerate(codecs):
         slot = legs.open(i, i)
         form = AudioFormat(codec=codec, payload_type=i)

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import time
+import wave
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,17 +32,19 @@ from ringback.media.protocol import (
     Play,
     PlayEnded,
     Ready,
+    RecordingStarted,
     SendDigits,
     SetMedia,
     SetVoice,
     Shutdown,
     SourceLearnt,
+    StartRecording,
     Statistics,
 )
 from tests.quality.measures import read
 
 from .test_calls import secure
-from .world import EVENT_TYPE, Peer
+from .world import EVENT_TYPE, Peer, tone_level
 
 LEVEL = -13.98
 _LENGTH = struct.Struct(">I")
@@ -318,3 +321,35 @@ def test_the_worker_ends_with_its_control_socket_or_when_told(worker: Worker) ->
     assert other.process.wait(3) == 0
     assert not Path(f"/proc/{other.process.pid}").exists()
     other.control.close()
+
+
+def test_a_recording_outlives_the_worker(worker: Worker, tmp_path: Path) -> None:
+    phones = [Phone(1, "PCMU", 440.0), Phone(2, "OPUS", 1000.0)]
+    for phone in phones:
+        phone.call(worker)
+    worker.send(StartRecording(room=1, recording=1, folder=str(tmp_path / "a")))
+    worker.wait(RecordingStarted)
+    talk(worker, phones, 1.5)
+    worker.process.kill()
+    worker.process.wait(10)
+    files = [tmp_path / "a" / name for name in ("leg-1.wav", "leg-2.wav", "mix.wav")]
+    end = time.monotonic() + 30
+    # The writer brings what it has into the files, and ends.
+    while min(frames(path) for path in files) < 16000:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    for path, tones in zip(files, ((440.0,), (1000.0,), (440.0, 1000.0)), strict=True):
+        with wave.open(str(path)) as file:
+            samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32768
+        assert file.getframerate() == 16000
+        for tone in (440.0, 1000.0):
+            # Before and after they talked there may be silence.
+            windows = [samples[at : at + 4800] for at in range(0, len(samples) - 4800, 1600)]
+            heard = max(tone_level(window, tone, 16000) for window in windows)
+            assert (abs(heard - LEVEL) < 2) if tone in tones else heard < -30
+
+
+def frames(path: Path) -> int:
+    """Samples that a file's head promises."""
+    with wave.open(str(path)) as file:
+        return file.getnframes()

@@ -28,6 +28,7 @@ from ringback.media.protocol import (
     SetMedia,
     Statistics,
 )
+from ringback.media.recording import Recorder
 from tests.quality.measures import Measured, read
 
 PAYLOAD_TYPES: dict[Codec, int] = {"PCMU": 0, "PCMA": 8, "G722": 9, "OPUS": 111}
@@ -140,9 +141,9 @@ class Peer:
 class World:
     """One engine, its peers and the time."""
 
-    def __init__(self, seed: int = 1) -> None:
+    def __init__(self, seed: int = 1, recorder: Recorder | None = None) -> None:
         self.random = random.Random(seed)
-        self.engine = Engine(self._open_pair, random_bits=self.random.getrandbits)
+        self.engine = Engine(self._open_pair, random_bits=self.random.getrandbits, recorder=recorder)
         self.now_ns = 1_000 * TICK_NS
         self.peers: dict[int, Peer] = {}
         self.delay: dict[int, Delay] = {}

@@ -20,14 +20,19 @@ from ringback.media.protocol import (
     LeaveRoom,
     LegClosed,
     LegOpened,
+    Monitor,
     OpenLeg,
     Play,
     PlayToRoom,
     SendDigits,
     SetMedia,
     SetVoice,
+    StartRecording,
     StopPlay,
+    StopRecording,
+    StopRoomPlay,
     UseCertificate,
+    Whisper,
 )
 from ringback.media.security import UnfitKeyError
 
@@ -59,6 +64,11 @@ class Commands:
             PlayToRoom: self._play_to_room,
             SendDigits: self._send_digits,
             UseCertificate: self._use_certificate,
+            StopRoomPlay: self._stop_room_play,
+            Monitor: self._monitor,
+            Whisper: self._whisper,
+            StartRecording: self._start_recording,
+            StopRecording: self._stop_recording,
         }
 
     def apply(self, command: Command, now_ns: int) -> None:
@@ -160,6 +170,7 @@ class Commands:
             return
         self._leave(slot)
         self._engine.legs.room[slot] = self._engine.rooms.enter(command.room)
+        self._engine.recordings.changed()
 
     def _leave_room(self, command: LeaveRoom, now_ns: int) -> None:
         self._leave(self._slot(command.leg))
@@ -172,6 +183,9 @@ class Commands:
         legs.room[slot] = -1
         self._engine.talkers.left(slot, room)
         self._engine.rooms.leave(room)
+        if not self._engine.rooms.used[room]:
+            self._engine.sounds.closed(room)
+        self._engine.recordings.changed()
 
     def _set_voice(self, command: SetVoice, now_ns: int) -> None:
         slot = self._slot(command.leg)
@@ -180,6 +194,8 @@ class Commands:
         self._engine.legs.muted[slot] = command.muted
         self._engine.legs.deaf[slot] = command.deaf
         self._engine.legs.echo[slot] = command.echo
+        self._engine.legs.recorded[slot] = command.recorded
+        self._engine.recordings.changed()
         self._engine.legs.gain[slot] = 10 ** (command.gain_db / 20)
 
     def _play(self, command: Play, now_ns: int) -> None:
@@ -196,12 +212,43 @@ class Commands:
         if slot in self._engine.hearing.playbacks:
             self._engine.end_play(slot, "stopped")
 
-    def _play_to_room(self, command: PlayToRoom, now_ns: int) -> None:
-        room = self._engine.rooms.slots.get(command.room)
+    def _room(self, identifier: int) -> int:
+        room = self._engine.rooms.slots.get(identifier)
         if room is None:
             raise CommandError("no such room")
-        if not self._engine.rooms.play(room, Playback(chain(self._engine.shelf, command.sounds))):
+        return room
+
+    def _play_to_room(self, command: PlayToRoom, now_ns: int) -> None:
+        room = self._room(command.room)
+        if not (-100.0 <= command.gain_db <= MAX_GAIN_DB and -100.0 <= command.duck_db <= 0.0):
+            raise CommandError(f"a gain is at most {MAX_GAIN_DB:g} dB, and ducking makes softer")
+        playback = Playback(chain(self._engine.shelf, command.sounds), play=command.play, loop=command.loop)
+        if not self._engine.sounds.play(room, playback, command.gain_db, command.duck_db):
             raise CommandError("the room plays too much already")
+
+    def _stop_room_play(self, command: StopRoomPlay, now_ns: int) -> None:
+        room = self._engine.rooms.slots.get(command.room)
+        if room is not None:
+            self._engine.sounds.stop(room, command.play)
+
+    def _monitor(self, command: Monitor, now_ns: int) -> None:
+        self._engine.feeds.monitor(self._slot(command.leg), self._other(command.leg, command.target))
+
+    def _whisper(self, command: Whisper, now_ns: int) -> None:
+        self._engine.feeds.whisper(self._slot(command.leg), self._other(command.leg, command.target))
+
+    def _other(self, leg: int, target: int | None) -> int | None:
+        if target == leg:
+            raise CommandError("a leg is not its own target")
+        return None if target is None else self._slot(target)
+
+    def _start_recording(self, command: StartRecording, now_ns: int) -> None:
+        room = self._engine.rooms.slots.get(command.room)
+        self._engine.recordings.start(command, room, self._engine.tick)
+
+    def _stop_recording(self, command: StopRecording, now_ns: int) -> None:
+        if not self._engine.recordings.stop(command.recording, self._engine.tick):
+            raise CommandError("no such recording")
 
     def _send_digits(self, command: SendDigits, now_ns: int) -> None:
         slot = self._slot(command.leg)

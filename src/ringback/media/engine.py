@@ -17,7 +17,8 @@ from ringback.media.codec import opus
 from ringback.media.columns import Bytes, Longs
 from ringback.media.commands import Commands
 from ringback.media.digits import DigitSending
-from ringback.media.hearing import LEVEL_TICKS, Hearing
+from ringback.media.feeds import Feeds
+from ringback.media.hearing import LEVEL_TICKS, NO_VOICES, Hearing
 from ringback.media.intake import Intake
 from ringback.media.jitter_buffer import JitterBuffer
 from ringback.media.legs import Legs
@@ -33,7 +34,9 @@ from ringback.media.protocol import (
     PlayEnded,
     SourceLearnt,
 )
+from ringback.media.recording import Recorder, Recordings
 from ringback.media.reports import Reports
+from ringback.media.room_sounds import RoomSounds
 from ringback.media.rooms import Rooms
 from ringback.media.security import Protection
 from ringback.media.sending import Sending
@@ -60,9 +63,10 @@ class Engine:
         wall_offset_ns: int = 0,
         load_dtls: LoadDtls | None = None,
         shelf: SoundShelf | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         """`open_pair(number)` opens a socket pair and gives its ports; `outgoing` is where datagrams are
-        written; without `load_dtls` there are no WebRTC legs."""
+        written; without `load_dtls` there are no WebRTC legs, without `recorder` no recordings."""
         self.legs = Legs(FIRST_CAPACITY, random_bits)
         self.rooms = Rooms(FIRST_CAPACITY)
         self.buffer = JitterBuffer(FIRST_CAPACITY)
@@ -96,12 +100,23 @@ class Engine:
             self.intake.event_ns,
             self._codec_failed,
         )
-        self.hearing = Hearing(self.legs, self.rooms, self.sending, self.meters, self._codec_failed)
+        self._events: list[Event] = []
+        self.sounds = RoomSounds(self.legs, self.rooms, self._events)
+        self.feeds = Feeds(self.legs)
+        self.hearing = Hearing(
+            self.legs,
+            self.rooms,
+            self.sending,
+            self.meters,
+            self.sounds,
+            self.feeds,
+            self._codec_failed,
+        )
+        self.recordings = Recordings(self.legs, self.rooms, recorder, self._events)
         self.counted = Statistics(self.legs, self.buffer, self.received, self.meters, self.voices.gate)
         self.shelf = shelf or SoundShelf()
         self.codec_failures = 0
         self.tick = 0
-        self._events: list[Event] = []
         self._listening: Longs | None = None
         self.digits = DigitSending(self.legs, self.sending)
         self.talkers = Talkers(self.legs, self.rooms, self.voices.gate, self._events)
@@ -131,6 +146,10 @@ class Engine:
         if self.legs.slots:
             narrow, wide = self.voices.step(self._heard_legs(), self.tick, now_ns)
             ended = self.hearing.step(narrow, wide, self.tick)
+            if self.recordings.active:
+                self.recordings.step(narrow, wide, self.hearing.room_sounds, self.tick)
+        elif self.recordings.active:
+            self.recordings.step(NO_VOICES, NO_VOICES, {}, self.tick)
         # A handshake ends before the first packet under its keys.
         outgoing = join_outgoing(setup, self._send(now_ns))
         self._tell(ended, now_ns)
@@ -237,6 +256,7 @@ class Engine:
             self.reports,
             self.talkers,
             self.counted,
+            self.recordings,
         ):
             columns.grow(capacity)
 
@@ -248,3 +268,4 @@ class Engine:
         self.hearing.playbacks.pop(slot, None)
         self.digits.forget(slot)
         self.talkers.forget(slot)
+        self.feeds.forget(slot)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -23,9 +23,13 @@ from ringback.media.level import mean_square
 from ringback.media.mix import limit, sum_by_room
 from ringback.media.playing import Playback
 from ringback.media.resample import down2, up2
+from ringback.media.room_sounds import RoomSounds
 from ringback.media.rooms import Rooms
 from ringback.media.sending import Sending
 from ringback.media.statistics import Meters
+
+if TYPE_CHECKING:
+    from ringback.media.feeds import Feeds
 
 NARROW, WIDE = 160, 320
 OWN_ENCODER_TICKS = 75
@@ -43,6 +47,9 @@ class Voices:
     legs: Longs
     samples: Floats
     heard: Bools
+
+
+NO_VOICES = Voices(np.zeros(0, np.int64), np.zeros((0, NARROW), np.float32), np.zeros(0, np.bool_))
 
 
 @dataclass(slots=True)
@@ -73,13 +80,22 @@ class Hearing:
     """Turns voices and sounds into one payload for every leg that is sent to."""
 
     def __init__(
-        self, legs: Legs, rooms: Rooms, sending: Sending, meters: Meters, failed: Callable[[int], None]
+        self,
+        legs: Legs,
+        rooms: Rooms,
+        sending: Sending,
+        meters: Meters,
+        sounds: RoomSounds,
+        feeds: Feeds,
+        failed: Callable[[int], None],
     ) -> None:
         """`failed(leg row)` is told when a leg's encoder raised; that leg is sent nothing this time."""
         self._legs = legs
         self._rooms = rooms
         self._sending = sending
         self._meters = meters
+        self._sounds = sounds
+        self._feeds = feeds
         self._failed = failed
         self._ears = _Ears(legs.capacity)
         self.encoders: dict[int, Encoder] = {}
@@ -88,6 +104,8 @@ class Hearing:
         self._encodings = 0
         self.playbacks: dict[int, Playback] = {}
         """What is being played to a leg, by row."""
+        self.room_sounds: dict[int, tuple[Floats, Floats]] = {}
+        """What was played to each room in this tick, at 8 and at 16 kHz."""
 
     def grow(self, capacity: int) -> None:
         """Follow the legs' capacity."""
@@ -107,7 +125,13 @@ class Hearing:
         played, ended = self._play(order)
         any_wide = bool(is_wide.any()) or bool(len(wide.legs))
         measuring = tick % LEVEL_TICKS == 0
-        self._room_sounds = self._play_rooms()
+        if self._feeds.active:
+            self._feeds.begin(played)
+        self.room_sounds = {}
+        if self._sounds.active:
+            self.room_sounds = self._sounds.step()
+            self._sounds.duck(narrow.legs, narrow.samples)
+            self._sounds.duck(wide.legs, wide.samples)
         narrow_sums = self._sums(narrow, NARROW)
         wide_sums = self._sums(wide, WIDE) if any_wide else None
         narrow_mix, narrow_live = self._room_mix(narrow_sums, wide_sums, room, ~is_wide, NARROW)
@@ -115,20 +139,23 @@ class Hearing:
         nobody = np.zeros(len(order), np.bool_)
         signals = self._rows(positions, order, room, narrow, narrow_mix, narrow_live, played, nobody)
         self._send_narrow(positions, order, signals, any_wide)
-        if measuring:
-            self._measure(order[positions], signals)
+        self._note(order[positions], signals, narrow, measuring)
         if wide_sums is not None:
             wide_mix, wide_live = self._room_mix(wide_sums, narrow_sums, room, is_wide, WIDE)
             positions = np.flatnonzero(is_wide)
             keep = (self._ears.own_until[order] >= tick) | (room < 0)
             signals = self._rows(positions, order, room, wide, wide_mix, wide_live, played, keep)
             self._send_wide(positions, order, room, signals, tick)
-            if measuring:
-                self._measure(order[positions], signals)
+            self._note(order[positions], signals, wide, measuring)
         return ended
 
-    def _measure(self, hearers: Longs, signals: _Signals) -> None:
-        """Add the energy of what each is sent; silence is the last row."""
+    def _note(self, hearers: Longs, signals: _Signals, voices: Voices, measuring: bool) -> None:
+        """Let those listen who listen to single legs, and add the energy of what each leg is sent."""
+        if self._feeds.active:
+            self._feeds.hear(hearers, signals.rows, signals.row_of, voices)
+        if not measuring:
+            return
+        # Silence is the last row.
         energy = np.zeros(len(signals.rows) + 1, np.float32)
         energy[:-1] = mean_square(signals.rows)
         self._meters.sent_energy[hearers] += energy[signals.row_of]
@@ -143,23 +170,6 @@ class Hearing:
             if playback.finished:
                 ended.append(leg)
         return played, ended
-
-    def _play_rooms(self) -> dict[int, tuple[Floats, Floats]]:
-        """Sum of what is played to each room, at 8 and at 16 kHz."""
-        result: dict[int, tuple[Floats, Floats]] = {}
-        for room, playing in list(self._rooms.sounds.items()):
-            frames = [playback.next_frames() for playback in playing]
-            if frames:
-                result[room] = (
-                    np.sum([narrow for _, narrow in frames], axis=0, dtype=np.float32),
-                    np.sum([wide for wide, _ in frames], axis=0, dtype=np.float32),
-                )
-            left = [playback for playback in playing if not playback.finished]
-            if left:
-                self._rooms.sounds[room] = left
-            else:
-                del self._rooms.sounds[room]
-        return result
 
     def _sums(self, voices: Voices, samples: int) -> tuple[Floats, Bools]:
         """Sum of the voices heard in each room, and in which there is any."""
@@ -194,7 +204,7 @@ class Hearing:
                 live[convert] = True
             # One more frame after the last voice: the filter still rings.
             sounding[:] = other[1] & needed
-        for slot, (narrow, wide) in self._room_sounds.items():
+        for slot, (narrow, wide) in self.room_sounds.items():
             mix[slot] += wide if samples == WIDE else narrow
             live[slot] = True
         return mix, live

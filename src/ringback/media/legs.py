@@ -60,6 +60,8 @@ class Legs(Columns):
         "muted": Column(np.bool_),
         "deaf": Column(np.bool_),
         "echo": Column(np.bool_),
+        "recorded": Column(np.bool_, empty=True),
+        "whispers": Column(np.bool_),
         "gain": Column(np.float32, empty=1.0),
         "secure": Column(np.bool_),
         "webrtc": Column(np.bool_),
@@ -92,6 +94,8 @@ class Legs(Columns):
     muted: Bools
     deaf: Bools
     echo: Bools
+    recorded: Bools
+    whispers: Bools
     gain: Floats
     secure: Bools
     webrtc: Bools
@@ -109,6 +113,8 @@ class Legs(Columns):
         """Row by the control process's identifier."""
         self.some_tell_levels = False
         """Whether the level extension of any leg is known."""
+        self.some_whisper = False
+        """Whether any leg is heard by one other alone."""
 
     def open(self, identifier: int, pair: int, webrtc: bool = False) -> int:
         """Take a row for a new leg on a socket pair; the caller made sure that one is free (`full`)."""

@@ -124,13 +124,17 @@ class LeaveRoom(_Message, frozen=True, kw_only=True):
 
 
 class SetVoice(_Message, frozen=True, kw_only=True):
-    """How a leg takes part: `muted` is not heard, `deaf` hears nothing of the room, `echo` hears itself."""
+    """How a leg takes part: `muted` is not heard, `deaf` hears nothing of the room, `echo` hears itself.
+
+    One that is not `recorded` is in no track of its room's recording and not in the recorded mix.
+    """
 
     leg: int
     muted: bool = False
     deaf: bool = False
     echo: bool = False
     gain_db: float = 0.0
+    recorded: bool = True
 
 
 class Play(_Message, frozen=True, kw_only=True):
@@ -155,10 +159,18 @@ class StopPlay(_Message, frozen=True, kw_only=True):
 
 
 class PlayToRoom(_Message, frozen=True, kw_only=True):
-    """Play sounds once to everybody in a room."""
+    """Play sounds to everybody in a room, once or, with `loop`, until StopRoomPlay.
+
+    What has a number, `play`, is answered by RoomPlayEnded. `gain_db` makes the sounds louder or softer,
+    `duck_db` all voices of the room while they play.
+    """
 
     room: int
     sounds: list[str]
+    play: int = 0
+    loop: bool = False
+    gain_db: float = 0.0
+    duck_db: float = 0.0
 
 
 class SendDigits(_Message, frozen=True, kw_only=True):
@@ -179,6 +191,50 @@ class UseCertificate(_Message, frozen=True, kw_only=True):
         return "UseCertificate()"
 
 
+class StopRoomPlay(_Message, frozen=True, kw_only=True):
+    """End what is being played to a room under a number, if anything is; RoomPlayEnded says "stopped"."""
+
+    room: int
+    play: int
+
+
+class Monitor(_Message, frozen=True, kw_only=True):
+    """Let a leg hear, 20 ms later, what another one says and hears; None ends that.
+
+    Nobody hears the listener by that. It is best in no room: of a room it hears that, too.
+    """
+
+    leg: int
+    target: int | None
+
+
+class Whisper(_Message, frozen=True, kw_only=True):
+    """Let a leg be heard, 20 ms later, by one other alone, in whatever room either is; None ends that."""
+
+    leg: int
+    target: int | None
+
+
+class StartRecording(_Message, frozen=True, kw_only=True):
+    """Record a room: `mix.wav`, and `leg-N.wav` of every leg that is in it meanwhile and is `recorded`.
+
+    All files begin and end together: one 16-bit sample at `rate` in each is the same moment. They are made in
+    `folder` (absolute, made if it is not there), with mode 0600; a file that is there already is an error.
+    Answered by RecordingStarted or RecordingFailed, in the end by RecordingEnded.
+    """
+
+    room: int
+    recording: int
+    folder: str
+    rate: Literal[8000, 16000] = 16000
+
+
+class StopRecording(_Message, frozen=True, kw_only=True):
+    """End a recording; RecordingEnded comes when its files are complete."""
+
+    recording: int
+
+
 class Shutdown(_Message, frozen=True, kw_only=True):
     """End the worker process cleanly."""
 
@@ -196,6 +252,11 @@ Command = (
     | SendDigits
     | UseCertificate
     | Shutdown
+    | StopRoomPlay
+    | Monitor
+    | Whisper
+    | StartRecording
+    | StopRecording
 )
 
 # Events: media → control
@@ -332,6 +393,44 @@ class LegStatistics(_Message, frozen=True, kw_only=True):
     loss: Histogram
 
 
+class RoomPlayEnded(_Message, frozen=True, kw_only=True):
+    """What was being played to a room under a number ended; "room_ended" with its last leg."""
+
+    room: int
+    play: int
+    reason: Literal["finished", "stopped", "room_ended"]
+
+
+class RecordingStarted(_Message, frozen=True, kw_only=True):
+    """The first files of a recording are there."""
+
+    recording: int
+
+
+class RecordingFailed(_Message, frozen=True, kw_only=True):
+    """A recording could not be begun, and why, without private data."""
+
+    recording: int
+    reason: str
+
+
+RecordingEndReason = Literal["stopped", "room_ended", "disk_full", "disk_slow", "failed"]
+
+
+class RecordingEnded(_Message, frozen=True, kw_only=True):
+    """A recording is over, and its files are as long as they will be: `frames` of 20 ms, None if unknown.
+
+    "disk_slow": more than the writer's memory waited for the disk. `dropped_frames` could not be written and
+    are silence. `legs` are those that have a track.
+    """
+
+    recording: int
+    reason: RecordingEndReason
+    frames: int | None
+    dropped_frames: int
+    legs: list[int]
+
+
 Event = (
     Ready
     | LegOpened
@@ -345,4 +444,8 @@ Event = (
     | Talking
     | Statistics
     | LegStatistics
+    | RoomPlayEnded
+    | RecordingStarted
+    | RecordingFailed
+    | RecordingEnded
 )

@@ -1,5 +1,4 @@
-"""The rooms of a worker as columns, and what belongs to a room: its members, its sounds, its shared
-encoders."""
+"""The rooms of a worker as columns, and what belongs to a room: its members and its shared encoders."""
 
 from __future__ import annotations
 
@@ -9,10 +8,7 @@ import numpy as np
 
 from ringback.media.coders import Encoder
 from ringback.media.columns import Bools, Column, Columns, Floats, Ints, Longs
-from ringback.media.playing import Playback
 from ringback.media.resample import DOWN2_TAIL, UP2_TAIL
-
-MAX_ROOM_SOUNDS = 8
 
 
 class Rooms(Columns):
@@ -40,8 +36,6 @@ class Rooms(Columns):
         self._free = list(range(capacity - 1, -1, -1))
         self.slots: dict[int, int] = {}
         """Row by the control process's identifier."""
-        self.sounds: dict[int, list[Playback]] = {}
-        """What is being played to everybody in a room, by row."""
         self.encoders: dict[tuple[int, int], Encoder] = {}
         """Encoder for those who only listen, by row and codec number."""
         self.talkers: dict[int, list[int]] = {}
@@ -69,17 +63,8 @@ class Rooms(Columns):
         if self.members[slot] > 0:
             return
         del self.slots[int(self.identifier[slot])]
-        self.sounds.pop(slot, None)
         self.talkers.pop(slot, None)
         for key in [key for key in self.encoders if key[0] == slot]:
             del self.encoders[key]
         self.clear(slot)
         self._free.append(slot)
-
-    def play(self, slot: int, playback: Playback) -> bool:
-        """Play something to everybody in a room; False when it plays too much already."""
-        playing = self.sounds.setdefault(slot, [])
-        if len(playing) >= MAX_ROOM_SOUNDS:
-            return False
-        playing.append(playback)
-        return True

@@ -50,7 +50,7 @@ class Talkers:
         if tick % TELLING_TICKS:
             return
         gate, legs = self._gate, self._legs
-        talking = gate.talking & legs.used & ~legs.muted & (legs.room >= 0)
+        talking = gate.talking & legs.used & ~legs.muted & ~legs.whispers & (legs.room >= 0)
         if np.array_equal(talking, self._was_talking):
             return
         changed = np.flatnonzero(talking != self._was_talking)

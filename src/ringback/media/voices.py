@@ -101,8 +101,13 @@ class VoiceDecoding:
         energy = np.zeros(len(slots), np.float32)
         self._narrow_energy(slots, taken, energy, (taken.action == PLAY) & sounding & ~is_wide)
         room = legs.room[slots].astype(np.int64)
-        in_room = room >= 0
         echo = legs.echo[slots]
+        if legs.some_whisper:
+            # Heard by one alone, as if in no room.
+            whispers = legs.whispers[slots]
+            room[whispers] = -1
+            echo |= whispers & ~legs.muted[slots]
+        in_room = room >= 0
         plain = in_room & (self._rooms.members[room] <= ALWAYS_OPEN_MEMBERS)
         listening = is_wide & (taken.action != NOTHING)
         if legs.some_tell_levels:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+import msgspec
 import structlog
 
 from ringback.call.effects import Fault, KeepOpen, Notice, Outgoing, ToMedia
@@ -149,16 +150,8 @@ class Exchange:
                 log.error("a call was ended by a fault of ours", leg=leg, exc_info=error)
 
     def _with_paths(self, command: media.Command) -> media.Command:
-        if isinstance(command, media.Play):
-            return media.Play(
-                leg=command.leg,
-                play=command.play,
-                sounds=self._resolve(command.sounds),
-                loop=command.loop,
-                stop_on_digit=command.stop_on_digit,
-            )
-        if isinstance(command, media.PlayToRoom):
-            return media.PlayToRoom(room=command.room, sounds=self._resolve(command.sounds))
+        if isinstance(command, media.Play | media.PlayToRoom):
+            return msgspec.structs.replace(command, sounds=self._resolve(command.sounds))
         return command
 
     def _arm(self) -> None:

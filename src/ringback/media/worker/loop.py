@@ -20,6 +20,7 @@ from ringback.media.protocol import CommandFailed, Ready, Shutdown, Statistics
 from ringback.media.worker.control import ControlChannel, ControlLostError
 from ringback.media.worker.dtls_loader import DtlsLoader
 from ringback.media.worker.mmsg import Inbox, Outbox
+from ringback.media.worker.recorder import RecorderLink
 from ringback.media.worker.sockets import UdpPorts
 
 MAX_CATCH_UP = 2
@@ -47,12 +48,14 @@ class Worker:
         self._ports = ports
         self._inbox = Inbox()
         self._outbox = Outbox(OUTBOX_ROWS)
+        self._recorder = RecorderLink()
         self._engine = Engine(
             ports.open_pair,
             outgoing=self._outbox.data,
             wall_offset_ns=time.time_ns() - time.monotonic_ns(),
             load_dtls=DtlsLoader(),
             shelf=shelf,
+            recorder=self._recorder,
         )
         self._occupied: list[int] = []
         self._rtp: list[tuple[int, int]] = []
@@ -73,6 +76,7 @@ class Worker:
             while self._running:
                 self._wait(deadline)
                 deadline = self._ticks(deadline)
+        self._recorder.close()
 
     def _ticks(self, deadline: int) -> int:
         """Run the tick that is due, and up to MAX_CATCH_UP that are overdue; returns the next deadline."""
