@@ -7,7 +7,7 @@ ARGS ?=
 # More words for the test runner: make test TESTS="tests/sip -k digest"
 TESTS ?=
 
-.PHONY: help setup run test lint format bench bench-media lock check-fresh clean
+.PHONY: help setup run test lint format bench bench-media soak lock check-fresh clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -43,6 +43,10 @@ bench: ## Measure speed and size on this machine
 bench-media: ## Measure the engine and Janus AudioBridge side by side, and the kernel alone (about 15 minutes)
 	@scripts/setup bench
 	$(PY) -m bench versus
+
+soak: ## Half an hour of a call with skewed clocks (ARGS="--load 0.8 --hours 4": that load, with memory and lateness)
+	@scripts/setup bench
+	$(PY) -m bench soak $(ARGS)
 
 lock: ## Choose the newest versions of all dependencies and write them down
 	@scripts/setup test

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import call_rate, capacity, delay, memory, versus
+from bench import call_rate, capacity, delay, memory, soak, versus
 from tests.wire.server import RingbackServer
 
 Measurement = Callable[[RingbackServer], Iterator[str]]
@@ -52,8 +52,10 @@ EVERYTHING = [*WITH_SERVER, "media"]
 
 
 def main(names: list[str]) -> int:
-    """Run what was asked for; 2 when a name is unknown."""
-    known = [*WITH_SERVER, *ALONE]
+    """Run what was asked for; 2 when a name is unknown. The words after `soak` are its own."""
+    if names[:1] == ["soak"]:
+        return soak.main(names[1:])
+    known = [*WITH_SERVER, *ALONE, "soak"]
     unknown = set(names) - set(known)
     if unknown:
         print(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(known)}", file=sys.stderr)

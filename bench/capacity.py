@@ -19,6 +19,8 @@ LEGS_A_MEETING = 10
 SECONDS = 8
 # Long enough for "you are the only person" to be over and the last of a step to have joined.
 SETTLE_S = 9
+BATCH = 500
+"""Legs that are called before the rig looks again at how the server fares."""
 
 
 def measure(server: RingbackServer) -> Iterator[str]:
@@ -49,6 +51,21 @@ def sweep(
         words = ["--server", "{}:{}".format(*server.udp), "--targets", str(targets), "--multi"]
         words += ["--retries", "3", "--secs", str(SECONDS), "--settle", str(SETTLE_S), *more]
         yield from rig.sweep("sip", shape, steps, pids, Path(folder), *words)
+
+
+def hold(server: RingbackServer, legs: int, rows: int, seconds: float) -> Iterator[rig.Step]:
+    """Keep so many legs in meetings of ten, all of ours on one core: the rig's row every so many seconds."""
+    pids = [int(server.ask("status")["pids"]["control"]), *server.media_pids()]
+    rig.pin(pids)
+    with tempfile.TemporaryDirectory(prefix="ringback-hold-") as folder:
+        targets = Path(folder) / "targets"
+        targets.write_text("\n".join(_meetings(server, -(-legs // LEGS_A_MEETING))))
+        words = ["--server", "{}:{}".format(*server.udp), "--targets", str(targets), "--multi"]
+        words += ["--retries", "1", "--stop", "0", "--secs", f"{seconds:g}", "--settle", "1"]
+        steps = [*range(BATCH, legs, BATCH), *[legs] * rows]
+        for step, _ in rig.sweep("sip", "ten", steps, pids, Path(folder), *words, to_the_end=True):
+            if step["n"] == legs:
+                yield step
 
 
 def _meetings(server: RingbackServer, count: int) -> list[str]:

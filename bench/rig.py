@@ -34,9 +34,16 @@ def pin(pids: Sequence[int]) -> None:
 
 
 def sweep(
-    peer: str, shape: str, steps: Sequence[int], pids: Sequence[int], folder: Path, *more: str
+    peer: str,
+    shape: str,
+    steps: Sequence[int],
+    pids: Sequence[int],
+    folder: Path,
+    *more: str,
+    to_the_end: bool = False,
 ) -> Iterator[tuple[Step, bool]]:
     """Step through the numbers of legs up to the first that is not clean: each row, and whether it is.
+    With `to_the_end` through all of them.
 
     `peer` is "sip" or "janus", `shape` "ten" (rooms of ten), "one" or a number; `more` are the driver's.
     """
@@ -50,7 +57,7 @@ def sweep(
             for line in driver.stdout:
                 step: Step = json.loads(line)
                 yield step, is_clean(step)
-                if not is_clean(step):
+                if not (to_the_end or is_clean(step)):
                     break
         finally:
             driver.terminate()

@@ -1,7 +1,7 @@
 """baresip, a SIP phone that others wrote, driven by a test: dial, answer, press keys, hear what it heard.
 
 Quirks of Debian's version 1.0 that the settings below respect:
-- Its media address is that of `net_interface`, a name or an address: 127.0.0.1, or it offers eth0's.
+- Its media address is that of `net_interface`, a name or an address: `local`, or it offers eth0's.
 - The audio source `aufile` wants a WAV of exactly `ausrc_srate` and hangs up at its end: the files are long.
 - Without an audio player the received sound is still decoded, and `sndfile` writes it down: `dump-*-dec.wav`.
 - `ctrl_tcp` serves one client, commands and events as netstrings of JSON.
@@ -21,6 +21,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ringback.quality.tones import make_tones
+from tests.wire.namespaces import Host
 from tests.wire.ports import free_ports
 from tests.wire.sound_files import read_wav, write_wav
 
@@ -40,7 +42,7 @@ TONE_SECONDS = 150
 
 CONFIG = """\
 poll_method epoll
-sip_listen 127.0.0.1:{sip_port}
+sip_listen {local}:{sip_port}
 call_local_timeout 60
 call_max_calls 4
 audio_path {silent_sounds}
@@ -55,7 +57,7 @@ audio_buffer 20-160
 rtp_ports {rtp_port}-{rtp_last}
 rtcp_mux no
 jitter_buffer_delay 1-5
-net_interface 127.0.0.1
+net_interface {local}
 module_path {modules}
 {codec_modules}
 module aufile.so
@@ -65,7 +67,7 @@ module_tmp uuid.so
 module_tmp account.so
 module_app ctrl_tcp.so
 module_app menu.so
-ctrl_tcp_listen 127.0.0.1:{control_port}
+ctrl_tcp_listen {local}:{control_port}
 snd_path {recordings}
 opus_bitrate 64000
 opus_application audio
@@ -84,7 +86,8 @@ class Baresip:
     """One baresip with one account, its own ports and folder.
 
     `tone_hz` is what it speaks (or `speech`, float audio at the codec's rate). `transport` and `srtp` are
-    as in its account; `password` makes it register with `server` (host, port).
+    as in its account; `password` makes it register with `server` (host, port). With `host` it runs there, at
+    its address `local`.
     """
 
     def __init__(
@@ -101,8 +104,11 @@ class Baresip:
         transport: str = "udp",
         srtp: bool = False,
         answer: str = "manual",
+        host: Host | None = None,
+        local: str = "127.0.0.1",
     ) -> None:
         self.folder = folder / name
+        self.host, self.local = host, local
         self.name = name
         self.codec = codec
         self.rate = RATES[codec]
@@ -119,16 +125,16 @@ class Baresip:
         tone = write_wav(self.folder / "speech.wav", speech, self.rate)
         codecs = {"pcmu": "g711", "pcma": "g711", "g722": "g722", "opus": "opus"}
         self._write_config(tone, f"module {codecs[codec]}.so")
-        host, port = server or ("127.0.0.1", self.sip_port)
-        account = [f"<sip:{name}@{host}:{port};transport={transport}>", f"answermode={answer}"]
+        domain, port = server or (local, self.sip_port)
+        account = [f"<sip:{name}@{domain}:{port};transport={transport}>", f"answermode={answer}"]
         account += [f"audio_codecs={CODEC_NAMES[codec]}", "ptime=20"]
         account += [f"auth_pass={password}", "regint=60"] if password else ["regint=0"]
         if server:
-            account.append(f'outbound="sip:{host}:{port};transport={transport}"')
+            account.append(f'outbound="sip:{domain}:{port};transport={transport}"')
         if srtp:
             account.append("mediaenc=srtp-mand")
         (self.folder / "accounts").write_text(";".join(account) + "\n")
-        self.uri = f"sip:{name}@127.0.0.1:{self.sip_port}"
+        self.uri = f"sip:{name}@{local}:{self.sip_port}"
         self.events: list[dict[str, Any]] = []
         self._news = threading.Condition()
         self._replies: queue.Queue[dict[str, Any]] = queue.Queue()
@@ -140,6 +146,7 @@ class Baresip:
         silent.mkdir()
         (self.folder / "config").write_text(
             CONFIG.format(
+                local=self.local,
                 sip_port=self.sip_port,
                 silent_sounds=silent,
                 tone=tone,
@@ -159,7 +166,7 @@ class Baresip:
         """Start the program and connect to its control port."""
         self._log = (self.folder / "baresip.log").open("wb")
         self._process = subprocess.Popen(
-            ["baresip", "-f", str(self.folder), "-v", "-s"],
+            [*(self.host.prefix if self.host else ()), "baresip", "-f", str(self.folder), "-v", "-s"],
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,
@@ -168,7 +175,8 @@ class Baresip:
         deadline = time.monotonic() + 10
         while True:
             try:
-                self._control = socket.create_connection(("127.0.0.1", self.control_port), timeout=5)
+                with self.host.entered() if self.host else nullcontext():
+                    self._control = socket.create_connection((self.local, self.control_port), timeout=5)
                 break
             except OSError:
                 if time.monotonic() > deadline or self._process.poll() is not None:
@@ -178,13 +186,13 @@ class Baresip:
         threading.Thread(target=self._read, args=(self._control,), daemon=True).start()
         return self
 
-    def stop(self) -> None:
+    def stop(self, patience_s: float = 5) -> None:
         """End the program: hang up, then by its process id."""
         if self._process is None:
             return
         self._process.send_signal(signal.SIGTERM)
         try:
-            self._process.wait(5)
+            self._process.wait(patience_s)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import os
 import re
@@ -16,6 +18,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from ringback.web import control_socket
 from tests.wire.namespaces import Host
 from tests.wire.ports import free_ports, media_range
 
@@ -170,6 +173,18 @@ class RingbackServer:
                 f"{words}: exit {done.returncode}\n{done.stdout}{done.stderr}\n{self.output()[-3000:]}"
             )
         return json.loads(done.stdout)
+
+    def fetch(self, path: str) -> str:
+        """GET a path of the running server as its owner, over its control socket; raises ServerError."""
+        connection = http.client.HTTPConnection("localhost")
+        connection.sock = control_socket.connect(self.data / "control.sock", timeout_s=15)
+        with contextlib.closing(connection):
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            text = answer.read().decode()
+        if answer.status != 200:
+            raise ServerError(f"{path}: {answer.status} {text}")
+        return text
 
     def add_extension(self, number: str) -> str:
         """A new extension; its password."""

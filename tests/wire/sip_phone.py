@@ -11,6 +11,8 @@ import secrets
 import socket
 import threading
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 
 from tests.wire.rtp_stream import RtpStream
@@ -84,7 +86,7 @@ class Call:
 
     def __init__(self, phone: SipPhone, target: str, call_id: str, *, outgoing: bool) -> None:
         self.phone, self.target, self.call_id, self.outgoing = phone, target, call_id, outgoing
-        self.media = RtpStream()
+        self.media = phone.make_stream()
         self.local_tag = secrets.token_hex(4)
         self.local = f"<sip:{phone.user}@{phone.host}>;tag={self.local_tag}"
         self.remote = f"<{target}>"
@@ -99,7 +101,8 @@ class Call:
     def sdp(self, direction: str = "sendrecv") -> str:
         """The offer or answer: PCMU and telephone events."""
         return (
-            f"v=0\r\no=- 1 {self.cseq + 1} IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+            f"v=0\r\no=- 1 {self.cseq + 1} IN IP4 {self.phone.local}\r\ns=-\r\n"
+            f"c=IN IP4 {self.phone.local}\r\nt=0 0\r\n"
             f"m=audio {self.media.port} RTP/AVP 0 101\r\n"
             f"a=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\n"
             f"a=fmtp:101 0-15\r\na=ptime:20\r\na={direction}\r\n"
@@ -149,7 +152,10 @@ class Call:
 
 
 class SipPhone:
-    """A phone at a server; with `password` it answers challenges."""
+    """A phone at a server; with `password` it answers challenges.
+
+    `local` is its own address; its clock is fast by `clock_ppm` (negative: slow).
+    """
 
     def __init__(
         self,
@@ -158,12 +164,18 @@ class SipPhone:
         password: str | None = None,
         *,
         host: str = "127.0.0.1",
+        local: str = "127.0.0.1",
+        clock_ppm: float = 0.0,
+        inside: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
+        """`inside` is entered to make sockets, such as a host's `entered`."""
         self.server, self.user, self.password, self.host = server, user, password, host
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", 0))
+        self.local, self.clock_ppm, self._inside = local, clock_ppm, inside
+        with inside():
+            self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind((local, 0))
         self.port: int = self._socket.getsockname()[1]
-        self.contact = f"<sip:{user}@127.0.0.1:{self.port}>"
+        self.contact = f"<sip:{user}@{local}:{self.port}>"
         self.calls: dict[str, Call] = {}
         self.incoming: list[Call] = []
         self._arrived = threading.Condition()
@@ -176,10 +188,17 @@ class SipPhone:
         """End all calls and the phone."""
         for call in self.calls.values():
             if not call.ended.is_set():
-                self._send_request(call, "BYE", self._branch())
+                with suppress(OSError):
+                    self._send_request(call, "BYE", self._branch())
             call.media.stop()
         self._closing = True
-        self._socket.sendto(b"", ("127.0.0.1", self.port))
+        with suppress(OSError):
+            self._socket.sendto(b"", (self.local, self.port))
+
+    def make_stream(self) -> RtpStream:
+        """Ports for the media of a call."""
+        with self._inside():
+            return RtpStream(self.local, clock_ppm=self.clock_ppm)
 
     # Requests
 
@@ -202,7 +221,7 @@ class SipPhone:
     ) -> str:
         lines = [
             f"{method} {call.target} SIP/2.0",
-            f"Via: SIP/2.0/UDP 127.0.0.1:{self.port};branch={branch};rport",
+            f"Via: SIP/2.0/UDP {self.local}:{self.port};branch={branch};rport",
             "Max-Forwards: 70",
             f"From: {call.local}",
             f"To: {call.remote}",

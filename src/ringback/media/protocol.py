@@ -361,11 +361,15 @@ class Talking(_Message, frozen=True, kw_only=True):
 
 
 class Statistics(_Message, frozen=True, kw_only=True):
-    """Once a second: how the worker keeps its clock, and how many sockets it has."""
+    """Once a second: how the worker keeps its clock, and how many sockets it has.
+
+    `late_ticks` began 20 ms late or more, or never; `overdue_ticks` more than 40 ms late. Since its start.
+    """
 
     busy_fraction: float
     late_ticks: int
     sockets: int
+    overdue_ticks: int = 0
 
 
 class Histogram(msgspec.Struct, frozen=True, kw_only=True):

@@ -109,13 +109,7 @@ class VoiceDecoding:
         energy = np.zeros(len(slots), np.float32)
         self._narrow_energy(slots, taken, energy, playing & sounding & ~is_wide)
         resting = taken.action == REST
-        room = legs.room[slots].astype(np.int64)
-        echo = legs.echo[slots]
-        if legs.some_whisper:
-            # Heard by one alone, as if in no room.
-            whispers = legs.whispers[slots]
-            room[whispers] = -1
-            echo |= whispers & ~legs.muted[slots]
+        room, echo = self._places(slots)
         in_room = room >= 0
         plain = in_room & (self._rooms.members[room] <= ALWAYS_OPEN_MEMBERS)
         listening = is_wide & (taken.action != NOTHING)
@@ -157,6 +151,17 @@ class VoiceDecoding:
             self._shape(samples, at, rising, falling, gain)
         audible = heard | falling
         return self._by_sent_rate(slots, narrow_at, narrow, wide_voiced, voices, audible)
+
+    def _places(self, slots: Longs) -> tuple[Longs, Bools]:
+        """In which room each is heard, -1 for none; and who is heard though in none: echoes, whispers."""
+        legs = self._legs
+        room, echo = legs.room[slots].astype(np.int64), legs.echo[slots]
+        if legs.some_whisper:
+            # Heard by one alone, as if in no room.
+            whispers = legs.whispers[slots]
+            room[whispers] = -1
+            echo |= whispers & ~legs.muted[slots]
+        return room, echo
 
     def _talking(self, slots: Longs, energy: Floats, absent: Bools) -> Bools:
         """Who talks; of whom nothing came for a moment is taken to go on as loud as before."""

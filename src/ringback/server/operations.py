@@ -170,6 +170,12 @@ class ServerOperations:
             (({}, float(seen.late_ticks)),),
         )
         yield Metric(
+            "ringback_media_overdue_ticks",
+            "counter",
+            "Times that a tick of the media worker began more than 40 ms late.",
+            (({}, float(seen.overdue_ticks)),),
+        )
+        yield Metric(
             "ringback_media_sockets",
             "gauge",
             "UDP socket pairs in use for media.",

@@ -25,6 +25,8 @@ from ringback.media.worker.sockets import UdpPorts
 
 MAX_CATCH_UP = 2
 """Ticks made up for at once when late; those beyond are skipped and counted."""
+OVERDUE_NS = 40_000_000
+"""Begun so much late, a tick is told of by itself: jitter buffers of peers at their floor run dry."""
 MAX_BATCHES = 4
 """Times the inbox is filled and emptied in one tick at most."""
 OUTBOX_ROWS = 16384
@@ -62,6 +64,7 @@ class Worker:
         self._running = True
         self._busy_ns = 0
         self._late_ticks = 0
+        self._overdue_ticks = 0
         self._faults = 0
         self._second_ns = 0
         self._collected_ns = 0
@@ -84,6 +87,7 @@ class Worker:
         behind = (began - deadline) // TICK_NS
         if behind > 0:
             self._late_ticks += behind
+            self._overdue_ticks += began - deadline > OVERDUE_NS
         if behind > MAX_CATCH_UP:
             missed = behind - MAX_CATCH_UP
             self._engine.skip(missed)
@@ -188,6 +192,7 @@ class Worker:
                 Statistics(
                     busy_fraction=round(min(self._busy_ns / elapsed, 1.0), 4),
                     late_ticks=self._late_ticks,
+                    overdue_ticks=self._overdue_ticks,
                     sockets=2 * self._engine.sources.pair_count,
                 ),
             ]

@@ -1,0 +1,177 @@
+"""Long runs: by itself `python -m bench soak` lets two phones with skewed clocks talk for half an hour; with
+`--load 0.8 --hours 4` it keeps the server at a load, and watches its memory and its clock."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from bench import capacity, rig
+from bench.memory import pss_kb
+from ringback.quality.silence import FRAME_MS, gaps
+from tests.wire.chirps import chirps_of, delays_ms, ruler, spoken_at
+from tests.wire.line_sums import LineSums
+from tests.wire.rtp_stream import FRAME, RATE, RtpStream
+from tests.wire.server import RingbackServer
+from tests.wire.sip_phone import SipPhone
+
+SKEWS_PPM = (200.0, -200.0)
+SETTLE_S = 8
+"""Until "you are the only person" is over."""
+LOOK_EVERY_S = 60
+HOLD_ROW_S = 50.0
+"""With what the rig does between, a row a minute."""
+TONE_HZ, TONE_DBFS = 500.0, -30.0
+SILENT_DBFS = -46.0
+"""Quieter than this for 10 ms is a gap: what is spoken never falls below the tone."""
+SETTINGS = {"RINGBACK_MEDIA__PORT_RANGE": "20000-29999"}
+
+
+def skewed_call(server: RingbackServer, minutes: float) -> Iterator[str]:
+    """Two PCMU phones, one clock fast and one slow, in one meeting: gaps and delay from beginning to end."""
+    meeting = server.add_meeting("Soak")
+    target = f"{meeting['number']}*{meeting['guest_pin']}"
+    phones = [SipPhone(server.udp, f"skew{ppm:+.0f}", clock_ppm=ppm) for ppm in SKEWS_PPM]
+    try:
+        calls = [phone.dial(target) for phone in phones]
+        people = server.wait_participants(meeting["number"], 2)
+        lines = [LineSums(server, meeting["number"], str(one["id"])) for one in people]
+        time.sleep(SETTLE_S)
+        for call in calls:
+            call.media.speak(ruler(RATE, TONE_HZ, TONE_DBFS))
+        ends = time.monotonic() + minutes * 60
+        while (left := ends - time.monotonic()) > 0:
+            time.sleep(min(left, LOOK_EVERY_S))
+            for line in lines:
+                line.look()
+        for call in calls:
+            assert not call.ended.is_set(), f"the call ended: {call.end_reason}"
+        skews = " and ".join(f"{ppm:+.0f}" for ppm in SKEWS_PPM)
+        yield f"{minutes:g} minutes, PCMU, one meeting, clocks {skews} ppm"
+        for ppm, call, other, line in zip(SKEWS_PPM, calls, calls[::-1], lines, strict=True):
+            yield f"spoken at {ppm:+.0f} ppm: {_heard(call.media, other.media)}; {_counted(line)}"
+    finally:
+        for phone in phones:
+            phone.close()
+
+
+def _heard(speaker: RtpStream, listener: RtpStream) -> str:
+    """Gaps and delay of what one said and the other heard, in words."""
+    audio, times = listener.heard_with_times()
+    # The first second may hold a prompt's end.
+    began = int(np.searchsorted(np.maximum.accumulate(np.nan_to_num(times)), speaker.sent_at[0] + 1))
+    audio, times = audio[began:], times[began:]
+    missing = int(np.isnan(times).sum()) / RATE
+    delays = delays_ms(spoken_at(speaker.sent_at, RATE, FRAME), chirps_of(audio, times, RATE))
+    minute = max(len(delays) // 10, 1)
+    first, last = np.median(delays[:minute]), np.median(delays[-minute:])
+    silent = gaps(audio, RATE, SILENT_DBFS, minimum_ms=FRAME_MS)
+    gap_ms = 1000 * float((silent[:, 1] - silent[:, 0]).max(initial=0))
+    return (
+        f"spoken up to {_late_ms(speaker):.0f} ms late, heard for {len(audio) / RATE:.0f} s, "
+        f"gaps {len(silent)}, longest {gap_ms:.0f} ms, not sent {missing:.2f} s, "
+        f"delay median {np.median(delays):.1f}, p99 {np.percentile(delays, 99):.1f}, "
+        f"worst {delays.max():.1f} ms of {len(delays)} chirps, first tenth {first:.1f}, last {last:.1f} ms"
+    )
+
+
+def _late_ms(speaker: RtpStream) -> float:
+    """How late at most a frame went out, after the speaker's own clock: what a busy machine does to it."""
+    frames = np.arange(len(speaker.sent_at)) * speaker.frame_s
+    behind = np.asarray(speaker.sent_at) - frames
+    return 1000 * float(behind.max() - behind.min())
+
+
+def _counted(line: LineSums) -> str:
+    names = ("lost", "late", "concealed_frames", "discarded_frames", "stretched_frames")
+    counts = ", ".join(f"{name.removesuffix('_frames')} {line.sums[f'received.{name}']}" for name in names)
+    return f"counted of its line: {counts}, buffer {np.mean(line.buffer_ms):.0f} ms"
+
+
+def legs_at(server: RingbackServer, load: float) -> Iterator[str | int]:
+    """Step up until so much of a core is used; the rows, and in the end how many legs do that."""
+    points = [(0.0, 0)]
+    for step, clean in capacity.sweep(server, capacity.STEPS):
+        yield rig.row(step, clean)
+        points.append((float(step["srv_cpu"]), int(step["n"])))
+        if not clean or points[-1][0] >= load:
+            break
+    (less, few), (more, many) = points[-2:]
+    yield round(few + (many - few) * min((load - less) / max(more - less, 0.01), 1)) // 10 * 10
+
+
+def loaded(server: RingbackServer, legs: int, hours: float) -> Iterator[str]:
+    """So many legs of the neutral rig: a row of memory and late ticks every minute, then what grew."""
+    status = server.ask("status")["pids"]
+    pids = {"control": [int(status["control"])], "media": [int(pid) for pid in status["media"]]}
+    held: list[tuple[float, float]] = []
+    before = 0.0
+    began = time.monotonic()
+    for step in capacity.hold(server, legs, max(round(hours * 60), 1), HOLD_ROW_S):
+        now = time.monotonic()
+        kb = {name: sum(pss_kb(pid) for pid in of) for name, of in pids.items()}
+        late, overdue = (_metric(server, name) for name in ("late_ticks", "overdue_ticks"))
+        if not held:
+            began, before = now, overdue
+        held.append((now - began, sum(kb.values())))
+        memory = f"control {kb['control'] / 1024:.1f}, media {kb['media'] / 1024:.1f} MB"
+        ticks = f"late ticks {late:.0f}, over 40 ms {overdue - before:.0f}"
+        yield f"{rig.row(step, rig.is_clean(step))}  {memory}  {ticks}"
+        if now - began > hours * 3600:
+            break
+    if len(held) > 2:
+        hours_held, megabytes = np.array(held).T / [[3600], [1024]]
+        slope, _ = np.polyfit(hours_held, megabytes, 1)
+        yield f"{legs} legs held for {hours_held[-1]:.2f} h: memory {slope:+.2f} MB an hour (aim: no growth)"
+        yield f"ticks more than 40 ms late meanwhile: {overdue - before:.0f} (aim: 0)"
+
+
+def _metric(server: RingbackServer, name: str) -> float:
+    for line in server.fetch("/metrics").splitlines():
+        if line.startswith(f"ringback_media_{name}_total "):
+            return float(line.split()[1])
+    return 0.0
+
+
+def main(words: Sequence[str]) -> int:
+    """Run what the words ask for, and print each line as it is known."""
+    parser = argparse.ArgumentParser(prog="python -m bench soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=30, help="length of the call with skewed clocks")
+    parser.add_argument("--load", type=float, default=0.0, help="share of a core to keep in use instead")
+    parser.add_argument(
+        "--legs", type=int, default=0, help="or so many legs, without looking for their number"
+    )
+    parser.add_argument("--hours", type=float, default=4, help="how long to keep that load")
+    options = parser.parse_args(words)
+    with suppress(KeyboardInterrupt):
+        if not (options.load or options.legs):
+            _run(lambda server: skewed_call(server, options.minutes))
+            return 0
+        if problem := rig.missing():
+            print(f"soak: {problem}")
+            return 1
+        legs = options.legs
+        if not legs:
+            legs = _run(lambda server: legs_at(server, options.load)) or 0
+        _run(lambda server: loaded(server, legs, options.hours))
+    return 0
+
+
+def _run(measure: Callable[[RingbackServer], Iterator[str | int]]) -> int | None:
+    """Measure with a server of its own, and print what is said; the last number."""
+    found = None
+    with tempfile.TemporaryDirectory(prefix="ringback-soak-") as folder:
+        server = RingbackServer(Path(folder), settings=SETTINGS).start()
+        try:
+            for line in measure(server):
+                print(f"soak: {line} legs" if isinstance(line, int) else f"soak: {line}", flush=True)
+                found = line if isinstance(line, int) else found
+        finally:
+            server.stop()
+    return found
