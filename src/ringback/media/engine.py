@@ -86,6 +86,7 @@ class Engine:
             self.protection,
             self.opus,
             self.reports.receive,
+            self.reports.collided,
             self.browsers.receive,
         )
         self.voices = VoiceDecoding(
@@ -167,6 +168,8 @@ class Engine:
 
     def _send(self, now_ns: int) -> OutgoingBatch:
         sending, meters = self.sending, self.meters
+        if self.legs.renewed:
+            self.reports.renew()
         order = sending.order
         if not len(order):
             sending.advance(1)

@@ -38,6 +38,11 @@ class Meters(Columns):
         "round_trip_ms": Column(np.float64, empty=np.nan),
         "remote_lost": Column(np.float64, empty=np.nan),
         "remote_jitter_ms": Column(np.float64, empty=np.nan),
+        "remote_jitter_peak_ms": Column(np.float64, empty=np.nan),
+        "remote_discarded": Column(np.float64, empty=np.nan),
+        "remote_delay_ms": Column(np.float64, empty=np.nan),
+        "remote_r_factor": Column(np.float64, empty=np.nan),
+        "remote_mos": Column(np.float64, empty=np.nan),
     }
     rejected: Longs
     received_ns: Longs
@@ -50,6 +55,11 @@ class Meters(Columns):
     round_trip_ms: Doubles
     remote_lost: Doubles
     remote_jitter_ms: Doubles
+    remote_jitter_peak_ms: Doubles
+    remote_discarded: Doubles
+    remote_delay_ms: Doubles
+    remote_r_factor: Doubles
+    remote_mos: Doubles
 
     def heard(self, slots: Longs, energy: Floats, wide: Longs, samples: Floats) -> None:
         """Take a frame's mean squares float32[n] of all legs, and the frames float32[k, m] of those at
@@ -130,6 +140,10 @@ class Statistics:
                 remote_lost_fraction=_known(values["remote_lost"][i]),
                 remote_jitter_ms=_known(values["remote_jitter_ms"][i]),
                 seconds_since_received=_known(values["silent_s"][i]),
+                remote_discarded_fraction=_known(values["remote_discarded"][i]),
+                remote_delay_ms=_known(values["remote_delay_ms"][i]),
+                remote_r_factor=_known(values["remote_r_factor"][i]),
+                remote_mos=_known(values["remote_mos"][i]),
                 reordered_packets=counts["reordered"][i],
                 discarded_frames=counts["discarded"][i],
                 stretched_frames=counts["stretched"][i],
@@ -170,4 +184,9 @@ class Statistics:
         values[6] = meters.remote_jitter_ms[slots]
         values[7] = meters.round_trip_ms[slots]
         values[8] = np.where(ever, (now_ns - meters.received_ns[slots]) / 1e9, np.nan)
+        values[9] = meters.remote_jitter_peak_ms[slots]
+        values[10] = meters.remote_discarded[slots]
+        values[11] = meters.remote_delay_ms[slots]
+        values[12] = meters.remote_r_factor[slots]
+        values[13] = meters.remote_mos[slots]
         return values

@@ -45,6 +45,11 @@ def line_series(history: LegHistory, leg: int, seconds: float, now: float) -> Li
             lost_percent=_rounded(100 * value("remote_lost"), 2),
             jitter_ms=_rounded(value("remote_jitter_ms"), 2),
             round_trip_ms=_rounded(value("round_trip_ms"), 1),
+            jitter_peak_ms=_rounded(value("remote_jitter_peak_ms"), 2),
+            discarded_percent=_rounded(100 * value("remote_discarded"), 2),
+            delay_ms=_rounded(value("remote_delay_ms"), 0),
+            r_factor=_rounded(value("remote_r_factor"), 0),
+            mos=_rounded(value("remote_mos"), 1),
         ),
     )
 
