@@ -19,8 +19,8 @@ from ringback.rtp.rtcp import (
     ReportBlock,
     SenderReport,
     SourceDescription,
-    VoipMetrics,
 )
+from ringback.rtp.rtcp_xr import DelaySinceReference, ReferenceTime, StatisticsSummary, VoipMetrics
 
 from . import captures
 
@@ -40,6 +40,8 @@ packets = st.one_of(
             tuple
         ),
     ),
+    st.builds(ReferenceTime, words, st.integers(0, 2**64 - 1)),
+    st.builds(DelaySinceReference, words, words, words, words),
     st.builds(
         Goodbye, st.lists(words, max_size=31).map(tuple), st.text(st.characters(codec="ascii"), max_size=255)
     ),
@@ -87,6 +89,8 @@ def test_wireshark_reads_what_we_write(tmp_path: Path) -> None:
             7, rtcp.ntp_time(1_790_000_000.5), 8, 9, 10, (ReportBlock(5, 25, 300, 70000, 40, 1, 2),)
         ),
         SourceDescription(((7, "leg@example.com"),)),
+        ReferenceTime(7, rtcp.ntp_time(1_790_000_000.5)),
+        DelaySinceReference(7, 5, 1, 2),
         Goodbye((7,), "over"),
     )
     text, capture = tmp_path / "rtcp.txt", tmp_path / "rtcp.pcap"
@@ -103,7 +107,13 @@ def test_wireshark_reads_what_we_write(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
     ).stdout
-    assert shown.rstrip("\n").split("\t")[:5] == ["200,202,203", "25", "300", "leg@example.com,over", "40"]
+    assert shown.rstrip("\n").split("\t")[:5] == [
+        "200,202,207,207,203",
+        "25",
+        "300",
+        "leg@example.com,over",
+        "40",
+    ]
     assert "alformed" not in shown
 
 
@@ -132,7 +142,7 @@ def test_voip_metrics_are_read() -> None:
         120,
         200,
     )
-    other = struct.pack("!BBHI", 4, 0, 1, 0)
+    other = struct.pack("!BBHI", 99, 0, 1, 0)
     body = struct.pack("!I", 0x44) + other + struct.pack("!BBH", 7, 0, 8) + block
     data = struct.pack("!BBH", 0x80, 207, len(body) // 4) + body
     (metrics,) = rtcp.parse(data).packets
@@ -141,6 +151,23 @@ def test_voip_metrics_are_read() -> None:
     assert (metrics.signal_level_dbm, metrics.noise_level_dbm) == (-18, -60)
     assert (metrics.r_factor, metrics.mos_lq, metrics.mos_cq) == (93, 41, 40)
     assert (metrics.buffer_nominal_ms, metrics.buffer_absolute_maximum_ms) == (60, 200)
+
+
+@pytest.mark.parametrize("flags", [0xE0, 0x80, 0x40, 0x20, 0x18])
+def test_a_summary_of_statistics_says_what_its_flags_say(flags: int) -> None:
+    fields = (0x55, 1000, 1250, 7, 2, 10, 90, 30, 12, 0, 0, 0, 0)
+    body = struct.pack("!IBBH", 0x44, 6, flags, 9) + struct.pack("!IHH6I4B", *fields)
+    (summary,) = rtcp.parse(struct.pack("!BBH", 0x80, 207, len(body) // 4) + body).packets
+    jitter = (10, 90, 30, 12) if flags & 0x20 else (None,) * 4
+    assert summary == StatisticsSummary(
+        0x44, 0x55, 1000, 1250, 7 if flags & 0x80 else None, 2 if flags & 0x40 else None, *jitter
+    )
+
+
+def test_delays_of_several_sources_are_read_from_one_block() -> None:
+    body = struct.pack("!IBBH6I", 0x44, 5, 0, 6, 1, 2, 3, 4, 5, 6)
+    packets = rtcp.parse(struct.pack("!BBH", 0x80, 207, len(body) // 4) + body).packets
+    assert packets == (DelaySinceReference(0x44, 1, 2, 3), DelaySinceReference(0x44, 4, 5, 6))
 
 
 REPORT = rtcp.encode(ReceiverReport(1))
@@ -160,6 +187,9 @@ REPORT = rtcp.encode(ReceiverReport(1))
         (struct.pack("!BBHII", 0xA0, 201, 2, 9, 200), 0, "padding"),
         (struct.pack("!BBHIBBH", 0x80, 207, 2, 9, 7, 0, 8), 0, "extended"),
         (struct.pack("!BBHIBBHI", 0x80, 207, 3, 9, 7, 0, 1, 0), 0, "VoIP"),
+        (struct.pack("!BBHIBBHI", 0x80, 207, 3, 9, 6, 0, 1, 0), 0, "summary"),
+        (struct.pack("!BBHIBBHI", 0x80, 207, 3, 9, 4, 0, 1, 0), 0, "reference time"),
+        (struct.pack("!BBHIBBHI", 0x80, 207, 3, 9, 5, 0, 1, 0), 0, "reference times"),
     ],
 )
 def test_what_is_wrong_is_said_and_the_rest_is_read(data: bytes, readable: int, finding: str) -> None:
@@ -196,6 +226,9 @@ def test_round_trip(way_s: float, measured: float | None) -> None:
     arrival = rtcp.ntp_time(sent + held + way_s)
     assert rtcp.round_trip_s(block, arrival) == pytest.approx(measured, abs=1e-3)
     assert rtcp.round_trip_s(ReportBlock(1), arrival) is None
+    answer = DelaySinceReference(1, 2, block.last_sr, block.delay_since_last_sr)
+    assert rtcp.round_trip_s(answer, arrival) == pytest.approx(measured, abs=1e-3)
+    assert rtcp.round_trip_s(DelaySinceReference(1, 2, 0, 0), arrival) is None
 
 
 def test_reads_the_reports_of_a_real_call() -> None:

@@ -1,4 +1,4 @@
-"""Header extensions in offers and answers: the audio level is agreed on where a peer would tell it."""
+"""Audio levels and extended reports in offers and answers: agreed on where a peer would tell them."""
 
 from __future__ import annotations
 
@@ -101,3 +101,40 @@ def test_offers_keep_the_number_in_use_and_say_nothing_without_opus() -> None:
 def telling(media: MediaDescription, identifier: int) -> MediaDescription:
     line = Attribute("extmap", f"{identifier}/sendonly {AUDIO_LEVEL}")
     return replace(media, attributes=(*media.attributes, line))
+
+
+@pytest.mark.parametrize(
+    ("line", "answer_line", "times"),
+    [
+        (
+            "a=rtcp-xr:rcvr-rtt=all:10000 stat-summary=loss,dup,jitt,TTL voip-metrics",
+            "rcvr-rtt=all voip-metrics stat-summary=loss,dup,jitt",
+            True,
+        ),
+        ("a=rtcp-xr:rcvr-rtt=sender", "rcvr-rtt=all voip-metrics stat-summary=loss,dup,jitt", True),
+        ("a=rtcp-xr:voip-metrics", "voip-metrics stat-summary=loss,dup,jitt", False),
+        ("a=rtcp-xr", "voip-metrics stat-summary=loss,dup,jitt", False),
+        ("a=rtcp-xr:rcvr-rtt=never", "voip-metrics stat-summary=loss,dup,jitt", False),
+        ("a=rtcp-fb:* trr-int 5000", None, False),
+    ],
+)
+def test_extended_reports_are_asked_for_where_the_peer_speaks_of_them(
+    line: str, answer_line: str | None, times: bool
+) -> None:
+    for result in (offered(line), offered(session=(line,))):
+        assert result.description.media[0].value("rtcp-xr") == answer_line
+        assert result.media.reference_times == times
+        assert result.media.set_media(1).reference_times == times
+
+
+def test_our_offers_ask_for_extended_reports_and_an_answer_may_take_it_up() -> None:
+    offer = make_offer(OURS)
+    result = answer(offer, THEIRS)
+    assert isinstance(result, Answer)
+    assert result.media.reference_times
+    accepted = accept_answer(offer, result.description, OURS)
+    assert accepted.reference_times  # type: ignore[union-attr]
+    silent = replace(result.description.media[0], attributes=())
+    silent = replace(silent, formats=("0",))
+    accepted = accept_answer(offer, replace(result.description, media=(silent,)), OURS)
+    assert not accepted.reference_times  # type: ignore[union-attr]

@@ -89,6 +89,7 @@ class Engine:
             self.protection,
             self.opus,
             self.reports.receive,
+            self.reports.collided,
             self.browsers.receive,
         )
         self.voices = VoiceDecoding(
@@ -186,6 +187,8 @@ class Engine:
 
     def _send(self, now_ns: int) -> OutgoingBatch:
         sending, meters = self.sending, self.meters
+        if self.legs.renewed:
+            self.reports.renew()
         order = sending.order
         if not len(order):
             sending.advance(1)

@@ -44,10 +44,13 @@ class Intake:
         meters: Meters,
         protection: Protection,
         opus: OpusStreams,
-        on_rtcp: Callable[[PacketBatch, int], None],
+        on_rtcp: Callable[[PacketBatch, int, int], None],
+        on_collision: Callable[[int, int, int], None],
         on_webrtc: Callable[[PacketBatch, Longs, Longs, int], None],
     ) -> None:
-        """`on_webrtc` gets a batch, the rows that are neither RTP nor RTCP, the leg of each row, the time."""
+        """`on_rtcp` gets a batch, a row of it and the tick; `on_collision` a leg whose peer has our SSRC, the
+        time and the tick; `on_webrtc` a batch, the rows that are no RTP and no RTCP, each row's leg, and the
+        time."""
         self._legs = legs
         self._sources = sources
         self._buffer = buffer
@@ -56,6 +59,7 @@ class Intake:
         self._protection = protection
         self._opus = opus
         self._on_rtcp = on_rtcp
+        self._on_collision = on_collision
         self._on_webrtc = on_webrtc
         self.event_receivers: dict[int, TelephoneEventReceiver] = {}
         """Key presses of each leg that has sent telephone-events, by row."""
@@ -82,7 +86,7 @@ class Intake:
         rtcp = header.is_rtcp(batch.data, batch.length) | ~on_rtp_socket
         if rtcp.any():
             for row in np.flatnonzero(rtcp)[: 4 * MAX_UNKNOWN].tolist():
-                self._on_rtcp(batch, row)
+                self._on_rtcp(batch, row, tick)
         leg = self._sources.match(batch.socket >> 1, batch.ip, batch.port)
         rtp = ~rtcp
         if self._sources.webrtc_pairs:
@@ -161,6 +165,10 @@ class Intake:
                 self._sources.lock(slot)
                 self.learnt.append((slot, False))
         self._meters.received_ns[leg] = batch.arrival_ns[rows]
+        clash = columns.ssrc[rows] == legs.out_ssrc[leg]
+        if clash.any():
+            for slot in np.unique(leg[clash]).tolist():
+                self._on_collision(slot, int(self._meters.received_ns[slot]), int(due[clash].max()))
         clock = FRAME_TIMESTAMPS[form].astype(np.int64)
         arrivals = self._received.update(
             leg,

@@ -66,6 +66,7 @@ class Legs(Columns):
         "secure": Column(np.bool_),
         "webrtc": Column(np.bool_),
         "level_extension": Column(np.uint8),
+        "reference_times": Column(np.bool_),
         "out_ssrc": Column(np.uint32),
         "out_sequence": Column(np.uint16),
         "out_timestamp": Column(np.uint32),
@@ -100,6 +101,7 @@ class Legs(Columns):
     secure: Bools
     webrtc: Bools
     level_extension: Bytes
+    reference_times: Bools
     out_ssrc: Words
     out_sequence: Shorts
     out_timestamp: Words
@@ -115,6 +117,8 @@ class Legs(Columns):
         """Whether the level extension of any leg is known."""
         self.some_whisper = False
         """Whether any leg is heard by one other alone."""
+        self.renewed: list[int] = []
+        """Rows of legs whose source is new since this was last looked at."""
 
     def open(self, identifier: int, pair: int, webrtc: bool = False) -> int:
         """Take a row for a new leg on a socket pair; the caller made sure that one is free (`full`)."""
@@ -175,6 +179,7 @@ class Legs(Columns):
             media.audio_level_extension if 0 < media.audio_level_extension < 256 else 0
         )
         self.some_tell_levels = bool(self.level_extension.any())
+        self.reference_times[slot] = media.reference_times
         if webrtc:
             # Where its media goes and comes from is for ICE to say.
             self.locked[slot] = self.ready[slot] = True
@@ -203,3 +208,4 @@ class Legs(Columns):
         self.out_sequence[slot] = self._random_bits(15)
         self.out_timestamp[slot] = self._random_bits(32)
         self.out_marker[slot] = True
+        self.renewed.append(slot)

@@ -31,6 +31,11 @@ VALUES = (
     "remote_jitter_ms",
     "round_trip_ms",
     "silent_s",
+    "remote_jitter_peak_ms",
+    "remote_discarded",
+    "remote_delay_ms",
+    "remote_r_factor",
+    "remote_mos",
 )
 """Measured within the second, or the last known; NaN for what is not known."""
 EXPECTED, RECEIVED = COUNTS.index("expected"), COUNTS.index("received")

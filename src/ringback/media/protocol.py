@@ -86,7 +86,8 @@ class SetMedia(_Message, frozen=True, kw_only=True):
     credentials are an ICE restart; new fingerprints a new DTLS association.
 
     `audio_level_extension` is the header extension in which the peer tells the level of its audio (RFC 6464),
-    0 if it does not: what it tells to be quiet need not be decoded.
+    0 if it does not: what it tells to be quiet need not be decoded. With `reference_times` the round trip is
+    also measured where one side sends no audio (RFC 3611 4.4).
     """
 
     leg: int
@@ -102,6 +103,7 @@ class SetMedia(_Message, frozen=True, kw_only=True):
     srtp: SrtpKeys | None = None
     webrtc: WebRtcKeys | None = None
     audio_level_extension: int = 0
+    reference_times: bool = False
 
 
 class CloseLeg(_Message, frozen=True, kw_only=True):
@@ -303,6 +305,10 @@ class LegTotals(msgspec.Struct, frozen=True, kw_only=True):
     remote_lost_fraction: float | None = None
     remote_jitter_ms: float | None = None
     seconds_since_received: float | None = None
+    remote_discarded_fraction: float | None = None
+    remote_delay_ms: float | None = None
+    remote_r_factor: float | None = None
+    remote_mos: float | None = None
     reordered_packets: int = 0
     discarded_frames: int = 0
     stretched_frames: int = 0

@@ -22,6 +22,7 @@ from ringback.media.batch import (
     rtp_socket,
 )
 from ringback.media.columns import Bytes, Column, Columns, Longs
+from ringback.media.extended_reports import MAX_ROUND_TRIP_MS, ExtendedReports
 from ringback.media.legs import FRAME_TIMESTAMPS, Legs
 from ringback.media.security import Protection
 from ringback.media.sources import Sources
@@ -31,10 +32,10 @@ from ringback.rtp.sequence import ReceivedSequence
 
 FIRST_TICKS = 25
 INTERVAL_TICKS = 250
-MAX_ROUND_TRIP_MS = 60_000.0
+COLLISION_TICKS = 10 * INTERVAL_TICKS
+"""A second collision within this time is no collision but a loop: our own packets that come back."""
 MAX_GOODBYES = 2000
 _MIDDLE = 0xFFFFFFFF
-_Ours = rtcp.SenderReport | rtcp.ReceiverReport | rtcp.SourceDescription | rtcp.Goodbye
 
 
 class _Schedule(Columns):
@@ -42,10 +43,16 @@ class _Schedule(Columns):
         "next_tick": Column(np.int64),
         "peer_report": Column(np.int64),
         "peer_report_ns": Column(np.int64),
+        "collided_tick": Column(np.int64, empty=-COLLISION_TICKS),
+        "sent_before": Column(np.int64),
+        "octets_before": Column(np.int64),
     }
     next_tick: Longs
     peer_report: Longs
     peer_report_ns: Longs
+    collided_tick: Longs
+    sent_before: Longs
+    octets_before: Longs
 
 
 class Reports:
@@ -72,15 +79,18 @@ class Reports:
         # A name that tells nothing of this machine, new each time (RFC 7022 4.2).
         self._cname = f"{random_bits(96):024x}@ringback"
         self._schedule = _Schedule(legs.capacity)
+        self._extended = ExtendedReports(legs, meters)
         self._goodbyes: list[tuple[int, int, int, bytes]] = []
 
     def grow(self, capacity: int) -> None:
         """Follow the legs' capacity."""
         self._schedule.grow(capacity)
+        self._extended.grow(capacity)
 
     def opened(self, leg: int, tick: int) -> None:
         """A leg is there: its first report is due soon, at a time of its own."""
         self._schedule.clear(leg)
+        self._extended.clear(leg)
         self._schedule.next_tick[leg] = tick + FIRST_TICKS + self._random_bits(7)
 
     def closing(self, leg: int, now_ns: int) -> None:
@@ -94,6 +104,22 @@ class Reports:
         size = self._write(leg, row, 0, [*report, rtcp.Goodbye((ssrc,))])
         if size:
             self._goodbyes.append((socket, ip, port, row[0, :size].tobytes()))
+
+    def renew(self) -> None:
+        """Begin the counts of sources that are new, before they first send (RFC 3550 6.4.1)."""
+        renewed = self._legs.renewed
+        self._schedule.sent_before[renewed] = self._meters.sent[renewed]
+        self._schedule.octets_before[renewed] = self._meters.sent_octets[renewed]
+        renewed.clear()
+
+    def collided(self, leg: int, now_ns: int, tick: int) -> None:
+        """A leg's peer uses our SSRC: say goodbye to it and take another, unless that was just done (RFC 3550
+        8.2)."""
+        if tick - int(self._schedule.collided_tick[leg]) < COLLISION_TICKS:
+            return
+        self._schedule.collided_tick[leg] = tick
+        self.closing(leg, now_ns)
+        self._legs.renew_source(leg)
 
     def due(self, now_ns: int, tick: int) -> OutgoingBatch:
         """The reports whose time has come."""
@@ -125,7 +151,7 @@ class Reports:
             columns[:, 2].astype(np.uint16),
         )
 
-    def receive(self, batch: PacketBatch, row: int) -> None:
+    def receive(self, batch: PacketBatch, row: int, tick: int) -> None:
         """Take one RTCP datagram, whatever it is."""
         socket, ip, port = int(batch.socket[row]), int(batch.ip[row]), int(batch.port[row])
         length = int(batch.length[row])
@@ -141,19 +167,30 @@ class Reports:
             if length < 0:
                 self._meters.rejected[leg] += 1
                 return
-        compound = rtcp.parse(datagram[:length].tobytes())
         known = sender == int(self._received.ssrc[leg])
-        for packet in compound.packets:
-            if isinstance(packet, rtcp.SenderReport | rtcp.ReceiverReport):
-                named = [block for block in packet.blocks if block.ssrc == int(self._legs.out_ssrc[leg])]
-                known = known or bool(named)
-                if isinstance(packet, rtcp.SenderReport) and known:
-                    self._schedule.peer_report[leg] = rtcp.middle(packet.ntp_time)
-                    self._schedule.peer_report_ns[leg] = batch.arrival_ns[row]
-                for block in named:
-                    self._take_block(leg, block, int(batch.arrival_ns[row]))
+        for packet in rtcp.parse(datagram[:length].tobytes()).packets:
+            known = self._take(leg, packet, known, int(batch.arrival_ns[row]))
         if known and socket % 2:
             self._learn(leg, ip, port)
+        if sender == int(self._legs.out_ssrc[leg]):
+            self.collided(leg, int(batch.arrival_ns[row]), tick)
+
+    def _take(self, leg: int, packet: rtcp.RtcpPacket, known: bool, arrival_ns: int) -> bool:
+        """Take one packet of a compound; whether it or one before showed that they are the peer's."""
+        if isinstance(packet, rtcp.SenderReport | rtcp.ReceiverReport):
+            named = [block for block in packet.blocks if block.ssrc == int(self._legs.out_ssrc[leg])]
+            known = known or bool(named)
+            if isinstance(packet, rtcp.SenderReport) and known:
+                self._schedule.peer_report[leg] = rtcp.middle(packet.ntp_time)
+                self._schedule.peer_report_ns[leg] = arrival_ns
+            for block in named:
+                self._take_block(leg, block, arrival_ns)
+        elif isinstance(packet, rtcp.Goodbye):
+            if known and int(self._received.ssrc[leg]) in packet.ssrcs:
+                self._received.leave(leg)
+        elif not isinstance(packet, rtcp.SourceDescription) and known:
+            self._extended.take(leg, packet, arrival_ns, self._ntp(arrival_ns))
+        return known
 
     def _owner(self, socket: int, ip: int, port: int, sender: int) -> int | None:
         """The leg that a datagram is of: by its host, and by SSRC where the host has several legs here."""
@@ -202,23 +239,26 @@ class Reports:
         rows = zip(*(column.tolist() for column in columns), strict=True)
         return [rtcp.ReportBlock(*row) if row[0] >= 0 else None for row in rows]
 
-    def _report(self, leg: int, block: rtcp.ReportBlock | None, now_ns: int) -> list[_Ours]:
-        legs, meters = self._legs, self._meters
+    def _report(self, leg: int, block: rtcp.ReportBlock | None, now_ns: int) -> list[rtcp.OwnPacket]:
+        legs, meters, schedule = self._legs, self._meters, self._schedule
         ssrc = int(legs.out_ssrc[leg])
         blocks = () if block is None else (block,)
-        first: _Ours = rtcp.ReceiverReport(ssrc, blocks)
-        if legs.sends[leg] and meters.sent[leg]:
+        first: rtcp.OwnPacket = rtcp.ReceiverReport(ssrc, blocks)
+        sent = int(meters.sent[leg] - schedule.sent_before[leg])
+        sends = bool(legs.sends[leg]) and sent > 0
+        if sends:
             first = rtcp.SenderReport(
                 ssrc,
                 self._ntp(now_ns),
                 int(legs.out_timestamp[leg]),
-                int(meters.sent[leg]) & 0xFFFFFFFF,
-                int(meters.sent_octets[leg]) & 0xFFFFFFFF,
+                sent & 0xFFFFFFFF,
+                int(meters.sent_octets[leg] - schedule.octets_before[leg]) & 0xFFFFFFFF,
                 blocks,
             )
-        return [first, rtcp.SourceDescription(((ssrc, self._cname),))]
+        extended = self._extended.own(leg, ssrc, sends, now_ns, self._ntp(now_ns))
+        return [first, rtcp.SourceDescription(((ssrc, self._cname),)), *extended]
 
-    def _write(self, leg: int, data: Bytes, row: int, packets: list[_Ours]) -> int:
+    def _write(self, leg: int, data: Bytes, row: int, packets: list[rtcp.OwnPacket]) -> int:
         """Put a compound into a row, under SRTP where the leg has it; its length, 0 if it cannot be sent."""
         body = rtcp.encode(*packets)
         data[row, : len(body)] = np.frombuffer(body, np.uint8)

@@ -49,6 +49,11 @@ class Meters(Columns):
         "round_trip_ms": Column(np.float64, empty=np.nan),
         "remote_lost": Column(np.float64, empty=np.nan),
         "remote_jitter_ms": Column(np.float64, empty=np.nan),
+        "remote_jitter_peak_ms": Column(np.float64, empty=np.nan),
+        "remote_discarded": Column(np.float64, empty=np.nan),
+        "remote_delay_ms": Column(np.float64, empty=np.nan),
+        "remote_r_factor": Column(np.float64, empty=np.nan),
+        "remote_mos": Column(np.float64, empty=np.nan),
     }
     rejected: Longs
     received_ns: Longs
@@ -61,6 +66,11 @@ class Meters(Columns):
     round_trip_ms: Doubles
     remote_lost: Doubles
     remote_jitter_ms: Doubles
+    remote_jitter_peak_ms: Doubles
+    remote_discarded: Doubles
+    remote_delay_ms: Doubles
+    remote_r_factor: Doubles
+    remote_mos: Doubles
 
     def heard(self, slots: Longs, energy: Floats, wide: Longs, samples: Floats) -> None:
         """Take a frame's mean squares float32[n] of all legs, and the frames float32[k, m] of those at
@@ -167,6 +177,10 @@ class Statistics:
                 remote_lost_fraction=_known(values["remote_lost"][i]),
                 remote_jitter_ms=_known(values["remote_jitter_ms"][i]),
                 seconds_since_received=_known(values["silent_s"][i]),
+                remote_discarded_fraction=_known(values["remote_discarded"][i]),
+                remote_delay_ms=_known(values["remote_delay_ms"][i]),
+                remote_r_factor=_known(values["remote_r_factor"][i]),
+                remote_mos=_known(values["remote_mos"][i]),
                 reordered_packets=counts["reordered"][i],
                 discarded_frames=counts["discarded"][i],
                 stretched_frames=counts["stretched"][i],
@@ -208,6 +222,11 @@ class Statistics:
             meters.remote_jitter_ms[slots],
             meters.round_trip_ms[slots],
             np.where(ever, (now_ns - meters.received_ns[slots]) / 1e9, np.nan),
+            meters.remote_jitter_peak_ms[slots],
+            meters.remote_discarded[slots],
+            meters.remote_delay_ms[slots],
+            meters.remote_r_factor[slots],
+            meters.remote_mos[slots],
         )
         return np.stack(columns, axis=1, dtype=np.float32, casting="same_kind")
 

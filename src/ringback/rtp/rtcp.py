@@ -1,10 +1,19 @@
-"""RTCP: reports, descriptions and goodbyes read and written, VoIP metrics read (RFC 3550 6, RFC 3611 4.7)."""
+"""RTCP: reports, descriptions and goodbyes read and written; extended reports are in rtcp_xr (RFC 3550 6)."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+
+from ringback.rtp.rtcp_xr import (
+    DelaySinceReference,
+    ExtendedReport,
+    MalformedError,
+    ReferenceTime,
+    encode_body,
+    parse_blocks,
+)
 
 SENDER_REPORT = 200
 RECEIVER_REPORT = 201
@@ -14,13 +23,11 @@ EXTENDED_REPORT = 207
 
 MAX_BLOCKS = 31
 _CNAME = 1
-_VOIP_METRICS = 7
 _VERSION = 2
 
 _HEADER = struct.Struct("!BBH")
 _SENDER_INFO = struct.Struct("!QIII")
 _BLOCK = struct.Struct("!IIIIII")
-_METRICS = struct.Struct("!I4B4Hbb6BBx3H")
 
 NTP_EPOCH_OFFSET_S = 2_208_988_800
 """From 1900, where NTP begins, to 1970."""
@@ -78,39 +85,9 @@ class Goodbye:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class VoipMetrics:
-    """A call's quality as `reporter` measured it on `ssrc` (RFC 3611, 4.7).
-
-    Rates and densities are in 1/256; durations and delays in ms; levels in dBm as measured; MOS in tenths.
-    127 is "not available" for levels, factors and MOS.
-    """
-
-    reporter: int
-    ssrc: int
-    loss_rate: int
-    discard_rate: int
-    burst_density: int
-    gap_density: int
-    burst_duration_ms: int
-    gap_duration_ms: int
-    round_trip_ms: int
-    end_system_delay_ms: int
-    signal_level_dbm: int
-    noise_level_dbm: int
-    residual_echo_return_loss_db: int
-    gap_threshold: int
-    r_factor: int
-    external_r_factor: int
-    mos_lq: int
-    mos_cq: int
-    receiver_config: int
-    buffer_nominal_ms: int
-    buffer_maximum_ms: int
-    buffer_absolute_maximum_ms: int
-
-
-RtcpPacket = SenderReport | ReceiverReport | SourceDescription | Goodbye | VoipMetrics
+RtcpPacket = SenderReport | ReceiverReport | SourceDescription | Goodbye | ExtendedReport
+OwnPacket = SenderReport | ReceiverReport | SourceDescription | Goodbye | ReferenceTime | DelaySinceReference
+"""What we write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +96,6 @@ class Compound:
 
     packets: tuple[RtcpPacket, ...] = ()
     findings: tuple[str, ...] = ()
-
-
-class _MalformedError(Exception):
-    """A packet within a compound says what cannot be."""
 
 
 def parse(data: bytes) -> Compound:
@@ -150,7 +123,7 @@ def parse(data: bytes) -> Compound:
         at = end
         try:
             packets.extend(_parse_packet(packet_type, first, body, is_last=at == len(data)))
-        except _MalformedError as error:
+        except MalformedError as error:
             findings.append(str(error))
     return Compound(tuple(packets), tuple(findings))
 
@@ -159,7 +132,7 @@ def _parse_packet(packet_type: int, first: int, body: bytes, *, is_last: bool) -
     if first & 0x20:
         # Only the last packet of a compound may have padding, in whole words (RFC 3550, 6.4.1).
         if not is_last or not body or body[-1] % 4 or not 0 < body[-1] <= len(body):
-            raise _MalformedError("wrong padding")
+            raise MalformedError("wrong padding")
         body = body[: -body[-1]]
     parser = _PARSERS.get(packet_type)
     return parser(body, first & 0x1F) if parser else iter(())
@@ -168,7 +141,7 @@ def _parse_packet(packet_type: int, first: int, body: bytes, *, is_last: bool) -
 def _parse_sender_report(body: bytes, count: int) -> Iterator[RtcpPacket]:
     info_end = 4 + _SENDER_INFO.size
     if len(body) < info_end:
-        raise _MalformedError("a sender report too short")
+        raise MalformedError("a sender report too short")
     ntp, timestamp, packets, octets = _SENDER_INFO.unpack_from(body, 4)
     blocks = _parse_blocks(body[info_end:], count)
     yield SenderReport(_word(body, 0), ntp, timestamp, packets, octets, blocks)
@@ -176,13 +149,13 @@ def _parse_sender_report(body: bytes, count: int) -> Iterator[RtcpPacket]:
 
 def _parse_receiver_report(body: bytes, count: int) -> Iterator[RtcpPacket]:
     if len(body) < 4:
-        raise _MalformedError("a receiver report too short")
+        raise MalformedError("a receiver report too short")
     yield ReceiverReport(_word(body, 0), _parse_blocks(body[4:], count))
 
 
 def _parse_blocks(body: bytes, count: int) -> tuple[ReportBlock, ...]:
     if len(body) < count * _BLOCK.size:
-        raise _MalformedError("fewer report blocks than counted")
+        raise MalformedError("fewer report blocks than counted")
     blocks = []
     for i in range(count):
         ssrc, loss, highest, jitter, last_sr, delay = _BLOCK.unpack_from(body, i * _BLOCK.size)
@@ -197,12 +170,12 @@ def _parse_source_description(body: bytes, count: int) -> Iterator[RtcpPacket]:
     at = 0
     for _ in range(count):
         if at + 4 > len(body):
-            raise _MalformedError("fewer chunks of description than counted")
+            raise MalformedError("fewer chunks of description than counted")
         ssrc = _word(body, at)
         at += 4
         while at < len(body) and body[at]:
             if at + 2 > len(body) or at + 2 + body[at + 1] > len(body):
-                raise _MalformedError("a description longer than its packet")
+                raise MalformedError("a description longer than its packet")
             if body[at] == _CNAME:
                 cnames.append((ssrc, body[at + 2 : at + 2 + body[at + 1]].decode("utf-8", "replace")))
             at += 2 + body[at + 1]
@@ -213,26 +186,10 @@ def _parse_source_description(body: bytes, count: int) -> Iterator[RtcpPacket]:
 
 def _parse_goodbye(body: bytes, count: int) -> Iterator[RtcpPacket]:
     if len(body) < 4 * count:
-        raise _MalformedError("fewer sources in a goodbye than counted")
+        raise MalformedError("fewer sources in a goodbye than counted")
     rest = body[4 * count :]
     reason = rest[1 : 1 + rest[0]].decode("utf-8", "replace") if rest else ""
     yield Goodbye(tuple(_word(body, 4 * i) for i in range(count)), reason)
-
-
-def _parse_extended_report(body: bytes, _: int) -> Iterator[RtcpPacket]:
-    if len(body) < 4:
-        raise _MalformedError("an extended report too short")
-    reporter, at = _word(body, 0), 4
-    while at + 4 <= len(body):
-        kind, _, words = _HEADER.unpack_from(body, at)
-        block = body[at + 4 : at + 4 + 4 * words]
-        at += 4 + 4 * words
-        if len(block) < 4 * words:
-            raise _MalformedError("an extended report block longer than its packet")
-        if kind == _VOIP_METRICS:
-            if len(block) != _METRICS.size:
-                raise _MalformedError("a block of VoIP metrics of the wrong length")
-            yield VoipMetrics(reporter, *_METRICS.unpack(block))
 
 
 def _word(data: bytes, at: int) -> int:
@@ -244,11 +201,11 @@ _PARSERS: dict[int, Callable[[bytes, int], Iterator[RtcpPacket]]] = {
     RECEIVER_REPORT: _parse_receiver_report,
     SOURCE_DESCRIPTION: _parse_source_description,
     GOODBYE: _parse_goodbye,
-    EXTENDED_REPORT: _parse_extended_report,
+    EXTENDED_REPORT: parse_blocks,
 }
 
 
-def encode(*packets: SenderReport | ReceiverReport | SourceDescription | Goodbye) -> bytes:
+def encode(*packets: OwnPacket) -> bytes:
     """One datagram of these packets; a compound begins with a report and has a CNAME (RFC 3550, 6.1).
 
     More than 31 blocks, names or sources in one packet are a ValueError. Numbers are taken modulo their size,
@@ -257,7 +214,7 @@ def encode(*packets: SenderReport | ReceiverReport | SourceDescription | Goodbye
     return b"".join(_encode_packet(packet) for packet in packets)
 
 
-def _encode_packet(packet: SenderReport | ReceiverReport | SourceDescription | Goodbye) -> bytes:
+def _encode_packet(packet: OwnPacket) -> bytes:
     match packet:
         case SenderReport():
             info = _SENDER_INFO.pack(
@@ -280,6 +237,8 @@ def _encode_packet(packet: SenderReport | ReceiverReport | SourceDescription | G
                 reason = _text(packet.reason)
                 body += reason + bytes(-len(reason) % 4)
             return _framed(GOODBYE, len(packet.ssrcs), body)
+        case ReferenceTime() | DelaySinceReference():
+            return _framed(EXTENDED_REPORT, 0, encode_body(packet))
 
 
 def _encode_blocks(blocks: tuple[ReportBlock, ...]) -> bytes:
@@ -336,14 +295,20 @@ def delay(seconds: float) -> int:
     return min(max(int(seconds * 65536), 0), 0xFFFFFFFF)
 
 
-def round_trip_s(block: ReportBlock, arrival_ntp: int) -> float | None:
-    """Seconds to the peer and back, from a block about us that came at `arrival_ntp` (RFC 3550, 6.4.1).
+def round_trip_s(block: ReportBlock | DelaySinceReference, arrival_ntp: int) -> float | None:
+    """Seconds to the peer and back, from a block about us that came at `arrival_ntp` (RFC 3550, 6.4.1; RFC
+    3611, 4.5).
 
-    None while the peer has had no sender report of ours, and where its block cannot be true.
+    None while the peer has had no sender report or reference time of ours, and where its block cannot be
+    true.
     """
-    if block.last_sr == 0:
+    if isinstance(block, ReportBlock):
+        sent, waited = block.last_sr, block.delay_since_last_sr
+    else:
+        sent, waited = block.last_reference, block.delay
+    if sent == 0:
         return None
-    units = (middle(arrival_ntp) - block.last_sr - block.delay_since_last_sr) & 0xFFFFFFFF
+    units = (middle(arrival_ntp) - sent - waited) & 0xFFFFFFFF
     # Clocks that differ in rate make a short way come out just below nothing.
     if units > 0xFFFFFFFF - _CLOCK_SLACK:
         return 0.0

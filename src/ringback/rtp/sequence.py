@@ -73,6 +73,7 @@ class ReceivedSequence:
         self._base = np.zeros(capacity, dtype=np.int64)
         self._seen = np.zeros(capacity, dtype=np.uint64)
         self._transit = np.full(capacity, _NONE, dtype=np.int64)
+        self._left = np.full(capacity, _NONE, dtype=np.int64)
         self._candidate_ssrc = np.full(capacity, _NONE, dtype=np.int64)
         self._candidate_sequence = np.full(capacity, _NONE, dtype=np.int64)
         self._expected_before = np.zeros(capacity, dtype=np.int64)
@@ -96,6 +97,16 @@ class ReceivedSequence:
         fresh = ReceivedSequence(1)
         for name, column in self._columns():
             column[legs] = getattr(fresh, name)[0]
+
+    def leave(self, leg: int) -> None:
+        """The source of a leg said goodbye (RFC 3550, 6.3.4): whatever comes next begins at once."""
+        row = np.array([leg])
+        self._expected_before[row] += self._expected_now(row)
+        self._received_before[row] += self.received[row]
+        self._left[row] = self.ssrc[row]
+        self.ssrc[row] = _NONE
+        self.received[row] = 0
+        self._seen[row] = 0
 
     def expected(self, legs: Legs) -> Counts:
         """Packets that the counts say were sent, over all sources the legs have had: int64[k]."""
@@ -270,6 +281,8 @@ class ReceivedSequence:
         settled = np.zeros(len(legs), dtype=np.bool_)
         strays = np.flatnonzero(stray)
         settled[strays] = self._probation(legs[strays], numbers[strays], sources[strays])
+        # Another source than the one that said goodbye has another clock.
+        settled |= first & (self._left[legs] != _NONE) & (self._left[legs] != sources)
         begin = np.flatnonzero(first | settled)
         self._begin(legs[begin], numbers[begin], sources[begin])
         extended[begin] = numbers[begin]
@@ -312,6 +325,7 @@ class ReceivedSequence:
         self._expected_before[legs] += self._expected_now(legs)
         self._received_before[legs] += self.received[legs]
         self.ssrc[legs] = sources
+        self._left[legs] = _NONE
         self.highest[legs] = numbers
         self.received[legs] = 0
         self.jitter[legs] = 0

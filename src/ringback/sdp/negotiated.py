@@ -77,7 +77,8 @@ class NegotiatedMedia:
     `direction` is ours. A `remote_port` of 0 means that the peer gave the address 0.0.0.0: nothing, RTCP
     included, may be sent to it until the next exchange. `opus` is what the peer asks of the Opus we send.
     `section` is the index of the m= line that carries the stream. With `webrtc` the remote address is "" and
-    0: it is learnt from ICE. `audio_level_extension` is the header extension with the peer's audio level.
+    0: it is learnt from ICE. `audio_level_extension` is the header extension with the peer's audio level,
+    `reference_times` whether the peer exchanges those of extended RTCP reports.
     """
 
     send: AudioFormat
@@ -94,6 +95,7 @@ class NegotiatedMedia:
     section: int
     webrtc: WebRtcKeys | None = None
     audio_level_extension: int = 0
+    reference_times: bool = False
 
     @property
     def on_hold(self) -> bool:
@@ -116,6 +118,7 @@ class NegotiatedMedia:
             srtp=self.srtp,
             webrtc=self.webrtc,
             audio_level_extension=self.audio_level_extension,
+            reference_times=self.reference_times,
         )
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from ringback.media.protocol import AudioFormat, Direction, SrtpKeys, SrtpSuite, WebRtcKeys
 from ringback.sdp.crypto import KEY_BYTES, Crypto, preferred_crypto, read_crypto
 from ringback.sdp.description import Attribute, Connection, MediaDescription, Origin, SessionDescription
+from ringback.sdp.extended_reports import asks_for_reports, measures_round_trips, reports_attribute
 from ringback.sdp.extensions import (
     accepted_audio_level,
     audio_level_attribute,
@@ -68,6 +69,7 @@ def make_offer(local: Local, previous: SessionDescription | None = None) -> Sess
         rtcp_mux=local.offer_rtcp_mux,
         cryptos=_own_cryptos(local, before) if secured else [],
         audio_level=kept_audio_level(before) if "OPUS" in local.codecs else 0,
+        reports=reports_attribute(round_trips=True),
     )
     sections = [section] if previous is None else [_disabled(media) for media in previous.media]
     if previous is not None:
@@ -92,7 +94,7 @@ def answer(
         if isinstance(chosen, Refusal):
             refusal = chosen if refusal.warning == WARNING_MEDIA_TYPE else refusal
             continue
-        section, negotiated = _accept(media, chosen, local, index)
+        section, negotiated = _accept(offer, media, chosen, local, index)
         attributes: tuple[Attribute, ...] = ()
         if chosen.webrtc is not None:
             sections = [_disabled(other, with_mid=True) for other in offer.media]
@@ -130,7 +132,7 @@ def accept_answer(
     direction = limit_direction(INVERTED[read_direction(answered, media)], read_direction(offer, ours))
     level = accepted_audio_level(ours, answered, media)
     chosen = _Chosen(target, formats, receive, send, rtcp_mux, direction, level, keys=keys)
-    return _negotiated(media, chosen, index)
+    return _negotiated(answered, media, chosen, index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,9 +195,9 @@ def _choose_webrtc(offer: SessionDescription, media: MediaDescription, local: Lo
 
 
 def _accept(
-    media: MediaDescription, chosen: _Chosen, local: Local, index: int
+    offer: SessionDescription, media: MediaDescription, chosen: _Chosen, local: Local, index: int
 ) -> tuple[MediaDescription, NegotiatedMedia]:
-    negotiated = _negotiated(media, chosen, index)
+    negotiated = _negotiated(offer, media, chosen, index)
     event = negotiated.telephone_event
     section = _write_section(
         local,
@@ -206,6 +208,9 @@ def _accept(
         rtcp_mux=chosen.rtcp_mux and chosen.webrtc is None,
         cryptos=[chosen.crypto] if chosen.crypto else [],
         audio_level=chosen.audio_level,
+        reports=reports_attribute(round_trips=negotiated.reference_times)
+        if asks_for_reports(offer, media)
+        else None,
     )
     if chosen.webrtc is not None and local.webrtc is not None:
         mid = read_mid(media)
@@ -215,7 +220,9 @@ def _accept(
     return section, negotiated
 
 
-def _negotiated(media: MediaDescription, chosen: _Chosen, index: int) -> NegotiatedMedia:
+def _negotiated(
+    session: SessionDescription, media: MediaDescription, chosen: _Chosen, index: int
+) -> NegotiatedMedia:
     return NegotiatedMedia(
         send=chosen.send,
         receive=chosen.receive,
@@ -231,6 +238,7 @@ def _negotiated(media: MediaDescription, chosen: _Chosen, index: int) -> Negotia
         section=index,
         webrtc=chosen.webrtc,
         audio_level_extension=chosen.audio_level,
+        reference_times=measures_round_trips(session, media),
     )
 
 
@@ -320,6 +328,7 @@ def _write_section(
     rtcp_mux: bool,
     cryptos: list[Crypto],
     audio_level: int,
+    reports: Attribute | None,
 ) -> MediaDescription:
     types, attributes = write_formats(formats, telephone_events)
     extra = [*attributes, Attribute("ptime", str(PTIME_MS))]
@@ -330,6 +339,8 @@ def _write_section(
     extra += [crypto.attribute() for crypto in cryptos]
     if audio_level:
         extra.append(audio_level_attribute(audio_level))
+    if reports is not None:
+        extra.append(reports)
     extra.append(Attribute(direction))
     return MediaDescription("audio", local.rtp_port, protocol, types, attributes=tuple(extra))
 

@@ -50,6 +50,11 @@ def line_series(history: LegHistory, leg: int, seconds: float, now: float) -> Li
             lost_percent=value("remote_lost", 2, 100),
             jitter_ms=value("remote_jitter_ms", 2),
             round_trip_ms=value("round_trip_ms", 1),
+            jitter_peak_ms=value("remote_jitter_peak_ms", 2),
+            discarded_percent=value("remote_discarded", 2, 100),
+            delay_ms=value("remote_delay_ms", 0),
+            r_factor=value("remote_r_factor", 0),
+            mos=value("remote_mos", 1),
         ),
     )
 

@@ -31,7 +31,7 @@ NOTHING_MEASURED = LineSeries(
     seconds=[],
     received=ReceivedSeries(*([] for _ in fields(ReceivedSeries))),
     sent=SentSeries([], [], []),
-    remote=RemoteSeries([], [], []),
+    remote=RemoteSeries(*([] for _ in fields(RemoteSeries))),
 )
 
 

@@ -136,6 +136,11 @@ class RemoteSeries:
     lost_percent: list[float | None]
     jitter_ms: list[float | None]
     round_trip_ms: list[float | None]
+    jitter_peak_ms: list[float | None]
+    discarded_percent: list[float | None]
+    delay_ms: list[float | None]
+    r_factor: list[float | None]
+    mos: list[float | None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,6 +212,11 @@ class RemoteSeriesView(View):
     lost_percent: list[float | None]
     jitter_ms: list[float | None]
     round_trip_ms: list[float | None]
+    jitter_peak_ms: list[float | None]
+    discarded_percent: list[float | None]
+    delay_ms: list[float | None]
+    r_factor: list[float | None]
+    mos: list[float | None]
 
 
 class LineSeriesView(View):
