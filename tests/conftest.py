@@ -1,11 +1,31 @@
-"""What holds for all tests."""
+"""What holds for all tests; and the numbers that some of them measured, at the end."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+
+MEASURED = "measured"
+
+
+@pytest.fixture
+def measured(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Write down a measurement for the end of the run."""
+    # As a property of the test it comes back from whichever process runs it.
+    return lambda line: request.node.user_properties.append((MEASURED, line))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what was measured."""
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
+    properties = [said for report in reports if report.when == "call" for said in report.user_properties]
+    lines = [line for name, line in properties if name == MEASURED]
+    if lines:
+        terminalreporter.section("measured")
+        for line in lines:
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(autouse=True)

@@ -160,3 +160,46 @@ def test_a_key_of_the_wrong_length_is_said(suite: srtp.Suite) -> None:
     with pytest.raises(SrtpKeyError, match=suite):
         SrtpSession(suite, bytes(29), inbound=True)
     assert srtp.key_length(suite) == {"AEAD_AES_128_GCM": 28, "AEAD_AES_256_GCM": 44}.get(suite, 30)
+
+
+def sent(sender: SrtpSession, sequence: int, ssrc: int = 0xCAFEBABE) -> tuple[np.ndarray, int]:
+    packet = rtp(sequence & 0xFFFF, ssrc)
+    row = row_of(packet)
+    return row, sender.protect(row, len(packet))
+
+
+@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize("told_at", [0x1FFF0, 0x1FFC0, 0x20003])
+def test_another_session_goes_on_where_one_has_come_to(suite: srtp.Suite, told_at: int) -> None:
+    key = os.urandom(srtp.key_length(suite))
+    sender, receiver = SrtpSession(suite, key, inbound=False), SrtpSession(suite, key, inbound=True)
+    kept: dict[int, tuple[np.ndarray, int]] = {}
+    for index in range(0xFFF0, 0x20010, 8):
+        row, length = sent(sender, index)
+        kept[index] = row.copy(), length
+        assert receiver.unprotect(row, length) > 0
+    assert sender.roll_over(0xCAFEBABE) == receiver.roll_over(0xCAFEBABE) == 2
+    # What comes next is of the same wrap, or of the next one, and what was before does not come again.
+    next_sender = SrtpSession(suite, key, inbound=False, known=(0xCAFEBABE, 0x20010))
+    next_receiver = SrtpSession(suite, key, inbound=True, known=(0xCAFEBABE, told_at))
+    for old in (0x10000, 0x18000, told_at // 8 * 8):
+        row, length = kept[old]
+        assert next_receiver.unprotect(row.copy(), length) < 0
+    for index in (0x20010, 0x20011, 0x20012):
+        row, length = sent(next_sender, index)
+        assert receiver.unprotect(row.copy(), length) > 0
+        assert next_receiver.unprotect(row, length) > 0
+    assert next_receiver.roll_over(0xCAFEBABE) == 2
+    other, length = sent(next_sender, 7, ssrc=0xABCD)
+    assert next_receiver.unprotect(other, length) > 0
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_a_count_that_is_off_by_a_wrap_is_found(suite: srtp.Suite) -> None:
+    key = os.urandom(srtp.key_length(suite))
+    sender = SrtpSession(suite, key, inbound=False, known=(0xCAFEBABE, 0x30005))
+    receiver = SrtpSession(suite, key, inbound=True, known=(0xCAFEBABE, 0x1FFFF))
+    results = [receiver.unprotect(*sent(sender, 0x30005 + n)) > 0 for n in range(4)]
+    assert results == [True] * 4
+    forged, length = sent(SrtpSession(suite, os.urandom(len(key)), inbound=False), 0x30009)
+    assert receiver.unprotect(forged, length) < 0

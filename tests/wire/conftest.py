@@ -1,4 +1,4 @@
-"""Fixtures of the wire tests: real phones, the real command; and the numbers they measured, at the end."""
+"""Fixtures of the wire tests: real phones, browsers, and the real command."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from tests.wire.baresip import Baresip
 from tests.wire.browser import CHROMIUM, Browser
 from tests.wire.server import RingbackServer
 from tests.wire.sip_phone import SipPhone
-
-MEASURED = "measured"
 
 
 @pytest.fixture
@@ -93,13 +91,6 @@ def make_phone() -> Iterator[Callable[..., SipPhone]]:
         phone.close()
 
 
-@pytest.fixture
-def measured(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Write down a measurement for the end of the run."""
-    # As a property of the test it comes back from whichever process runs it.
-    return lambda line: request.node.user_properties.append((MEASURED, line))
-
-
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Add to a failed test what the servers it used have printed."""
@@ -109,14 +100,3 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
         for name, value in getattr(item, "funcargs", {}).items():
             if isinstance(value, RingbackServer):
                 report.sections.append((f"output of {name}", value.output()[-6000:]))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what was measured."""
-    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
-    properties = [said for report in reports if report.when == "call" for said in report.user_properties]
-    lines = [line for name, line in properties if name == MEASURED]
-    if lines:
-        terminalreporter.section("measured")
-        for line in lines:
-            terminalreporter.write_line(line)

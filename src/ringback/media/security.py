@@ -13,10 +13,13 @@ from ringback.media.columns import Bytes, Ints, Longs
 from ringback.media.legs import Legs
 from ringback.media.protocol import SrtpKeys
 from ringback.media.sending import HEADER_BYTES, Sending
+from ringback.rtp.sequence import ReceivedSequence
 
 if TYPE_CHECKING:
     from ringback.rtp.srtp import SrtpSession
 
+Known = tuple[int, int]
+"""An SSRC and an extended sequence number (RFC 3711 3.3.1)."""
 _Run = Callable[[list["SrtpSession"], Bytes, list[int], Ints], list[int]]
 
 
@@ -32,6 +35,30 @@ class Protection:
         self._keys: dict[int, SrtpKeys] = {}
         self._inbound: dict[int, SrtpSession] = {}
         self._outbound: dict[int, SrtpSession] = {}
+        self._expected: dict[int, tuple[Known | None, Known | None]] = {}
+
+    def expect(self, leg: int, heard: Known | None, sent: Known | None) -> None:
+        """The keys that come next are those of another worker, which has come this far with them."""
+        self._expected[leg] = heard, sent
+
+    def come_to(self, leg: int, heard_ssrc: int, heard: int, sent_ssrc: int) -> tuple[Known | None, int]:
+        """How far a leg has come: the newest packet heard, of which `heard` has the last 16 bits, by its
+        extended sequence number, and how often the sequence number of what is sent has wrapped."""
+        inbound, outbound = self._inbound.get(leg), self._outbound.get(leg)
+        known = None
+        if inbound is not None and heard_ssrc >= 0:
+            known = heard_ssrc, inbound.roll_over(heard_ssrc) << 16 | heard & 0xFFFF
+        return known, 0 if outbound is None else outbound.roll_over(sent_ssrc)
+
+    def heard(self, received: ReceivedSequence) -> dict[int, Known]:
+        """SSRC and extended sequence number of the newest packet of each leg with keys, by identifier."""
+        result = {}
+        for leg, session in self._inbound.items():
+            ssrc = int(received.ssrc[leg])
+            if ssrc >= 0:
+                index = session.roll_over(ssrc) << 16 | int(received.highest[leg]) & 0xFFFF
+                result[int(self._legs.identifier[leg])] = ssrc, index
+        return result
 
     @cached_property
     def _srtp(self) -> ModuleType:
@@ -45,6 +72,7 @@ class Protection:
 
         A key that stays keeps its session: beginning anew would use up the same key stream twice.
         """
+        heard, sent = self._expected.pop(leg, (None, None))
         if keys is None:
             for kept in (self._keys, self._inbound, self._outbound):
                 kept.pop(leg, None)
@@ -52,11 +80,12 @@ class Protection:
         before = self._keys.get(leg)
         same_suite = before is not None and before.suite == keys.suite
         inbound = outbound = None
+        session = self._srtp.SrtpSession
         try:
             if not (same_suite and before is not None and before.remote_key == keys.remote_key):
-                inbound = self._srtp.SrtpSession(keys.suite, keys.remote_key, inbound=True)
+                inbound = session(keys.suite, keys.remote_key, inbound=True, known=heard)
             if not (same_suite and before is not None and before.local_key == keys.local_key):
-                outbound = self._srtp.SrtpSession(keys.suite, keys.local_key, inbound=False)
+                outbound = session(keys.suite, keys.local_key, inbound=False, known=sent)
         except self._srtp.SrtpKeyError as error:
             raise UnfitKeyError(str(error)) from error
         self._keys[leg] = keys

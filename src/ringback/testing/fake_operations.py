@@ -9,7 +9,11 @@ from datetime import UTC, datetime
 from ringback.web.events import Event, EventHub
 from ringback.web.operations import (
     Call,
+<<<<<<< HEAD
     LineSeries,
+=======
+    MediaWorker,
+>>>>>>> 017d347 (wip: workers)
     Metric,
     OperationError,
     Participant,
@@ -61,6 +65,8 @@ class FakeOperations:
             meetings=len(self.people),
             registrations=len(self.devices),
             waiting_for=self.waiting_for,
+            media=(MediaWorker(2, 4, 0.25),),
+            takeovers=3,
         )
 
     def participants(self, meeting: str) -> list[Participant]:
