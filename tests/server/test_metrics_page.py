@@ -18,10 +18,6 @@ async def test_every_metric_is_documented_and_every_documented_one_exists(tmp_pa
     store = await open_store(settings)
     try:
         server = Server(settings, store)
-<<<<<<< HEAD
-        server.operations.statistics = Statistics(busy_fraction=0.0, late_ticks=0, sockets=0)
-=======
->>>>>>> 017d347 (wip: workers)
         shown = Metrics(server.operations).text().decode()
     finally:
         await store.close()

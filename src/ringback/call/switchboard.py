@@ -235,6 +235,9 @@ class Switchboard:
                 self._measured(event, now)
             case protocol.LegClosed(leg=leg_id, totals=totals):
                 self.history.closed(leg_id, totals)
+            case protocol.LegsReleased(legs=released):
+                for leg_id, state in released.items():
+                    self.history.closed(leg_id, state.totals)
             case protocol.CommandFailed(command=command, leg=failed, reason=reason):
                 self.tell("media.refused", command=command, leg=failed, reason=reason)
                 if command == "OpenLeg" and failed in self.legs:

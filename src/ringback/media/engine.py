@@ -38,13 +38,8 @@ from ringback.media.reports import Reports
 from ringback.media.rooms import Rooms
 from ringback.media.security import Protection
 from ringback.media.sending import Sending
-<<<<<<< HEAD
-from ringback.media.sources import Sources
-from ringback.media.statistics import Meters, Statistics
-=======
 from ringback.media.sources import Sources, TakePair
-from ringback.media.statistics import Meters, totals
->>>>>>> 017d347 (wip: workers)
+from ringback.media.statistics import Meters, Statistics
 from ringback.media.talkers import Talkers
 from ringback.media.voices import VoiceDecoding
 from ringback.rtp.sequence import ReceivedSequence
@@ -65,12 +60,9 @@ class Engine:
         random_bits: Callable[[int], int] = secrets.randbits,
         wall_offset_ns: int = 0,
         load_dtls: LoadDtls | None = None,
-<<<<<<< HEAD
         shelf: SoundShelf | None = None,
-=======
         take_pair: TakePair | None = None,
         close_pair: Callable[[int], None] | None = None,
->>>>>>> 017d347 (wip: workers)
     ) -> None:
         """`open_pair(number)` opens a socket pair and gives its ports; `outgoing` is where datagrams are
         written; without `load_dtls` there are no WebRTC legs. `take_pair` and `close_pair` are for pairs that
@@ -80,12 +72,8 @@ class Engine:
         self.buffer = JitterBuffer(FIRST_CAPACITY)
         self.received = ReceivedSequence(FIRST_CAPACITY)
         self.meters = Meters(FIRST_CAPACITY)
-<<<<<<< HEAD
         self.opus = OpusStreams(self.buffer)
-        self.sources = Sources(self.legs, open_pair)
-=======
         self.sources = Sources(self.legs, open_pair, take_pair, close_pair)
->>>>>>> 017d347 (wip: workers)
         self.sending = Sending(self.legs, outgoing)
         self.protection = Protection(self.legs)
         self.browsers = Browsers(self.legs, self.sources, self.protection, load_dtls)

@@ -363,14 +363,10 @@ class Talking(_Message, frozen=True, kw_only=True):
 
 
 class Statistics(_Message, frozen=True, kw_only=True):
-<<<<<<< HEAD
-    """Once a second: how the worker keeps its clock, and how many sockets it has."""
-=======
-    """Once a second: the totals of every leg so far, and how the worker keeps its clock.
+    """Once a second: how the worker keeps its clock, and how many sockets it has.
 
     `heard` has for each leg under SRTP what AdoptLeg wants to know.
     """
->>>>>>> 017d347 (wip: workers)
 
     busy_fraction: float
     late_ticks: int
@@ -388,7 +384,10 @@ class ReleasedLeg(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LegsReleased(_Message, frozen=True, kw_only=True):
-    """The worker has nothing to do any more with these legs, nor with the ports (of RTP) that they had."""
+    """The worker has nothing to do any more with these legs, nor with the ports (of RTP) that they had.
+
+    What is counted of them begins at 0 with the next worker.
+    """
 
     legs: dict[int, ReleasedLeg]
     ports: list[int]
@@ -425,11 +424,8 @@ Event = (
     | PlayEnded
     | Talking
     | Statistics
-<<<<<<< HEAD
     | LegStatistics
-=======
     | KeysAgreed
     | LegsReleased
     | PairClosed
->>>>>>> 017d347 (wip: workers)
 )

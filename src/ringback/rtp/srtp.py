@@ -23,12 +23,9 @@ Suite = Literal["AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32", "AEAD_AES_
 
 MAX_TRAILER_BYTES: Final = 20
 """What protection adds at most: a tag of 16 octets, and for RTCP the index. Rows must have the room."""
-<<<<<<< HEAD
 MAX_TAG_BYTES: Final = 16
-=======
 REPLAY_WINDOW: Final = 128
 """Packets behind the newest of which libsrtp remembers whether they came."""
->>>>>>> 017d347 (wip: workers)
 MAX_SOURCES: Final = 64
 """SSRCs under one key: libsrtp keeps a state for each, which a peer must not multiply at will."""
 
@@ -249,7 +246,9 @@ class SrtpSession:
             self.passed += 1
             if not known:
                 self._sources.add(source)
-            self._last_source = source
+            if self._known is None or source != self._known[0]:
+                # As long as something is known of it, its packets take the long way.
+                self._last_source = source
         else:
             self._count(status)
         return status

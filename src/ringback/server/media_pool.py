@@ -101,7 +101,7 @@ class MediaPool:
         """Each worker in turn."""
         loads = []
         for worker, link in enumerate(self._links):
-            seen = self._statistics[worker] or Statistics(legs={}, busy_fraction=0.0, late_ticks=0, sockets=0)
+            seen = self._statistics[worker] or Statistics(busy_fraction=0.0, late_ticks=0, sockets=0)
             loads.append(
                 WorkerLoad(
                     pid=link.pid if link is not None else None,

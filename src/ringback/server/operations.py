@@ -21,22 +21,15 @@ from ringback.conference.room import Room
 from ringback.governance.private import Private
 from ringback.governance.shown import fit_to_show
 from ringback.server.exchange import Exchange
-<<<<<<< HEAD
 from ringback.server.line_quality import line_metrics, line_series
-from ringback.server.media_supervisor import MediaSupervisor
-=======
 from ringback.server.media_pool import MediaPool
->>>>>>> 017d347 (wip: workers)
 from ringback.sip.registration import Registrar
 from ringback.web.events import Event, EventHub
 from ringback.web.operations import (
     Call,
     LineQuality,
-<<<<<<< HEAD
     LineSeries,
-=======
     MediaWorker,
->>>>>>> 017d347 (wip: workers)
     Metric,
     OperationError,
     Participant,
@@ -161,12 +154,7 @@ class ServerOperations:
             "Media workers that died and were replaced.",
             (({}, float(self._media.restarts)),),
         )
-<<<<<<< HEAD
         yield from line_metrics(self._switchboard.history)
-        if self.statistics is None:
-            return
-        seen = self.statistics
-=======
         yield Metric(
             "ringback_media_takeovers",
             "counter",
@@ -186,7 +174,6 @@ class ServerOperations:
             "Legs that a media worker has.",
             tuple((worker, float(load.legs)) for worker, load in loads),
         )
->>>>>>> 017d347 (wip: workers)
         yield Metric(
             "ringback_media_busy_ratio",
             "gauge",

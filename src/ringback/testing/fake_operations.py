@@ -9,11 +9,8 @@ from datetime import UTC, datetime
 from ringback.web.events import Event, EventHub
 from ringback.web.operations import (
     Call,
-<<<<<<< HEAD
     LineSeries,
-=======
     MediaWorker,
->>>>>>> 017d347 (wip: workers)
     Metric,
     OperationError,
     Participant,

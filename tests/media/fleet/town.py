@@ -11,7 +11,18 @@ import numpy as np
 from ringback.media.batch import MTU, OutgoingBatch, PacketBatch
 from ringback.media.engine import TICK_NS, Engine
 from ringback.media.fleet.fleet import Fleet
-from ringback.media.protocol import Command, Event, LegOpened, LegsReleased, PairClosed, Statistics
+from ringback.media.measured import unpack
+from ringback.media.protocol import (
+    Command,
+    Event,
+    LegClosed,
+    LegOpened,
+    LegsReleased,
+    LegStatistics,
+    PairClosed,
+    Statistics,
+)
+from ringback.quality.leg_history import LegHistory
 from ringback.webrtc.dtls import DtlsContext
 from tests.media.world import World
 
@@ -92,6 +103,7 @@ class Town(World):
         self.bound: set[int] = set()
         self.waiting: dict[int, list[tuple[int, int, int, int, bytes]]] = {}
         self.lost_legs: list[int] = []
+        self.history = LegHistory()
         self.processes: dict[int, Process] = {}
         self.first = first
         self.fleet = Fleet(self, size, self.now)
@@ -123,6 +135,13 @@ class Town(World):
 
     def tell(self, event: Event) -> None:
         self.events.append(event)
+        if isinstance(event, LegStatistics):
+            self.history.take(unpack(event), self.now)
+        elif isinstance(event, LegClosed):
+            self.history.closed(event.leg, event.totals)
+        elif isinstance(event, LegsReleased):
+            for leg, state in event.legs.items():
+                self.history.closed(leg, state.totals)
 
     def lost(self, legs: list[int]) -> None:
         self.lost_legs += legs
@@ -161,8 +180,8 @@ class Town(World):
             return
         told = self.fleet.event(worker, event, self.now)
         if told is not None:
-            assert not isinstance(told, LegsReleased | PairClosed)
-            self.events.append(told)
+            assert not isinstance(told, PairClosed)
+            self.tell(told)
 
     def settle(self) -> None:
         """Let everything through."""
@@ -176,15 +195,15 @@ class Town(World):
     def say_statistics(self, worker: int, busy: float = 0.1) -> None:
         """A worker's report of the second."""
         engine = self.processes[worker].engine
-        self.processes[worker].events.append(
+        self.processes[worker].events += [
+            engine.statistics(self.now_ns),
             Statistics(
-                legs=engine.statistics(self.now_ns),
                 busy_fraction=busy,
                 late_ticks=0,
                 sockets=0,
                 heard=engine.protection.heard(engine.received),
-            )
-        )
+            ),
+        ]
 
     def where(self, leg: int) -> list[int]:
         """The workers that have a leg."""
@@ -222,6 +241,5 @@ class Town(World):
 
     def totals(self, leg: int) -> Any:
         (worker,) = self.where(leg)
-        self.say_statistics(worker)
-        self.settle()
-        return self.fleet.roster.legs[leg].totals
+        engine = self.processes[worker].engine
+        return engine.totals(np.array([engine.legs.slots[leg]]), self.now_ns)[leg]

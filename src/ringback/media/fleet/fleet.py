@@ -24,6 +24,7 @@ from ringback.media.protocol import (
     LegClosed,
     LegOpened,
     LegsReleased,
+    LegTotals,
     MediaLost,
     OpenLeg,
     PairClosed,
@@ -46,7 +47,6 @@ class Fleet:
         self.roster = Roster(workers, size, now)
         self._workers = workers
         self._one = size == 1
-        self._closing: dict[int, LegRecord] = {}
         self._commands: dict[type, Callable[[Any, float], None]] = {
             OpenLeg: self._open,
             SetMedia: self._set_media,
@@ -61,7 +61,6 @@ class Fleet:
         }
         self._events: dict[type, Callable[[int, Any, float], Event | None]] = {
             LegOpened: self._opened,
-            LegClosed: self._closed,
             CommandFailed: self._failed,
             SourceLearnt: self._learnt,
             KeysAgreed: self._agreed,
@@ -102,9 +101,8 @@ class Fleet:
         if record is None:
             return
         if not self._send(record, command):
-            self._workers.tell(LegClosed(leg=command.leg, totals=record.totals))
-        elif record.before is not None:
-            self._closing[command.leg] = record
+            # What was counted of it was told when its worker let it go.
+            self._workers.tell(LegClosed(leg=command.leg, totals=LegTotals()))
         self.roster.remove(record)
 
     def _join(self, command: JoinRoom, now: float) -> None:
@@ -193,10 +191,6 @@ class Fleet:
         self.roster.opened(record, (event.rtp_port, event.rtcp_port))
         return event
 
-    def _closed(self, worker: int, event: LegClosed, now: float) -> Event | None:
-        record = self._closing.pop(event.leg, None)
-        return event if record is None else LegClosed(leg=event.leg, totals=record.measure(event.totals))
-
     def _failed(self, worker: int, event: CommandFailed, now: float) -> Event | None:
         record = self.roster.on[worker].get(event.leg if event.leg is not None else -1)
         if event.command == "AdoptLeg":
@@ -237,26 +231,17 @@ class Fleet:
 
     def _measured(self, worker: int, event: Statistics, now: float) -> Event | None:
         here = self.roster.on[worker]
-        again = {}
-        for leg, totals in event.legs.items():
-            record = here.get(leg)
-            if record is None:
-                continue
-            if record.before is None:
-                record.totals = totals
-            else:
-                again[leg] = record.measure(totals)
         for leg, heard in event.heard.items():
             if leg in here:
                 here[leg].heard = heard
         self.roster.placement.note(worker, event.busy_fraction)
         if not self._one:
             self.roster.relieve(now)
-        return msgspec.structs.replace(event, legs=event.legs | again) if again else event
+        return event
 
     def _released(self, worker: int, event: LegsReleased, now: float) -> Event | None:
         self.roster.released(worker, event)
-        return None
+        return event
 
     def _pair_closed(self, worker: int, event: PairClosed, now: float) -> Event | None:
         self.roster.pair_closed(worker, event.rtp_port)

@@ -15,7 +15,6 @@ from ringback.media.protocol import (
     AdoptLeg,
     Command,
     JoinRoom,
-    LegTotals,
     OpenLeg,
     Play,
     PlayEnded,
@@ -34,8 +33,7 @@ if TYPE_CHECKING:
 class LegRecord:
     """One leg. `at` is the worker that has it, None while none has; `leaving`: it was told to let it go.
 
-    `before` are its totals with earlier workers, `totals` all of them together. `ending` is what its worker
-    is about to say of sounds that were stopped or replaced.
+    `ending` is what its worker is about to say of sounds that were stopped or replaced.
     """
 
     opening: OpenLeg
@@ -53,8 +51,6 @@ class LegRecord:
     keys: SrtpKeys | None = None
     heard: tuple[int, int] | None = None
     sent: SentSource | None = None
-    before: LegTotals | None = None
-    totals: LegTotals = field(default_factory=LegTotals)
 
     @property
     def leg(self) -> int:
@@ -102,22 +98,14 @@ class LegRecord:
         """Its worker died."""
         self.ending = []
         self.at, self.leaving, self.sent = None, False, None
-        self.before = self.totals
 
     def released(self, state: ReleasedLeg) -> None:
         """Its worker let it go, and said how far it has come."""
         self.at, self.leaving = None, False
-        self.measure(state.totals)
-        self.before = self.totals
         self.sent = state.sent
         self.heard = state.heard or self.heard
         if self.play is not None and state.played_ms:
             self.play = msgspec.structs.replace(self.play, from_ms=state.played_ms)
-
-    def measure(self, totals: LegTotals) -> LegTotals:
-        """Take what its present worker counted; returns all that was counted."""
-        self.totals = totals if self.before is None else _sum(self.before, totals)
-        return self.totals
 
     def resume(self, group: int) -> list[Command]:
         """What to tell a worker that is to go on with the leg, or to open it if none has yet."""
@@ -152,20 +140,3 @@ class LegRecord:
 
 
 _CODEC_WEIGHT = {"G722": 2, "OPUS": 5}
-_COUNTED = (
-    "received_packets",
-    "expected_packets",
-    "lost_packets",
-    "late_packets",
-    "duplicate_packets",
-    "rejected_packets",
-    "concealed_frames",
-    "sent_packets",
-)
-
-
-def _sum(before: LegTotals, since: LegTotals) -> LegTotals:
-    """Counts of both; what is of the moment, of the later one."""
-    return msgspec.structs.replace(
-        since, **{name: getattr(before, name) + getattr(since, name) for name in _COUNTED}
-    )

@@ -13,7 +13,15 @@ from typing import Final, Protocol
 from ringback.media.fleet.groups import Group
 from ringback.media.fleet.journal import LegRecord
 from ringback.media.fleet.placement import GroupLoad, Placement
-from ringback.media.protocol import CloseLeg, Command, Event, LegsReleased, ReleaseLegs
+from ringback.media.protocol import (
+    CloseLeg,
+    Command,
+    Event,
+    LegsReleased,
+    LegTotals,
+    ReleasedLeg,
+    ReleaseLegs,
+)
 
 HOMELESS_S: Final = 5.0
 """For so long legs wait for a worker when none runs."""
@@ -177,6 +185,10 @@ class Roster:
                 self._workers.tell(ended)
             record.orphaned()
             record.group.moving.add(record.leg)
+        if orphans:
+            # Whoever adds up what is counted of legs has to know that it begins anew.
+            gone = {record.leg: ReleasedLeg(totals=LegTotals()) for record in orphans}
+            self._workers.tell(LegsReleased(legs=gone, ports=[]))
         self.placement.forget(worker)
         groups = {record.group.id: record.group for record in orphans}
         deadly = [group for group in groups.values() if group.struck(now)]

@@ -16,12 +16,8 @@ import msgspec
 
 from ringback.media.batch import empty_batch
 from ringback.media.engine import TICK_NS, Engine
-<<<<<<< HEAD
 from ringback.media.playing import SoundShelf
-from ringback.media.protocol import CommandFailed, Ready, Shutdown, Statistics
-=======
 from ringback.media.protocol import Command, CommandFailed, PairClosed, Ready, Shutdown, Statistics
->>>>>>> 017d347 (wip: workers)
 from ringback.media.worker.control import ControlChannel, ControlLostError
 from ringback.media.worker.dtls_loader import DtlsLoader
 from ringback.media.worker.mmsg import Inbox, Outbox
@@ -59,12 +55,9 @@ class Worker:
             outgoing=self._outbox.data,
             wall_offset_ns=time.time_ns() - time.monotonic_ns(),
             load_dtls=DtlsLoader(),
-<<<<<<< HEAD
             shelf=shelf,
-=======
             take_pair=ports.take_pair,
             close_pair=ports.close_pair,
->>>>>>> 017d347 (wip: workers)
         )
         self._occupied: list[int] = []
         self._rtp: list[tuple[int, int]] = []
@@ -209,12 +202,8 @@ class Worker:
                     busy_fraction=round(min(self._busy_ns / elapsed, 1.0), 4),
                     late_ticks=self._late_ticks,
                     sockets=2 * self._engine.sources.pair_count,
-<<<<<<< HEAD
-                ),
-=======
                     heard=self._engine.protection.heard(self._engine.received),
-                )
->>>>>>> 017d347 (wip: workers)
+                ),
             ]
         )
         self._ports.flush()
