@@ -49,7 +49,7 @@ def run(settings: Settings, console: Console | None = None, *, command: str = "r
     console = console or Console(highlight=False)
     try:
         check_settings(settings)
-        allow_many_sockets()
+        allow_many_sockets(settings)
         return uvloop.run(_serve(settings, console, command))
     except AlreadyRunningError as error:
         return _fail(str(error))
