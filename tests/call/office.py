@@ -127,7 +127,7 @@ class Office:
             address,
             address,
             Party(Private("102")),
-            lambda: next(self.switchboard.media_rooms),
+            next(self.switchboard.media_rooms),
         )
 
     def _local_media(self, flow: Flow, rtp_port: int, rtcp_port: int) -> Local:

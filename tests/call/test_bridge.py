@@ -181,7 +181,7 @@ def test_a_dead_media_engine_ends_its_calls() -> None:
     caller, callee = office.desk("192.0.2.1"), office.desk("192.0.2.2", device=True)
     caller.call(office)
     office.run()
-    office.switchboard.media_lost(office.server.now)
+    office.switchboard.media_lost(list(office.switchboard.legs), office.server.now)
     office.server.do(office.flush())
     office.run()
     assert ended(caller.phone)

@@ -47,7 +47,7 @@ def test_calls_being_set_up_when_the_engine_dies_are_told_to_come_back() -> None
     opening.call(office)
     office.run()
     assert len(office.switchboard.legs) == 3
-    office.switchboard.media_lost(office.server.now)
+    office.switchboard.media_lost(list(office.switchboard.legs), office.server.now)
     office.server.do(office.flush())
     office.run()
     assert refusal(opening) == (503, "5")
@@ -61,7 +61,7 @@ def test_calls_in_progress_end_when_the_engine_dies() -> None:
     caller, callee = office.desk("192.0.2.1"), office.desk("192.0.2.2", device=True)
     caller.call(office)
     office.run()
-    office.switchboard.media_lost(office.server.now)
+    office.switchboard.media_lost(list(office.switchboard.legs), office.server.now)
     office.server.do(office.flush())
     office.run()
     assert "200 BYE" in caller.phone.names()

@@ -130,6 +130,8 @@ def test_status_of_a_running_system(ringback, server):
     shown = ringback("status").out
     assert "ready for calls" in shown
     assert "control 1, media 2" in shown
+    assert "4 legs, 25 % busy" in shown
+    assert "3 legs after a media process had died" in shown
     server.operations.waiting_for = ("a media process",)
     assert "waiting for a media process" in ringback("status").out
 

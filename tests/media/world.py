@@ -199,6 +199,12 @@ class World:
 
     def tick(self) -> None:
         self.now_ns += TICK_NS
+        self._speak()
+        self.outgoing = []
+        self._deliver(self.engine.step(self._arrived(), self.now_ns))
+        self.events += self.engine.events()
+
+    def _speak(self) -> None:
         for leg, peer in self.peers.items():
             while self._next_send[leg] <= self.now_ns:
                 sent = self._next_send[leg]
@@ -211,8 +217,6 @@ class World:
                         (arrival, next(self._order), 2 * peer.to_pair, peer.ip, peer.port, datagram),
                     )
                 self._next_send[leg] = sent + int(peer.ptime * MS * self.speed.get(leg, 1.0))
-        self._deliver(self.engine.step(self._arrived(), self.now_ns))
-        self.events += self.engine.events()
 
     def _arrived(self) -> PacketBatch:
         rows = []
@@ -235,7 +239,6 @@ class World:
 
     def _deliver(self, batch: OutgoingBatch) -> None:
         homes = {(peer.ip, peer.port): peer for peer in self.peers.values()}
-        self.outgoing = []
         for i in range(len(batch)):
             datagram = batch.data[i, : batch.length[i]].tobytes()
             ip, port = int(batch.ip[i]), int(batch.port[i])

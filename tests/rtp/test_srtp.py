@@ -189,17 +189,44 @@ def test_roll_overs_are_counted_through_losses_and_reordering(suite: srtp.Suite)
     assert receiver.forged == receiver.replayed == 0
 
 
+def sent(sender: SrtpSession, sequence: int, ssrc: int = 0xCAFEBABE) -> tuple[np.ndarray, int]:
+    packet = rtp(sequence & 0xFFFF, ssrc)
+    row = row_of(packet)
+    return row, sender.protect(row, len(packet))
+
+
 @pytest.mark.parametrize("suite", SUITES)
-@pytest.mark.parametrize("extended", [0x1_0000, 0x2_8123, 0x3_FFF0])
-def test_a_session_can_be_led_to_where_its_sender_is(suite: srtp.Suite, extended: int) -> None:
+@pytest.mark.parametrize("told_at", [0x1FFF0, 0x1FFC0, 0x20003])
+def test_another_session_goes_on_where_one_has_come_to(suite: srtp.Suite, told_at: int) -> None:
     key = os.urandom(srtp.key_length(suite))
-    sender = SrtpSession(suite, key, inbound=False)
-    for number in range(extended & 0x3FFF, extended + 1, 0x4000):
-        row = row_of(rtp(number & 0xFFFF))
-        length = sender.protect(row, 172)
-    late, receiver = SrtpSession(suite, key, inbound=True), SrtpSession(suite, key, inbound=True)
-    receiver.go_on(suite, key, 0xCAFEBABE, extended)
-    assert receiver.passed == 0
-    again = row.copy()
-    assert late.unprotect(again, length) == -Status.AUTHENTICATION_FAILED
-    assert receiver.unprotect(row, length) == 172
+    sender, receiver = SrtpSession(suite, key, inbound=False), SrtpSession(suite, key, inbound=True)
+    kept: dict[int, tuple[np.ndarray, int]] = {}
+    for index in range(0xFFF0, 0x20010, 8):
+        row, length = sent(sender, index)
+        kept[index] = row.copy(), length
+        assert receiver.unprotect(row, length) > 0
+    assert sender.roll_over(0xCAFEBABE) == receiver.roll_over(0xCAFEBABE) == 2
+    # What comes next is of the same wrap, or of the next one, and what was before does not come again.
+    next_sender = SrtpSession(suite, key, inbound=False, known=(0xCAFEBABE, 0x20010))
+    next_receiver = SrtpSession(suite, key, inbound=True, known=(0xCAFEBABE, told_at))
+    for old in (0x10000, 0x18000, told_at // 8 * 8):
+        row, length = kept[old]
+        assert next_receiver.unprotect(row.copy(), length) < 0
+    for index in (0x20010, 0x20011, 0x20012):
+        row, length = sent(next_sender, index)
+        assert receiver.unprotect(row.copy(), length) > 0
+        assert next_receiver.unprotect(row, length) > 0
+    assert next_receiver.roll_over(0xCAFEBABE) == 2
+    other, length = sent(next_sender, 7, ssrc=0xABCD)
+    assert next_receiver.unprotect(other, length) > 0
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_a_count_that_is_off_by_a_wrap_is_found(suite: srtp.Suite) -> None:
+    key = os.urandom(srtp.key_length(suite))
+    sender = SrtpSession(suite, key, inbound=False, known=(0xCAFEBABE, 0x30005))
+    receiver = SrtpSession(suite, key, inbound=True, known=(0xCAFEBABE, 0x1FFFF))
+    results = [receiver.unprotect(*sent(sender, 0x30005 + n)) > 0 for n in range(4)]
+    assert results == [True] * 4
+    forged, length = sent(SrtpSession(suite, os.urandom(len(key)), inbound=False), 0x30009)
+    assert receiver.unprotect(forged, length) < 0

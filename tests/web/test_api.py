@@ -221,6 +221,8 @@ async def test_bodies_that_are_no_json_and_unknown_addresses(web):
 async def test_status_shows_the_processes(web):
     status = (await web.owner.get("/api/v1/status")).json()
     assert status["pids"] == {"control": 1, "media": [2]}
+    assert status["media"] == [{"pid": 2, "legs": 4, "busy_fraction": 0.25}]
+    assert status["takeovers"] == 3
     assert status["ready"] is True
 
 

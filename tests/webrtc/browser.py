@@ -274,15 +274,11 @@ class Browser(Peer):
             self.errors.append(attributes[9][2] * 100 + attributes[9][3])
 
 
-class Office(World):
-    """A world into which browsers come too."""
+class Browsing(World):
+    """What a world needs so that browsers come into it."""
 
-    def __init__(self, seed: int = 1, load_dtls: LoadDtls = DtlsContext) -> None:
-        super().__init__(seed)
-        self.engine = Engine(self._open_pair, random_bits=self.random.getrandbits, load_dtls=load_dtls)
-        self.apply(USE_CERTIFICATE)
-        self.browsers: list[Browser] = []
-        self.loss = 0.0
+    browsers: list[Browser]
+    loss: float
 
     @property
     def now(self) -> float:
@@ -314,6 +310,17 @@ class Office(World):
             for name in ("data", "length", "socket", "ip", "port"):
                 setattr(batch, name, getattr(batch, name)[keep])
         super()._deliver(batch)
+
+
+class Office(Browsing):
+    """A world into which browsers come too."""
+
+    def __init__(self, seed: int = 1, load_dtls: LoadDtls = DtlsContext) -> None:
+        super().__init__(seed)
+        self.engine = Engine(self._open_pair, random_bits=self.random.getrandbits, load_dtls=load_dtls)
+        self.apply(USE_CERTIFICATE)
+        self.browsers = []
+        self.loss = 0.0
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Fixtures of the wire tests: real phones, the real command; and the numbers they measured, at the end."""
+"""Fixtures of the wire tests: real phones, browsers, and the real command."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import sync_playwright
 
-from tests.conftest import MEASURED
 from tests.wire.baresip import Baresip
 from tests.wire.browser import CHROMIUM, Browser
 from tests.wire.server import RingbackServer
@@ -90,13 +89,6 @@ def make_phone() -> Iterator[Callable[..., SipPhone]]:
     yield make
     for phone in phones:
         phone.close()
-
-
-@pytest.fixture
-def measured(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Write down a measurement for the end of the run."""
-    # As a property of the test it comes back from whichever process runs it.
-    return lambda line: request.node.user_properties.append((MEASURED, line))
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -15,6 +15,11 @@ class Application:
     verbs of the leg; none of them waits.
     """
 
+    @property
+    def media_room(self) -> int:
+        """The media room that its legs are going to join, 0 as long as that is open."""
+        return 0
+
     def offered(self, leg: Leg, now: float) -> None:
         """An incoming leg can be rung, answered or refused: its media has an address and a common codec."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -54,19 +54,24 @@ class Bridge(Application):
         to: NameAddr,
         from_: NameAddr,
         called: Party,
-        open_room: Callable[[], int],
+        room: int,
     ) -> None:
         self._line = line
         self._devices = devices
         self._to = to
         self._from = from_
         self._called = called
-        self._open_room = open_room
+        self._room = room
         self._caller: Leg | None = None
         self._ringing: dict[int, Leg] = {}
         self._callee: Leg | None = None
         self._verdict = 480
         self._give_up_at = 0.0
+
+    @property
+    def media_room(self) -> int:
+        """Where caller and called meet."""
+        return self._room
 
     # Setting up
 
@@ -150,9 +155,8 @@ class Bridge(Application):
         if self._callee is None or self._callee.over:
             self._caller.hangup(now)
             return
-        room = self._open_room()
-        self._callee.join(room)
-        self._caller.join(room)
+        self._callee.join(self._room)
+        self._caller.join(self._room)
 
     def _stop_ringing(self, now: float, reason: str | None) -> None:
         ringing, self._ringing = self._ringing, {}

@@ -146,14 +146,14 @@ class Leg:
             self.turn_away(now, "no media")
             return
         if offer is None:
-            self._exchange.media(media.OpenLeg(leg=self.id))
+            self._exchange.media(media.OpenLeg(leg=self.id, group=self.application.media_room))
             return
         tried = answer(offer, local)
         if isinstance(tried, Refusal):
             self.reject(tried.status, now, tried.reason)
             return
         if tried.media.webrtc is not None:
-            self._exchange.media(media.OpenLeg(leg=self.id, webrtc=True))
+            self._exchange.media(media.OpenLeg(leg=self.id, webrtc=True, group=self.application.media_room))
             return
         remote = self._command(tried.media)
         self._exchange.media(
@@ -161,6 +161,7 @@ class Leg:
                 leg=self.id,
                 remote_ip=remote.remote_ip if remote.remote_port else "",
                 remote_port=remote.remote_port,
+                group=self.application.media_room,
             )
         )
 

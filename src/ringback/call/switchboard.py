@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import count
 
 from ringback.call.application import Application
@@ -128,7 +128,7 @@ class Switchboard:
         leg = self._new_leg(party, application, flow, now)
         self._dialling[leg.id] = (target, to, from_)
         self.tell("leg.dialling", leg=leg.id)
-        self.media(protocol.OpenLeg(leg=leg.id))
+        self.media(protocol.OpenLeg(leg=leg.id, group=application.media_room))
         return leg
 
     def _new_leg(self, party: Party, application: Application, flow: Flow, now: float) -> Leg:
@@ -148,9 +148,9 @@ class Switchboard:
         self._guarded(event.leg if hasattr(event, "leg") else None, now, self._on_media, event, now)
         self._work(now)
 
-    def media_lost(self, now: float) -> None:
-        """The media engine died: its calls have no audio any more and are ended."""
-        for leg in list(self.legs.values()):
+    def media_lost(self, legs: Iterable[int], now: float) -> None:
+        """The media of these legs is gone for good: they are ended."""
+        for leg in [self.legs[leg_id] for leg_id in legs if leg_id in self.legs]:
             self._guarded(leg.id, now, leg.turn_away, now, "media failed")
             if leg.session is None:
                 self._guarded(leg.id, now, self._end, leg, now)

@@ -22,7 +22,7 @@ def status(options: Options) -> None:
 
 def _print(found: dict[str, object]) -> None:
     waiting_for = found["waiting_for"]
-    pids, addresses = found["pids"], found["addresses"]
+    pids, addresses, media = found["pids"], found["addresses"], found["media"]
     facts = {"State": "ready for calls", "Version": found["version"]}
     if isinstance(waiting_for, list) and waiting_for:
         facts["State"] = "waiting for " + ", ".join(map(str, waiting_for))
@@ -31,6 +31,15 @@ def _print(found: dict[str, object]) -> None:
         facts["Running for"] = _duration(int(uptime_s))
     if isinstance(pids, dict):
         facts["Processes"] = f"control {pids['control']}, media {' '.join(map(str, pids['media'])) or 'none'}"
+    if isinstance(media, list):
+        facts.update(
+            {
+                f"Media {number}": f"{worker['legs']} legs, {100 * worker['busy_fraction']:.0f} % busy"
+                for number, worker in enumerate(media)
+            }
+        )
+    if found["takeovers"]:
+        facts["Taken over"] = f"{found['takeovers']} legs after a media process had died"
     if isinstance(addresses, dict):
         facts.update({name.upper(): address for name, address in addresses.items()})
     facts.update({name.capitalize(): found[name] for name in ("calls", "legs", "meetings", "registrations")})

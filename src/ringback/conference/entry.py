@@ -81,6 +81,11 @@ class Entry(Application):
         self._verdict_at = 0.0
         self._leg: Leg
 
+    @property
+    def media_room(self) -> int:
+        """The meeting's, if the caller dialled one."""
+        return self._meetings.media_room(self._meeting.number) if self._meeting is not None else 0
+
     # What happens to the leg
 
     def offered(self, leg: Leg, now: float) -> None:

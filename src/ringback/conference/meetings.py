@@ -36,12 +36,20 @@ class Meetings:
         self._by_media_room: dict[int, Room] = {}
         self._media = media
         self._media_rooms = media_rooms
+        self._media_room_of: dict[str, int] = {}
+
+    def media_room(self, number: str) -> int:
+        """The media room that the meeting of this number has whenever somebody is in."""
+        room = self._media_room_of.get(number)
+        if room is None:
+            room = self._media_room_of[number] = next(self._media_rooms)
+        return room
 
     def open(self, meeting: Meeting) -> Room:
         """The room of a meeting, opened if nobody is there yet."""
         room = self.rooms.get(meeting.number)
         if room is None:
-            room = Room(meeting, next(self._media_rooms), self._media)
+            room = Room(meeting, self.media_room(meeting.number), self._media)
             self.rooms[meeting.number] = room
             self._by_media_room[room.media_room] = room
             self._media.tell("meeting.started", meeting=meeting.number)

@@ -141,10 +141,10 @@ class MediaSettings(_Section):
         description="First and last UDP port for RTP and RTCP; at least 4 ports.",
     )
     workers: int = Field(
-        default=1,
+        default=0,
         ge=0,
         le=256,
-        description="Media processes to use. For now there is always one; more only bring a warning.",
+        description="Media processes to use; 0 is one a core, less a core for all the rest, at least one.",
     )
 
     @field_validator("port_range")
@@ -166,7 +166,7 @@ class MediaSettings(_Section):
     @property
     def worker_count(self) -> int:
         """How many media processes to run."""
-        return self.workers or os.cpu_count() or 1
+        return self.workers or max(1, len(os.sched_getaffinity(0)) - 1)
 
     @property
     def advertised_address(self) -> str:

@@ -17,7 +17,16 @@ import numpy as np
 from ringback.media.batch import MTU, OUTGOING_BYTES, OutgoingBatch, PacketBatch, empty_outgoing, rtp_socket
 from ringback.media.columns import Longs
 from ringback.media.legs import Legs
-from ringback.media.protocol import Event, MediaConnected, MediaLost, SrtpKeys, UseCertificate, WebRtcKeys
+from ringback.media.protocol import (
+    Event,
+    KeysAgreed,
+    MediaConnected,
+    MediaLost,
+    SourceLearnt,
+    SrtpKeys,
+    UseCertificate,
+    WebRtcKeys,
+)
 from ringback.media.security import Protection, UnfitKeyError
 from ringback.media.sources import Sources
 from ringback.webrtc import ice_lite, stun
@@ -62,7 +71,17 @@ class WebRtcError(ValueError):
 class _Transport:
     """What a leg has between signalling and SRTP."""
 
-    __slots__ = ("attempts", "connect_by", "dtls", "fingerprints", "former_until", "ice", "state", "waiting")
+    __slots__ = (
+        "attempts",
+        "connect_by",
+        "dtls",
+        "fingerprints",
+        "former_until",
+        "ice",
+        "resumed",
+        "state",
+        "waiting",
+    )
 
     def __init__(self, ice: IceLite, fingerprints: list[tuple[str, str]], connect_by: float) -> None:
         self.ice = ice
@@ -73,11 +92,13 @@ class _Transport:
         self.state: Literal["connecting", "connected", "lost"] = "connecting"
         self.connect_by = connect_by
         self.attempts = 0
+        self.resumed = False
+        """Whether the association was another worker's: its keys are used, and nothing more is said in it."""
         self.waiting: deque[tuple[bytes, Source]] = deque(maxlen=MAX_WAITING)
 
     @property
     def secured(self) -> bool:
-        return self.dtls is not None and self.dtls.state == "connected"
+        return self.resumed or (self.dtls is not None and self.dtls.state == "connected")
 
 
 class Browsers:
@@ -156,6 +177,7 @@ class Browsers:
                 transport.former_until = now + FORMER_S
             transport.fingerprints = fingerprints
             transport.dtls = None
+            transport.resumed = False
             transport.waiting.clear()
         if another or (restarts and transport.state == "lost"):
             transport.state = "connecting"
@@ -164,15 +186,35 @@ class Browsers:
             self._connecting.add(slot)
             self._settle(slot, transport)
 
+    def resume(self, slot: int, source: Source | None, keys: SrtpKeys | None, now: float) -> None:
+        """Go on with a leg of another worker, which sent to `source` under `keys`; raises UnfitKeyError."""
+        transport = self._transports[slot]
+        if keys is None:
+            return
+        self._protection.set_keys(slot, keys, int(now * 1e9))
+        transport.resumed = True
+        if source is not None and self._sources.owner(int(self._legs.pair[slot]), *source) == -1:
+            transport.ice.resume(source, now)
+            self._sources.validated(slot, transport.ice.sources)
+            transport.state = "connected"
+            self._connecting.discard(slot)
+        self._settle(slot, transport)
+
     def close(self, slot: int, now: float) -> None:
         """A leg is about to go: end its association, and forget it."""
-        transport = self._transports.pop(slot, None)
+        transport = self.forget(slot)
         if transport is None:
             return
-        self._unregister(transport)
-        self._connecting.discard(slot)
         if transport.dtls is not None and transport.ice.selected is not None:
             self._send(slot, transport.ice.selected, transport.dtls.close(now))
+
+    def forget(self, slot: int) -> _Transport | None:
+        """A leg is about to go: forget what there is of it; its peer hears nothing."""
+        transport = self._transports.pop(slot, None)
+        if transport is not None:
+            self._unregister(transport)
+            self._connecting.discard(slot)
+        return transport
 
     def _register(self, slot: int) -> None:
         for ufrag in self._transports[slot].ice.ufrags:
@@ -288,7 +330,7 @@ class Browsers:
         datagram, source = transport.waiting.popleft()
         if transport.waiting:
             self._turns.append(slot)
-        if transport.state != "lost":
+        if transport.state != "lost" and not transport.resumed:
             dtls = transport.dtls or self._begin(context, transport, datagram)
             if dtls is not None:
                 self._dtls(slot, transport, dtls, datagram, source, now)
@@ -336,6 +378,7 @@ class Browsers:
         except UnfitKeyError:
             self._lose(slot, transport, "dtls")
             return
+        self.events.append(KeysAgreed(leg=int(self._legs.identifier[slot]), keys=keys))
         self._settle(slot, transport)
 
     def _expire_connecting(self, slot: int, transport: _Transport, now: float, again: bool) -> None:
@@ -375,6 +418,7 @@ class Browsers:
         if (int(legs.remote_ip[slot]), int(legs.remote_port[slot])) != (ip, port):
             legs.remote_ip[slot], legs.remote_port[slot] = ip, port
             self.moved = True
+            self.events.append(SourceLearnt(leg=int(legs.identifier[slot]), differs=False, ip=ip, port=port))
         if up and transport.secured and transport.state == "connecting":
             transport.state = "connected"
             self._connecting.discard(slot)

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ringback.media.browsers import WebRtcError
+from ringback.media.handover import Handover, HandoverError
 from ringback.media.legs import NO_FORMAT
 from ringback.media.playing import Playback, SoundError, chain
 from ringback.media.protocol import (
+    AdoptLeg,
     CloseLeg,
     Command,
     CommandFailed,
@@ -24,6 +26,7 @@ from ringback.media.protocol import (
     OpenLeg,
     Play,
     PlayToRoom,
+    ReleaseLegs,
     SendDigits,
     SetMedia,
     SetVoice,
@@ -52,6 +55,7 @@ class Commands:
     def __init__(self, engine: Engine, events: list[Event]) -> None:
         self._engine = engine
         self._events = events
+        self._handover = Handover(engine, self, events)
         self._acts: dict[type, Callable[..., None]] = {
             OpenLeg: self._open_leg,
             SetMedia: self._set_media,
@@ -69,13 +73,15 @@ class Commands:
             Whisper: self._whisper,
             StartRecording: self._start_recording,
             StopRecording: self._stop_recording,
+            AdoptLeg: self._handover.adopt,
+            ReleaseLegs: self._handover.release,
         }
 
     def apply(self, command: Command, now_ns: int) -> None:
         """Carry out a command; one that cannot be is answered by CommandFailed and changes nothing."""
         try:
             self._acts[type(command)](command, now_ns)
-        except (CommandError, SoundError, UnfitKeyError, WebRtcError) as error:
+        except (CommandError, SoundError, HandoverError, UnfitKeyError, WebRtcError) as error:
             reason = str(error)
         except Exception as error:
             # A fault of ours in one command must not end the calls of all others.
@@ -99,25 +105,36 @@ class Commands:
             self._engine.browsers.expect()
         remote_ip = _unicast(command.remote_ip) if command.remote_ip else 0
         pair = self._engine.sources.reserve(
-            remote_ip, command.remote_port if remote_ip else 0, command.webrtc
+            remote_ip, command.remote_port if remote_ip else 0, command.webrtc, command.group
         )
+        self.open(command.leg, pair, command.webrtc)
+        assert pair is not None
+        rtp_port, rtcp_port = self._engine.sources.ports(pair)
+        self._events.append(LegOpened(leg=command.leg, rtp_port=rtp_port, rtcp_port=rtcp_port))
+
+    def open(self, leg: int, pair: int | None, webrtc: bool) -> int:
+        """Give a leg a row on a socket pair; raises CommandError."""
+        if leg in self._engine.legs.slots:
+            raise CommandError("this leg is open already")
         if pair is None:
             raise CommandError("no port is left in the range")
         if self._engine.legs.full:
             self._engine.grow()
-        slot = self._engine.legs.open(command.leg, pair, command.webrtc)
+        slot = self._engine.legs.open(leg, pair, webrtc)
         for columns in (self._engine.buffer, self._engine.meters):
             columns.clear(slot)
         self._engine.received.reset(slot)
         self._engine.forget(slot)
         self._engine.sources.add(slot)
-        rtp_port, rtcp_port = self._engine.sources.ports(pair)
         self._engine.reports.opened(slot, self._engine.tick)
         self._engine.counted.opened(slot)
-        self._events.append(LegOpened(leg=command.leg, rtp_port=rtp_port, rtcp_port=rtcp_port))
+        return slot
 
     def _set_media(self, command: SetMedia, now_ns: int) -> None:
-        slot = self._slot(command.leg)
+        self.set_media(self._slot(command.leg), command, now_ns)
+
+    def set_media(self, slot: int, command: SetMedia, now_ns: int) -> None:
+        """Apply a SetMedia to a row; raises CommandError."""
         legs = self._engine.legs
         received_before, codec_before = bool(legs.receives[slot]), int(legs.send_codec[slot])
         was_ready = bool(legs.ready[slot])
@@ -206,9 +223,11 @@ class Commands:
         sounds = chain(self._engine.shelf, command.sounds)
         if slot in self._engine.hearing.playbacks:
             self._engine.end_play(slot, "replaced")
-        self._engine.hearing.playbacks[slot] = Playback(
+        playback = self._engine.hearing.playbacks[slot] = Playback(
             sounds, play=command.play, loop=command.loop, stop_on_digit=command.stop_on_digit
         )
+        if command.from_ms:
+            playback.skip(command.from_ms)
 
     def _stop_play(self, command: StopPlay, now_ns: int) -> None:
         slot = self._slot(command.leg)

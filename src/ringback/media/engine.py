@@ -40,7 +40,7 @@ from ringback.media.room_sounds import RoomSounds
 from ringback.media.rooms import Rooms
 from ringback.media.security import Protection
 from ringback.media.sending import Sending
-from ringback.media.sources import Sources
+from ringback.media.sources import Sources, TakePair
 from ringback.media.statistics import Meters, Statistics
 from ringback.media.talkers import Talkers
 from ringback.media.voices import VoiceDecoding
@@ -64,16 +64,19 @@ class Engine:
         load_dtls: LoadDtls | None = None,
         shelf: SoundShelf | None = None,
         recorder: Recorder | None = None,
+        take_pair: TakePair | None = None,
+        close_pair: Callable[[int], None] | None = None,
     ) -> None:
         """`open_pair(number)` opens a socket pair and gives its ports; `outgoing` is where datagrams are
-        written; without `load_dtls` there are no WebRTC legs, without `recorder` no recordings."""
+        written; without `load_dtls` there are no WebRTC legs, without `recorder` no recordings. `take_pair`
+        and `close_pair` are for pairs that come from and go to another worker."""
         self.legs = Legs(FIRST_CAPACITY, random_bits)
         self.rooms = Rooms(FIRST_CAPACITY)
         self.buffer = JitterBuffer(FIRST_CAPACITY)
         self.received = ReceivedSequence(FIRST_CAPACITY)
         self.meters = Meters(FIRST_CAPACITY)
         self.opus = OpusStreams(self.buffer)
-        self.sources = Sources(self.legs, open_pair)
+        self.sources = Sources(self.legs, open_pair, take_pair, close_pair)
         self.sending = Sending(self.legs, outgoing)
         self.protection = Protection(self.legs, self.received)
         self.browsers = Browsers(self.legs, self.sources, self.protection, load_dtls)
@@ -218,7 +221,14 @@ class Engine:
             intake.presses.clear()
         if intake.learnt:
             for leg, differs in intake.learnt:
-                self._events.append(SourceLearnt(leg=int(self.legs.identifier[leg]), differs=differs))
+                self._events.append(
+                    SourceLearnt(
+                        leg=int(self.legs.identifier[leg]),
+                        differs=differs,
+                        ip=int(self.legs.remote_ip[leg]),
+                        port=int(self.legs.remote_port[leg]),
+                    )
+                )
             intake.learnt.clear()
             self.sending.changed()
         if self.browsers.events:

@@ -105,6 +105,29 @@ class Playback:
         self.stop_on_digit = stop_on_digit
 
     @property
+    def played_ms(self) -> int:
+        """How far it has come, where it repeats itself since it last began."""
+        return (sum(len(sound.narrow) for sound in self._sounds[: self._index]) + self._position) // 8
+
+    def skip(self, milliseconds: int) -> None:
+        """Leave out so much, as if it had been heard."""
+        left = 8 * milliseconds
+        if self.loop:
+            left %= max(sum(len(sound.narrow) for sound in self._sounds), 1)
+        while left > 0 and not self.finished:
+            sound = self._sounds[self._index]
+            if sound.endless:
+                left %= len(sound.narrow)
+            step = min(left, len(sound.narrow) - self._position)
+            left -= step
+            self._position += step
+            if self._position >= len(sound.narrow):
+                self._position = 0
+                self._index += not sound.endless
+                if self.loop and self._index == len(self._sounds):
+                    self._index = 0
+
+    @property
     def finished(self) -> bool:
         """Whether nothing is left to play."""
         return self._index >= len(self._sounds)

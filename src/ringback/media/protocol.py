@@ -65,12 +65,16 @@ class OpenLeg(_Message, frozen=True, kw_only=True):
     `remote_ip`/`remote_port` are what an offer that is at hand already says of the peer: then the port may be
     shared with legs of other addresses, which costs fewer sockets. Without them the leg has a port of its
     own. `webrtc` legs share one whatever their addresses: they are told apart by ICE.
+
+    `group` names what will be mixed together, as far as it is known: the room that the leg is going to join,
+    0 if that is still open. Only legs of one group share ports: a group can go to another worker whole.
     """
 
     leg: int
     remote_ip: str = ""
     remote_port: int = 0
     webrtc: bool = False
+    group: int = 0
 
 
 class SetMedia(_Message, frozen=True, kw_only=True):
@@ -152,6 +156,8 @@ class Play(_Message, frozen=True, kw_only=True):
     sounds: list[str]
     loop: bool = False
     stop_on_digit: bool = False
+    from_ms: int = 0
+    """How much is left out at the beginning, because it was heard already."""
 
 
 class StopPlay(_Message, frozen=True, kw_only=True):
@@ -237,6 +243,45 @@ class StopRecording(_Message, frozen=True, kw_only=True):
     recording: int
 
 
+class SentSource(msgspec.Struct, frozen=True, kw_only=True):
+    """Where what we send to a leg stands: its SSRC, the next packet's sequence number and timestamp, how
+    often the sequence number has wrapped (SRTP's roll-over counter), and when that was (CLOCK_MONOTONIC)."""
+
+    ssrc: int
+    sequence: int
+    timestamp: int
+    roll_over: int
+    at_ns: int
+
+
+class AdoptLeg(_Message, frozen=True, kw_only=True):
+    """Go on with a leg that another worker had, on the ports that its peer knows; answered as OpenLeg is.
+
+    The sockets were handed over before. `media` is its last SetMedia. `source` is where its media really came
+    from, `keys` are those that DTLS gave, `heard` is the last SSRC and extended sequence number under SRTP:
+    what is older is a replay. Without `sent` we are a new source to the peer, and what has come while nobody
+    looked after the ports is dropped.
+    """
+
+    leg: int
+    rtp_port: int
+    rtcp_port: int
+    webrtc: bool = False
+    group: int = 0
+    media: SetMedia | None = None
+    source: tuple[int, int] | None = None
+    keys: SrtpKeys | None = None
+    heard: tuple[int, int] | None = None
+    sent: SentSource | None = None
+
+
+class ReleaseLegs(_Message, frozen=True, kw_only=True):
+    """Stop with these legs without a word to their peers, who go on with another worker on the same ports;
+    answered by LegsReleased. They share ports with no others."""
+
+    legs: list[int]
+
+
 class Shutdown(_Message, frozen=True, kw_only=True):
     """End the worker process cleanly."""
 
@@ -253,6 +298,8 @@ Command = (
     | PlayToRoom
     | SendDigits
     | UseCertificate
+    | AdoptLeg
+    | ReleaseLegs
     | Shutdown
     | StopRoomPlay
     | Monitor
@@ -323,10 +370,26 @@ class LegClosed(_Message, frozen=True, kw_only=True):
 
 
 class SourceLearnt(_Message, frozen=True, kw_only=True):
-    """The address a leg's media really comes from; `differs` when it is not what SDP said (NAT)."""
+    """The address a leg's media really comes from; `differs` when it is not what SDP said (NAT).
+
+    For WebRTC it is where media goes, told whenever that changes, 0 for nowhere. The address is for another
+    worker to go on with, and for nobody to see.
+    """
 
     leg: int
     differs: bool
+    ip: int = 0
+    port: int = 0
+
+    def __repr__(self) -> str:
+        return f"SourceLearnt(leg={self.leg}, differs={self.differs})"
+
+
+class KeysAgreed(_Message, frozen=True, kw_only=True):
+    """The SRTP keys of a WebRTC leg, for another worker to go on with: DTLS gives them only once."""
+
+    leg: int
+    keys: SrtpKeys
 
 
 class MediaConnected(_Message, frozen=True, kw_only=True):
@@ -370,12 +433,14 @@ class Statistics(_Message, frozen=True, kw_only=True):
     """Once a second: how the worker keeps its clock, and how many sockets it has.
 
     `late_ticks` began 20 ms late or more, or never; `overdue_ticks` more than 40 ms late. Since its start.
+    `heard` has for each leg under SRTP what AdoptLeg wants to know.
     """
 
     busy_fraction: float
     late_ticks: int
     sockets: int
     overdue_ticks: int = 0
+    heard: dict[int, tuple[int, int]] = {}
 
 
 class Histogram(msgspec.Struct, frozen=True, kw_only=True):
@@ -383,6 +448,31 @@ class Histogram(msgspec.Struct, frozen=True, kw_only=True):
 
     counts: list[int]
     sum: float
+
+
+class ReleasedLeg(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a leg stands that is to go on elsewhere; `played_ms` is how far what is played to it has come."""
+
+    totals: LegTotals
+    heard: tuple[int, int] | None = None
+    sent: SentSource | None = None
+    played_ms: int = 0
+
+
+class LegsReleased(_Message, frozen=True, kw_only=True):
+    """The worker has nothing to do any more with these legs, nor with the ports (of RTP) that they had.
+
+    What is counted of them begins at 0 with the next worker.
+    """
+
+    legs: dict[int, ReleasedLeg]
+    ports: list[int]
+
+
+class PairClosed(_Message, frozen=True, kw_only=True):
+    """The worker closed a socket pair that it had from another and that no leg used any more."""
+
+    rtp_port: int
 
 
 class LegStatistics(_Message, frozen=True, kw_only=True):
@@ -458,4 +548,7 @@ Event = (
     | RecordingStarted
     | RecordingFailed
     | RecordingEnded
+    | KeysAgreed
+    | LegsReleased
+    | PairClosed
 )

@@ -19,6 +19,8 @@ from ringback.rtp.sequence import ReceivedSequence
 if TYPE_CHECKING:
     from ringback.rtp.srtp import SrtpSession
 
+Known = tuple[int, int]
+"""An SSRC and an extended sequence number (RFC 3711 3.3.1)."""
 _Run = Callable[[list["SrtpSession"], Bytes, list[int], Ints], list[int]]
 
 ROLLED_OVER = 1 << 15
@@ -41,6 +43,30 @@ class Protection:
         self._outbound: dict[int, SrtpSession] = {}
         self._changes: dict[int, Change] = {}
         self._had: dict[int, tuple[Sessions, Sessions]] = {}
+        self._expected: dict[int, tuple[Known | None, Known | None]] = {}
+
+    def expect(self, leg: int, heard: Known | None, sent: Known | None) -> None:
+        """The keys that come next are those of another worker, which has come this far with them."""
+        self._expected[leg] = heard, sent
+
+    def come_to(self, leg: int, heard_ssrc: int, heard: int, sent_ssrc: int) -> tuple[Known | None, int]:
+        """How far a leg has come: the newest packet heard, of which `heard` has the last 16 bits, by its
+        extended sequence number, and how often the sequence number of what is sent has wrapped."""
+        inbound, outbound = self._inbound.get(leg), self._outbound.get(leg)
+        known = None
+        if inbound is not None and heard_ssrc >= 0:
+            known = heard_ssrc, inbound.roll_over(heard_ssrc) << 16 | heard & 0xFFFF
+        return known, 0 if outbound is None else outbound.roll_over(sent_ssrc)
+
+    def heard(self, received: ReceivedSequence) -> dict[int, Known]:
+        """SSRC and extended sequence number of the newest packet of each leg with keys, by identifier."""
+        result = {}
+        for leg, session in self._inbound.items():
+            ssrc = int(received.ssrc[leg])
+            if ssrc >= 0:
+                index = session.roll_over(ssrc) << 16 | int(received.highest[leg]) & 0xFFFF
+                result[int(self._legs.identifier[leg])] = ssrc, index
+        return result
 
     @cached_property
     def _srtp(self) -> ModuleType:
@@ -51,7 +77,7 @@ class Protection:
 
     def forget(self, leg: int) -> None:
         """End a leg's sessions."""
-        for kept in (self._keys, self._inbound, self._outbound, self._changes, self._had):
+        for kept in (self._keys, self._inbound, self._outbound, self._changes, self._had, self._expected):
             kept.pop(leg, None)
 
     def set_keys(self, leg: int, keys: SrtpKeys, now_ns: int) -> None:
@@ -60,11 +86,12 @@ class Protection:
         A key that stays keeps its session: beginning anew would use up the same key stream twice. Where the
         peer's key changes, what comes under the old one is taken a while longer.
         """
+        heard, sent = self._expected.pop(leg, (None, None))
         theirs, ours = (keys.suite, keys.remote_key), (keys.suite, keys.local_key)
         inbound_had, outbound_had = self._had.setdefault(leg, (Sessions(), Sessions()))
         try:
-            inbound = inbound_had.known(theirs) or self._session(theirs, inbound=True)
-            outbound = outbound_had.known(ours) or self._session(ours, inbound=False)
+            inbound = inbound_had.known(theirs) or self._session(theirs, True, heard)
+            outbound = outbound_had.known(ours) or self._session(ours, False, sent)
         except self._srtp.SrtpKeyError as error:
             raise UnfitKeyError(str(error)) from error
         self._keys[leg] = keys
@@ -77,8 +104,8 @@ class Protection:
             self._legs.renew_source(leg)
         self._outbound[leg] = outbound
 
-    def _session(self, key: Key, *, inbound: bool) -> SrtpSession:
-        session: SrtpSession = self._srtp.SrtpSession(*key, inbound=inbound)
+    def _session(self, key: Key, inbound: bool, known: Known | None = None) -> SrtpSession:
+        session: SrtpSession = self._srtp.SrtpSession(*key, inbound=inbound, known=known)
         return session
 
     def _turn_inbound(self, leg: int, key: Key, session: SrtpSession, now_ns: int) -> None:
@@ -92,9 +119,7 @@ class Protection:
         highest = int(self._received.highest[leg])
         if not session.passed and highest >> 16:
             # By RFC 3711 the roll-overs go on under a new key; many peers begin at none.
-            onward = self._session(key, inbound=True)
-            onward.go_on(*key, int(self._received.ssrc[leg]), highest)
-            fresh.append(onward)
+            fresh.append(self._session(key, True, (int(self._received.ssrc[leg]), highest)))
         change = self._changes.get(leg)
         former = [before] if change is None else [kept for kept in change.candidates if kept is not session]
         self._changes[leg] = Change(fresh, former, now_ns)

@@ -12,6 +12,8 @@ The rules, for what comes off a socket that anybody can send to:
 - What a leg that has just been closed still sends is never taken for the next leg on its pair.
 - WebRTC legs are on pairs of their own; there nothing is learnt from packets. A leg has the sources that ICE
   validated, none of which can be another leg's at the same time.
+- Only legs of one group share a pair: it goes to another worker with all of them. What another worker learnt
+  and locked stays so.
 """
 
 from __future__ import annotations
@@ -51,18 +53,35 @@ class _Pair:
     rtcp_port: int
     legs: set[int] = field(default_factory=set)
     webrtc: bool = False
+    group: int = 0
+
+
+TakePair = Callable[[int, int, int, bool], bool]
+"""Takes the sockets of a pair that were handed over: its number, its ports, whether to drop what waits on
+them; False if they were not."""
 
 
 class Sources:
     """Socket pairs and the legs on them, and the table from source to leg."""
 
-    def __init__(self, legs: Legs, open_pair: Callable[[int], tuple[int, int] | None]) -> None:
+    def __init__(
+        self,
+        legs: Legs,
+        open_pair: Callable[[int], tuple[int, int] | None],
+        take_pair: TakePair | None = None,
+        close_pair: Callable[[int], None] | None = None,
+    ) -> None:
         """`open_pair(number)` opens the sockets of a new pair and gives its ports, None if no port is
         left."""
         self._legs = legs
         self._open_pair = open_pair
-        self._pairs: list[_Pair] = []
-        self._available: set[int] = set()
+        self._take_pair = take_pair
+        self._close_pair = close_pair
+        self._pairs: dict[int, _Pair] = {}
+        self._by_port: dict[int, int] = {}
+        self._free_numbers: list[int] = []
+        self._empty: dict[int, None] = {}
+        self._shared: dict[tuple[bool, int], set[int]] = {}
         self._keys: Longs = np.zeros(0, np.int64)
         self._owners: Longs = np.zeros(0, np.int64)
         self._changed = False
@@ -79,8 +98,13 @@ class Sources:
     def occupied(self) -> list[int]:
         """Pairs that have legs; the same list as long as they stay the same."""
         if self._occupied is None:
-            self._occupied = [number for number, pair in enumerate(self._pairs) if pair.legs]
+            self._occupied = [number for number, pair in self._pairs.items() if pair.legs]
         return self._occupied
+
+    @property
+    def pairs(self) -> list[int]:
+        """All socket pairs that are open."""
+        return list(self._pairs)
 
     @property
     def pair_count(self) -> int:
@@ -89,30 +113,72 @@ class Sources:
 
     def legs_on(self, pair: int) -> set[int]:
         """Rows of the legs on a pair."""
-        return self._pairs[pair].legs if 0 <= pair < len(self._pairs) else set()
+        found = self._pairs.get(pair)
+        return found.legs if found is not None else set()
 
-    def reserve(self, ip: int = 0, port: int = 0, webrtc: bool = False) -> int | None:
+    def reserve(self, ip: int = 0, port: int = 0, webrtc: bool = False, group: int = 0) -> int | None:
         """A pair for a new leg, on which every other leg's source is locked; None when the ports are used up.
 
-        With the address that the peer is going to signal the pair may carry other legs, none of that address;
-        without, it carries none, so that no collision can come to light later. WebRTC legs share theirs with
-        each other only.
+        With the address that the peer is going to signal the pair may carry other legs of its group, none of
+        that address; without, it carries none, so that no collision can come to light later. WebRTC legs
+        share theirs with each other only.
         """
-        for number in sorted(self._available):
-            pair = self._pairs[number]
-            if not pair.legs:
-                return number
-            if pair.webrtc == webrtc and (
-                webrtc or (port and source_key(number, ip, port) not in self._taken)
-            ):
-                return number
-        number = len(self._pairs)
-        ports = self._open_pair(number)
-        if ports is None:
-            return None
-        self._pairs.append(_Pair(*ports))
-        self._available.add(number)
+        number = self._with_room(ip, port, webrtc, group)
+        if number is not None:
+            return number
+        if self._empty:
+            # The one that has been empty for longest: fewest will send to it still.
+            number = next(iter(self._empty))
+        else:
+            number = self._free_numbers[-1] if self._free_numbers else len(self._pairs)
+            ports = self._open_pair(number)
+            if ports is None:
+                return None
+            self._insert(number, ports)
+        self._pairs[number].group = group
         return number
+
+    def _with_room(self, ip: int, port: int, webrtc: bool, group: int) -> int | None:
+        if not (webrtc or port):
+            return None
+        for number in sorted(self._shared.get((webrtc, group), ())):
+            if webrtc or source_key(number, ip, port) not in self._taken:
+                return number
+        return None
+
+    def adopt(self, ports: tuple[int, int], webrtc: bool, group: int, drop: bool) -> int | None:
+        """The pair with these ports, taken over from another worker if it is not here yet; None without
+        it."""
+        number = self._by_port.get(ports[0])
+        if number is None:
+            number = self._free_numbers[-1] if self._free_numbers else len(self._pairs)
+            if self._take_pair is None or not self._take_pair(number, *ports, drop):
+                return None
+            self._insert(number, ports)
+        pair = self._pairs[number]
+        if not pair.legs:
+            pair.group = group
+        elif pair.webrtc != webrtc or len(pair.legs) >= LEGS_PER_PAIR:
+            return None
+        return number
+
+    def _insert(self, number: int, ports: tuple[int, int]) -> None:
+        if self._free_numbers:
+            self._free_numbers.pop()
+        self._pairs[number] = _Pair(*ports)
+        self._by_port[ports[0]] = number
+        self._empty[number] = None
+
+    def give_up(self, pair: int) -> int | None:
+        """Close a pair that no leg is on; its RTP port, None for one that is in use or gone."""
+        found = self._pairs.get(pair)
+        if found is None or found.legs:
+            return None
+        del self._pairs[pair], self._by_port[found.rtp_port], self._empty[pair]
+        self._free_numbers.append(pair)
+        if self._close_pair is not None:
+            self._close_pair(pair)
+        return found.rtp_port
 
     def ports(self, pair: int) -> tuple[int, int]:
         """RTP and RTCP port of a pair."""
@@ -125,6 +191,7 @@ class Sources:
         if self._pairs[pair].webrtc:
             self.webrtc_pairs.add(pair)
         self._pairs[pair].legs.add(slot)
+        self._empty.pop(pair, None)
         self._occupied = None
         self._refresh(pair)
 
@@ -140,10 +207,11 @@ class Sources:
                 self._departed[key] = (now_ns + DEPARTED_NS, ssrc)
         self._candidates.pop(slot, None)
         self._pairs[pair].legs.discard(slot)
-        if not self._pairs[pair].legs:
-            self.webrtc_pairs.discard(pair)
         self._occupied = None
         self._refresh(pair)
+        if not self._pairs[pair].legs:
+            self.webrtc_pairs.discard(pair)
+            self._empty[pair] = None
 
     def collides(self, slot: int, ip: int, port: int) -> bool:
         """Whether another leg on the same pair is already told by this source."""
@@ -234,6 +302,18 @@ class Sources:
         candidate.ssrc, candidate.sequence = ssrc, sequence
         if candidate.count < PACKETS_TO_LEARN:
             return False
+        self._learn(slot, ip, port)
+        return True
+
+    def restore(self, slot: int, ip: int, port: int) -> None:
+        """Another worker learnt where this leg's media comes from: lock it."""
+        legs = self._legs
+        if (int(legs.remote_ip[slot]), int(legs.remote_port[slot])) == (ip, port):
+            self.lock(slot)
+        elif not self.collides(slot, ip, port):
+            self._learn(slot, ip, port)
+
+    def _learn(self, slot: int, ip: int, port: int) -> None:
         legs = self._legs
         legs.remote_ip[slot] = ip
         legs.remote_port[slot] = port
@@ -245,16 +325,18 @@ class Sources:
             # Where RTCP comes from behind a NAT shows only when it comes.
             legs.rtcp_ip[slot], legs.rtcp_port[slot] = 0, 0
         self.moved(slot)
-        return True
 
-    def _refresh(self, pair: int) -> None:
-        here = self._pairs[pair].legs
-        pending = not self._legs.locked[list(here)].all() if here else False
-        pending = pending and not self._pairs[pair].webrtc
-        if pending or len(here) >= LEGS_PER_PAIR:
-            self._available.discard(pair)
-        else:
-            self._available.add(pair)
+    def _refresh(self, number: int) -> None:
+        """Offer a pair to further legs of its group, or no more."""
+        pair = self._pairs[number]
+        settled = pair.webrtc or bool(self._legs.locked[list(pair.legs)].all())
+        kind = (pair.webrtc, pair.group)
+        if pair.legs and settled and len(pair.legs) < LEGS_PER_PAIR:
+            self._shared.setdefault(kind, set()).add(number)
+        elif kind in self._shared:
+            self._shared[kind].discard(number)
+            if not self._shared[kind]:
+                del self._shared[kind]
 
     def _rebuild(self) -> None:
         keys = np.fromiter(self._taken.keys(), np.int64, len(self._taken))

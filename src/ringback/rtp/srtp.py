@@ -11,9 +11,10 @@ from enum import IntEnum
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
+import cffi
 import numpy as np
 from numpy.typing import NDArray
-from pylibsrtp import Error, Policy
+from pylibsrtp import Error, Policy, _binding
 from pylibsrtp._binding import ffi, lib
 
 Octets = NDArray[np.uint8]
@@ -23,9 +24,8 @@ Suite = Literal["AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32", "AEAD_AES_
 MAX_TRAILER_BYTES: Final = 20
 """What protection adds at most: a tag of 16 octets, and for RTCP the index. Rows must have the room."""
 MAX_TAG_BYTES: Final = 16
-MAX_STEPS: Final = 1 << 12
-"""Quarter roll-overs at most that a session is led on: those of two weeks at 50 packets a second."""
-_HEADER_BYTES: Final = 12
+REPLAY_WINDOW: Final = 128
+"""Packets behind the newest of which libsrtp remembers whether they came."""
 MAX_SOURCES: Final = 64
 """SSRCs under one key: libsrtp keeps a state for each, which a peer must not multiply at will."""
 
@@ -80,6 +80,16 @@ class _Operation(NamedTuple):
     protects: bool
 
 
+# What pylibsrtp has no word for is in its library all the same.
+_roll_over_ffi = cffi.FFI()
+_roll_over_ffi.cdef(
+    """
+    int srtp_set_stream_roc(uintptr_t session, uint32_t ssrc, uint32_t roc);
+    int srtp_get_stream_roc(uintptr_t session, uint32_t ssrc, uint32_t *roc);
+    """
+)
+_roll_over_lib: Any = _roll_over_ffi.dlopen(_binding.__file__)
+
 _PROTECT = _Operation(lib.srtp_protect, 8, 12, True)
 _UNPROTECT = _Operation(lib.srtp_unprotect, 8, 12, False)
 _PROTECT_RTCP = _Operation(lib.srtp_protect_rtcp, 4, 8, True)
@@ -94,11 +104,17 @@ class SrtpSession:
 
     The methods treat the packet of `length` octets at the front of a row uint8[width], in place, and return
     its new length, or the negative Status of a packet that is not to be used. Nothing a peer sends raises.
+
+    `known` is an SSRC and its extended sequence number (roll-over counter and sequence number, RFC 3711
+    3.3.1) to which another session has come: outbound of the next packet, inbound of the newest that is known
+    of, so that what is not newer is taken for a replay.
     """
 
     __slots__ = (
         "_context",
+        "_known",
         "_last_source",
+        "_resumed",
         "_sources",
         "_tag_bytes",
         "forged",
@@ -107,7 +123,9 @@ class SrtpSession:
         "replayed",
     )
 
-    def __init__(self, suite: Suite, key: bytes, *, inbound: bool) -> None:
+    def __init__(
+        self, suite: Suite, key: bytes, *, inbound: bool, known: tuple[int, int] | None = None
+    ) -> None:
         info = _SUITES[suite]
         if len(key) != info.key_bytes + info.salt_bytes:
             raise SrtpKeyError(f"{suite} needs {key_length(suite)} octets of key and salt, not {len(key)}")
@@ -124,10 +142,26 @@ class SrtpSession:
         self._tag_bytes = info.tag_bytes
         self._sources: set[int] = set()
         self._last_source = -1
+        self._known: tuple[int, int] | None = None
+        self._resumed = False
         self.passed = 0
         self.forged = 0
         self.replayed = 0
         self.refused = 0
+        if known is not None:
+            stream = Policy(
+                key=key,
+                ssrc_type=Policy.SSRC_SPECIFIC,
+                ssrc_value=known[0],
+                srtp_profile=info.profile,
+            )
+            if lib.srtp_add_stream(self._context, stream._policy) != Status.OK:
+                raise SrtpKeyError(f"{suite} cannot be used here")
+            self._sources.add(known[0])
+            if inbound:
+                self._known = known
+            else:
+                self._set_roll_over(known[0], known[1] >> 16)
 
     def protect(self, row: Octets, length: int) -> int:
         """Encrypt and sign an RTP packet."""
@@ -145,23 +179,44 @@ class SrtpSession:
         """Check and decrypt an SRTCP packet."""
         return self._one(_UNPROTECT_RTCP, row, length)
 
-    def go_on(self, suite: Suite, key: bytes, ssrc: int, extended: int) -> None:
-        """Expect a source whose sequence number, counted on over its roll-overs, is at `extended` already.
+    def roll_over(self, source: int) -> int:
+        """How often this SSRC's sequence number has wrapped; 0 for an SSRC that was not seen."""
+        counter = _roll_over_ffi.new("uint32_t *")
+        _roll_over_lib.srtp_get_stream_roc(self._address, source, counter)
+        return int(counter[0])
 
-        libsrtp counts roll-overs by what it sees and cannot be told them here: so it is shown packets of the
-        source, made of nothing, on the way there. Only for an inbound session that has seen none, with its
-        suite and key.
-        """
-        sender = SrtpSession(suite, key, inbound=False)
-        row = np.zeros(_HEADER_BYTES + 4 + MAX_TRAILER_BYTES, np.uint8)
-        steps = min(extended >> 14, MAX_STEPS)
-        for step in range(extended - (steps << 14), extended, 1 << 14):
-            row[:] = 0
-            row[0] = 0x80
-            row[2:4] = (step >> 8 & 0xFF, step & 0xFF)
-            row[8:12] = np.frombuffer(ssrc.to_bytes(4, "big"), np.uint8)
-            self.unprotect(row, sender.protect(row, _HEADER_BYTES + 4))
-        self.passed = 0
+    @property
+    def _address(self) -> int:
+        return int(ffi.cast("uintptr_t", self._context))
+
+    def _set_roll_over(self, source: int, count: int) -> None:
+        _roll_over_lib.srtp_set_stream_roc(self._address, source, count)
+
+    def _beyond(self, data: Any, lengths: Any, length: int, known: tuple[int, int]) -> int:
+        """Take a packet of a source that another session knew, if it is newer than what that one had."""
+        source, newest = known
+        sequence = int.from_bytes(ffi.buffer(data + 2, 2)[:], "big")
+        nearest = newest + ((sequence - newest + 0x8000) & 0xFFFF) - 0x8000
+        if nearest <= newest:
+            return Status.REPLAYED
+        if self._resumed:
+            status = int(_UNPROTECT.function(self._context, data, lengths))
+            if status == Status.OK and nearest > newest + REPLAY_WINDOW:
+                # From here on the library has a whole window of its own.
+                self._known = None
+            return status
+        # A failed attempt may leave anything in the packet.
+        packet = bytes(ffi.buffer(data, length))
+        # What was known is of a second ago, or from before a long pause.
+        for index in (nearest, nearest + 0x10000):
+            ffi.memmove(data, packet, length)
+            lengths[0] = length
+            self._set_roll_over(source, index >> 16)
+            status = int(_UNPROTECT.function(self._context, data, lengths))
+            self._resumed = status == Status.OK
+            if self._resumed:
+                break
+        return status
 
     def _one(self, operation: _Operation, row: Octets, length: int) -> int:
         lengths = ffi.new("int *", length)
@@ -183,13 +238,17 @@ class SrtpSession:
             status = Status.BAD_PARAMETER
         elif not known and len(self._sources) >= MAX_SOURCES:
             status = Status.NO_CONTEXT
+        elif self._known is not None and operation is _UNPROTECT and source == self._known[0]:
+            status = self._beyond(data, lengths, length, self._known)
         else:
             status = operation.function(self._context, data, lengths)
         if status == Status.OK:
             self.passed += 1
             if not known:
                 self._sources.add(source)
-            self._last_source = source
+            if self._known is None or source != self._known[0]:
+                # As long as something is known of it, its packets take the long way.
+                self._last_source = source
         else:
             self._count(status)
         return status

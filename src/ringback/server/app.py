@@ -27,7 +27,7 @@ from ringback.sdp.webrtc import LocalWebRtc
 from ringback.server.addresses import is_wildcard, reachable
 from ringback.server.certificates import sip_certificate
 from ringback.server.exchange import Exchange
-from ringback.server.media_supervisor import MediaSupervisor
+from ringback.server.media_pool import MediaPool
 from ringback.server.operations import ServerOperations
 from ringback.server.policy import Policy
 from ringback.server.prompts import PromptLibrary
@@ -72,12 +72,13 @@ class Server:
             on_connection_lost=self._on_connection_lost,
             limits=Limits(allow=allow),
         )
-        self.media = MediaSupervisor(
+        self.media = MediaPool(
             settings.media.bind,
             settings.media.ports,
+            settings.media.worker_count,
             make_certificate(time.time()),
             on_event=lambda event: self.exchange.on_media_event(event),  # noqa: PLW0108 - made below
-            on_lost=lambda: self.exchange.on_media_lost(),  # noqa: PLW0108
+            on_lost=lambda legs: self.exchange.on_media_lost(legs),  # noqa: PLW0108
         )
         self.exchange = Exchange(
             endpoint=self.endpoint,
@@ -251,7 +252,6 @@ class Server:
             self.visiting.touch(room.number)
 
     def _on_statistics(self, event: Statistics) -> None:
-        self.operations.statistics = event
         self.visiting.touch_all()
 
 

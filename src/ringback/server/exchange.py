@@ -82,9 +82,9 @@ class Exchange:
         self._switchboard.media_event(event, time.monotonic())
         self._flush()
 
-    def on_media_lost(self) -> None:
-        """The media engine died."""
-        self._switchboard.media_lost(time.monotonic())
+    def on_media_lost(self, legs: list[int]) -> None:
+        """The media of these legs is gone for good."""
+        self._switchboard.media_lost(legs, time.monotonic())
         self._flush()
 
     def act(self, operation: Callable[[float], int]) -> int:

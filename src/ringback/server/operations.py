@@ -20,16 +20,16 @@ from ringback.conference.roles import Role
 from ringback.conference.room import Room
 from ringback.governance.private import Private
 from ringback.governance.shown import fit_to_show
-from ringback.media.protocol import Statistics
 from ringback.server.exchange import Exchange
 from ringback.server.line_quality import line_metrics, line_series
-from ringback.server.media_supervisor import MediaSupervisor
+from ringback.server.media_pool import MediaPool
 from ringback.sip.registration import Registrar
 from ringback.web.events import Event, EventHub
 from ringback.web.operations import (
     Call,
     LineQuality,
     LineSeries,
+    MediaWorker,
     Metric,
     OperationError,
     Participant,
@@ -56,11 +56,10 @@ class ServerOperations:
         switchboard: Switchboard,
         meetings: Meetings,
         registrar: Registrar,
-        media: MediaSupervisor,
+        media: MediaPool,
         addresses: Callable[[], Mapping[str, str]],
     ) -> None:
         self.waiting_for: tuple[str, ...] = ("start",)
-        self.statistics: Statistics | None = None
         self._exchange = exchange
         self._switchboard = switchboard
         self._meetings = meetings
@@ -94,6 +93,8 @@ class ServerOperations:
             meetings=len(self._meetings.rooms),
             registrations=sum(len(self._registrar.bindings(user, now)) for user in self._registrar.users()),
             waiting_for=waiting,
+            media=tuple(MediaWorker(load.pid, load.legs, load.busy_fraction) for load in self._media.loads),
+            takeovers=self._media.takeovers,
         )
 
     def participants(self, meeting: str) -> list[Participant]:
@@ -154,32 +155,48 @@ class ServerOperations:
             (({}, float(self._media.restarts)),),
         )
         yield from line_metrics(self._switchboard.history)
-        if self.statistics is None:
-            return
-        seen = self.statistics
+        yield Metric(
+            "ringback_media_takeovers",
+            "counter",
+            "Legs that went on in another media worker after theirs had died.",
+            (({}, float(self._media.takeovers)),),
+        )
+        yield Metric(
+            "ringback_media_moves",
+            "counter",
+            "Groups of legs that moved from a media worker to another.",
+            (({}, float(self._media.moves)),),
+        )
+        loads = [({"worker": str(number)}, load) for number, load in enumerate(self._media.loads)]
+        yield Metric(
+            "ringback_media_legs",
+            "gauge",
+            "Legs that a media worker has.",
+            tuple((worker, float(load.legs)) for worker, load in loads),
+        )
         yield Metric(
             "ringback_media_busy_ratio",
             "gauge",
-            "Share of its time that the media worker works; near 1 it is full.",
-            (({}, seen.busy_fraction),),
+            "Share of its time that a media worker works; near 1 it is full.",
+            tuple((worker, load.busy_fraction) for worker, load in loads),
         )
         yield Metric(
             "ringback_media_late_ticks",
             "counter",
-            "20 ms ticks that the media worker began late.",
-            (({}, float(seen.late_ticks)),),
+            "20 ms ticks that a media worker began late.",
+            tuple((worker, float(load.late_ticks)) for worker, load in loads),
         )
         yield Metric(
             "ringback_media_overdue_ticks",
             "counter",
-            "Times that a tick of the media worker began more than 40 ms late.",
-            (({}, float(seen.overdue_ticks)),),
+            "Times that a tick of a media worker began more than 40 ms late.",
+            tuple((worker, float(load.overdue_ticks)) for worker, load in loads),
         )
         yield Metric(
             "ringback_media_sockets",
             "gauge",
-            "UDP socket pairs in use for media.",
-            (({}, float(seen.sockets)),),
+            "UDP sockets that a media worker has open.",
+            tuple((worker, float(load.sockets)) for worker, load in loads),
         )
 
     # What is done

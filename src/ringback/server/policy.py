@@ -180,7 +180,7 @@ class Policy:
             to=NameAddr(SipUri("sip", extension.number, host=host)),
             from_=NameAddr(SipUri("sip", account, host=host), caller.display_name if caller else ""),
             called=Party(Private(extension.number), Private(extension.display_name), extension.number),
-            open_room=lambda: next(self._switchboard.media_rooms),
+            room=next(self._switchboard.media_rooms),
         )
 
     # Other requests

@@ -34,10 +34,15 @@ def check_settings(settings: Settings) -> None:
             _check_certificate(section, certificate, key)
 
 
-def allow_many_sockets() -> None:
-    """Lift the soft limit of open files: shells and systemd leave 1,024, fewer than our own limits allow."""
+def allow_many_sockets(settings: Settings) -> None:
+    """Lift the soft limit of open files: shells and systemd leave 1,024, fewer than our own limits allow.
+
+    The sockets of all media ports come to that: they are held, so that they outlive the media workers.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    first, last = settings.media.ports
+    wanted = _DESCRIPTORS + last - first + 1
+    wanted = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 

@@ -49,7 +49,7 @@ def run(settings: Settings, console: Console | None = None, *, command: str = "r
     console = console or Console(highlight=False)
     try:
         check_settings(settings)
-        allow_many_sockets()
+        allow_many_sockets(settings)
         return uvloop.run(_serve(settings, console, command))
     except AlreadyRunningError as error:
         return _fail(str(error))
@@ -79,11 +79,6 @@ async def _serve(settings: Settings, console: Console, command: str) -> int:
         web = WebServer(app, settings, tls)
         await web.start()
         try:
-            if settings.media.worker_count > 1:
-                log.warning(
-                    "one media process is used, media.workers asks for more",
-                    asked=settings.media.worker_count,
-                )
             await server.start()
             # Not before everything else went well: what this creates is shown only once.
             first = await bootstrap(store)

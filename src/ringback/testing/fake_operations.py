@@ -10,6 +10,7 @@ from ringback.web.events import Event, EventHub
 from ringback.web.operations import (
     Call,
     LineSeries,
+    MediaWorker,
     Metric,
     OperationError,
     Participant,
@@ -61,6 +62,8 @@ class FakeOperations:
             meetings=len(self.people),
             registrations=len(self.devices),
             waiting_for=self.waiting_for,
+            media=(MediaWorker(2, 4, 0.25),),
+            takeovers=3,
         )
 
     def participants(self, meeting: str) -> list[Participant]:

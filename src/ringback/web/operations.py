@@ -50,10 +50,21 @@ class ProcessIds:
 
 
 @dataclass(frozen=True, slots=True)
+class MediaWorker:
+    """One media process: how many legs it has, and the share of its time that it works; `pid` is None while
+    it is being replaced."""
+
+    pid: int | None
+    legs: int
+    busy_fraction: float
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """How the system is doing; `addresses` maps udp, tcp, tls, http to host:port as bound.
 
-    `waiting_for` says in words what is missing until calls can be taken; empty means ready.
+    `waiting_for` says in words what is missing until calls can be taken; empty means ready. `takeovers`
+    counts legs that went on in another media process after theirs had died.
     """
 
     version: str
@@ -66,6 +77,8 @@ class Status:
     meetings: int
     registrations: int
     waiting_for: tuple[str, ...] = ()
+    media: tuple[MediaWorker, ...] = ()
+    takeovers: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -286,6 +286,14 @@ class PidsView(View):
     media: list[int]
 
 
+class MediaWorkerView(View):
+    """One media process."""
+
+    pid: int | None = Field(description="Null while it is being replaced.")
+    legs: int
+    busy_fraction: float = Field(description="Share of its time that it works; near 1 it is full.")
+
+
 class StatusView(View):
     """How the system is doing."""
 
@@ -300,13 +308,20 @@ class StatusView(View):
     legs: int
     meetings: int = Field(description="Meetings that somebody is in.")
     registrations: int
+    media: list[MediaWorkerView]
+    takeovers: int = Field(description="Legs that went on in another media process after theirs had died.")
 
     @classmethod
     def of(cls, status: operations.Status) -> StatusView:
         """The status as JSON."""
-        plain = {name: getattr(status, name) for name in cls.model_fields if name not in {"ready", "pids"}}
+        made = {"ready", "pids", "media"}
+        plain = {name: getattr(status, name) for name in cls.model_fields if name not in made}
         pids = {"control": status.pids.control, "media": list(status.pids.media)}
-        return cls.model_validate({**plain, "ready": not status.waiting_for, "pids": pids})
+        media = [
+            MediaWorkerView(pid=each.pid, legs=each.legs, busy_fraction=each.busy_fraction)
+            for each in status.media
+        ]
+        return cls.model_validate({**plain, "ready": not status.waiting_for, "pids": pids, "media": media})
 
 
 class EventView(View):

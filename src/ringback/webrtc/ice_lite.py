@@ -121,6 +121,13 @@ class IceLite:
         # The oldest are those of the pair in use.
         self._credentials = [(self._generation, credentials), self._credentials[-1]]
 
+    def resume(self, source: Source, now: float) -> None:
+        """Media went to this source, with consent that another agent with the same credentials has had."""
+        validated = _validated(self._generation, self.credentials, now)
+        validated.proven = True
+        self._sources[source] = validated
+        self._select()
+
     def receive(self, request: StunMessage, source: Source, now: float) -> Check:
         """Take a Binding request; one that is not signed with our password changes nothing."""
         for generation, credentials in self._credentials:

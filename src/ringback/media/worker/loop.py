@@ -10,13 +10,14 @@ import select
 import sys
 import time
 import traceback
+from collections import deque
 
 import msgspec
 
 from ringback.media.batch import empty_batch
 from ringback.media.engine import TICK_NS, Engine
 from ringback.media.playing import SoundShelf
-from ringback.media.protocol import CommandFailed, Ready, Shutdown, Statistics
+from ringback.media.protocol import Command, CommandFailed, PairClosed, Ready, Shutdown, Statistics
 from ringback.media.worker.control import ControlChannel, ControlLostError
 from ringback.media.worker.dtls_loader import DtlsLoader
 from ringback.media.worker.mmsg import Inbox, Outbox
@@ -33,6 +34,8 @@ OUTBOX_ROWS = 16384
 MAX_FAULTS = 25
 """Ticks that fail one after another (half a second) before the worker gives up."""
 SECOND_NS = 1_000_000_000
+LATE_COMMANDS_NS = 2_000_000
+"""Time for commands when there is none: a flood of them must not stop the clock."""
 COLLECT_NS = 30 * SECOND_NS
 COLLECT_NEEDS_NS = 12_000_000
 """Collecting garbage waits for a tick that leaves this much time."""
@@ -58,10 +61,13 @@ class Worker:
             load_dtls=DtlsLoader(),
             shelf=shelf,
             recorder=self._recorder,
+            take_pair=ports.take_pair,
+            close_pair=ports.close_pair,
         )
         self._occupied: list[int] = []
         self._rtp: list[tuple[int, int]] = []
         self._running = True
+        self._commands: deque[Command] = deque()
         self._busy_ns = 0
         self._late_ticks = 0
         self._overdue_ticks = 0
@@ -141,7 +147,7 @@ class Worker:
         """RTP sockets to look at: those with legs at every tick, the others once a second."""
         sources = self._engine.sources
         if self._engine.tick % IDLE_EVERY_TICKS == 0:
-            return self._ports.rtp(range(sources.pair_count))
+            return self._ports.rtp(sources.pairs)
         if sources.occupied is not self._occupied:
             self._occupied = sources.occupied
             self._rtp = self._ports.rtp(self._occupied)
@@ -154,30 +160,41 @@ class Worker:
             left = deadline - time.monotonic_ns()
             if left <= 0:
                 # Even without a moment's rest commands are heard.
-                if select.select([descriptor], [], [], 0)[0]:
-                    self._obey()
+                if self._commands or select.select([descriptor], [], [], 0)[0]:
+                    self._obey(time.monotonic_ns() + LATE_COMMANDS_NS)
                 return
+            if self._commands:
+                self._obey(deadline)
+                continue
             writing = [descriptor] if self._control.unsent else []
             readable, writable, _ = select.select([descriptor], writing, [], left / SECOND_NS)
             if writable:
                 self._control.flush()
             if readable:
-                began = time.monotonic_ns()
-                self._obey()
-                self._busy_ns += time.monotonic_ns() - began
+                self._obey(deadline)
 
-    def _obey(self) -> None:
-        now = time.monotonic_ns()
-        for command in self._control.receive():
+    def _obey(self, until: int) -> None:
+        """Carry out commands; those for which the time does not suffice wait until after the tick."""
+        began = now = time.monotonic_ns()
+        self._read_commands()
+        while self._commands and now < until:
+            command = self._commands.popleft()
             if isinstance(command, Shutdown):
                 self._running = False
-            elif isinstance(command, msgspec.ValidationError):
+            else:
+                self._engine.apply(command, now)
+            now = time.monotonic_ns()
+        self._send_events()
+        self._busy_ns += now - began
+
+    def _read_commands(self) -> None:
+        for command in self._control.receive():
+            if isinstance(command, msgspec.ValidationError):
                 self._control.send(
                     [CommandFailed(command="?", leg=None, reason="not a command of this protocol")]
                 )
             else:
-                self._engine.apply(command, now)
-        self._send_events()
+                self._commands.append(command)
 
     def _send_events(self) -> None:
         events = self._engine.events()
@@ -194,11 +211,22 @@ class Worker:
                     late_ticks=self._late_ticks,
                     overdue_ticks=self._overdue_ticks,
                     sockets=2 * self._engine.sources.pair_count,
+                    heard=self._engine.protection.heard(self._engine.received),
                 ),
             ]
         )
+        self._ports.flush()
+        self._give_back(now)
         self._second_ns = now
         self._busy_ns = 0
+
+    def _give_back(self, now: int) -> None:
+        """Close pairs of other workers' ports that are not used any more."""
+        sources = self._engine.sources
+        for pair in self._ports.to_give_back(sources.legs_on, now):
+            port = sources.give_up(pair)
+            if port is not None:
+                self._control.send([PairClosed(rtp_port=port)])
 
 
 _NO_PACKETS = empty_batch()

@@ -11,6 +11,7 @@ import socket
 import sys
 
 from ringback.media.worker.control import ControlChannel
+from ringback.media.worker.descriptors import DescriptorChannel
 from ringback.media.worker.loop import Worker
 from ringback.media.worker.priority import ask_for_priority
 from ringback.media.worker.sockets import UdpPorts
@@ -40,6 +41,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--bind", default="127.0.0.1", help="IPv4 address of the media sockets")
     parser.add_argument("--ports", type=parse_ports, default=(20000, 29999), help="range of UDP ports")
     parser.add_argument(
+        "--descriptors", type=int, help="inherited Unix socket over which UDP sockets go to and fro"
+    )
+    parser.add_argument(
         "--profile", default=None, help="write a cProfile of the worker to this file at the end"
     )
     options = parser.parse_args(arguments)
@@ -48,7 +52,10 @@ def main(arguments: list[str] | None = None) -> None:
     _raise_file_limit()
     ask_for_priority()
     connection = socket.socket(fileno=options.fd)
-    ports = UdpPorts(options.bind, *options.ports)
+    channel = None
+    if options.descriptors is not None:
+        channel = DescriptorChannel(socket.socket(fileno=options.descriptors))
+    ports = UdpPorts(options.bind, options.ports[0], options.ports[1], channel)
     worker = Worker(ControlChannel(connection), ports)
     gc.collect()
     gc.freeze()

@@ -5,49 +5,111 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from ringback.media.batch import rtcp_socket, rtp_socket
+from ringback.media.worker.descriptors import DescriptorChannel, SocketPair
 
 SO_TIMESTAMPNS = 35
 RECEIVE_BUFFER = 4 << 20
 SEND_BUFFER = 2 << 20
 MAX_RTCP_SOCKETS = 1024
+UNUSED_NS = 12_000_000_000
+"""Other workers' ports are given back when they were unused for so long: nobody sends to them by then."""
+MAX_TRIES = 512
+"""Ports of others that are tried for one pair: each costs some microseconds."""
 
 
 class UdpPorts:
-    """Opens pairs on one address from a range of ports, skipping what others hold."""
+    """Opens pairs on one address from a range of ports, skipping what others hold; takes and gives away
+    others.
 
-    def __init__(self, bind: str, first_port: int, last_port: int) -> None:
+    The ports of the range are used in turn, so that what is still sent to a closed one meets nobody for long.
+    """
+
+    def __init__(
+        self, bind: str, first_port: int, last_port: int, channel: DescriptorChannel | None = None
+    ) -> None:
+        """Over `channel` the control process is given duplicates of what is opened, and gives what others
+        opened."""
         self._bind = bind
-        self._next = first_port + first_port % 2
-        self._last = last_port
-        self._open: dict[int, socket.socket] = {}
+        self._ports = range(first_port + first_port % 2, last_port, 2)
+        self._next = 0
+        self._channel = channel
+        self._open: dict[int, tuple[int, socket.socket, socket.socket]] = {}
+        self._held: dict[int, int] = {}
+        self._unused_ns: dict[int, int] = {}
+        self._handed: dict[int, SocketPair] = {}
         self._rtcp_waiting = select.epoll()
         self._numbers: dict[int, int] = {}
         self.descriptors: list[int] = []
-        """File descriptor by socket number."""
+        """File descriptor by socket number, -1 for one that is closed."""
 
     def open_pair(self, pair: int) -> tuple[int, int] | None:
         """Open the pair of that number; returns its RTP and RTCP ports, or None when the range is used up."""
-        while self._next + 1 <= self._last:
-            port, self._next = self._next, self._next + 2
-            try:
-                rtp = self._udp(port)
-            except OSError:
+        refused = 0
+        for _ in range(len(self._ports)):
+            port = self._ports[self._next]
+            self._next = (self._next + 1) % len(self._ports)
+            if port in self._held:
                 continue
-            try:
-                rtcp = self._udp(port + 1)
-            except OSError:
-                rtp.close()
-                continue
-            self._open[rtp_socket(pair)], self._open[rtcp_socket(pair)] = rtp, rtcp
-            # Pairs are numbered as they are opened.
-            self.descriptors += [rtp.fileno(), rtcp.fileno()]
-            self._numbers[rtcp.fileno()] = rtcp_socket(pair)
-            self._rtcp_waiting.register(rtcp.fileno(), select.EPOLLIN)
-            return port, port + 1
+            opened = self._both(port)
+            if opened is not None:
+                self._insert(pair, port, *opened)
+                self._tell(pair)
+                return port, port + 1
+            refused += 1
+            if refused >= MAX_TRIES:
+                break
         return None
+
+    def _both(self, port: int) -> tuple[socket.socket, socket.socket] | None:
+        try:
+            rtp = self._udp(port)
+        except OSError:
+            return None
+        try:
+            return rtp, self._udp(port + 1)
+        except OSError:
+            rtp.close()
+            return None
+
+    def _tell(self, pair: int) -> None:
+        """Give the control process duplicates; that it is gone is noticed elsewhere."""
+        if self._channel is None:
+            return
+        port, rtp, rtcp = self._open[pair]
+        with contextlib.suppress(OSError):
+            self._channel.send([SocketPair(port, port + 1, rtp.fileno(), rtcp.fileno())])
+
+    def take_pair(self, pair: int, rtp_port: int, rtcp_port: int, drop: bool) -> bool:
+        """Use a pair that was handed over, by that number; False if none with these ports was."""
+        self._receive()
+        handed = self._handed.pop(rtp_port, None)
+        if handed is None:
+            return False
+        rtp, rtcp = socket.socket(fileno=handed.rtp), socket.socket(fileno=handed.rtcp)
+        if drop:
+            for each in (rtp, rtcp):
+                _empty(each)
+        self._insert(pair, rtp_port, rtp, rtcp)
+        return True
+
+    def close_pair(self, pair: int) -> None:
+        """Close the pair of that number; who has duplicates may go on with them."""
+        port, rtp, rtcp = self._open.pop(pair)
+        del self._held[port]
+        self._rtcp_waiting.unregister(rtcp.fileno())
+        del self._numbers[rtcp.fileno()]
+        self.descriptors[rtp_socket(pair)] = self.descriptors[rtcp_socket(pair)] = -1
+        rtp.close()
+        rtcp.close()
+
+    def to_give_back(self, legs_on: Callable[[int], Collection[int]], now_ns: int) -> list[int]:
+        """Pairs of other workers' ports that no leg has used for a while: asked once a second or so."""
+        unused = [p for port, p in self._held.items() if port not in self._ports and not legs_on(p)]
+        self._unused_ns = {pair: self._unused_ns.get(pair, now_ns) for pair in unused}
+        return [pair for pair, since in self._unused_ns.items() if now_ns - since >= UNUSED_NS]
 
     def rtp(self, pairs: Sequence[int]) -> list[tuple[int, int]]:
         """(number, file descriptor) of the RTP sockets of these pairs."""
@@ -57,16 +119,45 @@ class UdpPorts:
         """(number, file descriptor) of the RTCP sockets on which something waits: they are quiet mostly."""
         return [(self._numbers[fd], fd) for fd, _ in self._rtcp_waiting.poll(0, MAX_RTCP_SOCKETS)]
 
+    def flush(self) -> None:
+        """Go on with what the control process has not been given yet."""
+        if self._channel is not None:
+            with contextlib.suppress(OSError):
+                self._channel.flush()
+
     def close(self) -> None:
         """Close every socket."""
-        for opened in self._open.values():
-            opened.close()
-        self._open.clear()
+        for pair in list(self._open):
+            self.close_pair(pair)
         self._rtcp_waiting.close()
+
+    def _insert(self, pair: int, port: int, rtp: socket.socket, rtcp: socket.socket) -> None:
+        self._open[pair] = port, rtp, rtcp
+        self._held[port] = pair
+        missing = rtcp_socket(pair) + 1 - len(self.descriptors)
+        self.descriptors += [-1] * max(missing, 0)
+        self.descriptors[rtp_socket(pair)] = rtp.fileno()
+        self.descriptors[rtcp_socket(pair)] = rtcp.fileno()
+        self._numbers[rtcp.fileno()] = rtcp_socket(pair)
+        self._rtcp_waiting.register(rtcp.fileno(), select.EPOLLIN)
+
+    def _receive(self) -> None:
+        if self._channel is None:
+            return
+        for pair in self._channel.receive():
+            known = self._handed.pop(pair.rtp_port, None)
+            if known is not None:
+                known.close()
+            if pair.rtp_port in self._held:
+                pair.close()
+            else:
+                self._handed[pair.rtp_port] = pair
 
     def _udp(self, port: int) -> socket.socket:
         opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         try:
+            # First of all: most ports that cannot be had are others'.
+            opened.bind((self._bind, port))
             opened.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
             # Expedited forwarding (RFC 3246): DSCP 46.
             opened.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 46 << 2)
@@ -79,8 +170,14 @@ class UdpPorts:
                 except OSError:
                     with contextlib.suppress(OSError):
                         opened.setsockopt(socket.SOL_SOCKET, plain, size)
-            opened.bind((self._bind, port))
         except OSError:
             opened.close()
             raise
         return opened
+
+
+def _empty(waiting: socket.socket) -> None:
+    """Drop what waits: it is too old to be heard."""
+    with contextlib.suppress(OSError):
+        while True:
+            waiting.recv(1)
