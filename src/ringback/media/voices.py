@@ -12,16 +12,19 @@ from ringback.media import concealment
 from ringback.media.codec import g711
 from ringback.media.coders import G722Stream
 from ringback.media.columns import Bools, Column, Columns, Floats, Longs
+from ringback.media.gain_control import GainControl
 from ringback.media.hearing import LAWS, NARROW, WIDE, Voices
 from ringback.media.jitter_buffer import NOTHING, PLAY, RING, JitterBuffer, Taken
 from ringback.media.legs import G722, OPUS, PCMA, Legs
 from ringback.media.level import SpeechGate, mean_square
 from ringback.media.mix import cross_fade, fade_in, fade_out
+from ringback.media.noise import NoiseSuppression
 from ringback.media.opus_streams import OpusStreams
 from ringback.media.resample import DOWN2_TAIL, UP2_TAIL, down2, up2
 from ringback.media.rooms import Rooms
 from ringback.media.statistics import Meters
 
+_NOBODY: Longs = np.zeros(0, np.int64)
 CONCEALED_TICKS = 3
 """A voice that is lost fades within 60 ms."""
 EVENT_NS = 60_000_000
@@ -78,17 +81,36 @@ class VoiceDecoding:
         self._g722: dict[int, G722Stream] = {}
         self._past = _Past(legs.capacity)
         self.gate = SpeechGate(legs.capacity)
+        self.noise = NoiseSuppression()
+        self.agc = GainControl(legs.capacity)
 
     def grow(self, capacity: int) -> None:
         """Follow the legs' capacity."""
         self._past.grow(capacity)
         self.gate.grow(capacity)
+        self.agc.grow(capacity)
 
     def forget(self, leg: int) -> None:
         """A leg was closed or is to be heard anew."""
         self._past.clear(leg)
         self.gate.reset(leg)
+        self.agc.clear(leg)
+        self.noise.end(leg)
         self._g722.pop(leg, None)
+
+    def _whisper(self, slots: Longs, room: Longs, always: Bools) -> None:
+        """Those heard by one alone are decoded as if they heard themselves and were in no room; in place."""
+        whispers = self._legs.whispers[slots]
+        room[whispers] = -1
+        always |= whispers & ~self._legs.muted[slots]
+
+    def denoise(self, leg: int, wanted: bool) -> None:
+        """Suppress a leg's noise, or leave it; raises NoNoiseSuppressionError."""
+        if wanted:
+            self.noise.begin(leg)
+        else:
+            self.noise.end(leg)
+        self._legs.denoise[leg] = wanted
 
     def step(self, slots: Longs, tick: int, now_ns: int) -> tuple[Voices, Voices]:
         """Advance one tick for the legs in `slots`; returns the 8 kHz and the 16 kHz voices, each by room."""
@@ -103,19 +125,18 @@ class VoiceDecoding:
         room = legs.room[slots].astype(np.int64)
         echo = legs.echo[slots]
         if legs.some_whisper:
-            # Heard by one alone, as if in no room.
-            whispers = legs.whispers[slots]
-            room[whispers] = -1
-            echo |= whispers & ~legs.muted[slots]
+            self._whisper(slots, room, echo)
         in_room = room >= 0
         plain = in_room & (self._rooms.members[room] <= ALWAYS_OPEN_MEMBERS)
         listening = is_wide & (taken.action != NOTHING)
         if legs.some_tell_levels:
-            listening &= ~self._spare(slots, taken, energy, echo, plain & in_room, in_room)
+            always = echo | legs.denoise[slots]
+            listening &= ~self._spare(slots, taken, energy, always, plain & in_room, in_room)
         wide_at = np.flatnonzero(listening)
         wide_samples = self._decode_wide(wide_at, slots, taken, sounding)
         energy[wide_at] = mean_square(wide_samples)
         self._meters.heard(slots, energy, wide_at, wide_samples)
+        clean_at, clean = self._clean(slots, taken, energy, sounding & ~is_wide, wide_at, wide_samples)
         talking = self.gate.update(slots, energy)
         self._meters.waiting[slots] += (
             self._buffer.queued(slots) - self._meters.waiting[slots]
@@ -126,21 +147,84 @@ class VoiceDecoding:
         falling = before & ~heard & in_room & sounding
         rising = heard & ~before
         decoded = heard | falling | (echo & sounding)
+        decoded[clean_at] = True
         past.heard[slots], past.decoded[slots] = heard, decoded
         voiced = np.flatnonzero(decoded)
         voiced = voiced[np.argsort(room[voiced], kind="stable")]
         gain = self._gains(slots, decoded)
 
         narrow_at = voiced[~is_wide[voiced]]
-        narrow = self._decode_narrow(narrow_at, slots, taken, continued)
+        narrow = self._decode_others(narrow_at, slots, taken, continued, clean_at, clean)
         place = np.zeros(len(slots), np.int64)
         place[wide_at] = np.arange(len(wide_at))
         wide_voiced = voiced[is_wide[voiced]]
         wide = wide_samples[place[wide_voiced]]
         for at, samples in ((narrow_at, narrow), (wide_voiced, wide)):
             self._shape(samples, at, rising, falling, gain)
+        if legs.some_agc:
+            self._level(slots, energy, talking, ((narrow_at, narrow), (wide_voiced, wide)))
         audible = heard | falling
         return self._by_sent_rate(slots, narrow_at, narrow, wide_voiced, wide, audible)
+
+    def _clean(
+        self,
+        slots: Longs,
+        taken: Taken,
+        energy: Floats,
+        narrow: Bools,
+        wide_at: Longs,
+        wide_samples: Floats,
+    ) -> tuple[Longs, Floats]:
+        """Suppress noise before anybody is found to talk: of 16 kHz legs in place; puts in the new energies.
+
+        Legs of 8 kHz are decoded for that; returns which, and their frames.
+        """
+        if not self.noise:
+            return _NOBODY, wide_samples
+        wanted = self._legs.denoise[slots]
+        rows = np.flatnonzero(wanted[wide_at])
+        samples = wide_samples[rows]
+        self.noise.clean(slots[wide_at[rows]].tolist(), samples)
+        wide_samples[rows] = samples
+        energy[wide_at[rows]] = mean_square(samples)
+        at = np.flatnonzero(narrow & wanted)
+        frames = self._decode_narrow(at, slots, taken, self._past.decoded[slots])
+        self.noise.clean(slots[at].tolist(), frames)
+        energy[at] = mean_square(frames)
+        return at, frames
+
+    def _decode_others(
+        self,
+        at: Longs,
+        slots: Longs,
+        taken: Taken,
+        continued: Bools,
+        clean_at: Longs,
+        clean: Floats,
+    ) -> Floats:
+        """As `_decode_narrow`, but for those legs at rising `clean_at` whose frames are there already."""
+        if not len(clean_at):
+            return self._decode_narrow(at, slots, taken, continued)
+        done = np.isin(at, clean_at)
+        out = np.empty((len(at), NARROW), np.float32)
+        out[done] = clean[np.searchsorted(clean_at, at[done])]
+        out[~done] = self._decode_narrow(at[~done], slots, taken, continued)
+        return out
+
+    def _level(
+        self, slots: Longs, energy: Floats, talking: Bools, voices: tuple[tuple[Longs, Floats], ...]
+    ) -> None:
+        """Bring the voices of legs that want it to one loudness, in place."""
+        wants = self._legs.agc[slots]
+        wanting = np.flatnonzero(wants)
+        self._legs.some_agc = bool(len(wanting)) or bool(self._legs.agc.any())
+        self.agc.step(slots[wanting], energy[wanting], talking[wanting])
+        for at, samples in voices:
+            mine = np.flatnonzero(wants[at])
+            if len(mine):
+                rows = samples[mine]
+                self.agc.apply(slots[at[mine]], rows)
+                samples[mine] = rows
 
     def _in_event(self, slots: Longs, taken: Taken, now_ns: int) -> Bools:
         """Legs on which a key is being pressed: what is missing of their audio then is no loss."""
