@@ -11,6 +11,7 @@ import numpy as np
 from ringback.media.browsers import WebRtcError
 from ringback.media.handover import Handover, HandoverError
 from ringback.media.legs import NO_FORMAT
+from ringback.media.noise import NoNoiseSuppressionError
 from ringback.media.playing import Playback, SoundError, chain
 from ringback.media.protocol import (
     AdoptLeg,
@@ -81,7 +82,14 @@ class Commands:
         """Carry out a command; one that cannot be is answered by CommandFailed and changes nothing."""
         try:
             self._acts[type(command)](command, now_ns)
-        except (CommandError, SoundError, HandoverError, UnfitKeyError, WebRtcError) as error:
+        except (
+            CommandError,
+            SoundError,
+            HandoverError,
+            UnfitKeyError,
+            WebRtcError,
+            NoNoiseSuppressionError,
+        ) as error:
             reason = str(error)
         except Exception as error:
             # A fault of ours in one command must not end the calls of all others.
@@ -211,10 +219,13 @@ class Commands:
         slot = self._slot(command.leg)
         if not -100.0 <= command.gain_db <= MAX_GAIN_DB:
             raise CommandError(f"a gain is at most {MAX_GAIN_DB:g} dB")
+        self._engine.voices.denoise(slot, command.denoise)
         self._engine.legs.muted[slot] = command.muted
         self._engine.legs.deaf[slot] = command.deaf
         self._engine.legs.echo[slot] = command.echo
         self._engine.legs.recorded[slot] = command.recorded
+        self._engine.legs.agc[slot] = command.agc
+        self._engine.legs.some_agc = bool(self._engine.legs.agc.any())
         self._engine.recordings.changed()
         self._engine.legs.gain[slot] = 10 ** (command.gain_db / 20)
 

@@ -62,6 +62,8 @@ class Legs(Columns):
         "echo": Column(np.bool_),
         "recorded": Column(np.bool_, empty=True),
         "whispers": Column(np.bool_),
+        "agc": Column(np.bool_),
+        "denoise": Column(np.bool_),
         "gain": Column(np.float32, empty=1.0),
         "secure": Column(np.bool_),
         "webrtc": Column(np.bool_),
@@ -97,6 +99,8 @@ class Legs(Columns):
     echo: Bools
     recorded: Bools
     whispers: Bools
+    agc: Bools
+    denoise: Bools
     gain: Floats
     secure: Bools
     webrtc: Bools
@@ -119,6 +123,8 @@ class Legs(Columns):
         """Whether any leg is heard by one other alone."""
         self.renewed: list[int] = []
         """Rows of legs whose source is new since this was last looked at."""
+        self.some_agc = False
+        """Whether the gain of any leg is controlled."""
 
     def open(self, identifier: int, pair: int, webrtc: bool = False) -> int:
         """Take a row for a new leg on a socket pair; the caller made sure that one is free (`full`)."""

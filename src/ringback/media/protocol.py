@@ -132,7 +132,9 @@ class LeaveRoom(_Message, frozen=True, kw_only=True):
 class SetVoice(_Message, frozen=True, kw_only=True):
     """How a leg takes part: `muted` is not heard, `deaf` hears nothing of the room, `echo` hears itself.
 
-    One that is not `recorded` is in no track of its room's recording and not in the recorded mix.
+    One that is not `recorded` is in no track of its room's recording and not in the recorded mix. `agc`
+    brings its voice slowly to one loudness (about -23 dBFS while it talks, by at most 12 dB), `denoise`
+    suppresses its noise; where Ready says that this cannot be done, asking for it fails.
     """
 
     leg: int
@@ -141,6 +143,8 @@ class SetVoice(_Message, frozen=True, kw_only=True):
     echo: bool = False
     gain_db: float = 0.0
     recorded: bool = True
+    agc: bool = False
+    denoise: bool = False
 
 
 class Play(_Message, frozen=True, kw_only=True):
@@ -312,10 +316,14 @@ Command = (
 
 
 class Ready(_Message, frozen=True, kw_only=True):
-    """The worker runs; the first event on the socket. `codecs` are those whose library is present."""
+    """The worker runs; the first event on the socket. `codecs` are those whose library is present.
+
+    `noise_suppression` is whether `denoise` of SetVoice can be done.
+    """
 
     pid: int
     codecs: list[Codec]
+    noise_suppression: bool = False
 
 
 class LegOpened(_Message, frozen=True, kw_only=True):

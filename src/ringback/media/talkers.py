@@ -22,6 +22,7 @@ class Talkers:
         self._gate = gate
         self._events = events
         self._was_talking = np.zeros(legs.capacity, np.bool_)
+        self._stale = False
 
     def grow(self, capacity: int) -> None:
         """Follow the legs' capacity."""
@@ -34,16 +35,9 @@ class Talkers:
         self._was_talking[slot] = False
 
     def left(self, slot: int, room: int) -> None:
-        """A leg leaves a room: if it was said to talk there, the others still do."""
+        """A leg leaves a room: who talks there is told anew, at the next time that is due."""
         self.forget(slot)
-        identifier = int(self._legs.identifier[slot])
-        told = self._rooms.talkers.get(room, [])
-        if identifier not in told or self._rooms.members[room] <= 1:
-            return
-        told.remove(identifier)
-        level = self._gate.level_dbfs(np.array([self._legs.slots[name] for name in told], np.int64))
-        talkers = sorted(zip(told, np.round(level, 1).tolist(), strict=True), key=lambda pair: -pair[1])
-        self._events.append(Talking(room=int(self._rooms.identifier[room]), talkers=talkers))
+        self._stale = self._stale or bool(self._rooms.talkers.get(room))
 
     def tell(self, tick: int) -> None:
         """Say in which rooms others talk than were last said to."""
@@ -51,8 +45,9 @@ class Talkers:
             return
         gate, legs = self._gate, self._legs
         talking = gate.talking & legs.used & ~legs.muted & ~legs.whispers & (legs.room >= 0)
-        if np.array_equal(talking, self._was_talking):
+        if np.array_equal(talking, self._was_talking) and not self._stale:
             return
+        self._stale = False
         changed = np.flatnonzero(talking != self._was_talking)
         self._was_talking = talking
         rooms = set(legs.room[changed].tolist()) | {

@@ -13,11 +13,13 @@ from ringback.media.codec.g722 import DELAY_SAMPLES
 from ringback.media.coders import G722Stream
 from ringback.media.columns import Bools, Column, Columns, Floats, Longs
 from ringback.media.comfort import ComfortNoise
+from ringback.media.gain_control import GainControl
 from ringback.media.hearing import LAWS, NARROW, WIDE, Voices
 from ringback.media.jitter_buffer import HELD, NOTHING, PLAY, REST, RING, JitterBuffer, Taken
 from ringback.media.legs import G722, OPUS, PCMA, Legs
 from ringback.media.level import SpeechGate, mean_square
 from ringback.media.mix import fade_in, fade_out
+from ringback.media.noise import NoiseSuppression
 from ringback.media.opus_streams import OpusStreams
 from ringback.media.playout import Frames, NarrowPlayout, Playout, WidePlayout
 from ringback.media.resample import DOWN2_TAIL, UP2_TAIL, down2, up2
@@ -44,12 +46,14 @@ class _Past(Columns):
         "heard": Column(np.bool_),
         "decoded": Column(np.bool_),
         "energy": Column(np.float32),
+        "clean": Column(np.float32),
         "up_tail": Column(np.float32, (UP2_TAIL,)),
         "down_tail": Column(np.float32, (DOWN2_TAIL,)),
     }
     heard: Bools
     decoded: Bools
     energy: Floats
+    clean: Floats
     up_tail: Floats
     down_tail: Floats
 
@@ -82,19 +86,32 @@ class VoiceDecoding:
         self._past = _Past(legs.capacity)
         self._narrow, self._wide = NarrowPlayout(legs.capacity), WidePlayout(legs.capacity)
         self.gate = SpeechGate(legs.capacity)
+        self.noise = NoiseSuppression()
+        self.agc = GainControl(legs.capacity)
 
     def grow(self, capacity: int) -> None:
         """Follow the legs' capacity."""
         for columns in (self._past, self._narrow, self._wide):
             columns.grow(capacity)
         self.gate.grow(capacity)
+        self.agc.grow(capacity)
 
     def forget(self, leg: int) -> None:
         """A leg was closed or is to be heard anew."""
         for columns in (self._past, self._narrow, self._wide):
             columns.clear(leg)
         self.gate.reset(leg)
+        self.agc.clear(leg)
+        self.noise.end(leg)
         self._g722.pop(leg, None)
+
+    def denoise(self, leg: int, wanted: bool) -> None:
+        """Suppress a leg's noise, or leave it; raises NoNoiseSuppressionError."""
+        if wanted:
+            self.noise.begin(leg)
+        else:
+            self.noise.end(leg)
+        self._legs.denoise[leg] = wanted
 
     def step(self, slots: Longs, tick: int, now_ns: int) -> tuple[Voices, Voices]:
         """Advance one tick for the legs in `slots`; returns the 8 kHz and the 16 kHz voices, each by room."""
@@ -114,43 +131,67 @@ class VoiceDecoding:
         plain = in_room & (self._rooms.members[room] <= ALWAYS_OPEN_MEMBERS)
         listening = is_wide & (taken.action != NOTHING)
         if legs.some_tell_levels:
-            listening &= ~self._spare(slots, taken, energy, echo, plain & in_room, in_room)
+            always = echo | legs.denoise[slots]
+            listening &= ~self._spare(slots, taken, energy, always, plain & in_room, in_room)
         wide_at = np.flatnonzero(listening)
         wide, following, came = self._decode_wide(wide_at, slots, taken, sounding)
         energy[wide_at] = mean_square(wide)
         self._meters.heard(slots, energy, wide_at, wide)
+        if self.noise:
+            # Who talks is found in what is left of the frame before: this one's noise is not suppressed yet.
+            energy = np.where(legs.denoise[slots], past.clean[slots], energy)
         talking = self._talking(slots, energy, sounding & ~playing & ~resting)
         if tick % WAITING_EVERY == 0:
-            waiting = self._meters.waiting[slots]
-            self._meters.waiting[slots] += (self._buffer.waiting(slots) - waiting) * WAITING_SHARE
-
+            self._note_waiting(slots)
         heard = (talking | plain | echo) & in_room & ~legs.muted[slots] & sounding & (listening | ~is_wide)
         falling = before & ~heard & in_room & sounding
         rising = heard & ~before
         decoded = heard | falling | (echo & sounding)
+        if self.noise:
+            decoded |= legs.denoise[slots] & sounding & (listening | ~is_wide)
         # Who is only lost for a moment is not trimmed as one whom nobody hears.
         lost = continued & ~sounding & (taken.run > 0) & (taken.run <= MISSED_TICKS)
         past.heard[slots], past.decoded[slots] = heard, decoded | lost
         voiced = np.flatnonzero(decoded)
         voiced = voiced[np.argsort(room[voiced], kind="stable")]
+        narrow_at, wide_voiced = voiced[~is_wide[voiced]], voiced[is_wide[voiced]]
+        narrow = self._narrow_voices(narrow_at, slots, taken, playing | resting, continued)
+        voices = self._wide_voices(wide_voiced, slots, taken, wide_at, (wide, following, came), continued)
+        both = ((narrow_at, narrow), (wide_voiced, voices))
+        if self.noise:
+            self._clean(slots, both)
         gain = self._gains(slots, decoded)
-
-        narrow_at = voiced[~is_wide[voiced]]
-        first, second = self._decode_narrow(narrow_at, slots, taken)
-        real = (playing | resting)[narrow_at]
-        narrow = self._play(self._narrow, narrow_at, slots, taken, first, second, real, continued)
-        place = np.zeros(len(slots), np.int64)
-        place[wide_at] = np.arange(len(wide_at))
-        wide_voiced = voiced[is_wide[voiced]]
-        where = place[wide_voiced]
-        voices = self._play(
-            self._wide, wide_voiced, slots, taken, wide[where], following[where], came[where], continued
-        )
-        self._follow(slots[wide_voiced[~came[where] & (taken.action[wide_voiced] != HELD)]])
-        for at, samples in ((narrow_at, narrow), (wide_voiced, voices)):
+        for at, samples in both:
             self._shape(samples, at, rising, falling, gain)
-        audible = heard | falling
-        return self._by_sent_rate(slots, narrow_at, narrow, wide_voiced, voices, audible)
+        if legs.some_agc:
+            self._level(slots, energy, talking, both)
+        return self._by_sent_rate(slots, narrow_at, narrow, wide_voiced, voices, heard | falling)
+
+    def _narrow_voices(self, at: Longs, slots: Longs, taken: Taken, real: Bools, continued: Bools) -> Floats:
+        first, second = self._decode_narrow(at, slots, taken)
+        return self._play(self._narrow, at, slots, taken, first, second, real[at], continued)
+
+    def _wide_voices(
+        self,
+        at: Longs,
+        slots: Longs,
+        taken: Taken,
+        decoded_at: Longs,
+        decoded: tuple[Floats, Floats, Bools],
+        continued: Bools,
+    ) -> Floats:
+        """The voices of some of the legs that were decoded; decoders follow what is concealed."""
+        first, second, came = decoded
+        place = np.zeros(len(slots), np.int64)
+        place[decoded_at] = np.arange(len(decoded_at))
+        where = place[at]
+        out = self._play(self._wide, at, slots, taken, first[where], second[where], came[where], continued)
+        self._follow(slots[at[~came[where] & (taken.action[at] != HELD)]])
+        return out
+
+    def _note_waiting(self, slots: Longs) -> None:
+        waiting = self._meters.waiting[slots]
+        self._meters.waiting[slots] += (self._buffer.waiting(slots) - waiting) * WAITING_SHARE
 
     def _places(self, slots: Longs) -> tuple[Longs, Bools]:
         """In which room each is heard, -1 for none; and who is heard though in none: echoes, whispers."""
@@ -201,6 +242,31 @@ class VoiceDecoding:
         out = playout.play(frames)
         self._buffer.carries(legs, frames.carry, frames.stretched)
         return out
+
+    def _clean(self, slots: Longs, voices: tuple[tuple[Longs, Floats], ...]) -> None:
+        """Suppress the noise of legs that want it, in place, and keep how loud what is left is."""
+        for at, samples in voices:
+            mine = np.flatnonzero(self._legs.denoise[slots[at]])
+            if len(mine):
+                legs, rows = slots[at[mine]], samples[mine]
+                self.noise.clean(legs.tolist(), rows)
+                samples[mine] = rows
+                self._past.clean[legs] = mean_square(rows)
+
+    def _level(
+        self, slots: Longs, energy: Floats, talking: Bools, voices: tuple[tuple[Longs, Floats], ...]
+    ) -> None:
+        """Bring the voices of legs that want it to one loudness, in place."""
+        wants = self._legs.agc[slots]
+        wanting = np.flatnonzero(wants)
+        self._legs.some_agc = bool(len(wanting)) or bool(self._legs.agc.any())
+        self.agc.step(slots[wanting], energy[wanting], talking[wanting])
+        for at, samples in voices:
+            mine = np.flatnonzero(wants[at])
+            if len(mine):
+                rows = samples[mine]
+                self.agc.apply(slots[at[mine]], rows)
+                samples[mine] = rows
 
     def _in_event(self, slots: Longs, taken: Taken, now_ns: int) -> Bools:
         """Legs on which a key is being pressed: what is missing of their audio then is no loss."""

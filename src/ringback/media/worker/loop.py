@@ -16,6 +16,7 @@ import msgspec
 
 from ringback.media.batch import empty_batch
 from ringback.media.engine import TICK_NS, Engine
+from ringback.media.noise import NoiseSuppression
 from ringback.media.playing import SoundShelf
 from ringback.media.protocol import Command, CommandFailed, PairClosed, Ready, Shutdown, Statistics
 from ringback.media.worker.control import ControlChannel, ControlLostError
@@ -78,7 +79,12 @@ class Worker:
     def run(self) -> None:
         """Keep the clock; returns when there is nothing more to do."""
         with contextlib.suppress(ControlLostError):
-            self._control.send([Ready(pid=os.getpid(), codecs=Engine.codecs())])
+            ready = Ready(
+                pid=os.getpid(),
+                codecs=Engine.codecs(),
+                noise_suppression=NoiseSuppression.available(),
+            )
+            self._control.send([ready])
             start = time.monotonic_ns()
             self._second_ns = self._collected_ns = start
             deadline = start + TICK_NS
