@@ -141,6 +141,11 @@ class Stream:
             highest = max(highest, number)
         return count
 
+    def longest_pause_ms(self, began: float) -> float:
+        """The longest time without a packet, from a time on (seconds since 1970)."""
+        times = [at for at in self.times if at >= began]
+        return 1000 * max((b - a for a, b in itertools.pairwise(times)), default=0.0)
+
     @property
     def longest_loss(self) -> int:
         """The most packets in a row that never came."""

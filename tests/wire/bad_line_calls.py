@@ -52,8 +52,7 @@ class Person:
     kind: str
     address: str
     ports: range = range(1 << 16)
-    sums: dict[str, int] = field(default_factory=dict)
-    told_at: float = 0.0
+    sums: LineSums | None = None
     ear: NDArray[np.floating] = field(default_factory=lambda: np.zeros(0))
     """What was heard while all talked."""
     ear_rate: int = RATE
@@ -215,7 +214,7 @@ class Evening:
                 person.mouth_chirps = chirps_of(spoke.audio, spoke.times, spoke.rate)
 
     def hold(self) -> None:
-        """Phones ask not to be sent to."""
+        """Phones ask not to be sent to, and are not any more."""
         for traffic in self.site.traffic:
             traffic.stop()
         work = [self.pool.submit(call.reinvite, "inactive") for call in self.calls.values()]
@@ -224,27 +223,26 @@ class Evening:
             done.result(PATIENCE_S)
         for call in self.calls.values():
             call.media.sending = False
+        for person in self.people:
+            person.sums = LineSums(self.server, *self._seat(person))
+            if person.kind != "browser":
+                # What a bad line took of the words for it is said again.
+                self._wait_still(person, "sent", "packets")
 
     def cut(self) -> None:
         """End every line, so that what was counted stays as it is."""
         for line in self.site.lines.values():
             line.cut()
-
-    def count(self) -> None:
-        """What the server has counted of everybody, once nothing moves any more."""
-        lines = {person.name: LineSums(self.server, *self._seat(person)) for person in self.people}
-        deadline = time.monotonic() + PATIENCE_S
         for person in self.people:
-            while True:
-                series = lines[person.name].look()
-                moving = series["received"]["received"][-1]
-                if person.kind != "browser":
-                    moving += series["sent"]["packets"][-1]
-                if not moving:
-                    break
-                assert time.monotonic() < deadline, f"packets of {person.name} come and go still: {series}"
-                time.sleep(0.3)
-            person.sums, person.told_at = lines[person.name].sums, lines[person.name].told_at
+            self._wait_still(person, "received", "received")
+
+    def _wait_still(self, person: Person, way: str, column: str) -> None:
+        """Wait for a second in which nothing was counted."""
+        assert person.sums is not None
+        deadline = time.monotonic() + PATIENCE_S
+        while (series := person.sums.look())[way][column][-1]:
+            assert time.monotonic() < deadline, f"{way}.{column} of {person.name} goes on: {series}"
+            time.sleep(0.2)
 
     def _seat(self, person: Person) -> tuple[str, str]:
         number = self.meetings[person.line.name]["number"]

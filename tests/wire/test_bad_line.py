@@ -33,6 +33,7 @@ BLOCK_MS = 20
 SETTLE_S = 6
 """Until prompts are over and jitter buffers have seen their line."""
 TALK_S = 14
+STALLED_MS = 150
 EARLY_S = 0.5
 """From an ACK on the wire to the first packet that counts, at most."""
 
@@ -95,7 +96,8 @@ def judge_counts(person: Person, recorded: Recorded, verdict: Verdict) -> Stream
     came, went = (stream_of(recorded.streams, person, sent=sent) for sent in (False, True))
     secure = person.kind == "browser"
     repeated = recorded.repeated_reports[came.source]
-    told = person.sums
+    assert person.sums is not None
+    told = person.sums.sums
     ours = {name: told[f"received.{name}"] for name in COLUMNS}
     # What came before the media was negotiated, which for a guest is the ACK, is not counted.
     early = bisect_left(came.times, recorded.acknowledged.get(person.name, 0.0) + EARLY_S)
@@ -106,15 +108,15 @@ def judge_counts(person: Person, recorded: Recorded, verdict: Verdict) -> Stream
         verdict.faults.append(f"{person.name}: counted {ours}, on the wire {theirs}")
         return came
     packets = ours["received"] + ours["duplicates"] + ours["refused"] - (repeated if secure else 0)
-    # tshark takes the packet that came first for the first that was sent.
-    first = counted.sequences[0] - min(counted.sequences)
+    # tshark takes the packet that came first for the first that was sent, and the last for the last.
+    outside = counted.expected - (counted.sequences[-1] - counted.sequences[0] + 1)
     tshark = (counted.tshark_packets, counted.tshark_lost)
-    wanted = (packets, ours["expected"] - packets - first)
+    wanted = (packets, ours["expected"] - packets - outside)
     verdict.check(tshark == wanted, f"{person.name}: tshark says {tshark}, the columns {wanted}")
     sent, octets = told["sent.packets"], told["sent.octets"]
     if secure:
         # This stream goes on: the frame of the moment is on one side or the other.
-        until = bisect_left(went.times, person.told_at)
+        until = bisect_left(went.times, person.sums.told_at)
         verdict.check(abs(sent - until) <= 1, f"{person.name}: sent {sent}, on the wire {until} by then")
     else:
         wire = (went.tshark_packets, went.octets, went.tshark_lost)
@@ -122,7 +124,7 @@ def judge_counts(person: Person, recorded: Recorded, verdict: Verdict) -> Stream
     return counted
 
 
-def judge_sound(person: Person, near: Person, came: Stream, verdict: Verdict) -> None:
+def judge_sound(person: Person, near: Person, came: Stream, began: float, verdict: Verdict) -> None:
     """What the near phone heard of a person, and the person of it."""
     tones = [TONES_HZ[kind] for kind in person.line.phones]
     own = tones.index(TONES_HZ[person.kind])
@@ -133,7 +135,9 @@ def judge_sound(person: Person, near: Person, came: Stream, verdict: Verdict) ->
     lost_ms = came.longest_loss * BLOCK_MS
     text = f"{person.name:14} heard at {level:6.1f} dBFS, gap {gap_ms:3.0f} ms ({lost_ms} ms lost at once)"
     verdict.check(abs(level - TONE_DBFS) <= 3, text)
-    verdict.check(gap_ms <= lost_ms + 40, text)
+    # No line here is silent for so long: then the machine was too busy to speak.
+    pause_ms = came.longest_pause_ms(began)
+    verdict.check(gap_ms <= max(lost_ms, pause_ms if pause_ms > STALLED_MS else 0) + 40, text)
     # What its own jitter buffer makes of it is the phone's affair.
     verdict.check(abs(back - TONE_DBFS) <= 6, f"{person.name} hears at {back:.1f} dBFS")
     text += f", hears at {back:6.1f}"
@@ -146,7 +150,8 @@ def judge_sound(person: Person, near: Person, came: Stream, verdict: Verdict) ->
             verdict.check(float(np.median(delays)) <= person.line.delay_ms, f"{person.name}: {said}")
             text += f"; {said}"
     names = ("late", "concealed_frames", "discarded_frames", "stretched_frames")
-    text += "; " + ", ".join(f"{name} {person.sums['received.' + name]}" for name in names)
+    assert person.sums is not None
+    text += "; " + ", ".join(f"{name} {person.sums.sums['received.' + name]}" for name in names)
     verdict.lines.append(text)
 
 
@@ -157,6 +162,7 @@ def longest(holds: NDArray[np.bool_]) -> int:
     return int(runs.max()) if len(runs) else 0
 
 
+@pytest.mark.timeout(400)
 def test_all_bad_lines_at_once(tmp_path: Path, measured: Callable[[str], None]) -> None:
     skip_without_namespaces()
     skip_without_wire()
@@ -178,14 +184,13 @@ def test_all_bad_lines_at_once(tmp_path: Path, measured: Callable[[str], None]) 
         evening.listen(began)
         evening.hold()
         evening.cut()
-        evening.count()
         recorded = capture.stop()
     verdict = Verdict()
     near = {person.line.name: person for person in evening.people if person.kind == "near"}
     for person in sorted(evening.people, key=lambda one: (LINES.index(one.line), one.kind)):
         came = judge_counts(person, recorded, verdict)
         if person.kind != "near":
-            judge_sound(person, near[person.line.name], came, verdict)
+            judge_sound(person, near[person.line.name], came, began, verdict)
     for text in verdict.lines:
         measured(text)
     assert not verdict.faults, "\n".join(verdict.faults)
