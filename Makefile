@@ -7,7 +7,7 @@ ARGS ?=
 # More words for the test runner: make test TESTS="tests/sip -k digest"
 TESTS ?=
 
-.PHONY: help setup run test lint format bench bench-media soak lock check-fresh clean
+.PHONY: help setup run test lint format bench bench-media bench-quality soak lock check-fresh clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -47,6 +47,11 @@ bench-media: ## Measure the engine and Janus AudioBridge side by side, and the k
 soak: ## Half an hour of a call with skewed clocks (ARGS="--load 0.8 --hours 4": that load, with memory and lateness)
 	@scripts/setup bench
 	$(PY) -m bench soak $(ARGS)
+
+bench-quality: ## Measure how speech sounds over bad lines, beside Janus AudioBridge (about 8 minutes)
+	@scripts/setup bench
+	@$(PY) scripts/install-extra bench
+	$(PY) -m bench quality
 
 lock: ## Choose the newest versions of all dependencies and write them down
 	@scripts/setup test

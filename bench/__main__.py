@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import call_rate, capacity, delay, memory, soak, versus
+from bench import call_rate, capacity, delay, memory, quality, soak, versus
 from tests.wire.server import RingbackServer
 
 Measurement = Callable[[RingbackServer], Iterator[str]]
@@ -46,7 +46,11 @@ def media() -> Iterator[str]:
         yield "not measured: see above"
 
 
-ALONE: dict[str, Callable[[], Iterator[str]]] = {"media": media, "versus": versus.measure}
+ALONE: dict[str, Callable[[], Iterator[str]]] = {
+    "media": media,
+    "versus": versus.measure,
+    "quality": quality.measure,
+}
 EVERYTHING = [*WITH_SERVER, "media"]
 """What is run without names: that which needs no other product."""
 

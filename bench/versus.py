@@ -31,11 +31,8 @@ SETTINGS = {"RINGBACK_MEDIA__PORT_RANGE": "20000-29999", "RINGBACK_MEDIA__WORKER
 
 def measure() -> Iterator[str]:
     """Rows of the kernel, of Janus and of ours; then the ratios."""
-    if problem := rig.missing():
+    if problem := missing():
         yield problem
-        return
-    if shutil.which("janus") is None:
-        yield "not measured: janus is missing; scripts/setup bench installs it"
         return
     with tempfile.TemporaryDirectory(prefix="ringback-versus-") as name:
         folder = Path(name)
@@ -51,6 +48,13 @@ def measure() -> Iterator[str]:
         ours = yield from _best("Ringback", ringback())
         one = yield from _best("Ringback, one room of all, five talk", one_room())
         yield from compare(theirs, ours, limits, one)
+
+
+def missing() -> str:
+    """Why nothing can be measured against Janus, "" where it can."""
+    if problem := rig.missing():
+        return problem
+    return "" if shutil.which("janus") else "not measured: janus is missing; scripts/setup bench installs it"
 
 
 def _best(name: str, rows: Iterator[tuple[rig.Step, bool]]) -> Generator[str, None, list[rig.Step]]:
@@ -109,13 +113,14 @@ def one_room() -> Iterator[tuple[rig.Step, bool]]:
 
 def janus(folder: Path) -> Iterator[tuple[rig.Step, bool]]:
     """Rows of Janus AudioBridge."""
-    with _janus() as pid:
+    with running_janus() as pid:
         rig.pin([pid])
         yield from rig.sweep("janus", "ten", JANUS_STEPS, [pid], folder, "--multi", "--retries", "3")
 
 
 @contextmanager
-def _janus() -> Iterator[int]:
+def running_janus() -> Iterator[int]:
+    """Janus with the rig's configuration: its process."""
     command = ["janus", f"--configs-folder={rig.RIG / 'janus-loopback'}"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
