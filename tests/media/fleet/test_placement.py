@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -112,22 +114,23 @@ def test_one_group_a_second_at_most_and_none_twice_in_a_while() -> None:
     workers=st.integers(2, 5),
     groups=st.lists(st.tuples(st.integers(1, 60), st.floats(0.6, 1.6)), min_size=1, max_size=40),
     crowd=st.integers(0, 4),
-    noise=st.randoms(use_true_random=False),
+    seed=st.integers(0, 1 << 32),
 )
-def test_moves_come_to_an_end(
-    workers: int, groups: list[tuple[int, float]], crowd: int, noise: object
-) -> None:
+def test_moves_come_to_an_end(workers: int, groups: list[tuple[int, float]], crowd: int, seed: int) -> None:
     """All groups begin on one worker, legs cost different amounts, and what workers say is not exact."""
     placement = Placement(workers)
+    noise = random.Random(seed)
     home = [crowd % workers] * len(groups)
     moved_at = [NEVER] * len(groups)
     moves: list[tuple[float, int]] = []
+    left: list[set[int]] = [{at} for at in home]
+    returns = 0
     for worker, (weight, _) in zip(home, groups, strict=True):
         placement.add(worker, weight)
 
     def busy(worker: int) -> float:
         cost = sum(0.004 * w * c for at, (w, c) in zip(home, groups, strict=True) if at == worker)
-        return min(1.0, cost * noise.uniform(0.97, 1.03))  # type: ignore[attr-defined]
+        return min(1.0, cost * noise.uniform(0.97, 1.03))
 
     up = set(range(workers))
     for second in range(150):
@@ -148,10 +151,13 @@ def test_moves_come_to_an_end(
         placement.add(target, groups[which][0])
         home[which], moved_at[which] = target, second
         moves.append((second, which))
+        returns += target in left[which]
+        left[which].add(target)
     assert [second for second, _ in moves] == sorted({second for second, _ in moves})
-    # Nobody goes to and fro: in the last minute all is quiet, or the machine as a whole is full.
+    # Nobody goes to and fro, unless the machine as a whole is full. A group may move late: what a worker says
+    # goes up and down, and one that is nearly full is full in the end.
     total = sum(0.004 * weight * cost for weight, cost in groups)
-    late = [which for second, which in moves if second > 90]
-    assert not late or total > FILLED * workers * 0.8
+    assert not returns or total > FILLED * workers * 0.8
+    assert len(moves) <= 2 * len(groups) or total > FILLED * workers * 0.8
     if total < FULL * 0.9:
         assert not moves
