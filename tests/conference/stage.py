@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from itertools import count
 
 from ringback.call.application import Application
-from ringback.call.leg import Leg, LegState, Party
+from ringback.call.leg import Leg, LegState, Party, Refinement
 from ringback.conference.entry import Entry
 from ringback.conference.meetings import EntryTimings, Meetings
 from ringback.conference.pin_guard import PinGuard
@@ -37,8 +37,9 @@ def meeting(number: str = NUMBER, admission: str = "direct") -> Meeting:
 class Stage:
     """Time, callers and what they hear."""
 
-    def __init__(self, *meetings: Meeting) -> None:
+    def __init__(self, *meetings: Meeting, quiet_above: int = 10) -> None:
         self.now = 100.0
+        self.refinement = Refinement()
         self.directory = Directory.of(meetings=meetings or (meeting(),))
         self.commands: list[media.Command] = []
         self.news: list[tuple[str, dict[str, object]]] = []
@@ -47,7 +48,7 @@ class Stage:
         self._plays = count(1)
         self._legs = count(1)
         self.guard = PinGuard()
-        self.meetings = Meetings(self, count(1))
+        self.meetings = Meetings(self, count(1), quiet_above)
 
     # What legs and rooms ask for
 

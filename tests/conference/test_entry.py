@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ringback.call.leg import Refinement
 from ringback.conference.entry import Phase
 from ringback.conference.roles import Role
 from ringback.governance.private import Private
+from ringback.media import protocol as media
 from tests.conference.stage import GUEST_PIN, HOST_PIN, NUMBER, Stage, meeting
 
 
@@ -261,3 +263,25 @@ def test_a_lobby_begins_and_ends_with_the_setting_while_the_meeting_goes_on() ->
     stage.directory = stage.directory.with_meeting(meeting(admission="lobby"))
     stage.meetings.follow(stage.directory.meeting, stage.now)
     assert stage.call(pin=GUEST_PIN).entry.phase is Phase.LOBBY
+
+
+def test_larger_meetings_have_no_tones() -> None:
+    stage = Stage(quiet_above=2)
+    for _ in range(2):
+        stage.call(pin=GUEST_PIN).listen()
+    assert stage.commands.count(media.PlayToRoom(room=1, sounds=["tone:entry"])) == 2
+    stage.call(pin=GUEST_PIN).listen()
+    assert stage.commands.count(media.PlayToRoom(room=1, sounds=["tone:entry"])) == 2
+
+
+def test_voices_are_refined_where_that_is_wished_and_only_in_the_room() -> None:
+    stage = Stage()
+    stage.refinement = Refinement(agc=True, denoise=True)
+    caller = stage.call(pin=GUEST_PIN)
+    assert not [c for c in stage.commands if isinstance(c, media.SetVoice)]
+    caller.listen()
+    voices = [c for c in stage.commands if isinstance(c, media.SetVoice)]
+    assert voices == [media.SetVoice(leg=caller.leg.id, agc=True, denoise=True)]
+    caller.dial("*6")
+    assert stage.commands[-2:] != voices
+    assert media.SetVoice(leg=caller.leg.id, muted=True, agc=True, denoise=True) in stage.commands

@@ -12,6 +12,7 @@ import pytest
 
 from ringback.media.protocol import (
     CloseLeg,
+    Codec,
     CommandFailed,
     Digit,
     Play,
@@ -30,10 +31,12 @@ from .world import EVENT_TYPE, Peer, World
 LEVEL = -13.98
 
 
-def press(world: World, peer: Peer, code: int, duration: int = 800) -> None:
+def press(
+    world: World, peer: Peer, code: int, duration: int = 800, number: int = EVENT_TYPE, clock: int = 8000
+) -> None:
     """Send one key press: packets every 20 ms in place of audio, the end three times."""
     start, original = peer.timestamp, peer.speak
-    steps = list(range(160, duration + 1, 160))
+    steps = list(range(clock // 50, duration + 1, clock // 50))
     reports = [(step, 0) for step in steps] + [(duration, 0x80)] * 3
 
     def speak() -> bytes:
@@ -42,9 +45,10 @@ def press(world: World, peer: Peer, code: int, duration: int = 800) -> None:
             return original()
         length, end = reports.pop(0)
         stamp, peer.timestamp = peer.timestamp, start
-        packet = peer.packet(struct.pack("!BBH", code, end | 10, length), EVENT_TYPE, marker=length == 160)
-        peer.timestamp = stamp + 160
-        peer._spoken += 160
+        marker = length == clock // 50
+        packet = peer.packet(struct.pack("!BBH", code, end | 10, length), number, marker)
+        peer.timestamp = stamp + peer.clock // 50
+        peer._spoken += peer.rate // 50
         return peer.protect(packet)
 
     peer.speak = speak  # type: ignore[method-assign]
@@ -86,6 +90,30 @@ def test_a_key_stops_what_is_being_played_if_it_may() -> None:
     world.run(1)
     press(world, one, 1)
     assert [(event.play, event.reason) for event in world.of(PlayEnded)] == [(3, "digit")]
+
+
+@pytest.mark.parametrize("codec", ["OPUS", "L16", "PCMU"])
+def test_keys_are_as_long_as_the_clock_of_their_type_says(codec: Codec) -> None:
+    world = World()
+    clocks = {101: 8000, 102: 48000, 103: 16000}
+    one = world.add(Peer(1, codec, 440.0), telephone_event=None, telephone_event_clocks=clocks)
+    world.run(0.5)
+    for number, clock in clocks.items():
+        press(world, one, 5, duration=clock // 10, number=number, clock=clock)
+        world.run(0.5)
+    assert [(event.digit, event.duration_ms) for event in world.of(Digit)] == [("5", 100)] * 3
+
+
+@pytest.mark.parametrize(("number", "step"), [(101, 160), (102, 960)])
+def test_keys_are_sent_in_the_clock_of_their_type(number: int, step: int) -> None:
+    world = World()
+    clocks = {101: 8000, 102: 48000}
+    one = world.add(Peer(1, "OPUS", 440.0), telephone_event=number, telephone_event_clocks=clocks)
+    world.run(0.5)
+    world.apply(SendDigits(leg=1, digits="9"))
+    world.run(0.5)
+    events = [packet for packet in one.packets if packet[1] & 0x7F == number]
+    assert [struct.unpack("!H", packet[14:16])[0] // step for packet in events] == [1, 2, 3, 4, 5, 5, 5]
 
 
 def test_digits_are_sent_as_events_in_place_of_audio() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ringback.media.codec import CODECS, g711
+from ringback.media.codec import g711
 
 from . import signals
 
@@ -101,14 +101,3 @@ def test_rows_of_any_length_and_views_into_packets(law: g711.Law) -> None:
         np.testing.assert_allclose(g711.energy(payload, law), np.mean(np.square(expected), axis=1), rtol=1e-5)
     assert g711.decode(packets[:0, :160], law).shape == (0, 160)
     assert g711.energy(packets[:0, :160], law).shape == (0,)
-
-
-def test_what_rtp_says_of_the_codecs() -> None:
-    assert {name: (info.rtp_clock, info.payload_type) for name, info in CODECS.items()} == {
-        "PCMU": (8000, 0),
-        "PCMA": (8000, 8),
-        "G722": (8000, 9),
-        "OPUS": (48000, 111),
-    }
-    assert [info.frame_rtp_ts for info in CODECS.values()] == [160, 160, 160, 960]
-    assert [info.frame_samples for info in CODECS.values()] == [160, 160, 320, 320]

@@ -26,7 +26,7 @@ from ringback.media.protocol import (
 
 from .world import Peer, World
 
-CODECS: tuple[Codec, ...] = ("PCMU", "PCMA", "G722", "OPUS")
+CODECS: tuple[Codec, ...] = ("PCMU", "PCMA", "G722", "OPUS", "L16")
 LEVEL = -13.98
 """The tones' amplitude of 0.2 in dB."""
 FREQUENCIES = (440.0, 1000.0, 1700.0)

@@ -93,7 +93,7 @@ def test_mix_minus_self_over_both_rates_agrees_with_mixing_one_by_one() -> None:
     talkers = {0, 2, 3, 4}
     for leg in (3, 4, 6):
         hearing.encoders[leg] = _Catch(leg)
-    rooms.encoders[0, 2] = _Catch(-1)
+    rooms.encoders[0, 2, 0] = _Catch(-1)
     for tick in range(5):
         voices = {
             leg: (0.1 * random.standard_normal(320 if codecs[leg] == "G722" else 160)).astype(np.float32)

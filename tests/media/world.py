@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from ringback.media.batch import MTU, OutgoingBatch, PacketBatch
-from ringback.media.codec import g711
+from ringback.media.codec import g711, l16
 from ringback.media.codec.g722 import G722Decoder, G722Encoder
+from ringback.media.codec.l16 import L16Encoder
 from ringback.media.codec.opus import OpusDecoder, OpusEncoder
 from ringback.media.engine import TICK_NS, Engine
 from ringback.media.protocol import (
@@ -31,7 +32,7 @@ from ringback.media.protocol import (
 from ringback.media.recording import Recorder
 from tests.quality.measures import Measured, read
 
-PAYLOAD_TYPES: dict[Codec, int] = {"PCMU": 0, "PCMA": 8, "G722": 9, "OPUS": 111}
+PAYLOAD_TYPES: dict[Codec, int] = {"PCMU": 0, "PCMA": 8, "G722": 9, "OPUS": 111, "L16": 109}
 EVENT_TYPE = 101
 MS = 1_000_000
 PEER_IP = 0x0A000001
@@ -72,8 +73,10 @@ class Peer:
         self.phase_ns = (leg * 7 % 20) * MS
         self.silent = False
         self.rate = 8000 if codec in ("PCMU", "PCMA") else 16000
-        self.clock = 48000 if codec == "OPUS" else 8000
-        self._encoder: Any = {"G722": G722Encoder, "OPUS": OpusEncoder}.get(codec, lambda: None)()
+        self.clock = {"OPUS": 48000, "L16": 16000}.get(codec, 8000)
+        self._encoder: Any = {"G722": G722Encoder, "OPUS": OpusEncoder, "L16": L16Encoder}.get(
+            codec, lambda: None
+        )()
         self._decoder: Any = {"G722": G722Decoder, "OPUS": OpusDecoder}.get(codec, lambda: None)()
         self._spoken = 0
         self.heard: list[np.ndarray] = []
@@ -124,6 +127,8 @@ class Peer:
         if self.codec in ("PCMU", "PCMA"):
             samples = g711.decode(np.frombuffer(payload, np.uint8), self.codec)  # type: ignore[arg-type]
             self.heard.append(samples)
+        elif self.codec == "L16":
+            self.heard.append(l16.decode(np.frombuffer(payload, np.uint8)))
         else:
             samples = self._decoder.decode(payload)
             self.heard.append(np.zeros(320, np.float32) if samples is None else samples)

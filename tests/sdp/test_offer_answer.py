@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringback.media.protocol import AudioFormat, Codec, SrtpSuite
+from ringback.media.legs import pack_wishes, unpack_wishes
+from ringback.media.protocol import AudioFormat, Codec, OpusWishes, SrtpSuite
 from ringback.sdp.crypto import KEY_BYTES, Crypto, parse_crypto
 from ringback.sdp.description import SessionDescription
 from ringback.sdp.encode import encode_sdp
@@ -223,6 +224,32 @@ class TestDirection:
         assert result.media.direction == "recvonly"
         assert result.media.on_hold
         assert (result.media.remote_port, result.media.remote_rtcp_port) == (0, 0)
+
+    def test_the_worker_is_told_what_the_peer_asks_of_opus(self) -> None:
+        fmtp = "a=fmtp:96 usedtx=1;maxplaybackrate=8000;maxaveragebitrate=16000"
+        offer = audio("m=audio 4000 RTP/AVP 96", "a=rtpmap:96 opus/48000/2", fmtp)
+        wishes = OpusWishes(max_playback_rate=8000, max_average_bitrate=16000, discontinuous=True)
+        assert answered(offer).media.set_media(1).opus == wishes
+        assert unpack_wishes(pack_wishes(wishes)) == wishes
+        plain = answered(audio("m=audio 4000 RTP/AVP 96", "a=rtpmap:96 opus/48000/2")).media.set_media(1)
+        assert pack_wishes(plain.opus) == pack_wishes(None) == 0
+
+    def test_the_worker_is_told_the_clocks_of_the_events(self) -> None:
+        lines = ("a=rtpmap:101 telephone-event/8000", "a=rtpmap:99 telephone-event/48000")
+        offer = audio("m=audio 4000 RTP/AVP 96 101 99", "a=rtpmap:96 opus/48000/2", *lines)
+        command = answered(offer).media.set_media(1)
+        assert (command.telephone_event, command.telephone_event_clocks) == (99, {101: 8000, 99: 48000})
+
+    def test_l16_is_spoken_where_it_is_wanted(self) -> None:
+        offer = audio("m=audio 4000 RTP/AVP 0 97", "a=rtpmap:97 L16/16000")
+        assert answered(offer).media.send.codec == "PCMU"
+        ours = replace(LOCAL, codecs=("L16", "PCMU"), answer_order="ours")
+        assert answered(offer, ours).media.send == AudioFormat(codec="L16", payload_type=97)
+        other = audio("m=audio 4000 RTP/AVP 11 97", "a=rtpmap:97 L16/8000")
+        refused(other, ours)
+        lines = lines_of(make_offer(ours))
+        assert "a=rtpmap:109 L16/16000" in lines
+        assert "a=rtpmap:103 telephone-event/16000" in lines
 
     def test_the_worker_is_told_all_of_it(self) -> None:
         command = answered(described(bodies.BARESIP)).media.set_media(7)

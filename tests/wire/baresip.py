@@ -36,8 +36,14 @@ from tests.wire.sound_files import read_wav, write_wav
 log = logging.getLogger(__name__)
 
 MODULES = Path("/usr/lib/baresip/modules")
-RATES = {"pcmu": 8000, "pcma": 8000, "g722": 16000, "opus": 48000}
-CODEC_NAMES = {"pcmu": "PCMU/8000/1", "pcma": "PCMA/8000/1", "g722": "G722/16000/1", "opus": "opus/48000/2"}
+RATES = {"pcmu": 8000, "pcma": 8000, "g722": 16000, "opus": 48000, "l16": 16000}
+CODEC_NAMES = {
+    "pcmu": "PCMU/8000/1",
+    "pcma": "PCMA/8000/1",
+    "g722": "G722/16000/1",
+    "opus": "opus/48000/2",
+    "l16": "L16/16000/1",
+}
 TONE_SECONDS = 150
 
 CONFIG = """\
@@ -85,9 +91,9 @@ class PhoneError(AssertionError):
 class Baresip:
     """One baresip with one account, its own ports and folder.
 
-    `tone_hz` is what it speaks (or `speech`, float audio at the codec's rate). `transport` and `srtp` are
-    as in its account; `password` makes it register with `server` (host, port). With `host` it runs there, at
-    its address `local`.
+    `ptime_ms` is how much it sends in a packet, and asks for. `tone_hz` is what it speaks (or `speech`, float
+    audio at the codec's rate). `transport` and `srtp` are as in its account; `password` makes it register
+    with `server` (host, port). With `host` it runs there, at its address `local`.
     """
 
     def __init__(
@@ -96,6 +102,7 @@ class Baresip:
         name: str,
         *,
         codec: str = "pcmu",
+        ptime_ms: int = 20,
         tone_hz: float | None = None,
         speech: NDArray[np.floating] | None = None,
         level_dbfs: float = -12.0,
@@ -123,11 +130,11 @@ class Baresip:
             tones = [tone_hz] if tone_hz else []
             speech = make_tones(self.rate, TONE_SECONDS, tones, level_dbfs)
         tone = write_wav(self.folder / "speech.wav", speech, self.rate)
-        codecs = {"pcmu": "g711", "pcma": "g711", "g722": "g722", "opus": "opus"}
+        codecs = {"pcmu": "g711", "pcma": "g711", "g722": "g722", "opus": "opus", "l16": "l16"}
         self._write_config(tone, f"module {codecs[codec]}.so")
         domain, port = server or (local, self.sip_port)
         account = [f"<sip:{name}@{domain}:{port};transport={transport}>", f"answermode={answer}"]
-        account += [f"audio_codecs={CODEC_NAMES[codec]}", "ptime=20"]
+        account += [f"audio_codecs={CODEC_NAMES[codec]}", f"ptime={ptime_ms}"]
         account += [f"auth_pass={password}", "regint=60"] if password else ["regint=0"]
         if server:
             account.append(f'outbound="sip:{domain}:{port};transport={transport}"')

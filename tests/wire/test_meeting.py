@@ -76,6 +76,61 @@ def test_two_pcmu_phones_hear_each_other(server: RingbackServer, make_baresip: M
     check_who_is_heard(phones, TONES_HZ[:2], 4)
 
 
+def test_l16_and_long_packets(make_server: Callable[..., RingbackServer], make_baresip: MakeBaresip) -> None:
+    server = make_server(settings={"RINGBACK_MEDIA__CODECS": "OPUS,G722,PCMU,PCMA,L16"})
+    meeting = server.add_meeting()
+    phones = [
+        make_baresip("linear", codec="l16", tone_hz=TONES_HZ[0]),
+        make_baresip("long", codec="pcmu", ptime_ms=60, tone_hz=TONES_HZ[1]),
+        make_baresip("opus-long", codec="opus", ptime_ms=40, tone_hz=TONES_HZ[2]),
+    ]
+    for phone in phones:
+        phone.dial(server.uri(f"{meeting['number']}*{meeting['guest_pin']}"))
+    people = server.wait_participants(meeting["number"], 3)
+    assert sorted(person["codec"].upper() for person in people) == ["L16", "OPUS", "PCMU"]
+    time.sleep(9)
+    for phone in phones:
+        phone.hang_up_and_wait()
+    check_who_is_heard(phones, TONES_HZ, 7)
+
+
+def test_voices_are_brought_to_one_loudness(
+    make_server: Callable[..., RingbackServer], make_baresip: MakeBaresip, measured: Measured
+) -> None:
+    server = make_server(settings={"RINGBACK_CONFERENCE__LEVEL_CONTROL": "true"})
+    meeting = server.add_meeting()
+    listener = make_baresip("listener")
+    make = {"soft": (TONES_HZ[0], -32.0), "loud": (TONES_HZ[1], -16.0)}
+    speakers = [make_baresip(name, tone_hz=tone, level_dbfs=level) for name, (tone, level) in make.items()]
+    for phone in (listener, *speakers):
+        phone.dial(server.uri(f"{meeting['number']}*{meeting['guest_pin']}"))
+    server.wait_participants(meeting["number"], 3)
+    time.sleep(10)
+    listener.hang_up_and_wait()
+    soft, loud = tone_levels(listener.heard(4, trim_s=0.5), listener.rate, TONES_HZ[:2])
+    measured(f"spoken at -32 and -16 dBFS, heard at {soft:.1f} and {loud:.1f} dBFS")
+    assert abs(loud - soft) < 3
+
+
+def test_the_noise_of_phones_is_suppressed(
+    make_server: Callable[..., RingbackServer], make_baresip: MakeBaresip, measured: Measured
+) -> None:
+    server = make_server(settings={"RINGBACK_CONFERENCE__NOISE_SUPPRESSION": "true"})
+    meeting = server.add_meeting()
+    hiss = (0.01 * np.random.default_rng(1).standard_normal(8000 * 60)).astype(np.float32)
+    # In a room of two nothing is gated: what is softer is softer by the suppression.
+    phones = [make_baresip("listener"), make_baresip("noisy", speech=hiss)]
+    for phone in phones:
+        phone.dial(server.uri(f"{meeting['number']}*{meeting['guest_pin']}"))
+    server.wait_participants(meeting["number"], 2)
+    time.sleep(8)
+    phones[0].hang_up_and_wait()
+    heard = phones[0].heard(3, trim_s=0.5)
+    level = 20 * np.log10(np.sqrt(np.mean(np.square(heard))) + 1e-9)
+    measured(f"hiss of -40 dBFS is heard at {level:.1f} dBFS")
+    assert -80 < level < -48
+
+
 def test_a_phone_on_tls_with_srtp_meets_one_on_udp(server: RingbackServer, make_baresip: MakeBaresip) -> None:
     meeting = server.add_meeting()
     plain = make_baresip("plain", codec="g722", tone_hz=TONES_HZ[0], server=server.udp)

@@ -55,11 +55,21 @@ class LegState(Enum):
     ENDED = "ended"
 
 
+@dataclass(frozen=True, slots=True)
+class Refinement:
+    """What is done to the voices that others hear: `agc` brings all to one loudness, `denoise` suppresses the
+    noise of phones (browsers do it themselves)."""
+
+    agc: bool = False
+    denoise: bool = False
+
+
 class Exchange(Protocol):
     """What a leg needs of the switchboard it belongs to."""
 
     history: LegHistory
     """What was measured of all legs."""
+    refinement: Refinement
 
     def media(self, command: media.Command) -> None:
         """Give a command to the media engine."""
@@ -299,7 +309,15 @@ class Leg:
 
     def voice(self, *, muted: bool = False, deaf: bool = False, echo: bool = False) -> None:
         """Set how the leg takes part."""
-        wanted = media.SetVoice(leg=self.id, muted=muted, deaf=deaf, echo=echo)
+        refined = self._exchange.refinement if not echo else Refinement()
+        wanted = media.SetVoice(
+            leg=self.id,
+            muted=muted,
+            deaf=deaf,
+            echo=echo,
+            agc=refined.agc,
+            denoise=refined.denoise and not self.webrtc,
+        )
         if wanted != self._voice and not self.over:
             self._voice = wanted
             self._exchange.media(wanted)

@@ -9,7 +9,7 @@ from itertools import count
 
 from ringback.call.application import Application
 from ringback.call.effects import Fault, KeepOpen, Notice, Outgoing, ToMedia
-from ringback.call.leg import Leg, Party
+from ringback.call.leg import Leg, Party, Refinement
 from ringback.governance.private import Private
 from ringback.media import protocol
 from ringback.quality.leg_history import LegHistory
@@ -37,10 +37,13 @@ class Switchboard:
     leg it happened on.
     """
 
-    def __init__(self, endpoint: Endpoint, local_media: LocalMedia) -> None:
+    def __init__(
+        self, endpoint: Endpoint, local_media: LocalMedia, refinement: Refinement | None = None
+    ) -> None:
         self.legs: dict[int, Leg] = {}
         self.media_rooms = count(1)
         self.history = LegHistory()
+        self.refinement = refinement or Refinement()
         self._endpoint = endpoint
         self._local_media = local_media
         self._by_session: dict[str, Leg] = {}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from ringback.conference.roles import Role
-from ringback.conference.room import Room, RoomMedia
+from ringback.conference.room import QUIET_ABOVE, Room, RoomMedia
 from ringback.governance.private import Private, same_secret
 from ringback.store.directory import Meeting
 
@@ -31,11 +31,12 @@ def role_of(meeting: Meeting, pin: Private[str]) -> Role | None:
 class Meetings:
     """Rooms in progress by meeting number."""
 
-    def __init__(self, media: RoomMedia, media_rooms: count[int]) -> None:
+    def __init__(self, media: RoomMedia, media_rooms: count[int], quiet_above: int = QUIET_ABOVE) -> None:
         self.rooms: dict[str, Room] = {}
         self._by_media_room: dict[int, Room] = {}
         self._media = media
         self._media_rooms = media_rooms
+        self._quiet_above = quiet_above
         self._media_room_of: dict[str, int] = {}
 
     def media_room(self, number: str) -> int:
@@ -49,7 +50,7 @@ class Meetings:
         """The room of a meeting, opened if nobody is there yet."""
         room = self.rooms.get(meeting.number)
         if room is None:
-            room = Room(meeting, self.media_room(meeting.number), self._media)
+            room = Room(meeting, self.media_room(meeting.number), self._media, self._quiet_above)
             self.rooms[meeting.number] = room
             self._by_media_room[room.media_room] = room
             self._media.tell("meeting.started", meeting=meeting.number)

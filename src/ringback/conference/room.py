@@ -10,7 +10,7 @@ from ringback.conference.roles import Permission, may
 from ringback.store.directory import Meeting
 
 QUIET_ABOVE: Final = 10
-"""Entry and exit tones are not played to more people than this (they would never end)."""
+"""By default entry and exit tones are not played to more people than this (they would never end)."""
 
 
 class RoomMedia(Protocol):
@@ -30,7 +30,9 @@ class Room:
     is IN: the lobby is outside, so that admission holds in the media path and not in the interface alone.
     """
 
-    def __init__(self, meeting: Meeting, media_room: int, media: RoomMedia) -> None:
+    def __init__(
+        self, meeting: Meeting, media_room: int, media: RoomMedia, quiet_above: int = QUIET_ABOVE
+    ) -> None:
         self.number = meeting.number
         self.meeting_id = meeting.id
         self.admission = meeting.admission
@@ -38,6 +40,7 @@ class Room:
         self.locked = False
         self.people: dict[str, Participant] = {}
         self._media = media
+        self._quiet_above = quiet_above
 
     # Who is where
 
@@ -158,7 +161,7 @@ class Room:
             participant.level_dbfs = -100.0 if level is None else level
 
     def _tone(self, tone: str) -> None:
-        if 0 < len(self.present()) <= QUIET_ABOVE:
+        if 0 < len(self.present()) <= self._quiet_above:
             self._media.play_to_room(self.media_room, [tone])
 
     def _tell(self, kind: str, participant: Participant) -> None:

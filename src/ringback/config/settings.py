@@ -55,6 +55,17 @@ def _ip_or_empty(value: str) -> str:
     return _ip(value) if value else value
 
 
+def _codecs(value: object) -> object:
+    """Names however they are written, each once."""
+    if isinstance(value, str):
+        value = _split(value)
+    if isinstance(value, list | tuple):
+        return tuple(dict.fromkeys(str(name).strip().upper().replace(".", "") for name in value))
+    return value
+
+
+CodecName = Literal["PCMU", "PCMA", "G722", "OPUS", "L16"]
+CodecList = Annotated[tuple[CodecName, ...], BeforeValidator(_codecs)]
 OptionalPath = Annotated[Path | None, BeforeValidator(_none_if_empty)]
 IpAddress = Annotated[str, BeforeValidator(_ip)]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -140,6 +151,11 @@ class MediaSettings(_Section):
         default="20000-29999",
         description="First and last UDP port for RTP and RTCP; at least 4 ports.",
     )
+    codecs: CodecList = Field(
+        default=("OPUS", "G722", "PCMU", "PCMA"),
+        min_length=1,
+        description="Codecs to speak, the one that is liked best first; L16 is for trunks and tests.",
+    )
     workers: int = Field(
         default=0,
         ge=0,
@@ -188,6 +204,13 @@ class ConferenceSettings(_Section):
         default=5.0, gt=0, le=60, description="Seconds that a prompt waits for each further digit."
     )
     pin_tries: int = Field(default=3, ge=1, le=10, description="Wrong PINs after which the call is ended.")
+    level_control: bool = Field(
+        default=False, description="Bring all voices to one loudness, by at most 12 dB up or down."
+    )
+    noise_suppression: bool = Field(
+        default=False,
+        description="Suppress the noise of phones; needs `pip install 'ringback[noise]'`.",
+    )
     quiet_above: int = Field(default=10, ge=0, description="Larger meetings have no entry and exit tones.")
 
 

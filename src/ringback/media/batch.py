@@ -10,7 +10,7 @@ from ringback.media.columns import Bytes, Ints, Longs, Shorts, Words
 
 MTU = 1536
 """Bytes kept of an incoming datagram; what is longer is marked by its length and refused."""
-OUTGOING_BYTES = 640
+OUTGOING_BYTES = 704
 """Bytes at most in an outgoing datagram: RTP header, payload and SRTP tag."""
 
 

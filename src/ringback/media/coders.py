@@ -8,9 +8,10 @@ import numpy as np
 
 from ringback.media.codec import opus
 from ringback.media.codec.g722 import DELAY_SAMPLES, G722Decoder, G722Encoder
+from ringback.media.codec.l16 import L16Encoder
 from ringback.media.columns import Bytes, Floats
 from ringback.media.jitter_buffer import RING
-from ringback.media.legs import G722
+from ringback.media.legs import G722, OPUS, unpack_wishes
 
 WIDE_FRAME = 320
 """Samples of 20 ms at 16 kHz."""
@@ -25,9 +26,20 @@ class Encoder(Protocol):
         ...
 
 
-def make_encoder(codec: int) -> Encoder:
-    """A new encoder for G722 or OPUS."""
-    return G722Encoder() if codec == G722 else opus.OpusEncoder()
+def make_encoder(codec: int, wishes: int = 0) -> Encoder:
+    """A new encoder for G722, L16 or OPUS; `wishes` are those of an Opus peer, as `Legs.opus_wishes`."""
+    if codec == OPUS:
+        return make_opus_encoder(wishes)
+    return G722Encoder() if codec == G722 else L16Encoder()
+
+
+def make_opus_encoder(wishes: int) -> opus.OpusEncoder:
+    """An encoder that sends what its hearers asked for (RFC 7587, 6.1)."""
+    asked = unpack_wishes(wishes)
+    encoder = opus.OpusEncoder(bitrate=asked.max_average_bitrate)
+    encoder.set_max_rate(asked.max_playback_rate)
+    encoder.set_dtx(asked.discontinuous)
+    return encoder
 
 
 class G722Stream:

@@ -144,14 +144,16 @@ class Commands:
     def set_media(self, slot: int, command: SetMedia, now_ns: int) -> None:
         """Apply a SetMedia to a row; raises CommandError."""
         legs = self._engine.legs
-        received_before, codec_before = bool(legs.receives[slot]), int(legs.send_codec[slot])
+        received_before = bool(legs.receives[slot])
+        sent_before = int(legs.send_codec[slot]), int(legs.opus_wishes[slot])
         was_ready = bool(legs.ready[slot])
         ip = self._set_transport(slot, command, now_ns)
         moved = legs.set_media(slot, command, ip)
         if moved:
             self._engine.sources.moved(slot)
-        if was_ready and int(legs.send_codec[slot]) != codec_before:
+        if was_ready and (int(legs.send_codec[slot]), int(legs.opus_wishes[slot])) != sent_before:
             self._engine.hearing.forget(slot)
+        self._engine.packing.use(slot, command.ptime_ms)
         if not received_before and legs.receives[slot]:
             self._engine.buffer.restart(np.array([slot]))
         self._engine.changed()

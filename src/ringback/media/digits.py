@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ringback.media.dtmf import TelephoneEventSender
-from ringback.media.legs import FRAME_TIMESTAMPS, Legs
+from ringback.media.legs import DEFAULT_EVENT_CLOCK, FRAME_TIMESTAMPS, Legs
 from ringback.media.sending import Sending
 
 MAX_DIGITS = 64
@@ -32,13 +32,17 @@ class DigitSending:
             raise ValueError("too many digits")
         sender = self._senders.get(slot)
         if sender is None:
-            sender = TelephoneEventSender(clock=int(FRAME_TIMESTAMPS[self._legs.send_codec[slot]]) * 50)
+            number = int(self._legs.event_payload_type[slot])
+            clock = self._legs.event_clocks.get(slot, {}).get(number, DEFAULT_EVENT_CLOCK)
+            sender = TelephoneEventSender(clock=clock)
         sender.enqueue(digits)
         self._senders[slot] = sender
 
-    def put(self) -> None:
-        """Put events where audio would go; the headers have been written, and the clocks are a frame on."""
+    def put(self) -> frozenset[int]:
+        """Put events where audio would go, and say for which legs; the headers have been written, and the
+        clocks are a frame on."""
         legs = self._legs
+        put = set()
         for leg, sender in list(self._senders.items()):
             position = self._sending.position.get(leg)
             if not sender.active:
@@ -48,6 +52,7 @@ class DigitSending:
             timestamp = int(legs.out_timestamp[leg]) - int(FRAME_TIMESTAMPS[legs.send_codec[leg]])
             packet = sender.next_packet(timestamp & 0xFFFFFFFF)
             if packet is not None:
+                put.add(leg)
                 self._sending.put_event(
                     position,
                     int(legs.event_payload_type[leg]),
@@ -55,3 +60,4 @@ class DigitSending:
                     packet.timestamp,
                     packet.payload,
                 )
+        return frozenset(put)

@@ -61,10 +61,10 @@ class TelephoneEventReceiver:
     of a DTMF digit is ignored. A packet's first report counts; further ones in it are not read.
     """
 
-    __slots__ = ("_clock", "_current", "_finished", "_frame")
+    __slots__ = ("_current", "_finished", "_frame", "clock")
 
     def __init__(self, clock: int = 8000) -> None:
-        self._clock = clock
+        self.clock = clock
         self._frame = clock // 50
         self._current: _Event | None = None
         self._finished: deque[_Event] = deque(maxlen=REMEMBERED)
@@ -103,7 +103,7 @@ class TelephoneEventReceiver:
     def expire(self, now_samples: int) -> list[Press]:
         """The press that must have ended because nothing was heard of it for LOST_END_MS."""
         current = self._current
-        if current is None or now_samples - current.seen_at < self._clock * LOST_END_MS // 1000:
+        if current is None or now_samples - current.seen_at < self.clock * LOST_END_MS // 1000:
             return []
         return [self._finish(current)]
 
@@ -121,7 +121,7 @@ class TelephoneEventReceiver:
         if any(self._is_copy(known, event, marker) for known in self._finished):
             return True
         last = self._current or (self._finished[-1] if self._finished else None)
-        if last is None or event.seen_at - last.seen_at > self._clock * FORGET_MS // 1000:
+        if last is None or event.seen_at - last.seen_at > self.clock * FORGET_MS // 1000:
             return False
         return last.follows(event.timestamp) <= 0
 
@@ -145,7 +145,7 @@ class TelephoneEventReceiver:
     def _finish(self, event: _Event) -> Press:
         self._current = None
         self._finished.append(event)
-        return Press(DIGITS[event.code], (event.earlier + event.duration) * 1000 // self._clock)
+        return Press(DIGITS[event.code], (event.earlier + event.duration) * 1000 // self.clock)
 
 
 class EventPacket(NamedTuple):

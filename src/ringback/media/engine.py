@@ -22,7 +22,9 @@ from ringback.media.hearing import LEVEL_TICKS, NO_VOICES, Hearing
 from ringback.media.intake import Intake
 from ringback.media.jitter_buffer import JitterBuffer
 from ringback.media.legs import Legs
+from ringback.media.linear_streams import LinearStreams
 from ringback.media.opus_streams import OpusStreams
+from ringback.media.packing import Packing
 from ringback.media.playing import SoundShelf
 from ringback.media.protocol import (
     Codec,
@@ -76,8 +78,10 @@ class Engine:
         self.received = ReceivedSequence(FIRST_CAPACITY)
         self.meters = Meters(FIRST_CAPACITY)
         self.opus = OpusStreams(self.buffer)
+        self.linear = LinearStreams(self.buffer)
         self.sources = Sources(self.legs, open_pair, take_pair, close_pair)
         self.sending = Sending(self.legs, outgoing)
+        self.packing = Packing(self.legs, self.sending)
         self.protection = Protection(self.legs, self.received)
         self.browsers = Browsers(self.legs, self.sources, self.protection, load_dtls)
         self.reports = Reports(
@@ -91,6 +95,7 @@ class Engine:
             self.meters,
             self.protection,
             self.opus,
+            self.linear,
             self.reports.receive,
             self.reports.collided,
             self.browsers.receive,
@@ -101,6 +106,7 @@ class Engine:
             self.buffer,
             self.meters,
             self.opus,
+            self.linear,
             self.intake.event_ns,
             self.intake.comfort,
             self._codec_failed,
@@ -130,7 +136,8 @@ class Engine:
     @staticmethod
     def codecs() -> list[Codec]:
         """Codecs whose library is present."""
-        return ["PCMU", "PCMA", "G722", "OPUS"] if opus.available() else ["PCMU", "PCMA", "G722"]
+        always: list[Codec] = ["PCMU", "PCMA", "G722", "L16"]
+        return [*always, "OPUS"] if opus.available() else always
 
     # Time
 
@@ -197,9 +204,10 @@ class Engine:
             sending.advance(1)
             return self.reports.due(now_ns, self.tick)
         sending.headers()
-        if self.digits.active:
-            self.digits.put()
-        sent = sending.length > 12
+        events = self.digits.put() if self.digits.active else frozenset()
+        if self.packing.active:
+            self.packing.put(events)
+        sent = sending.give_back()
         meters.sent[order] += sent
         meters.sent_octets[order] += np.where(sent, sending.length - 12, 0)
         self.protection.protect(sending)
@@ -281,5 +289,6 @@ class Engine:
         self.hearing.forget(slot)
         self.hearing.playbacks.pop(slot, None)
         self.digits.forget(slot)
+        self.packing.use(slot, 20)
         self.talkers.forget(slot)
         self.feeds.forget(slot)

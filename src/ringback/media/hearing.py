@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from ringback.media.codec import g711
-from ringback.media.codec.opus import OpusEncoder
+from ringback.media.codec.opus import DTX_BYTES, OpusEncoder
 from ringback.media.coders import Encoder, make_encoder
 from ringback.media.columns import Bools, Column, Columns, Floats, Ints, Longs
 from ringback.media.effort import Effort
@@ -285,12 +285,13 @@ class Hearing:
         hearers = order[positions]
         self._ears.own_until[hearers[signals.private]] = tick + OWN_ENCODER_TICKS
         codec, rooms = self._legs.send_codec[hearers].tolist(), room[positions].tolist()
-        shared: dict[tuple[int, int], list[int]] = {}
+        wishes = self._legs.opus_wishes[hearers].tolist()
+        shared: dict[tuple[int, int, int], list[int]] = {}
         for i, (leg, row) in enumerate(zip(hearers.tolist(), signals.row_of.tolist(), strict=True)):
             if row >= signals.first_own:
-                self._send_own(leg, codec[i], int(positions[i]), signals.rows[row])
+                self._send_own(leg, codec[i], wishes[i], int(positions[i]), signals.rows[row])
             else:
-                shared.setdefault((rooms[i], codec[i]), []).append(i)
+                shared.setdefault((rooms[i], codec[i], wishes[i]), []).append(i)
         for key, listeners in shared.items():
             row = int(signals.row_of[listeners[0]])
             samples = signals.rows[row] if row >= 0 else np.zeros(WIDE, np.float32)
@@ -309,22 +310,25 @@ class Hearing:
         for leg, encoder in self.encoders.items():
             if isinstance(encoder, OpusEncoder):
                 encoder.set_expected_loss(round(float(ears.loss[leg])))
-        for (room, codec), encoder in self._rooms.encoders.items():
+        for (room, codec, wishes), encoder in self._rooms.encoders.items():
             if isinstance(encoder, OpusEncoder):
-                listeners = (legs.room == room) & (legs.send_codec == codec)
+                listeners = (legs.room == room) & (legs.send_codec == codec) & (legs.opus_wishes == wishes)
                 encoder.set_expected_loss(round(float(ears.loss[listeners].max(initial=0))))
 
     def _encode(self, encoder: Encoder, samples: Floats) -> bytes:
         if isinstance(encoder, OpusEncoder):
             encoder.set_complexity(self._effort.complexity)
             self._encodings += 1
+            payload = encoder.encode(samples)
+            # What ends a silence or begins one need not be sent (RFC 7587, 3.1.3).
+            return b"" if encoder.dtx and len(payload) <= DTX_BYTES else payload
         return encoder.encode(samples)
 
-    def _send_own(self, leg: int, codec: int, position: int, samples: Floats) -> None:
+    def _send_own(self, leg: int, codec: int, wishes: int, position: int, samples: Floats) -> None:
         try:
             encoder = self.encoders.get(leg)
             if encoder is None:
-                encoder = self.encoders[leg] = make_encoder(codec)
+                encoder = self.encoders[leg] = make_encoder(codec, wishes)
             payload = self._encode(encoder, samples)
         except Exception:
             # A codec's failure costs this leg a frame and its state, not the others theirs.
@@ -333,11 +337,11 @@ class Hearing:
             return
         self._sending.put_payload(position, payload)
 
-    def _send_shared(self, key: tuple[int, int], positions: Longs, samples: Floats) -> None:
+    def _send_shared(self, key: tuple[int, int, int], positions: Longs, samples: Floats) -> None:
         try:
             encoder = self._rooms.encoders.get(key)
             if encoder is None:
-                encoder = self._rooms.encoders[key] = make_encoder(key[1])
+                encoder = self._rooms.encoders[key] = make_encoder(key[1], key[2])
             payload = self._encode(encoder, samples)
         except Exception:
             self._rooms.encoders.pop(key, None)

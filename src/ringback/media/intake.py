@@ -12,7 +12,17 @@ from ringback.media.columns import Bools, Bytes, Ints, Longs
 from ringback.media.comfort import ComfortNoise
 from ringback.media.dtmf import Press, TelephoneEventReceiver
 from ringback.media.jitter_buffer import FRAME_BYTES, HALF, JitterBuffer
-from ringback.media.legs import COMFORT_NOISE, FRAME_TIMESTAMPS, NO_FORMAT, OPUS, TELEPHONE_EVENT, Legs
+from ringback.media.legs import (
+    COMFORT_NOISE,
+    DEFAULT_EVENT_CLOCK,
+    FRAME_TIMESTAMPS,
+    L16,
+    NO_FORMAT,
+    OPUS,
+    TELEPHONE_EVENT,
+    Legs,
+)
+from ringback.media.linear_streams import LinearStreams
 from ringback.media.opus_streams import OpusStreams, ordinary
 from ringback.media.security import Protection
 from ringback.media.sources import SILENT_NS, Sources
@@ -44,6 +54,7 @@ class Intake:
         meters: Meters,
         protection: Protection,
         opus: OpusStreams,
+        linear: LinearStreams,
         on_rtcp: Callable[[PacketBatch, int, int], None],
         on_collision: Callable[[int, int, int], None],
         on_webrtc: Callable[[PacketBatch, Longs, Longs, int], None],
@@ -58,6 +69,7 @@ class Intake:
         self._meters = meters
         self._protection = protection
         self._opus = opus
+        self._linear = linear
         self._on_rtcp = on_rtcp
         self._on_collision = on_collision
         self._on_webrtc = on_webrtc
@@ -77,6 +89,7 @@ class Intake:
     def forget(self, leg: int) -> None:
         """A leg was closed or is to be heard anew."""
         self._opus.forget(leg)
+        self._linear.forget(leg)
         for kept in (self.event_receivers, self.event_ns, self.comfort):
             kept.pop(leg, None)
 
@@ -196,6 +209,7 @@ class Intake:
         self._buffer.restart(leg)
         for slot in leg.tolist():
             self._opus.forget(slot)
+            self._linear.forget(slot)
 
     def _decrypt(self, batch: PacketBatch, leg: Longs, rtp: Bools, now_ns: int) -> Bools:
         """Unprotect in place what came for legs with keys; which of it is forged or replayed."""
@@ -212,12 +226,13 @@ class Intake:
     def _telephone_event(self, batch: PacketBatch, columns: RtpColumns, row: int, leg: int) -> None:
         start = int(columns.payload_offset[row])
         payload = batch.data[row, start : start + int(columns.payload_length[row])].tobytes()
+        clock = self._legs.event_clocks[leg].get(int(columns.payload_type[row]), DEFAULT_EVENT_CLOCK)
         receiver = self.event_receivers.get(leg)
-        if receiver is None:
-            receiver = self.event_receivers[leg] = TelephoneEventReceiver(self._event_clock(leg))
+        if receiver is None or (receiver.clock != clock and not receiver.pending):
+            receiver = self.event_receivers[leg] = TelephoneEventReceiver(clock)
         now_ns = int(batch.arrival_ns[row])
         self.event_ns[leg] = now_ns
-        samples = now_ns // 1000 * self._event_clock(leg) // 1_000_000
+        samples = now_ns // 1000 * receiver.clock // 1_000_000
         for press in receiver.receive(
             payload, int(columns.timestamp[row]), bool(columns.marker[row]), samples
         ):
@@ -235,12 +250,8 @@ class Intake:
         """End presses whose end packets were all lost."""
         for leg, receiver in self.event_receivers.items():
             if receiver.pending:
-                samples = now_ns // 1000 * self._event_clock(leg) // 1_000_000
+                samples = now_ns // 1000 * receiver.clock // 1_000_000
                 self.presses += [(leg, press) for press in receiver.expire(samples)]
-
-    def _event_clock(self, leg: int) -> int:
-        # Events share the clock of the audio they stand in for (RFC 4733 2.1).
-        return int(FRAME_TIMESTAMPS[self._legs.send_codec[leg]]) * 50
 
     def _buffered(
         self, batch: PacketBatch, columns: RtpColumns, rows: Longs, leg: Longs, form: Bytes, due: Longs
@@ -274,7 +285,10 @@ class Intake:
         for i in np.flatnonzero(~plain).tolist():
             payload = batch.data[rows[i], start[i] : start[i] + size[i]]
             slot = int(leg[i])
-            if form[i] != OPUS:
+            if form[i] == L16:
+                if fits[i] and not self._linear.put(slot, int(frame[i]), int(offset[i]), payload):
+                    self._meters.rejected[slot] += 1
+            elif form[i] != OPUS:
                 buffer.store_part(slot, int(frame[i]), int(offset[i]), payload, int(form[i]))
             elif fits[i] and not self._opus.put_odd(
                 slot, int(frame[i]), int(offset[i]) // 6, payload.tobytes(), int(level[i])

@@ -42,7 +42,7 @@ REST_EVERY = 16
 LEAST_PIECE = 20
 MOST_PIECE = 120
 """Eighths of a millisecond: a piece is a period of a voice of 400 to 67 Hz."""
-SILENCE = np.array([0xFF, 0xD5, 0, 0, 0, 0], np.uint8)
+SILENCE = np.array([0xFF, 0xD5, 0, 0, 0, 0, 0], np.uint8)
 """What the missing part of a frame is filled with, by codec number."""
 
 NOTHING, PLAY, LOST, DRY, HELD, REST = range(6)

@@ -9,15 +9,21 @@ from typing import ClassVar
 import numpy as np
 
 from ringback.media.columns import Bools, Bytes, Column, Columns, Floats, Ints, Longs, Shorts, Words
-from ringback.media.protocol import Codec, SetMedia
+from ringback.media.protocol import Codec, OpusWishes, SetMedia
 
-PCMU, PCMA, G722, OPUS, TELEPHONE_EVENT, COMFORT_NOISE = range(6)
+PCMU, PCMA, G722, OPUS, L16, TELEPHONE_EVENT, COMFORT_NOISE = range(7)
 NO_FORMAT = 255
+DEFAULT_EVENT_CLOCK = 8000
 COMFORT_NOISE_PAYLOAD_TYPE = 13
-CODEC_NUMBERS: dict[Codec, int] = {"PCMU": PCMU, "PCMA": PCMA, "G722": G722, "OPUS": OPUS}
-FRAME_TIMESTAMPS = np.array([160, 160, 160, 960, 160, 160], np.uint32)
+CODEC_NUMBERS: dict[Codec, int] = {"PCMU": PCMU, "PCMA": PCMA, "G722": G722, "OPUS": OPUS, "L16": L16}
+OPUS_KILOBITS = 24
+"""A thousand bits a second of the Opus that we send, where the peer does not ask for fewer."""
+FRAME_TIMESTAMPS = np.array([160, 160, 160, 960, 320, 160, 160], np.uint32)
 """RTP clock units in 20 ms, by codec number (G.722 counts at 8000 by RFC 3551 4.5.2, Opus at 48000 by RFC
 7587)."""
+
+LEAST_RATES = (16_000, 12_000, 8_000)
+"""Playback rates in Hz of Opus peers, by the number in the lowest two bits of their wishes."""
 
 RECEIVING = frozenset({"sendrecv", "recvonly"})
 SENDING = frozenset({"sendrecv", "sendonly"})
@@ -26,6 +32,26 @@ SENDING = frozenset({"sendrecv", "sendonly"})
 def is_wideband(codec: Bytes) -> Bools:
     """Which codec numbers are heard and mixed at 16 kHz."""
     return codec >= G722
+
+
+def pack_wishes(wishes: OpusWishes | None) -> int:
+    """What an Opus peer asks for as one number, 0 for nothing: those with the same number hear one
+    encoding."""
+    if wishes is None:
+        return 0
+    rate = wishes.max_playback_rate
+    bandwidth = 0 if rate >= 16_000 else 1 if rate >= 12_000 else 2
+    kilobits = wishes.max_average_bitrate // 1000
+    return bandwidth | wishes.discontinuous << 2 | (kilobits if kilobits < OPUS_KILOBITS else 0) << 3
+
+
+def unpack_wishes(packed: int) -> OpusWishes:
+    """What `pack_wishes` kept of them."""
+    return OpusWishes(
+        max_playback_rate=LEAST_RATES[packed & 3],
+        max_average_bitrate=(packed >> 3 or OPUS_KILOBITS) * 1000,
+        discontinuous=bool(packed & 4),
+    )
 
 
 class Legs(Columns):
@@ -46,6 +72,7 @@ class Legs(Columns):
         "send_codec": Column(np.uint8),
         "send_payload_type": Column(np.uint8),
         "event_payload_type": Column(np.uint8, empty=NO_FORMAT),
+        "opus_wishes": Column(np.int32),
         "signalled_ip": Column(np.uint32),
         "signalled_port": Column(np.uint16),
         "remote_ip": Column(np.uint32),
@@ -83,6 +110,7 @@ class Legs(Columns):
     send_codec: Bytes
     send_payload_type: Bytes
     event_payload_type: Bytes
+    opus_wishes: Ints
     signalled_ip: Words
     signalled_port: Shorts
     remote_ip: Words
@@ -121,6 +149,8 @@ class Legs(Columns):
         """Whether the level extension of any leg is known."""
         self.some_whisper = False
         """Whether any leg is heard by one other alone."""
+        self.event_clocks: dict[int, dict[int, int]] = {}
+        """The clocks in Hz of a leg's telephone-event payload types, by row."""
         self.renewed: list[int] = []
         """Rows of legs whose source is new since this was last looked at."""
         self.some_agc = False
@@ -141,6 +171,7 @@ class Legs(Columns):
     def close(self, slot: int) -> None:
         """Give the row back."""
         del self.slots[int(self.identifier[slot])]
+        self.event_clocks.pop(slot, None)
         self.clear(slot)
         self._free.append(slot)
         self.some_tell_levels = bool(self.level_extension.any())
@@ -171,11 +202,17 @@ class Legs(Columns):
             formats[audio.payload_type & 127] = CODEC_NUMBERS[audio.codec]
         self.event_payload_type[slot] = NO_FORMAT
         if media.telephone_event is not None:
-            formats[media.telephone_event & 127] = TELEPHONE_EVENT
             self.event_payload_type[slot] = media.telephone_event & 127
+        clocks = {number & 127: rate for number, rate in media.telephone_event_clocks.items() if rate > 0}
+        if media.telephone_event is not None:
+            clocks.setdefault(media.telephone_event & 127, DEFAULT_EVENT_CLOCK)
+        for number in clocks:
+            formats[number] = TELEPHONE_EVENT
+        self.event_clocks[slot] = clocks
         self.formats[slot] = formats
         self.send_codec[slot] = codec
         self.send_payload_type[slot] = media.send.payload_type & 127
+        self.opus_wishes[slot] = pack_wishes(media.opus) if codec == OPUS else 0
         self.sends[slot] = media.direction in SENDING
         self.receives[slot] = media.direction in RECEIVING
         webrtc = bool(self.webrtc[slot])

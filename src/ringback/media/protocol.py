@@ -10,7 +10,8 @@ from typing import Literal
 
 import msgspec
 
-Codec = Literal["PCMU", "PCMA", "G722", "OPUS"]
+Codec = Literal["PCMU", "PCMA", "G722", "OPUS", "L16"]
+"""L16 is that of 16000 Hz and one channel (RFC 3551 4.5.11)."""
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 SrtpSuite = Literal[
     "AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32", "AEAD_AES_128_GCM", "AEAD_AES_256_GCM"
@@ -56,6 +57,15 @@ class AudioFormat(msgspec.Struct, frozen=True, kw_only=True):
     payload_type: int
 
 
+class OpusWishes(msgspec.Struct, frozen=True, kw_only=True):
+    """What a peer asks of the Opus it receives (RFC 7587 §6.1): the rate in Hz beyond which it hears nothing,
+    the bitrate in bit/s, whether silence need not be sent."""
+
+    max_playback_rate: int = 48_000
+    max_average_bitrate: int = 510_000
+    discontinuous: bool = False
+
+
 # Commands: control → media
 
 
@@ -92,18 +102,24 @@ class SetMedia(_Message, frozen=True, kw_only=True):
     `audio_level_extension` is the header extension in which the peer tells the level of its audio (RFC 6464),
     0 if it does not: what it tells to be quiet need not be decoded. With `reference_times` the round trip is
     also measured where one side sends no audio (RFC 3611 4.4).
+
+    `telephone_event` is the payload type that we send key presses with, `telephone_event_clocks` the clock in
+    Hz of each type that either side may use. `ptime_ms` is how much goes into a packet: 20, 40 or 60, where
+    that many frames of the codec fit. `opus` is what the peer asks of the Opus it receives.
     """
 
     leg: int
     send: AudioFormat
     receive: list[AudioFormat]
     telephone_event: int | None = None
+    telephone_event_clocks: dict[int, int] = {}
     remote_ip: str
     remote_port: int
     remote_rtcp_port: int
     rtcp_mux: bool = False
     direction: Direction = "sendrecv"
     ptime_ms: int = 20
+    opus: OpusWishes | None = None
     srtp: SrtpKeys | None = None
     webrtc: WebRtcKeys | None = None
     audio_level_extension: int = 0

@@ -36,8 +36,8 @@ class Rooms(Columns):
         self._free = list(range(capacity - 1, -1, -1))
         self.slots: dict[int, int] = {}
         """Row by the control process's identifier."""
-        self.encoders: dict[tuple[int, int], Encoder] = {}
-        """Encoder for those who only listen, by row and codec number."""
+        self.encoders: dict[tuple[int, int, int], Encoder] = {}
+        """Encoder for those who only listen, by row, codec number and wishes (see `Legs.opus_wishes`)."""
         self.talkers: dict[int, list[int]] = {}
         """Identifiers of the legs that were last said to talk, by row."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ringback.media.batch import OUTGOING_BYTES, OutgoingBatch
-from ringback.media.columns import Bytes, Ints, Longs
+from ringback.media.columns import Bools, Bytes, Ints, Longs
 from ringback.media.legs import FRAME_TIMESTAMPS, Legs
 from ringback.native import at, kernels
 from ringback.rtp import header
@@ -129,6 +129,19 @@ class Sending:
         legs.out_marker[order] = False
         legs.out_sequence[order] += np.uint16(1)
         self.advance(1)
+
+    def give_back(self) -> Bools:
+        """Who is sent something in this tick, bool[n]; the others get their sequence number back, and the
+        marker if they had it: who was sent nothing misses no packet.
+
+        To be called when headers and payloads are written.
+        """
+        sent: Bools = self.length > HEADER_BYTES
+        if not sent.all():
+            legs, without = self._legs, self._order[~sent]
+            legs.out_sequence[without] -= np.uint16(1)
+            legs.out_marker[without] = True
+        return sent
 
     def advance(self, ticks: int) -> None:
         """Let the RTP clocks run on by whole frames; also those of held legs, whose time passes unsent."""

@@ -16,8 +16,9 @@ from ringback.media.comfort import ComfortNoise
 from ringback.media.gain_control import GainControl
 from ringback.media.hearing import LAWS, NARROW, WIDE, Voices
 from ringback.media.jitter_buffer import HELD, NOTHING, PLAY, REST, RING, JitterBuffer, Taken
-from ringback.media.legs import G722, OPUS, PCMA, Legs
+from ringback.media.legs import G722, L16, OPUS, PCMA, Legs
 from ringback.media.level import SpeechGate, mean_square
+from ringback.media.linear_streams import LinearStreams
 from ringback.media.mix import fade_in, fade_out
 from ringback.media.noise import NoiseSuppression
 from ringback.media.opus_streams import OpusStreams
@@ -26,7 +27,7 @@ from ringback.media.resample import DOWN2_TAIL, UP2_TAIL, down2, up2
 from ringback.media.rooms import Rooms
 from ringback.media.statistics import Meters
 
-CONCEALED_TICKS = np.array([3, 3, 3, 6, 0, 0], np.int32)
+CONCEALED_TICKS = np.array([3, 3, 3, 6, 3, 0, 0], np.int32)
 """A voice that is lost fades within 60 ms, and by libopus within 120 ms; by codec number."""
 MISSED_TICKS = 15
 """A voice that comes back within 300 ms is played whole, however late."""
@@ -69,6 +70,7 @@ class VoiceDecoding:
         buffer: JitterBuffer,
         meters: Meters,
         opus: OpusStreams,
+        linear: LinearStreams,
         event_ns: dict[int, int],
         comfort: dict[int, ComfortNoise],
         failed: Callable[[int], None],
@@ -79,6 +81,7 @@ class VoiceDecoding:
         self._buffer = buffer
         self._meters = meters
         self._opus = opus
+        self._linear = linear
         self._event_ns = event_ns
         self._comfort = comfort
         self._failed = failed
@@ -320,6 +323,9 @@ class VoiceDecoding:
             try:
                 if taken.codec[j] == OPUS:
                     real[i] = self._opus_frame(first[i], second[i], leg, j, taken, bool(sounding[j]))
+                elif taken.action[j] == PLAY and taken.codec[j] == L16:
+                    self._linear_frame(first[i], second[i], leg, j, taken)
+                    real[i] = True
                 elif taken.action[j] == PLAY:
                     self._g722_frame(first[i], second[i], leg, j, taken)
                     real[i] = True
@@ -356,6 +362,12 @@ class VoiceDecoding:
         first[:] = stream.decode(rows[taken.row[j]].tobytes())
         if taken.second[j]:
             second[:] = stream.decode(rows[_next_row(taken.row[j : j + 1])[0]].tobytes())
+
+    def _linear_frame(self, first: Floats, second: Floats, leg: int, j: int, taken: Taken) -> None:
+        frame = int(taken.frame[j])
+        first[:] = self._linear.decode(leg, frame)
+        if taken.second[j]:
+            second[:] = self._linear.decode(leg, frame + 1)
 
     def _opus_frame(
         self, first: Floats, second: Floats, leg: int, j: int, taken: Taken, sounding: bool

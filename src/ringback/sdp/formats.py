@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from ringback.media.protocol import AudioFormat, Codec
+from ringback.media.protocol import AudioFormat, Codec, OpusWishes
 from ringback.sdp.description import Attribute, MediaDescription
 
 
@@ -33,10 +33,11 @@ ENCODINGS: Final[Mapping[Codec, Encoding]] = {
     "G722": Encoding("G722", 8_000, 1, 9),
     "PCMU": Encoding("PCMU", 8_000, 1, 0),
     "PCMA": Encoding("PCMA", 8_000, 1, 8),
+    "L16": Encoding("L16", 16_000, 1, 109),
 }
 """What we speak, with the payload types and format parameters of our own offers."""
 
-TELEPHONE_EVENT_TYPES: Final[Mapping[int, int]] = {8_000: 101, 48_000: 102}
+TELEPHONE_EVENT_TYPES: Final[Mapping[int, int]] = {8_000: 101, 48_000: 102, 16_000: 103}
 """Payload types of telephone-event in our own offers, by clock rate in Hz."""
 
 TELEPHONE_EVENTS: Final = "0-15"
@@ -68,6 +69,15 @@ class OpusParameters:
     max_average_bitrate: int | None = None
     max_playback_rate: int = 48_000
 
+    def wishes(self) -> OpusWishes:
+        """Those that an encoder follows."""
+        bitrate = self.max_average_bitrate or 510_000
+        return OpusWishes(
+            max_playback_rate=self.max_playback_rate,
+            max_average_bitrate=bitrate,
+            discontinuous=self.discontinuous,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class AudioFormats:
@@ -76,6 +86,11 @@ class AudioFormats:
     audio: tuple[AudioFormat, ...]
     telephone_events: Mapping[int, int]
     opus: OpusParameters | None = None
+
+    @property
+    def telephone_event_clocks(self) -> dict[int, int]:
+        """Clock rate in Hz of each telephone-event type."""
+        return {payload_type: rate for rate, payload_type in self.telephone_events.items()}
 
     def telephone_event_for(self, codec: Codec) -> int | None:
         """The type whose clock is the codec's (RFC 4733 §2.1), or else the one at 8000 Hz, which many use."""

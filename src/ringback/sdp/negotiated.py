@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -76,6 +76,7 @@ class NegotiatedMedia:
 
     `direction` is ours. A `remote_port` of 0 means that the peer gave the address 0.0.0.0: nothing, RTCP
     included, may be sent to it until the next exchange. `opus` is what the peer asks of the Opus we send.
+    `telephone_event_clocks` are the rates in Hz of all telephone-event types in use.
     `section` is the index of the m= line that carries the stream. With `webrtc` the remote address is "" and
     0: it is learnt from ICE. `audio_level_extension` is the header extension with the peer's audio level,
     `reference_times` whether the peer exchanges those of extended RTCP reports.
@@ -84,6 +85,7 @@ class NegotiatedMedia:
     send: AudioFormat
     receive: tuple[AudioFormat, ...]
     telephone_event: int | None
+    telephone_event_clocks: Mapping[int, int]
     remote_ip: str
     remote_port: int
     remote_rtcp_port: int
@@ -109,6 +111,8 @@ class NegotiatedMedia:
             send=self.send,
             receive=list(self.receive),
             telephone_event=self.telephone_event,
+            telephone_event_clocks=dict(self.telephone_event_clocks),
+            opus=self.opus.wishes() if self.opus else None,
             remote_ip=self.remote_ip,
             remote_port=self.remote_port,
             remote_rtcp_port=self.remote_rtcp_port,

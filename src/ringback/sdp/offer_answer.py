@@ -131,7 +131,10 @@ def accept_answer(
         return target
     direction = limit_direction(INVERTED[read_direction(answered, media)], read_direction(offer, ours))
     level = accepted_audio_level(ours, answered, media)
-    chosen = _Chosen(target, formats, receive, send, rtcp_mux, direction, level, keys=keys)
+    clocks = {**formats.telephone_event_clocks, **offered.telephone_event_clocks}
+    chosen = _Chosen(
+        target, formats, receive, send, rtcp_mux, direction, level, keys=keys, event_clocks=clocks
+    )
     return _negotiated(answered, media, chosen, index)
 
 
@@ -149,6 +152,7 @@ class _Chosen:
     keys: SrtpKeys | None = None
     crypto: Crypto | None = None
     webrtc: WebRtcKeys | None = None
+    event_clocks: Mapping[int, int] | None = None
 
 
 def _choose(
@@ -227,6 +231,7 @@ def _negotiated(
         send=chosen.send,
         receive=chosen.receive,
         telephone_event=chosen.formats.telephone_event_for(chosen.send.codec),
+        telephone_event_clocks=chosen.event_clocks or chosen.formats.telephone_event_clocks,
         remote_ip=chosen.target.ip,
         remote_port=chosen.target.port,
         remote_rtcp_port=chosen.target.rtcp_port,

@@ -12,6 +12,7 @@ import structlog
 
 from ringback import __version__
 from ringback.call.effects import Notice
+from ringback.call.leg import Refinement
 from ringback.call.switchboard import Switchboard
 from ringback.conference.meetings import EntryTimings, Meetings
 from ringback.conference.pin_guard import PinGuard
@@ -64,8 +65,12 @@ class Server:
             ),
             new_token=lambda: secrets.token_hex(12),
         )
-        self.switchboard = Switchboard(self.endpoint, self._local_media)
-        self.meetings = Meetings(self.switchboard, self.switchboard.media_rooms)
+        conference = settings.conference
+        refinement = Refinement(agc=conference.level_control, denoise=conference.noise_suppression)
+        self.switchboard = Switchboard(self.endpoint, self._local_media, refinement)
+        self.meetings = Meetings(
+            self.switchboard, self.switchboard.media_rooms, quiet_above=conference.quiet_above
+        )
         self.prompts = PromptLibrary(settings.data_dir / "prompts")
         self.transports = SipTransports(
             on_message=lambda message, flow: self.exchange.on_message(message, flow),  # noqa: PLW0108
@@ -204,7 +209,7 @@ class Server:
             address=reachable(media.bind, media.public_address, flow.remote[0]),
             rtp_port=rtp_port,
             rtcp_port=rtcp_port,
-            codecs=tuple(codec for codec in ("OPUS", "G722", "PCMU", "PCMA") if codec in self.media.codecs),
+            codecs=tuple(codec for codec in media.codecs if codec in self.media.codecs),
             srtp="allowed" if flow.secure else "refused",
             webrtc=LocalWebRtc.fresh(fingerprint) if fingerprint else None,
             loopback_peers=is_wildcard(media.bind),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from ringback.config import Settings
+from ringback.media.noise import NoiseSuppression
 from ringback.net.tls import server_context
 
 # Sockets of the SIP and web limits together, with room for files and workers.
@@ -26,6 +27,10 @@ def check_settings(settings: Settings) -> None:
         ("media.bind", settings.media.bind),
     ):
         _check_address(name, address)
+    if settings.conference.noise_suppression and not NoiseSuppression.available():
+        raise UnusableSettingError(
+            "conference.noise_suppression needs the package webrtc-noise-gain: pip install 'ringback[noise]'"
+        )
     for section, certificate, key in (
         ("sip", settings.sip.certificate, settings.sip.private_key),
         ("web", settings.web.certificate, settings.web.private_key),

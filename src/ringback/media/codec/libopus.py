@@ -11,6 +11,7 @@ SONAMES = ("libopus.so.0", "libopus.0.dylib", "libopus.so")
 
 APPLICATION_VOIP = 2048
 SET_BITRATE = 4002
+SET_MAX_BANDWIDTH = 4004
 SET_COMPLEXITY = 4010
 SET_INBAND_FEC = 4012
 SET_PACKET_LOSS_PERC = 4014
@@ -18,6 +19,9 @@ SET_DTX = 4016
 SET_SIGNAL = 4024
 RESET_STATE = 4028
 SIGNAL_VOICE = 3001
+BANDWIDTH_NARROW = 1101
+BANDWIDTH_MEDIUM = 1102
+BANDWIDTH_WIDE = 1103
 MAX_FRAMES = 48
 MAX_PACKET_MS = 120
 
@@ -40,6 +44,11 @@ ffi.cdef(
     int opus_decoder_ctl(OpusDecoder *decoder, int request, ...);
     int opus_decode_float(OpusDecoder *decoder, const unsigned char *data, int32_t len,
                           float *pcm, int frame_size, int decode_fec);
+    typedef struct OpusRepacketizer OpusRepacketizer;
+    OpusRepacketizer *opus_repacketizer_create(void);
+    void opus_repacketizer_destroy(OpusRepacketizer *repacketizer);
+    int opus_repacketizer_cat(OpusRepacketizer *repacketizer, const unsigned char *data, int32_t len);
+    int32_t opus_repacketizer_out(OpusRepacketizer *repacketizer, unsigned char *data, int32_t maxlen);
     int opus_packet_get_nb_samples(const unsigned char *packet, int32_t len, int32_t rate);
     int opus_packet_parse(const unsigned char *data, int32_t len, unsigned char *out_toc,
                           const unsigned char *frames[48], int16_t size[48], int *payload_offset);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -9,6 +10,9 @@ from numpy.typing import NDArray
 
 from ringback.media.codec.libopus import (
     APPLICATION_VOIP,
+    BANDWIDTH_MEDIUM,
+    BANDWIDTH_NARROW,
+    BANDWIDTH_WIDE,
     MAX_FRAMES,
     MAX_PACKET_MS,
     RESET_STATE,
@@ -16,6 +20,7 @@ from ringback.media.codec.libopus import (
     SET_COMPLEXITY,
     SET_DTX,
     SET_INBAND_FEC,
+    SET_MAX_BANDWIDTH,
     SET_PACKET_LOSS_PERC,
     SET_SIGNAL,
     SIGNAL_VOICE,
@@ -71,6 +76,26 @@ def packet_samples(payload: Packet, rate: int = RATE) -> int | None:
         return None
     samples = int(lib.opus_packet_get_nb_samples(data, len(payload), rate))
     return samples if 0 < samples <= rate * MAX_PACKET_MS // 1000 else None
+
+
+def same_mode(packet: Packet, other: Packet) -> bool:
+    """Whether two packets of one frame each may be joined: mode, bandwidth and length are the same."""
+    return not (packet[0] ^ other[0]) & 0xFC
+
+
+def join_packets(packets: Sequence[bytes]) -> bytes:
+    """Join packets of the same mode, of 120 ms in all at most, to one (RFC 6716, 3.2); ValueError if they are
+    not."""
+    lib = _library()
+    repacketizer = ffi.gc(lib.opus_repacketizer_create(), lib.opus_repacketizer_destroy)
+    for packet in packets:
+        # The library refers to what it is given until the packet is put out.
+        _check(lib.opus_repacketizer_cat(repacketizer, ffi.from_buffer(packet), len(packet)), "join")
+    size = sum(map(len, packets)) + 2 * len(packets) + 2
+    out = ffi.new("unsigned char[]", size)
+    length = lib.opus_repacketizer_out(repacketizer, out, size)
+    _check(length, "join")
+    return bytes(ffi.buffer(out, length))
 
 
 class OpusDecoder:
@@ -197,6 +222,13 @@ class OpusEncoder:
         if complexity != self.complexity:
             self._set(SET_COMPLEXITY, complexity)
             self.complexity = complexity
+
+    def set_max_rate(self, rate: int) -> None:
+        """Send nothing that a peer which plays at `rate` Hz cannot hear (maxplaybackrate, RFC 7587 6.1)."""
+        narrow, medium = rate < 12000, rate < 16000
+        self._set(
+            SET_MAX_BANDWIDTH, BANDWIDTH_NARROW if narrow else BANDWIDTH_MEDIUM if medium else BANDWIDTH_WIDE
+        )
 
     def set_expected_loss(self, percent: int) -> None:
         """Protect the stream against `percent` (0 to 100) of packets lost, as the peer's reports say."""

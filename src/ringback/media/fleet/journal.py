@@ -139,4 +139,4 @@ class LegRecord:
         return commands
 
 
-_CODEC_WEIGHT = {"G722": 2, "OPUS": 5}
+_CODEC_WEIGHT = {"G722": 2, "OPUS": 5, "L16": 2}
