@@ -210,6 +210,12 @@ class Tab:
         """Wait until the list of participants is there."""
         self.page.get_by_role("list", name="Participants").wait_for(timeout=timeout_s * 1000)
 
+    def wait_participants(self, count: int, timeout_s: float = 10) -> list[str]:
+        """Wait until the list has so many people; returns it."""
+        people = self.page.get_by_role("list", name="Participants").get_by_role("listitem")
+        people.nth(count - 1).wait_for(timeout=timeout_s * 1000)
+        return self.participants()
+
     def participants(self) -> list[str]:
         """The list of participants, one text each."""
         found = self.page.get_by_role("list", name="Participants").get_by_role("listitem").all_inner_texts()

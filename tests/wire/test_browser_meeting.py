@@ -62,7 +62,7 @@ def meet(
     assert [person["codec"].upper() for person in people].count("OPUS") == len(browsers)
     for browser in browsers:
         browser.wait_inside()
-        assert len(browser.participants()) == everybody
+        assert len(browser.wait_participants(everybody)) == everybody
     # The announcement of the last one's coming is over then.
     time.sleep(3)
     began = time.time()
