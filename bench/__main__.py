@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import call_rate, capacity, delay, memory, quality, soak, versus
+from bench import call_rate, capacity, delay, endless, memory, opus_capacity, quality, soak, versus
 from tests.wire.server import RingbackServer
 
 Measurement = Callable[[RingbackServer], Iterator[str]]
@@ -48,6 +48,8 @@ def media() -> Iterator[str]:
 
 ALONE: dict[str, Callable[[], Iterator[str]]] = {
     "media": media,
+    "opus": opus_capacity.measure,
+    "endless": endless.measure,
     "versus": versus.measure,
     "quality": quality.measure,
 }

@@ -8,7 +8,7 @@ import pytest
 from ringback.media.batch import OUTGOING_BYTES
 from ringback.media.codec import g711
 from ringback.media.feeds import Feeds
-from ringback.media.hearing import Hearing, Voices
+from ringback.media.hearing import Hearing
 from ringback.media.legs import Legs
 from ringback.media.mix import LIMIT, fade_in, fade_out, limit, sum_by_room
 from ringback.media.protocol import AudioFormat, Codec, SetMedia
@@ -17,6 +17,7 @@ from ringback.media.room_sounds import RoomSounds
 from ringback.media.rooms import Rooms
 from ringback.media.sending import Sending
 from ringback.media.statistics import Meters
+from ringback.media.voice_rows import Voices
 
 
 @pytest.mark.parametrize("largest", [1, 3, 40])

@@ -146,9 +146,14 @@ class Peer:
 class World:
     """One engine, its peers and the time."""
 
-    def __init__(self, seed: int = 1, recorder: Recorder | None = None) -> None:
+    def __init__(self, seed: int = 1, recorder: Recorder | None = None, full_band: bool = False) -> None:
         self.random = random.Random(seed)
-        self.engine = Engine(self._open_pair, random_bits=self.random.getrandbits, recorder=recorder)
+        self.engine = Engine(
+            self._open_pair,
+            random_bits=self.random.getrandbits,
+            recorder=recorder,
+            full_band=full_band,
+        )
         self.now_ns = 1_000 * TICK_NS
         self.peers: dict[int, Peer] = {}
         self.delay: dict[int, Delay] = {}

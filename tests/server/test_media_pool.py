@@ -107,12 +107,14 @@ async def test_a_start_that_fails_for_want_of_processes_is_tried_again(
     starts = 0
     real = MediaLink.start
 
-    async def start(self: MediaLink, bind: str, ports: tuple[int, int], certificate: DtlsCertificate) -> None:
+    async def start(
+        self: MediaLink, bind: str, ports: tuple[int, int], certificate: DtlsCertificate, full_band: bool
+    ) -> None:
         nonlocal starts
         starts += 1
         if starts < 3:
             raise BlockingIOError(11, "Resource temporarily unavailable")
-        await real(self, bind, ports, certificate)
+        await real(self, bind, ports, certificate, full_band)
 
     monkeypatch.setattr(MediaLink, "start", start)
     os.kill(watch.pool.pids[0], 9)

@@ -198,3 +198,19 @@ def test_a_phone_on_hold_comes_back(server: RingbackServer, make_baresip: MakeBa
     levels = tone_levels(other.heard(2.5, trim_s=0.5), other.rate, TONES_HZ[:2])
     assert levels[0] == pytest.approx(-12, abs=1)
     assert levels[1] < levels[0] - 30
+
+
+def test_opus_phones_hear_music_up_to_12_khz(
+    make_server: Callable[..., RingbackServer], make_baresip: MakeBaresip
+) -> None:
+    server = make_server(settings={"RINGBACK_MEDIA__FULL_BAND": "true"})
+    meeting = server.add_meeting()
+    tones = (5000.0, 12000.0)
+    phones = [make_baresip(f"full-{tone:.0f}", codec="opus", tone_hz=tone) for tone in tones]
+    for phone in phones:
+        phone.dial(server.uri(f"{meeting['number']}*{meeting['guest_pin']}"))
+    server.wait_participants(meeting["number"], 2)
+    time.sleep(6)
+    for phone in phones:
+        phone.hang_up_and_wait()
+    check_who_is_heard(phones, tones, 4)

@@ -156,6 +156,10 @@ class MediaSettings(_Section):
         min_length=1,
         description="Codecs to speak, the one that is liked best first; L16 is for trunks and tests.",
     )
+    full_band: bool = Field(
+        default=False,
+        description="Let those who speak Opus hear each other up to 20 kHz (music), at about twice the work.",
+    )
     workers: int = Field(
         default=0,
         ge=0,

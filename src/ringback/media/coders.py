@@ -10,8 +10,9 @@ from ringback.media.codec import opus
 from ringback.media.codec.g722 import DELAY_SAMPLES, G722Decoder, G722Encoder
 from ringback.media.codec.l16 import L16Encoder
 from ringback.media.columns import Bytes, Floats
+from ringback.media.full_band import FullBandEncoder
 from ringback.media.jitter_buffer import RING
-from ringback.media.legs import G722, OPUS, unpack_wishes
+from ringback.media.legs import G722, OPUS, OPUS_KILOBITS, unpack_wishes
 
 WIDE_FRAME = 320
 """Samples of 20 ms at 16 kHz."""
@@ -26,17 +27,20 @@ class Encoder(Protocol):
         ...
 
 
-def make_encoder(codec: int, wishes: int = 0) -> Encoder:
+def make_encoder(codec: int, wishes: int = 0, full_band: bool = False) -> Encoder:
     """A new encoder for G722, L16 or OPUS; `wishes` are those of an Opus peer, as `Legs.opus_wishes`."""
     if codec == OPUS:
-        return make_opus_encoder(wishes)
+        return make_opus_encoder(wishes, full_band)
     return G722Encoder() if codec == G722 else L16Encoder()
 
 
-def make_opus_encoder(wishes: int) -> opus.OpusEncoder:
+def make_opus_encoder(wishes: int, full_band: bool = False) -> opus.OpusEncoder:
     """An encoder that sends what its hearers asked for (RFC 7587, 6.1)."""
-    asked = unpack_wishes(wishes)
-    encoder = opus.OpusEncoder(bitrate=asked.max_average_bitrate)
+    asked = unpack_wishes(wishes, full_band)
+    if full_band and asked.max_playback_rate > opus.RATE:
+        encoder: opus.OpusEncoder = FullBandEncoder(asked.max_average_bitrate)
+    else:
+        encoder = opus.OpusEncoder(bitrate=min(asked.max_average_bitrate, OPUS_KILOBITS * 1000))
     encoder.set_max_rate(asked.max_playback_rate)
     encoder.set_dtx(asked.discontinuous)
     return encoder
@@ -70,10 +74,11 @@ class OpusStream:
     """The decoder of a leg that sends Opus, and those of its packets that are not 20 ms long or off the
     grid."""
 
-    __slots__ = ("_decoded", "_packets", "decoder")
+    __slots__ = ("_decoded", "_frame", "_packets", "decoder")
 
-    def __init__(self) -> None:
-        self.decoder = opus.OpusDecoder()
+    def __init__(self, rate: int = opus.RATE) -> None:
+        self.decoder = opus.OpusDecoder(rate)
+        self._frame = rate // 50
         self._packets: dict[int, list[tuple[int, bytes]]] = {}
         self._decoded: dict[int, Floats] = {}
 
@@ -104,17 +109,18 @@ class OpusStream:
         return frame in self._packets
 
     def decode(self, frame: int) -> Floats:
-        """Frame of the leg's grid as float32[320]; concealment where its packet cannot be decoded."""
+        """Frame of the leg's grid as float32[rate / 50]; concealment where its packet cannot be decoded."""
         self._forget(frame)
         parts = [] if (ahead := self._decoded.pop(frame, None)) is None else [ahead]
         for _, payload in sorted(self._packets.pop(frame, [])):
             samples = self.decoder.decode(payload)
             if samples is not None:
                 parts.append(samples)
-        joined = np.concatenate(parts) if parts else self.decoder.conceal(WIDE_FRAME)
-        for later in range(1, (len(joined) + WIDE_FRAME - 1) // WIDE_FRAME):
-            self._decoded[frame + later] = joined[later * WIDE_FRAME : (later + 1) * WIDE_FRAME]
-        return one_frame(joined)
+        joined = np.concatenate(parts) if parts else self.decoder.conceal(self._frame)
+        size = self._frame
+        for later in range(1, (len(joined) + size - 1) // size):
+            self._decoded[frame + later] = joined[later * size : (later + 1) * size]
+        return one_frame(joined, size)
 
     def conceal(self, frame: int, following: Bytes | None) -> Floats:
         """A frame that did not come: from the next packet's error correction if it has it, else continued.
@@ -125,10 +131,10 @@ class OpusStream:
         kept = self._packets.get(frame + 1)
         payload = following if following is not None else kept[0][1] if kept else None
         if payload is not None:
-            restored = self.decoder.decode(payload, fec=True, missing_samples=WIDE_FRAME)
+            restored = self.decoder.decode(payload, fec=True, missing_samples=self._frame)
             if restored is not None:
-                return one_frame(restored)
-        return one_frame(self.decoder.conceal(WIDE_FRAME))
+                return one_frame(restored, self._frame)
+        return one_frame(self.decoder.conceal(self._frame), self._frame)
 
     def _forget(self, frame: int) -> None:
         """Drop what lies before a frame: its time has passed."""
@@ -137,8 +143,8 @@ class OpusStream:
                 del kept[old]
 
 
-def one_frame(samples: Floats) -> Floats:
+def one_frame(samples: Floats, size: int = WIDE_FRAME) -> Floats:
     """Samples as exactly one frame of 20 ms: cut, or filled up with silence."""
-    if len(samples) >= WIDE_FRAME:
-        return samples[:WIDE_FRAME]
-    return np.concatenate((samples, np.zeros(WIDE_FRAME - len(samples), np.float32)))
+    if len(samples) >= size:
+        return samples[:size]
+    return np.concatenate((samples, np.zeros(size - len(samples), np.float32)))

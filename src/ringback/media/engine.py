@@ -18,7 +18,8 @@ from ringback.media.columns import Bytes, Longs
 from ringback.media.commands import Commands
 from ringback.media.digits import DigitSending
 from ringback.media.feeds import Feeds
-from ringback.media.hearing import LEVEL_TICKS, NO_VOICES, Hearing
+from ringback.media.full_band import RATE as FULL_BAND_RATE
+from ringback.media.hearing import LEVEL_TICKS, Hearing
 from ringback.media.intake import Intake
 from ringback.media.jitter_buffer import JitterBuffer
 from ringback.media.legs import Legs
@@ -45,6 +46,7 @@ from ringback.media.sending import Sending
 from ringback.media.sources import Sources, TakePair
 from ringback.media.statistics import Meters, Statistics
 from ringback.media.talkers import Talkers
+from ringback.media.voice_rows import NO_VOICES
 from ringback.media.voices import VoiceDecoding
 from ringback.rtp.sequence import ReceivedSequence
 
@@ -68,16 +70,19 @@ class Engine:
         recorder: Recorder | None = None,
         take_pair: TakePair | None = None,
         close_pair: Callable[[int], None] | None = None,
+        full_band: bool = False,
     ) -> None:
         """`open_pair(number)` opens a socket pair and gives its ports; `outgoing` is where datagrams are
         written; without `load_dtls` there are no WebRTC legs, without `recorder` no recordings. `take_pair`
-        and `close_pair` are for pairs that come from and go to another worker."""
+        and `close_pair` are for pairs that come from and go to another worker. With `full_band` those who
+        send Opus hear each other up to 20 kHz."""
         self.legs = Legs(FIRST_CAPACITY, random_bits)
+        self.legs.full_band = full_band
         self.rooms = Rooms(FIRST_CAPACITY)
         self.buffer = JitterBuffer(FIRST_CAPACITY)
         self.received = ReceivedSequence(FIRST_CAPACITY)
         self.meters = Meters(FIRST_CAPACITY)
-        self.opus = OpusStreams(self.buffer)
+        self.opus = OpusStreams(self.buffer, FULL_BAND_RATE if full_band else opus.RATE)
         self.linear = LinearStreams(self.buffer)
         self.sources = Sources(self.legs, open_pair, take_pair, close_pair)
         self.sending = Sending(self.legs, outgoing)
@@ -157,7 +162,7 @@ class Engine:
         self.sending.begin()
         if self.legs.slots:
             narrow, wide = self.voices.step(self._heard_legs(), self.tick, now_ns)
-            ended = self.hearing.step(narrow, wide, self.tick)
+            ended = self.hearing.step(narrow, wide, self.tick, self.voices.high)
             if self.recordings.active:
                 self.recordings.step(narrow, wide, self.hearing.room_sounds, self.tick)
         elif self.recordings.active:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from ringback.media.columns import Floats, Longs
-from ringback.media.hearing import WIDE, Voices
 from ringback.media.legs import G722, Legs
 from ringback.media.resample import DOWN2_TAIL, UP2_TAIL, down2, up2
+from ringback.media.voice_rows import WIDE, Voices
 
 Pair = tuple[int, int]
 """Whose sound it is, and who hears it, as rows."""

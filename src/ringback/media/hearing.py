@@ -14,10 +14,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from ringback.media.codec import g711
-from ringback.media.codec.opus import DTX_BYTES, OpusEncoder
-from ringback.media.coders import Encoder, make_encoder
+from ringback.media.coders import Encoder
 from ringback.media.columns import Bools, Column, Columns, Floats, Ints, Longs
-from ringback.media.effort import Effort
 from ringback.media.legs import G722, PCMA, PCMU, Legs
 from ringback.media.level import mean_square
 from ringback.media.mix import limit, sum_by_room
@@ -27,33 +25,17 @@ from ringback.media.room_sounds import RoomSounds
 from ringback.media.rooms import Rooms
 from ringback.media.sending import Sending
 from ringback.media.statistics import Meters
+from ringback.media.voice_rows import NARROW, NO_HIGH_BANDS, WIDE, Voices
+from ringback.media.wide_encoding import WideEncoding
 
 if TYPE_CHECKING:
     from ringback.media.feeds import Feeds
 
-NARROW, WIDE = 160, 320
 OWN_ENCODER_TICKS = 75
 """A leg that stopped speaking keeps its own G.722 or Opus encoder for 1.5 s."""
 LEVEL_TICKS = 5
 """The level of what is sent is measured in every fifth frame: ten times a second."""
-LOSS_TICKS = 50
-LOSS_FORGOTTEN = np.float32(0.9)
-MOST_LOSS = np.float32(25)
-"""Opus is told of reported losses once a second, of this much at most; 10 % of what was told is forgotten."""
 LAWS: tuple[tuple[int, g711.Law], ...] = ((PCMU, "PCMU"), (PCMA, "PCMA"))
-
-
-@dataclass(slots=True)
-class Voices:
-    """Voices of k legs at one rate: legs int64[k] rows, samples float32[k, m], heard bool[k] in their
-    rooms."""
-
-    legs: Longs
-    samples: Floats
-    heard: Bools
-
-
-NO_VOICES = Voices(np.zeros(0, np.int64), np.zeros((0, NARROW), np.float32), np.zeros(0, np.bool_))
 
 
 @dataclass(slots=True)
@@ -75,11 +57,9 @@ class _Ears(Columns):
     SPEC: ClassVar[dict[str, Column]] = {
         "voice": Column(np.int32, empty=-1),
         "own_until": Column(np.int64, empty=-1),
-        "loss": Column(np.float32),
     }
     voice: Ints
     own_until: Longs
-    loss: Floats
 
 
 class Hearing:
@@ -102,28 +82,33 @@ class Hearing:
         self._meters = meters
         self._sounds = sounds
         self._feeds = feeds
-        self._failed = failed
         self._ears = _Ears(legs.capacity)
-        self.encoders: dict[int, Encoder] = {}
-        """G.722 or Opus encoder of a leg's own, by row."""
-        self._effort = Effort()
-        self._encodings = 0
+        self._wide = WideEncoding(legs, rooms, sending, meters, failed)
         self.playbacks: dict[int, Playback] = {}
         """What is being played to a leg, by row."""
         self.room_sounds: dict[int, tuple[Floats, Floats]] = {}
         """What was played to each room in this tick, at 8 and at 16 kHz."""
 
+    @property
+    def encoders(self) -> dict[int, Encoder]:
+        """G.722, L16 or Opus encoder of a leg's own, by row."""
+        return self._wide.encoders
+
     def grow(self, capacity: int) -> None:
         """Follow the legs' capacity."""
         self._ears.grow(capacity)
+        self._wide.grow(capacity)
 
     def forget(self, leg: int) -> None:
         """A leg closed or changed its codec."""
-        self.encoders.pop(leg, None)
+        self._wide.forget(leg)
         self._ears.clear(leg)
 
-    def step(self, narrow: Voices, wide: Voices, tick: int) -> list[int]:
-        """Write every sending leg's payload; returns the legs whose playback ended with this frame."""
+    def step(self, narrow: Voices, wide: Voices, tick: int, high: Voices = NO_HIGH_BANDS) -> list[int]:
+        """Write every sending leg's payload; returns the legs whose playback ended with this frame.
+
+        `high` are the high bands of some of the wide voices, float32[k, 960].
+        """
         legs, sending = self._legs, self._sending
         order = sending.order
         room = np.where(legs.deaf[order], -1, legs.room[order]).astype(np.int64)
@@ -138,6 +123,7 @@ class Hearing:
             self.room_sounds = self._sounds.step()
             self._sounds.duck(narrow.legs, narrow.samples)
             self._sounds.duck(wide.legs, wide.samples)
+            self._sounds.duck(high.legs, high.samples)
         narrow_sums = self._sums(narrow, NARROW)
         wide_sums = self._sums(wide, WIDE) if any_wide else None
         narrow_mix, narrow_live = self._room_mix(narrow_sums, wide_sums, room, ~is_wide, NARROW)
@@ -151,7 +137,9 @@ class Hearing:
             positions = np.flatnonzero(is_wide)
             keep = (self._ears.own_until[order] >= tick) | (room < 0)
             signals = self._rows(positions, order, room, wide, wide_mix, wide_live, played, keep)
-            self._send_wide(positions, order, room, signals, tick)
+            own = signals.row_of >= signals.first_own
+            self._ears.own_until[order[positions[signals.private]]] = tick + OWN_ENCODER_TICKS
+            self._wide.send(positions, room[positions], signals.rows, signals.row_of, own, high, tick)
             self._note(order[positions], signals, wide, measuring)
         return ended
 
@@ -278,74 +266,3 @@ class Hearing:
                 self._sending.put_all_frames(encoded, row_of)
             else:
                 self._sending.put_frames(positions[mine], encoded[row_of[mine]])
-
-    def _send_wide(self, positions: Longs, order: Longs, room: Longs, signals: _Signals, tick: int) -> None:
-        """Encode for G.722 and Opus legs: those with a row of their own one by one, the others once a
-        room."""
-        hearers = order[positions]
-        self._ears.own_until[hearers[signals.private]] = tick + OWN_ENCODER_TICKS
-        codec, rooms = self._legs.send_codec[hearers].tolist(), room[positions].tolist()
-        wishes = self._legs.opus_wishes[hearers].tolist()
-        shared: dict[tuple[int, int, int], list[int]] = {}
-        for i, (leg, row) in enumerate(zip(hearers.tolist(), signals.row_of.tolist(), strict=True)):
-            if row >= signals.first_own:
-                self._send_own(leg, codec[i], wishes[i], int(positions[i]), signals.rows[row])
-            else:
-                shared.setdefault((rooms[i], codec[i], wishes[i]), []).append(i)
-        for key, listeners in shared.items():
-            row = int(signals.row_of[listeners[0]])
-            samples = signals.rows[row] if row >= 0 else np.zeros(WIDE, np.float32)
-            self._send_shared(key, positions[listeners], samples)
-        self._effort.note(self._encodings)
-        self._encodings = 0
-        if tick % LOSS_TICKS == 0:
-            self._expect_loss()
-
-    def _expect_loss(self) -> None:
-        """Let Opus encoders protect their streams as far as peers report losses (RTCP, fraction lost)."""
-        reported = np.nan_to_num(self._meters.remote_lost) * 100
-        ears, legs = self._ears, self._legs
-        # A report of no loss is no promise: protection goes slowly.
-        ears.loss[:] = np.minimum(np.maximum(reported, ears.loss * LOSS_FORGOTTEN), MOST_LOSS)
-        for leg, encoder in self.encoders.items():
-            if isinstance(encoder, OpusEncoder):
-                encoder.set_expected_loss(round(float(ears.loss[leg])))
-        for (room, codec, wishes), encoder in self._rooms.encoders.items():
-            if isinstance(encoder, OpusEncoder):
-                listeners = (legs.room == room) & (legs.send_codec == codec) & (legs.opus_wishes == wishes)
-                encoder.set_expected_loss(round(float(ears.loss[listeners].max(initial=0))))
-
-    def _encode(self, encoder: Encoder, samples: Floats) -> bytes:
-        if isinstance(encoder, OpusEncoder):
-            encoder.set_complexity(self._effort.complexity)
-            self._encodings += 1
-            payload = encoder.encode(samples)
-            # What ends a silence or begins one need not be sent (RFC 7587, 3.1.3).
-            return b"" if encoder.dtx and len(payload) <= DTX_BYTES else payload
-        return encoder.encode(samples)
-
-    def _send_own(self, leg: int, codec: int, wishes: int, position: int, samples: Floats) -> None:
-        try:
-            encoder = self.encoders.get(leg)
-            if encoder is None:
-                encoder = self.encoders[leg] = make_encoder(codec, wishes)
-            payload = self._encode(encoder, samples)
-        except Exception:
-            # A codec's failure costs this leg a frame and its state, not the others theirs.
-            self.encoders.pop(leg, None)
-            self._failed(leg)
-            return
-        self._sending.put_payload(position, payload)
-
-    def _send_shared(self, key: tuple[int, int, int], positions: Longs, samples: Floats) -> None:
-        try:
-            encoder = self._rooms.encoders.get(key)
-            if encoder is None:
-                encoder = self._rooms.encoders[key] = make_encoder(key[1], key[2])
-            payload = self._encode(encoder, samples)
-        except Exception:
-            self._rooms.encoders.pop(key, None)
-            for leg in self._sending.order[positions].tolist():
-                self._failed(leg)
-            return
-        self._sending.put_same(positions, payload)

@@ -16,14 +16,14 @@ NO_FORMAT = 255
 DEFAULT_EVENT_CLOCK = 8000
 COMFORT_NOISE_PAYLOAD_TYPE = 13
 CODEC_NUMBERS: dict[Codec, int] = {"PCMU": PCMU, "PCMA": PCMA, "G722": G722, "OPUS": OPUS, "L16": L16}
-OPUS_KILOBITS = 24
-"""A thousand bits a second of the Opus that we send, where the peer does not ask for fewer."""
+OPUS_KILOBITS, FULL_BAND_KILOBITS = 24, 64
+"""Thousand bits a second of the Opus that we send at 16 and 48 kHz, where the peer does not ask for fewer."""
 FRAME_TIMESTAMPS = np.array([160, 160, 160, 960, 320, 160, 160], np.uint32)
 """RTP clock units in 20 ms, by codec number (G.722 counts at 8000 by RFC 3551 4.5.2, Opus at 48000 by RFC
 7587)."""
 
-LEAST_RATES = (16_000, 12_000, 8_000)
-"""Playback rates in Hz of Opus peers, by the number in the lowest two bits of their wishes."""
+WISHED_RATES = (48_000, 24_000, 16_000, 12_000, 8_000)
+"""Playback rates in Hz of Opus peers that make a difference to what they are sent."""
 
 RECEIVING = frozenset({"sendrecv", "recvonly"})
 SENDING = frozenset({"sendrecv", "sendonly"})
@@ -34,24 +34,32 @@ def is_wideband(codec: Bytes) -> Bools:
     return codec >= G722
 
 
-def pack_wishes(wishes: OpusWishes | None) -> int:
-    """What an Opus peer asks for as one number, 0 for nothing: those with the same number hear one
-    encoding."""
+def pack_wishes(wishes: OpusWishes | None, full_band: bool = False) -> int:
+    """What an Opus peer asks for as one number, 0 for nothing: those with the same number hear one encoding.
+
+    Without `full_band`, which sends up to 48 kHz, all rates from 16 kHz on are one.
+    """
     if wishes is None:
         return 0
-    rate = wishes.max_playback_rate
-    bandwidth = 0 if rate >= 16_000 else 1 if rate >= 12_000 else 2
+    rates, most = _limits(full_band)
+    wished = next((i for i, least in enumerate(rates) if wishes.max_playback_rate >= least), len(rates) - 1)
     kilobits = wishes.max_average_bitrate // 1000
-    return bandwidth | wishes.discontinuous << 2 | (kilobits if kilobits < OPUS_KILOBITS else 0) << 3
+    return wished | wishes.discontinuous << 3 | (kilobits if kilobits < most else 0) << 4
 
 
-def unpack_wishes(packed: int) -> OpusWishes:
+def unpack_wishes(packed: int, full_band: bool = False) -> OpusWishes:
     """What `pack_wishes` kept of them."""
+    rates, most = _limits(full_band)
     return OpusWishes(
-        max_playback_rate=LEAST_RATES[packed & 3],
-        max_average_bitrate=(packed >> 3 or OPUS_KILOBITS) * 1000,
-        discontinuous=bool(packed & 4),
+        max_playback_rate=rates[packed & 7],
+        max_average_bitrate=(packed >> 4 or most) * 1000,
+        discontinuous=bool(packed & 8),
     )
+
+
+def _limits(full_band: bool) -> tuple[tuple[int, ...], int]:
+    """Rates that make a difference in Hz, and the most thousand bits a second."""
+    return (WISHED_RATES, FULL_BAND_KILOBITS) if full_band else (WISHED_RATES[2:], OPUS_KILOBITS)
 
 
 class Legs(Columns):
@@ -153,6 +161,8 @@ class Legs(Columns):
         """The clocks in Hz of a leg's telephone-event payload types, by row."""
         self.renewed: list[int] = []
         """Rows of legs whose source is new since this was last looked at."""
+        self.full_band = False
+        """Whether Opus legs send and are sent 48 kHz."""
         self.some_agc = False
         """Whether the gain of any leg is controlled."""
 
@@ -212,7 +222,7 @@ class Legs(Columns):
         self.formats[slot] = formats
         self.send_codec[slot] = codec
         self.send_payload_type[slot] = media.send.payload_type & 127
-        self.opus_wishes[slot] = pack_wishes(media.opus) if codec == OPUS else 0
+        self.opus_wishes[slot] = pack_wishes(media.opus, self.full_band) if codec == OPUS else 0
         self.sends[slot] = media.direction in SENDING
         self.receives[slot] = media.direction in RECEIVING
         webrtc = bool(self.webrtc[slot])

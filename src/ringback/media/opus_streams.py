@@ -60,9 +60,10 @@ class OpusStreams(Columns):
     asleep: Bools
     sequence: Longs
 
-    def __init__(self, buffer: JitterBuffer) -> None:
-        """`buffer` is that of all legs."""
+    def __init__(self, buffer: JitterBuffer, rate: int = opus.RATE) -> None:
+        """`buffer` is that of all legs, `rate` the one to decode to, in Hz."""
         super().__init__(buffer.capacity)
+        self.rate = rate
         self._buffer = buffer
         self._streams: dict[int, OpusStream] = {}
 
@@ -143,7 +144,7 @@ class OpusStreams(Columns):
     # Decoding
 
     def decode(self, leg: int, frame: int) -> Floats:
-        """A frame of the leg's grid as float32[320]; concealment where its packet cannot be decoded."""
+        """A frame of the leg's grid as float32[rate / 50]; concealment where its packet cannot be decoded."""
         if self.asleep[leg]:
             self._wake(leg, frame)
         return self._decode(leg, frame)
@@ -152,7 +153,7 @@ class OpusStreams(Columns):
         """A frame that did not come: from the next packet's error correction if it has it, else continued."""
         stream = self._streams.get(leg)
         if stream is None or self.asleep[leg]:
-            return np.zeros(opus.RATE // 50, np.float32)
+            return np.zeros(self.rate // 50, np.float32)
         following = None
         if self._buffer.have[leg, (frame + 1) & (RING - 1)] == FULL:
             following = self._payload(leg, frame + 1)
@@ -162,7 +163,7 @@ class OpusStreams(Columns):
         """The noise of a frame that the peer did not send because it is silent."""
         stream = self._streams.get(leg)
         if stream is None or self.asleep[leg]:
-            return np.zeros(opus.RATE // 50, np.float32)
+            return np.zeros(self.rate // 50, np.float32)
         return stream.decoder.rest()
 
     def _decode(self, leg: int, frame: int) -> Floats:
@@ -171,7 +172,7 @@ class OpusStreams(Columns):
         if payload is None:
             return stream.decode(frame)
         samples = stream.decoder.decode(payload)
-        return one_frame(stream.decoder.conceal() if samples is None else samples)
+        return one_frame(stream.decoder.conceal() if samples is None else samples, self.rate // 50)
 
     def _wake(self, leg: int, frame: int) -> None:
         self.asleep[leg] = False
@@ -193,7 +194,7 @@ class OpusStreams(Columns):
     def _stream(self, leg: int) -> OpusStream:
         stream = self._streams.get(leg)
         if stream is None:
-            stream = self._streams[leg] = OpusStream()
+            stream = self._streams[leg] = OpusStream(self.rate)
         return stream
 
 

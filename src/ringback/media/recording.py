@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ringback.media.columns import Bools, Column, Columns, Floats, Longs
-from ringback.media.hearing import Voices
 from ringback.media.legs import Legs
 from ringback.media.mix import limit, sum_by_room
 from ringback.media.protocol import (
@@ -41,6 +40,7 @@ from ringback.media.recorded import (
 )
 from ringback.media.resample import DOWN2_TAIL, UP2_TAIL, down2, up2
 from ringback.media.rooms import Rooms
+from ringback.media.voice_rows import Voices
 
 NARROW_RATE, WIDE_RATE = 8000, 16000
 MAX_DROPPED_TICKS = 250

@@ -13,8 +13,9 @@ from ringback.media.codec.g722 import DELAY_SAMPLES
 from ringback.media.coders import G722Stream
 from ringback.media.columns import Bools, Column, Columns, Floats, Longs
 from ringback.media.comfort import ComfortNoise
+from ringback.media.full_band import HighBands
 from ringback.media.gain_control import GainControl
-from ringback.media.hearing import LAWS, NARROW, WIDE, Voices
+from ringback.media.hearing import LAWS
 from ringback.media.jitter_buffer import HELD, NOTHING, PLAY, REST, RING, JitterBuffer, Taken
 from ringback.media.legs import G722, L16, OPUS, PCMA, Legs
 from ringback.media.level import SpeechGate, mean_square
@@ -26,6 +27,7 @@ from ringback.media.playout import Frames, NarrowPlayout, Playout, WidePlayout
 from ringback.media.resample import DOWN2_TAIL, UP2_TAIL, down2, up2
 from ringback.media.rooms import Rooms
 from ringback.media.statistics import Meters
+from ringback.media.voice_rows import FULL, NARROW, NO_HIGH_BANDS, WIDE, Voices
 
 CONCEALED_TICKS = np.array([3, 3, 3, 6, 3, 0, 0], np.int32)
 """A voice that is lost fades within 60 ms, and by libopus within 120 ms; by codec number."""
@@ -38,8 +40,8 @@ ALWAYS_OPEN_MEMBERS = 2
 WAITING_EVERY = 5
 WAITING_SHARE = np.float32(0.1)
 """The depth shown is that of the last second, looked at every 100 ms."""
-_RISE = {NARROW: fade_in(NARROW, 40), WIDE: fade_in(WIDE, 80)}
-_FALL = {NARROW: fade_out(NARROW), WIDE: fade_out(WIDE)}
+_RISE = {size: fade_in(size, size // 4) for size in (NARROW, WIDE, FULL)}
+_FALL = {size: fade_out(size) for size in (NARROW, WIDE, FULL)}
 
 
 class _Past(Columns):
@@ -91,6 +93,10 @@ class VoiceDecoding:
         self.gate = SpeechGate(legs.capacity)
         self.noise = NoiseSuppression()
         self.agc = GainControl(legs.capacity)
+        self._bands = HighBands(legs.capacity) if legs.full_band else None
+        self.high = NO_HIGH_BANDS
+        """What Opus carried above 8 kHz of the voices of this tick, float32[k, 960]; nothing unless
+        `legs.full_band`."""
 
     def grow(self, capacity: int) -> None:
         """Follow the legs' capacity."""
@@ -98,6 +104,8 @@ class VoiceDecoding:
             columns.grow(capacity)
         self.gate.grow(capacity)
         self.agc.grow(capacity)
+        if self._bands is not None:
+            self._bands.grow(capacity)
 
     def forget(self, leg: int) -> None:
         """A leg was closed or is to be heard anew."""
@@ -107,6 +115,8 @@ class VoiceDecoding:
         self.agc.clear(leg)
         self.noise.end(leg)
         self._g722.pop(leg, None)
+        if self._bands is not None:
+            self._bands.clear(leg)
 
     def denoise(self, leg: int, wanted: bool) -> None:
         """Suppress a leg's noise, or leave it; raises NoNoiseSuppressionError."""
@@ -126,8 +136,7 @@ class VoiceDecoding:
         if self._event_ns:
             sounding &= ~self._in_event(slots, taken, now_ns)
         is_wide = taken.codec >= G722
-        energy = np.zeros(len(slots), np.float32)
-        self._narrow_energy(slots, taken, energy, playing & sounding & ~is_wide)
+        energy = self._narrow_energy(slots, taken, playing & sounding & ~is_wide)
         resting = taken.action == REST
         room, echo = self._places(slots)
         in_room = room >= 0
@@ -137,15 +146,14 @@ class VoiceDecoding:
             always = echo | legs.denoise[slots]
             listening &= ~self._spare(slots, taken, energy, always, plain & in_room, in_room)
         wide_at = np.flatnonzero(listening)
-        wide, following, came = self._decode_wide(wide_at, slots, taken, sounding)
+        wide, following, came = self._decode_wide(wide_at, slots, taken, sounding, tick)
         energy[wide_at] = mean_square(wide)
         self._meters.heard(slots, energy, wide_at, wide)
         if self.noise:
             # Who talks is found in what is left of the frame before: this one's noise is not suppressed yet.
             energy = np.where(legs.denoise[slots], past.clean[slots], energy)
         talking = self._talking(slots, energy, sounding & ~playing & ~resting)
-        if tick % WAITING_EVERY == 0:
-            self._note_waiting(slots)
+        self._note_waiting(slots, tick)
         heard = (talking | plain | echo) & in_room & ~legs.muted[slots] & sounding & (listening | ~is_wide)
         falling = before & ~heard & in_room & sounding
         rising = heard & ~before
@@ -160,14 +168,18 @@ class VoiceDecoding:
         narrow_at, wide_voiced = voiced[~is_wide[voiced]], voiced[is_wide[voiced]]
         narrow = self._narrow_voices(narrow_at, slots, taken, playing | resting, continued)
         voices = self._wide_voices(wide_voiced, slots, taken, wide_at, (wide, following, came), continued)
-        both = ((narrow_at, narrow), (wide_voiced, voices))
+        parts = [(narrow_at, narrow), (wide_voiced, voices)]
         if self.noise:
-            self._clean(slots, both)
+            self._clean(slots, parts)
+        if self._bands is not None:
+            at, high = self._high_voices(self._bands, slots, taken, wide_voiced)
+            self.high = Voices(slots[at], high, (heard | falling)[at])
+            parts.append((at, high))
         gain = self._gains(slots, decoded)
-        for at, samples in both:
+        for at, samples in parts:
             self._shape(samples, at, rising, falling, gain)
         if legs.some_agc:
-            self._level(slots, energy, talking, both)
+            self._level(slots, energy, talking, parts)
         return self._by_sent_rate(slots, narrow_at, narrow, wide_voiced, voices, heard | falling)
 
     def _narrow_voices(self, at: Longs, slots: Longs, taken: Taken, real: Bools, continued: Bools) -> Floats:
@@ -192,7 +204,16 @@ class VoiceDecoding:
         self._follow(slots[at[~came[where] & (taken.action[at] != HELD)]])
         return out
 
-    def _note_waiting(self, slots: Longs) -> None:
+    def _high_voices(self, bands: HighBands, slots: Longs, taken: Taken, at: Longs) -> tuple[Longs, Floats]:
+        """The high bands of those of these places that send Opus and are sent it."""
+        opus = (taken.codec[at] == OPUS) & (self._legs.send_codec[slots[at]] == OPUS)
+        at = at[opus & ~self._legs.denoise[slots[at]]]
+        legs = slots[at]
+        return at, bands.take(legs)
+
+    def _note_waiting(self, slots: Longs, tick: int) -> None:
+        if tick % WAITING_EVERY:
+            return
         waiting = self._meters.waiting[slots]
         self._meters.waiting[slots] += (self._buffer.waiting(slots) - waiting) * WAITING_SHARE
 
@@ -242,11 +263,15 @@ class VoiceDecoding:
             ~continued[at],
             np.zeros(len(at), np.bool_),
         )
+        if self._bands is not None:
+            self._bands.carry[legs] = np.where(frames.fresh, 0, frames.carry)
         out = playout.play(frames)
+        if self._bands is not None:
+            self._bands.stretched[legs] = frames.stretched
         self._buffer.carries(legs, frames.carry, frames.stretched)
         return out
 
-    def _clean(self, slots: Longs, voices: tuple[tuple[Longs, Floats], ...]) -> None:
+    def _clean(self, slots: Longs, voices: list[tuple[Longs, Floats]]) -> None:
         """Suppress the noise of legs that want it, in place, and keep how loud what is left is."""
         for at, samples in voices:
             mine = np.flatnonzero(self._legs.denoise[slots[at]])
@@ -257,7 +282,7 @@ class VoiceDecoding:
                 self._past.clean[legs] = mean_square(rows)
 
     def _level(
-        self, slots: Longs, energy: Floats, talking: Bools, voices: tuple[tuple[Longs, Floats], ...]
+        self, slots: Longs, energy: Floats, talking: Bools, voices: list[tuple[Longs, Floats]]
     ) -> None:
         """Bring the voices of legs that want it to one loudness, in place."""
         wants = self._legs.agc[slots]
@@ -281,7 +306,9 @@ class VoiceDecoding:
         self._buffer.forgive(slots[missing])
         return pressed
 
-    def _narrow_energy(self, slots: Longs, taken: Taken, energy: Floats, which: Bools) -> None:
+    def _narrow_energy(self, slots: Longs, taken: Taken, which: Bools) -> Floats:
+        """Mean squares float32[n] of G.711 frames and comfort noise, 0 for all others."""
+        energy = np.zeros(len(slots), np.float32)
         rows = self._buffer.rows
         for number, law in LAWS:
             mine = np.flatnonzero(which & (taken.codec == number))
@@ -292,6 +319,7 @@ class VoiceDecoding:
         for i in np.flatnonzero((taken.action == REST) & (taken.codec < G722)).tolist():
             noise = self._comfort.get(int(slots[i]))
             energy[i] = 0 if noise is None else noise.energy
+        return energy
 
     def _decode_narrow(self, at: Longs, slots: Longs, taken: Taken) -> tuple[Floats, Floats]:
         """Frames float32[k, 160] of G.711 legs, and those that follow on where they are played too."""
@@ -311,18 +339,22 @@ class VoiceDecoding:
         return first, second
 
     def _decode_wide(
-        self, at: Longs, slots: Longs, taken: Taken, sounding: Bools
+        self, at: Longs, slots: Longs, taken: Taken, sounding: Bools, tick: int
     ) -> tuple[Floats, Floats, Bools]:
         """Frames float32[k, 320] of G.722 and Opus legs, whether they are heard or not; those that follow on;
         which there are."""
         first = np.zeros((len(at), WIDE), np.float32)
         second = np.zeros_like(first) if taken.second[at].any() else first
         real = np.zeros(len(at), np.bool_)
+        if self._bands is None:
+            opus = first, second
+        else:
+            opus = np.zeros((len(at), FULL), np.float32), np.zeros((len(at), FULL), np.float32)
         for i, j in enumerate(at.tolist()):
             leg = int(slots[j])
             try:
                 if taken.codec[j] == OPUS:
-                    real[i] = self._opus_frame(first[i], second[i], leg, j, taken, bool(sounding[j]))
+                    real[i] = self._opus_frame(opus[0][i], opus[1][i], leg, j, taken, bool(sounding[j]))
                 elif taken.action[j] == PLAY and taken.codec[j] == L16:
                     self._linear_frame(first[i], second[i], leg, j, taken)
                     real[i] = True
@@ -337,6 +369,13 @@ class VoiceDecoding:
                 self._opus.forget(leg)
                 self._g722.pop(leg, None)
                 self._failed(leg)
+        if self._bands is not None:
+            mine = np.flatnonzero(taken.codec[at] == OPUS)
+            self._bands.follow(slots[at[mine]], tick)
+            came = mine[real[mine]]
+            first[came] = self._bands.split(slots[at[came]], opus[0][came])
+            two = came[taken.second[at[came]]]
+            second[two] = self._bands.split(slots[at[two]], opus[1][two])
         first[~sounding[at]] = 0
         return first, second, real
 

@@ -29,7 +29,7 @@ class Encoding:
 
 
 ENCODINGS: Final[Mapping[Codec, Encoding]] = {
-    "OPUS": Encoding("opus", 48_000, 2, 107, "maxplaybackrate=16000;minptime=10;useinbandfec=1"),
+    "OPUS": Encoding("opus", 48_000, 2, 107, "minptime=10;useinbandfec=1"),
     "G722": Encoding("G722", 8_000, 1, 9),
     "PCMU": Encoding("PCMU", 8_000, 1, 0),
     "PCMA": Encoding("PCMA", 8_000, 1, 8),
@@ -128,17 +128,21 @@ def read_formats(media: MediaDescription, *, rtcp_mux: bool) -> AudioFormats:
 
 
 def write_formats(
-    formats: tuple[AudioFormat, ...], telephone_events: Mapping[int, int]
+    formats: tuple[AudioFormat, ...], telephone_events: Mapping[int, int], playback_rate: int = 16_000
 ) -> tuple[tuple[str, ...], tuple[Attribute, ...]]:
-    """The format list of an m= line and its rtpmap and fmtp attributes; events by clock rate in Hz."""
+    """The format list of an m= line and its rtpmap and fmtp attributes; events by clock rate in Hz.
+
+    `playback_rate` in Hz is what we can make use of in Opus (RFC 7587 6.1).
+    """
     types: list[str] = []
     attributes: list[Attribute] = []
     for audio in formats:
         encoding = ENCODINGS[audio.codec]
         types.append(str(audio.payload_type))
         attributes.append(Attribute("rtpmap", f"{audio.payload_type} {encoding.rtpmap}"))
-        if encoding.parameters:
-            attributes.append(Attribute("fmtp", f"{audio.payload_type} {encoding.parameters}"))
+        if audio.codec == "OPUS":
+            parameters = f"maxplaybackrate={playback_rate};{encoding.parameters}"
+            attributes.append(Attribute("fmtp", f"{audio.payload_type} {parameters}"))
     for clock_rate, payload_type in telephone_events.items():
         types.append(str(payload_type))
         attributes.append(Attribute("rtpmap", f"{payload_type} telephone-event/{clock_rate}"))

@@ -40,6 +40,7 @@ class Local:
     when the peer offers keys with it. Ports are UDP ports; with rtcp-mux `rtcp_port` is not used. Media to
     loopback is refused unless we are on loopback ourselves or `loopback_peers` says so. `random_bytes`
     gives key material. Streams keyed by DTLS are answered only with `webrtc`, always in our order.
+    `opus_playback_rate` in Hz is what we can make use of in Opus.
     """
 
     address: str
@@ -58,6 +59,7 @@ class Local:
     offer_rtcp_mux: bool = False
     loopback_peers: bool = False
     webrtc: LocalWebRtc | None = None
+    opus_playback_rate: int = 16_000
     random_bytes: Callable[[int], bytes] = field(default=secrets.token_bytes, repr=False)
 
 

@@ -335,7 +335,7 @@ def _write_section(
     audio_level: int,
     reports: Attribute | None,
 ) -> MediaDescription:
-    types, attributes = write_formats(formats, telephone_events)
+    types, attributes = write_formats(formats, telephone_events, local.opus_playback_rate)
     extra = [*attributes, Attribute("ptime", str(PTIME_MS))]
     if rtcp_mux:
         extra.append(Attribute("rtcp-mux"))

@@ -84,6 +84,7 @@ class Server:
             make_certificate(time.time()),
             on_event=lambda event: self.exchange.on_media_event(event),  # noqa: PLW0108 - made below
             on_lost=lambda legs: self.exchange.on_media_lost(legs),  # noqa: PLW0108
+            full_band=settings.media.full_band,
         )
         self.exchange = Exchange(
             endpoint=self.endpoint,
@@ -213,6 +214,7 @@ class Server:
             srtp="allowed" if flow.secure else "refused",
             webrtc=LocalWebRtc.fresh(fingerprint) if fingerprint else None,
             loopback_peers=is_wildcard(media.bind),
+            opus_playback_rate=48_000 if media.full_band else 16_000,
         )
 
     def _web_address(self) -> tuple[str, int]:

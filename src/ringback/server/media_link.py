@@ -76,10 +76,13 @@ class MediaLink:
         """The worker's process id, also after its end."""
         return self._process.pid if self._process is not None else None
 
-    async def start(self, bind: str, ports: tuple[int, int], certificate: DtlsCertificate) -> None:
+    async def start(
+        self, bind: str, ports: tuple[int, int], certificate: DtlsCertificate, full_band: bool = False
+    ) -> None:
         """Start the process and wait until it is ready; raises MediaWorkerError.
 
         `certificate` is what it shows to browsers; its key goes over the socket and nowhere else.
+        `full_band` lets those who send Opus hear each other up to 20 kHz.
         """
         loop = asyncio.get_running_loop()
         self._ready = loop.create_future()
@@ -95,6 +98,7 @@ class MediaLink:
                     sys.executable,
                     *("-m", "ringback.media.worker", "--bind", bind, "--ports", f"{ports[0]}-{ports[1]}"),
                     *("--fd", str(inherited[0]), "--descriptors", str(inherited[1])),
+                    *(("--full-band",) if full_band else ()),
                     stdin=asyncio.subprocess.DEVNULL,
                     pass_fds=inherited,
                     # Ctrl-C is meant for the server, which ends the calls first.

@@ -48,8 +48,10 @@ class MediaPool:
         certificate: DtlsCertificate,
         on_event: Callable[[Event], None],
         on_lost: Callable[[list[int]], None],
+        full_band: bool = False,
     ) -> None:
         self.restarts = 0
+        self._full_band = full_band
         self._bind = bind
         self._ports = split_ports(ports, size)
         self._certificate = certificate
@@ -132,7 +134,7 @@ class MediaPool:
             lambda pairs: self._hold(worker, pairs),
             lambda: self._lost(worker),
         )
-        await link.start(self._bind, self._ports[worker], self._certificate)
+        await link.start(self._bind, self._ports[worker], self._certificate, self._full_band)
         self._links[worker] = link
         self._codecs = link.codecs
         self._started_at[worker] = time.monotonic()

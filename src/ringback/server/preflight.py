@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import resource
 import socket
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 from ringback.config import Settings
-from ringback.media.noise import NoiseSuppression
 from ringback.net.tls import server_context
 
 # Sockets of the SIP and web limits together, with room for files and workers.
@@ -27,7 +27,7 @@ def check_settings(settings: Settings) -> None:
         ("media.bind", settings.media.bind),
     ):
         _check_address(name, address)
-    if settings.conference.noise_suppression and not NoiseSuppression.available():
+    if settings.conference.noise_suppression and not find_spec("webrtc_noise_gain"):
         raise UnusableSettingError(
             "conference.noise_suppression needs the package webrtc-noise-gain: pip install 'ringback[noise]'"
         )

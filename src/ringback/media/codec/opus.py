@@ -9,9 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ringback.media.codec.libopus import (
+    APPLICATION_AUDIO,
     APPLICATION_VOIP,
+    BANDWIDTH_FULL,
     BANDWIDTH_MEDIUM,
     BANDWIDTH_NARROW,
+    BANDWIDTH_SUPERWIDE,
     BANDWIDTH_WIDE,
     MAX_FRAMES,
     MAX_PACKET_MS,
@@ -44,6 +47,15 @@ PROTECTION: Final = 8000
 """Bits a second for error correction: with 24 kbit/s in all libopus corrects nothing of 2 to 5 % lost."""
 DTX_BYTES: Final = 2
 """A packet this short says that nothing follows for a while: the peer is silent (RFC 6716, 2.1.9)."""
+
+
+_BANDWIDTHS: Final = (
+    (12000, BANDWIDTH_NARROW),
+    (16000, BANDWIDTH_MEDIUM),
+    (24000, BANDWIDTH_WIDE),
+    (48000, BANDWIDTH_SUPERWIDE),
+)
+"""What to send at most to who plays at less than so many Hz."""
 
 
 class OpusUnavailableError(RuntimeError):
@@ -173,7 +185,7 @@ class OpusDecoder:
 
 
 class OpusEncoder:
-    """Encodes one mono stream of speech at `rate`, in the VOIP mode of libopus.
+    """Encodes one mono stream at `rate`: speech, in the VOIP mode of libopus, or `music` too.
 
     `bitrate` is in bit/s; `complexity` is 0 (least work) to 10. In-band FEC costs bits, PROTECTION more of
     them, only once `set_expected_loss` says that packets are lost. With `set_dtx` the
@@ -184,6 +196,7 @@ class OpusEncoder:
         "_bitrate",
         "_ctl",
         "_encode",
+        "_next_frame",
         "_packet",
         "_sizes",
         "_state",
@@ -193,10 +206,17 @@ class OpusEncoder:
         "rate",
     )
 
-    def __init__(self, rate: int = RATE, bitrate: int = 24000, complexity: int = 5, fec: bool = True) -> None:
+    def __init__(
+        self,
+        rate: int = RATE,
+        bitrate: int = 24000,
+        complexity: int = 5,
+        fec: bool = True,
+        music: bool = False,
+    ) -> None:
         lib = _library()
         error = ffi.new("int *")
-        state = lib.opus_encoder_create(rate, 1, APPLICATION_VOIP, error)
+        state = lib.opus_encoder_create(rate, 1, APPLICATION_AUDIO if music else APPLICATION_VOIP, error)
         _check(error[0], "encoder")
         self._state = ffi.gc(state, lib.opus_encoder_destroy, lib.opus_encoder_get_size(1))
         self._encode = lib.opus_encode_float
@@ -204,7 +224,9 @@ class OpusEncoder:
         self._packet = ffi.new("unsigned char[]", MAX_PACKET_BYTES)
         self._sizes = frozenset(int(rate * ms / 1000) for ms in SIZES_MS)
         self.rate = rate
-        self._set(SET_SIGNAL, SIGNAL_VOICE)
+        if not music:
+            self._set(SET_SIGNAL, SIGNAL_VOICE)
+        self._next_frame = -1
         self.complexity = -1
         self.expected_loss = 0
         self.dtx = False
@@ -225,10 +247,8 @@ class OpusEncoder:
 
     def set_max_rate(self, rate: int) -> None:
         """Send nothing that a peer which plays at `rate` Hz cannot hear (maxplaybackrate, RFC 7587 6.1)."""
-        narrow, medium = rate < 12000, rate < 16000
-        self._set(
-            SET_MAX_BANDWIDTH, BANDWIDTH_NARROW if narrow else BANDWIDTH_MEDIUM if medium else BANDWIDTH_WIDE
-        )
+        bandwidth = next((bandwidth for most, bandwidth in _BANDWIDTHS if rate < most), BANDWIDTH_FULL)
+        self._set(SET_MAX_BANDWIDTH, bandwidth)
 
     def set_expected_loss(self, percent: int) -> None:
         """Protect the stream against `percent` (0 to 100) of packets lost, as the peer's reports say."""
@@ -242,6 +262,11 @@ class OpusEncoder:
         if dtx != self.dtx:
             self._set(SET_DTX, int(dtx))
             self.dtx = dtx
+
+    def follow(self, frame: int) -> bool:
+        """Say the number of the frame that is encoded next; whether it follows the one before."""
+        follows, self._next_frame = frame == self._next_frame, frame + 1
+        return follows
 
     def encode(self, samples: Samples) -> bytes:
         """Encode one frame float32[rate * 2.5, 5, 10, 20, 40 or 60 ms], full scale ±1, to a packet.

@@ -46,7 +46,7 @@ IDLE_EVERY_TICKS = 50
 class Worker:
     """Runs one engine on one thread until Shutdown or the end of the control socket."""
 
-    def __init__(self, control: ControlChannel, ports: UdpPorts) -> None:
+    def __init__(self, control: ControlChannel, ports: UdpPorts, full_band: bool = False) -> None:
         # First of all: the memory that making the music takes for a moment is then used for the rest.
         shelf = SoundShelf()
         shelf.prepare()
@@ -64,6 +64,7 @@ class Worker:
             recorder=self._recorder,
             take_pair=ports.take_pair,
             close_pair=ports.close_pair,
+            full_band=full_band,
         )
         self._occupied: list[int] = []
         self._rtp: list[tuple[int, int]] = []

@@ -43,6 +43,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--descriptors", type=int, help="inherited Unix socket over which UDP sockets go to and fro"
     )
+    parser.add_argument("--full-band", action="store_true", help="let Opus legs hear each other up to 20 kHz")
     parser.add_argument(
         "--profile", default=None, help="write a cProfile of the worker to this file at the end"
     )
@@ -56,7 +57,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.descriptors is not None:
         channel = DescriptorChannel(socket.socket(fileno=options.descriptors))
     ports = UdpPorts(options.bind, options.ports[0], options.ports[1], channel)
-    worker = Worker(ControlChannel(connection), ports)
+    worker = Worker(ControlChannel(connection), ports, full_band=options.full_band)
     gc.collect()
     gc.freeze()
     gc.disable()
