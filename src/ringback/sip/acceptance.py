@@ -20,7 +20,7 @@ def refusal(request: Request, settings: EndpointSettings) -> tuple[int, Headers]
         return 416, Headers()
     if request.max_forwards == 0:
         return 483, Headers()
-    unknown = [tag for tag in request.headers.get_all("Require") if tag and tag not in settings.supported]
+    unknown = [tag for tag in request.headers.get_all("Require") if tag and tag not in settings.option_tags]
     if unknown:
         return 420, Headers(("Unsupported", ", ".join(unknown)))
     return _refused_body(request)

@@ -18,6 +18,8 @@ from ringback.sip.transaction.layer import TransactionLayer
 from ringback.sip.transaction.server import ServerTransaction
 
 SDP = "application/sdp"
+CORE_TAGS = ("timer", "100rel")
+"""Extensions that sessions implement by themselves (RFC 4028, RFC 3262)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +35,20 @@ class EndpointSettings:
 
     user_agent: str
     contact_for: Callable[[Flow], SipUri]
-    allow: tuple[str, ...] = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO")
+    allow: tuple[str, ...] = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK")
     supported: tuple[str, ...] = ()
     schemes: tuple[str, ...] = ("sip", "sips", "tel")
     timers: Timers = field(default_factory=Timers)
     max_transactions: int = 100_000
     max_sessions: int = 10_000
     next_hop: Callable[[SipUri, Flow], Flow] | None = None
+    session_expires_s: int = 0
+    least_session_expires_s: int = 90
+
+    @property
+    def option_tags(self) -> tuple[str, ...]:
+        """What we support: the core's own extensions, then the application's."""
+        return (*CORE_TAGS, *(tag for tag in self.supported if tag not in CORE_TAGS))
 
 
 class InDialog(Protocol):
@@ -127,8 +136,7 @@ class Agent:
     def describe(self, headers: Headers) -> None:
         """Add Allow and Supported."""
         headers.add("Allow", ", ".join(self.settings.allow))
-        if self.settings.supported:
-            headers.add("Supported", ", ".join(self.settings.supported))
+        headers.add("Supported", ", ".join(self.settings.option_tags))
 
     def in_dialog(self, dialog: Dialog, method: str, sdp: bytes | None = None) -> tuple[Request, Flow]:
         """The next request of ours within a dialog, and its flow; with Contact when that is refreshed."""

@@ -44,6 +44,7 @@ from ringback.sip.message import (
 from ringback.sip.outgoing import OutgoingSession
 from ringback.sip.parse import Malformed
 from ringback.sip.session import InviteSession
+from ringback.sip.session_expiry import too_short
 from ringback.sip.transaction.client import ClientTransaction
 from ringback.sip.transaction.machine import Transaction
 from ringback.sip.transaction.server import ServerTransaction, response_flow, stamp_via
@@ -262,6 +263,9 @@ class Endpoint:
     ) -> list[Effect]:
         if self.sessions >= self.settings.max_sessions:
             return self._refuse(transaction, request, 503, now, Headers(("Retry-After", _RETRY_AFTER)))
+        least_s = self.settings.least_session_expires_s
+        if too_short(request, least_s):
+            return self._refuse(transaction, request, 422, now, Headers(("Min-SE", str(least_s))))
         trying = self._agent.respond(transaction, request, 100, now)
         session = IncomingSession(self._agent, transaction, request, flow, now)
         transaction.user = session

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from ringback.sip.agent import Agent
@@ -18,6 +19,33 @@ _PROVISIONAL_INTERVAL = 60.0
 _LONGEST_EXPIRES = 7 * 86_400
 
 
+_LARGEST_FIRST_RSEQ = 2**31 - 2
+
+
+@dataclass(slots=True)
+class Reliable:
+    """A provisional response that goes again until its PRACK comes; `described`: it holds SDP."""
+
+    rseq: int
+    response: Response
+    described: bool
+    interval: float
+    gives_up_at: float
+
+    def named_by(self, prack: Request, invite: int) -> bool:
+        """Whether a PRACK is of this response (RFC 3262 §7.2: RSeq, CSeq number and method)."""
+        words = (prack.headers.get("RAck") or "").split()
+        return words == [str(self.rseq), str(invite), "INVITE"]
+
+
+def _required(invite: Request) -> bool:
+    return any(tag.lower() == "100rel" for tag in invite.headers.get_all("Require"))
+
+
+def _supported(invite: Request) -> bool:
+    return any(tag.lower() == "100rel" for tag in invite.headers.get_all("Supported"))
+
+
 class IncomingSession(InviteSession):
     """A call to us, from its INVITE to its end."""
 
@@ -29,6 +57,10 @@ class IncomingSession(InviteSession):
         super().__init__(agent, request, flow, agent.new_token(), now)
         self._transaction = transaction
         self._provisional: Response | None = None
+        self._reliable: Reliable | None = None
+        self._next_rseq = 1 + int(agent.chance() * _LARGEST_FIRST_RSEQ)
+        self._ringing: tuple[int, bytes | None] | None = None
+        self._accepting: tuple[bytes, Headers | None] | None = None
         self.dialog = Dialog.of_server(request, self.local_tag, flow)
         agent.enlist(self.dialog, self)
         expires = request.headers.get("Expires") or ""
@@ -41,16 +73,69 @@ class IncomingSession(InviteSession):
             return []
         self._need(SessionState.INCOMING, SessionState.RINGING)
         self.state = SessionState.RINGING
+        if self._reliable is not None:
+            # One at a time, in order (RFC 3262 §3): the latest waits for the PRACK.
+            self._ringing = status, sdp
+            return []
         response = self._dialog_response(self.request, status, self._transaction.flow, sdp)
-        self._provisional = response
         self.set_timer(SessionTimer.PROVISIONAL, now + _PROVISIONAL_INTERVAL)
+        if _required(self.request) or (sdp is not None and _supported(self.request)):
+            self._make_reliable(response, now)
+        else:
+            self._provisional = response
         return self._agent.layer.respond(self._transaction, response, now)
+
+    def _make_reliable(self, response: Response, now: float) -> None:
+        response.headers.add("Require", "100rel")
+        response.headers.set("RSeq", str(self._next_rseq))
+        timers = self._agent.settings.timers
+        described = bool(response.body)
+        self._reliable = Reliable(self._next_rseq, response, described, timers.t1, now + 64 * timers.t1)
+        self._next_rseq += 1
+        self.set_timer(SessionTimer.RELIABLE, now + timers.t1)
+
+    def _prack_received(self, transaction: ServerTransaction, request: Request, now: float) -> list[Effect]:
+        """The caller has our provisional response: what waited for that goes on (RFC 3262 §3)."""
+        waiting = self._reliable
+        if waiting is None or not waiting.named_by(request, self.request.cseq.number):
+            return self._agent.respond(transaction, request, 481, now)
+        if request.body:
+            # A new offer before the call is answered: the one of the INVITE holds.
+            return self._agent.respond(transaction, request, 488, now)
+        effects = self._agent.respond(transaction, request, 200, now)
+        self._reliable = None
+        self.stop_timer(SessionTimer.RELIABLE)
+        if self._accepting is not None:
+            (sdp, headers), self._accepting = self._accepting, None
+            self._ringing = None
+            return [*effects, *self.accept(sdp, now, headers)]
+        if self._ringing is not None:
+            (status, described), self._ringing = self._ringing, None
+            effects += self.ring(now, status, described)
+        return effects
+
+    def _repeat_reliable(self, now: float) -> list[Effect]:
+        """No PRACK yet: once more, at doubling intervals, for 64*T1 in all; then the call fails (§3)."""
+        waiting = self._reliable
+        if waiting is None:
+            return []
+        if now >= waiting.gives_up_at:
+            return [*self._refuse(504, now), *self._end("timeout", 504, "no PRACK")]
+        waiting.interval *= 2
+        self.set_timer(SessionTimer.RELIABLE, min(now + waiting.interval, waiting.gives_up_at))
+        return self._agent.layer.respond(self._transaction, waiting.response, now)
 
     def accept(self, sdp: bytes, now: float, headers: Headers | None = None) -> list[Effect]:
         """Answer with 200, repeated until the ACK; Confirmed follows, or Ended by timeout."""
         if self.state is SessionState.ENDED:
             return []
         self._need(SessionState.INCOMING, SessionState.RINGING)
+        if self._reliable is not None and self._reliable.described:
+            # Not before the caller has said that it has our description (RFC 3262 §3).
+            self._accepting = sdp, headers
+            return []
+        self._reliable = None
+        self.stop_timer(SessionTimer.RELIABLE)
         self.state = SessionState.ACCEPTED
         self.stop_timer(SessionTimer.PROVISIONAL)
         self.stop_timer(SessionTimer.EXPIRES)
@@ -75,6 +160,10 @@ class IncomingSession(InviteSession):
         return [*self._refuse(487, now), *self._end("peer", 487, "cancelled")]
 
     def _timer_fired(self, timer: SessionTimer, now: float) -> list[Effect]:
+        if timer is SessionTimer.RELIABLE:
+            return self._repeat_reliable(now)
+        if timer is SessionTimer.PROVISIONAL and _required(self.request):
+            return self.ring(now, self._rings_with())
         if timer is SessionTimer.PROVISIONAL and self._provisional is not None:
             self.set_timer(timer, now + _PROVISIONAL_INTERVAL)
             return self._agent.layer.respond(self._transaction, self._provisional, now)
@@ -95,6 +184,9 @@ class IncomingSession(InviteSession):
             to_tag=self.local_tag,
             headers=headers,
         )
+
+    def _rings_with(self) -> int:
+        return self._provisional.status if self._provisional is not None else 180
 
     def _left_by_peer(self, now: float) -> list[Effect]:
         early = self.state in (SessionState.INCOMING, SessionState.RINGING)

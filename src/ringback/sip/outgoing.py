@@ -15,6 +15,10 @@ from ringback.sip.session_state import SessionState, SessionTimer
 from ringback.sip.transaction.client import ClientTransaction
 
 
+MOST_FORKS = 32
+"""Early dialogs of one call: more callees than these are not heard before they answer."""
+
+
 class Unwanted:
     """Takes the answers to requests whose outcome changes nothing."""
 
@@ -46,9 +50,18 @@ class OutgoingSession(InviteSession):
         self._early_sdp: bytes | None = None
         # The ACK for each 2xx by To tag; None while the application owes the answer that it carries.
         self._acks: dict[str, Transmit | None] = {}
+        # Each fork's early dialog, and the last RSeq acknowledged there, by To tag.
+        self._early: dict[str, Dialog] = {}
+        self._rseq: dict[str, int] = {}
 
     def begin(self, now: float) -> list[Effect]:
         """Send the INVITE; the endpoint calls this."""
+        self.local_sdp = self.request.body or None
+        self.expiry.ask(self.request.headers)
+        if not self.request.body:
+            # An offer in a reliable provisional response would have to be answered by the PRACK.
+            tags = [tag for tag in self.request.headers.get_all("Supported") if tag != "100rel"]
+            self.request.headers.set("Supported", ", ".join(tags))
         self._invite, effects = self._agent.send(self.request, self._first_flow, self, now)
         return effects
 
@@ -57,6 +70,7 @@ class OutgoingSession(InviteSession):
         if self.state is not SessionState.ACCEPTED:
             return super().answer_offer(sdp, now)
         self.state = SessionState.CONFIRMED
+        self.local_sdp = sdp
         return [self._acknowledge(sdp), *self._negotiation.proceed(now)]
 
     def reject_offer(self, status: int, now: float) -> list[Effect]:
@@ -76,6 +90,8 @@ class OutgoingSession(InviteSession):
         self.stop_timer(SessionTimer.CANCEL)
         if response.status < 300:
             return self._answered(response, now)
+        if response.status == 422 and self.state is not SessionState.ENDED and self.expiry.refused(response):
+            return self._again(now)
         return self._failed("peer", response.status, response.reason, response)
 
     def request_failed(self, transaction: ClientTransaction, status: int, now: float) -> list[Effect]:
@@ -85,17 +101,57 @@ class OutgoingSession(InviteSession):
         self.stop_timer(SessionTimer.CANCEL)
         return self._failed("timeout" if status == 408 else "error", status, REASONS[status], None)
 
+    def _again(self, now: float) -> list[Effect]:
+        """Send the INVITE anew, as if never answered, with what the refusal asked for (§8.1.3.5)."""
+        headers = self.request.headers.copy()
+        headers.set("Via", self._agent.via(self._first_flow))
+        headers.set("CSeq", f"{self.request.cseq.number + 1} INVITE")
+        self._forget()
+        self.dialog = None
+        self._rseq.clear()
+        self.state = SessionState.CALLING
+        self.request = Request("INVITE", self.request.uri, headers, self.request.body)
+        return self.begin(now)
+
     def _progress(self, response: Response, now: float) -> list[Effect]:
         if self.state is SessionState.ENDED:
             return self._cancel(now) if self._cancel_wanted else []
         self.state = SessionState.PROCEEDING
         if response.status == 100:
             return []
-        if response.to.tag is not None and self.dialog is None:
-            self._establish(response)
+        effects: list[Effect] = []
+        if response.to.tag is not None:
+            self._note_fork(response)
+            if (rseq := _reliable(response)) is not None:
+                if not self._is_next(response.to.tag, rseq):
+                    return []
+                effects = self._prack(response, rseq, now)
         sdp = sdp_of(response.content_type, response.body)
         self._early_sdp = sdp or self._early_sdp
-        return [Ringing(self, response.status, sdp)]
+        return [*effects, Ringing(self, response.status, sdp)]
+
+    def _note_fork(self, response: Response) -> None:
+        """Each callee that a proxy tried has an early dialog of its own (§12.1, RFC 3262 §4)."""
+        tag = response.to.tag or ""
+        if tag in self._early or len(self._early) >= MOST_FORKS:
+            return
+        dialog = self._early[tag] = Dialog.of_client(self.request, response, self.flow)
+        self._agent.enlist(dialog, self)
+        if self.dialog is None:
+            self.dialog = dialog
+
+    def _is_next(self, tag: str, rseq: int) -> bool:
+        """Whether a reliable response is the one after the last in its fork; copies and later ones wait."""
+        before = self._rseq.get(tag)
+        if tag not in self._early or (before is not None and rseq != before + 1):
+            return False
+        self._rseq[tag] = rseq
+        return True
+
+    def _prack(self, response: Response, rseq: int, now: float) -> list[Effect]:
+        prack, flow = self._agent.in_dialog(self._early[response.to.tag or ""], "PRACK")
+        prack.headers.add("RAck", f"{rseq} {response.cseq.number} INVITE")
+        return self._agent.send(prack, flow, Unwanted(), now)[1]
 
     def _answered(self, response: Response, now: float) -> list[Effect]:
         tag = response.to.tag or ""
@@ -111,6 +167,7 @@ class OutgoingSession(InviteSession):
             self._cancel_wanted = False
             return [self._acknowledge(None), *self._bye(now)]
         sdp = sdp_of(response.content_type, response.body)
+        self.agreed(response, now)
         if not self.request.body and sdp is not None:
             self.state = SessionState.ACCEPTED
             return [Answered(self, sdp)]
@@ -126,16 +183,21 @@ class OutgoingSession(InviteSession):
         return [Failed(self, status, reason, response), *self._end(by, status, reason)]
 
     def _establish(self, response: Response) -> None:
-        """Make the dialog, or bring an early one up to date: its route set is the 2xx's (§13.2.2.4)."""
-        early = self.dialog
+        """Make the dialog, or bring an early one up to date: its route set is the 2xx's (§13.2.2.4). The
+        other forks' are over."""
         dialog = Dialog.of_client(self.request, response, self.flow)
+        early = self._early.get(response.to.tag or "")
         if early is not None:
-            self._agent.forget(early)
-            dialog.local_cseq = early.local_cseq
-            if early.key == dialog.key:
-                dialog.remote_cseq = early.remote_cseq
+            dialog.local_cseq, dialog.remote_cseq = early.local_cseq, early.remote_cseq
+        self._forget()
         self.dialog = dialog
         self._agent.enlist(dialog, self)
+
+    def _forget(self) -> None:
+        for dialog in self._early.values():
+            self._agent.forget(dialog)
+        self._early.clear()
+        super()._forget()
 
     def _acknowledge(self, sdp: bytes | None) -> Transmit:
         dialog = self._need_dialog()
@@ -179,6 +241,14 @@ class OutgoingSession(InviteSession):
             self._agent.layer.abandon(self._invite)
         self._forget()
         return []
+
+
+def _reliable(response: Response) -> int | None:
+    """The RSeq of a provisional response that wants a PRACK (RFC 3262 §4); None of any other."""
+    if not any(tag.lower() == "100rel" for tag in response.headers.get_all("Require")):
+        return None
+    text = (response.headers.get("RSeq") or "").strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 10 else None
 
 
 def _cancel_of(invite: Request) -> Request:

@@ -8,12 +8,17 @@ from ringback.sip.acceptance import sdp_of
 from ringback.sip.agent import Agent
 from ringback.sip.effects import Effect, OfferAnswered, OfferFailed, OfferReceived, Transmit
 from ringback.sip.message import Headers, Request, Response
+from ringback.sip.session_expiry import too_short
 from ringback.sip.session_state import SessionState, SessionTimer
 from ringback.sip.transaction.client import ClientTransaction
 from ringback.sip.transaction.server import ServerTransaction
 
 if TYPE_CHECKING:
     from ringback.sip.session import InviteSession
+
+
+REFRESH_AGAIN_S = 10.0
+"""How long a refresh waits that could not go, or was refused for another reason than the call's end."""
 
 
 class Renegotiation:
@@ -35,6 +40,8 @@ class Renegotiation:
         # Offers that wait: for the end of another exchange, or for the glare timer.
         self._waiting: tuple[bytes | None] | None = None
         self._glare = False
+        # A refresh of ours by UPDATE, until its final answer.
+        self._refreshing: ClientTransaction | None = None
 
     @property
     def _busy(self) -> bool:
@@ -62,6 +69,7 @@ class Renegotiation:
         (sdp,) = self._waiting
         self._waiting = None
         request, flow = self._agent.in_dialog(session.dialog, "INVITE", sdp)
+        session.expiry.ask(request.headers)
         transaction, effects = self._agent.send(request, flow, session, now)
         self._outgoing = (transaction, request)
         return effects
@@ -70,6 +78,59 @@ class Renegotiation:
         """The glare timer fired."""
         self._glare = False
         return self.proceed(now)
+
+    # Refreshes (RFC 4028 §7.4, §10)
+
+    def refresh(self, now: float) -> list[Effect]:
+        """Refresh the session: by UPDATE without an offer where the peer takes it, else by a re-INVITE with
+        the description that holds. One that finds something else under way comes a little later."""
+        session = self._session
+        if session.state is SessionState.ENDED or session.dialog is None:
+            return []
+        if self._busy or self._waiting is not None or self._refreshing is not None:
+            session.set_timer(SessionTimer.REFRESH, now + REFRESH_AGAIN_S)
+            return []
+        if "UPDATE" not in session.peer_allows:
+            return self.offer(session.local_sdp, now) if session.local_sdp is not None else []
+        request, flow = self._agent.in_dialog(session.dialog, "UPDATE")
+        session.expiry.ask(request.headers)
+        self._refreshing, effects = self._agent.send(request, flow, session, now)
+        return effects
+
+    def update_answered(self, transaction: ClientTransaction, response: Response, now: float) -> list[Effect]:
+        """The final answer to a refresh by UPDATE."""
+        session = self._session
+        if transaction is not self._refreshing:
+            return []
+        self._refreshing = None
+        if session.state is SessionState.ENDED or session.dialog is None:
+            return []
+        if response.status < 300:
+            session.dialog.refresh_target(response)
+            session.agreed(response, now)
+            return []
+        if response.status in (408, 481):
+            return session.peer_lost(response.status, now)
+        if response.status in (405, 501):
+            session.peer_allows -= {"UPDATE"}
+            return self.refresh(now)
+        if response.status == 422 and session.expiry.refused(response):
+            return self.refresh(now)
+        session.set_timer(SessionTimer.REFRESH, now + REFRESH_AGAIN_S)
+        return []
+
+    def update_failed(self, transaction: ClientTransaction, status: int, now: float) -> list[Effect]:
+        """No answer to a refresh by UPDATE; a broken connection does not end the call."""
+        if transaction is not self._refreshing:
+            return []
+        self._refreshing = None
+        if status == 408:
+            return self._session.peer_lost(status, now)
+        if self._session.state is not SessionState.ENDED:
+            self._session.set_timer(SessionTimer.REFRESH, now + REFRESH_AGAIN_S)
+        return []
+
+    # The answers to our offers
 
     def response_received(
         self, transaction: ClientTransaction, response: Response, now: float
@@ -85,6 +146,8 @@ class Renegotiation:
         self._outgoing = None
         if response.status == 491:
             return self._met_glare(request, now)
+        if response.status == 422 and self._session.expiry.refused(response):
+            return self.offer(request.body or None, now)
         if response.status in (408, 481):
             return self._session.peer_lost(response.status, now)
         return [*self._failed(response.status), *self.proceed(now)]
@@ -115,6 +178,8 @@ class Renegotiation:
         sdp = sdp_of(response.content_type, response.body)
         if session.state is SessionState.ENDED:
             return [self._acknowledge(number, None)]
+        session.local_sdp = request.body or session.local_sdp
+        session.agreed(response, now)
         if request.body or sdp is None:
             ack = self._acknowledge(number, None)
             return [ack, OfferAnswered(session, sdp), *self.proceed(now)]
@@ -143,20 +208,47 @@ class Renegotiation:
 
     # The peer's offers
 
+    def update_received(self, transaction: ServerTransaction, request: Request, now: float) -> list[Effect]:
+        """An UPDATE of the peer: a refresh, or an offer that is answered at once (RFC 3311 §5.2)."""
+        session = self._session
+        if too_short(request, self._agent.settings.least_session_expires_s):
+            return self._refuse_short(transaction, request, now)
+        if not request.body:
+            if session.dialog is not None:
+                session.dialog.refresh_target(request)
+            return session.send_updated(transaction, request, None, now)
+        if session.state is not SessionState.CONFIRMED and self._incoming is None:
+            # Offers in calls that are not answered yet are not taken: the one of the INVITE is open.
+            return self._agent.respond(transaction, request, 500, now, headers=self._later())
+        return self._offered(transaction, request, now)
+
     def received(self, transaction: ServerTransaction, request: Request, now: float) -> list[Effect]:
         """A re-INVITE of the peer, CSeq in order."""
+        if too_short(request, self._agent.settings.least_session_expires_s):
+            return self._refuse_short(transaction, request, now)
+        return self._offered(transaction, request, now)
+
+    def _refuse_short(self, transaction: ServerTransaction, request: Request, now: float) -> list[Effect]:
+        headers = Headers(("Min-SE", str(self._agent.settings.least_session_expires_s)))
+        return self._agent.respond(transaction, request, 422, now, headers=headers)
+
+    def _later(self) -> Headers:
+        return Headers(("Retry-After", str(int(10 * self._agent.chance()))))
+
+    def _offered(self, transaction: ServerTransaction, request: Request, now: float) -> list[Effect]:
         session = self._session
         if self._incoming is not None:
             # §14.2: the one before has no final answer yet.
-            headers = Headers(("Retry-After", str(int(10 * self._agent.chance()))))
-            return self._agent.respond(transaction, request, 500, now, headers=headers)
+            return self._agent.respond(transaction, request, 500, now, headers=self._later())
         ours = self._outgoing is not None or self._owed is not None or session.awaits_answer
         if ours or session.state is not SessionState.CONFIRMED:
             return self._agent.respond(transaction, request, 491, now)
         transaction.user = session
         self._incoming = (transaction, request)
-        trying = self._agent.respond(transaction, request, 100, now)
-        return [*trying, OfferReceived(session, sdp_of(request.content_type, request.body), request)]
+        offered = OfferReceived(session, sdp_of(request.content_type, request.body), request)
+        if request.method == "UPDATE":
+            return [offered]
+        return [*self._agent.respond(transaction, request, 100, now), offered]
 
     def answer(self, sdp: bytes, now: float) -> list[Effect]:
         """Our answer to the open offer (or our offer, when the re-INVITE had none)."""
@@ -164,6 +256,7 @@ class Renegotiation:
         if self._owed is not None:
             number = self._owed.cseq.number
             self._owed = None
+            session.local_sdp = sdp
             return [self._acknowledge(number, sdp), *self.proceed(now)]
         if self._incoming is None:
             return []
@@ -171,6 +264,8 @@ class Renegotiation:
         self._incoming = None
         if session.dialog is not None:
             session.dialog.refresh_target(request)
+        if request.method == "UPDATE":
+            return [*session.send_updated(transaction, request, sdp, now), *self.proceed(now)]
         return session.send_2xx(transaction, request, sdp, now)
 
     def reject(self, status: int, now: float) -> list[Effect]:

@@ -13,6 +13,7 @@ from ringback.sip.errors import SessionStateError
 from ringback.sip.flow import Flow
 from ringback.sip.message import REASONS, Headers, Request, Response, SipUri, encode
 from ringback.sip.renegotiation import Renegotiation
+from ringback.sip.session_expiry import SessionExpiry
 from ringback.sip.session_state import SessionState, SessionTimer, Unacknowledged
 from ringback.sip.timers import Ticket
 from ringback.sip.transaction.client import ClientTransaction
@@ -41,6 +42,11 @@ class InviteSession:
         self._first_flow = flow
         self._timers: dict[SessionTimer, float] = {}
         self._unacknowledged: dict[int, Unacknowledged] = {}
+        self.expiry = SessionExpiry(agent.settings.session_expires_s, agent.settings.least_session_expires_s)
+        self.local_sdp: bytes | None = None
+        """What we last described, for refreshes by re-INVITE."""
+        self.peer_allows: frozenset[str] = frozenset()
+        """Methods that the peer says it takes."""
         self._negotiation = Renegotiation(self, agent)
         # BYE is due as soon as the ACK came: the callee may not send it before (§15).
         self._bye_owed = False
@@ -165,6 +171,12 @@ class InviteSession:
     ) -> list[Effect]:
         return self._negotiation.received(transaction, request, now)
 
+    def _update_received(self, transaction: ServerTransaction, request: Request, now: float) -> list[Effect]:
+        return self._negotiation.update_received(transaction, request, now)
+
+    def _prack_received(self, transaction: ServerTransaction, request: Request, now: float) -> list[Effect]:
+        return self._agent.respond(transaction, request, 481, now)
+
     def cancelled(self, transaction: ServerTransaction, now: float) -> list[Effect]:
         """The peer cancelled an INVITE that has no final answer; the endpoint calls this."""
         return self._negotiation.cancelled(transaction, now)
@@ -210,6 +222,8 @@ class InviteSession:
             return []
         if transaction.method == "BYE":
             self._forget()
+        elif transaction.method == "UPDATE":
+            return self._negotiation.update_answered(transaction, response, now)
         elif transaction.method == "INFO" and response.status == 481:
             return self.peer_lost(481, now)
         return []
@@ -218,6 +232,8 @@ class InviteSession:
         """No answer to a request of ours (408), or no way to send it (503); the layer calls this."""
         if transaction.method == "INVITE":
             return self._negotiation.request_failed(transaction, status, now)
+        if transaction.method == "UPDATE":
+            return self._negotiation.update_failed(transaction, status, now)
         if transaction.method == "BYE":
             self._forget()
         return []
@@ -249,6 +265,10 @@ class InviteSession:
         return effects
 
     def _timer_fired(self, timer: SessionTimer, now: float) -> list[Effect]:
+        if timer is SessionTimer.REFRESH:
+            return self._negotiation.refresh(now)
+        if timer is SessionTimer.EXPIRY and self.state is not SessionState.ENDED:
+            return [*self._bye(now), *self._end("timeout", 408, "the session was not refreshed", now)]
         return self._negotiation.retry(now) if timer is SessionTimer.GLARE else []
 
     def _repeat(self, number: int, waiting: Unacknowledged, now: float) -> list[Effect]:
@@ -264,6 +284,26 @@ class InviteSession:
         return [Transmit(waiting.transaction.flow, waiting.data)]
 
     # Steps shared with the roles and with renegotiation
+
+    def agreed(self, response: Response, now: float) -> None:
+        """A 2xx to a request of ours that makes or refreshes the session: its timer begins anew."""
+        self.expiry.granted(response)
+        self._note_allowed(response)
+        self._watch_expiry(now)
+
+    def _note_allowed(self, message: Request | Response) -> None:
+        if "Allow" in message.headers:
+            self.peer_allows = frozenset(name.upper() for name in message.headers.get_all("Allow"))
+
+    def _watch_expiry(self, now: float) -> None:
+        for timer, at in (
+            (SessionTimer.REFRESH, self.expiry.refresh_at(now)),
+            (SessionTimer.EXPIRY, self.expiry.ends_at(now)),
+        ):
+            if at is None or self.state is SessionState.ENDED:
+                self.stop_timer(timer)
+            else:
+                self.set_timer(timer, at)
 
     def set_timer(self, timer: SessionTimer, when: float) -> None:
         """Start or move a timer."""
@@ -295,6 +335,7 @@ class InviteSession:
     ) -> list[Effect]:
         """Answer an INVITE with 200 and repeat that until the ACK comes."""
         response = self._dialog_response(request, 200, transaction.flow, sdp, headers)
+        self._grant_expiry(request, response, now)
         timers = self._agent.settings.timers
         self._unacknowledged[request.cseq.number] = Unacknowledged(
             transaction=transaction,
@@ -307,6 +348,19 @@ class InviteSession:
         )
         self._agent.queue.update(self)
         return self._agent.layer.respond(transaction, response, now)
+
+    def send_updated(
+        self, transaction: ServerTransaction, request: Request, sdp: bytes | None, now: float
+    ) -> list[Effect]:
+        """Answer an UPDATE with 200, which no ACK follows (RFC 3311 §5.2)."""
+        response = self._dialog_response(request, 200, transaction.flow, sdp)
+        self._grant_expiry(request, response, now)
+        return self._agent.layer.respond(transaction, response, now)
+
+    def _grant_expiry(self, request: Request, response: Response, now: float) -> None:
+        self.expiry.grant(request, response.headers)
+        self._note_allowed(request)
+        self._watch_expiry(now)
 
     def _dialog_response(
         self, request: Request, status: int, flow: Flow, sdp: bytes | None, headers: Headers | None = None
@@ -323,6 +377,7 @@ class InviteSession:
         if sdp is not None:
             response.headers.set("Content-Type", SDP)
             response.body = sdp
+            self.local_sdp = sdp
         return response
 
     def _bye(self, now: float) -> list[Effect]:
@@ -339,8 +394,9 @@ class InviteSession:
         effects = self._negotiation.close(now) if now is not None else []
         self.state = SessionState.ENDED
         self._agent.live.discard(self.id)
-        for timer in (SessionTimer.PROVISIONAL, SessionTimer.EXPIRES, SessionTimer.GLARE):
-            self.stop_timer(timer)
+        for timer in SessionTimer:
+            if timer is not SessionTimer.CANCEL:
+                self.stop_timer(timer)
         self._agent.queue.update(self)
         effects.append(Ended(self, by, status, reason))
         return effects
@@ -383,6 +439,10 @@ class InviteSession:
         "INFO": _info_received,
         "OPTIONS": _options_received,
         "INVITE": _reinvite_received,
+        "UPDATE": _update_received,
+        "PRACK": lambda session, transaction, request, now: session._prack_received(
+            transaction, request, now
+        ),
     }
 
     served = frozenset(_RECEIVED)

@@ -28,6 +28,9 @@ class SessionTimer(Enum):
     EXPIRES = "the caller's Expires"
     CANCEL = "give up on a cancelled INVITE"
     GLARE = "try the re-INVITE again"
+    RELIABLE = "repeat the reliable provisional response"
+    REFRESH = "refresh the session"
+    EXPIRY = "the session was not refreshed"
 
 
 @dataclass(slots=True)
