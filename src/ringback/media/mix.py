@@ -43,8 +43,8 @@ def sum_by_room(voices: Floats, rooms: Longs, room_count: int) -> Floats:
 
 
 def mix_own(mix: Floats, room: Longs, voices: Floats, less: Longs, more: Longs, out: Floats) -> None:
-    """What some legs hear alone, into out float32[k, m]: their room's row of mix float32[r, m], by room int64[k],
-    less a voice of float32[v, m] and more one, by row; -1 is none."""
+    """What some legs hear alone, into out float32[k, m]: the row of mix float32[r, m] that `room` int64[k]
+    names, less a voice of float32[v, m] and more one, by row; -1 is none."""
     if kernels is not None and voices.flags.c_contiguous and mix.flags.c_contiguous:
         room = np.ascontiguousarray(room)
         kernels.rb_own(at(mix), at(room), at(voices), at(less), at(more), len(out), out.shape[1], at(out))

@@ -19,7 +19,7 @@
 #define FAST
 #endif
 
-int32_t rb_version(void) { return 1; }
+int32_t rb_version(void) { return 2; }
 
 /* RTP headers (RFC 3550 5.1) ------------------------------------------------------------------------------- */
 
