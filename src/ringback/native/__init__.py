@@ -50,10 +50,17 @@ ffi.cdef(
                     void *buffers, void *addresses);
     void rb_store(void *data, int64_t width, void *rows, void *start, void *places, int64_t n, void *frames,
                   int64_t m);
+    void rb_srtp(void *operation, void *contexts, void *data, int64_t width, void *rows, void *lengths,
+                 int64_t n, void *status);
     void rb_own(void *mix, void *of, void *voices, void *less, void *more, int64_t n, int64_t m, void *out);
     """
 )
 at: Final = ffi.from_buffer
+
+
+def pointer(address: int) -> Any:
+    """An address of another library as a C pointer."""
+    return ffi.cast("void *", address)
 
 
 def _load() -> Any | None:

@@ -250,6 +250,15 @@ FAST void rb_own(const float *mix, const int64_t *of, const float *voices, const
     }
 }
 
+/* SRTP -------------------------------------------------------------------------------------------------------- */
+
+/* Run libsrtp's protect or unprotect on n rows of `width` octets, each under its context; what it said of each. */
+void rb_srtp(int (*operation)(void *, void *, int *), void *const *contexts, uint8_t *data, int64_t width,
+             const int64_t *rows, int *lengths, int64_t n, int32_t *status) {
+    for (int64_t i = 0; i < n; i++)
+        status[i] = operation(contexts[i], data + rows[i] * width, lengths + rows[i]);
+}
+
 /* Sockets ----------------------------------------------------------------------------------------------------- */
 
 struct stamp {
