@@ -6,7 +6,15 @@ import random
 
 import pytest
 
-from ringback.media.protocol import CloseLeg, CommandFailed, LegOpened, OpenLeg, SetMedia, SourceLearnt
+from ringback.media.protocol import (
+    CloseLeg,
+    CommandFailed,
+    JoinRoom,
+    LegOpened,
+    OpenLeg,
+    SetMedia,
+    SourceLearnt,
+)
 from ringback.media.sources import PACKETS_TO_LEARN
 
 from .world import Peer, World
@@ -215,3 +223,79 @@ def test_ports_are_used_up_with_an_answer() -> None:
     world.apply(CloseLeg(leg=5))
     world.apply(OpenLeg(leg=200))
     assert len(world.of(LegOpened)) == 101
+
+
+def call(world: World, leg: int, frequency: float = 440.0, ip: str = "10.0.0.1") -> Peer:
+    """Open a leg whose offer is at hand; nothing is sent yet."""
+    peer = Peer(leg, "PCMU", frequency)
+    world.apply(OpenLeg(leg=leg, remote_ip=ip, remote_port=peer.port))
+    peer.to_pair = (world.of(LegOpened)[-1].rtp_port - 20000) // 2
+    return peer
+
+
+def negotiate(world: World, peer: Peer, ip: str = "10.0.0.1") -> None:
+    """The leg's media is agreed on, and the peer begins to speak."""
+    form = peer.format()
+    media = SetMedia(
+        leg=peer.leg,
+        send=form,
+        receive=[form],
+        remote_ip=ip,
+        remote_port=peer.port,
+        remote_rtcp_port=peer.port + 1,
+    )
+    world.apply(media)
+    world.apply(JoinRoom(leg=peer.leg, room=1))
+    world.peers[peer.leg] = peer
+    world._next_send[peer.leg] = world.now_ns
+
+
+def test_legs_of_a_host_that_keeps_its_word_share_a_port_before_they_speak() -> None:
+    world = World()
+    first = call(world, 1)
+    # Nothing is known of the host yet.
+    assert call(world, 2).to_pair != first.to_pair
+    negotiate(world, first)
+    world.run(0.2)
+    tones = {leg: 400.0 + 150 * leg for leg in range(3, 8)}
+    others = [call(world, leg, tone) for leg, tone in tones.items()]
+    assert {peer.to_pair for peer in others} == {first.to_pair}
+    assert call(world, 9, ip="10.0.0.2").to_pair != first.to_pair
+    # The same address again would be the same source.
+    world.apply(OpenLeg(leg=10, remote_ip="10.0.0.1", remote_port=others[0].port))
+    assert (world.of(LegOpened)[-1].rtp_port - 20000) // 2 != first.to_pair
+    for peer in others:
+        negotiate(world, peer)
+    world.run(2)
+    for hearer in others:
+        for other in others:
+            heard = hearer.level(other.frequency)
+            assert heard < -40 if hearer is other else heard == pytest.approx(LEVEL, abs=1.5)
+
+
+def test_of_several_that_have_not_spoken_only_the_last_learns_and_the_host_is_believed_no_more() -> None:
+    world = World()
+    first = call(world, 1)
+    negotiate(world, first)
+    world.run(0.2)
+    second, third = call(world, 2, 700.0), call(world, 3, 1000.0)
+    assert second.to_pair == third.to_pair == first.to_pair
+    negotiate(world, second)
+    negotiate(world, third)
+    # Both say one port; the third sends from another, and the second says nothing yet.
+    said, third.port = third.port, 50000
+    world.delay[2] = lambda at: None
+    world.run(0.5)
+    assert [event.leg for event in world.of(SourceLearnt)] == [1]
+    assert call(world, 4).to_pair != first.to_pair
+    del world.delay[2]
+    world.run(0.5)
+    assert [(event.leg, event.differs) for event in world.of(SourceLearnt)] == [
+        (1, False),
+        (2, False),
+        (3, True),
+    ]
+    world.run(1)
+    assert second.level(1000.0, 0.5) == pytest.approx(LEVEL, abs=1.5)
+    assert third.level(700.0, 0.5) == pytest.approx(LEVEL, abs=1.5)
+    assert said != third.port

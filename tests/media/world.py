@@ -211,7 +211,8 @@ class World:
         self.now_ns += TICK_NS
         self._speak()
         self.outgoing = []
-        self._deliver(self.engine.step(self._arrived(), self.now_ns))
+        for batch in self.engine.step(self._arrived(), self.now_ns):
+            self._deliver(batch)
         self.events += self.engine.events()
 
     def _speak(self) -> None:
@@ -250,7 +251,7 @@ class World:
     def _deliver(self, batch: OutgoingBatch) -> None:
         homes = {(peer.ip, peer.port): peer for peer in self.peers.values()}
         for i in range(len(batch)):
-            datagram = batch.data[i, : batch.length[i]].tobytes()
+            datagram = batch.datagram(i)
             ip, port = int(batch.ip[i]), int(batch.port[i])
             self.outgoing.append((int(batch.socket[i]), ip, port, datagram))
             peer = homes.get((ip, port))

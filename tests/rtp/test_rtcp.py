@@ -245,3 +245,24 @@ def test_reads_the_reports_of_a_real_call() -> None:
     assert results[0].packets[-1] == SourceDescription(((0x6A1B26D7, "nr"),))
     assert isinstance(second, SenderReport)
     assert second.blocks[0].delay_since_last_sr == 489619
+
+
+word = st.integers(0, 2**32 - 1)
+
+
+@given(
+    ssrc=word,
+    info=st.none() | st.tuples(st.integers(0, 2**64 - 1), word, word, word),
+    block=st.none()
+    | st.tuples(word, st.integers(0, 300), st.integers(-(2**25), 2**25), word, word, word, word),
+    name=st.text(max_size=40),
+)
+def test_the_quick_report_is_the_same_to_the_octet(
+    ssrc: int, info: rtcp.SenderInfo | None, block: rtcp.Received | None, name: str
+) -> None:
+    blocks = () if block is None else (rtcp.ReportBlock(*block),)
+    first: rtcp.OwnPacket = rtcp.ReceiverReport(ssrc, blocks)
+    if info is not None:
+        first = rtcp.SenderReport(ssrc, *info, blocks)
+    whole = rtcp.encode(first, rtcp.SourceDescription(((ssrc, name),)))
+    assert rtcp.report(ssrc, info, block, rtcp.name_chunk(name)) == whole

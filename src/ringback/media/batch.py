@@ -45,10 +45,10 @@ class PacketBatch:
 
 @dataclass(slots=True)
 class OutgoingBatch:
-    """m datagrams to send: data uint8[m, OUTGOING_BYTES], length int32[m], socket int32[m], ip uint32[m],
-    port uint16[m].
+    """m datagrams to send: data uint8[r, OUTGOING_BYTES], length int32[m], socket int32[m], ip uint32[m],
+    port uint16[m]; `row` int64[m] says which rows of data they are, None: one after another.
 
-    Rows are sorted by socket, so that one system call takes all rows of a socket.
+    They are sorted by socket, so that one system call takes all of a socket.
     """
 
     data: Bytes
@@ -56,9 +56,15 @@ class OutgoingBatch:
     socket: Ints
     ip: Words
     port: Shorts
+    row: Longs | None = None
 
     def __len__(self) -> int:
         return len(self.length)
+
+    def datagram(self, i: int) -> bytes:
+        """The octets of one datagram."""
+        row = i if self.row is None else int(self.row[i])
+        return self.data[row, : self.length[i]].tobytes()
 
 
 def empty_batch() -> PacketBatch:
@@ -81,19 +87,4 @@ def empty_outgoing() -> OutgoingBatch:
         np.zeros(0, np.int32),
         np.zeros(0, np.uint32),
         np.zeros(0, np.uint16),
-    )
-
-
-def join_outgoing(first: OutgoingBatch, second: OutgoingBatch) -> OutgoingBatch:
-    """The rows of two batches; each keeps its own order."""
-    if not len(second):
-        return first
-    if not len(first):
-        return second
-    return OutgoingBatch(
-        np.concatenate((first.data, second.data)),
-        np.concatenate((first.length, second.length)),
-        np.concatenate((first.socket, second.socket)),
-        np.concatenate((first.ip, second.ip)),
-        np.concatenate((first.port, second.port)),
     )

@@ -41,6 +41,7 @@ def make_opus_encoder(wishes: int, full_band: bool = False) -> opus.OpusEncoder:
         encoder: opus.OpusEncoder = FullBandEncoder(asked.max_average_bitrate)
     else:
         encoder = opus.OpusEncoder(bitrate=min(asked.max_average_bitrate, OPUS_KILOBITS * 1000))
+    encoder.most_bitrate = asked.max_average_bitrate
     encoder.set_max_rate(asked.max_playback_rate)
     encoder.set_dtx(asked.discontinuous)
     return encoder

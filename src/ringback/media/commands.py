@@ -115,13 +115,15 @@ class Commands:
         pair = self._engine.sources.reserve(
             remote_ip, command.remote_port if remote_ip else 0, command.webrtc, command.group
         )
-        self.open(command.leg, pair, command.webrtc)
+        where = (remote_ip, command.remote_port) if remote_ip and not command.webrtc else (0, 0)
+        self.open(command.leg, pair, command.webrtc, where)
         assert pair is not None
         rtp_port, rtcp_port = self._engine.sources.ports(pair)
         self._events.append(LegOpened(leg=command.leg, rtp_port=rtp_port, rtcp_port=rtcp_port))
 
-    def open(self, leg: int, pair: int | None, webrtc: bool) -> int:
-        """Give a leg a row on a socket pair; raises CommandError."""
+    def open(self, leg: int, pair: int | None, webrtc: bool, expected: tuple[int, int] = (0, 0)) -> int:
+        """Give a leg a row on a socket pair; raises CommandError. `expected` is the address that its peer is
+        going to signal."""
         if leg in self._engine.legs.slots:
             raise CommandError("this leg is open already")
         if pair is None:
@@ -133,7 +135,7 @@ class Commands:
             columns.clear(slot)
         self._engine.received.reset(slot)
         self._engine.forget(slot)
-        self._engine.sources.add(slot)
+        self._engine.sources.add(slot, *expected)
         self._engine.reports.opened(slot, self._engine.tick)
         self._engine.counted.opened(slot)
         return slot

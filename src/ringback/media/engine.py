@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from ringback.media.batch import OutgoingBatch, PacketBatch, join_outgoing
+from ringback.media.batch import OutgoingBatch, PacketBatch, empty_outgoing
 from ringback.media.browsers import Browsers, LoadDtls
 from ringback.media.codec import opus
 from ringback.media.columns import Bytes, Longs
@@ -151,8 +151,9 @@ class Engine:
         if len(batch):
             self.intake.receive(batch, now_ns, self.tick)
 
-    def step(self, batch: PacketBatch, now_ns: int) -> OutgoingBatch:
-        """Take datagrams and advance one tick; what is returned holds until the next step."""
+    def step(self, batch: PacketBatch, now_ns: int) -> list[OutgoingBatch]:
+        """Take datagrams and advance one tick; what is returned, in the order it is to be sent, holds until
+        the next step."""
         self.receive(batch, now_ns)
         ended: list[int] = []
         setup = self.browsers.step(now_ns, self.tick)
@@ -168,10 +169,10 @@ class Engine:
         elif self.recordings.active:
             self.recordings.step(NO_VOICES, NO_VOICES, {}, self.tick)
         # A handshake ends before the first packet under its keys.
-        outgoing = join_outgoing(setup, self._send(now_ns))
+        outgoing = [setup, self._send(now_ns), self.reports.due(now_ns, self.tick)]
         self._tell(ended, now_ns)
         self.tick += 1
-        return outgoing
+        return [batch for batch in outgoing if len(batch)]
 
     def skip(self, ticks: int) -> None:
         """So many ticks were missed and will not be made up for: clocks run on, and what was to be heard is
@@ -207,7 +208,7 @@ class Engine:
         order = sending.order
         if not len(order):
             sending.advance(1)
-            return self.reports.due(now_ns, self.tick)
+            return empty_outgoing()
         sending.headers()
         events = self.digits.put() if self.digits.active else frozenset()
         if self.packing.active:
@@ -216,7 +217,7 @@ class Engine:
         meters.sent[order] += sent
         meters.sent_octets[order] += np.where(sent, sending.length - 12, 0)
         self.protection.protect(sending)
-        return join_outgoing(sending.batch(), self.reports.due(now_ns, self.tick))
+        return sending.batch()
 
     def _tell(self, ended: list[int], now_ns: int) -> None:
         """Turn what happened in this tick into events."""

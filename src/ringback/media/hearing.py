@@ -18,7 +18,7 @@ from ringback.media.coders import Encoder
 from ringback.media.columns import Bools, Column, Columns, Floats, Ints, Longs
 from ringback.media.legs import G722, PCMA, PCMU, Legs
 from ringback.media.level import mean_square
-from ringback.media.mix import limit, sum_by_room
+from ringback.media.mix import limit, mix_own, sum_by_room
 from ringback.media.playing import Playback
 from ringback.media.resample import down2, up2
 from ringback.media.room_sounds import RoomSounds
@@ -237,19 +237,20 @@ class Hearing:
         rooms_row[live_rooms] = np.arange(len(live_rooms))
         row_of = rooms_row[where]
         mine = np.flatnonzero(own)
-        in_room = where[mine] >= 0
-        mixed = np.zeros((len(mine), mix.shape[1]), np.float32)
-        mixed[in_room] = mix[where[mine[in_room]]]
-        mixed[minus[mine]] -= voices.samples[voice[mine[minus[mine]]]]
-        mixed[plus[mine]] += voices.samples[voice[mine[plus[mine]]]]
-        row_of[mine] = len(live_rooms) + np.arange(len(mine))
+        spoken = voice[mine].astype(np.int64)
+        less, more = np.where(minus[mine], spoken, -1), np.where(plus[mine], spoken, -1)
+        shared = len(live_rooms)
+        rows = np.empty((shared + len(mine), mix.shape[1]), np.float32)
+        rows[:shared] = mix[live_rooms]
+        mixed = rows[shared:]
+        mix_own(mix, where[mine], voices.samples, less, more, mixed)
+        row_of[mine] = shared + np.arange(len(mine))
         if played:
             row_of_leg = dict(zip(hearers[mine].tolist(), range(len(mine)), strict=True))
             for leg, frame in played.items():
                 if leg in row_of_leg:
                     mixed[row_of_leg[leg]] += frame
-        rows = limit(np.concatenate((mix[live_rooms], mixed)))
-        return _Signals(rows, row_of, len(live_rooms), private)
+        return _Signals(limit(rows), row_of, shared, private)
 
     def _send_narrow(self, positions: Longs, order: Longs, signals: _Signals, some_wide: bool) -> None:
         rows, row_of = signals.rows, signals.row_of

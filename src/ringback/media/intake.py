@@ -262,7 +262,7 @@ class Intake:
         whole = fits & (offset == 0)
         plain = whole & (size == FRAME_BYTES) & (form < OPUS)
         if plain.all():
-            buffer.store(leg, frame, _payloads(batch, rows, start))
+            buffer.store_from(leg, frame, batch.data, np.ascontiguousarray(rows), np.ascontiguousarray(start))
             return
         buffer.store(leg[plain], frame[plain], _payloads(batch, rows[plain], start[plain]))
         level = self._levels(batch, columns, rows, leg)

@@ -17,6 +17,7 @@ import numpy as np
 from ringback.media.columns import Bools, Bytes, Column, Columns, Floats, Ints, Longs, Words
 from ringback.media.delay import MOST_TICKS, WINDOW_TICKS, Delay
 from ringback.media.legs import FRAME_TIMESTAMPS
+from ringback.native import at, kernels
 
 RING = 32
 """Frames a leg holds: 640 ms."""
@@ -192,6 +193,20 @@ class JitterBuffer(Columns):
         """Put whole frames uint8[n, 160] of byte-a-clock codecs into place."""
         row = legs * RING + (frame & _MASK)
         self.rows[row] = payload
+        self._stored(legs, frame, row)
+
+    def store_from(self, legs: Longs, frame: Longs, data: Bytes, rows: Longs, start: Ints) -> None:
+        """Put whole frames into place: the 160 octets from start int32[n] on of rows int64[n] of datagrams
+        uint8[r, m]."""
+        row = legs * RING + (frame & _MASK)
+        if kernels is None or not data.flags.c_contiguous:
+            self.rows[row] = data[rows[:, None], start[:, None] + np.arange(FRAME_BYTES)]
+        else:
+            places = at(data), data.shape[1], at(rows), at(start), at(row)
+            kernels.rb_store(*places, len(row), at(self.frames), FRAME_BYTES)
+        self._stored(legs, frame, row)
+
+    def _stored(self, legs: Longs, frame: Longs, row: Longs) -> None:
         self.have.reshape(-1)[row] = FULL
         self.newest[legs] = np.maximum(self.newest[legs], frame)
         self.late_streak[legs] = 0

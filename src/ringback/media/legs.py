@@ -16,8 +16,9 @@ NO_FORMAT = 255
 DEFAULT_EVENT_CLOCK = 8000
 COMFORT_NOISE_PAYLOAD_TYPE = 13
 CODEC_NUMBERS: dict[Codec, int] = {"PCMU": PCMU, "PCMA": PCMA, "G722": G722, "OPUS": OPUS, "L16": L16}
-OPUS_KILOBITS, FULL_BAND_KILOBITS = 24, 64
-"""Thousand bits a second of the Opus that we send at 16 and 48 kHz, where the peer does not ask for fewer."""
+OPUS_KILOBITS, MOST_OPUS_KILOBITS, FULL_BAND_KILOBITS = 24, 32, 64
+"""Thousand bits a second of the Opus that we send at 16 kHz, usually and at most, and at 48 kHz, where the
+peer does not ask for fewer."""
 FRAME_TIMESTAMPS = np.array([160, 160, 160, 960, 320, 160, 160], np.uint32)
 """RTP clock units in 20 ms, by codec number (G.722 counts at 8000 by RFC 3551 4.5.2, Opus at 48000 by RFC
 7587)."""
@@ -59,7 +60,7 @@ def unpack_wishes(packed: int, full_band: bool = False) -> OpusWishes:
 
 def _limits(full_band: bool) -> tuple[tuple[int, ...], int]:
     """Rates that make a difference in Hz, and the most thousand bits a second."""
-    return (WISHED_RATES, FULL_BAND_KILOBITS) if full_band else (WISHED_RATES[2:], OPUS_KILOBITS)
+    return (WISHED_RATES, FULL_BAND_KILOBITS) if full_band else (WISHED_RATES[2:], MOST_OPUS_KILOBITS)
 
 
 class Legs(Columns):

@@ -42,6 +42,19 @@ def sum_by_room(voices: Floats, rooms: Longs, room_count: int) -> Floats:
     return sums
 
 
+def mix_own(mix: Floats, room: Longs, voices: Floats, less: Longs, more: Longs, out: Floats) -> None:
+    """What some legs hear alone, into out float32[k, m]: the row of mix float32[r, m] that `room` int64[k]
+    names, less a voice of float32[v, m] and more one, by row; -1 is none."""
+    if kernels is not None and voices.flags.c_contiguous and mix.flags.c_contiguous:
+        room = np.ascontiguousarray(room)
+        kernels.rb_own(at(mix), at(room), at(voices), at(less), at(more), len(out), out.shape[1], at(out))
+        return
+    out[:] = np.where((room >= 0)[:, None], mix[room], np.float32(0))
+    for sign, which in ((-1, less), (1, more)):
+        has = np.flatnonzero(which >= 0)
+        out[has] += np.float32(sign) * voices[which[has]]
+
+
 def limit(mix: Floats) -> Floats:
     """Keep float32[n, m] within ±1, in place: untouched below LIMIT, a tanh knee above."""
     if not mix.size:

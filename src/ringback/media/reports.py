@@ -77,7 +77,7 @@ class Reports:
         self._random_bits = random_bits
         self._wall_offset_ns = wall_offset_ns
         # A name that tells nothing of this machine, new each time (RFC 7022 4.2).
-        self._cname = f"{random_bits(96):024x}@ringback"
+        self._name = rtcp.name_chunk(f"{random_bits(96):024x}@ringback")
         self._schedule = _Schedule(legs.capacity)
         self._extended = ExtendedReports(legs, meters)
         self._goodbyes: list[tuple[int, int, int, bytes]] = []
@@ -101,7 +101,7 @@ class Reports:
         ssrc = int(self._legs.out_ssrc[leg])
         row = np.zeros((1, OUTGOING_BYTES), np.uint8)
         report = self._report(leg, self._blocks([leg], now_ns)[0], now_ns)
-        size = self._write(leg, row, 0, [*report, rtcp.Goodbye((ssrc,))])
+        size = self._write(leg, row, 0, report + rtcp.encode(rtcp.Goodbye((ssrc,))))
         if size:
             self._goodbyes.append((socket, ip, port, row[0, :size].tobytes()))
 
@@ -228,7 +228,7 @@ class Reports:
             return rtp_socket(pair), int(legs.remote_ip[leg]), int(legs.remote_port[leg])
         return rtcp_socket(pair), int(legs.rtcp_ip[leg]), int(legs.rtcp_port[leg])
 
-    def _blocks(self, slots: list[int], now_ns: int) -> list[rtcp.ReportBlock | None]:
+    def _blocks(self, slots: list[int], now_ns: int) -> list[rtcp.Received | None]:
         """What we received of each leg, None where nothing came yet."""
         if not slots:
             return []
@@ -237,30 +237,24 @@ class Reports:
         last_sr = schedule.peer_report[legs]
         columns = (*self._received.report(legs), last_sr, np.where(last_sr > 0, since, 0))
         rows = zip(*(column.tolist() for column in columns), strict=True)
-        return [rtcp.ReportBlock(*row) if row[0] >= 0 else None for row in rows]
+        return [row if row[0] >= 0 else None for row in rows]
 
-    def _report(self, leg: int, block: rtcp.ReportBlock | None, now_ns: int) -> list[rtcp.OwnPacket]:
+    def _report(self, leg: int, block: rtcp.Received | None, now_ns: int) -> bytes:
         legs, meters, schedule = self._legs, self._meters, self._schedule
         ssrc = int(legs.out_ssrc[leg])
-        blocks = () if block is None else (block,)
-        first: rtcp.OwnPacket = rtcp.ReceiverReport(ssrc, blocks)
         sent = int(meters.sent[leg] - schedule.sent_before[leg])
         sends = bool(legs.sends[leg]) and sent > 0
+        info = None
         if sends:
-            first = rtcp.SenderReport(
-                ssrc,
-                self._ntp(now_ns),
-                int(legs.out_timestamp[leg]),
-                sent & 0xFFFFFFFF,
-                int(meters.sent_octets[leg] - schedule.octets_before[leg]) & 0xFFFFFFFF,
-                blocks,
-            )
-        extended = self._extended.own(leg, ssrc, sends, now_ns, self._ntp(now_ns))
-        return [first, rtcp.SourceDescription(((ssrc, self._cname),)), *extended]
+            octets = int(meters.sent_octets[leg] - schedule.octets_before[leg])
+            info = self._ntp(now_ns), int(legs.out_timestamp[leg]), sent, octets
+        usual = rtcp.report(ssrc, info, block, self._name)
+        if not legs.reference_times[leg]:
+            return usual
+        return usual + rtcp.encode(*self._extended.own(leg, ssrc, sends, now_ns, self._ntp(now_ns)))
 
-    def _write(self, leg: int, data: Bytes, row: int, packets: list[rtcp.OwnPacket]) -> int:
+    def _write(self, leg: int, data: Bytes, row: int, body: bytes) -> int:
         """Put a compound into a row, under SRTP where the leg has it; its length, 0 if it cannot be sent."""
-        body = rtcp.encode(*packets)
         data[row, : len(body)] = np.frombuffer(body, np.uint8)
         if self._legs.secure[leg]:
             return max(self._protection.protect_rtcp(leg, data[row], len(body)), 0)

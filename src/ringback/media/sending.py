@@ -151,11 +151,9 @@ class Sending:
     def batch(self) -> OutgoingBatch:
         """The rows that carry a payload, as a batch whose columns hold until the next tick."""
         legs, order = self._legs, self._order
-        data, length = self.rows, self.length
+        length, keep = self.length, None
         if (length <= HEADER_BYTES).any():
             keep = np.flatnonzero(length > HEADER_BYTES)
-            order, data, length = order[keep], data[keep], length[keep]
-        socket = 2 * legs.pair[order]
-        return OutgoingBatch(
-            data, length, socket.astype(np.int32), legs.remote_ip[order], legs.remote_port[order]
-        )
+            order, length = order[keep], length[keep]
+        socket = (2 * legs.pair[order]).astype(np.int32)
+        return OutgoingBatch(self.rows, length, socket, legs.remote_ip[order], legs.remote_port[order], keep)

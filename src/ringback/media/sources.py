@@ -4,7 +4,8 @@ The rules, for what comes off a socket that anybody can send to:
 
 - The address that signalling gave is taken at its first valid packet, and locked.
 - Another source is learnt while nothing valid has come from the signalled one: three packets in a row of one
-  SSRC from one address. That a pair has but one leg without a locked source makes clear whose it is.
+  SSRC from one address. That a pair has but one leg without a locked source makes clear whose it is. Only of
+  a host that was seen to send from where it says there may be several; then only the last of them learns.
 - A locked source is left only for one that sends three in a row and is (a) the signalled address itself, or,
   when the locked source has been silent for 2 s, (b) the same host on another port, or (c) any source whose
   packets SRTP authenticates. A new SetMedia with another address begins anew.
@@ -20,11 +21,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
 from ringback.media.columns import Ints, Longs, Shorts, Words
 from ringback.media.legs import Legs
+
+Key = TypeVar("Key", bound="tuple[object, ...]")
 
 LEGS_PER_PAIR = 64
 PACKETS_TO_LEARN = 3
@@ -33,6 +37,7 @@ MAX_TRIED = 4
 SILENT_NS = 2_000_000_000
 DEPARTED_NS = 10_000_000_000
 MAX_DEPARTED = 20_000
+MAX_TRUE_HOSTS = 10_000
 
 
 def source_key(pair: int, ip: int, port: int) -> int:
@@ -54,6 +59,10 @@ class _Pair:
     legs: set[int] = field(default_factory=set)
     webrtc: bool = False
     group: int = 0
+    expected: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Where legs whose media is not negotiated yet are going to send from, as their offers say."""
+    waiting_host: int = 0
+    """The host that all its legs without a locked source are of, 0 if there is none."""
 
 
 TakePair = Callable[[int, int, int, bool], bool]
@@ -93,6 +102,9 @@ class Sources:
         self._candidates: dict[int, dict[tuple[int, int], _Candidate]] = {}
         self._occupied: list[int] | None = []
         self._departed: dict[int, tuple[int, int]] = {}
+        # Hosts whose legs sent from where they had said, and none from elsewhere since.
+        self._true_hosts: dict[int, None] = {}
+        self._waiting: dict[tuple[int, int], set[int]] = {}
 
     @property
     def occupied(self) -> list[int]:
@@ -117,7 +129,8 @@ class Sources:
         return found.legs if found is not None else set()
 
     def reserve(self, ip: int = 0, port: int = 0, webrtc: bool = False, group: int = 0) -> int | None:
-        """A pair for a new leg, on which every other leg's source is locked; None when the ports are used up.
+        """A pair for a new leg, on which every other leg's source is locked, or to be expected from where it
+        was said to be; None when the ports are used up.
 
         With the address that the peer is going to signal the pair may carry other legs of its group, none of
         that address; without, it carries none, so that no collision can come to light later. WebRTC legs
@@ -141,8 +154,12 @@ class Sources:
     def _with_room(self, ip: int, port: int, webrtc: bool, group: int) -> int | None:
         if not (webrtc or port):
             return None
-        for number in sorted(self._shared.get((webrtc, group), ())):
-            if webrtc or source_key(number, ip, port) not in self._taken:
+        kinds = [self._shared.get((webrtc, group), set())]
+        if ip in self._true_hosts:
+            kinds.append(self._waiting.get((ip, group), set()))
+        for number in sorted(set().union(*kinds)):
+            taken = source_key(number, ip, port) in self._taken
+            if webrtc or not (taken or (ip, port) in self._pairs[number].expected.values()):
                 return number
         return None
 
@@ -184,9 +201,11 @@ class Sources:
         """RTP and RTCP port of a pair."""
         return self._pairs[pair].rtp_port, self._pairs[pair].rtcp_port
 
-    def add(self, slot: int) -> None:
-        """A leg was opened on its pair."""
+    def add(self, slot: int, ip: int = 0, port: int = 0) -> None:
+        """A leg was opened on its pair, whose peer is going to signal this address, if that is known."""
         pair = int(self._legs.pair[slot])
+        if port:
+            self._pairs[pair].expected[slot] = (ip, port)
         self._pairs[pair].webrtc = bool(self._legs.webrtc[slot])
         if self._pairs[pair].webrtc:
             self.webrtc_pairs.add(pair)
@@ -207,6 +226,7 @@ class Sources:
                 self._departed[key] = (now_ns + DEPARTED_NS, ssrc)
         self._candidates.pop(slot, None)
         self._pairs[pair].legs.discard(slot)
+        self._pairs[pair].expected.pop(slot, None)
         self._occupied = None
         self._refresh(pair)
         if not self._pairs[pair].legs:
@@ -234,6 +254,7 @@ class Sources:
         """A leg's remote address changed, by signalling or by learning: bring the table up to date."""
         legs = self._legs
         pair = int(legs.pair[slot])
+        self._pairs[pair].expected.pop(slot, None)
         before = self._key_of.pop(slot, None)
         if before is not None:
             self._taken.pop(before, None)
@@ -248,9 +269,15 @@ class Sources:
 
     def lock(self, slot: int) -> None:
         """A valid packet came from where the leg's media goes already."""
-        self._legs.locked[slot] = True
+        legs = self._legs
+        legs.locked[slot] = True
         self._candidates.pop(slot, None)
-        self._refresh(int(self._legs.pair[slot]))
+        ip = int(legs.signalled_ip[slot])
+        if (int(legs.remote_ip[slot]), legs.remote_port[slot]) == (ip, legs.signalled_port[slot]):
+            self._true_hosts[ip] = None
+            if len(self._true_hosts) > MAX_TRUE_HOSTS:
+                del self._true_hosts[next(iter(self._true_hosts))]
+        self._refresh(int(legs.pair[slot]))
 
     def match(self, pair: Ints, ip: Words, port: Shorts) -> Longs:
         """Leg row of each packet by its source, -1 for a source that is nobody's."""
@@ -275,6 +302,10 @@ class Sources:
         until, departed_ssrc = self._departed.get(source_key(pair, ip, port), (0, -1))
         departed = until > now_ns and departed_ssrc == ssrc
         if pending:
+            for slot in pending:
+                if legs.signalled_ip[slot] == ip:
+                    # What it says is not where it sends from: its next legs have ports of their own again.
+                    self._true_hosts.pop(ip, None)
             return pending if len(pending) == 1 and not departed else []
         signalled = [s for s in here if legs.signalled_ip[s] == ip and legs.signalled_port[s] == port]
         if len(signalled) == 1:
@@ -329,14 +360,25 @@ class Sources:
     def _refresh(self, number: int) -> None:
         """Offer a pair to further legs of its group, or no more."""
         pair = self._pairs[number]
-        settled = pair.webrtc or bool(self._legs.locked[list(pair.legs)].all())
-        kind = (pair.webrtc, pair.group)
-        if pair.legs and settled and len(pair.legs) < LEGS_PER_PAIR:
-            self._shared.setdefault(kind, set()).add(number)
-        elif kind in self._shared:
-            self._shared[kind].discard(number)
-            if not self._shared[kind]:
-                del self._shared[kind]
+        legs = list(pair.legs)
+        unlocked = [
+            slot for slot, locked in zip(legs, self._legs.locked[legs].tolist(), strict=True) if not locked
+        ]
+        room = bool(legs) and len(legs) < LEGS_PER_PAIR
+        settled = room and (pair.webrtc or not unlocked)
+        _offer(self._shared, (pair.webrtc, pair.group), number, settled)
+        hosts = {self._host_of(pair, slot) for slot in unlocked}
+        host = hosts.pop() if room and not pair.webrtc and len(hosts) == 1 else 0
+        if pair.waiting_host and pair.waiting_host != host:
+            _offer(self._waiting, (pair.waiting_host, pair.group), number, False)
+        pair.waiting_host = host
+        if host:
+            _offer(self._waiting, (host, pair.group), number, True)
+
+    def _host_of(self, pair: _Pair, slot: int) -> int:
+        """Where a leg says that it sends from, 0 while that is not known."""
+        expected = pair.expected.get(slot)
+        return expected[0] if expected is not None else int(self._legs.signalled_ip[slot])
 
     def _rebuild(self) -> None:
         keys = np.fromiter(self._taken.keys(), np.int64, len(self._taken))
@@ -344,3 +386,13 @@ class Sources:
         order = np.argsort(keys)
         self._keys, self._owners = keys[order], owners[order]
         self._changed = False
+
+
+def _offer(shelf: dict[Key, set[int]], key: Key, number: int, offered: bool) -> None:
+    """Put a pair on a shelf or take it off."""
+    if offered:
+        shelf.setdefault(key, set()).add(number)
+    elif key in shelf:
+        shelf[key].discard(number)
+        if not shelf[key]:
+            del shelf[key]

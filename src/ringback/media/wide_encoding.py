@@ -149,7 +149,7 @@ class WideEncoding:
     def _encode(self, encoder: Encoder, frame: _Frame, before: _Frame | None, tick: int) -> bytes:
         if not isinstance(encoder, OpusEncoder):
             return encoder.encode(frame.samples)
-        encoder.set_complexity(self._effort.complexity)
+        encoder.set_effort(self._effort.complexity)
         self._encodings += 1
         if not encoder.follow(tick) and before is not None:
             # The decoder has heard what came before from another encoder: the first packet of one that has

@@ -15,7 +15,7 @@ from typing import Any, Final
 import cffi
 
 LIBRARY: Final = Path(__file__).with_name("kernels.so")
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the interface: a library left from another version of the code is not used."""
 
 ffi: Final = cffi.FFI()
@@ -46,10 +46,21 @@ ffi.cdef(
                        int32_t mtu, void *length, void *socket, void *ip, void *port, void *arrival,
                        void *position, void *full);
     int64_t rb_send(void *socket, void *descriptors, void *headers, int64_t n);
-    void rb_address(void *length, void *ip, void *port, int64_t n, void *buffers, void *addresses);
+    void rb_address(void *length, void *ip, void *port, void *row, void *data, int64_t width, int64_t n,
+                    void *buffers, void *addresses);
+    void rb_store(void *data, int64_t width, void *rows, void *start, void *places, int64_t n, void *frames,
+                  int64_t m);
+    void rb_srtp(void *operation, void *contexts, void *data, int64_t width, void *rows, void *lengths,
+                 int64_t n, void *status);
+    void rb_own(void *mix, void *of, void *voices, void *less, void *more, int64_t n, int64_t m, void *out);
     """
 )
 at: Final = ffi.from_buffer
+
+
+def pointer(address: int) -> Any:
+    """An address of another library as a C pointer."""
+    return ffi.cast("void *", address)
 
 
 def _load() -> Any | None:

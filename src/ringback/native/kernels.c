@@ -19,7 +19,7 @@
 #define FAST
 #endif
 
-int32_t rb_version(void) { return 1; }
+int32_t rb_version(void) { return 2; }
 
 /* RTP headers (RFC 3550 5.1) ------------------------------------------------------------------------------- */
 
@@ -223,6 +223,42 @@ void rb_scatter(const uint8_t *table, int64_t rows, int64_t m, const int64_t *ro
         memcpy(out + i * width + offset, table + (row[i] < 0 ? rows - 1 : row[i]) * m, (size_t)m);
 }
 
+/* The m octets from start[i] on of the packet rows[i] to frame places[i] of m octets each. */
+void rb_store(const uint8_t *data, int64_t width, const int64_t *rows, const int32_t *start, const int64_t *places,
+              int64_t n, uint8_t *frames, int64_t m) {
+    for (int64_t i = 0; i < n; i++)
+        memcpy(frames + places[i] * m, data + rows[i] * width + start[i], (size_t)m);
+}
+
+/* out[i] = mix[of[i]] - voices[less[i]] + voices[more[i]], rows of m samples; -1 is nothing. */
+FAST void rb_own(const float *mix, const int64_t *of, const float *voices, const int64_t *less, const int64_t *more,
+                 int64_t n, int64_t m, float *out) {
+    for (int64_t i = 0; i < n; i++) {
+        float *to = out + i * m;
+        if (of[i] < 0)
+            memset(to, 0, (size_t)m * sizeof *to);
+        else
+            memcpy(to, mix + of[i] * m, (size_t)m * sizeof *to);
+        if (less[i] >= 0) {
+            const float *from = voices + less[i] * m;
+            for (int64_t j = 0; j < m; j++) to[j] -= from[j];
+        }
+        if (more[i] >= 0) {
+            const float *from = voices + more[i] * m;
+            for (int64_t j = 0; j < m; j++) to[j] += from[j];
+        }
+    }
+}
+
+/* SRTP -------------------------------------------------------------------------------------------------------- */
+
+/* Run libsrtp's protect or unprotect on n rows of `width` octets, each under its context; what it said of each. */
+void rb_srtp(int (*operation)(void *, void *, int *), void *const *contexts, uint8_t *data, int64_t width,
+             const int64_t *rows, int *lengths, int64_t n, int32_t *status) {
+    for (int64_t i = 0; i < n; i++)
+        status[i] = operation(contexts[i], data + rows[i] * width, lengths + rows[i]);
+}
+
 /* Sockets ----------------------------------------------------------------------------------------------------- */
 
 struct stamp {
@@ -287,11 +323,13 @@ int64_t rb_send(const int32_t *socket, const int32_t *descriptors, struct mmsghd
     return sent;
 }
 
-/* Write destinations and lengths of n datagrams into message headers' addresses and buffers. */
-void rb_address(const int32_t *length, const uint32_t *ip, const uint16_t *port, int64_t n, struct iovec *buffers,
-                uint8_t *addresses) {
+/* Write places, lengths and destinations of n datagrams, rows of `width` octets, into message headers' buffers and
+ * addresses. */
+void rb_address(const int32_t *length, const uint32_t *ip, const uint16_t *port, const int64_t *row, uint8_t *data,
+                int64_t width, int64_t n, struct iovec *buffers, uint8_t *addresses) {
     for (int64_t i = 0; i < n; i++) {
         uint8_t *to = addresses + 16 * i;
+        buffers[i].iov_base = data + row[i] * width;
         buffers[i].iov_len = (size_t)length[i];
         to[2] = (uint8_t)(port[i] >> 8), to[3] = (uint8_t)port[i];
         to[4] = (uint8_t)(ip[i] >> 24), to[5] = (uint8_t)(ip[i] >> 16), to[6] = (uint8_t)(ip[i] >> 8);

@@ -28,6 +28,8 @@ _VERSION = 2
 _HEADER = struct.Struct("!BBH")
 _SENDER_INFO = struct.Struct("!QIII")
 _BLOCK = struct.Struct("!IIIIII")
+_SENDER = struct.Struct("!BBHIQIII")
+_RECEIVER = struct.Struct("!BBHI")
 
 NTP_EPOCH_OFFSET_S = 2_208_988_800
 """From 1900, where NTP begins, to 1970."""
@@ -212,6 +214,43 @@ def encode(*packets: OwnPacket) -> bytes:
     but losses go to the end of theirs.
     """
     return b"".join(_encode_packet(packet) for packet in packets)
+
+
+SenderInfo = tuple[int, int, int, int]
+"""NTP time in 64 bits, RTP timestamp, packets and octets sent (RFC 3550, 6.4.1)."""
+Received = tuple[int, int, int, int, int, int, int]
+"""The fields of a ReportBlock, in its order."""
+
+
+def name_chunk(cname: str) -> bytes:
+    """What `report` takes for a name."""
+    item = bytes([_CNAME]) + _text(cname)
+    return item + bytes(4 - len(item) % 4)
+
+
+def report(ssrc: int, info: SenderInfo | None, block: Received | None, name: bytes) -> bytes:
+    """The usual compound, quickly: a report of who sends (with `info`) or does not, with one block or none,
+    and our name, as `name_chunk` gave it. The same octets as of `encode`."""
+    count = 0 if block is None else 1
+    own = ssrc & 0xFFFFFFFF
+    if info is None:
+        head = _RECEIVER.pack(0x80 | count, RECEIVER_REPORT, 1 + 6 * count, own)
+    else:
+        ntp, timestamp, packets, octets = info
+        numbers = ntp & 0xFFFFFFFFFFFFFFFF, timestamp & 0xFFFFFFFF, packets & 0xFFFFFFFF, octets & 0xFFFFFFFF
+        head = _SENDER.pack(0x80 | count, SENDER_REPORT, 6 + 6 * count, own, *numbers)
+    if block is not None:
+        of, fraction, lost, highest, jitter, last, delayed = block
+        lost = min(max(lost, -0x800000), 0x7FFFFF) & 0xFFFFFF
+        head += _BLOCK.pack(
+            of,
+            min(fraction, 255) << 24 | lost,
+            highest & 0xFFFFFFFF,
+            jitter & 0xFFFFFFFF,
+            last & 0xFFFFFFFF,
+            delayed & 0xFFFFFFFF,
+        )
+    return head + _RECEIVER.pack(0x81, SOURCE_DESCRIPTION, 1 + len(name) // 4, own) + name
 
 
 def _encode_packet(packet: OwnPacket) -> bytes:

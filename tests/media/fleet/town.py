@@ -69,7 +69,7 @@ class Process:
     def _close_pair(self, pair: int) -> None:
         del self.ports[pair]
 
-    def step(self, packets: list[tuple[int, int, int, int, bytes]], now_ns: int) -> OutgoingBatch:
+    def step(self, packets: list[tuple[int, int, int, int, bytes]], now_ns: int) -> list[OutgoingBatch]:
         """One tick with (arrival, port, ip, source port, datagram) of its ports."""
         numbers = {port: pair for pair, port in self.ports.items()}
         data = np.zeros((len(packets), MTU), np.uint8)
@@ -224,11 +224,11 @@ class Town(World):
             rows: list[Any] = []
             for port in process.ports.values():
                 rows += self.waiting.pop(port, ())
-            outgoing = process.step(sorted(rows, key=lambda row: row[0]), self.now_ns)
-            outgoing.socket = np.array(
-                [process.ports[s >> 1] - 20000 + (s & 1) for s in outgoing.socket.tolist()], np.int32
-            )
-            self._deliver(outgoing)
+            for outgoing in process.step(sorted(rows, key=lambda row: row[0]), self.now_ns):
+                outgoing.socket = np.array(
+                    [process.ports[s >> 1] - 20000 + (s & 1) for s in outgoing.socket.tolist()], np.int32
+                )
+                self._deliver(outgoing)
         self.settle()
 
     def totals(self, leg: int) -> Any:

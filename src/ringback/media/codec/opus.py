@@ -18,10 +18,13 @@ from ringback.media.codec.libopus import (
     BANDWIDTH_WIDE,
     MAX_FRAMES,
     MAX_PACKET_MS,
+    MODE_AUTO,
+    MODE_TRANSFORM,
     RESET_STATE,
     SET_BITRATE,
     SET_COMPLEXITY,
     SET_DTX,
+    SET_FORCE_MODE,
     SET_INBAND_FEC,
     SET_MAX_BANDWIDTH,
     SET_PACKET_LOSS_PERC,
@@ -45,6 +48,9 @@ FADE_TO_MS: Final = 120
 """Where concealment begins to fade and is silent: libopus by itself would hum on for a second and more."""
 PROTECTION: Final = 8000
 """Bits a second for error correction: with 24 kbit/s in all libopus corrects nothing of 2 to 5 % lost."""
+LIGHT: Final = 8000
+"""Bits a second that transform coding takes more, to sound as well as speech coding."""
+LIGHT_COMPLEXITY: Final = 1
 DTX_BYTES: Final = 2
 """A packet this short says that nothing follows for a while: the peer is silent (RFC 6716, 2.1.9)."""
 
@@ -196,6 +202,7 @@ class OpusEncoder:
         "_bitrate",
         "_ctl",
         "_encode",
+        "_light",
         "_next_frame",
         "_packet",
         "_sizes",
@@ -203,6 +210,8 @@ class OpusEncoder:
         "complexity",
         "dtx",
         "expected_loss",
+        "most_bitrate",
+        "music",
         "rate",
     )
 
@@ -227,6 +236,10 @@ class OpusEncoder:
         if not music:
             self._set(SET_SIGNAL, SIGNAL_VOICE)
         self._next_frame = -1
+        self._light = False
+        self.music = music
+        self.most_bitrate = 510_000
+        """What a peer that asks for less may get at most, in bit/s, all included."""
         self.complexity = -1
         self.expected_loss = 0
         self.dtx = False
@@ -237,13 +250,26 @@ class OpusEncoder:
     def set_bitrate(self, bitrate: int) -> None:
         """Aim at `bitrate` bit/s (6000 to 510000) from the next frame on."""
         self._bitrate = bitrate
-        self._set(SET_BITRATE, bitrate + (PROTECTION if self.expected_loss else 0))
+        more = LIGHT if self._light else PROTECTION if self.expected_loss else 0
+        self._set(SET_BITRATE, min(bitrate + more, self.most_bitrate))
 
     def set_complexity(self, complexity: int) -> None:
         """Take less (0) or more (10) work for the same bitrate from the next frame on."""
         if complexity != self.complexity:
             self._set(SET_COMPLEXITY, complexity)
             self.complexity = complexity
+
+    def set_effort(self, effort: int) -> None:
+        """Code speech at a complexity of 0 to 10, or below 0 by transform, for a third of the least work.
+
+        Transform coding corrects no losses: while some are expected speech coding stays.
+        """
+        light = effort < 0 and not self.expected_loss and not self.music
+        if light != self._light:
+            self._light = light
+            self._set(SET_FORCE_MODE, MODE_TRANSFORM if light else MODE_AUTO)
+            self.set_bitrate(self._bitrate)
+        self.set_complexity(LIGHT_COMPLEXITY if light else max(effort, 0))
 
     def set_max_rate(self, rate: int) -> None:
         """Send nothing that a peer which plays at `rate` Hz cannot hear (maxplaybackrate, RFC 7587 6.1)."""

@@ -11,7 +11,7 @@ import cffi
 import numpy as np
 
 from ringback.media.batch import MTU, OUTGOING_BYTES, OutgoingBatch, PacketBatch
-from ringback.media.columns import Ints
+from ringback.media.columns import Ints, Longs
 from ringback.native import at, kernels
 
 MSG_DONTWAIT = 0x40
@@ -187,6 +187,7 @@ class Outbox(_Messages):
     def __init__(self, capacity: int = 4096) -> None:
         super().__init__(capacity, OUTGOING_BYTES)
         self.addresses["family"] = AF_INET
+        self._base = np.uint64(self.data.ctypes.data)
         self.failed = 0
 
     def send(self, batch: OutgoingBatch, descriptors: Sequence[int]) -> int:
@@ -201,10 +202,13 @@ class Outbox(_Messages):
 
     def _send(self, batch: OutgoingBatch, first: int, n: int, descriptors: Sequence[int]) -> int:
         rows = slice(first, first + n)
-        if batch.data.ctypes.data != self.data.ctypes.data or first:
-            self.data[:n] = batch.data[rows]
+        row = np.arange(first, first + n) if batch.row is None else batch.row[rows]
+        if batch.data.ctypes.data != self.data.ctypes.data:
+            self.data[:n] = batch.data[row]
+            row = np.arange(n)
         if kernels is not None:
-            return self._send_compiled(kernels, batch, rows, n, descriptors)
+            return self._send_compiled(kernels, batch, rows, row, descriptors)
+        self.buffers["base"][:n] = self._base + row.astype(np.uint64) * np.uint64(self.data.shape[1])
         self.buffers["len"][:n] = batch.length[rows]
         self.addresses["ip"][:n] = batch.ip[rows]
         self.addresses["port"][:n] = batch.port[rows]
@@ -222,10 +226,14 @@ class Outbox(_Messages):
         return sent
 
     def _send_compiled(
-        self, library: Any, batch: OutgoingBatch, rows: slice, n: int, descriptors: Sequence[int]
+        self, library: Any, batch: OutgoingBatch, rows: slice, row: Longs, descriptors: Sequence[int]
     ) -> int:
+        n = len(row)
         columns = [np.ascontiguousarray(column[rows]) for column in (batch.length, batch.ip, batch.port)]
-        library.rb_address(*map(at, columns), n, at(self.buffers), at(self.addresses))
+        width = self.data.shape[1]
+        library.rb_address(
+            *map(at, columns), at(row), at(self.data), width, n, at(self.buffers), at(self.addresses)
+        )
         sockets, numbers = np.ascontiguousarray(batch.socket[rows]), np.array(descriptors, np.int32)
         sent = int(library.rb_send(at(sockets), at(numbers), self.pointer, n))
         self.failed += n - sent

@@ -11,6 +11,7 @@ from ringback.media.batch import rtcp_socket, rtp_socket
 from ringback.media.worker.descriptors import DescriptorChannel, SocketPair
 
 SO_TIMESTAMPNS = 35
+IP_MTU_DISCOVER, IP_PMTUDISC_DO = 10, 2
 RECEIVE_BUFFER = 4 << 20
 SEND_BUFFER = 2 << 20
 MAX_RTCP_SOCKETS = 1024
@@ -161,6 +162,8 @@ class UdpPorts:
             opened.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
             # Expedited forwarding (RFC 3246): DSCP 46.
             opened.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 46 << 2)
+            # Nothing of ours needs fragments, and without them packets need no number each.
+            opened.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)
             for forced, plain, size in (
                 (33, socket.SO_RCVBUF, RECEIVE_BUFFER),
                 (32, socket.SO_SNDBUF, SEND_BUFFER),
