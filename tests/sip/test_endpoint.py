@@ -78,7 +78,7 @@ def test_methods_that_are_not_served(phone: Phone) -> None:
 @pytest.mark.parametrize(
     ("fields", "expected", "header"),
     [
-        ({"Require": "timer, 100rel"}, 420, ("Unsupported", ["timer", "100rel"])),
+        ({"Require": "timer, privacy, x-future"}, 420, ("Unsupported", ["privacy", "x-future"])),
         ({"Max_Forwards": "0"}, 483, None),
         ({"Content_Type": "text/plain"}, 415, ("Accept", ["application/sdp"])),
         ({"Content_Encoding": "gzip"}, 415, ("Accept-Encoding", ["identity"])),

@@ -96,11 +96,19 @@ class SipSettings(_Section):
         pattern=r"^[A-Za-z0-9.:\[\]-]*$",
         description="Host in the SIP addresses shown to people; empty means the bound address.",
     )
+    session_expires_s: int = Field(
+        default=1800,
+        ge=0,
+        le=86_400,
+        description="Seconds without a sign of the other side after which a call ends (RFC 4028); 0: never.",
+    )
 
     @model_validator(mode="after")
     def _both_or_none(self) -> SipSettings:
         if (self.certificate is None) != (self.private_key is None):
             raise ValueError("sip.certificate and sip.private_key must be given together")
+        if 0 < self.session_expires_s < 90:
+            raise ValueError("sip.session_expires_s must be 0, or at least 90 (RFC 4028)")
         return self
 
 

@@ -46,7 +46,7 @@ from ringback.store.store import Store
 from ringback.webrtc.certificate import make_certificate
 
 _GOODBYE_PATIENCE_S: Final = 2.0
-_ALLOW: Final = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "REGISTER")
+_ALLOW: Final = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "REGISTER")
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +61,10 @@ class Server:
         self.registrar = Registrar()
         self.endpoint = Endpoint(
             EndpointSettings(
-                user_agent=f"Ringback/{__version__}", contact_for=self._contact_for, allow=_ALLOW
+                user_agent=f"Ringback/{__version__}",
+                contact_for=self._contact_for,
+                allow=_ALLOW,
+                session_expires_s=settings.sip.session_expires_s,
             ),
             new_token=lambda: secrets.token_hex(12),
         )

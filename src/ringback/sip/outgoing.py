@@ -14,7 +14,6 @@ from ringback.sip.session import InviteSession
 from ringback.sip.session_state import SessionState, SessionTimer
 from ringback.sip.transaction.client import ClientTransaction
 
-
 MOST_FORKS = 32
 """Early dialogs of one call: more callees than these are not heard before they answer."""
 
