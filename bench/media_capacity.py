@@ -106,18 +106,23 @@ class Media:
                     return event
         raise SystemExit(f"no {kind.__name__} came")
 
-    def open_leg(self, leg: int, room: int, port: int) -> int:
-        """Open a leg for a peer at that port and put it into a room; returns the worker's port."""
+    def open_leg(
+        self, leg: int, room: int, port: int, form: AudioFormat = PCMU, rtcp_port: int | None = None
+    ) -> int:
+        """Open a leg for a peer at that port and put it into a room; returns the worker's port.
+
+        RTCP goes to the next port unless another is given, 0 for nowhere.
+        """
         self.send(OpenLeg(leg=leg, remote_ip="127.0.0.1", remote_port=port))
         opened: LegOpened = self.wait_for(LegOpened)
         self.send(
             SetMedia(
                 leg=leg,
-                send=PCMU,
-                receive=[PCMU],
+                send=form,
+                receive=[form],
                 remote_ip="127.0.0.1",
                 remote_port=port,
-                remote_rtcp_port=port + 1,
+                remote_rtcp_port=port + 1 if rtcp_port is None else rtcp_port,
             )
         )
         self.send(JoinRoom(leg=leg, room=room))

@@ -23,7 +23,7 @@ from bench import lossy, versus
 from bench.lossy import LINES, Call
 from bench.media_capacity import Media
 from ringback.media.columns import Floats
-from ringback.media.protocol import AudioFormat, Codec, JoinRoom, LegOpened, OpenLeg, SetMedia
+from ringback.media.protocol import AudioFormat, Codec
 
 CODECS: tuple[Codec, ...] = ("PCMU", "G722", "OPUS")
 JANUS_CODECS: tuple[Codec, ...] = ("PCMU", "OPUS")
@@ -80,21 +80,7 @@ def ringback(said: list[Floats]) -> Iterator[tuple[Codec, str, int, Floats]]:
     for room, call in enumerate(calls):
         form = AudioFormat(codec=call.codec, payload_type=lossy.PAYLOAD_TYPES[call.codec])
         for leg, local in ((2 * room, call.speaker), (2 * room + 1, call.listener)):
-            port = local.getsockname()[1]
-            media.send(OpenLeg(leg=leg, remote_ip="127.0.0.1", remote_port=port))
-            opened: LegOpened = media.wait_for(LegOpened)
-            media.send(
-                SetMedia(
-                    leg=leg,
-                    send=form,
-                    receive=[form],
-                    remote_ip="127.0.0.1",
-                    remote_port=port,
-                    remote_rtcp_port=0,
-                )
-            )
-            media.send(JoinRoom(leg=leg, room=room))
-            address = ("127.0.0.1", opened.rtp_port)
+            address = ("127.0.0.1", media.open_leg(leg, room, local.getsockname()[1], form, rtcp_port=0))
             if local is call.speaker:
                 call.to = address
             else:

@@ -166,7 +166,7 @@ class MediaSettings(_Section):
     )
     full_band: bool = Field(
         default=False,
-        description="Let those who speak Opus hear each other up to 20 kHz (music), at about twice the work.",
+        description="Let those who speak Opus hear each other up to 20 kHz (music); it takes more work.",
     )
     workers: int = Field(
         default=0,

@@ -27,6 +27,7 @@ def check_settings(settings: Settings) -> None:
         ("media.bind", settings.media.bind),
     ):
         _check_address(name, address)
+    # By name: asking the media engine's own module would load NumPy into this process.
     if settings.conference.noise_suppression and not find_spec("webrtc_noise_gain"):
         raise UnusableSettingError(
             "conference.noise_suppression needs the package webrtc-noise-gain: pip install 'ringback[noise]'"
