@@ -14,10 +14,12 @@ from ringback.conference.pin_guard import PinGuard
 from ringback.conference.visits import Visits
 from ringback.governance.identity import SIP_REALM
 from ringback.governance.private import Private
-from ringback.governance.throttle import SourceGuard, SourceList
+from ringback.governance.sources import SipSources
+from ringback.governance.throttle import SourceList
 from ringback.media import protocol as media
 from ringback.routing.dialplan import ServiceNumbers
 from ringback.sdp.negotiated import Local
+from ringback.server.challenges import DigestChoice
 from ringback.server.policy import Policy
 from ringback.sip.digest import DigestAuthenticator, authorize, make_ha1, parse_challenge
 from ringback.sip.effects import Effect, IncomingCall, RequestArrived, Transmit
@@ -49,7 +51,7 @@ def extension(number: str, password: str = "secret", *, enabled: bool = True) ->
 class Door:
     """The server; `directory` may be replaced at any time."""
 
-    def __init__(self, allow: str | None = None) -> None:
+    def __init__(self, allow: str | None = None, **policy: object) -> None:
         self.network = Network()
         self.directory = Directory.of([extension("101"), extension("102")], [meeting()])
         self.phone = self.network.phone(
@@ -63,6 +65,7 @@ class Door:
         self._ports = count(20000, 2)
         self._playing: list[media.PlayEnded] = []
         sources = SourceList([allow] if allow else [])
+        self.sources = SipSources(sources)
         self.policy = Policy(
             endpoint=self.phone.endpoint,
             switchboard=self.switchboard,
@@ -71,13 +74,16 @@ class Door:
             visits=self.visits,
             authenticator=DigestAuthenticator(SIP_REALM),
             guard=PinGuard(sources),
-            sources=SourceGuard(sources),
+            digests=DigestChoice(Private(b"k" * 32)),
+            sources=self.sources,
             directory=lambda: self.directory,
             services=ServiceNumbers(echo="*43", dial_in=frozenset({DIAL_IN})),
             timings=EntryTimings(),
             contact_for=lambda flow: SipUri(host=SERVER, port=5060),
             on_registration=lambda user, flow: None,
+            **policy,  # type: ignore[arg-type]
         )
+        self.phone.endpoint.answer_without_state = self.policy.answer_without_state
 
     def _local_media(self, flow: Flow, rtp_port: int, rtcp_port: int) -> Local:
         return Local(address=SERVER, rtp_port=rtp_port, rtcp_port=rtcp_port, codecs=("PCMU",))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from ringback.call.application import Application
 from ringback.call.leg import Leg, LegState, Party
 from ringback.sip.flow import Flow
+from ringback.sip.headers import Headers
 from ringback.sip.uri import NameAddr, SipUri
 
 RING_PATIENCE_S: Final = 60.0
@@ -19,10 +20,15 @@ _WEIGHT: Final = {486: 1, 600: 0, 603: 0}
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """Where one device of the called person is reached: its contact, and the flow it registered over."""
+    """Where one device of the called person is reached: its contact, and the flow it registered over.
+
+    `from_` is given where this device is told another caller than the rest; its INVITE gets `headers`.
+    """
 
     contact: SipUri
     flow: Flow
+    from_: NameAddr | None = None
+    headers: Headers = field(default_factory=Headers)
 
 
 class Line(Protocol):
@@ -37,8 +43,9 @@ class Line(Protocol):
         party: Party,
         application: Application,
         now: float,
+        headers: Headers | None = None,
     ) -> Leg:
-        """Call a device."""
+        """Call a device; `headers` are added to its INVITE."""
 
     def wake(self, at: float, application: Application) -> None:
         """Call `application.expire` at `at` or soon after."""
@@ -85,7 +92,14 @@ class Bridge(Application):
         self._line.wake(self._give_up_at, self)
         for device in self._devices:
             dialled = self._line.dial(
-                device.contact, device.flow, self._to, self._from, self._called, self, now
+                device.contact,
+                device.flow,
+                self._to,
+                device.from_ or self._from,
+                self._called,
+                self,
+                now,
+                device.headers,
             )
             self._ringing[dialled.id] = dialled
 

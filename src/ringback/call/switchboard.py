@@ -21,6 +21,7 @@ from ringback.sip import effects
 from ringback.sip.effects import Effect
 from ringback.sip.endpoint import Endpoint
 from ringback.sip.flow import Flow
+from ringback.sip.headers import Headers
 from ringback.sip.session import InviteSession
 from ringback.sip.uri import NameAddr, SipUri
 
@@ -126,10 +127,11 @@ class Switchboard:
         party: Party,
         application: Application,
         now: float,
+        headers: Headers | None = None,
     ) -> Leg:
-        """Call a device; the INVITE goes out once the media engine has reserved an address."""
+        """Call a device; the INVITE, with `headers`, goes out once the media engine has a port for it."""
         leg = self._new_leg(party, application, flow, now)
-        self._dialling[leg.id] = (target, to, from_)
+        self._dialling[leg.id] = (target, to, from_, headers)
         self.tell("leg.dialling", leg=leg.id)
         self.media(protocol.OpenLeg(leg=leg.id, group=application.media_room))
         return leg
@@ -257,12 +259,18 @@ class Switchboard:
             self._invite(leg, offer, now)
 
     def _invite(self, leg: Leg, offer: SessionDescription, now: float) -> None:
-        target, to, from_ = self._dialling[leg.id]
+        target, to, from_, headers = self._dialling[leg.id]
         if leg.session is not None:
             # The refused session is done with; its end is not the leg's.
             self._by_session.pop(leg.session.id, None)
         session, invited = self._endpoint.invite(
-            target=target, to=to, from_=from_, flow=leg.flow, now=now, sdp=encode_sdp(offer)
+            target=target,
+            to=to,
+            from_=from_,
+            flow=leg.flow,
+            now=now,
+            sdp=encode_sdp(offer),
+            headers=headers,
         )
         leg.session = session
         self._by_session[session.id] = leg

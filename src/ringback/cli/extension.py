@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -19,6 +19,11 @@ PasswordStdin = Annotated[
     typer.Option("--password-stdin", help="Read the password from standard input; otherwise one is made."),
 ]
 
+Digest = Annotated[
+    Literal["md5", "sha-256", "both"],
+    typer.Option("--digest", help="What its phones log in with (RFC 8760); many know md5 only."),
+]
+
 
 def _read_password(from_stdin: bool) -> Private[str] | None:
     return Private(sys.stdin.readline().rstrip("\r\n")) if from_stdin else None
@@ -30,11 +35,12 @@ def add(
     number: Number,
     name: Annotated[str, typer.Option("--name", help="Name shown to others.")] = "",
     password_stdin: PasswordStdin = False,
+    digest: Digest = "md5",
 ) -> None:
     """Add an extension; the password is shown this once."""
     password = _read_password(password_stdin)
     with options.system(creates=True) as system:
-        made = system.add_extension(number, name, password)
+        made = system.add_extension(number, name, password, digest)
     options.show(made, lambda: _print_login(made))
 
 
@@ -54,6 +60,14 @@ def password(options: Options, number: Number, password_stdin: PasswordStdin = F
     with options.system() as system:
         changed = system.set_password(number, chosen)
     options.show(changed, lambda: _print_login(changed))
+
+
+@verb(app, "set")
+def change(options: Options, number: Number, digest: Digest) -> None:
+    """Change how an extension's phones log in; they need no new password."""
+    with options.system() as system:
+        changed = system.set_digest(number, digest)
+    options.show(changed, lambda: print(f"The phones of extension {number} log in by {digest}."))
 
 
 @verb(app, "remove")

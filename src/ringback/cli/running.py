@@ -81,9 +81,11 @@ class RunningSystem:
             raise CliError(str(detail or f"the server answered {answer.status}"))
         return result
 
-    def add_extension(self, number: str, display_name: str, password: Private[str] | None) -> Json:
+    def add_extension(
+        self, number: str, display_name: str, password: Private[str] | None, digest: str
+    ) -> Json:
         """POST /extensions."""
-        body: Json = {"number": number, "display_name": display_name}
+        body: Json = {"number": number, "display_name": display_name, "digest": digest}
         if password is not None:
             body["password"] = password.reveal()
         return self._json(self._call("POST", "/extensions", body))
@@ -96,6 +98,10 @@ class RunningSystem:
         """POST /extensions/{number}/password."""
         body = {"password": password.reveal() if password is not None else None}
         return self._json(self._call("POST", f"/extensions/{quote(number, safe='')}/password", body))
+
+    def set_digest(self, number: str, digest: str) -> Json:
+        """PATCH /extensions/{number}."""
+        return self._json(self._call("PATCH", f"/extensions/{quote(number, safe='')}", {"digest": digest}))
 
     def remove_extension(self, number: str) -> None:
         """DELETE /extensions/{number}."""
@@ -144,6 +150,18 @@ class RunningSystem:
     def status(self) -> Json:
         """GET /status."""
         return self._json(self._call("GET", "/status"))
+
+    def bans(self) -> list[Json]:
+        """GET /bans."""
+        return self._list(self._call("GET", "/bans"))
+
+    def ban(self, source: str, minutes: float) -> Json:
+        """POST /bans."""
+        return self._json(self._call("POST", "/bans", {"source": source, "minutes": minutes}))
+
+    def lift(self, source: str) -> None:
+        """DELETE /bans/{source}."""
+        self._call("DELETE", f"/bans/{quote(source, safe='')}")
 
     def participants(self, number: str) -> list[Json]:
         """GET /meetings/{number}/participants."""

@@ -43,10 +43,12 @@ class StoppedSystem:
     def _run(self, work: Coroutine[Any, Any, _T]) -> _T:
         return self._runner.run(work)
 
-    def add_extension(self, number: str, display_name: str, password: Private[str] | None) -> Json:
+    def add_extension(
+        self, number: str, display_name: str, password: Private[str] | None, digest: str
+    ) -> Json:
         """A new extension with its password."""
         extension, shown = self._run(
-            self._store.extensions.add(number, display_name=display_name, password=password)
+            self._store.extensions.add(number, display_name=display_name, password=password, digest=digest)
         )
         return _json(ExtensionWithPassword.shown(extension, shown, self._links))
 
@@ -58,6 +60,11 @@ class StoppedSystem:
         """An extension with a new password."""
         shown = self._run(self._store.extensions.set_password(number, password))
         return _json(ExtensionWithPassword.shown(self._store.extensions.get(number), shown, self._links))
+
+    def set_digest(self, number: str, digest: str) -> Json:
+        """An extension whose devices log in otherwise."""
+        changed = self._run(self._store.extensions.change(number, digest=digest))
+        return _json(ExtensionView.of(changed, self._links))
 
     def remove_extension(self, number: str) -> None:
         """Delete an extension."""

@@ -19,7 +19,9 @@ Json = dict[str, Any]
 class System(Protocol):
     """What can be asked, running or stopped; answers are as the API gives them."""
 
-    def add_extension(self, number: str, display_name: str, password: Private[str] | None) -> Json:
+    def add_extension(
+        self, number: str, display_name: str, password: Private[str] | None, digest: str
+    ) -> Json:
         """A new extension with its password."""
 
     def extensions(self) -> list[Json]:
@@ -27,6 +29,9 @@ class System(Protocol):
 
     def set_password(self, number: str, password: Private[str] | None) -> Json:
         """An extension with a new password."""
+
+    def set_digest(self, number: str, digest: str) -> Json:
+        """An extension whose devices log in otherwise."""
 
     def remove_extension(self, number: str) -> None:
         """Delete an extension."""

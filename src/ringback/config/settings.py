@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -55,6 +56,13 @@ def _ip_or_empty(value: str) -> str:
     return _ip(value) if value else value
 
 
+def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        return tuple(str(ipaddress.ip_network(item, strict=False)) for item in value)
+    except ValueError:
+        raise ValueError('must be networks in CIDR notation, e.g. ["192.0.2.0/24"]') from None
+
+
 def _codecs(value: object) -> object:
     """Names however they are written, each once."""
     if isinstance(value, str):
@@ -70,6 +78,7 @@ OptionalPath = Annotated[Path | None, BeforeValidator(_none_if_empty)]
 IpAddress = Annotated[str, BeforeValidator(_ip)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 CommaList = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Networks = Annotated[CommaList, AfterValidator(_networks)]
 ServiceNumber = Annotated[str, Field(pattern=r"^\*?[0-9]{2,15}$")]
 
 
@@ -101,6 +110,15 @@ class SipSettings(_Section):
         ge=0,
         le=86_400,
         description="Seconds without a sign of the other side after which a call ends (RFC 4028); 0: never.",
+    )
+
+    trusted_peers: Networks = Field(
+        default=(),
+        description="Networks (CIDR) that are believed who calls (RFC 3325), and free of limits.",
+    )
+    allow_answer_mode: bool = Field(
+        default=False,
+        description="Whether callers with an account may have phones answer by themselves (RFC 5373).",
     )
 
     @model_validator(mode="after")
@@ -235,22 +253,20 @@ class RoutingSettings(_Section):
 class SecuritySettings(_Section):
     """Who is trusted with what."""
 
-    allow_sources: CommaList = Field(
+    allow_sources: Networks = Field(
         default=(),
         description="Networks (CIDR) that are free of rate limits and bans.",
+    )
+    sip_rate: int = Field(
+        default=100,
+        ge=1,
+        le=1_000_000,
+        description="SIP messages a second that a source may send; ten times as many once it has an account.",
     )
     key_file: OptionalPath = Field(
         default=None,
         description="File with the key that seals PINs and passwords; default `secret.key` in `data_dir`.",
     )
-
-    @field_validator("allow_sources")
-    @classmethod
-    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        try:
-            return tuple(str(ipaddress.ip_network(item, strict=False)) for item in value)
-        except ValueError:
-            raise ValueError('must be networks in CIDR notation, e.g. ["192.0.2.0/24"]') from None
 
     @property
     def allowed_networks(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:

@@ -33,6 +33,8 @@ class Permission(Enum):
     NUMBERS_READ = "numbers:read"
     """See callers' numbers in full; without it they are masked."""
     REGISTRATIONS_READ = "registrations:read"
+    BANS_READ = "bans:read"
+    BANS_WRITE = "bans:write"
     STATUS_READ = "status:read"
     EVENTS_READ = "events:read"
     METRICS_READ = "metrics:read"
@@ -53,6 +55,7 @@ PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
             Permission.CALLS_READ,
             Permission.NUMBERS_READ,
             Permission.REGISTRATIONS_READ,
+            Permission.BANS_READ,
             Permission.STATUS_READ,
             Permission.EVENTS_READ,
             Permission.METRICS_READ,
@@ -66,6 +69,7 @@ PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
             Permission.PARTICIPANTS_READ,
             Permission.CALLS_READ,
             Permission.REGISTRATIONS_READ,
+            Permission.BANS_READ,
             Permission.STATUS_READ,
             Permission.EVENTS_READ,
             Permission.METRICS_READ,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import hashlib
+import hmac
 import os
 import secrets
 import stat
@@ -31,7 +33,12 @@ class Sealer:
     def __init__(self, key: Private[bytes]) -> None:
         if len(key.reveal()) != KEY_BYTES:
             raise SealingError(f"a sealing key has {KEY_BYTES} bytes")
+        self._key = key
         self._cipher = AESGCM(key.reveal())
+
+    def key_for(self, purpose: str) -> Private[bytes]:
+        """Another key of 32 bytes, the same after each start, that says nothing about this one."""
+        return Private(hmac.new(self._key.reveal(), purpose.encode(), hashlib.sha256).digest())
 
     def seal(self, value: Private[str], table: str, column: str, row: str) -> bytes:
         """The value as it may be stored: version, nonce, ciphertext and tag."""

@@ -41,10 +41,13 @@ class SourceList:
         self._networks: list[IPv4Network | IPv6Network] = [
             ip_network(text, strict=False) for text in networks
         ]
+        # Asked for every message.
+        self._has = lru_cache(maxsize=4_096)(self._look_up)
 
     def __contains__(self, address: object) -> bool:
-        if not self._networks or not isinstance(address, str):
-            return False
+        return bool(self._networks) and isinstance(address, str) and self._has(address)
+
+    def _look_up(self, address: str) -> bool:
         try:
             parsed = ip_address(address.partition("%")[0])
         except ValueError:
@@ -67,6 +70,9 @@ class _Recent(Generic[_K, _V]):
 
     def get(self, key: _K) -> _V | None:
         return self._entries.get(key)
+
+    def items(self) -> Iterable[tuple[_K, _V]]:
+        return self._entries.items()
 
     def touch(self, key: _K) -> _V:
         entry = self._entries.get(key)
@@ -154,14 +160,14 @@ class FailureLedger(Generic[_K]):
     def __len__(self) -> int:
         return len(self._records)
 
-    def failed(self, key: _K, now: float) -> float:
+    def failed(self, key: _K, now: float, weight: float = 1.0) -> float:
         """Note a failure; seconds of the ban it brings, 0 when it brings none."""
         record = self._records.touch(key)
         if now < record.until:
             return record.until - now
         if record.bans and now - record.until > self._longest_ban_s:
             record.bans = 0
-        level = record.failures.drained(now, self._forgive_rate) + 1.0
+        level = record.failures.drained(now, self._forgive_rate) + weight
         record.failures.value, record.failures.at = level, now
         if level <= self._free:
             return 0.0
@@ -171,6 +177,20 @@ class FailureLedger(Generic[_K]):
         # Half the credit is back when the ban ends: the next ban needs fewer failures, not only one.
         record.failures.value, record.failures.at = self._free / 2.0, record.until
         return ban_s
+
+    def ban(self, key: _K, until: float) -> None:
+        """Ban a key until then, whatever it did."""
+        self._records.touch(key).until = until
+
+    def lift(self, key: _K) -> None:
+        """End a ban and forgive what led to it."""
+        record = self._records.get(key)
+        if record is not None:
+            record.failures, record.bans, record.until = _Level(), 0, 0.0
+
+    def banned(self, now: float) -> dict[_K, float]:
+        """The keys that are banned now, and until when."""
+        return {key: record.until for key, record in self._records.items() if record.until > now}
 
     def banned_for(self, key: _K, now: float) -> float:
         """Seconds that a key stays banned; 0 when it is not."""

@@ -139,8 +139,7 @@ class StreamConnection(asyncio.Protocol):
                 continue
             if not isinstance(item, Malformed):
                 self.proven = True
-            if not isinstance(item, Malformed) or item.answerable:
-                self._owner.deliver(self, item)
+            self._owner.deliver(self, item)
             if isinstance(item, Malformed) and item.close:
                 # The answer, if there was one to give, is written by now.
                 self.close()

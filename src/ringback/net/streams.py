@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Final
 
+from ringback.governance.sources import Offence, SipSources
 from ringback.net.bind import address_of, bind_socket
 from ringback.net.connection import StreamConnection
 from ringback.net.limits import Admission, Limits
@@ -37,6 +38,7 @@ class Streams:
     def __init__(
         self,
         limits: Limits,
+        sources: SipSources,
         deliver: Callable[[Message | Malformed, Flow], None],
         on_lost: Callable[[Flow], None],
         clock: Callable[[], float],
@@ -46,6 +48,7 @@ class Streams:
         self.refused = 0
         self.displaced = 0
         self.expired = 0
+        self._sources = sources
         self._deliver = deliver
         self._on_lost = on_lost
         self._clock = clock
@@ -131,6 +134,9 @@ class Streams:
         if self._closed:
             return None
         if not connection.outgoing:
+            if self._sources.shuts_out(address, self._clock()):
+                self.refused += 1
+                return None
             admitted, displaced = self._admission.admit(connection, address)
             for other in displaced:
                 self.displaced += 1
@@ -143,7 +149,18 @@ class Streams:
         return number
 
     def deliver(self, connection: StreamConnection, message: Message | Malformed) -> None:
-        """Pass a message on; a connection that brought a good one is reused for what goes to its remote."""
+        """Pass a message on; a connection that brought a good one is reused for what goes to its remote.
+
+        One whose source is shut out, or sends too much, is closed.
+        """
+        if not connection.outgoing and not self._sources.admits(
+            connection.flow.remote, self._clock(), connected=True
+        ):
+            connection.abort()
+            return
+        if isinstance(message, Malformed) and not message.answerable:
+            self._sources.offended(connection.flow.remote, Offence.NOISE, self._clock(), connected=True)
+            return
         if connection.proven:
             self._admission.prove(connection)
             self._by_remote.setdefault((connection.flow.transport, connection.flow.remote), connection)

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ringback.governance.sources import SipSources
+from ringback.governance.throttle import SourceList
 from ringback.net.certificate import CertificatePaths
 from ringback.net.limits import Limits
 from ringback.net.streams import Streams
@@ -52,15 +54,21 @@ class SipTransports:
         on_connection_lost: Callable[[Flow], None] = lambda _flow: None,
         limits: Limits | None = None,
         *,
+        sources: SipSources | None = None,
         tls_client: ssl.SSLContext | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`tls_client` verifies the servers we connect to; by default against the system's authorities."""
+        """`sources` says whose messages are read, by default everybody's.
+
+        `tls_client` verifies the servers we connect to; by default against the system's authorities.
+        """
         self.on_message = on_message
         self.on_connection_lost = on_connection_lost
         self.addresses: dict[Transport, Address] = {}
-        self._udp = UdpTransport(self._deliver)
-        self._streams = Streams(limits or Limits(), self._deliver, self._lost, clock)
+        limits = limits or Limits()
+        sources = sources or SipSources(SourceList(("0.0.0.0/0", "::/0")))
+        self._udp = UdpTransport(self._deliver, sources, clock)
+        self._streams = Streams(limits, sources, self._deliver, self._lost, clock)
         self._tls_client = tls_client
         self._tls_server: ssl.SSLContext | None = None
         self._unsent = 0

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
+import time
 from collections.abc import Callable
 from typing import Final
 
+from ringback.governance.sources import Offence, SipSources
 from ringback.net.bind import LocalAddress, address_of, bind_socket
 from ringback.sip.flow import Address, Flow
 from ringback.sip.message import Message
@@ -16,13 +19,22 @@ from ringback.sip.parse import Malformed, parse_message
 _BATCH: Final = 64
 _LARGEST: Final = 65_535
 _SHORTEST_MESSAGE: Final = 16
+# A request or status line and a first header field; what comes else needs no closer look.
+_BEGINS: Final = re.compile(rb"[\r\n]*[A-Za-z0-9!%*_+`'~.-]+[ /][^\r\n]*\r\n")
 
 
 class UdpTransport:
     """One bound socket, drained by the event loop; asyncio's own datagram callbacks cost much more each."""
 
-    def __init__(self, deliver: Callable[[Message | Malformed, Flow], None]) -> None:
+    def __init__(
+        self,
+        deliver: Callable[[Message | Malformed, Flow], None],
+        sources: SipSources,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._deliver = deliver
+        self._sources = sources
+        self._clock = clock
         self._socket: socket.socket | None = None
         self._local: LocalAddress | None = None
         self._buffer = bytearray(_LARGEST)
@@ -77,8 +89,14 @@ class UdpTransport:
         if len(data) < _SHORTEST_MESSAGE or remote[1] == 0 or self._local is None:
             self.ignored += 1
             return
-        message = parse_message(data)
-        if isinstance(message, Malformed) and not message.answerable:
-            self.ignored += 1
+        began = self._clock()
+        if not self._sources.admits(remote, began, connected=False):
             return
-        self._deliver(message, Flow("udp", self._local.towards(remote[0]), remote))
+        message = parse_message(data) if _BEGINS.match(data) else None
+        if message is None or (isinstance(message, Malformed) and not message.answerable):
+            self.ignored += 1
+            self._sources.offended(remote, Offence.NOISE, began, connected=False)
+        else:
+            self._deliver(message, Flow("udp", self._local.towards(remote[0]), remote))
+        now = self._clock()
+        self._sources.spent(remote, now - began, now)

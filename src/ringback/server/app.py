@@ -18,7 +18,8 @@ from ringback.conference.meetings import EntryTimings, Meetings
 from ringback.conference.pin_guard import PinGuard
 from ringback.config import Settings
 from ringback.governance.identity import SIP_REALM
-from ringback.governance.throttle import SourceGuard, SourceList
+from ringback.governance.sources import Ban, SipSources
+from ringback.governance.throttle import SourceList
 from ringback.media.protocol import Statistics, Talking
 from ringback.net.limits import Limits
 from ringback.net.transports import SipTransports
@@ -27,6 +28,8 @@ from ringback.sdp.negotiated import Local
 from ringback.sdp.webrtc import LocalWebRtc
 from ringback.server.addresses import is_wildcard, reachable
 from ringback.server.certificates import sip_certificate
+from ringback.server.challenges import DigestChoice
+from ringback.server.edge import Edge
 from ringback.server.exchange import Exchange
 from ringback.server.media_pool import MediaPool
 from ringback.server.operations import ServerOperations
@@ -36,6 +39,7 @@ from ringback.server.registrations import RegistrationKeeper
 from ringback.server.sip_socket import SipSockets
 from ringback.server.visiting import ServerVisits, make_visits
 from ringback.sip.agent import EndpointSettings
+from ringback.sip.answer_mode import ANSWER_MODE_TAG
 from ringback.sip.digest import DigestAuthenticator
 from ringback.sip.endpoint import Endpoint
 from ringback.sip.flow import Flow
@@ -58,6 +62,12 @@ class Server:
         self.settings = settings
         self.store = store
         allow = SourceList(settings.security.allow_sources)
+        trusted_peers = SourceList(settings.sip.trusted_peers)
+        self.sources = SipSources(
+            SourceList((*settings.security.allow_sources, *settings.sip.trusted_peers)),
+            rate=settings.security.sip_rate,
+            on_ban=self._on_ban,
+        )
         self.registrar = Registrar()
         self.endpoint = Endpoint(
             EndpointSettings(
@@ -65,6 +75,8 @@ class Server:
                 contact_for=self._contact_for,
                 allow=_ALLOW,
                 session_expires_s=settings.sip.session_expires_s,
+                supported=(ANSWER_MODE_TAG,) if settings.sip.allow_answer_mode else (),
+                trusts=lambda flow: flow.remote[0] in trusted_peers,
             ),
             new_token=lambda: secrets.token_hex(12),
         )
@@ -79,6 +91,7 @@ class Server:
             on_message=lambda message, flow: self.exchange.on_message(message, flow),  # noqa: PLW0108
             on_connection_lost=self._on_connection_lost,
             limits=Limits(allow=allow),
+            sources=self.sources,
         )
         self.media = MediaPool(
             settings.media.bind,
@@ -99,6 +112,7 @@ class Server:
             publish=self._publish,
             on_talking=self._on_talking,
             on_statistics=self._on_statistics,
+            edge=Edge(self.sources),
         )
         self.operations = ServerOperations(
             exchange=self.exchange,
@@ -106,6 +120,7 @@ class Server:
             meetings=self.meetings,
             registrar=self.registrar,
             media=self.media,
+            sources=self.sources,
             addresses=self.addresses,
         )
         self.visits = make_visits(allow)
@@ -115,6 +130,7 @@ class Server:
             on_lost=self._on_connection_lost,
             local=self._web_address,
             allow=allow,
+            sources=self.sources,
         )
         self.keeper = RegistrationKeeper(self.registrar, store.registrations)
         self.policy = Policy(
@@ -124,8 +140,9 @@ class Server:
             registrar=self.registrar,
             visits=self.visits,
             authenticator=DigestAuthenticator(SIP_REALM),
+            digests=DigestChoice(store.sealer.key_for("digests of names without an account")),
             guard=PinGuard(allow),
-            sources=SourceGuard(allow),
+            sources=self.sources,
             directory=lambda: store.directory,
             services=ServiceNumbers(
                 echo=settings.routing.echo_number,
@@ -138,7 +155,10 @@ class Server:
             ),
             contact_for=self._contact_for,
             on_registration=self._on_registration,
+            trusted_peers=trusted_peers,
+            allow_answer_mode=settings.sip.allow_answer_mode,
         )
+        self.endpoint.answer_without_state = self.policy.answer_without_state
         self.exchange.policy = self.policy
         self._directory = store.directory
         self._stop_following = store.on_change(self._on_directory)
@@ -153,6 +173,7 @@ class Server:
             self.prompts.prepare(),
             self.keeper.restore(self.store.directory),
         )
+        self._know_registered()
         await self.transports.open(
             sip.bind,
             udp_port=sip.udp_port,
@@ -241,6 +262,21 @@ class Server:
     def _publish(self, notice: Notice) -> None:
         self.operations.publish(notice)
         self.visiting.note(notice)
+
+    def _know_registered(self) -> None:
+        now = time.monotonic()
+        for user in self.registrar.users():
+            for binding in self.registrar.bindings(user, now):
+                self.sources.proved(binding.flow.remote, now)
+
+    def _on_ban(self, ban: Ban, now: float) -> None:
+        facts: dict[str, object] = {
+            "source": ban.source,
+            "reason": ban.reason,
+            "seconds": round(ban.until - now),
+            "proven": ban.proven,
+        }
+        self.operations.publish(Notice("source.banned", facts))
 
     def _on_directory(self, directory: Directory) -> None:
         before, self._directory = self._directory, directory

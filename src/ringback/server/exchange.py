@@ -13,6 +13,7 @@ import structlog
 from ringback.call.effects import Fault, KeepOpen, Notice, Outgoing, ToMedia
 from ringback.call.switchboard import Switchboard
 from ringback.media import protocol as media
+from ringback.server.edge import Edge
 from ringback.sip.effects import Effect, IncomingCall, RequestArrived, Transmit
 from ringback.sip.endpoint import Endpoint
 from ringback.sip.flow import Flow
@@ -46,8 +47,10 @@ class Exchange:
         publish: Callable[[Notice], None],
         on_talking: Callable[[media.Talking], None],
         on_statistics: Callable[[media.Statistics], None],
+        edge: Edge | None = None,
     ) -> None:
         self.policy: Policy | None = None
+        self._edge = edge
         self._endpoint = endpoint
         self._switchboard = switchboard
         self._send = send
@@ -65,7 +68,12 @@ class Exchange:
     def on_message(self, message: Message | Malformed, flow: Flow) -> None:
         """A SIP message, or what came in place of one."""
         now = time.monotonic()
-        self._take(self._endpoint.receive(message, flow, now), now)
+        if self._edge is not None and not self._edge.admits(message, flow, now):
+            return
+        effects = self._endpoint.receive(message, flow, now)
+        if self._edge is not None:
+            self._edge.answered(message, flow, effects, now)
+        self._take(effects, now)
 
     def on_connection_lost(self, flow: Flow) -> None:
         """A TCP or TLS connection is gone."""

@@ -20,13 +20,17 @@ from ringback.conference.roles import Role
 from ringback.conference.room import Room
 from ringback.governance.private import Private
 from ringback.governance.shown import fit_to_show
+from ringback.governance.sources import SipSources
+from ringback.server.bans import ban_metrics, ban_view
 from ringback.server.exchange import Exchange
 from ringback.server.line_quality import line_metrics, line_series
 from ringback.server.media_pool import MediaPool
 from ringback.sip.registration import Registrar
 from ringback.web.events import Event, EventHub
 from ringback.web.operations import (
+    Ban,
     Call,
+    InvalidSourceError,
     LineQuality,
     LineSeries,
     MediaWorker,
@@ -38,10 +42,11 @@ from ringback.web.operations import (
     Status,
     UnknownCallError,
     UnknownParticipantError,
+    UnknownSourceError,
 )
 
 # Happenings an administrator has to know of; their facts hold nothing private.
-_WARNINGS = frozenset({"media.refused"})
+_WARNINGS = frozenset({"media.refused", "source.banned"})
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +62,7 @@ class ServerOperations:
         meetings: Meetings,
         registrar: Registrar,
         media: MediaPool,
+        sources: SipSources,
         addresses: Callable[[], Mapping[str, str]],
     ) -> None:
         self.waiting_for: tuple[str, ...] = ("start",)
@@ -65,6 +71,7 @@ class ServerOperations:
         self._meetings = meetings
         self._registrar = registrar
         self._media = media
+        self._sources = sources
         self._addresses = addresses
         self._events = EventHub()
         self._started_at = datetime.now(UTC)
@@ -140,6 +147,11 @@ class ServerOperations:
             for binding in self._registrar.bindings(user, clock)
         ]
 
+    def bans(self) -> list[Ban]:
+        """The sources that are shut out now, longest first."""
+        now = time.monotonic()
+        return [ban_view(ban, now) for ban in self._sources.bans(now)]
+
     def metrics(self) -> Iterable[Metric]:
         """What the parts count, beside what is in `status`."""
         yield Metric(
@@ -154,6 +166,7 @@ class ServerOperations:
             "Media workers that died and were replaced.",
             (({}, float(self._media.restarts)),),
         )
+        yield from ban_metrics(self._sources, time.monotonic())
         yield from line_metrics(self._switchboard.history)
         yield Metric(
             "ringback_media_takeovers",
@@ -200,6 +213,19 @@ class ServerOperations:
         )
 
     # What is done
+
+    def ban(self, source: str, minutes: float) -> Ban:
+        """Shut a source out; raises OperationError for what is no address or one free of limits."""
+        now = time.monotonic()
+        try:
+            return ban_view(self._sources.ban(source, now + 60.0 * minutes, now), now)
+        except ValueError as error:
+            raise InvalidSourceError(str(error)) from None
+
+    def lift(self, source: str) -> None:
+        """End a ban; raises UnknownSourceError."""
+        if not self._sources.lift(source, time.monotonic()):
+            raise UnknownSourceError(f"{fit_to_show(source)} is not banned")
 
     def admit(self, meeting: str, participant: str | None) -> int:
         """Let one (None: all) in from the lobby; how many were."""

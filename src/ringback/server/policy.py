@@ -16,8 +16,8 @@ from ringback.conference.meetings import EntryTimings, Meetings
 from ringback.conference.pin_guard import PinGuard
 from ringback.conference.visits import Visit, Visits
 from ringback.governance.private import Private
-from ringback.governance.shown import fit_to_show
-from ringback.governance.throttle import SourceGuard
+from ringback.governance.sources import SipSources
+from ringback.governance.throttle import SourceList
 from ringback.routing.dialplan import (
     Destination,
     Nowhere,
@@ -30,11 +30,15 @@ from ringback.routing.dialplan import (
     route,
 )
 from ringback.routing.numbers import DialString, parse_dial_string
-from ringback.sip.digest import Accepted, Credential, DigestAuthenticator
+from ringback.server.caller import fields_for, party_of, stays_unknown
+from ringback.server.challenges import ALGORITHMS, DigestChoice
+from ringback.sip.answer_mode import wanted_answer
+from ringback.sip.digest import Accepted, Credential, DigestAuthenticator, Rejected, parse_digest
 from ringback.sip.effects import Effect, IncomingCall, RequestArrived
 from ringback.sip.endpoint import Endpoint
 from ringback.sip.flow import Flow
 from ringback.sip.headers import Headers
+from ringback.sip.identity import is_anonymous, privacy_unmet
 from ringback.sip.message import Request, Response, make_response
 from ringback.sip.registration import Registrar
 from ringback.sip.uri import NameAddr, SipUri
@@ -66,20 +70,25 @@ class Policy:
         registrar: Registrar,
         visits: Visits,
         authenticator: DigestAuthenticator,
+        digests: DigestChoice,
         guard: PinGuard,
-        sources: SourceGuard,
+        sources: SipSources,
         directory: Lookup,
         services: ServiceNumbers,
         timings: EntryTimings,
         contact_for: Callable[[Flow], SipUri],
         on_registration: Callable[[str, Flow], None],
+        trusted_peers: SourceList | None = None,
+        allow_answer_mode: bool = False,
     ) -> None:
+        """Calls to devices in `trusted_peers` tell them who calls, also where others may not know."""
         self._endpoint = endpoint
         self._switchboard = switchboard
         self._meetings = meetings
         self._registrar = registrar
         self._visits = visits
         self._authenticator = authenticator
+        self._digests = digests
         self._guard = guard
         self._sources = sources
         self._directory = directory
@@ -87,6 +96,8 @@ class Policy:
         self._timings = timings
         self._contact_for = contact_for
         self._on_registration = on_registration
+        self._trusted_peers = trusted_peers or SourceList()
+        self._allow_answer_mode = allow_answer_mode
         self.accepting = True
 
     # Calls
@@ -103,9 +114,7 @@ class Policy:
         destination = self._route(dialled)
         account: str | None = None
         visit: Visit | None = None
-        # Guests need no account, and what they have for another server is none of our business.
-        shown = self._authenticator.find(request.headers.get_all("Authorization")) is not None
-        if needs_account(destination) or shown or flow.transport in BROWSER_TRANSPORTS:
+        if self._needs_account(request, destination, flow):
             proof = self._authenticate(request, flow, now)
             if isinstance(proof, Denied):
                 return session.reject(proof.status, now, proof.reason, proof.headers)
@@ -113,18 +122,16 @@ class Policy:
             visit = self._visits.account(account, now)
         if visit is not None and not _open_to(visit, destination):
             return session.reject(403, now, "Not with this link")
-        application = self._application(destination, dialled, account, visit, flow, now)
+        if privacy_unmet(request.headers):
+            return session.reject(500, now, "Privacy of this kind is not known")
+        if wanted_answer(request.headers) == "auto or nothing" and not (
+            self._allow_answer_mode and isinstance(destination, ToExtension)
+        ):
+            return session.reject(403, now, "Not answered automatically")
+        application = self._application(destination, dialled, account, visit, event, now)
         if application is None:
             return session.reject(404, now)
-        if visit is not None:
-            # A visitor has a name and no number.
-            party = Party(Private(""), Private(visit.name), account)
-        else:
-            party = Party(
-                Private(account or fit_to_show(_user_of(request.from_))),
-                Private(fit_to_show(request.from_.display or "")),
-                account,
-            )
+        party = party_of(request, account, visit)
         number = Private(dialled.number if dialled else "")
         self._switchboard.incoming(session, flow, request.body, party, number, application, now)
         return []
@@ -138,7 +145,7 @@ class Policy:
         dialled: DialString | None,
         account: str | None,
         visit: Visit | None,
-        flow: Flow,
+        event: IncomingCall,
         now: float,
     ) -> Application | None:
         match destination:
@@ -150,7 +157,7 @@ class Policy:
             case ToEcho():
                 return EchoTest()
             case ToExtension(extension=extension):
-                return self._bridge(extension, account or "", flow, now)
+                return self._bridge(extension, account or "", event, now)
             case Nowhere():
                 return None
 
@@ -168,22 +175,55 @@ class Policy:
             visit=visit,
         )
 
-    def _bridge(self, extension: Extension, account: str, flow: Flow, now: float) -> Bridge:
-        caller = self._directory().extension(account)
-        host = self._contact_for(flow).host
-        devices = [
-            Device(binding.uri, binding.flow) for binding in self._registrar.bindings(extension.number, now)
-        ]
+    def _bridge(self, extension: Extension, account: str, event: IncomingCall, now: float) -> Bridge:
+        known = self._directory().extension(account)
+        host = self._contact_for(event.flow).host
+        caller = NameAddr(SipUri("sip", account, host=host), known.display_name if known else "")
+        answers_itself = self._allow_answer_mode and wanted_answer(event.request.headers) != "manual"
+        devices = []
+        for binding in self._registrar.bindings(extension.number, now):
+            from_, headers = fields_for(
+                caller,
+                host,
+                unknown=stays_unknown(event.request),
+                trusted=binding.flow.remote[0] in self._trusted_peers,
+                answers_itself=answers_itself,
+            )
+            devices.append(Device(binding.uri, binding.flow, from_, headers))
         return Bridge(
             line=self._switchboard,
             devices=devices,
             to=NameAddr(SipUri("sip", extension.number, host=host)),
-            from_=NameAddr(SipUri("sip", account, host=host), caller.display_name if caller else ""),
+            from_=caller,
             called=Party(Private(extension.number), Private(extension.display_name), extension.number),
             room=next(self._switchboard.media_rooms),
         )
 
     # Other requests
+
+    def answer_without_state(self, request: Request, flow: Flow, now: float) -> Response | None:
+        """The answer to a request outside of calls that needs no memory: what anybody may ask, and the
+        challenge for who has to prove an account and does not show a nonce of ours."""
+        if request.method == "OPTIONS":
+            return _capabilities(request)
+        if request.method == "INVITE":
+            destination = self._route(_dialled(request))
+            wanted = self.accepting and self._needs_account(request, destination, flow)
+        else:
+            wanted = request.method == "REGISTER"
+        if not wanted:
+            return None
+        value = self._authenticator.find(request.headers.get_all("Authorization"))
+        proof = value is not None and self._authenticator.proves_source(value, now, flow.remote[0])
+        if proof is True:
+            return None
+        stale = isinstance(proof, Rejected) and proof.stale
+        return _denial(request, self._challenge(request, flow, now, stale=stale))
+
+    def _needs_account(self, request: Request, destination: Destination, flow: Flow) -> bool:
+        # Guests need no account, and what they have for another server is none of our business.
+        shown = self._authenticator.find(request.headers.get_all("Authorization")) is not None
+        return needs_account(destination) or shown or flow.transport in BROWSER_TRANSPORTS
 
     def request(self, event: RequestArrived, now: float) -> list[Effect]:
         """REGISTER and OPTIONS are served; the endpoint has refused what we do not know already."""
@@ -191,8 +231,7 @@ class Policy:
         if request.method == "REGISTER":
             response = self._register(request, flow, now)
         elif request.method == "OPTIONS":
-            response = make_response(request, 200)
-            response.headers.set("Accept", "application/sdp")
+            response = _capabilities(request)
         else:
             response = make_response(request, 405)
         return self._endpoint.respond(event.transaction_id, response, now)
@@ -200,10 +239,7 @@ class Policy:
     def _register(self, request: Request, flow: Flow, now: float) -> Response:
         proof = self._authenticate(request, flow, now)
         if isinstance(proof, Denied):
-            response = make_response(request, proof.status, proof.reason)
-            for name, value in proof.headers.items():
-                response.headers.add(name, value)
-            return response
+            return _denial(request, proof)
         if _user_of(request.to) != proof or self._visits.account(proof, now) is not None:
             return make_response(request, 403, "Only the account itself may register")
         if flow.transport in BROWSER_TRANSPORTS:
@@ -224,9 +260,9 @@ class Policy:
         """
         value = self._authenticator.find(request.headers.get_all("Authorization"))
         if value is None:
-            return self._challenge(flow, now, stale=False)
+            return self._challenge(request, flow, now, stale=False)
         banned_s = self._sources.banned_for(flow.remote[0], now)
-        if banned_s > 0:
+        if banned_s > 0 and not self._sources.knows(flow.remote, now):
             return Denied(403, Headers(("Retry-After", str(int(banned_s) + 1))), "Too many wrong passwords")
         verdict = self._authenticator.check(
             value,
@@ -238,22 +274,53 @@ class Policy:
         )
         if not isinstance(verdict, Accepted):
             if verdict.reason == "credentials":
-                self._sources.failed(flow.remote[0], now)
-            return self._challenge(flow, now, stale=verdict.stale)
-        if _user_of(request.from_) != verdict.username:
+                self._sources.wrong_password(flow.remote, now)
+            return self._challenge(request, flow, now, stale=verdict.stale)
+        self._sources.proved(flow.remote, now)
+        anonymous = request.method == "INVITE" and is_anonymous(request.from_)
+        if _user_of(request.from_) != verdict.username and not anonymous:
             return Denied(403, Headers(), "From is not the authenticated account")
         return verdict.username
 
-    def _challenge(self, flow: Flow, now: float, *, stale: bool) -> Denied:
-        challenge = self._authenticator.challenge(now, stale=stale, source=flow.remote[0])
-        return Denied(401, Headers(("WWW-Authenticate", challenge)))
+    def _challenge(self, request: Request, flow: Flow, now: float, *, stale: bool) -> Denied:
+        """401 with a challenge for each digest that the account's devices log in with."""
+        value = self._authenticator.find(request.headers.get_all("Authorization"))
+        given = parse_digest(value) if value is not None else None
+        username = (given or {}).get("username") or _user_of(request.from_)
+        algorithms = self._digests.algorithms(username, self._directory())
+        if self._visits.account(username, now) is not None:
+            algorithms = ALGORITHMS["md5"]
+        headers = Headers()
+        for algorithm in algorithms:
+            challenge = self._authenticator.challenge(
+                now, stale=stale, algorithm=algorithm, source=flow.remote[0]
+            )
+            headers.add("WWW-Authenticate", challenge)
+        return Denied(401, headers)
 
     def _credential(self, username: str, now: float) -> Credential | None:
         extension = self._directory().extension(username)
         if extension is None or not extension.enabled:
             visit = self._visits.account(username, now)
             return visit.credential if visit is not None else None
-        return Credential(extension.number, extension.ha1_md5, extension.ha1_sha256)
+        return Credential(
+            extension.number,
+            extension.ha1_md5 if extension.digest != "sha-256" else None,
+            extension.ha1_sha256 if extension.digest != "md5" else None,
+        )
+
+
+def _denial(request: Request, denied: Denied) -> Response:
+    response = make_response(request, denied.status, denied.reason)
+    for name, value in denied.headers.items():
+        response.headers.add(name, value)
+    return response
+
+
+def _capabilities(request: Request) -> Response:
+    response = make_response(request, 200)
+    response.headers.set("Accept", "application/sdp")
+    return response
 
 
 def _open_to(visit: Visit, destination: Destination) -> bool:

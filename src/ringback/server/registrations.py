@@ -90,4 +90,4 @@ def _account(directory: Directory, user: str) -> tuple[object, ...] | None:
     extension = directory.extension(user)
     if extension is None or not extension.enabled:
         return None
-    return (extension.id, extension.ha1_md5, extension.ha1_sha256)
+    return (extension.id, extension.ha1_md5, extension.ha1_sha256, extension.digest)

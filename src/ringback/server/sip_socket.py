@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
@@ -9,6 +10,7 @@ from typing import Final
 
 import structlog
 
+from ringback.governance.sources import Offence, SipSources
 from ringback.governance.throttle import SourceList
 from ringback.net.limits import Admission, Limits
 from ringback.sip.flow import Address, Flow
@@ -43,10 +45,12 @@ class SipSockets:
         on_lost: Callable[[Flow], None],
         local: Callable[[], Address],
         allow: SourceList | None = None,
+        sources: SipSources | None = None,
     ) -> None:
         self._on_message = on_message
         self._on_lost = on_lost
         self._local = local
+        self._sources = sources or SipSources(SourceList())
         self._sockets: dict[int, _Socket] = {}
         self._numbers = count(1)
         self._admission: Admission[int] = Admission(
@@ -66,6 +70,8 @@ class SipSockets:
         self, remote: Address, secure: bool, send: Callable[[bytes], None], close: Callable[[], None]
     ) -> int | None:
         """A page has connected: the number of its connection, None when there are too many already."""
+        if self._sources.shuts_out(remote[0], time.monotonic()):
+            return None
         number = next(self._numbers)
         admitted, displaced = self._admission.admit(number, remote[0])
         if not admitted:
@@ -85,9 +91,14 @@ class SipSockets:
             if data == _PING:
                 socket.send(_PONG)
             return
+        remote, now = socket.flow.remote, time.monotonic()
+        if not self._sources.admits(remote, now, connected=True):
+            socket.close()
+            return
         message = parse_message(data)
         if isinstance(message, Malformed):
             if not message.answerable:
+                self._sources.offended(remote, Offence.NOISE, now, connected=True)
                 return
         else:
             self._admission.prove(connection)

@@ -30,7 +30,7 @@ class EndpointSettings:
     `allow` are the methods served: those beyond the call's own reach the application as RequestArrived.
     `supported` are option tags that the application implements. `next_hop`, when given, chooses the flow
     of a request within a dialog from its next hop's URI and the flow the peer was last heard by; without
-    it that flow is used.
+    it that flow is used. From flows that are not in `trusts` nobody learns what a message says of identities.
     """
 
     user_agent: str
@@ -42,6 +42,7 @@ class EndpointSettings:
     max_transactions: int = 100_000
     max_sessions: int = 10_000
     next_hop: Callable[[SipUri, Flow], Flow] | None = None
+    trusts: Callable[[Flow], bool] = lambda _: False
     session_expires_s: int = 0
     least_session_expires_s: int = 90
 

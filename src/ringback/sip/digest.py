@@ -36,10 +36,10 @@ _WINDOW: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What is stored of a password: H(username:realm:password) by algorithm, in hex."""
+    """What is stored of a password: H(username:realm:password) by algorithm, in hex; None: does not do."""
 
     username: str
-    ha1_md5: Private[str]
+    ha1_md5: Private[str] | None
     ha1_sha256: Private[str] | None = None
 
     def ha1(self, algorithm: Algorithm) -> Private[str] | None:
@@ -174,6 +174,16 @@ class DigestAuthenticator:
             if parameters is not None and parameters.get("realm") == self.realm:
                 return value
         return None
+
+    def proves_source(self, value: str, now: float, source: str) -> bool | Rejected:
+        """True for an Authorization value with a nonce that was given to this source lately.
+
+        Such a request shows, whatever the password, that its sender gets what is sent to its source.
+        """
+        given = _read_credentials(value, self.realm)
+        if isinstance(given, Rejected):
+            return given
+        return self._is_fresh(given.nonce, now, source) or Rejected("stale", stale=True)
 
     def check(
         self,

@@ -31,6 +31,7 @@ from ringback.sip.effects import (
 )
 from ringback.sip.flow import Flow
 from ringback.sip.headers import is_via
+from ringback.sip.identity import strip_identity
 from ringback.sip.incoming import IncomingSession
 from ringback.sip.message import (
     Headers,
@@ -40,6 +41,7 @@ from ringback.sip.message import (
     Response,
     SipUri,
     encode,
+    make_response,
 )
 from ringback.sip.outgoing import OutgoingSession
 from ringback.sip.parse import Malformed
@@ -85,11 +87,15 @@ class Endpoint:
         self.settings = settings
         self._agent = Agent(settings, new_token)
         self._layer = self._agent.layer
+        # The application's answer to a request outside of dialogs that needs no transaction (§8.2.7).
+        self.answer_without_state: Callable[[Request, Flow, float], Response | None] = lambda *_: None
 
     # From the transports
 
     def receive(self, message: Request | Response | Malformed, flow: Flow, now: float) -> list[Effect]:
         """Take a message that came by `flow`."""
+        if not isinstance(message, Malformed) and not self.settings.trusts(flow):
+            strip_identity(message.headers)
         if isinstance(message, Request):
             return self._receive_request(message, flow, now)
         if isinstance(message, Malformed):
@@ -229,11 +235,14 @@ class Endpoint:
             return [self._stateless(request, 503, response_flow(via, flow), headers)]
         if request.method == "CANCEL":
             return self._receive_cancel(request, flow, now)
+        refused = refusal(request, self.settings)
+        answered = self._answer_without_state(request, refused, flow, now)
+        if answered is not None:
+            return [self._without_state(answered, request, response_flow(via, flow))]
         merged = request.to.tag is None and self._layer.is_merged(request)
         transaction = self._layer.open_server(request, flow, now)
         if merged:
             return self._refuse(transaction, request, 482, now)
-        refused = refusal(request, self.settings)
         if refused is not None:
             status, headers = refused
             return self._refuse(transaction, request, status, now, headers)
@@ -241,8 +250,6 @@ class Endpoint:
             return self._receive_in_dialog(transaction, request, flow, now)
         if request.method == "INVITE":
             return self._receive_invite(transaction, request, flow, now)
-        if request.method in _NEEDS_DIALOG:
-            return self._refuse(transaction, request, 481, now)
         return [RequestArrived(transaction.id, request, flow)]
 
     def _receive_copy(
@@ -297,9 +304,10 @@ class Endpoint:
     def _receive_cancel(self, request: Request, flow: Flow, now: float) -> list[Effect]:
         """§9.2: 200 when there is an INVITE to cancel, whatever becomes of that."""
         invite = self._layer.find_server(request, "INVITE")
-        transaction = self._layer.open_server(request, flow, now)
         if invite is None:
-            return self._refuse(transaction, request, 481, now)
+            back = response_flow(request.top_via, flow)
+            return [self._stateless(request, 481, back, Headers())]
+        transaction = self._layer.open_server(request, flow, now)
         user = invite.user
         tag = user.local_tag if isinstance(user, InviteSession) else self._agent.new_token()
         effects = self._agent.respond(transaction, request, 200, now, to_tag=tag)
@@ -336,13 +344,39 @@ class Endpoint:
             self._stateless(request, message.status, response_flow(stamp_via(request, flow), flow), Headers())
         ]
 
+    def _answer_without_state(
+        self, request: Request, refused: tuple[int, Headers] | None, flow: Flow, now: float
+    ) -> Response | None:
+        """The answer to a request that leads to nothing: who sends many of them costs no memory (§8.2.7)."""
+        in_dialog = request.to.tag is not None and request.method != "REGISTER"
+        if in_dialog and dialog_key_of(request) in self._agent.dialogs:
+            return None
+        if refused is not None:
+            status, headers = refused
+            response = make_response(request, status)
+            add_all(response.headers, headers)
+            return response
+        if in_dialog or request.method in _NEEDS_DIALOG:
+            return make_response(request, 481)
+        return self.answer_without_state(request, flow, now)
+
     def _stateless(self, request: Request, status: int, flow: Flow, headers: Headers) -> Transmit:
-        # Without state the tag must come from the request alone, the same for each copy of it (§8.2.7).
-        fields = repr([request.headers.get(name) for name in ("Via", "Call-ID", "CSeq")])
-        tag = hashlib.blake2b(fields.encode("utf-8", "replace"), digest_size=8).hexdigest()
-        response = self._agent.response(request, status, None, tag)
+        response = self._agent.response(request, status, None, _tag_without_state(request))
         add_all(response.headers, headers)
         return Transmit(flow, encode(response))
+
+    def _without_state(self, response: Response, request: Request, flow: Flow) -> Transmit:
+        if response.to.tag is None:
+            tag = _tag_without_state(request)
+            response.headers.replace_first("To", str(response.to.with_tag(tag)))
+        response.headers.add("Server", self.settings.user_agent)
+        return Transmit(flow, encode(response))
+
+
+def _tag_without_state(request: Request) -> str:
+    """§8.2.7: it comes from the request alone, so that each copy gets the same."""
+    fields = repr([request.headers.get(name) for name in ("Via", "Call-ID", "CSeq")])
+    return hashlib.blake2b(fields.encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 
 # Without a dialog these have no meaning: 481 (§12.2.2, §15.1.2).

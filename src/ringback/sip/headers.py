@@ -134,6 +134,10 @@ class Headers:
         fresh._values = {name: list(values) for name, values in self._values.items()}
         return fresh
 
+    def names(self) -> tuple[str, ...]:
+        """The names there are values of, in the one spelling of each."""
+        return tuple(self._values)
+
     def items(self) -> Iterator[tuple[str, str]]:
         """Pairs of name and value, grouped by name."""
         for name, values in self._values.items():

@@ -11,13 +11,15 @@ from typing import Literal, TypeVar
 from ringback.governance.private import Private
 
 Admission = Literal["direct", "lobby"]
+Digest = Literal["md5", "sha-256", "both"]
 
 
 @dataclass(frozen=True, slots=True)
 class Extension:
     """A number that a person's devices register to; the HA1 values are those of RFC 7616 §3.4.2.
 
-    `ha1_md5` is H(number:realm:password) as lower-case hex by MD5, `ha1_sha256` the same by SHA-256.
+    `ha1_md5` is H(number:realm:password) as lower-case hex by MD5, `ha1_sha256` the same by SHA-256;
+    `digest` says which of them its devices log in with (RFC 8760).
     """
 
     id: str
@@ -28,6 +30,7 @@ class Extension:
     person_id: str | None
     enabled: bool
     created_at: datetime
+    digest: Digest = "md5"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
 from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -18,7 +18,7 @@ from ringback.governance.private import Private
 from ringback.governance.sealing import Sealer
 from ringback.store import schema
 from ringback.store.database import Database
-from ringback.store.directory import Extension
+from ringback.store.directory import Digest, Extension
 from ringback.store.errors import ConflictError, InvalidError, NotFoundError
 from ringback.store.holder import DirectoryHolder
 from ringback.store.rules import (
@@ -48,13 +48,18 @@ class Extensions:
         display_name: str = "",
         password: Private[str] | None = None,
         person_id: str | None = None,
+        digest: str = "md5",
     ) -> tuple[Extension, Private[str]]:
         """A new extension and its password, a generated one if none is given; it cannot be read again.
 
         Raises InvalidError or ConflictError.
         """
         extension, password = new_extension(
-            checked_extension_number(number, self._reserved), display_name, password, person_id
+            checked_extension_number(number, self._reserved),
+            display_name,
+            password,
+            person_id,
+            _checked_digest(digest),
         )
         async with self._database.write() as connection:
             await insert_extension(connection, self._sealer, extension)
@@ -80,6 +85,7 @@ class Extensions:
         enabled: bool | None = None,
         person_id: str | None = None,
         no_person: bool = False,
+        digest: str | None = None,
     ) -> Extension:
         """Change what is given, keep the rest; `no_person` takes the extension from its holder."""
         changes: dict[str, Any] = {}
@@ -89,6 +95,8 @@ class Extensions:
             changes["enabled"] = enabled
         if person_id is not None or no_person:
             changes["person_id"] = None if no_person else person_id
+        if digest is not None:
+            changes["digest"] = _checked_digest(digest)
         return await self._update(number, changes)
 
     async def set_password(self, number: str, password: Private[str] | None = None) -> Private[str]:
@@ -124,6 +132,7 @@ def new_extension(
     display_name: str = "",
     password: Private[str] | None = None,
     person_id: str | None = None,
+    digest: Digest = "md5",
 ) -> tuple[Extension, Private[str]]:
     """An extension that is not stored yet, and its password."""
     password = new_password() if password is None else checked_password(password, number)
@@ -137,6 +146,7 @@ def new_extension(
         person_id=person_id,
         enabled=True,
         created_at=datetime.now(UTC),
+        digest=digest,
     )
     return extension, password
 
@@ -162,6 +172,14 @@ def _conflicts_named(extension: Extension) -> Iterator[None]:
         raise ConflictError(f"extension {extension.number} exists already") from None
 
 
+def _checked_digest(digest: str) -> Digest:
+    known: tuple[Digest, ...] = get_args(Digest)
+    for one in known:
+        if digest == one:
+            return one
+    raise InvalidError(f"the digest is one of {', '.join(known)}")
+
+
 def _ha1(number: str, password: Private[str]) -> tuple[Private[str], Private[str]]:
     text = f"{number}:{SIP_REALM}:{password.reveal()}".encode()
     md5 = hashlib.md5(text, usedforsecurity=False)
@@ -178,6 +196,7 @@ def _values(sealer: Sealer, extension: Extension) -> dict[str, Any]:
         "person_id": extension.person_id,
         "enabled": extension.enabled,
         "created_at": extension.created_at,
+        "digest": extension.digest,
     }
 
 
@@ -191,4 +210,5 @@ def _extension(sealer: Sealer, row: Row[Any]) -> Extension:
         person_id=row.person_id,
         enabled=row.enabled,
         created_at=row.created_at,
+        digest=_checked_digest(row.digest),
     )

@@ -74,6 +74,7 @@ extensions = Table(
     Column("person_id", ID, ForeignKey("people.id", ondelete="SET NULL"), index=True),
     Column("enabled", Boolean, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("digest", String(8), nullable=False, server_default="md5"),
 )
 
 meetings = Table(

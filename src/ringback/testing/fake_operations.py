@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from ringback.web.events import Event, EventHub
 from ringback.web.operations import (
+    Ban,
     Call,
     LineSeries,
     MediaWorker,
@@ -22,6 +23,7 @@ from ringback.web.operations import (
     Status,
     UnknownCallError,
     UnknownParticipantError,
+    UnknownSourceError,
 )
 
 STARTED_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -48,6 +50,7 @@ class FakeOperations:
     waiting_for: tuple[str, ...] = ()
     counted: tuple[Metric, ...] = ()
     lines: dict[str, LineSeries] = field(default_factory=dict)
+    banned: dict[str, Ban] = field(default_factory=dict)
 
     def status(self) -> Status:
         """A system that has run for a minute."""
@@ -105,6 +108,21 @@ class FakeOperations:
         if not self.people.get(meeting):
             raise OperationError("nobody is in this meeting")
         self.locks[meeting] = locked
+
+    def bans(self) -> list[Ban]:
+        """The bans put in."""
+        return list(self.banned.values())
+
+    def ban(self, source: str, minutes: float) -> Ban:
+        """Put one in, whatever it is."""
+        ban = Ban(source, "operator", proven=True, until=STARTED_AT + timedelta(minutes=minutes))
+        self.banned[source] = ban
+        return ban
+
+    def lift(self, source: str) -> None:
+        """Take it out."""
+        if self.banned.pop(source, None) is None:
+            raise UnknownSourceError(f"{source} is not banned")
 
     def calls(self) -> list[Call]:
         """The calls put in."""

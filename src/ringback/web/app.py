@@ -16,6 +16,7 @@ from ringback.governance.throttle import SourceGuard, SourceList
 from ringback.store.store import Store
 from ringback.web import pages, problems, sip_socket
 from ringback.web.api import (
+    bans,
     events,
     extensions,
     meetings,
@@ -35,7 +36,8 @@ from ringback.web.problems import Problem
 from ringback.web.visiting import SipDoor, Visiting
 
 ROUTERS: Final = tuple(
-    module.router for module in (meetings, participants, quality, extensions, people, system, events, tokens)
+    module.router
+    for module in (meetings, participants, quality, extensions, people, system, bans, events, tokens)
 )
 
 _DESCRIPTION: Final = """\
@@ -51,6 +53,7 @@ _TAGS: Final = [
     {"name": "people", "description": "Who holds extensions."},
     {"name": "visits", "description": "How a page gets into a meeting by its link, without a token."},
     {"name": "system", "description": "What the system does now."},
+    {"name": "bans", "description": "Sources of SIP that are shut out."},
     {"name": "events", "description": "What happens, as it happens."},
     {"name": "tokens", "description": "Ways into this API."},
     {"name": "administrators", "description": "Links with which administrators choose a password."},

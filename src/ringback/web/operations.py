@@ -17,6 +17,8 @@ class OperationError(Exception):
     OperationError 409
     ├── UnknownParticipantError 404
     ├── UnknownCallError 404
+    ├── UnknownSourceError 404
+    ├── InvalidSourceError 422
     └── UnavailableError 503
     """
 
@@ -33,6 +35,18 @@ class UnknownCallError(OperationError):
     """No call has this id."""
 
     status = 404
+
+
+class UnknownSourceError(OperationError):
+    """This source is not banned."""
+
+    status = 404
+
+
+class InvalidSourceError(OperationError):
+    """This cannot be banned."""
+
+    status = 422
 
 
 class UnavailableError(OperationError):
@@ -193,6 +207,16 @@ class Registration:
 
 
 @dataclass(frozen=True, slots=True)
+class Ban:
+    """A source of SIP that is shut out; `proven` is False for one that is only hushed."""
+
+    source: str
+    reason: Literal["passwords", "accounts", "requests", "noise", "scanner", "operator"]
+    proven: bool
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Metric:
     """Numbers for Prometheus, each with its labels; no phone number and no name may be a label.
 
@@ -249,6 +273,15 @@ class Operations(Protocol):
 
     def registrations(self) -> list[Registration]:
         """The devices that can be called now."""
+
+    def bans(self) -> list[Ban]:
+        """The sources that are shut out now, longest first."""
+
+    def ban(self, source: str, minutes: float) -> Ban:
+        """Shut a source out for some minutes; raises InvalidSourceError."""
+
+    def lift(self, source: str) -> None:
+        """End a ban; raises UnknownSourceError."""
 
     def metrics(self) -> Iterable[Metric]:
         """What the parts count, beside what is in `status`."""

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ringback.governance.private import Private, mask_number
 from ringback.governance.roles import Identity, Permission
-from ringback.store.directory import Admission, Extension, Meeting
+from ringback.store.directory import Admission, Digest, Extension, Meeting
 from ringback.store.tokens import Token
 from ringback.web import operations
 from ringback.web.events import Event, Scalar
@@ -52,6 +52,7 @@ class ExtensionView(View):
     display_name: str = Field(examples=["Ada Example"])
     person_id: str | None = None
     enabled: bool
+    digest: Digest
     sip_address: str = Field(examples=["sip:1001@127.0.0.1:5060"])
     created_at: datetime
 
@@ -64,6 +65,7 @@ class ExtensionView(View):
             display_name=extension.display_name,
             person_id=extension.person_id,
             enabled=extension.enabled,
+            digest=extension.digest,
             sip_address=links.dial_in(extension.number),
             created_at=extension.created_at,
         )
@@ -112,6 +114,19 @@ class MeetingView(View):
             dial_in=links.dial_in(meeting.number),
             created_at=meeting.created_at,
         )
+
+
+class BanView(View):
+    """A source of SIP that is shut out."""
+
+    source: str = Field(
+        description="An address, or the /64 of an IPv6 one.", examples=["192.0.2.7", "2001:db8::/64"]
+    )
+    reason: Literal["passwords", "accounts", "requests", "noise", "scanner", "operator"]
+    proven: bool = Field(
+        description="False: by datagrams that anybody may have sent; it still gets an answer a second."
+    )
+    until: datetime
 
 
 class TokenView(View):

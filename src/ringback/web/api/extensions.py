@@ -9,6 +9,7 @@ from pydantic import Field
 
 from ringback.governance.private import Private
 from ringback.governance.roles import Identity, Permission
+from ringback.store.directory import Digest
 from ringback.web.api import API
 from ringback.web.context import Context, Needs
 from ringback.web.views import Body, ExtensionView, ExtensionWithPassword
@@ -19,6 +20,9 @@ ExtensionsReader = Annotated[Identity, Depends(Needs(Permission.EXTENSIONS_READ)
 ExtensionsWriter = Annotated[Identity, Depends(Needs(Permission.EXTENSIONS_WRITE))]
 
 
+_DIGEST = "What its devices log in with (RFC 8760); many phones know md5 only."
+
+
 class NewExtension(Body):
     """An extension to be added."""
 
@@ -26,6 +30,7 @@ class NewExtension(Body):
     display_name: str = Field("", examples=["Ada Example"])
     person_id: str | None = None
     password: str | None = Field(None, description="Left out: a good one is made and returned, this once.")
+    digest: Digest = Field("md5", description=_DIGEST)
 
 
 class ExtensionChange(Body):
@@ -34,6 +39,7 @@ class ExtensionChange(Body):
     display_name: str | None = None
     person_id: str | None = None
     enabled: bool | None = Field(None, description="A disabled extension cannot register, call or be called.")
+    digest: Digest | None = Field(None, description=_DIGEST)
 
 
 class NewPassword(Body):
@@ -58,6 +64,7 @@ async def add_extension(
         display_name=body.display_name,
         password=None if body.password is None else Private(body.password),
         person_id=body.person_id,
+        digest=body.digest,
     )
     return ExtensionWithPassword.shown(extension, password, context.links)
 
@@ -82,6 +89,7 @@ async def change_extension(
         enabled=body.enabled,
         person_id=body.person_id,
         no_person="person_id" in body.model_fields_set and body.person_id is None,
+        digest=body.digest,
     )
     return ExtensionView.of(changed, context.links)
 

@@ -1,0 +1,54 @@
+"""Who calls: what meetings and phones are told of a caller (RFC 3323, RFC 3325)."""
+
+from __future__ import annotations
+
+from ringback.call.leg import Party
+from ringback.conference.visits import Visit
+from ringback.governance.private import Private
+from ringback.governance.shown import fit_to_show
+from ringback.sip.answer_mode import ask_to_answer
+from ringback.sip.headers import Headers
+from ringback.sip.identity import ANONYMOUS, asserted_identity, is_anonymous, user_of, wants_privacy
+from ringback.sip.message import Request
+from ringback.sip.uri import NameAddr
+
+
+def party_of(request: Request, account: str | None, visit: Visit | None) -> Party:
+    """The caller as others in a meeting see it.
+
+    Of identities that peers assert only those of trusted ones are still in the request. Who asks for privacy
+    has no number and no name, whatever is known.
+    """
+    if visit is not None:
+        # A visitor has a name and no number.
+        return Party(Private(""), Private(visit.name), account)
+    if stays_unknown(request):
+        return Party(Private(""), Private(ANONYMOUS.display), account)
+    asserted = asserted_identity(request.headers) if account is None else None
+    said = asserted or request.from_
+    return Party(
+        Private(account or fit_to_show(user_of(said))),
+        Private(fit_to_show(said.display or request.from_.display)),
+        account,
+    )
+
+
+def stays_unknown(request: Request) -> bool:
+    """Whether the caller wants those called not to learn who it is (RFC 3323)."""
+    return is_anonymous(request.from_) or wants_privacy(request.headers)
+
+
+def fields_for(
+    caller: NameAddr, host: str, *, unknown: bool, trusted: bool, answers_itself: bool
+) -> tuple[NameAddr, Headers]:
+    """From and further fields of a call to one device.
+
+    A trusted peer is told who calls in any case, and that it may not tell it on (RFC 3325 §7).
+    """
+    headers = Headers()
+    if trusted:
+        headers.add("P-Asserted-Identity", str(caller))
+        headers.add("Privacy", "id" if unknown else "none")
+    if answers_itself:
+        ask_to_answer(headers, host)
+    return (ANONYMOUS if unknown else caller), headers
