@@ -26,16 +26,21 @@ from ringback.sip.effects import Effect, IncomingCall, RequestArrived, Transmit
 from ringback.sip.flow import Flow, Transport
 from ringback.sip.message import Headers, NameAddr, Request, Response, SipUri
 from ringback.sip.registration import Registrar
-from ringback.store.directory import Directory, Extension
+from ringback.sip.uri import parse_uri
+from ringback.store.directory import Digest, Directory, Extension
 from tests.call.office import offer
 from tests.conference.stage import meeting
 from tests.sip.phones import Network, Phone
 
 SERVER = "192.0.2.254"
+TRUSTED = "192.0.2.200"
+"""A peer that is believed who calls."""
 DIAL_IN = "5550100"
 
 
-def extension(number: str, password: str = "secret", *, enabled: bool = True) -> Extension:
+def extension(
+    number: str, password: str = "secret", *, enabled: bool = True, digest: Digest = "md5"
+) -> Extension:
     return Extension(
         id="e" + number,
         number=number,
@@ -45,6 +50,7 @@ def extension(number: str, password: str = "secret", *, enabled: bool = True) ->
         person_id=None,
         enabled=enabled,
         created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        digest=digest,
     )
 
 
@@ -55,7 +61,11 @@ class Door:
         self.network = Network()
         self.directory = Directory.of([extension("101"), extension("102")], [meeting()])
         self.phone = self.network.phone(
-            SERVER, on_event=self._on_event, allow=("INVITE", "ACK", "CANCEL", "BYE", "INFO", "REGISTER")
+            SERVER,
+            on_event=self._on_event,
+            allow=("INVITE", "ACK", "CANCEL", "BYE", "INFO", "REGISTER", "OPTIONS"),
+            supported=("answermode",),
+            trusts=lambda flow: flow.remote[0] == TRUSTED,
         )
         self.switchboard = Switchboard(self.phone.endpoint, self._local_media)
         self.meetings = Meetings(self.switchboard, self.switchboard.media_rooms)
@@ -81,6 +91,7 @@ class Door:
             timings=EntryTimings(),
             contact_for=lambda flow: SipUri(host=SERVER, port=5060),
             on_registration=lambda user, flow: None,
+            trusted_peers=SourceList([TRUSTED]),
             **policy,  # type: ignore[arg-type]
         )
         self.phone.endpoint.answer_without_state = self.policy.answer_without_state
@@ -137,13 +148,15 @@ class Visitor:
         self.challenge = ""
 
     def call(
-        self, number: str, *, from_: str = "eve", headers: Headers | None = None, display: str = ""
+        self, number: str, *, from_: str | NameAddr = "eve", headers: Headers | None = None, display: str = ""
     ) -> None:
+        if isinstance(from_, str):
+            from_ = NameAddr(SipUri(user=from_, host=SERVER), display)
         host = self.phone.address[0]
         _, effects = self.phone.endpoint.invite(
             target=SipUri(user=number, host=SERVER),
             to=NameAddr(SipUri(user=number, host=SERVER)),
-            from_=NameAddr(SipUri(user=from_, host=SERVER), display),
+            from_=from_,
             flow=self.phone.flow_to(self.door.phone),
             now=self.phone.now,
             sdp=offer(host),
@@ -182,11 +195,19 @@ class Visitor:
         return Headers(("Authorization", value))
 
     def authorized_call(
-        self, number: str, user: str, password: str = "secret", *, from_: str | None = None
+        self,
+        number: str,
+        user: str,
+        password: str = "secret",
+        *,
+        from_: str | NameAddr | None = None,
+        headers: Headers | None = None,
     ) -> None:
         uri = str(SipUri(user=number, host=SERVER))
-        headers = self.credentials(self.challenged(), user, password, uri)
-        self.call(number, from_=from_ or user, headers=headers)
+        shown = self.credentials(self.challenged(), user, password, uri)
+        for name, value in headers.items() if headers is not None else ():
+            shown.add(name, value)
+        self.call(number, from_=from_ or user, headers=shown)
 
     def register(self, user: str, password: str = "secret", challenge: str | None = None) -> int:
         uri = SipUri(host=SERVER)
@@ -200,6 +221,26 @@ class Visitor:
         self.phone.do(effects)
         self.door.run(0.3)
         return self.status()
+
+    def ask(
+        self,
+        method: str,
+        number: str,
+        *,
+        from_: str = "<sip:eve@192.0.2.254>",
+        headers: Headers | None = None,
+    ) -> Response:
+        """A request outside of calls; its final answer."""
+        uri = parse_uri(number) if ":" in number else SipUri(user=number, host=SERVER)
+        headers = headers.copy() if headers is not None else Headers()
+        headers.add("From", from_)
+        headers.add("To", f"<{uri}>")
+        _, effects = self.phone.endpoint.request(
+            Request(method, uri, headers), self.phone.flow_to(self.door.phone), self.phone.now
+        )
+        self.phone.do(effects)
+        self.door.run(0.3)
+        return self.answers()[-1]
 
     def forge(self, victim: Visitor, user: str, challenge: str) -> None:
         """A REGISTER with a wrong password in a datagram that claims to be from somebody else."""

@@ -48,7 +48,7 @@ class Switchboard:
         self._endpoint = endpoint
         self._local_media = local_media
         self._by_session: dict[str, Leg] = {}
-        self._dialling: dict[int, tuple[SipUri, NameAddr, NameAddr]] = {}
+        self._dialling: dict[int, tuple[SipUri, NameAddr, NameAddr, Headers | None]] = {}
         self._leg_ids = count(1)
         self._plays = count(1)
         self._alarms: list[tuple[float, int, Application]] = []
