@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import call_rate, capacity, delay, endless, memory, opus_capacity, quality, soak, versus
+from bench import call_rate, capacity, delay, endless, flood, memory, opus_capacity, quality, soak, versus
 from tests.wire.server import RingbackServer
 
 Measurement = Callable[[RingbackServer], Iterator[str]]
@@ -50,6 +50,7 @@ ALONE: dict[str, Callable[[], Iterator[str]]] = {
     "media": media,
     "opus": opus_capacity.measure,
     "endless": endless.measure,
+    "flood": flood.measure,
     "versus": versus.measure,
     "quality": quality.measure,
 }

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from ringback.governance import sources
 from ringback.web.operations import Ban, Metric
 
 
-def ban_view(ban: sources.Ban, now: float) -> Ban:
-    """A ban as the web is told."""
-    until = datetime.now(UTC) + timedelta(seconds=ban.until - now)
+def ban_view(ban: sources.Ban, started_at: datetime, started: float) -> Ban:
+    """A ban as the web is told, by one moment as both clocks had it."""
+    until = started_at + timedelta(seconds=ban.until - started)
     return Ban(source=ban.source, reason=ban.reason, proven=ban.proven, until=until)
 
 

@@ -149,8 +149,8 @@ class ServerOperations:
 
     def bans(self) -> list[Ban]:
         """The sources that are shut out now, longest first."""
-        now = time.monotonic()
-        return [ban_view(ban, now) for ban in self._sources.bans(now)]
+        bans = self._sources.bans(time.monotonic())
+        return [ban_view(ban, self._started_at, self._started) for ban in bans]
 
     def metrics(self) -> Iterable[Metric]:
         """What the parts count, beside what is in `status`."""
@@ -218,9 +218,10 @@ class ServerOperations:
         """Shut a source out; raises OperationError for what is no address or one free of limits."""
         now = time.monotonic()
         try:
-            return ban_view(self._sources.ban(source, now + 60.0 * minutes, now), now)
+            made = self._sources.ban(source, now + 60.0 * minutes, now)
         except ValueError as error:
             raise InvalidSourceError(str(error)) from None
+        return ban_view(made, self._started_at, self._started)
 
     def lift(self, source: str) -> None:
         """End a ban; raises UnknownSourceError."""
