@@ -53,6 +53,41 @@ def test_the_life_of_an_extension(ringback, system, monkeypatch):
     assert ringback("extension", "remove", "1001").err == "ringback: there is no extension 1001\n"
 
 
+def test_how_the_phones_of_an_extension_log_in(ringback, system):
+    made = ringback("extension", "add", "1001", "--digest", "both", "--json").json
+    assert made["digest"] == "both"
+    assert ringback("extension", "add", "1002", "--json").json["digest"] == "md5"
+    said = ringback("extension", "set", "1001", "--digest", "sha-256")
+    assert said.out == "The phones of extension 1001 log in by sha-256.\n"
+    assert [e["digest"] for e in ringback("extension", "list", "--json").json] == ["sha-256", "md5"]
+    assert ringback("extension", "set", "1001").code == 2
+    assert ringback("extension", "set", "1001", "--digest", "sha-1").code == 2
+    assert (
+        ringback("extension", "set", "1009", "--digest", "md5").err
+        == "ringback: there is no extension 1009\n"
+    )
+
+
+def test_bans(ringback, server):
+    assert ringback("ban", "list").out == "Nobody is banned.\n"
+    made = ringback("ban", "add", "192.0.2.7", "--minutes", "5", "--json").json
+    assert made["source"] == "192.0.2.7"
+    ringback("ban", "add", "2001:db8::/64")
+    listed = ringback("ban", "list").out
+    assert "192.0.2.7" in listed
+    assert "operator" in listed
+    assert [ban["source"] for ban in ringback("ban", "list", "--json").json] == ["192.0.2.7", "2001:db8::/64"]
+    assert ringback("ban", "remove", "2001:db8::/64").out == "2001:db8::/64 is banned no more.\n"
+    assert ringback("ban", "remove", "192.0.2.7").code == 0
+    gone = ringback("ban", "remove", "192.0.2.7")
+    assert (gone.code, gone.err) == (1, "ringback: 192.0.2.7 is not banned\n")
+
+
+def test_bans_are_of_a_running_server(ringback, data_dir):
+    ringback("extension", "add", "1001")
+    assert ringback("ban", "list").code == 3
+
+
 def test_a_weak_password_is_refused_and_not_repeated(ringback, system, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("hunter2\n"))
     answer = ringback("extension", "add", "1001", "--password-stdin")

@@ -260,3 +260,28 @@ async def test_the_quality_of_a_line_second_by_second(web):
     assert (await web.owner.get("/api/v1/calls/8/quality")).status_code == 404
     assert (await web.owner.get("/api/v1/calls/7/quality?seconds=301")).status_code == 422
     assert (await web.stranger.get("/api/v1/calls/7/quality")).status_code == 401
+
+
+async def test_bans_are_seen_by_auditors_and_lifted_by_administrators(web):
+    async with await web.client("auditor") as auditor, await web.client("admin") as admin:
+        assert (await auditor.get("/api/v1/bans")).json() == []
+        assert (await auditor.post("/api/v1/bans", json={"source": "192.0.2.7"})).status_code == 403
+        made = await admin.post("/api/v1/bans", json={"source": "2001:db8::/64", "minutes": 5})
+        assert made.status_code == 201
+        assert made.json()["reason"] == "operator"
+        assert [ban["source"] for ban in (await auditor.get("/api/v1/bans")).json()] == ["2001:db8::/64"]
+        assert (await admin.delete("/api/v1/bans/2001:db8::/64")).status_code == 204
+        assert (await admin.delete("/api/v1/bans/2001:db8::/64")).status_code == 404
+    async with await web.client("user") as user:
+        assert (await user.get("/api/v1/bans")).status_code == 403
+
+
+async def test_an_extension_says_how_its_devices_log_in(web):
+    made = await web.owner.post("/api/v1/extensions", json={"number": "1001", "digest": "sha-256"})
+    assert made.json()["digest"] == "sha-256"
+    changed = await web.owner.patch("/api/v1/extensions/1001", json={"digest": "both"})
+    assert changed.json()["digest"] == "both"
+    kept = await web.owner.patch("/api/v1/extensions/1001", json={"display_name": "Ada"})
+    assert kept.json()["digest"] == "both"
+    wrong = await web.owner.patch("/api/v1/extensions/1001", json={"digest": "sha-1"})
+    assert wrong.status_code == 422

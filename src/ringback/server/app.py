@@ -50,6 +50,7 @@ from ringback.store.store import Store
 from ringback.webrtc.certificate import make_certificate
 
 _GOODBYE_PATIENCE_S: Final = 2.0
+_HUSHED_TOLD_S: Final = 1.0
 _ALLOW: Final = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "REGISTER")
 
 log = structlog.get_logger(__name__)
@@ -68,6 +69,7 @@ class Server:
             rate=settings.security.sip_rate,
             on_ban=self._on_ban,
         )
+        self._hushed_told = 0.0
         self.registrar = Registrar()
         self.endpoint = Endpoint(
             EndpointSettings(
@@ -270,13 +272,16 @@ class Server:
                 self.sources.proved(binding.flow.remote, now)
 
     def _on_ban(self, ban: Ban, now: float) -> None:
+        if not ban.proven and now < self._hushed_told + _HUSHED_TOLD_S:
+            # Whoever makes sources up could fill listeners' memory with them.
+            return
+        self._hushed_told = self._hushed_told if ban.proven else now
         facts: dict[str, object] = {
             "source": ban.source,
             "reason": ban.reason,
             "seconds": round(ban.until - now),
-            "proven": ban.proven,
         }
-        self.operations.publish(Notice("source.banned", facts))
+        self.operations.publish(Notice("source.banned" if ban.proven else "source.hushed", facts))
 
     def _on_directory(self, directory: Directory) -> None:
         before, self._directory = self._directory, directory
