@@ -208,11 +208,8 @@ class Policy:
             return _capabilities(request)
         if request.method == "INVITE":
             destination = self._route(_dialled(request))
-            wanted = self.accepting and self._needs_account(request, destination, flow)
-        else:
-            wanted = request.method == "REGISTER"
-        if not wanted:
-            return None
+            if not self.accepting or not self._needs_account(request, destination, flow):
+                return None
         value = self._authenticator.find(request.headers.get_all("Authorization"))
         proof = value is not None and self._authenticator.proves_source(value, now, flow.remote[0])
         if proof is True:
