@@ -19,6 +19,7 @@ def _towards(remote: str) -> str:
         return str(probe.getsockname()[0])
 
 
+@lru_cache(maxsize=64)
 def is_wildcard(address: str) -> bool:
     """Whether the address means every interface."""
     return ipaddress.ip_address(address).is_unspecified

@@ -105,19 +105,15 @@ def _read_head(data: bytes) -> _Head:
     head = _Head(lines[0], headers)
     if "\r" in lines[0] or "\n" in lines[0]:
         head.fault = "line break within the start line"
-    add = headers.add
+    stray = not text.count("\r") == text.count("\n") == len(lines) - 1
     room = MAX_HEADER_VALUES
     for line in lines[1:]:
-        name, colon, value = line.partition(":")
-        name = name.rstrip(" \t")
-        room -= 1 + value.count(",")
-        if not colon or TOKEN.fullmatch(name) is None or "\r" in value or "\n" in value:
-            head.fault = head.fault or "bad header line"
-        elif room < 0:
+        room -= 1 + line.count(",")
+        if room < 0:
             head.fault = head.fault or "too many header fields"
             break
-        else:
-            add(name, value.strip(" \t"))
+        if (stray and ("\r" in line or "\n" in line)) or not headers.add_line(line):
+            head.fault = head.fault or "bad header line"
     _read_length(head)
     return head
 
@@ -194,9 +190,8 @@ def _check(head: _Head) -> CSeq:
     if head.fault is not None:
         raise SipSyntaxError(head.fault)
     headers = head.headers
-    for name in _ONCE:
-        if headers.count(name) > 1:
-            raise SipSyntaxError(f"more than one {name}")
+    if (name := headers.repeated(_ONCE)) is not None:
+        raise SipSyntaxError(f"more than one {name}")
     call_id = headers.get("Call-ID")
     if not call_id or " " in call_id or "\t" in call_id:
         raise SipSyntaxError("bad Call-ID" if call_id else "missing Call-ID")
