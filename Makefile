@@ -7,7 +7,7 @@ ARGS ?=
 # More words for the test runner: make test TESTS="tests/sip -k digest"
 TESTS ?=
 
-.PHONY: help setup run test lint format bench bench-media bench-quality soak lock check-fresh clean
+.PHONY: help setup run test lint format bench bench-media bench-quality bench-sip soak lock check-fresh clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -43,6 +43,11 @@ bench: ## Measure speed and size on this machine
 bench-media: ## Measure the engine and Janus AudioBridge side by side, and the kernel alone (about 15 minutes)
 	@scripts/setup bench
 	$(PY) -m bench versus
+
+bench-sip: ## Measure the SIP core beside aiosipua and sippy, and 50,000 registrations (about 15 minutes)
+	@scripts/setup bench
+	@$(PY) scripts/install-extra peers .venv/peers
+	$(PY) -m bench sip registrations
 
 soak: ## Half an hour of a call with skewed clocks (ARGS="--load 0.8 --hours 4": that load, with memory and lateness)
 	@scripts/setup bench

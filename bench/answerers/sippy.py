@@ -9,6 +9,7 @@ from sippy.CCEvents import CCEventConnect, CCEventTry
 from sippy.Core.EventDispatcher import ED2
 from sippy.MsgBody import MsgBody
 from sippy.SipConf import SipConf
+from sippy.SipContact import SipContact
 from sippy.SipLogger import SipLogger
 from sippy.SipTransactionManager import SipTransactionManager
 from sippy.UA import UA
@@ -21,6 +22,7 @@ class Answerer:
 
     def __init__(self, port: int) -> None:
         SipConf.my_uaname = "bench"
+        SipConf.my_address, SipConf.my_port = "127.0.0.1", port
         self._config: dict[str, Any] = {
             "_sip_address": "127.0.0.1",
             "_sip_port": port,
@@ -31,7 +33,11 @@ class Answerer:
     def request(self, request: Any, transaction: Any) -> Any:
         """A request outside of a call."""
         if request.getMethod() == "INVITE":
-            return UA(self._config, self.event).recvRequest(request, transaction)
+            agent = UA(self._config, self.event)
+            # SIPp takes the display name that it has by default for a part of the address.
+            agent.lContact = SipContact()
+            agent.lContact.address.name = None
+            return agent.recvRequest(request, transaction)
         return (request.genResponse(481, "Call Does Not Exist"), None, None)
 
     def event(self, event: Any, agent: Any) -> None:
