@@ -86,6 +86,9 @@ class Exchange(Protocol):
     def answered(self, leg: Leg) -> None:
         """The leg is connected."""
 
+    def changed(self, leg: Leg) -> None:
+        """The leg rings, or is on its way out."""
+
 
 class Leg:
     """One leg and its verbs; sans-IO. The application that handles it calls the verbs."""
@@ -111,6 +114,7 @@ class Leg:
         self.media: NegotiatedMedia | None = None
         self.room: int | None = None
         self.on_hold = False
+        self.rings = False
         self.playing: int | None = None
         self._exchange = exchange
         self._offer: SessionDescription | None = None
@@ -227,6 +231,8 @@ class Leg:
     def ring(self, now: float) -> None:
         """Tell the caller that it rings (180)."""
         if self.state is LegState.OFFERED and self.session is not None:
+            self.rings = True
+            self._exchange.changed(self)
             self._exchange.sip(self.session.ring(now))
 
     def answer(self, now: float) -> None:
@@ -275,6 +281,7 @@ class Leg:
         if self.over:
             return
         self.state = LegState.ENDING
+        self._exchange.changed(self)
         if self.session is not None:
             self._exchange.sip(self.session.hangup(now, reason))
 
@@ -419,6 +426,7 @@ class Leg:
         self.media = negotiated
         self.state = LegState.CONNECTED
         self.answered_at = now
+        self._exchange.changed(self)
         self._exchange.media(self._command(negotiated))
         self._exchange.answered(self)
         # What is said to a browser before its media is up would be lost.

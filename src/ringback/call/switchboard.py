@@ -60,6 +60,8 @@ class Switchboard:
         self._endpoint = endpoint
         self._local_media = local_media
         self._by_session: dict[str, Leg] = {}
+        self._by_account: dict[str, dict[int, Leg]] = {}
+        self._touched: set[str] = set()
         self._dialling: dict[int, tuple[SipUri, NameAddr, NameAddr, Headers | None]] = {}
         self._leg_ids = count(1)
         self._plays = count(1)
@@ -85,6 +87,11 @@ class Switchboard:
     def local_media(self, flow: Flow, rtp_port: int, rtcp_port: int) -> Local:
         """Our side of an offer or answer for a peer reached over this flow."""
         return self._local_media(flow, rtp_port, rtcp_port)
+
+    def changed(self, leg: Leg) -> None:
+        """Something happened to the leg that who watches its account may see."""
+        if leg.party.account is not None:
+            self._touched.add(leg.party.account)
 
     def answered(self, leg: Leg) -> None:
         """The leg is connected: its connection has to stay."""
@@ -151,6 +158,9 @@ class Switchboard:
     def _new_leg(self, party: Party, application: Application, flow: Flow, now: float) -> Leg:
         leg = Leg(next(self._leg_ids), self, party, application, flow, now)
         self.legs[leg.id] = leg
+        if party.account is not None:
+            self._by_account.setdefault(party.account, {})[leg.id] = leg
+        self.changed(leg)
         return leg
 
     # Transfers
@@ -171,6 +181,17 @@ class Switchboard:
     def leg_of(self, session: InviteSession) -> Leg | None:
         """The leg of a session, as long as there is one."""
         return self._by_session.get(session.id)
+
+    # For who watches accounts
+
+    def legs_of(self, account: str) -> list[Leg]:
+        """The legs of an account's devices, oldest first."""
+        return list(self._by_account.get(account, {}).values())
+
+    def take_touched(self) -> set[str]:
+        """The accounts whose legs have changed since this was asked last."""
+        touched, self._touched = self._touched, set()
+        return touched
 
     # Inputs
 
@@ -227,8 +248,10 @@ class Switchboard:
                 self._guarded(leg.id, now, self._on_session, leg, event, now)
 
     def _on_session(self, leg: Leg, event: Effect, now: float) -> None:
+        self.changed(leg)
         match event:
             case effects.Ringing():
+                leg.rings = True
                 leg.application.ringing(leg, now)
             case effects.Answered(sdp=sdp) | effects.OfferAnswered(sdp=sdp):
                 leg.answered_by_peer(sdp, now)
@@ -309,6 +332,11 @@ class Switchboard:
 
     def _end(self, leg: Leg, now: float) -> None:
         self.legs.pop(leg.id, None)
+        if (account := leg.party.account) is not None and account in self._by_account:
+            self._by_account[account].pop(leg.id, None)
+            if not self._by_account[account]:
+                del self._by_account[account]
+        self.changed(leg)
         self._dialling.pop(leg.id, None)
         if leg.session is not None:
             self._by_session.pop(leg.session.id, None)

@@ -31,6 +31,7 @@ from ringback.routing.dialplan import (
     route,
 )
 from ringback.routing.numbers import DialString, parse_dial_string
+from ringback.server.watching import Watching
 from ringback.sip.digest import Accepted, Credential, DigestAuthenticator
 from ringback.sip.effects import Effect, IncomingCall, RequestArrived
 from ringback.sip.endpoint import Endpoint
@@ -55,6 +56,13 @@ class Denied:
     headers: Headers
     reason: str | None = None
 
+    def response(self, request: Request) -> Response:
+        """The answer to `request`."""
+        response = make_response(request, self.status, self.reason)
+        for name, value in self.headers.items():
+            response.headers.add(name, value)
+        return response
+
 
 class Policy:
     """Decides about everything that comes from outside a call; sans-IO, it only returns effects."""
@@ -75,6 +83,7 @@ class Policy:
         timings: EntryTimings,
         contact_for: Callable[[Flow], SipUri],
         on_registration: Callable[[str, Flow], None],
+        watching: Watching,
     ) -> None:
         self._endpoint = endpoint
         self._switchboard = switchboard
@@ -89,6 +98,7 @@ class Policy:
         self._timings = timings
         self._contact_for = contact_for
         self._on_registration = on_registration
+        self._watching = watching
         self.accepting = True
 
     # Calls
@@ -217,10 +227,14 @@ class Policy:
     # Other requests
 
     def request(self, event: RequestArrived, now: float) -> list[Effect]:
-        """REGISTER and OPTIONS are served; the endpoint has refused what we do not know already."""
+        """What is no call is served or refused; the endpoint has refused what we do not know already."""
         request, flow = event.request, event.flow
+        if request.method == "SUBSCRIBE":
+            return self._subscribe(event, now)
         if request.method == "REGISTER":
             response = self._register(request, flow, now)
+        elif request.method == "PUBLISH":
+            response = self._publish(request, flow, now)
         elif request.method == "OPTIONS":
             response = make_response(request, 200)
             response.headers.set("Accept", "application/sdp")
@@ -231,10 +245,7 @@ class Policy:
     def _register(self, request: Request, flow: Flow, now: float) -> Response:
         proof = self._authenticate(request, flow, now)
         if isinstance(proof, Denied):
-            response = make_response(request, proof.status, proof.reason)
-            for name, value in proof.headers.items():
-                response.headers.add(name, value)
-            return response
+            return proof.response(request)
         if _user_of(request.to) != proof or self._visits.account(proof, now) is not None:
             return make_response(request, 403, "Only the account itself may register")
         if flow.transport in BROWSER_TRANSPORTS:
@@ -244,6 +255,24 @@ class Policy:
         if response.status == 200:
             self._on_registration(proof, flow)
         return response
+
+    def _subscribe(self, event: RequestArrived, now: float) -> list[Effect]:
+        request = event.request
+        if request.to.tag is not None:
+            # In the dialog of a call, which has no room for other subscriptions (RFC 6665 §4.5.2).
+            return self._endpoint.respond(event.transaction_id, make_response(request, 403), now)
+        proof = self._authenticate(request, event.flow, now)
+        if isinstance(proof, Denied):
+            return self._endpoint.respond(event.transaction_id, proof.response(request), now)
+        return self._watching.subscribe(event, proof, now)
+
+    def _publish(self, request: Request, flow: Flow, now: float) -> Response:
+        proof = self._authenticate(request, flow, now)
+        if isinstance(proof, Denied):
+            return proof.response(request)
+        if not self._watching.speaks_for(request, proof):
+            return make_response(request, 403, "Only the account itself may publish")
+        return self._watching.publish(request, proof, now)
 
     # Who is it
 

@@ -68,6 +68,10 @@ class EndpointSettings:
 class InDialog(Protocol):
     """Who owns a dialog and takes the requests within it."""
 
+    @property
+    def served(self) -> frozenset[str]:
+        """The methods that it takes; others go to the application."""
+
     def request_received(self, transaction: ServerTransaction, request: Request, now: float) -> list[Effect]:
         """A request whose CSeq is in order."""
 

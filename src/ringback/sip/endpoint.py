@@ -91,6 +91,11 @@ class Endpoint:
         self._agent = Agent(settings, new_token)
         self._layer = self._agent.layer
 
+    @property
+    def agent(self) -> Agent:
+        """What sessions share, for others who have dialogs, such as notifiers."""
+        return self._agent
+
     # From the transports
 
     def receive(self, message: Request | Response | Malformed, flow: Flow, now: float) -> list[Effect]:
@@ -296,7 +301,7 @@ class Endpoint:
         if not dialog.accepts(request.cseq.number):
             return self._refuse(transaction, request, 500, now)
         self._agent.heard_by(dialog, user, flow)
-        if request.method not in InviteSession.served:
+        if request.method not in user.served:
             return [RequestArrived(transaction.id, request, flow)]
         return user.request_received(transaction, request, now)
 
