@@ -19,6 +19,7 @@ from ringback.media import protocol as media
 from ringback.routing.dialplan import ServiceNumbers
 from ringback.sdp.negotiated import Local
 from ringback.server.policy import Policy
+from ringback.server.watching import Watching
 from ringback.sip.digest import DigestAuthenticator, authorize, make_ha1, parse_challenge
 from ringback.sip.effects import Effect, IncomingCall, RequestArrived, Transmit
 from ringback.sip.flow import Flow, Transport
@@ -53,7 +54,10 @@ class Door:
         self.network = Network()
         self.directory = Directory.of([extension("101"), extension("102")], [meeting()])
         self.phone = self.network.phone(
-            SERVER, on_event=self._on_event, allow=("INVITE", "ACK", "CANCEL", "BYE", "INFO", "REGISTER")
+            SERVER,
+            on_event=self._on_event,
+            allow=("INVITE", "ACK", "CANCEL", "BYE", "INFO", "REGISTER", "REFER", "SUBSCRIBE", "PUBLISH"),
+            supported=("replaces",),
         )
         self.switchboard = Switchboard(self.phone.endpoint, self._local_media)
         self.meetings = Meetings(self.switchboard, self.switchboard.media_rooms)
@@ -62,6 +66,7 @@ class Door:
         self.commands: list[media.Command] = []
         self._ports = count(20000, 2)
         self._playing: list[media.PlayEnded] = []
+        self.watching = Watching(self.phone.endpoint, self.switchboard, lambda: self.directory)
         sources = SourceList([allow] if allow else [])
         self.policy = Policy(
             endpoint=self.phone.endpoint,
@@ -77,7 +82,9 @@ class Door:
             timings=EntryTimings(),
             contact_for=lambda flow: SipUri(host=SERVER, port=5060),
             on_registration=lambda user, flow: None,
+            watching=self.watching,
         )
+        self.switchboard.transfers = self.policy
 
     def _local_media(self, flow: Flow, rtp_port: int, rtcp_port: int) -> Local:
         return Local(address=SERVER, rtp_port=rtp_port, rtcp_port=rtcp_port, codecs=("PCMU",))
@@ -94,6 +101,7 @@ class Door:
 
     def _flush(self) -> list[Effect]:
         transmits: list[Effect] = []
+        self.switchboard.sip(self.watching.settled(self.phone.now))
         while out := self.switchboard.drain():
             for one in out:
                 if isinstance(one, Transmit):
@@ -116,6 +124,7 @@ class Door:
             for ended in playing:
                 self.switchboard.media_event(ended, self.phone.now)
             self.switchboard.expire(self.phone.now)
+            self.switchboard.sip(self.watching.expire(self.phone.now))
             self.phone.do(self._flush())
 
     def given(self, kind: type) -> list[media.Command]:

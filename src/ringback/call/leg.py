@@ -86,6 +86,9 @@ class Exchange(Protocol):
     def answered(self, leg: Leg) -> None:
         """The leg is connected."""
 
+    def changed(self, leg: Leg) -> None:
+        """The leg rings, or is on its way out."""
+
 
 class Leg:
     """One leg and its verbs; sans-IO. The application that handles it calls the verbs."""
@@ -111,6 +114,7 @@ class Leg:
         self.media: NegotiatedMedia | None = None
         self.room: int | None = None
         self.on_hold = False
+        self.rings = False
         self.playing: int | None = None
         self._exchange = exchange
         self._offer: SessionDescription | None = None
@@ -227,6 +231,8 @@ class Leg:
     def ring(self, now: float) -> None:
         """Tell the caller that it rings (180)."""
         if self.state is LegState.OFFERED and self.session is not None:
+            self.rings = True
+            self._exchange.changed(self)
             self._exchange.sip(self.session.ring(now))
 
     def answer(self, now: float) -> None:
@@ -275,6 +281,7 @@ class Leg:
         if self.over:
             return
         self.state = LegState.ENDING
+        self._exchange.changed(self)
         if self.session is not None:
             self._exchange.sip(self.session.hangup(now, reason))
 
@@ -326,6 +333,21 @@ class Leg:
         """Press a key at the peer (RFC 4733)."""
         if self.state is LegState.CONNECTED:
             self._exchange.media(media.SendDigits(leg=self.id, digits=digit))
+
+    def accept_refer(self, now: float) -> None:
+        """Take the peer's REFER (202)."""
+        if self.session is not None:
+            self._exchange.sip(self.session.accept_refer(now))
+
+    def reject_refer(self, status: int, now: float) -> None:
+        """Refuse the peer's REFER."""
+        if self.session is not None:
+            self._exchange.sip(self.session.reject_refer(status, now))
+
+    def notify_refer(self, status: int, now: float) -> None:
+        """Tell the peer how the transfer goes that it asked for; also after it has hung up."""
+        if self.session is not None:
+            self._exchange.sip(self.session.notify_refer(status, now))
 
     # What the peer changes
 
@@ -404,6 +426,7 @@ class Leg:
         self.media = negotiated
         self.state = LegState.CONNECTED
         self.answered_at = now
+        self._exchange.changed(self)
         self._exchange.media(self._command(negotiated))
         self._exchange.answered(self)
         # What is said to a browser before its media is up would be lost.

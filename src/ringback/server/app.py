@@ -35,6 +35,7 @@ from ringback.server.prompts import PromptLibrary
 from ringback.server.registrations import RegistrationKeeper
 from ringback.server.sip_socket import SipSockets
 from ringback.server.visiting import ServerVisits, make_visits
+from ringback.server.watching import Watching
 from ringback.sip.agent import EndpointSettings
 from ringback.sip.digest import DigestAuthenticator
 from ringback.sip.endpoint import Endpoint
@@ -46,7 +47,10 @@ from ringback.store.store import Store
 from ringback.webrtc.certificate import make_certificate
 
 _GOODBYE_PATIENCE_S: Final = 2.0
-_ALLOW: Final = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "REGISTER")
+_ALLOW: Final = (
+    "INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "REFER", "NOTIFY", "REGISTER",
+    "SUBSCRIBE", "PUBLISH",
+)  # fmt: skip
 
 log = structlog.get_logger(__name__)
 
@@ -64,6 +68,7 @@ class Server:
                 user_agent=f"Ringback/{__version__}",
                 contact_for=self._contact_for,
                 allow=_ALLOW,
+                supported=("replaces",),
                 session_expires_s=settings.sip.session_expires_s,
             ),
             new_token=lambda: secrets.token_hex(12),
@@ -117,6 +122,7 @@ class Server:
             allow=allow,
         )
         self.keeper = RegistrationKeeper(self.registrar, store.registrations)
+        self.watching = Watching(self.endpoint, self.switchboard, lambda: store.directory)
         self.policy = Policy(
             endpoint=self.endpoint,
             switchboard=self.switchboard,
@@ -138,8 +144,11 @@ class Server:
             ),
             contact_for=self._contact_for,
             on_registration=self._on_registration,
+            watching=self.watching,
         )
         self.exchange.policy = self.policy
+        self.switchboard.transfers = self.policy
+        self.exchange.watching = self.watching
         self._directory = store.directory
         self._stop_following = store.on_change(self._on_directory)
         self.web_address: tuple[str, int] | None = None
@@ -245,7 +254,11 @@ class Server:
     def _on_directory(self, directory: Directory) -> None:
         before, self._directory = self._directory, directory
         self.keeper.follow(before, directory)
-        self.exchange.act(lambda now: self.meetings.follow(directory.meeting, now))
+        self.exchange.act(self._follow_directory)
+
+    def _follow_directory(self, now: float) -> int:
+        self.switchboard.sip(self.watching.review(now))
+        return self.meetings.follow(self._directory.meeting, now)
 
     def _on_registration(self, user: str, flow: Flow) -> None:
         self._keep_open(flow)

@@ -23,6 +23,8 @@ from ringback.sip.effects import (
     OfferAnswered,
     OfferFailed,
     OfferReceived,
+    ReferProgress,
+    ReferReceived,
     RequestArrived,
     RequestTimedOut,
     ResponseArrived,
@@ -31,7 +33,7 @@ from ringback.sip.effects import (
 )
 from ringback.sip.flow import Flow
 from ringback.sip.headers import is_via
-from ringback.sip.incoming import IncomingSession
+from ringback.sip.incoming import IncomingSession, find_replaced
 from ringback.sip.message import (
     Headers,
     NameAddr,
@@ -43,6 +45,7 @@ from ringback.sip.message import (
 )
 from ringback.sip.outgoing import OutgoingSession
 from ringback.sip.parse import Malformed
+from ringback.sip.replaces import Replaces
 from ringback.sip.session import InviteSession
 from ringback.sip.session_expiry import too_short
 from ringback.sip.transaction.client import ClientTransaction
@@ -63,6 +66,8 @@ __all__ = [
     "OfferAnswered",
     "OfferFailed",
     "OfferReceived",
+    "ReferProgress",
+    "ReferReceived",
     "RequestArrived",
     "RequestTimedOut",
     "ResponseArrived",
@@ -85,6 +90,11 @@ class Endpoint:
         self.settings = settings
         self._agent = Agent(settings, new_token)
         self._layer = self._agent.layer
+
+    @property
+    def agent(self) -> Agent:
+        """What sessions share, for others who have dialogs, such as notifiers."""
+        return self._agent
 
     # From the transports
 
@@ -177,6 +187,11 @@ class Endpoint:
             headers.replace_first("To", str(response.to.with_tag(self._agent.new_token())))
         return self._layer.respond(transaction, response, now)
 
+    def session_of(self, replaces: Replaces) -> InviteSession | None:
+        """The session whose dialog that is, early or confirmed."""
+        found = self._agent.dialogs.get(replaces.key)
+        return found[1] if found is not None and isinstance(found[1], InviteSession) else None
+
     # Clock
 
     def deadline(self) -> float | None:
@@ -266,10 +281,15 @@ class Endpoint:
         least_s = self.settings.least_session_expires_s
         if too_short(request, least_s):
             return self._refuse(transaction, request, 422, now, Headers(("Min-SE", str(least_s))))
+        replaced = None
+        if "replaces" in self.settings.supported:
+            replaced = find_replaced(request, self._agent)
+        if isinstance(replaced, int):
+            return self._refuse(transaction, request, replaced, now)
         trying = self._agent.respond(transaction, request, 100, now)
         session = IncomingSession(self._agent, transaction, request, flow, now)
         transaction.user = session
-        return [*trying, IncomingCall(session, request, flow)]
+        return [*trying, IncomingCall(session, request, flow, replaced)]
 
     def _receive_in_dialog(
         self, transaction: ServerTransaction, request: Request, flow: Flow, now: float
@@ -281,7 +301,7 @@ class Endpoint:
         if not dialog.accepts(request.cseq.number):
             return self._refuse(transaction, request, 500, now)
         self._agent.heard_by(dialog, user, flow)
-        if request.method not in InviteSession.served:
+        if request.method not in user.served:
             return [RequestArrived(transaction.id, request, flow)]
         return user.request_received(transaction, request, now)
 
@@ -346,7 +366,7 @@ class Endpoint:
 
 
 # Without a dialog these have no meaning: 481 (§12.2.2, §15.1.2).
-_NEEDS_DIALOG = frozenset({"BYE", "INFO", "UPDATE", "PRACK"})
+_NEEDS_DIALOG = frozenset({"BYE", "INFO", "UPDATE", "PRACK", "REFER", "NOTIFY"})
 
 
 class _Plain:
