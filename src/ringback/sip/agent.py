@@ -19,8 +19,10 @@ from ringback.sip.transaction.layer import TransactionLayer
 from ringback.sip.transaction.server import ServerTransaction
 
 SDP = "application/sdp"
-CORE_TAGS = ("timer", "100rel")
-"""Extensions that sessions implement by themselves (RFC 4028, RFC 3262)."""
+CORE_TAGS = ("timer", "100rel", "norefersub")
+"""Extensions that sessions implement by themselves (RFC 4028, RFC 3262, RFC 4488)."""
+# Requests that say anew where we are: RFC 3261 §12.2.1.1, RFC 3311 §5.1, RFC 3515 §2.2, RFC 6665 §3.1.2.
+_TARGET_REFRESH = frozenset({"INVITE", "UPDATE", "REFER", "SUBSCRIBE", "NOTIFY"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +31,26 @@ class EndpointSettings:
 
     `contact_for` gives our Contact for messages by a flow; its host and port are also the sent-by of Via.
     `allow` are the methods served: those beyond the call's own reach the application as RequestArrived.
-    `supported` are option tags that the application implements. `next_hop`, when given, chooses the flow
+    `supported` are option tags that the application implements, such as `replaces` (RFC 3891): without it
+    that header field is not looked at. `next_hop`, when given, chooses the flow
     of a request within a dialog from its next hop's URI and the flow the peer was last heard by; without
     it that flow is used.
     """
 
     user_agent: str
     contact_for: Callable[[Flow], SipUri]
-    allow: tuple[str, ...] = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK")
+    allow: tuple[str, ...] = (
+        "INVITE",
+        "ACK",
+        "CANCEL",
+        "BYE",
+        "OPTIONS",
+        "INFO",
+        "UPDATE",
+        "PRACK",
+        "REFER",
+        "NOTIFY",
+    )
     supported: tuple[str, ...] = ()
     schemes: tuple[str, ...] = ("sip", "sips", "tel")
     timers: Timers = field(default_factory=Timers)
@@ -143,7 +157,7 @@ class Agent:
         """The next request of ours within a dialog, and its flow; with Contact when that is refreshed."""
         flow = self.flow_of(dialog)
         request = dialog.request(method, self.via(flow))
-        if method in ("INVITE", "UPDATE"):
+        if method in _TARGET_REFRESH:
             request.headers.add("Contact", self.contact(flow))
             self.describe(request.headers)
         request.headers.add("User-Agent", self.settings.user_agent)

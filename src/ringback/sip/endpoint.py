@@ -24,6 +24,8 @@ from ringback.sip.effects import (
     OfferAnswered,
     OfferFailed,
     OfferReceived,
+    ReferProgress,
+    ReferReceived,
     RequestArrived,
     RequestTimedOut,
     ResponseArrived,
@@ -32,7 +34,7 @@ from ringback.sip.effects import (
 )
 from ringback.sip.flow import Flow
 from ringback.sip.headers import is_via
-from ringback.sip.incoming import IncomingSession
+from ringback.sip.incoming import IncomingSession, find_replaced
 from ringback.sip.message import (
     Headers,
     NameAddr,
@@ -64,6 +66,8 @@ __all__ = [
     "OfferAnswered",
     "OfferFailed",
     "OfferReceived",
+    "ReferProgress",
+    "ReferReceived",
     "RequestArrived",
     "RequestTimedOut",
     "ResponseArrived",
@@ -275,10 +279,15 @@ class Endpoint:
         least_s = self.settings.least_session_expires_s
         if too_short(request, least_s):
             return self._refuse(transaction, request, 422, now, Headers(("Min-SE", str(least_s))))
+        replaced = None
+        if "replaces" in self.settings.supported:
+            replaced = find_replaced(request, self._agent)
+        if isinstance(replaced, int):
+            return self._refuse(transaction, request, replaced, now)
         trying = self._agent.respond(transaction, request, 100, now)
         session = IncomingSession(self._agent, transaction, request, flow, now)
         transaction.user = session
-        return [*trying, IncomingCall(session, request, flow)]
+        return [*trying, IncomingCall(session, request, flow, replaced)]
 
     def _receive_in_dialog(
         self, transaction: ServerTransaction, request: Request, flow: Flow, now: float
@@ -355,7 +364,7 @@ class Endpoint:
 
 
 # Without a dialog these have no meaning: 481 (§12.2.2, §15.1.2).
-_NEEDS_DIALOG = frozenset({"BYE", "INFO", "UPDATE", "PRACK"})
+_NEEDS_DIALOG = frozenset({"BYE", "INFO", "UPDATE", "PRACK", "REFER", "NOTIFY"})
 
 
 class _Plain:
