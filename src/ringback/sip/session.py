@@ -254,6 +254,7 @@ class InviteSession:
             again = self._agent.challenged(transaction, response, dialog.credentials, now, dialog)
             if again is not None:
                 self._negotiation.sent_again(transaction, again[0])
+                self._referral.sent_again(transaction.request, again[0].request)
                 return again[1]
         if transaction.method == "INVITE":
             return self._negotiation.response_received(transaction, response, now)
