@@ -64,7 +64,7 @@ class Tap:
 
 
 class Taps(Columns):
-    """The taps of all legs. `open` and a tap's `end` may be called by any thread, the rest by the engine's."""
+    """The taps of all legs. Any thread may call `open` and a tap's `end`, the engine's the rest."""
 
     SPEC: ClassVar[dict[str, Column]] = {
         "tapped": Column(np.bool_),

@@ -11,7 +11,7 @@ import msgspec
 
 from ringback.media.protocol import Command, Event, LegStatistics, Statistics, Talking
 
-MAX_COMMAND_BYTES = 1 << 20
+MAX_MESSAGE_BYTES = 1 << 20
 MAX_UNSENT_BYTES = 32 << 20
 MAX_READ_BYTES = 1 << 20
 _LENGTH = struct.Struct(">I")
@@ -62,7 +62,7 @@ class ControlChannel(Generic[R, S]):
         position = 0
         while len(self._received) - position >= _LENGTH.size:
             (size,) = _LENGTH.unpack_from(self._received, position)
-            if size > MAX_COMMAND_BYTES:
+            if size > MAX_MESSAGE_BYTES:
                 raise ControlLostError
             if len(self._received) - position - _LENGTH.size < size:
                 break

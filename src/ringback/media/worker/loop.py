@@ -48,7 +48,9 @@ IDLE_EVERY_TICKS = 50
 class Worker:
     """Runs one engine on one thread until Shutdown or the end of the control socket."""
 
-    def __init__(self, control: ControlChannel[Command, Event], ports: UdpPorts, full_band: bool = False) -> None:
+    def __init__(
+        self, control: ControlChannel[Command, Event], ports: UdpPorts, full_band: bool = False
+    ) -> None:
         # First of all: the memory that making the music takes for a moment is then used for the rest.
         shelf = SoundShelf()
         shelf.prepare()
