@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 from tests.wire.rtp_stream import RtpStream
 
@@ -132,6 +133,26 @@ class Call:
         answer = self.phone.request(self, "INVITE", self.sdp(direction))
         self.phone.acknowledge(self, answer)
         return answer
+
+    def refer(self, target: str, consulted: Call | None = None) -> SipMessage:
+        """Transfer the peer to a number, or to the peer of another call (REFER); the final answer."""
+        host, port = self.phone.server
+        replaces = "" if consulted is None else "?Replaces=" + quote(consulted.replaces, safe="")
+        refer_to = f"Refer-To: <sip:{target}@{host}:{port}{replaces}>"
+        return self.phone.request(self, "REFER", headers=(refer_to,))
+
+    @property
+    def replaces(self) -> str:
+        """This call as its peer knows it, for a Replaces header."""
+        tag = re.search(r";tag=([^;\s]+)", self.remote)
+        assert tag, f"no tag of the peer: {self.remote}"
+        return f"{self.call_id};to-tag={tag[1]};from-tag={self.local_tag}"
+
+    @property
+    def progress(self) -> list[int]:
+        """What was told of a transfer that was asked for: the status in each NOTIFY, copies left out."""
+        told = {request.get("CSeq"): request for request in self.requests if request.method == "NOTIFY"}
+        return [int(request.body.split()[1]) for request in told.values()]
 
     def wait_ended(self, timeout: float) -> None:
         """Wait until the far end hangs up."""
@@ -308,10 +329,10 @@ class SipPhone:
         self.acknowledge(call, answer)
         return answer
 
-    def dial(self, target: str) -> Call:
+    def dial(self, target: str, headers: tuple[str, ...] = ()) -> Call:
         """Call and wait for the answer; raises CallFailed with the status otherwise."""
         call = self.new_call(target)
-        answer = self.attempt(call)
+        answer = self.attempt(call, headers=headers)
         if answer.status >= 300:
             call.media.stop()
             raise CallFailed(answer.status, answer.first)

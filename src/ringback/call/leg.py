@@ -327,6 +327,21 @@ class Leg:
         if self.state is LegState.CONNECTED:
             self._exchange.media(media.SendDigits(leg=self.id, digits=digit))
 
+    def accept_refer(self, now: float) -> None:
+        """Take the peer's REFER (202)."""
+        if self.session is not None:
+            self._exchange.sip(self.session.accept_refer(now))
+
+    def reject_refer(self, status: int, now: float) -> None:
+        """Refuse the peer's REFER."""
+        if self.session is not None:
+            self._exchange.sip(self.session.reject_refer(status, now))
+
+    def notify_refer(self, status: int, now: float) -> None:
+        """Tell the peer how the transfer goes that it asked for; also after it has hung up."""
+        if self.session is not None:
+            self._exchange.sip(self.session.notify_refer(status, now))
+
     # What the peer changes
 
     def peer_offers(self, sdp: bytes | None, now: float) -> None:

@@ -6,6 +6,7 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import count
+from typing import Protocol
 
 from ringback.call.application import Application
 from ringback.call.effects import Fault, KeepOpen, Notice, Outgoing, ToMedia
@@ -21,6 +22,8 @@ from ringback.sip import effects
 from ringback.sip.effects import Effect
 from ringback.sip.endpoint import Endpoint
 from ringback.sip.flow import Flow
+from ringback.sip.headers import Headers
+from ringback.sip.replaces import Replaces
 from ringback.sip.session import InviteSession
 from ringback.sip.uri import NameAddr, SipUri
 
@@ -28,6 +31,15 @@ _DTMF_RELAY = "application/dtmf-relay"
 _DTMF = "application/dtmf"
 
 LocalMedia = Callable[[Flow, int, int], Local]
+
+
+class Transfers(Protocol):
+    """Decides where a transfer may go."""
+
+    def destination(
+        self, transferor: Leg, remaining: Leg, refer_to: NameAddr, now: float
+    ) -> Application | int:
+        """What `remaining` is to be connected to; the status to refuse with otherwise."""
 
 
 class Switchboard:
@@ -44,10 +56,11 @@ class Switchboard:
         self.media_rooms = count(1)
         self.history = LegHistory()
         self.refinement = refinement or Refinement()
+        self.transfers: Transfers | None = None
         self._endpoint = endpoint
         self._local_media = local_media
         self._by_session: dict[str, Leg] = {}
-        self._dialling: dict[int, tuple[SipUri, NameAddr, NameAddr]] = {}
+        self._dialling: dict[int, tuple[SipUri, NameAddr, NameAddr, Headers | None]] = {}
         self._leg_ids = count(1)
         self._plays = count(1)
         self._alarms: list[tuple[float, int, Application]] = []
@@ -126,10 +139,11 @@ class Switchboard:
         party: Party,
         application: Application,
         now: float,
+        headers: Headers | None = None,
     ) -> Leg:
-        """Call a device; the INVITE goes out once the media engine has reserved an address."""
+        """Call a device; the INVITE, with `headers`, goes out once the engine has reserved an address."""
         leg = self._new_leg(party, application, flow, now)
-        self._dialling[leg.id] = (target, to, from_)
+        self._dialling[leg.id] = (target, to, from_, headers)
         self.tell("leg.dialling", leg=leg.id)
         self.media(protocol.OpenLeg(leg=leg.id, group=application.media_room))
         return leg
@@ -138,6 +152,25 @@ class Switchboard:
         leg = Leg(next(self._leg_ids), self, party, application, flow, now)
         self.legs[leg.id] = leg
         return leg
+
+    # Transfers
+
+    def destination(
+        self, transferor: Leg, remaining: Leg, refer_to: NameAddr, now: float
+    ) -> Application | int:
+        """What `remaining` is to be connected to; the status to refuse the transfer with otherwise."""
+        if self.transfers is None:
+            return 403
+        return self.transfers.destination(transferor, remaining, refer_to, now)
+
+    def replaced(self, replaces: Replaces) -> Leg | None:
+        """The leg whose dialog that is."""
+        session = self._endpoint.session_of(replaces)
+        return None if session is None else self.leg_of(session)
+
+    def leg_of(self, session: InviteSession) -> Leg | None:
+        """The leg of a session, as long as there is one."""
+        return self._by_session.get(session.id)
 
     # Inputs
 
@@ -188,13 +221,10 @@ class Switchboard:
     def _work(self, now: float) -> None:
         while self._events:
             event = self._events.popleft()
-            leg = self._leg_of(event)
+            session = getattr(event, "session", None)
+            leg = self.leg_of(session) if session is not None else None
             if leg is not None:
                 self._guarded(leg.id, now, self._on_session, leg, event, now)
-
-    def _leg_of(self, event: Effect) -> Leg | None:
-        session = getattr(event, "session", None)
-        return self._by_session.get(session.id) if session is not None else None
 
     def _on_session(self, leg: Leg, event: Effect, now: float) -> None:
         match event:
@@ -215,6 +245,8 @@ class Switchboard:
                 digit = digit_of_info(content_type, body)
                 if digit is not None:
                     leg.application.digit(leg, digit, now)
+            case effects.ReferReceived():
+                leg.application.referred(leg, event, now)
             case effects.Ended():
                 self._end(leg, now)
 
@@ -257,12 +289,12 @@ class Switchboard:
             self._invite(leg, offer, now)
 
     def _invite(self, leg: Leg, offer: SessionDescription, now: float) -> None:
-        target, to, from_ = self._dialling[leg.id]
+        target, to, from_, headers = self._dialling[leg.id]
         if leg.session is not None:
             # The refused session is done with; its end is not the leg's.
             self._by_session.pop(leg.session.id, None)
         session, invited = self._endpoint.invite(
-            target=target, to=to, from_=from_, flow=leg.flow, now=now, sdp=encode_sdp(offer)
+            target=target, to=to, from_=from_, flow=leg.flow, now=now, sdp=encode_sdp(offer), headers=headers
         )
         leg.session = session
         self._by_session[session.id] = leg

@@ -46,7 +46,19 @@ from ringback.store.store import Store
 from ringback.webrtc.certificate import make_certificate
 
 _GOODBYE_PATIENCE_S: Final = 2.0
-_ALLOW: Final = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "REGISTER")
+_ALLOW: Final = (
+    "INVITE",
+    "ACK",
+    "CANCEL",
+    "BYE",
+    "OPTIONS",
+    "INFO",
+    "UPDATE",
+    "PRACK",
+    "REFER",
+    "NOTIFY",
+    "REGISTER",
+)
 
 log = structlog.get_logger(__name__)
 
@@ -64,6 +76,7 @@ class Server:
                 user_agent=f"Ringback/{__version__}",
                 contact_for=self._contact_for,
                 allow=_ALLOW,
+                supported=("replaces",),
                 session_expires_s=settings.sip.session_expires_s,
             ),
             new_token=lambda: secrets.token_hex(12),
@@ -140,6 +153,7 @@ class Server:
             on_registration=self._on_registration,
         )
         self.exchange.policy = self.policy
+        self.switchboard.transfers = self.policy
         self._directory = store.directory
         self._stop_following = store.on_change(self._on_directory)
         self.web_address: tuple[str, int] | None = None

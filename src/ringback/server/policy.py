@@ -9,8 +9,9 @@ from typing import Final
 from ringback.call.application import Application
 from ringback.call.bridge import Bridge, Device
 from ringback.call.echo import EchoTest
-from ringback.call.leg import Party
+from ringback.call.leg import Leg, Party
 from ringback.call.switchboard import Switchboard
+from ringback.call.transfer import Takeover
 from ringback.conference.entry import Entry
 from ringback.conference.meetings import EntryTimings, Meetings
 from ringback.conference.pin_guard import PinGuard
@@ -37,7 +38,8 @@ from ringback.sip.flow import Flow
 from ringback.sip.headers import Headers
 from ringback.sip.message import Request, Response, make_response
 from ringback.sip.registration import Registrar
-from ringback.sip.uri import NameAddr, SipUri
+from ringback.sip.session import InviteSession
+from ringback.sip.uri import NameAddr, SipUri, TelUri
 from ringback.store.directory import Directory, Extension
 
 BROWSER_TRANSPORTS: Final = ("ws", "wss")
@@ -105,17 +107,22 @@ class Policy:
         visit: Visit | None = None
         # Guests need no account, and what they have for another server is none of our business.
         shown = self._authenticator.find(request.headers.get_all("Authorization")) is not None
-        if needs_account(destination) or shown or flow.transport in BROWSER_TRANSPORTS:
+        browser = flow.transport in BROWSER_TRANSPORTS
+        if needs_account(destination) or shown or browser or event.replaced is not None:
             proof = self._authenticate(request, flow, now)
             if isinstance(proof, Denied):
                 return session.reject(proof.status, now, proof.reason, proof.headers)
             account = proof
             visit = self._visits.account(account, now)
-        if visit is not None and not _open_to(visit, destination):
+        application: Application | int | None
+        if event.replaced is not None:
+            application = self._takeover(event.replaced, account)
+        elif visit is not None and not _open_to(visit, destination):
             return session.reject(403, now, "Not with this link")
-        application = self._application(destination, dialled, account, visit, flow, now)
-        if application is None:
-            return session.reject(404, now)
+        else:
+            application = self._application(destination, dialled, account, visit, flow, now)
+        if application is None or isinstance(application, int):
+            return session.reject(application or 404, now)
         if visit is not None:
             # A visitor has a name and no number.
             party = Party(Private(""), Private(visit.name), account)
@@ -128,6 +135,30 @@ class Policy:
         number = Private(dialled.number if dialled else "")
         self._switchboard.incoming(session, flow, request.body, party, number, application, now)
         return []
+
+    def _takeover(self, session: InviteSession, account: str | None) -> Application | int:
+        """What an INVITE with Replaces gets: an account takes over calls of its own devices (RFC 3891 §3)."""
+        leg = self._switchboard.leg_of(session)
+        if leg is None:
+            return 481
+        bridge = leg.application
+        if leg.party.account != account or not isinstance(bridge, Bridge) or not bridge.may_replace(leg):
+            return 403
+        return Takeover(bridge, leg)
+
+    def destination(
+        self, transferor: Leg, remaining: Leg, refer_to: NameAddr, now: float
+    ) -> Application | int:
+        """Where a transfer goes: whatever the transferor may call itself, and nowhere else."""
+        account = transferor.party.account
+        extension = self._directory().extension(account) if account is not None else None
+        if not self.accepting or account is None or extension is None or not extension.enabled:
+            return 403
+        target = refer_to.uri
+        user = target.digits if isinstance(target, TelUri) else getattr(target, "user", None)
+        dialled = parse_dial_string(user)
+        flow = remaining.flow
+        return self._application(self._route(dialled), dialled, account, None, flow, now) or 404
 
     def _route(self, dialled: DialString | None) -> Destination:
         return route(dialled.number, self._directory(), self._services) if dialled else Nowhere()

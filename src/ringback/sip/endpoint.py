@@ -46,6 +46,7 @@ from ringback.sip.message import (
 )
 from ringback.sip.outgoing import OutgoingSession
 from ringback.sip.parse import Malformed
+from ringback.sip.replaces import Replaces
 from ringback.sip.session import InviteSession
 from ringback.sip.session_expiry import too_short
 from ringback.sip.transaction.client import ClientTransaction
@@ -189,6 +190,11 @@ class Endpoint:
         if response.status > 100 and response.to.tag is None:
             headers.replace_first("To", str(response.to.with_tag(self._agent.new_token())))
         return self._layer.respond(transaction, response, now)
+
+    def session_of(self, replaces: Replaces) -> InviteSession | None:
+        """The session whose dialog that is, early or confirmed."""
+        found = self._agent.dialogs.get(replaces.key)
+        return found[1] if found is not None and isinstance(found[1], InviteSession) else None
 
     # Clock
 

@@ -33,7 +33,8 @@ class Asked:
     transaction: ServerTransaction
     request: Request
     accepted: bool = False
-    # One NOTIFY at a time, or the network could turn their order; the latest status waits (RFC 6665 §4.2.2).
+    # One NOTIFY at a time, or the network could turn their order; the latest status waits. The last one does
+    # not: what it overtakes is void, and the call may end with it.
     notifying: bool = False
     waiting: tuple[int, str] | None = None
 
@@ -157,14 +158,14 @@ class Referral:
     def notify(self, status: int, reason: str, now: float) -> list[Effect]:
         """Tell the peer a status of the call that it asked for; from 200 on it is the last."""
         asked = self._asked
-        if asked is None or not asked.accepted or (asked.waiting and asked.waiting[0] >= 200):
+        if asked is None or not asked.accepted:
             return []
         asked.waiting = status, reason
         return self._proceed(asked, now)
 
     def _proceed(self, asked: Asked, now: float) -> list[Effect]:
         dialog = self._session.dialog
-        if asked.waiting is None or asked.notifying or dialog is None:
+        if asked.waiting is None or dialog is None or (asked.notifying and asked.waiting[0] < 200):
             return []
         (status, reason), asked.waiting = asked.waiting, None
         asked.notifying = True
