@@ -258,7 +258,7 @@ class Line:
         if event.transaction_id != self._registering:
             return
         if isinstance(event, RequestTimedOut):
-            changed = self.registration.unanswered(now)
+            changed = self.registration.unanswered(event.status, now)
         elif event.response.status < 200:
             return
         else:

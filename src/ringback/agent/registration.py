@@ -8,7 +8,7 @@ from typing import Final
 
 from ringback.agent.account import Account
 from ringback.sip.event import seconds
-from ringback.sip.message import Headers, NameAddr, Request, Response, SipUri
+from ringback.sip.message import REASONS, Headers, NameAddr, Request, Response, SipUri
 
 REFRESH_AT: Final = 0.8
 """Refreshed after so much of what was granted."""
@@ -58,10 +58,11 @@ class ClientRegistration:
         self.due = now
 
     def end(self, now: float) -> None:
-        """Take the binding back (§10.2.2)."""
-        if self.wanted:
-            self.wanted = False
-            self.due = now
+        """Take the binding back (§10.2.2), if there is one."""
+        self.wanted = False
+        self.due = now if self.state is RegistrationState.REGISTERED else None
+        if self.due is None:
+            self.state = RegistrationState.NONE
 
     def lost(self, now: float) -> None:
         """The connection that the registration went by is gone: the server cannot reach us any more."""
@@ -105,9 +106,9 @@ class ClientRegistration:
         self.due = now + max(REFRESH_AT * granted, min(LEAST_S, granted / 2))
         return RegistrationChanged(self.state, response.status, response.reason)
 
-    def unanswered(self, now: float) -> RegistrationChanged:
-        """No answer in time, or no way to the server."""
-        return self._failed(408, "no answer", now)
+    def unanswered(self, status: int, now: float) -> RegistrationChanged:
+        """No answer in time (408), or no way to the server (503)."""
+        return self._failed(status, REASONS[status], now)
 
     def _failed(
         self, status: int, reason: str, now: float, response: Response | None = None

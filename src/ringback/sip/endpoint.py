@@ -390,5 +390,5 @@ class _Plain:
         return [ResponseArrived(self._id, response)]
 
     def request_failed(self, transaction: ClientTransaction, status: int, now: float) -> list[Effect]:
-        del transaction, status, now
-        return [RequestTimedOut(self._id)]
+        del transaction, now
+        return [RequestTimedOut(self._id, status)]

@@ -120,6 +120,11 @@ class Call:
         return media is not None and media.srtp is not None
 
     @property
+    def history(self) -> tuple[CallEvent, ...]:
+        """All that has happened so far."""
+        return tuple(self._history)
+
+    @property
     def end(self) -> Ended | None:
         """Who ended it and how; None while it is not over."""
         last = self._history[-1] if self._history else None

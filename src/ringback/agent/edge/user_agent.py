@@ -131,10 +131,12 @@ class UserAgent:
 
     async def unregister(self, timeout_s: float = PATIENCE_S) -> None:
         """Take the registration back; nothing happens when there is none."""
-        if self._line is None or not self._line.registration.wanted:
+        if self._line is None:
             return
+        registered = self.registered
         self._act(lambda line, now: line.registration.end(now))
-        await self._registration_told(timeout_s)
+        if registered:
+            await self._registration_told(timeout_s)
 
     async def _registration_told(self, timeout_s: float) -> None:
         self._told.clear()
