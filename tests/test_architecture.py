@@ -32,6 +32,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "routing": LEAVES | {"store", "sip", "sdp"},
     "call": LEAVES | {"store", "quality", "sip", "sdp", "media", "rtp", "routing"},
     "web": LEAVES | {"store"},
+    "agent": LEAVES | {"net", "quality", "sip", "sdp", "media"},
     "cli": LEAVES | {"store", "web", "server", "sip"},
 }
 """What a room may import beside itself: a package, or one module of it as `package.module`."""
@@ -45,7 +46,7 @@ MAY_IMPORT["server"] = frozenset(MAY_IMPORT) - {"cli", "testing"}
 WAITING = frozenset({"asyncio", "socket", "selectors", "select", "threading", "uvloop", "anyio"})
 CLOCKS = frozenset({"time"})
 CLOCK_CALLS = frozenset({"datetime.now", "datetime.utcnow", "date.today"})
-MAY_WAIT = ("net", "store", "web", "cli", "server", "media.worker")
+MAY_WAIT = ("net", "store", "web", "cli", "server", "media.worker", "agent.edge")
 
 FORBIDDEN_WORDS = frozenset({"utils", "util", "manager", "helper", "helpers", "common", "misc"})
 MAX_LINES = 600

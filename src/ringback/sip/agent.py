@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from ringback.sip.authentication import ClientAuthentication, credentials_of
 from ringback.sip.dialog import Dialog, DialogKey
 from ringback.sip.effects import Effect, Transmit
 from ringback.sip.flow import DEFAULT_PORT, Flow, Transport
@@ -164,6 +165,8 @@ class Agent:
             request.headers.add("Contact", self.contact(flow))
             self.describe(request.headers)
         request.headers.add("User-Agent", self.settings.user_agent)
+        if dialog.credentials is not None:
+            dialog.credentials.authorize(request)
         attach(request, sdp)
         return request, flow
 
@@ -173,10 +176,35 @@ class Agent:
         """Begin the client transaction of a complete request."""
         return self.layer.send(request, flow, user, now)
 
-    def acknowledge(self, dialog: Dialog, number: int, sdp: bytes | None = None) -> Transmit:
+    def challenged(
+        self,
+        transaction: ClientTransaction,
+        response: Response,
+        credentials: ClientAuthentication | None,
+        now: float,
+        dialog: Dialog | None = None,
+    ) -> tuple[ClientTransaction, list[Effect]] | None:
+        """Send a request that was refused with 401 or 407 once more, with credentials, as a transaction of
+        its own (§22.2); None when the refusal stands."""
+        request = transaction.request
+        headers = None if credentials is None else credentials.answer(request, response, transaction.tries)
+        if headers is None:
+            return None
+        number = request.cseq.number + 1
+        if dialog is not None:
+            dialog.local_cseq = number = max(number, dialog.local_cseq + 1)
+        headers.set("Via", self.via(transaction.flow))
+        headers.set("CSeq", f"{number} {request.method}")
+        again = Request(request.method, request.uri, headers, request.body)
+        sent, effects = self.send(again, transaction.flow, transaction.user, now)
+        sent.tries = transaction.tries + 1
+        return sent, effects
+
+    def acknowledge(self, dialog: Dialog, invite: Request, sdp: bytes | None = None) -> Transmit:
         """The ACK to a 2xx: a message of its own, sent again for each copy of that 2xx (§13.2.2.4)."""
         flow = self.flow_of(dialog)
-        ack = dialog.acknowledgement(number, self.via(flow))
+        ack = dialog.acknowledgement(invite.cseq.number, self.via(flow))
+        credentials_of(invite, ack)
         attach(ack, sdp)
         return Transmit(flow, encode(ack))
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from ringback.sip.acceptance import refusal
 from ringback.sip.agent import Agent, EndpointSettings, add_all, attach
+from ringback.sip.authentication import ClientAuthentication
 from ringback.sip.dialog import dialog_key_of, route
 from ringback.sip.effects import (
     Answered,
@@ -127,10 +128,12 @@ class Endpoint:
         sdp: bytes | None,
         headers: Headers | None = None,
         route_set: tuple[NameAddr, ...] = (),
+        credentials: ClientAuthentication | None = None,
     ) -> tuple[InviteSession, list[Effect]]:
         """Call `target` by `flow`. `sdp` None asks the callee for the offer; `headers` are added.
 
-        A tag on `from_` is kept, one is made otherwise.
+        A tag on `from_` is kept, one is made otherwise. `credentials` answer challenges to the INVITE and to
+        all that follows in the call; without, or when they do not help, a challenge is a failed call.
         """
         agent = self._agent
         uri, routes = route(target, route_set)
@@ -149,13 +152,17 @@ class Endpoint:
             add_all(fields, headers)
         request = Request("INVITE", uri, fields)
         attach(request, sdp)
-        session = OutgoingSession(agent, request, flow, now)
+        session = OutgoingSession(agent, request, flow, now, credentials)
         return session, session.begin(now)
 
-    def request(self, request: Request, flow: Flow, now: float) -> tuple[str, list[Effect]]:
+    def request(
+        self, request: Request, flow: Flow, now: float, *, credentials: ClientAuthentication | None = None
+    ) -> tuple[str, list[Effect]]:
         """Send a request other than INVITE outside of dialogs; returns the id of its transaction.
 
-        What is missing of Via, Max-Forwards, Call-ID, CSeq, the From tag and User-Agent is put in.
+        What is missing of Via, Max-Forwards, Call-ID, CSeq, the From tag and User-Agent is put in. With
+        `credentials` challenges are answered, each by the request with the next CSeq (RFC 3261 §22.2); only
+        one that they do not answer arrives.
         """
         agent = self._agent
         headers = request.headers
@@ -173,7 +180,9 @@ class Endpoint:
             if name not in headers:
                 headers.add(name, value)
         transaction_id = agent.new_token()
-        return transaction_id, agent.send(request, flow, _Plain(transaction_id), now)[1]
+        if credentials is not None:
+            credentials.authorize(request)
+        return transaction_id, agent.send(request, flow, _Plain(transaction_id, agent, credentials), now)[1]
 
     def respond(self, transaction_id: str, response: Response, now: float) -> list[Effect]:
         """Answer a RequestArrived; nothing happens when its time is over. Adds Server and a To tag."""
@@ -372,15 +381,19 @@ _NEEDS_DIALOG = frozenset({"BYE", "INFO", "UPDATE", "PRACK", "REFER", "NOTIFY"})
 class _Plain:
     """Turns the answers to a request of the application into effects."""
 
-    def __init__(self, transaction_id: str) -> None:
+    def __init__(self, transaction_id: str, agent: Agent, credentials: ClientAuthentication | None) -> None:
         self._id = transaction_id
+        self._agent = agent
+        self._credentials = credentials
 
     def response_received(
         self, transaction: ClientTransaction, response: Response, now: float
     ) -> list[Effect]:
-        del transaction, now
+        again = self._agent.challenged(transaction, response, self._credentials, now)
+        if again is not None:
+            return again[1]
         return [ResponseArrived(self._id, response)]
 
     def request_failed(self, transaction: ClientTransaction, status: int, now: float) -> list[Effect]:
-        del transaction, status, now
-        return [RequestTimedOut(self._id)]
+        del transaction, now
+        return [RequestTimedOut(self._id, status)]

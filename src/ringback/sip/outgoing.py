@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from ringback.sip.acceptance import sdp_of
 from ringback.sip.agent import Agent
+from ringback.sip.authentication import ClientAuthentication
 from ringback.sip.dialog import Dialog
 from ringback.sip.effects import Answered, Effect, EndedBy, Failed, Ringing, Transmit
 from ringback.sip.flow import Flow
@@ -42,8 +43,16 @@ class OutgoingSession(InviteSession):
 
     role: ClassVar[Literal["uac", "uas"]] = "uac"
 
-    def __init__(self, agent: Agent, request: Request, flow: Flow, now: float) -> None:
+    def __init__(
+        self,
+        agent: Agent,
+        request: Request,
+        flow: Flow,
+        now: float,
+        credentials: ClientAuthentication | None = None,
+    ) -> None:
         super().__init__(agent, request, flow, request.from_.tag or "", now)
+        self._credentials = credentials
         self._invite: ClientTransaction | None = None
         self._cancel_wanted = False
         self._early_sdp: bytes | None = None
@@ -55,6 +64,11 @@ class OutgoingSession(InviteSession):
 
     def begin(self, now: float) -> list[Effect]:
         """Send the INVITE; the endpoint calls this."""
+        if self._credentials is not None:
+            self._credentials.authorize(self.request)
+        return self._send(now)
+
+    def _send(self, now: float) -> list[Effect]:
         self.local_sdp = self.request.body or None
         self.expiry.ask(self.request.headers)
         if not self.request.body:
@@ -90,7 +104,9 @@ class OutgoingSession(InviteSession):
         if response.status < 300:
             return self._answered(response, now)
         if response.status == 422 and self.state is not SessionState.ENDED and self.expiry.refused(response):
-            return self._again(now)
+            return self._again(self.request.headers.copy(), now)
+        if response.status in (401, 407) and self.state is not SessionState.ENDED:
+            return self._challenged(transaction, response, now)
         return self._failed("peer", response.status, response.reason, response)
 
     def request_failed(self, transaction: ClientTransaction, status: int, now: float) -> list[Effect]:
@@ -100,9 +116,20 @@ class OutgoingSession(InviteSession):
         self.stop_timer(SessionTimer.CANCEL)
         return self._failed("timeout" if status == 408 else "error", status, REASONS[status], None)
 
-    def _again(self, now: float) -> list[Effect]:
+    def _challenged(self, transaction: ClientTransaction, response: Response, now: float) -> list[Effect]:
+        """Send the INVITE anew with credentials (§22.2), unless the refusal stands."""
+        headers = None
+        if self._credentials is not None:
+            headers = self._credentials.answer(self.request, response, transaction.tries)
+        if headers is None:
+            return self._failed("peer", response.status, response.reason, response)
+        effects = self._again(headers, now)
+        if self._invite is not None:
+            self._invite.tries = transaction.tries + 1
+        return effects
+
+    def _again(self, headers: Headers, now: float) -> list[Effect]:
         """Send the INVITE anew, as if never answered, with what the refusal asked for (§8.1.3.5)."""
-        headers = self.request.headers.copy()
         headers.set("Via", self._agent.via(self._first_flow))
         headers.set("CSeq", f"{self.request.cseq.number + 1} INVITE")
         self._forget()
@@ -110,7 +137,7 @@ class OutgoingSession(InviteSession):
         self._rseq.clear()
         self.state = SessionState.CALLING
         self.request = Request("INVITE", self.request.uri, headers, self.request.body)
-        return self.begin(now)
+        return self._send(now)
 
     def _progress(self, response: Response, now: float) -> list[Effect]:
         if self.state is SessionState.ENDED:
@@ -134,10 +161,13 @@ class OutgoingSession(InviteSession):
         tag = response.to.tag or ""
         if tag in self._early or len(self._early) >= MOST_FORKS:
             return
-        dialog = self._early[tag] = Dialog.of_client(self.request, response, self.flow)
+        dialog = self._early[tag] = self._new_dialog(response)
         self._agent.enlist(dialog, self)
         if self.dialog is None:
             self.dialog = dialog
+
+    def _new_dialog(self, response: Response) -> Dialog:
+        return Dialog.of_client(self.request, response, self.flow, self._credentials)
 
     def _is_next(self, tag: str, rseq: int) -> bool:
         """Whether a reliable response is the one after the last in its fork; copies and later ones wait."""
@@ -184,7 +214,7 @@ class OutgoingSession(InviteSession):
     def _establish(self, response: Response) -> None:
         """Make the dialog, or bring an early one up to date: its route set is the 2xx's (§13.2.2.4). The
         other forks' are over."""
-        dialog = Dialog.of_client(self.request, response, self.flow)
+        dialog = self._new_dialog(response)
         early = self._early.get(response.to.tag or "")
         if early is not None:
             dialog.local_cseq, dialog.remote_cseq = early.local_cseq, early.remote_cseq
@@ -200,14 +230,14 @@ class OutgoingSession(InviteSession):
 
     def _acknowledge(self, sdp: bytes | None) -> Transmit:
         dialog = self._need_dialog()
-        ack = self._agent.acknowledge(dialog, self.request.cseq.number, sdp)
+        ack = self._agent.acknowledge(dialog, self.request, sdp)
         self._acks[dialog.remote.tag or ""] = ack
         return ack
 
     def _end_fork(self, response: Response, tag: str, now: float) -> list[Effect]:
         """A second callee answered: only one call was wanted (§13.2.2.4)."""
-        dialog = Dialog.of_client(self.request, response, self.flow)
-        ack = self._agent.acknowledge(dialog, self.request.cseq.number)
+        dialog = self._new_dialog(response)
+        ack = self._agent.acknowledge(dialog, self.request)
         self._acks[tag] = ack
         bye, flow = self._agent.in_dialog(dialog, "BYE")
         return [ack, *self._agent.send(bye, flow, Unwanted(), now)[1]]

@@ -33,10 +33,13 @@ class ClientTransaction(Transaction):
 
     first: ClassVar[tuple[Action, ...]]
 
-    __slots__ = ("_request", "method", "response", "user")
+    __slots__ = ("_request", "method", "request", "response", "tries", "user")
 
     def __init__(self, request: Request, flow: Flow, timing: Timers, user: ClientUser) -> None:
         self.method = request.method
+        self.request = request
+        # How many challenges the request has answered (§22.2).
+        self.tries = 0
         super().__init__(client_key(request.top_via.branch or "", request.method), flow, timing)
         self.user = user
         self.response: Response | None = None
