@@ -47,6 +47,8 @@ from ringback.webrtc.certificate import make_certificate
 
 _GOODBYE_PATIENCE_S: Final = 2.0
 _ALLOW: Final = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "REGISTER")
+# What phones of an account may try, and strangers too: they are asked who they are first.
+_SCREENED: Final = ("MESSAGE",)
 
 log = structlog.get_logger(__name__)
 
@@ -64,6 +66,7 @@ class Server:
                 user_agent=f"Ringback/{__version__}",
                 contact_for=self._contact_for,
                 allow=_ALLOW,
+                screened=_SCREENED,
                 session_expires_s=settings.sip.session_expires_s,
             ),
             new_token=lambda: secrets.token_hex(12),

@@ -194,16 +194,21 @@ class Policy:
             response = make_response(request, 200)
             response.headers.set("Accept", "application/sdp")
         else:
-            response = make_response(request, 405)
+            response = self._unserved(request, flow, now)
         return self._endpoint.respond(event.transaction_id, response, now)
+
+    def _unserved(self, request: Request, flow: Flow, now: float) -> Response:
+        proof = self._authenticate(request, flow, now)
+        if isinstance(proof, Denied):
+            return _denial(request, proof)
+        response = make_response(request, 405)
+        response.headers.set("Allow", ", ".join(self._endpoint.settings.allow))
+        return response
 
     def _register(self, request: Request, flow: Flow, now: float) -> Response:
         proof = self._authenticate(request, flow, now)
         if isinstance(proof, Denied):
-            response = make_response(request, proof.status, proof.reason)
-            for name, value in proof.headers.items():
-                response.headers.add(name, value)
-            return response
+            return _denial(request, proof)
         if _user_of(request.to) != proof or self._visits.account(proof, now) is not None:
             return make_response(request, 403, "Only the account itself may register")
         if flow.transport in BROWSER_TRANSPORTS:
@@ -254,6 +259,13 @@ class Policy:
             visit = self._visits.account(username, now)
             return visit.credential if visit is not None else None
         return Credential(extension.number, extension.ha1_md5, extension.ha1_sha256)
+
+
+def _denial(request: Request, denied: Denied) -> Response:
+    response = make_response(request, denied.status, denied.reason)
+    for name, value in denied.headers.items():
+        response.headers.add(name, value)
+    return response
 
 
 def _open_to(visit: Visit, destination: Destination) -> bool:
