@@ -66,6 +66,7 @@ def test_equal_uris(one: str, two: str) -> None:
     [
         ("SIP:ALICE@AtLanTa.CoM;Transport=udp", "sip:alice@AtLanTa.CoM;Transport=UDP"),
         ("sip:bob@biloxi.com", "sip:bob@biloxi.com:5060"),
+        ("sip:bob@biloxi.com", "sip:bob@biloxi.com;transport=udp"),
         ("sip:bob@biloxi.com", "sip:bob@biloxi.com:6000;transport=tcp"),
         ("sip:carol@chicago.com", "sip:carol@chicago.com?Subject=next%20meeting"),
         ("sip:carol@chicago.com;security=on", "sip:carol@chicago.com;security=off"),

@@ -206,6 +206,8 @@ class OutgoingSession(InviteSession):
 
     def _end_fork(self, response: Response, tag: str, now: float) -> list[Effect]:
         """A second callee answered: only one call was wanted (§13.2.2.4)."""
+        if len(self._acks) > MOST_FORKS:
+            return []
         dialog = Dialog.of_client(self.request, response, self.flow)
         ack = self._agent.acknowledge(dialog, self.request.cseq.number)
         self._acks[tag] = ack

@@ -30,7 +30,7 @@ _TEL = re.compile(r"\+?[0-9A-Fa-f*#().\-]+")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _RESERVED = ";/?:@&=+$,"
 # Parameters that make two URIs differ even when only one of them has it (RFC 3261 §19.1.4).
-_TELLING = ("user", "ttl", "method", "maddr")
+_TELLING = ("user", "ttl", "method", "maddr", "transport")
 
 
 def escape_user(text: str) -> str:
