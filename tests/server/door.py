@@ -58,6 +58,7 @@ class Door:
             on_event=self._on_event,
             allow=("INVITE", "ACK", "CANCEL", "BYE", "INFO", "REGISTER", "REFER", "SUBSCRIBE", "PUBLISH"),
             supported=("replaces",),
+            screened=("MESSAGE",),
         )
         self.switchboard = Switchboard(self.phone.endpoint, self._local_media)
         self.meetings = Meetings(self.switchboard, self.switchboard.media_rooms)
@@ -195,10 +196,14 @@ class Visitor:
         uri = SipUri(host=SERVER)
         headers = self.credentials(challenge or self.challenged(), user, password, str(uri), "REGISTER")
         host, port = self.phone.address
+        headers.add("Contact", f"<sip:{user}@{host}:{port}>")
+        return self.ask("REGISTER", uri, user, headers)
+
+    def ask(self, method: str, uri: SipUri, user: str, headers: Headers) -> int:
+        """Send a request other than INVITE; the status of its answer."""
         headers.add("From", f"<sip:{user}@{SERVER}>")
         headers.add("To", f"<sip:{user}@{SERVER}>")
-        headers.add("Contact", f"<sip:{user}@{host}:{port}>")
-        request = Request("REGISTER", uri, headers)
+        request = Request(method, uri, headers)
         _, effects = self.phone.endpoint.request(request, self.phone.flow_to(self.door.phone), self.phone.now)
         self.phone.do(effects)
         self.door.run(0.3)

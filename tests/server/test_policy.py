@@ -9,9 +9,9 @@ from ringback.conference.roles import Role
 from ringback.conference.visits import LIFETIME_S
 from ringback.governance.private import Private
 from ringback.media import protocol as media
-from ringback.sip.message import Headers, Response
+from ringback.sip.message import Headers, Response, SipUri
 from tests.conference.stage import GUEST_PIN, NUMBER, meeting
-from tests.server.door import DIAL_IN, Door, Visitor, extension
+from tests.server.door import DIAL_IN, SERVER, Door, Visitor, extension
 
 
 def shape(answer: Response) -> list[str]:
@@ -239,3 +239,17 @@ def test_over_websocket_even_a_meeting_needs_an_account() -> None:
     page.call(NUMBER)
     assert page.status() == 401
     assert "MD5" in str(page.answers()[-1].headers.get("WWW-Authenticate"))
+
+
+def test_only_an_account_learns_that_messages_are_not_taken() -> None:
+    door = Door()
+    phone = Visitor(door, "192.0.2.9")
+    uri = SipUri(user="102", host=SERVER)
+    assert phone.ask("MESSAGE", uri, "101", Headers()) == 401
+    challenge = phone.answers()[-1].headers.get("WWW-Authenticate") or ""
+    assert (
+        phone.ask("MESSAGE", uri, "101", phone.credentials(challenge, "101", "secret", str(uri), "MESSAGE"))
+        == 405
+    )
+    assert "INVITE" in phone.answers()[-1].headers.get_all("Allow")
+    assert "MESSAGE" not in phone.answers()[-1].headers.get_all("Allow")

@@ -132,10 +132,13 @@ class StreamConnection(asyncio.Protocol):
 
     def _take(self, data: bytes) -> None:
         self._heard_at = self._owner.now()
-        for item in self._framer.feed(data):
+        items = self._framer.feed(data)
+        # Together: one write for each of thousands in a segment would keep others waiting.
+        pings = sum(isinstance(item, KeepAlive) and item.ping for item in items)
+        if pings:
+            self.write(_PONG * pings)
+        for item in items:
             if isinstance(item, KeepAlive):
-                if item.ping:
-                    self.write(_PONG)
                 continue
             if not isinstance(item, Malformed):
                 self.proven = True

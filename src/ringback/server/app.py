@@ -51,6 +51,8 @@ _ALLOW: Final = (
     "INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "REFER", "NOTIFY", "REGISTER",
     "SUBSCRIBE", "PUBLISH",
 )  # fmt: skip
+# What phones of an account may try, and strangers too: they are asked who they are first.
+_SCREENED: Final = ("MESSAGE",)
 
 log = structlog.get_logger(__name__)
 
@@ -69,6 +71,7 @@ class Server:
                 contact_for=self._contact_for,
                 allow=_ALLOW,
                 supported=("replaces",),
+                screened=_SCREENED,
                 session_expires_s=settings.sip.session_expires_s,
             ),
             new_token=lambda: secrets.token_hex(12),

@@ -239,8 +239,16 @@ class Policy:
             response = make_response(request, 200)
             response.headers.set("Accept", "application/sdp")
         else:
-            response = make_response(request, 405)
+            response = self._unserved(request, flow, now)
         return self._endpoint.respond(event.transaction_id, response, now)
+
+    def _unserved(self, request: Request, flow: Flow, now: float) -> Response:
+        proof = self._authenticate(request, flow, now)
+        if isinstance(proof, Denied):
+            return proof.response(request)
+        response = make_response(request, 405)
+        response.headers.set("Allow", ", ".join(self._endpoint.settings.allow))
+        return response
 
     def _register(self, request: Request, flow: Flow, now: float) -> Response:
         proof = self._authenticate(request, flow, now)
@@ -314,6 +322,7 @@ class Policy:
             visit = self._visits.account(username, now)
             return visit.credential if visit is not None else None
         return Credential(extension.number, extension.ha1_md5, extension.ha1_sha256)
+
 
 
 def _open_to(visit: Visit, destination: Destination) -> bool:

@@ -13,7 +13,7 @@ _SDP_METHODS = frozenset({"INVITE", "UPDATE", "PRACK"})
 def refusal(request: Request, settings: EndpointSettings) -> tuple[int, Headers] | None:
     """Status and header fields of the answer to a request that we do not serve; None when we do."""
     method = request.method
-    if method not in settings.allow:
+    if method not in settings.allow and method not in settings.screened:
         status = 405 if method in KNOWN_METHODS else 501
         return status, Headers(("Allow", ", ".join(settings.allow)))
     if request.uri.scheme not in settings.schemes:

@@ -31,6 +31,7 @@ class EndpointSettings:
 
     `contact_for` gives our Contact for messages by a flow; its host and port are also the sent-by of Via.
     `allow` are the methods served: those beyond the call's own reach the application as RequestArrived.
+    So do those in `screened`, which are not served: who has proved an account is told so by it.
     `supported` are option tags that the application implements, such as `replaces` (RFC 3891): without it
     that header field is not looked at. `next_hop`, when given, chooses the flow
     of a request within a dialog from its next hop's URI and the flow the peer was last heard by; without
@@ -51,6 +52,7 @@ class EndpointSettings:
         "REFER",
         "NOTIFY",
     )
+    screened: tuple[str, ...] = ()
     supported: tuple[str, ...] = ()
     schemes: tuple[str, ...] = ("sip", "sips", "tel")
     timers: Timers = field(default_factory=Timers)

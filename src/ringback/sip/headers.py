@@ -195,9 +195,11 @@ def _refuse_line_break(value: str) -> None:
         raise ValueError("a header value may not hold a line break")
 
 
+# Runs are bounded, because a message's topmost Via is read again and again on its way.
 _VIA = re.compile(
-    r"SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*([A-Za-z0-9\-.!%*_+`'~]+)[ \t]+"
-    r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._\-]+)(?:[ \t]*:[ \t]*([0-9]{1,5}))?[ \t]*(?=;|$)",
+    r"SIP[ \t]{0,32}/[ \t]{0,32}2\.0[ \t]{0,32}/[ \t]{0,32}([A-Za-z0-9\-.!%*_+`'~]{1,64})[ \t]{1,32}"
+    r"(\[[0-9A-Fa-f:.]{2,64}\]|[A-Za-z0-9._\-]{1,255})"
+    r"(?:[ \t]{0,32}:[ \t]{0,32}([0-9]{1,5}))?[ \t]{0,32}(?=;|$)",
     re.IGNORECASE,
 )
 

@@ -236,6 +236,8 @@ class OutgoingSession(InviteSession):
 
     def _end_fork(self, response: Response, tag: str, now: float) -> list[Effect]:
         """A second callee answered: only one call was wanted (§13.2.2.4)."""
+        if len(self._acks) > MOST_FORKS:
+            return []
         dialog = self._new_dialog(response)
         ack = self._agent.acknowledge(dialog, self.request)
         self._acks[tag] = ack
