@@ -324,7 +324,6 @@ class Policy:
         return Credential(extension.number, extension.ha1_md5, extension.ha1_sha256)
 
 
-
 def _open_to(visit: Visit, destination: Destination) -> bool:
     match destination:
         case ToMeeting(meeting=meeting):
