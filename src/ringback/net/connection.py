@@ -39,6 +39,9 @@ class ConnectionOwner(Protocol):
     def deliver(self, connection: StreamConnection, message: Message | Malformed) -> None:
         """A message came."""
 
+    def hear(self, connection: StreamConnection, data: bytes, message: Message | Malformed) -> None:
+        """A message is on the wire, also one of which nothing else will be told."""
+
     def lost(self, connection: StreamConnection) -> None:
         """A connection that was `opened` is gone; told once."""
 
@@ -132,11 +135,13 @@ class StreamConnection(asyncio.Protocol):
 
     def _take(self, data: bytes) -> None:
         self._heard_at = self._owner.now()
-        for item in self._framer.feed(data):
+        items = self._framer.feed(data)
+        for item, wire in zip(items, self._framer.wire, strict=True):
             if isinstance(item, KeepAlive):
                 if item.ping:
                     self.write(_PONG)
                 continue
+            self._owner.hear(self, wire, item)
             if not isinstance(item, Malformed):
                 self.proven = True
             if not isinstance(item, Malformed) or item.answerable:
