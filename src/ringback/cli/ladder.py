@@ -83,7 +83,7 @@ class Ladder:
         right = _cut(self._peers.get("right", ""), self._span)
         ours = _MARGIN + 1 + self._span - len(_OURS) // 2
         text = (" " * _MARGIN + left).ljust(ours - 1) + " " + _OURS
-        return [(_put_right(text, right, self._width), "dim")]
+        return [(_put_right(text, right, self._width).rstrip(), "dim")]
 
     def _arrow(self, call: _Call, message: Mapping[str, Any], since_s: float) -> Line:
         outward = (call.side == "left") == (message["direction"] == "out")

@@ -167,6 +167,7 @@ class RunningSystem:
     ) -> Iterator[tuple[str, Json]]:
         """GET /sip/trace: kinds ("connected" first) and data, until it ends or the seconds are over."""
         ends_at = None if seconds is None else time.monotonic() + seconds
+        sock = self._connection.sock
         headers = {"X-Number": number.reveal()} if number is not None else {}
         try:
             self._connection.request("GET", f"/api/v1/sip/trace?{urlencode(query)}", headers=headers)
@@ -178,7 +179,7 @@ class RunningSystem:
                 left_s = _SILENCE_S if ends_at is None else min(_SILENCE_S, ends_at - time.monotonic())
                 if left_s <= 0:
                     return
-                self._connection.sock.settimeout(left_s)
+                sock.settimeout(left_s)
                 line = answer.readline()
                 if not line:
                     return

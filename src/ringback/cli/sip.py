@@ -49,13 +49,11 @@ def trace(
     ] = "",
     method: Annotated[
         str,
-        typer.Option("--method", metavar="METHOD", help="Only requests of this method, and their responses."),
+        typer.Option("--method", metavar="METHOD", help="Only this method's requests and responses."),
     ] = "",
     last: Annotated[
         str,
-        typer.Option(
-            "--last", metavar="TIME", help="What was in the last 30s, 5m or 1h, as far as it is kept."
-        ),
+        typer.Option("--last", metavar="TIME", help="What is kept of the last 30s, 5m or 1h."),
     ] = "",
     follow: Annotated[bool, typer.Option("--follow", help="After --last go on with what comes.")] = False,
     seconds: Annotated[
@@ -66,12 +64,12 @@ def trace(
     ] = None,
     pcap: Annotated[
         Path | None,
-        typer.Option("--pcap", metavar="FILE", help="Write them to a capture file for Wireshark, too."),
+        typer.Option("--pcap", metavar="FILE", help="Write a capture file for Wireshark, too."),
     ] = None,
     messages: Annotated[bool, typer.Option("--messages", help="Print every message whole.")] = False,
     reveal: Annotated[
         bool,
-        typer.Option("--reveal", help="Mask nothing: numbers, names, PINs and keys. The server logs it."),
+        typer.Option("--reveal", help="Mask nothing, neither numbers nor PINs. It is logged."),
     ] = False,
 ) -> None:
     """Show SIP messages as they come and go, with numbers, names and secrets masked."""
@@ -160,8 +158,8 @@ def _as_ladder(whole: bool) -> tuple[Show, Show]:
         for line in ladder.draw(message):
             put(line)
         if whole:
-            for text in _bytes_of(message).decode("utf-8", "replace").splitlines():
-                put([("    ", ""), (fit_to_show(text, _LONGEST_LINE), "")])
+            for text in _bytes_of(message).decode("utf-8", "replace").rstrip().splitlines():
+                put([(f"    {fit_to_show(text, _LONGEST_LINE)}".rstrip(), "")])
             put([])
 
     return show, lambda data: put(ladder.missed(int(data["count"])))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable
 from typing import Final
 
 from ringback.sip.headers import canonical_name
@@ -36,7 +35,8 @@ _ATTRIBUTES: Final = frozenset({
     "silenceSupp", "tls-id",
 })  # fmt: skip
 
-_MASKED = re.compile(r"[^\W_]|[\x80-\xff]")
+_HIDDEN: Final = {code: "x" for code in range(256) if code >= 128 or chr(code).isalnum()}
+_HIGH = re.compile(r"[\x80-\xff]")
 _LONG_DIGITS = re.compile(r"[0-9]{3,}")
 _FIELD = re.compile(r"[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*")
 _HEADER = re.compile(r"([!#-'*+\-.0-9A-Z^-z|~]+)([ \t]*:)", re.DOTALL)
@@ -54,6 +54,9 @@ _HARMLESS: Final = frozenset({
 _DIGEST_NAME = re.compile(r"(?:^[ \t]*|[\s,])(Digest(?=[ \t])|[A-Za-z]+(?=[ \t]*=))")
 _DIGEST_USER = re.compile(r"username[ \t]*=[ \t]*\"?([^\",]*)", re.IGNORECASE)
 _LAST_DIGITS = re.compile(r"([0-9]{2})[^0-9]*$")
+_OPAQUE = re.compile(r"\"(?:[^\"\\]|\\.)*\"|\?[^>\s]*")
+_VIA_PARAMETER = re.compile(r"(?:branch|received|rport|ttl|maddr|alias)\b(?:=[^;,\s]*)?")
+_NEXT_VIA = re.compile(r"SIP/2\.0/[A-Z]+ +[A-Za-z0-9.:\[\]\-]+")
 _ORIGIN = re.compile(r"o=[^\s]*")
 _CONNECTION = re.compile(r"c=IN IP[46] [0-9A-Fa-f:.]+(?:/[0-9]+){0,2}\s*")
 _ATTRIBUTE = re.compile(r"a=([A-Za-z0-9\-]+)(?::|\s*$)")
@@ -62,6 +65,7 @@ _CAUSE = re.compile(r"\b(?:SIP|Q\.850)[ \t]*;[ \t]*cause[ \t]*=[ \t]*[0-9]{1,3}\
 _SEPARATORS: Final = str.maketrans("", "", "-.() ")
 # Numbers at least as long are masked also inside of longer runs of digits.
 _DISTINCT: Final = 6
+_MOST_NUMBERS: Final = 32
 
 
 def mask(data: bytes) -> bytes:
@@ -82,7 +86,7 @@ def mask(data: bytes) -> bytes:
 
 
 def _hide(text: str) -> str:
-    return _MASKED.sub("x", text)
+    return text.translate(_HIDDEN)
 
 
 def _fields(head: str) -> list[str]:
@@ -114,7 +118,7 @@ def _is_coded(field: str) -> bool:
 
 
 def _numbers(fields: list[str]) -> list[str]:
-    """Runs of three and more digits of whom the message names: peers repeat them in tags and Call-IDs."""
+    """The numbers of whom the message names, from three digits on: peers repeat them in tags and Call-IDs."""
     found: set[str] = set()
     for at, field in enumerate(fields):
         if at and _name_of(field) in _PLAIN | _NUMERIC:
@@ -123,15 +127,22 @@ def _numbers(fields: list[str]) -> list[str]:
             found.update(_LONG_DIGITS.findall(match[1].translate(_SEPARATORS)))
         if _name_of(field) in _CREDENTIALS:
             found.update(*(_LONG_DIGITS.findall(user) for user in _DIGEST_USER.findall(field)))
-    return sorted(found, key=len, reverse=True)[:32]
+    return sorted(found, key=len, reverse=True)[:_MOST_NUMBERS]
 
 
 def _without(numbers: list[str], text: str) -> str:
-    """Mask the numbers where they come as whole runs of digits, long ones anywhere."""
-    for number in numbers:
-        pattern = number if len(number) >= _DISTINCT else rf"(?<![0-9]){number}(?![0-9])"
-        text = re.sub(pattern, "x" * len(number), text)
-    return text
+    """Mask the numbers: short ones where they are whole runs of digits, long ones anywhere."""
+
+    def masked(match: re.Match[str]) -> str:
+        run = match[0]
+        if run in numbers:
+            return "x" * len(run)
+        for number in numbers:
+            if len(number) >= _DISTINCT:
+                run = run.replace(number, "x" * len(number))
+        return run
+
+    return _LONG_DIGITS.sub(masked, text) if numbers else text
 
 
 def _masked_field(field: str, numbers: list[str], *, first: bool) -> str:
@@ -157,7 +168,7 @@ def _masked_field(field: str, numbers: list[str], *, first: bool) -> str:
 
 
 def _ascii(text: str) -> str:
-    return re.sub(r"[\x80-\xff]", "x", text)
+    return text if text.isascii() else _HIGH.sub("x", text)
 
 
 def _masked_start(field: str, numbers: list[str]) -> str:
@@ -177,14 +188,10 @@ def _masked_start(field: str, numbers: list[str]) -> str:
 def _masked_via(value: str, numbers: list[str]) -> str:
     """Addresses stay; parameters other than branch, rport and received can hold anything."""
     head, semicolon, parameters = value.partition(";")
-    kept = [
-        match.span()
-        for match in re.finditer(r"(?:branch|received|rport|ttl|maddr|alias)\b(?:=[^;,\s]*)?", parameters)
-    ]
-    tail = _keep(parameters, _hide(parameters), kept)
+    kept = [match.span() for match in _VIA_PARAMETER.finditer(parameters)]
     # A second Via on the line comes after a comma.
-    others = [m.span() for m in re.finditer(r"SIP/2\.0/[A-Z]+ +[A-Za-z0-9.:\[\]\-]+", parameters)]
-    return _ascii(head) + semicolon + _without(numbers, _keep(parameters, tail, others))
+    kept += [match.span() for match in _NEXT_VIA.finditer(parameters)]
+    return _ascii(head) + semicolon + _without(numbers, _keep(parameters, _hide(parameters), kept))
 
 
 def _keep(text: str, hidden: str, spans: list[tuple[int, int]]) -> str:
@@ -198,22 +205,16 @@ def _keep(text: str, hidden: str, spans: list[tuple[int, int]]) -> str:
 def _masked_addresses(value: str, numbers: list[str]) -> str:
     """SIP and tel addresses: scheme, host, harmless parameters and the last digits of a number stay."""
     # Of the head fields in a URI (Refer-To) and of what is quoted nothing is looked at.
-    opaque = re.sub(r"\"(?:[^\"\\]|\\.)*\"|\?[^>\s]*", lambda match: "\0" * len(match[0]), value)
+    opaque = _OPAQUE.sub(lambda match: "\0" * len(match[0]), value)
     spans = [match.span() for match in _SCHEME.finditer(opaque)]
     spans += [match.span(1) for match in _last_digits(opaque)]
     hosts = [match for match in _HOST.finditer(opaque) if _is_host(match[1])]
     spans += [(match.start(1), match.end()) for match in hosts]
     kept = _keep(value, _hide(value), spans)
-    parameters = [m.span() for m in _PARAMETER.finditer(opaque) if m[1].lower() in _HARMLESS]
-    shown = _keep(value, kept, parameters)
-    return _joined(shown, kept, parameters, lambda text: _without(numbers, text))
-
-
-def _joined(shown: str, kept: str, spans: list[tuple[int, int]], change: Callable[[str], str]) -> str:
-    """`kept` with the spans of `shown` in it, changed."""
     out = list(kept)
-    for start, end in spans:
-        out[start:end] = change(shown[start:end])
+    for match in _PARAMETER.finditer(opaque):
+        if match[1].lower() in _HARMLESS:
+            out[match.start() : match.end()] = _without(numbers, _ascii(match[0]))
     return "".join(out)
 
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from ringback.sip.flow import Flow, Transport
 from ringback.sip.message import KNOWN_METHODS, REASONS, Message, Request, Response
@@ -38,8 +37,7 @@ CountKey = tuple[str, str, Transport]
 """Method ("other" for unknown ones), code (empty for requests, "4xx" for an unregistered one), transport."""
 
 
-@dataclass(frozen=True, slots=True)
-class Captured:
+class Captured(NamedTuple):
     """A message on the wire; `at` is seconds since the epoch, `data` all its bytes, decrypted."""
 
     at: float
