@@ -45,6 +45,10 @@ class Captured(NamedTuple):
     flow: Flow
     data: bytes
 
+    def __repr__(self) -> str:
+        # What is in it is nobody's business.
+        return f"Captured({'out' if self.outgoing else 'in'}, {self.flow}, {len(self.data)} bytes)"
+
 
 class Watch:
     """What one watcher has not read yet, bounded; what finds no room is counted as missed.
