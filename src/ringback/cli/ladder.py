@@ -37,11 +37,11 @@ class Ladder:
     """Draws line after line, for a terminal of `width` columns, what the trace tells as JSON objects."""
 
     def __init__(self, width: int) -> None:
-        self._width = max(NARROWEST, width)
+        self._span = (max(NARROWEST, width) - _MARGIN - 4) // 2
+        self._width = _MARGIN + 2 * self._span + 3
         self._calls: OrderedDict[str, _Call] = OrderedDict()
         self._numbers = count(1)
         self._peers: dict[Side, str] = {}
-        self._span = (self._width - _MARGIN - 4) // 2
 
     def draw(self, message: Mapping[str, Any]) -> Iterator[Line]:
         """The lines of one message; of a new call or of another peer a heading before."""
@@ -79,8 +79,9 @@ class Ladder:
         return [(f"{_RULE * 2}{told}{_RULE * (self._width - 2 - len(told))}", "bold")]
 
     def _heading(self) -> Line:
-        left = _cut(self._peers.get("left", ""), self._span)
-        right = _cut(self._peers.get("right", ""), self._span)
+        room = self._span - len(_OURS) // 2
+        left = _cut(self._peers.get("left", ""), room)
+        right = _cut(self._peers.get("right", ""), room)
         ours = _MARGIN + 1 + self._span - len(_OURS) // 2
         text = (" " * _MARGIN + left).ljust(ours - 1) + " " + _OURS
         return [(_put_right(text, right, self._width).rstrip(), "dim")]
