@@ -7,7 +7,7 @@ ARGS ?=
 # More words for the test runner: make test TESTS="tests/sip -k digest"
 TESTS ?=
 
-.PHONY: help setup run test lint format bench bench-media bench-quality bench-sip soak lock check-fresh clean
+.PHONY: help setup run test lint format bench bench-media bench-quality bench-sip soak docs lock check-fresh clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -57,6 +57,12 @@ bench-quality: ## Measure how speech sounds over bad lines, beside Janus AudioBr
 	@scripts/setup bench
 	@$(PY) scripts/install-extra bench
 	$(PY) -m bench quality
+
+docs: ## Print the pages that are made from the program: settings, verbs, transactions
+	@scripts/setup run
+	$(PY) -m ringback.cli.page > docs/command-line.md
+	.venv/bin/ringback config docs > docs/settings.md
+	$(PY) -m ringback.sip.transaction.page > docs/sip-transactions.md
 
 lock: ## Choose the newest versions of all dependencies and write them down
 	@scripts/setup test

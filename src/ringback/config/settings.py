@@ -103,6 +103,13 @@ class SipSettings(_Section):
         description="Seconds without a sign of the other side after which a call ends (RFC 4028); 0: never.",
     )
 
+    trace_buffer_mb: int = Field(
+        default=4,
+        ge=0,
+        le=256,
+        description="Memory for the last messages, for `ringback sip trace --last`, in MB; 0 keeps none.",
+    )
+
     @model_validator(mode="after")
     def _both_or_none(self) -> SipSettings:
         if (self.certificate is None) != (self.private_key is None):

@@ -39,6 +39,9 @@ class ConnectionOwner(Protocol):
     def deliver(self, connection: StreamConnection, message: Message | Malformed) -> None:
         """A message came."""
 
+    def hear(self, connection: StreamConnection, data: bytes, message: Message | Malformed) -> None:
+        """A message is on the wire, also one of which nothing else will be told."""
+
     def lost(self, connection: StreamConnection) -> None:
         """A connection that was `opened` is gone; told once."""
 
@@ -137,9 +140,10 @@ class StreamConnection(asyncio.Protocol):
         pings = sum(isinstance(item, KeepAlive) and item.ping for item in items)
         if pings:
             self.write(_PONG * pings)
-        for item in items:
+        for item, wire in zip(items, self._framer.wire, strict=True):
             if isinstance(item, KeepAlive):
                 continue
+            self._owner.hear(self, wire, item)
             if not isinstance(item, Malformed):
                 self.proven = True
             if not isinstance(item, Malformed) or item.answerable:

@@ -17,6 +17,7 @@ from ringback.net.tls import TlsCipher
 from ringback.sip.flow import Address, Flow, Transport
 from ringback.sip.message import Message
 from ringback.sip.parse import Malformed
+from ringback.sip.tap import Hear
 
 _SWEEP_S: Final = 1.0
 _MOST_ALIASES: Final = 64
@@ -40,6 +41,7 @@ class Streams:
         deliver: Callable[[Message | Malformed, Flow], None],
         on_lost: Callable[[Flow], None],
         clock: Callable[[], float],
+        hear: Hear,
     ) -> None:
         self.limits = limits
         self.client_context: ssl.SSLContext | None = None
@@ -49,6 +51,7 @@ class Streams:
         self._deliver = deliver
         self._on_lost = on_lost
         self._clock = clock
+        self._hear = hear
         self._numbers = itertools.count(1)
         self._admission: Admission[StreamConnection] = Admission(limits)
         self._connections: dict[int, StreamConnection] = {}
@@ -148,6 +151,10 @@ class Streams:
             self._admission.prove(connection)
             self._by_remote.setdefault((connection.flow.transport, connection.flow.remote), connection)
         self._deliver(message, connection.flow)
+
+    def hear(self, connection: StreamConnection, data: bytes, message: Message | Malformed) -> None:
+        """Tell of a message as it was on the wire."""
+        self._hear(data, connection.flow, message)
 
     def lost(self, connection: StreamConnection) -> None:
         """Forget a connection and tell of its end."""

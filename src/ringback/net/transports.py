@@ -16,6 +16,7 @@ from ringback.net.udp import UdpTransport
 from ringback.sip.flow import Address, Flow, Transport
 from ringback.sip.message import Message
 from ringback.sip.parse import Malformed
+from ringback.sip.tap import Hear
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +44,8 @@ class SipTransports:
 
     Both callbacks run inside the event loop and must not block; what they raise is logged and costs that
     message only. Of malformed messages only those come that can be answered; one that ends a stream is
-    delivered before its end, so that the answer goes out.
+    delivered before its end, so that the answer goes out. `hear` is told of every message with its bytes
+    (decrypted), before `on_message` and also of those that do not come there; keep-alives are none.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class SipTransports:
         on_connection_lost: Callable[[Flow], None] = lambda _flow: None,
         limits: Limits | None = None,
         *,
+        hear: Hear = lambda _data, _flow, _message: None,
         tls_client: ssl.SSLContext | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -59,8 +62,9 @@ class SipTransports:
         self.on_message = on_message
         self.on_connection_lost = on_connection_lost
         self.addresses: dict[Transport, Address] = {}
-        self._udp = UdpTransport(self._deliver)
-        self._streams = Streams(limits or Limits(), self._deliver, self._lost, clock)
+        self._udp = UdpTransport(self._deliver, self._note)
+        self._streams = Streams(limits or Limits(), self._deliver, self._lost, clock, self._note)
+        self._hear = hear
         self._tls_client = tls_client
         self._tls_server: ssl.SSLContext | None = None
         self._unsent = 0
@@ -148,6 +152,13 @@ class SipTransports:
         self._udp.close()
         await self._streams.close()
         self.addresses.clear()
+
+    def _note(self, data: bytes, flow: Flow, message: Message | Malformed) -> None:
+        try:
+            self._hear(data, flow, message)
+        except Exception:
+            self._failures += 1
+            logger.exception("a SIP message could not be noted")
 
     def _deliver(self, message: Message | Malformed, flow: Flow) -> None:
         try:

@@ -11,6 +11,7 @@ from ringback.net.bind import LocalAddress, address_of, bind_socket
 from ringback.sip.flow import Address, Flow
 from ringback.sip.message import Message
 from ringback.sip.parse import Malformed, parse_message
+from ringback.sip.tap import Hear
 
 # Datagrams taken per wake-up: enough for speed, few enough that a flood leaves the loop to others.
 _BATCH: Final = 64
@@ -21,8 +22,9 @@ _SHORTEST_MESSAGE: Final = 16
 class UdpTransport:
     """One bound socket, drained by the event loop; asyncio's own datagram callbacks cost much more each."""
 
-    def __init__(self, deliver: Callable[[Message | Malformed, Flow], None]) -> None:
+    def __init__(self, deliver: Callable[[Message | Malformed, Flow], None], hear: Hear) -> None:
         self._deliver = deliver
+        self._hear = hear
         self._socket: socket.socket | None = None
         self._local: LocalAddress | None = None
         self._buffer = bytearray(_LARGEST)
@@ -78,7 +80,9 @@ class UdpTransport:
             self.ignored += 1
             return
         message = parse_message(data)
+        flow = Flow("udp", self._local.towards(remote[0]), remote)
+        self._hear(data, flow, message)
         if isinstance(message, Malformed) and not message.answerable:
             self.ignored += 1
             return
-        self._deliver(message, Flow("udp", self._local.towards(remote[0]), remote))
+        self._deliver(message, flow)

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import signal
 import time
+from collections.abc import Iterable
 from typing import Final
 
 import structlog
@@ -33,7 +34,9 @@ from ringback.server.operations import ServerOperations
 from ringback.server.policy import Policy
 from ringback.server.prompts import PromptLibrary
 from ringback.server.registrations import RegistrationKeeper
+from ringback.server.sip_metrics import sip_metrics
 from ringback.server.sip_socket import SipSockets
+from ringback.server.sip_trace import SipTrace
 from ringback.server.visiting import ServerVisits, make_visits
 from ringback.server.watching import Watching
 from ringback.sip.agent import EndpointSettings
@@ -41,9 +44,11 @@ from ringback.sip.digest import DigestAuthenticator
 from ringback.sip.endpoint import Endpoint
 from ringback.sip.flow import Flow
 from ringback.sip.registration import Registrar
+from ringback.sip.tap import Tap
 from ringback.sip.uri import SipUri
 from ringback.store.directory import Directory
 from ringback.store.store import Store
+from ringback.web.operations import Metric
 from ringback.webrtc.certificate import make_certificate
 
 _GOODBYE_PATIENCE_S: Final = 2.0
@@ -83,10 +88,13 @@ class Server:
             self.switchboard, self.switchboard.media_rooms, quiet_above=conference.quiet_above
         )
         self.prompts = PromptLibrary(settings.data_dir / "prompts")
+        self.tap = Tap(time.time, settings.sip.trace_buffer_mb * 1_000_000)
+        self.sip_trace = SipTrace(self.tap)
         self.transports = SipTransports(
             on_message=lambda message, flow: self.exchange.on_message(message, flow),  # noqa: PLW0108
             on_connection_lost=self._on_connection_lost,
             limits=Limits(allow=allow),
+            hear=self.tap.hear,
         )
         self.media = MediaPool(
             settings.media.bind,
@@ -115,6 +123,8 @@ class Server:
             registrar=self.registrar,
             media=self.media,
             addresses=self.addresses,
+            sip_metrics=self._sip_metrics,
+            sip_trace=self.sip_trace,
         )
         self.visits = make_visits(allow)
         self.visiting = ServerVisits(self.visits, self.meetings, self.exchange)
@@ -122,6 +132,7 @@ class Server:
             on_message=self.exchange.on_message,
             on_lost=self._on_connection_lost,
             local=self._web_address,
+            hear=self.tap.hear,
             allow=allow,
         )
         self.keeper = RegistrationKeeper(self.registrar, store.registrations)
@@ -191,6 +202,7 @@ class Server:
                 await asyncio.sleep(0.02)
         self._stop_following()
         self.operations.events.close()
+        self.sip_trace.close()
         self.sip_sockets.close()
         await self.keeper.stop()
         await self.transports.close()
@@ -232,12 +244,21 @@ class Server:
             opus_playback_rate=48_000 if media.full_band else 16_000,
         )
 
+    def _sip_metrics(self) -> Iterable[Metric]:
+        return sip_metrics(self.tap, self.endpoint, self.transports.counts(), len(self.sip_sockets))
+
     def _web_address(self) -> tuple[str, int]:
         return self.web_address or (self.settings.web.bind, self.settings.web.port)
 
     # What happens
 
     def _send(self, flow: Flow, data: bytes) -> bool:
+        sent = self._transmit(flow, data)
+        if sent:
+            self.tap.send(data, flow)
+        return sent
+
+    def _transmit(self, flow: Flow, data: bytes) -> bool:
         if flow.transport in ("ws", "wss"):
             sent = self.sip_sockets.send(flow, data)
             if not sent:

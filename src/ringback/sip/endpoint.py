@@ -225,6 +225,11 @@ class Endpoint:
         return len(self._layer)
 
     @property
+    def retransmissions(self) -> tuple[int, int]:
+        """How many requests and final responses came again, and how many messages of ours went again."""
+        return self._layer.copies, self._layer.resent
+
+    @property
     def unanswered(self) -> int:
         """How many requests of ours wait for their final response."""
         return self._layer.unanswered
