@@ -12,6 +12,7 @@ from playwright.sync_api import sync_playwright
 
 from tests.wire.baresip import Baresip
 from tests.wire.browser import CHROMIUM, Browser
+from tests.wire.kamailio import Kamailio
 from tests.wire.server import RingbackServer
 from tests.wire.sip_phone import SipPhone
 
@@ -89,6 +90,23 @@ def make_phone() -> Iterator[Callable[..., SipPhone]]:
     yield make
     for phone in phones:
         phone.close()
+
+
+@pytest.fixture
+def make_kamailio(tmp_path: Path) -> Iterator[Callable[..., Kamailio]]:
+    """Start proxies with a test's own routing that end with the test."""
+    if shutil.which("kamailio") is None:
+        pytest.fail("kamailio is missing: scripts/setup test installs it")
+    proxies: list[Kamailio] = []
+
+    def make(config: str, **options: object) -> Kamailio:
+        proxy = Kamailio(tmp_path / f"kamailio-{len(proxies)}", config, **options)  # type: ignore[arg-type]
+        proxies.append(proxy)
+        return proxy.start()
+
+    yield make
+    for proxy in proxies:
+        proxy.stop()
 
 
 @pytest.hookimpl(hookwrapper=True)
