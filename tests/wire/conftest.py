@@ -13,6 +13,7 @@ from playwright.sync_api import sync_playwright
 from tests.wire.baresip import Baresip
 from tests.wire.browser import CHROMIUM, Browser
 from tests.wire.kamailio import Kamailio
+from tests.wire.linphone import Linphone
 from tests.wire.server import RingbackServer
 from tests.wire.sip_phone import SipPhone
 
@@ -90,6 +91,26 @@ def make_phone() -> Iterator[Callable[..., SipPhone]]:
     yield make
     for phone in phones:
         phone.close()
+
+
+@pytest.fixture
+def make_linphone(tmp_path: Path) -> Iterator[Callable[..., Linphone]]:
+    """Start linphones with an account at a server, made for them, that end with the test."""
+    if shutil.which("linphonec") is None:
+        pytest.fail("linphonec is missing: scripts/setup test installs it")
+    phones: list[Linphone] = []
+
+    def make(target: RingbackServer, number: str, **settings: object) -> Linphone:
+        folder = tmp_path / f"linphone-{len(phones)}"
+        password = target.add_extension(number)
+        phone = Linphone(folder, number, server=target, password=password, **settings)  # type: ignore[arg-type]
+        phones.append(phone)
+        phone.start().register()
+        return phone
+
+    yield make
+    for phone in phones:
+        phone.stop()
 
 
 @pytest.fixture
