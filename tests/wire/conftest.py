@@ -16,6 +16,7 @@ from tests.wire.kamailio import Kamailio
 from tests.wire.linphone import Linphone
 from tests.wire.server import RingbackServer
 from tests.wire.sip_phone import SipPhone
+from tests.wire.sipp import Sipp
 
 
 @pytest.fixture
@@ -111,6 +112,21 @@ def make_linphone(tmp_path: Path) -> Iterator[Callable[..., Linphone]]:
     yield make
     for phone in phones:
         phone.stop()
+
+
+@pytest.fixture
+def make_sipp(tmp_path: Path) -> Iterator[Callable[..., Sipp]]:
+    """Start runs of SIPp against a server that end with the test."""
+    runs: list[Sipp] = []
+
+    def make(target: RingbackServer, *words: str, **settings: object) -> Sipp:
+        run = Sipp(tmp_path / f"sipp-{len(runs)}", target.udp, *words, **settings)  # type: ignore[arg-type]
+        runs.append(run)
+        return run.start()
+
+    yield make
+    for run in runs:
+        run.stop()
 
 
 @pytest.fixture
