@@ -6,6 +6,7 @@ import itertools
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import sync_playwright
@@ -14,9 +15,11 @@ from tests.wire.baresip import Baresip
 from tests.wire.browser import CHROMIUM, Browser
 from tests.wire.kamailio import Kamailio
 from tests.wire.linphone import Linphone
+from tests.wire.namespaces import skip_without_namespaces
 from tests.wire.server import RingbackServer
 from tests.wire.sip_phone import SipPhone
 from tests.wire.sipp import Sipp
+from tests.wire.site import Site, made_site
 
 
 @pytest.fixture
@@ -80,12 +83,20 @@ def make_server(tmp_path: Path) -> Iterator[Callable[..., RingbackServer]]:
 
 
 @pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A server and a host on Wi-Fi, whose network can change."""
+    skip_without_namespaces()
+    with made_site(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
 def make_phone() -> Iterator[Callable[..., SipPhone]]:
     """Make small test phones that hang up with the test."""
     phones: list[SipPhone] = []
 
-    def make(target: RingbackServer, *words: str, **settings: str) -> SipPhone:
-        phone = SipPhone(target.udp, *words, **settings)
+    def make(target: RingbackServer, *words: str, **settings: Any) -> SipPhone:
+        phone = SipPhone(settings.pop("server", target.udp), *words, **settings)
         phones.append(phone)
         return phone
 

@@ -180,18 +180,29 @@ class SipPhone:
         self.server, self.user, self.password, self.host = server, user, password, host
         self._next_hop = proxy or server
         self.local, self.clock_ppm, self._inside = local, clock_ppm, inside
-        with inside():
-            self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind((local, 0))
-        self.port: int = self._socket.getsockname()[1]
-        self.contact = f"<sip:{user}@{local}:{self.port}>"
         self.calls: dict[str, Call] = {}
         self.incoming: list[Call] = []
         self._arrived = threading.Condition()
         self._responses: dict[str, list[SipMessage]] = {}
         self._acks: dict[str, str] = {}
         self._closing = False
-        threading.Thread(target=self._read, daemon=True).start()
+        self._open()
+
+    def _open(self) -> None:
+        with self._inside():
+            self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind((self.local, 0))
+        self.port: int = self._socket.getsockname()[1]
+        self.contact = f"<sip:{self.user}@{self.local}:{self.port}>"
+        threading.Thread(target=self._read, args=(self._socket,), daemon=True).start()
+
+    def move(self, local: str) -> None:
+        """Go on at another address, calls and their media too; the server is told by what is sent next."""
+        self.local = local
+        self._open()
+        for call in self.calls.values():
+            with self._inside():
+                call.media.move(local)
 
     def close(self) -> None:
         """End all calls and the phone."""
@@ -364,14 +375,14 @@ class SipPhone:
 
     # What comes in
 
-    def _read(self) -> None:
+    def _read(self, connection: socket.socket) -> None:
         while True:
             try:
-                data = self._socket.recv(65536)
+                data = connection.recv(65536)
             except ConnectionRefusedError:
                 continue
             if self._closing:
-                self._socket.close()
+                connection.close()
                 return
             if not data.strip():
                 continue
