@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ringback.quality.tones import make_tones
+from tests.wire.namespaces import Host
 from tests.wire.ports import free_ports
 from tests.wire.server import RingbackServer
 from tests.wire.sound_files import read_wav, write_wav
@@ -39,7 +40,6 @@ sip_tcp_port={tcp}
 sip_tls_port={tls}
 default_proxy=0
 guess_hostname=0
-contact=sip:{name}@127.0.0.1
 root_ca={authority}
 verify_server_certs=1
 verify_server_cn=1
@@ -71,7 +71,8 @@ class Linphone:
     """One linphonec that registers one account with `server`; its own ports and folder.
 
     It speaks `tone_hz`; its codecs are its own, Opus first. By TLS it trusts the server's authority alone;
-    `srtp` makes its media encrypted by SDES. With `answers` it takes every call by itself.
+    `srtp` makes its media encrypted by SDES. With `answers` it takes every call by itself. With `host` it
+    runs there, where the server is at `address`.
     """
 
     def __init__(
@@ -86,8 +87,10 @@ class Linphone:
         tone_hz: float | None = None,
         level_dbfs: float = -12.0,
         answers: bool = False,
+        host: Host | None = None,
+        address: str = "127.0.0.1",
     ) -> None:
-        self.folder, self.name = folder, name
+        self.folder, self.name, self.host = folder, name, host
         (folder / ".local/share/linphone").mkdir(parents=True)
         first = free_ports(16)
         speech = make_tones(RATE, TONE_SECONDS, [tone_hz] if tone_hz else [], level_dbfs)
@@ -96,7 +99,7 @@ class Linphone:
         self._answers = answers
         self._config = folder / "linphonerc"
         self._suffix = f":{server.tls_port if transport == 'tls' else server.udp_port};transport={transport}"
-        self._domain = "localhost" if transport == "tls" else "127.0.0.1"
+        self._domain = "localhost" if transport == "tls" else address
         self._config.write_text(
             CONFIG.format(
                 udp=first if transport == "udp" else 0,
@@ -121,7 +124,7 @@ class Linphone:
         """Start the program; its sound comes from and goes to files."""
         words = ["linphonec", "-c", self._config, "-d", "6", "-l", self.folder / "linphone.log"]
         self._process = subprocess.Popen(
-            [*map(str, words), *(["-a"] if self._answers else [])],
+            [*(self.host.prefix if self.host else ()), *map(str, words), *(["-a"] if self._answers else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

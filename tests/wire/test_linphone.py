@@ -20,15 +20,23 @@ pytestmark = [pytest.mark.wire, pytest.mark.slow]
 MakeLinphone = Callable[..., Linphone]
 MakePhone = Callable[..., SipPhone]
 ITS_HZ, OUR_HZ, _ = TONES_HZ
-TALK_S = 1.8
+TALK_S = 1.0
+PATIENCE_S = 10
 
 
 def talk(call: Call) -> None:
     """Both speak for a moment; the small phone hears linphone, and its own voice does not come back."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        heard = call.media.heard(0.4)
+        its, ours = tone_levels(heard, 8000, [ITS_HZ, OUR_HZ]) if len(heard) == 3200 else (-99, -99)
+        if abs(its + 12) < 2 and ours < -45:
+            break
+        assert time.monotonic() < deadline, (
+            f"linphone is heard at {its:.0f} dBFS, our own voice at {ours:.0f}"
+        )
+        time.sleep(0.1)
     time.sleep(TALK_S)
-    its, ours = tone_levels(call.media.heard(0.6), 8000, [ITS_HZ, OUR_HZ])
-    assert its == pytest.approx(-12, abs=2)
-    assert ours < -45
 
 
 def check_heard(phone: Linphone) -> None:
@@ -85,8 +93,6 @@ def test_linphone_dials_into_a_meeting_with_the_pin_by_keys(
     time.sleep(0.5)
     linphone.press(f"{meeting['guest_pin']}#")
     server.wait_participants(meeting["number"], 2)
-    # Whoever comes is announced.
-    time.sleep(4)
     talk(guest)
     linphone.hang_up()
     check_heard(linphone)
@@ -98,7 +104,7 @@ def test_linphone_hears_itself_in_the_echo_test(server: RingbackServer, make_lin
     linphone.dial("600")
     time.sleep(0.5)
     linphone.press("1")
-    time.sleep(TALK_S)
+    time.sleep(2)
     linphone.hang_up()
     heard, rate = linphone.heard(0.8, trim_s=0.1)
     assert tone_levels(heard, rate, np.array([ITS_HZ]))[0] == pytest.approx(-12, abs=3)

@@ -9,10 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ringback.quality.tones import make_tones, tone_levels
+from tests.wire.linphone import Linphone
 from tests.wire.sip_phone import Call, SipPhone
 from tests.wire.site import SERVER, Site
 
 pytestmark = [pytest.mark.wire, pytest.mark.slow]
+MakeLinphone = Callable[..., Linphone]
 MakePhone = Callable[..., SipPhone]
 Measured = Callable[[str], None]
 MOVED_HZ, OTHER_HZ = 440.0, 1090.0
@@ -27,15 +29,21 @@ def hears(call: Call, tone_hz: float, since: int) -> bool:
     return bool(tone_levels(call.media.heard(0.2), 8000, [tone_hz])[0] > -20)
 
 
-def wait_both(moved: Call, other: Call, timeout: float) -> float:
-    """Wait until both hear each other by packets that come from now on; how long it took."""
+def wait_back(heard: Callable[[], bool], what: str) -> float:
+    """Wait until somebody is heard again; how long it took. Raises after BACK_S."""
     began = time.monotonic()
-    since = len(moved.media.received), len(other.media.received)
-    while not (hears(moved, OTHER_HZ, since[0]) and hears(other, MOVED_HZ, since[1])):
-        heard = [len(one.media.received) - count for one, count in zip((moved, other), since, strict=True)]
-        assert time.monotonic() - began < timeout, f"not back after {timeout} s; packets since: {heard}"
+    while not heard():
+        assert time.monotonic() - began < BACK_S, f"{what}: not back after {BACK_S} s"
         time.sleep(0.02)
     return time.monotonic() - began
+
+
+def wait_both(moved: Call, other: Call) -> float:
+    """Wait until both hear each other by packets that come from now on; how long it took."""
+    since = len(moved.media.received), len(other.media.received)
+    return wait_back(
+        lambda: hears(moved, OTHER_HZ, since[0]) and hears(other, MOVED_HZ, since[1]), "both ways"
+    )
 
 
 def test_a_call_goes_on_where_the_phone_moves_to(
@@ -59,7 +67,7 @@ def test_a_call_goes_on_where_the_phone_moves_to(
         call = calling.result()
     call.media.speak(make_tones(8000, 2, [MOVED_HZ]))
     at_other.media.speak(make_tones(8000, 2, [OTHER_HZ]))
-    wait_both(call, at_other, 10)
+    wait_both(call, at_other)
 
     # Another network, said by a re-INVITE and a REGISTER from there.
     site.wifi.go()
@@ -68,16 +76,45 @@ def test_a_call_goes_on_where_the_phone_moves_to(
     answer = phone.attempt(call)
     assert answer.status == 200
     call.start_media(answer.body)
-    back_s = wait_both(call, at_other, BACK_S)
+    back_s = wait_both(call, at_other)
     measured(f"a phone at another address: both heard {back_s:.2f} s after its re-INVITE")
     assert phone.register().status == 200
 
     # Other ports, and nothing said: what a router does that forgot the call.
     with host.entered():
         call.media.move("10.2.0.2")
-    back_s = wait_both(call, at_other, BACK_S)
+    back_s = wait_both(call, at_other)
     measured(f"a phone at another port, without a word: both heard {back_s:.2f} s later")
 
     # The other side hangs up: its BYE finds the phone where it is now.
     at_other.hang_up()
     call.wait_ended(3)
+
+
+def test_linphone_goes_over_to_another_network(
+    site: Site, make_linphone: MakeLinphone, make_phone: MakePhone, measured: Measured
+) -> None:
+    server, host = site.server, site.wifi.interface.host
+    assert server.host is not None
+    other = make_phone(server, "2604", server.add_extension("2604"), inside=server.host.entered)
+    assert other.register().status == 200
+    linphone = make_linphone(server, "2603", host=host, address=SERVER, tone_hz=MOVED_HZ)
+    with ThreadPoolExecutor(1) as pool:
+        answering = pool.submit(other.answer)
+        linphone.dial("2604")
+        call = answering.result()
+    call.media.speak(make_tones(8000, 2, [OTHER_HZ]))
+    wait_back(lambda: hears(call, MOVED_HZ, 0), "before the change")
+    after, gone = linphone.said, time.monotonic()
+    site.wifi.go()
+    site.cellular.come()
+    # It looks for a change every five seconds.
+    linphone.expect("Media streams established", 15, after=after)
+    noticed, since = time.monotonic(), len(call.media.received)
+    back_s = wait_back(lambda: hears(call, MOVED_HZ, since), "linphone")
+    time.sleep(1)
+    linphone.hang_up()
+    heard, rate = linphone.heard(0.6, trim_s=0.1)
+    assert tone_levels(heard, rate, [OTHER_HZ])[0] == pytest.approx(-12, abs=2)
+    call.wait_ended(3)
+    measured(f"linphone noticed after {noticed - gone:.1f} s, and was heard {back_s:.2f} s later")
