@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from itertools import count
 
 from ringback.call.application import Application
@@ -20,7 +21,8 @@ from ringback.sdp.parse import parse_sdp
 from ringback.sip import effects
 from ringback.sip.effects import Effect
 from ringback.sip.endpoint import Endpoint
-from ringback.sip.flow import Flow
+from ringback.sip.failover import first_of
+from ringback.sip.flow import Flow, Targets
 from ringback.sip.session import InviteSession
 from ringback.sip.uri import NameAddr, SipUri
 
@@ -28,6 +30,17 @@ _DTMF_RELAY = "application/dtmf-relay"
 _DTMF = "application/dtmf"
 
 LocalMedia = Callable[[Flow, int, int], Local]
+
+
+@dataclass(frozen=True, slots=True)
+class _Dialled:
+    """Whom a leg of ours calls, and the way there."""
+
+    target: SipUri
+    flow: Flow | Targets
+    to: NameAddr
+    from_: NameAddr
+    route_set: tuple[NameAddr, ...]
 
 
 class Switchboard:
@@ -47,7 +60,7 @@ class Switchboard:
         self._endpoint = endpoint
         self._local_media = local_media
         self._by_session: dict[str, Leg] = {}
-        self._dialling: dict[int, tuple[SipUri, NameAddr, NameAddr]] = {}
+        self._dialling: dict[int, _Dialled] = {}
         self._leg_ids = count(1)
         self._plays = count(1)
         self._alarms: list[tuple[float, int, Application]] = []
@@ -120,16 +133,17 @@ class Switchboard:
     def dial(
         self,
         target: SipUri,
-        flow: Flow,
+        flow: Flow | Targets,
         to: NameAddr,
         from_: NameAddr,
         party: Party,
         application: Application,
         now: float,
+        route_set: tuple[NameAddr, ...] = (),
     ) -> Leg:
         """Call a device; the INVITE goes out once the media engine has reserved an address."""
-        leg = self._new_leg(party, application, flow, now)
-        self._dialling[leg.id] = (target, to, from_)
+        leg = self._new_leg(party, application, first_of(flow), now)
+        self._dialling[leg.id] = _Dialled(target, flow, to, from_, route_set)
         self.tell("leg.dialling", leg=leg.id)
         self.media(protocol.OpenLeg(leg=leg.id, group=application.media_room))
         return leg
@@ -257,12 +271,18 @@ class Switchboard:
             self._invite(leg, offer, now)
 
     def _invite(self, leg: Leg, offer: SessionDescription, now: float) -> None:
-        target, to, from_ = self._dialling[leg.id]
+        dialled = self._dialling[leg.id]
         if leg.session is not None:
             # The refused session is done with; its end is not the leg's.
             self._by_session.pop(leg.session.id, None)
         session, invited = self._endpoint.invite(
-            target=target, to=to, from_=from_, flow=leg.flow, now=now, sdp=encode_sdp(offer)
+            target=dialled.target,
+            to=dialled.to,
+            from_=dialled.from_,
+            flow=dialled.flow,
+            route_set=dialled.route_set,
+            now=now,
+            sdp=encode_sdp(offer),
         )
         leg.session = session
         self._by_session[session.id] = leg
