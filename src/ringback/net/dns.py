@@ -66,7 +66,8 @@ class Resolver:
         self._clock = clock
         self._hosts = None if servers else hosts
         self._resolver = _resolver(servers)
-        self._silent: dict[Question, float] = {}
+        # Until when questions, and hosts, count as unanswerable.
+        self._silent: dict[Question | str, float] = {}
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
     async def locate(self, uri: SipUri) -> Targets:
@@ -75,6 +76,8 @@ class Resolver:
         Takes at most `PATIENCE_S`; what is known by then counts.
         """
         location = Location(uri, self._chance, self.families)
+        if self._is_silent(location.host):
+            return ()
         try:
             async with asyncio.timeout(PATIENCE_S):
                 while questions := location.questions():
@@ -82,8 +85,7 @@ class Resolver:
                     for question, records in zip(questions, answers, strict=True):
                         location.answer(question, records)
         except TimeoutError:
-            for question in location.questions():
-                self._note_silence(question)
+            self._note_silence(location.host)
         return location.targets
 
     async def open(self, flow: Flow) -> Flow | None:
@@ -101,7 +103,7 @@ class Resolver:
     async def _ask(self, question: Question) -> list[Record]:
         if question.type in ("A", "AAAA") and (known := self._from_file(question)):
             return known
-        if self._silent.get(question, 0.0) > self._clock():
+        if self._is_silent(question):
             return []
         try:
             async with self._slots:
@@ -113,13 +115,15 @@ class Resolver:
         except (dns.exception.DNSException, OSError):
             self._note_silence(question)
             return []
-        self._silent.pop(question, None)
         return [record for data in answer.rrset or () for record in _records(data)]
 
-    def _note_silence(self, question: Question) -> None:
+    def _is_silent(self, what: Question | str) -> bool:
+        return self._silent.get(what, 0.0) > self._clock()
+
+    def _note_silence(self, what: Question | str) -> None:
         if len(self._silent) >= _MOST_SILENT:
             self._silent.pop(next(iter(self._silent)))
-        self._silent[question] = self._clock() + _SILENT_S
+        self._silent[what] = self._clock() + _SILENT_S
 
     def _from_file(self, question: Question) -> list[Record]:
         """Addresses of the system's file of hosts (hosts(5)), which the DNS does not know."""
