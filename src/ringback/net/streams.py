@@ -21,6 +21,9 @@ from ringback.sip.parse import Malformed
 _SWEEP_S: Final = 1.0
 _MOST_ALIASES: Final = 64
 
+# Where a connection goes, and the name that was proved there: it is used for that name only (RFC 5923 §9.3).
+Peer = tuple[Transport, Address, str]
+
 
 @dataclass(slots=True)
 class _Opening:
@@ -52,8 +55,8 @@ class Streams:
         self._numbers = itertools.count(1)
         self._admission: Admission[StreamConnection] = Admission(limits)
         self._connections: dict[int, StreamConnection] = {}
-        self._by_remote: dict[tuple[Transport, Address], StreamConnection] = {}
-        self._opening: dict[tuple[Transport, Address], _Opening] = {}
+        self._by_remote: dict[Peer, StreamConnection] = {}
+        self._opening: dict[Peer, _Opening] = {}
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -80,7 +83,7 @@ class Streams:
         if flow.id:
             connection = self._connections.get(flow.id)
             return connection is not None and connection.write(data)
-        key = (flow.transport, flow.remote)
+        key = _peer(flow)
         connection = self._by_remote.get(key)
         if connection is not None:
             if len(connection.aliases) < _MOST_ALIASES:
@@ -146,14 +149,14 @@ class Streams:
         """Pass a message on; a connection that brought a good one is reused for what goes to its remote."""
         if connection.proven:
             self._admission.prove(connection)
-            self._by_remote.setdefault((connection.flow.transport, connection.flow.remote), connection)
+            self._by_remote.setdefault(_peer(connection.flow), connection)
         self._deliver(message, connection.flow)
 
     def lost(self, connection: StreamConnection) -> None:
         """Forget a connection and tell of its end."""
         self._admission.forget(connection)
         self._connections.pop(connection.flow.id, None)
-        key = (connection.flow.transport, connection.flow.remote)
+        key = _peer(connection.flow)
         if self._by_remote.get(key) is connection:
             del self._by_remote[key]
         if connection.usable:
@@ -162,7 +165,7 @@ class Streams:
 
     # Opening connections
 
-    def _enqueue(self, key: tuple[Transport, Address], flow: Flow, data: bytes) -> bool:
+    def _enqueue(self, key: Peer, flow: Flow, data: bytes) -> bool:
         opening = self._opening.get(key)
         if opening is None:
             if self._closed or (key[0] == "tls" and self.client_context is None):
@@ -178,12 +181,12 @@ class Streams:
         opening.flows.add(flow)
         return True
 
-    async def _connect(self, key: tuple[Transport, Address], opening: _Opening) -> None:
-        transport, (host, port) = key
+    async def _connect(self, key: Peer, opening: _Opening) -> None:
+        transport, (host, port), name = key
         cipher: TlsCipher | None = None
         if transport == "tls" and self.client_context is not None:
-            cipher = TlsCipher(self.client_context, server_name=host)
-        connection = StreamConnection(self, transport, outgoing=True, cipher=cipher)
+            cipher = TlsCipher(self.client_context, server_name=name or host)
+        connection = StreamConnection(self, transport, outgoing=True, cipher=cipher, name=name)
         try:
             async with asyncio.timeout(self.limits.connect_s):
                 await asyncio.get_running_loop().create_connection(lambda: connection, host, port)
@@ -214,3 +217,7 @@ class Streams:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _peer(flow: Flow) -> Peer:
+    return (flow.transport, flow.remote, flow.name if flow.transport == "tls" else "")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from ringback.net.bind import LocalAddresses, is_wildcard
 from ringback.net.certificate import CertificatePaths
 from ringback.net.limits import Limits
 from ringback.net.streams import Streams
@@ -58,8 +60,9 @@ class SipTransports:
         """`tls_client` verifies the servers we connect to; by default against the system's authorities."""
         self.on_message = on_message
         self.on_connection_lost = on_connection_lost
-        self.addresses: dict[Transport, Address] = {}
-        self._udp = UdpTransport(self._deliver)
+        self.listening: dict[Transport, tuple[Address, ...]] = {}
+        self._local: dict[Transport, LocalAddresses] = {}
+        self._udp: dict[Address, UdpTransport] = {}
         self._streams = Streams(limits or Limits(), self._deliver, self._lost, clock)
         self._tls_client = tls_client
         self._tls_server: ssl.SSLContext | None = None
@@ -68,34 +71,68 @@ class SipTransports:
 
     async def open(
         self,
-        bind: str,
+        bind: str | Sequence[str],
         *,
         udp_port: int | None = None,
         tcp_port: int | None = None,
         tls_port: int | None = None,
         certificate: CertificatePaths | None = None,
+        client_authorities: Path | None = None,
+        require_client_certificate: bool = False,
     ) -> dict[Transport, Address]:
-        """Listen on an address, on the ports that are given; TLS needs a certificate (else ValueError).
+        """Listen on addresses, on the ports that are given; TLS needs a certificate (else ValueError).
 
-        A taken port is replaced by the next free one: `addresses`, also returned, tells. OSError when an
-        address is not ours or a certificate cannot be read; nothing stays open then.
+        A taken port is replaced by the next free one: `listening` tells, and `addresses`, also returned.
+        With `client_authorities` clients on TLS are asked for a certificate. OSError when an address is not
+        ours or a certificate cannot be read; nothing stays open then.
         """
         if tls_port is not None and certificate is None:
             raise ValueError("TLS needs a certificate")
         try:
-            if udp_port is not None:
-                self.addresses["udp"] = self._udp.open(bind, udp_port)
-            if tcp_port is not None:
-                self.addresses["tcp"] = await self._streams.listen("tcp", bind, tcp_port)
-            if tls_port is not None and certificate is not None:
-                self._tls_server = server_context(certificate.certificate, certificate.key)
-                address = await self._streams.listen("tls", bind, tls_port, self._tls_server)
-                self.addresses["tls"] = address
+            for host in (bind,) if isinstance(bind, str) else bind:
+                if udp_port is not None:
+                    self._open_udp(host, udp_port)
+                if tcp_port is not None:
+                    self._note("tcp", await self._streams.listen("tcp", host, tcp_port))
+                if tls_port is not None and certificate is not None:
+                    if self._tls_server is None:
+                        self._tls_server = server_context(
+                            certificate.certificate,
+                            certificate.key,
+                            client_authorities,
+                            required=require_client_certificate,
+                        )
+                    self._note("tls", await self._streams.listen("tls", host, tls_port, self._tls_server))
+            self._streams.client_context = self._tls_client or client_context(client_authorities)
+            if certificate is not None:
+                self._streams.client_context.load_cert_chain(certificate.certificate, certificate.key)
         except OSError:
             await self.close()
             raise
-        self._streams.client_context = self._tls_client or client_context()
+        self._local = {name: LocalAddresses(bound) for name, bound in self.listening.items()}
         return self.addresses
+
+    def _open_udp(self, host: str, port: int) -> None:
+        transport = UdpTransport(self._deliver)
+        bound = transport.open(host, port)
+        self._udp[bound] = transport
+        self._note("udp", bound)
+
+    def _note(self, transport: Transport, bound: Address) -> None:
+        self.listening[transport] = (*self.listening.get(transport, ()), bound)
+
+    @property
+    def addresses(self) -> dict[Transport, Address]:
+        """The first address that each transport listens on."""
+        return {name: bound[0] for name, bound in self.listening.items()}
+
+    def contact_address(self, flow: Flow) -> Address:
+        """Where the peer of a flow reaches us by the flow's transport; KeyError if we do not listen on it."""
+        local = self._local[flow.transport]
+        if not flow.local[0]:
+            return local.towards(flow.remote[0])
+        bound = local.socket_for(flow.local, flow.remote[0])
+        return (flow.local[0], bound[1]) if is_wildcard(bound[0]) else bound
 
     def send(self, flow: Flow, data: bytes) -> bool:
         """Send on a flow without ever blocking; False when that is not possible (any more).
@@ -104,11 +141,17 @@ class SipTransports:
         waits for; if that fails `on_connection_lost` is called with this flow.
         """
         if flow.transport == "udp":
-            sent = self._udp.send(flow.remote, data)
+            sent = self._send_datagram(flow, data)
         else:
             sent = flow.transport in ("tcp", "tls") and self._streams.send(flow, data)
         self._unsent += not sent
         return sent
+
+    def _send_datagram(self, flow: Flow, data: bytes) -> bool:
+        local = self._local.get("udp")
+        return local is not None and self._udp[local.socket_for(flow.local, flow.remote[0])].send(
+            flow.remote, data
+        )
 
     def trust(self, flow: Flow) -> bool:
         """Keep a stream open though silent: its peer is registered or in a call. False when it is gone.
@@ -124,17 +167,18 @@ class SipTransports:
 
     def reload_certificate(self, certificate: CertificatePaths) -> None:
         """Use another certificate for connections from now on; OSError (SSLError) leaves the old one."""
-        if self._tls_server is not None:
-            # Tried on a fresh context first: a pair that does not match would spoil the one in use.
-            server_context(certificate.certificate, certificate.key)
-            self._tls_server.load_cert_chain(certificate.certificate, certificate.key)
+        # Tried on a fresh context first: a pair that does not match would spoil the one in use.
+        server_context(certificate.certificate, certificate.key)
+        for context in (self._tls_server, self._streams.client_context):
+            if context is not None:
+                context.load_cert_chain(certificate.certificate, certificate.key)
 
     def counts(self) -> TransportCounts:
         """What happened so far."""
-        udp, streams = self._udp, self._streams
+        udp, streams = self._udp.values(), self._streams
         return TransportCounts(
-            datagrams=udp.received,
-            ignored=udp.ignored,
+            datagrams=sum(one.received for one in udp),
+            ignored=sum(one.ignored for one in udp),
             connections=len(streams),
             refused=streams.refused,
             displaced=streams.displaced,
@@ -145,9 +189,11 @@ class SipTransports:
 
     async def close(self) -> None:
         """Stop listening, and close every connection after what was written to it is sent."""
-        self._udp.close()
+        for transport in self._udp.values():
+            transport.close()
         await self._streams.close()
-        self.addresses.clear()
+        self.listening.clear()
+        self._local.clear()
 
     def _deliver(self, message: Message | Malformed, flow: Flow) -> None:
         try:

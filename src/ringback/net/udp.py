@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
-from ringback.net.bind import LocalAddress, address_of, bind_socket
+from ringback.net.bind import LocalAddresses, address_of, bind_socket
 from ringback.sip.flow import Address, Flow
 from ringback.sip.message import Message
 from ringback.sip.parse import Malformed, parse_message
@@ -24,7 +24,7 @@ class UdpTransport:
     def __init__(self, deliver: Callable[[Message | Malformed, Flow], None]) -> None:
         self._deliver = deliver
         self._socket: socket.socket | None = None
-        self._local: LocalAddress | None = None
+        self._local: LocalAddresses | None = None
         self._buffer = bytearray(_LARGEST)
         self._view = memoryview(self._buffer)
         self.received = 0
@@ -36,7 +36,7 @@ class UdpTransport:
         sock = bind_socket(host, port, socket.SOCK_DGRAM)
         self._socket = sock
         bound = address_of(sock.getsockname())
-        self._local = LocalAddress(bound)
+        self._local = LocalAddresses([bound])
         asyncio.get_running_loop().add_reader(sock.fileno(), self._drain)
         return bound
 

@@ -25,7 +25,7 @@ from ringback.net.transports import SipTransports
 from ringback.routing.dialplan import ServiceNumbers
 from ringback.sdp.negotiated import Local
 from ringback.sdp.webrtc import LocalWebRtc
-from ringback.server.addresses import is_wildcard, reachable
+from ringback.server.addresses import bracketed, is_wildcard, reachable
 from ringback.server.certificates import sip_certificate
 from ringback.server.exchange import Exchange
 from ringback.server.media_pool import MediaPool
@@ -159,6 +159,8 @@ class Server:
             tcp_port=sip.tcp_port,
             tls_port=sip.tls_port,
             certificate=certificate,
+            client_authorities=sip.client_authorities,
+            require_client_certificate=sip.require_client_certificate,
         )
         self.keeper.start()
 
@@ -185,13 +187,13 @@ class Server:
         await self.media.stop()
 
     def addresses(self) -> dict[str, str]:
-        """Where we are really bound: host:port by udp, tcp, tls, http or https."""
-        bound = {str(name): address for name, address in self.transports.addresses.items()}
+        """Where we are really bound: host:port, or several, by udp, tcp, tls, http or https."""
+        bound = {str(name): addresses for name, addresses in self.transports.listening.items()}
         if self.web_address is not None:
-            bound["https" if self.settings.web.secure else "http"] = self.web_address
+            bound["https" if self.settings.web.secure else "http"] = (self.web_address,)
         return {
-            name: f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-            for name, (host, port) in bound.items()
+            name: ", ".join(f"{bracketed(host)}:{port}" for host, port in addresses)
+            for name, addresses in bound.items()
         }
 
     # What peers are told about us
@@ -200,11 +202,10 @@ class Server:
         if flow.transport in ("ws", "wss"):
             # Pages find us by their own connection; RFC 7118 §5 knows one parameter for both.
             host, port = reachable(flow.local[0], "", flow.remote[0]), flow.local[1]
-            return SipUri("sip", host=_bracketed(host), port=port, params={"transport": "ws"})
-        host = reachable(self.settings.sip.bind, "", flow.remote[0])
-        port = self.transports.addresses[flow.transport][1]
+            return SipUri("sip", host=bracketed(host), port=port, params={"transport": "ws"})
+        host, port = self.transports.contact_address(flow)
         parameters: dict[str, str | None] = {} if flow.transport == "udp" else {"transport": flow.transport}
-        return SipUri("sip", host=_bracketed(host), port=port, params=parameters)
+        return SipUri("sip", host=bracketed(host), port=port, params=parameters)
 
     def _local_media(self, flow: Flow, rtp_port: int, rtcp_port: int) -> Local:
         media = self.settings.media
@@ -263,10 +264,6 @@ class Server:
 
     def _on_statistics(self, event: Statistics) -> None:
         self.visiting.touch_all()
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
 
 
 def stop_signal() -> asyncio.Future[str]:

@@ -39,7 +39,7 @@ def web_certificate(settings: Settings) -> CertificatePaths | None:
 def certified_names(settings: Settings) -> list[str]:
     """Every name and address under which phones and browsers may know us: one certificate is for both."""
     names = [settings.sip.domain.strip("[]"), urlsplit(settings.web.public_url).hostname or ""]
-    for bind in (settings.sip.bind, settings.web.bind):
+    for bind in (*settings.sip.bind, settings.web.bind):
         names += _local_addresses() if ipaddress.ip_address(bind).is_unspecified else [bind]
     host = socket.gethostname()
     if _HOST_NAME.fullmatch(host) and "." not in host:
