@@ -29,6 +29,7 @@ from ringback.server.addresses import bracketed, is_wildcard, reachable
 from ringback.server.certificates import sip_certificate
 from ringback.server.exchange import Exchange
 from ringback.server.media_pool import MediaPool
+from ringback.server.names import NameService
 from ringback.server.operations import ServerOperations
 from ringback.server.policy import Policy
 from ringback.server.prompts import PromptLibrary
@@ -80,6 +81,7 @@ class Server:
             on_connection_lost=self._on_connection_lost,
             limits=Limits(allow=allow),
         )
+        self.names = NameService(settings, self.transports.send, self._on_connection_lost)
         self.media = MediaPool(
             settings.media.bind,
             settings.media.ports,
@@ -183,6 +185,7 @@ class Server:
         self.operations.events.close()
         self.sip_sockets.close()
         await self.keeper.stop()
+        await self.names.close()
         await self.transports.close()
         await self.media.stop()
 
@@ -233,7 +236,7 @@ class Server:
                 # Nobody can answer this: what waits for an answer need not wait. Not in the middle of an act.
                 asyncio.get_running_loop().call_soon(self.exchange.on_connection_lost, flow)
             return sent
-        return self.transports.send(flow, data)
+        return (self.names if flow.named else self.transports).send(flow, data)
 
     def _keep_open(self, flow: Flow) -> bool:
         # Pages' connections stay as long as they answer pings.
@@ -255,7 +258,8 @@ class Server:
     def _on_connection_lost(self, flow: Flow) -> None:
         for user, _ in self.registrar.connection_lost(flow):
             self.keeper.changed(user)
-        self.exchange.on_connection_lost(flow)
+        for lost in (flow, *self.names.connection_lost(flow)):
+            self.exchange.on_connection_lost(lost)
 
     def _on_talking(self, event: Talking) -> None:
         room = self.meetings.talking(event.room, dict(event.talkers))
