@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import secrets
 import signal
 import time
@@ -59,7 +60,7 @@ class Server:
         self.settings = settings
         self.store = store
         allow = SourceList(settings.security.allow_sources)
-        self.registrar = Registrar()
+        self.registrar = Registrar(chance=random.random)
         self.endpoint = Endpoint(
             EndpointSettings(
                 user_agent=f"Ringback/{__version__}",
