@@ -46,6 +46,7 @@ class Streams:
     ) -> None:
         self.limits = limits
         self.client_context: ssl.SSLContext | None = None
+        self.server_context: ssl.SSLContext | None = None
         self.refused = 0
         self.displaced = 0
         self.expired = 0
@@ -64,19 +65,23 @@ class Streams:
     def __len__(self) -> int:
         return len(self._connections)
 
-    async def listen(
-        self, transport: Transport, host: str, port: int, context: ssl.SSLContext | None = None
-    ) -> Address:
-        """Accept connections (the next free port if this one is taken); returns the address."""
+    async def listen(self, transport: Transport, host: str, port: int) -> Address:
+        """Accept connections (the next free port if this one is taken); returns the address.
+
+        TLS takes the `server_context` that there is when a connection comes.
+        """
         sock = bind_socket(host, port, socket.SOCK_STREAM)
         server = await asyncio.get_running_loop().create_server(
-            lambda: StreamConnection(self, transport, cipher=TlsCipher(context) if context else None),
-            sock=sock,
+            lambda: StreamConnection(self, transport, cipher=self._server_cipher(transport)), sock=sock
         )
         if not self._servers:
             self._spawn(self._sweep())
         self._servers.append(server)
         return address_of(sock.getsockname())
+
+    def _server_cipher(self, transport: Transport) -> TlsCipher | None:
+        context = self.server_context
+        return TlsCipher(context) if transport == "tls" and context is not None else None
 
     def send(self, flow: Flow, data: bytes) -> bool:
         """Send on a flow's connection; with number 0 on one to its remote, which is opened if need be."""

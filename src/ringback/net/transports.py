@@ -65,7 +65,8 @@ class SipTransports:
         self._udp: dict[Address, UdpTransport] = {}
         self._streams = Streams(limits or Limits(), self._deliver, self._lost, clock)
         self._tls_client = tls_client
-        self._tls_server: ssl.SSLContext | None = None
+        self._client_authorities: Path | None = None
+        self._client_certificate_required = False
         self._unsent = 0
         self._failures = 0
 
@@ -88,24 +89,17 @@ class SipTransports:
         """
         if tls_port is not None and certificate is None:
             raise ValueError("TLS needs a certificate")
+        self._client_authorities = client_authorities
+        self._client_certificate_required = require_client_certificate
         try:
+            self._use(certificate)
             for host in (bind,) if isinstance(bind, str) else bind:
                 if udp_port is not None:
                     self._open_udp(host, udp_port)
                 if tcp_port is not None:
                     self._note("tcp", await self._streams.listen("tcp", host, tcp_port))
-                if tls_port is not None and certificate is not None:
-                    if self._tls_server is None:
-                        self._tls_server = server_context(
-                            certificate.certificate,
-                            certificate.key,
-                            client_authorities,
-                            required=require_client_certificate,
-                        )
-                    self._note("tls", await self._streams.listen("tls", host, tls_port, self._tls_server))
-            self._streams.client_context = self._tls_client or client_context(client_authorities)
-            if certificate is not None:
-                self._streams.client_context.load_cert_chain(certificate.certificate, certificate.key)
+                if tls_port is not None:
+                    self._note("tls", await self._streams.listen("tls", host, tls_port))
         except OSError:
             await self.close()
             raise
@@ -167,11 +161,18 @@ class SipTransports:
 
     def reload_certificate(self, certificate: CertificatePaths) -> None:
         """Use another certificate for connections from now on; OSError (SSLError) leaves the old one."""
-        # Tried on a fresh context first: a pair that does not match would spoil the one in use.
-        server_context(certificate.certificate, certificate.key)
-        for context in (self._tls_server, self._streams.client_context):
-            if context is not None:
-                context.load_cert_chain(certificate.certificate, certificate.key)
+        self._use(certificate)
+
+    def _use(self, certificate: CertificatePaths | None) -> None:
+        """New contexts, not changed ones: those would keep the old certificate beside one of another kind."""
+        authorities = self._client_authorities
+        client = self._tls_client or client_context(authorities)
+        if certificate is not None:
+            chain, key = certificate.certificate, certificate.key
+            server = server_context(chain, key, authorities, required=self._client_certificate_required)
+            client.load_cert_chain(chain, key)
+            self._streams.server_context = server
+        self._streams.client_context = client
 
     def counts(self) -> TransportCounts:
         """What happened so far."""

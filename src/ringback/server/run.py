@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import ipaddress
+import signal
 import time
 from typing import Final
 
@@ -17,7 +18,7 @@ from ringback.config import Settings
 from ringback.net.tls import server_context
 from ringback.server.addresses import bracketed
 from ringback.server.app import Server, stop_signal
-from ringback.server.certificates import web_certificate
+from ringback.server.certificates import CertificateKeeper, web_certificate
 from ringback.server.media_link import MediaWorkerError
 from ringback.server.preflight import UnusableSettingError, allow_many_sockets, check_settings
 from ringback.server.welcome import (
@@ -78,6 +79,11 @@ async def _serve(settings: Settings, console: Console, command: str) -> int:
         certificate = await asyncio.to_thread(web_certificate, settings)
         tls = server_context(certificate.certificate, certificate.key) if certificate else None
         web = WebServer(app, settings, tls)
+        certificates = CertificateKeeper(
+            settings,
+            sip=server.transports.reload_certificate,
+            web=lambda renewed: web.renew(server_context(renewed.certificate, renewed.key)),
+        )
         await web.start()
         try:
             await server.start()
@@ -95,12 +101,15 @@ async def _serve(settings: Settings, console: Console, command: str) -> int:
                 show_lan_hint(console, reachable_host("0.0.0.0"), command)  # noqa: S104 - only asks for our own
             if certificate is not None and certificate.authority is not None:
                 show_trust_hint(console, certificate.authority)
+            await certificates.start()
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, certificates.reload)
             log.info("ready", seconds=round(time.monotonic() - began, 2))
             # What lives from here on lives for good: the collector need not look at it again.
             gc.collect()
             gc.freeze()
             log.info("stopping", signal=await stopped)
         finally:
+            await certificates.stop()
             await server.stop()
             await web.stop()
     finally:
