@@ -93,6 +93,7 @@ def test_addresses_need_no_questions(uri: str, expected: list[str]) -> None:
         ("sip:none.example.com;transport=udp", []),
         ("sip:unknown.example.com", []),
         ("sip:example.com;transport=wss", []),
+        ("sips:example.com;transport=udp", []),
     ],
 )
 def test_names_are_asked_for_as_the_uri_says(uri: str, expected: list[str]) -> None:

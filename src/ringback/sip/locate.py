@@ -118,7 +118,7 @@ class Location:
     def _begin(self, uri: SipUri) -> None:
         transport = self._transport_of(uri)
         if transport is None and uri.transport is not None:
-            # A transport that we have no client for.
+            # A transport that we have no client for, or one that is not secure where it has to be.
             return
         default: Transport = "tls" if self._secure else "udp"
         if self._literal or uri.port is not None:
@@ -131,10 +131,9 @@ class Location:
             self._ask([Question(self.host, "NAPTR")], self._pointed)
 
     def _transport_of(self, uri: SipUri) -> Transport | None:
-        for transport in _OURS:
-            if uri.transport == transport:
-                return "tls" if self._secure and transport == "tcp" else transport
-        return None
+        if self._secure:
+            return "tls" if uri.transport in ("tcp", "tls") else None
+        return next((transport for transport in _OURS if uri.transport == transport), None)
 
     def _ask(self, questions: list[Question], step: Callable[[], None]) -> None:
         self._wanted = questions
@@ -169,7 +168,7 @@ class Location:
             known = known or bool(records)
             for record in by_weight(records, self._chance):
                 host = record.target.rstrip(".").lower()
-                if host:
+                if host and record.port:
                     self._servers.append(_Server(transport, host, record.port))
         if not known:
             transport = self._services[0][0] if len(self._services) == 1 else "udp"

@@ -189,6 +189,7 @@ class OutgoingSession(InviteSession):
         early = self._early.get(response.to.tag or "")
         if early is not None:
             dialog.local_cseq, dialog.remote_cseq = early.local_cseq, early.remote_cseq
+            dialog.flow = early.flow
         self._forget()
         self.dialog = dialog
         self._agent.enlist(dialog, self)
