@@ -192,6 +192,15 @@ class TestLargeRequests:
         call(us, targets(us, ONE), self.LARGE)
         assert self.transports(us)[2:] == ["udp UDP"]
 
+    def test_who_asks_for_a_change_by_tcp_gets_it_by_tcp(self, us: Phone, network: Network) -> None:
+        us = network.phone("192.0.2.2", session_expires_s=1_800)
+        call(us, targets(us, ONE), self.LARGE)
+        refusal = make_response(us.sent[0].message, 422, to_tag="t")  # type: ignore[arg-type]
+        refusal.headers.set("Min-SE", "3600")
+        us.do(us.endpoint.receive(refusal, us.sent[0].flow, us.now))
+        assert us.names() == ["INVITE", "ACK", "INVITE"]
+        assert self.transports(us) == ["tcp TCP"] * 3
+
     def test_small_ones_stay_with_udp(self, us: Phone) -> None:
         call(us, targets(us, ONE))
         assert self.transports(us) == ["udp UDP"]

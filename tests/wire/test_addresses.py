@@ -114,3 +114,36 @@ def test_a_call_on_tls_goes_on_while_new_connections_see_the_new_certificate(
     while server.ask("status")["calls"]:
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_clients_have_to_show_a_certificate_where_that_is_set(
+    make_server: MakeServer, tmp_path: Path
+) -> None:
+    theirs = own_certificate(tmp_path / "theirs")
+    server = make_server(
+        settings={
+            "RINGBACK_SIP__CLIENT_AUTHORITIES": str(theirs.authority),
+            "RINGBACK_SIP__REQUIRE_CLIENT_CERTIFICATE": "true",
+        }
+    )
+
+    def ask(own: CertificatePaths | None) -> bytes:
+        context = ssl.create_default_context(cafile=str(server.data / "tls" / "ca.pem"))
+        if own is not None:
+            context.load_cert_chain(own.certificate, own.key)
+        try:
+            with (
+                socket.create_connection(server.tls, 5) as raw,
+                context.wrap_socket(raw, server_hostname="localhost") as sock,
+            ):
+                sock.sendall(
+                    b"OPTIONS sip:localhost SIP/2.0\r\nVia: SIP/2.0/TLS localhost;branch=z9hG4bK1\r\n"
+                    b"From: <sip:a@localhost>;tag=a\r\nTo: <sip:localhost>\r\nCall-ID: 1\r\n"
+                    b"CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+                )
+                return sock.recv(11)
+        except (ssl.SSLError, ConnectionError):
+            return b"refused"
+
+    assert ask(theirs) == b"SIP/2.0 200"
+    assert ask(None) in (b"refused", b"")

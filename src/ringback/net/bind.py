@@ -60,6 +60,8 @@ class LocalAddresses:
 
     def socket_for(self, local: Address, host: str) -> Address:
         """The bound address to send from: the one that `local` belongs to, else the one towards a peer."""
+        if len(self._bound) == 1:
+            return self._bound[0]
         of_family = self._of_family(host)
         for bound in of_family:
             if bound[0] == local[0]:

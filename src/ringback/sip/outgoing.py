@@ -60,6 +60,9 @@ class OutgoingSession(InviteSession):
             return False
         self._begin_anew(request)
         self._first_flow = flow
+        if not isinstance(self._where, Flow):
+            # Should it be sent anew, for instance with credentials, it goes to the one that asked for them.
+            self._where = (flow, *(other for other in self._where if other != flow))
         return True
 
     def answer_offer(self, sdp: bytes, now: float) -> list[Effect]:
