@@ -192,11 +192,22 @@ class Visitor:
         headers = self.credentials(self.challenged(), user, password, uri)
         self.call(number, from_=from_ or user, headers=headers)
 
-    def register(self, user: str, password: str = "secret", challenge: str | None = None) -> int:
+    def register(
+        self,
+        user: str,
+        password: str = "secret",
+        challenge: str | None = None,
+        *,
+        parameters: str = "",
+        more: tuple[tuple[str, str], ...] = (),
+    ) -> int:
+        """Register this phone's address, with `parameters` of the Contact and `more` header fields."""
         uri = SipUri(host=SERVER)
         headers = self.credentials(challenge or self.challenged(), user, password, str(uri), "REGISTER")
         host, port = self.phone.address
-        headers.add("Contact", f"<sip:{user}@{host}:{port}>")
+        headers.add("Contact", f"<sip:{user}@{host}:{port}>{parameters}")
+        for name, value in more:
+            headers.add(name, value)
         return self.ask("REGISTER", uri, user, headers)
 
     def ask(self, method: str, uri: SipUri, user: str, headers: Headers) -> int:

@@ -22,6 +22,7 @@ from ringback.sip.effects import Effect
 from ringback.sip.flow import Flow
 from ringback.sip.message import Headers
 from ringback.sip.session import InviteSession
+from ringback.sip.session_state import SessionState
 
 VANISHED_AFTER_S: Final = 300.0
 """A peer that sends nothing at all for so long, and is not on hold, is gone."""
@@ -138,6 +139,11 @@ class Leg:
     def line(self) -> Lately:
         """How its line was lately."""
         return self._exchange.history.lately(self.id)
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether nothing at all, not even 100, has come back to our INVITE."""
+        return self.session is not None and self.session.state is SessionState.CALLING
 
     @property
     def over(self) -> bool:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from itertools import count
 from typing import Protocol
 
 from ringback.call.application import Application
 from ringback.call.effects import Fault, KeepOpen, Notice, Outgoing, ToMedia
 from ringback.call.leg import Leg, Party, Refinement
+from ringback.call.terms import PLAIN, Terms
 from ringback.governance.private import Private
 from ringback.media import protocol
 from ringback.quality.leg_history import LegHistory
@@ -21,8 +23,8 @@ from ringback.sdp.parse import parse_sdp
 from ringback.sip import effects
 from ringback.sip.effects import Effect
 from ringback.sip.endpoint import Endpoint
-from ringback.sip.flow import Flow
-from ringback.sip.headers import Headers
+from ringback.sip.failover import first_of
+from ringback.sip.flow import Flow, Targets
 from ringback.sip.replaces import Replaces
 from ringback.sip.session import InviteSession
 from ringback.sip.uri import NameAddr, SipUri
@@ -31,6 +33,17 @@ _DTMF_RELAY = "application/dtmf-relay"
 _DTMF = "application/dtmf"
 
 LocalMedia = Callable[[Flow, int, int], Local]
+
+
+@dataclass(frozen=True, slots=True)
+class _Dialled:
+    """Whom a leg of ours calls, and the way there."""
+
+    target: SipUri
+    flow: Flow | Targets
+    to: NameAddr
+    from_: NameAddr
+    terms: Terms
 
 
 class Transfers(Protocol):
@@ -62,7 +75,7 @@ class Switchboard:
         self._by_session: dict[str, Leg] = {}
         self._by_account: dict[str, dict[int, Leg]] = {}
         self._touched: set[str] = set()
-        self._dialling: dict[int, tuple[SipUri, NameAddr, NameAddr, Headers | None]] = {}
+        self._dialling: dict[int, _Dialled] = {}
         self._leg_ids = count(1)
         self._plays = count(1)
         self._alarms: list[tuple[float, int, Application]] = []
@@ -140,17 +153,17 @@ class Switchboard:
     def dial(
         self,
         target: SipUri,
-        flow: Flow,
+        flow: Flow | Targets,
         to: NameAddr,
         from_: NameAddr,
         party: Party,
         application: Application,
         now: float,
-        headers: Headers | None = None,
+        terms: Terms = PLAIN,
     ) -> Leg:
-        """Call a device; the INVITE, with `headers`, goes out once the engine has reserved an address."""
-        leg = self._new_leg(party, application, flow, now)
-        self._dialling[leg.id] = (target, to, from_, headers)
+        """Call a device; the INVITE goes out once the media engine has reserved an address."""
+        leg = self._new_leg(party, application, first_of(flow), now)
+        self._dialling[leg.id] = _Dialled(target, flow, to, from_, terms)
         self.tell("leg.dialling", leg=leg.id)
         self.media(protocol.OpenLeg(leg=leg.id, group=application.media_room))
         return leg
@@ -312,12 +325,20 @@ class Switchboard:
             self._invite(leg, offer, now)
 
     def _invite(self, leg: Leg, offer: SessionDescription, now: float) -> None:
-        target, to, from_, headers = self._dialling[leg.id]
+        dialled = self._dialling[leg.id]
         if leg.session is not None:
             # The refused session is done with; its end is not the leg's.
             self._by_session.pop(leg.session.id, None)
         session, invited = self._endpoint.invite(
-            target=target, to=to, from_=from_, flow=leg.flow, now=now, sdp=encode_sdp(offer), headers=headers
+            target=dialled.target,
+            to=dialled.to,
+            from_=dialled.from_,
+            flow=dialled.flow,
+            now=now,
+            sdp=encode_sdp(offer),
+            headers=dialled.terms.headers,
+            route_set=dialled.terms.route_set,
+            credentials=dialled.terms.credentials,
         )
         leg.session = session
         self._by_session[session.id] = leg

@@ -10,7 +10,7 @@ from typing import Final, Protocol, cast
 from ringback.net.bind import address_of
 from ringback.net.limits import Limits
 from ringback.net.tls import TlsCipher
-from ringback.sip.flow import Flow, Transport
+from ringback.sip.flow import UNBOUND, Flow, Transport
 from ringback.sip.message import Message
 from ringback.sip.parse import KeepAlive, Malformed, StreamFramer
 
@@ -60,8 +60,9 @@ class StreamConnection(asyncio.Protocol):
         *,
         outgoing: bool = False,
         cipher: TlsCipher | None = None,
+        name: str = "",
     ) -> None:
-        self.flow = Flow(transport, ("", 0), ("", 0))
+        self.flow = Flow(transport, UNBOUND, UNBOUND, 0, name)
         self.outgoing = outgoing
         self.proven = outgoing
         self.trusted = False
@@ -93,7 +94,7 @@ class StreamConnection(asyncio.Protocol):
             self._lost = True
             stream.abort()
             return
-        self.flow = Flow(self.flow.transport, local, remote, number)
+        self.flow = Flow(self.flow.transport, local, remote, number, self.flow.name)
         _set_options(stream)
         if self._cipher is None:
             self._become_usable()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import secrets
 import signal
 import time
@@ -26,10 +27,11 @@ from ringback.net.transports import SipTransports
 from ringback.routing.dialplan import ServiceNumbers
 from ringback.sdp.negotiated import Local
 from ringback.sdp.webrtc import LocalWebRtc
-from ringback.server.addresses import is_wildcard, reachable
+from ringback.server.addresses import bracketed, is_wildcard, reachable
 from ringback.server.certificates import sip_certificate
 from ringback.server.exchange import Exchange
 from ringback.server.media_pool import MediaPool
+from ringback.server.names import NameService
 from ringback.server.operations import ServerOperations
 from ringback.server.policy import Policy
 from ringback.server.prompts import PromptLibrary
@@ -69,7 +71,7 @@ class Server:
         self.settings = settings
         self.store = store
         allow = SourceList(settings.security.allow_sources)
-        self.registrar = Registrar()
+        self.registrar = Registrar(chance=random.random)
         self.endpoint = Endpoint(
             EndpointSettings(
                 user_agent=f"Ringback/{__version__}",
@@ -96,6 +98,7 @@ class Server:
             limits=Limits(allow=allow),
             hear=self.tap.hear,
         )
+        self.names = NameService(settings, self.transports.send, self._on_connection_lost)
         self.media = MediaPool(
             settings.media.bind,
             settings.media.ports,
@@ -182,6 +185,8 @@ class Server:
             tcp_port=sip.tcp_port,
             tls_port=sip.tls_port,
             certificate=certificate,
+            client_authorities=sip.client_authorities,
+            require_client_certificate=sip.require_client_certificate,
         )
         self.keeper.start()
 
@@ -205,17 +210,18 @@ class Server:
         self.sip_trace.close()
         self.sip_sockets.close()
         await self.keeper.stop()
+        await self.names.close()
         await self.transports.close()
         await self.media.stop()
 
     def addresses(self) -> dict[str, str]:
-        """Where we are really bound: host:port by udp, tcp, tls, http or https."""
-        bound = {str(name): address for name, address in self.transports.addresses.items()}
+        """Where we are really bound: host:port, or several, by udp, tcp, tls, http or https."""
+        bound = {str(name): addresses for name, addresses in self.transports.listening.items()}
         if self.web_address is not None:
-            bound["https" if self.settings.web.secure else "http"] = self.web_address
+            bound["https" if self.settings.web.secure else "http"] = (self.web_address,)
         return {
-            name: f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-            for name, (host, port) in bound.items()
+            name: ", ".join(f"{bracketed(host)}:{port}" for host, port in addresses)
+            for name, addresses in bound.items()
         }
 
     # What peers are told about us
@@ -224,11 +230,10 @@ class Server:
         if flow.transport in ("ws", "wss"):
             # Pages find us by their own connection; RFC 7118 §5 knows one parameter for both.
             host, port = reachable(flow.local[0], "", flow.remote[0]), flow.local[1]
-            return SipUri("sip", host=_bracketed(host), port=port, params={"transport": "ws"})
-        host = reachable(self.settings.sip.bind, "", flow.remote[0])
-        port = self.transports.addresses[flow.transport][1]
+            return SipUri("sip", host=bracketed(host), port=port, params={"transport": "ws"})
+        host, port = self.transports.contact_address(flow)
         parameters: dict[str, str | None] = {} if flow.transport == "udp" else {"transport": flow.transport}
-        return SipUri("sip", host=_bracketed(host), port=port, params=parameters)
+        return SipUri("sip", host=bracketed(host), port=port, params=parameters)
 
     def _local_media(self, flow: Flow, rtp_port: int, rtcp_port: int) -> Local:
         media = self.settings.media
@@ -265,7 +270,7 @@ class Server:
                 # Nobody can answer this: what waits for an answer need not wait. Not in the middle of an act.
                 asyncio.get_running_loop().call_soon(self.exchange.on_connection_lost, flow)
             return sent
-        return self.transports.send(flow, data)
+        return (self.names if flow.named else self.transports).send(flow, data)
 
     def _keep_open(self, flow: Flow) -> bool:
         # Pages' connections stay as long as they answer pings.
@@ -291,7 +296,8 @@ class Server:
     def _on_connection_lost(self, flow: Flow) -> None:
         for user, _ in self.registrar.connection_lost(flow):
             self.keeper.changed(user)
-        self.exchange.on_connection_lost(flow)
+        for lost in (flow, *self.names.connection_lost(flow)):
+            self.exchange.on_connection_lost(lost)
 
     def _on_talking(self, event: Talking) -> None:
         room = self.meetings.talking(event.room, dict(event.talkers))
@@ -300,10 +306,6 @@ class Server:
 
     def _on_statistics(self, event: Statistics) -> None:
         self.visiting.touch_all()
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
 
 
 def stop_signal() -> asyncio.Future[str]:

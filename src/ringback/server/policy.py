@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,7 +38,7 @@ from ringback.sip.endpoint import Endpoint
 from ringback.sip.flow import Flow
 from ringback.sip.headers import Headers
 from ringback.sip.message import Request, Response, make_response
-from ringback.sip.registration import Registrar
+from ringback.sip.registration import Binding, Registrar
 from ringback.sip.session import InviteSession
 from ringback.sip.uri import NameAddr, SipUri, TelUri
 from ringback.store.directory import Directory, Extension
@@ -212,9 +212,7 @@ class Policy:
     def _bridge(self, extension: Extension, account: str, flow: Flow, now: float) -> Bridge:
         caller = self._directory().extension(account)
         host = self._contact_for(flow).host
-        devices = [
-            Device(binding.uri, binding.flow) for binding in self._registrar.bindings(extension.number, now)
-        ]
+        devices = _devices(self._registrar.bindings(extension.number, now))
         return Bridge(
             line=self._switchboard,
             devices=devices,
@@ -322,6 +320,22 @@ class Policy:
             visit = self._visits.account(username, now)
             return visit.credential if visit is not None else None
         return Credential(extension.number, extension.ha1_md5, extension.ha1_sha256)
+
+
+def _devices(bindings: Sequence[Binding]) -> list[Device]:
+    """One device for each phone: its flows (RFC 5626) are tried one after the other, the newest first."""
+    flows: dict[object, list[Binding]] = {}
+    for index, binding in enumerate(bindings):
+        one = binding.instance is not None and binding.reg_id is not None
+        flows.setdefault(binding.instance if one else index, []).append(binding)
+    devices: list[Device] = []
+    for group in flows.values():
+        device: Device | None = None
+        for binding in reversed(group):
+            device = Device(binding.uri, binding.flow, binding.route_set, device)
+        if device is not None:
+            devices.append(device)
+    return devices
 
 
 def _open_to(visit: Visit, destination: Destination) -> bool:

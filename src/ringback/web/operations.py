@@ -61,7 +61,8 @@ class MediaWorker:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How the system is doing; `addresses` maps udp, tcp, tls, http to host:port as bound.
+    """How the system is doing; `addresses` maps udp, tcp, tls, http to host:port as bound,
+    several with commas between.
 
     `waiting_for` says in words what is missing until calls can be taken; empty means ready. `takeovers`
     counts legs that went on in another media process after theirs had died.
