@@ -155,10 +155,17 @@ class Agent:
         """Begin the client transaction of a complete request."""
         return self.layer.send(request, flow, user, now)
 
-    def acknowledge(self, dialog: Dialog, number: int, sdp: bytes | None = None) -> Transmit:
-        """The ACK to a 2xx: a message of its own, sent again for each copy of that 2xx (§13.2.2.4)."""
+    def acknowledge(
+        self, dialog: Dialog, number: int, sdp: bytes | None = None, invite: Request | None = None
+    ) -> Transmit:
+        """The ACK to a 2xx: a message of its own, sent again for each copy of that 2xx (§13.2.2.4).
+
+        It carries the credentials of its INVITE, for it cannot be challenged (§22.1).
+        """
         flow = self.flow_of(dialog)
         ack = dialog.acknowledgement(number, self.via(flow))
+        if invite is not None:
+            ack.headers.copy_from(invite.headers, "Authorization", "Proxy-Authorization")
         attach(ack, sdp)
         return Transmit(flow, encode(ack))
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from ringback.sip.acceptance import refusal
 from ringback.sip.agent import Agent, EndpointSettings, add_all, attach
+from ringback.sip.challenged import Account
 from ringback.sip.dialog import dialog_key_of, route
 from ringback.sip.effects import (
     Answered,
@@ -117,17 +118,20 @@ class Endpoint:
         sdp: bytes | None,
         headers: Headers | None = None,
         route_set: tuple[NameAddr, ...] = (),
+        account: Account | None = None,
+        max_forwards: int = 70,
     ) -> tuple[InviteSession, list[Effect]]:
         """Call `target` by `flow`. `sdp` None asks the callee for the offer; `headers` are added.
 
-        A tag on `from_` is kept, one is made otherwise.
+        A tag on `from_` is kept, one is made otherwise. `account` answers the peer's challenges; without one
+        they end the call. `max_forwards` is less for a call that came in from elsewhere (§16.6).
         """
         agent = self._agent
         uri, routes = route(target, route_set)
         fields = Headers(("Via", agent.via(flow)))
         for value in routes:
             fields.add("Route", str(value))
-        fields.add("Max-Forwards", "70")
+        fields.add("Max-Forwards", str(max_forwards))
         fields.add("From", str(from_ if from_.tag else from_.with_tag(agent.new_token())))
         fields.add("To", str(to))
         fields.add("Call-ID", agent.new_token())
@@ -139,7 +143,7 @@ class Endpoint:
             add_all(fields, headers)
         request = Request("INVITE", uri, fields)
         attach(request, sdp)
-        session = OutgoingSession(agent, request, flow, now)
+        session = OutgoingSession(agent, request, flow, now, account)
         return session, session.begin(now)
 
     def request(self, request: Request, flow: Flow, now: float) -> tuple[str, list[Effect]]:

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from ringback.sip.acceptance import sdp_of
 from ringback.sip.agent import Agent
+from ringback.sip.challenged import Account, ChallengeAnswers
 from ringback.sip.dialog import Dialog
 from ringback.sip.effects import Answered, Effect, EndedBy, Failed, Ringing, Transmit
 from ringback.sip.flow import Flow
@@ -42,8 +43,12 @@ class OutgoingSession(InviteSession):
 
     role: ClassVar[Literal["uac", "uas"]] = "uac"
 
-    def __init__(self, agent: Agent, request: Request, flow: Flow, now: float) -> None:
+    def __init__(
+        self, agent: Agent, request: Request, flow: Flow, now: float, account: Account | None = None
+    ) -> None:
         super().__init__(agent, request, flow, request.from_.tag or "", now)
+        self.account = account
+        self._answers = ChallengeAnswers(account, agent.new_token) if account is not None else None
         self._invite: ClientTransaction | None = None
         self._cancel_wanted = False
         self._early_sdp: bytes | None = None
@@ -91,6 +96,8 @@ class OutgoingSession(InviteSession):
             return self._answered(response, now)
         if response.status == 422 and self.state is not SessionState.ENDED and self.expiry.refused(response):
             return self._again(now)
+        if (credentials := self._credentials_for(response)) is not None:
+            return self._again(now, credentials)
         return self._failed("peer", response.status, response.reason, response)
 
     def request_failed(self, transaction: ClientTransaction, status: int, now: float) -> list[Effect]:
@@ -100,11 +107,18 @@ class OutgoingSession(InviteSession):
         self.stop_timer(SessionTimer.CANCEL)
         return self._failed("timeout" if status == 408 else "error", status, REASONS[status], None)
 
-    def _again(self, now: float) -> list[Effect]:
+    def _credentials_for(self, response: Response) -> Headers | None:
+        if self._answers is None or response.status not in (401, 407) or self.state is SessionState.ENDED:
+            return None
+        return self._answers.answer(response, "INVITE", self.request.uri)
+
+    def _again(self, now: float, credentials: Headers | None = None) -> list[Effect]:
         """Send the INVITE anew, as if never answered, with what the refusal asked for (§8.1.3.5)."""
         headers = self.request.headers.copy()
         headers.set("Via", self._agent.via(self._first_flow))
         headers.set("CSeq", f"{self.request.cseq.number + 1} INVITE")
+        for name, value in credentials.items() if credentials is not None else ():
+            headers.set(name, value)
         self._forget()
         self.dialog = None
         self._rseq.clear()
@@ -200,14 +214,14 @@ class OutgoingSession(InviteSession):
 
     def _acknowledge(self, sdp: bytes | None) -> Transmit:
         dialog = self._need_dialog()
-        ack = self._agent.acknowledge(dialog, self.request.cseq.number, sdp)
+        ack = self._agent.acknowledge(dialog, self.request.cseq.number, sdp, self.request)
         self._acks[dialog.remote.tag or ""] = ack
         return ack
 
     def _end_fork(self, response: Response, tag: str, now: float) -> list[Effect]:
         """A second callee answered: only one call was wanted (§13.2.2.4)."""
         dialog = Dialog.of_client(self.request, response, self.flow)
-        ack = self._agent.acknowledge(dialog, self.request.cseq.number)
+        ack = self._agent.acknowledge(dialog, self.request.cseq.number, None, self.request)
         self._acks[tag] = ack
         bye, flow = self._agent.in_dialog(dialog, "BYE")
         return [ack, *self._agent.send(bye, flow, Unwanted(), now)[1]]

@@ -74,6 +74,13 @@ class Renegotiation:
         self._outgoing = (transaction, request)
         return effects
 
+    def sent_again(self, before: ClientTransaction, now: ClientTransaction, request: Request) -> None:
+        """A request of ours was challenged, and has gone again with credentials."""
+        if self._outgoing is not None and self._outgoing[0] is before:
+            self._outgoing = (now, request)
+        elif self._refreshing is before:
+            self._refreshing = now
+
     def retry(self, now: float) -> list[Effect]:
         """The glare timer fired."""
         self._glare = False

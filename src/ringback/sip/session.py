@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from ringback.sip.acceptance import sdp_of
 from ringback.sip.agent import SDP, Agent
+from ringback.sip.challenged import Account, ChallengeAnswers
 from ringback.sip.dialog import Dialog
 from ringback.sip.effects import Confirmed, Effect, Ended, EndedBy, InfoReceived, OfferAnswered, Transmit
 from ringback.sip.errors import SessionStateError
@@ -47,7 +48,10 @@ class InviteSession:
         """What we last described, for refreshes by re-INVITE."""
         self.peer_allows: frozenset[str] = frozenset()
         """Methods that the peer says it takes."""
+        self.account: Account | None = None
+        """Who we are to the peer, should it challenge us."""
         self._negotiation = Renegotiation(self, agent)
+        self._challenged: tuple[ClientTransaction, ChallengeAnswers] | None = None
         # BYE is due as soon as the ACK came: the callee may not send it before (§15).
         self._bye_owed = False
         agent.live.add(self.id)
@@ -216,6 +220,8 @@ class InviteSession:
         self, transaction: ClientTransaction, response: Response, now: float
     ) -> list[Effect]:
         """The answer to a request of ours; the transaction layer calls this."""
+        if response.status in (401, 407) and (again := self._authorized(transaction, response, now)):
+            return again
         if transaction.method == "INVITE":
             return self._negotiation.response_received(transaction, response, now)
         if response.status < 200:
@@ -227,6 +233,29 @@ class InviteSession:
         elif transaction.method == "INFO" and response.status == 481:
             return self.peer_lost(481, now)
         return []
+
+    def _authorized(self, transaction: ClientTransaction, response: Response, now: float) -> list[Effect]:
+        """Send a request within the dialog again that was challenged; nothing when there is no use in it."""
+        before = transaction.request() if self.account is not None else None
+        if self.dialog is None or before is None:
+            return []
+        answers = ChallengeAnswers(self.account, self._agent.new_token)
+        if self._challenged is not None and self._challenged[0] is transaction:
+            answers = self._challenged[1]
+        credentials = answers.answer(response, before.method, before.uri)
+        if credentials is None:
+            return []
+        headers = before.headers.copy()
+        headers.set("Via", self._agent.via(transaction.flow))
+        self.dialog.local_cseq += 1
+        headers.set("CSeq", f"{self.dialog.local_cseq} {before.method}")
+        for name, value in credentials.items():
+            headers.set(name, value)
+        request = Request(before.method, before.uri, headers, before.body)
+        sent, effects = self._agent.send(request, transaction.flow, self, now)
+        self._challenged = sent, answers
+        self._negotiation.sent_again(transaction, sent, request)
+        return effects
 
     def request_failed(self, transaction: ClientTransaction, status: int, now: float) -> list[Effect]:
         """No answer to a request of ours (408), or no way to send it (503); the layer calls this."""

@@ -7,6 +7,7 @@ from typing import ClassVar, Protocol
 from ringback.sip.effects import Effect
 from ringback.sip.flow import Flow
 from ringback.sip.message import Request, Response, encode
+from ringback.sip.parse import parse_message
 from ringback.sip.timers import Timers
 from ringback.sip.transaction.machine import Action, Input, Outcome, Transaction
 
@@ -45,6 +46,11 @@ class ClientTransaction(Transaction):
     def begin(self, now: float) -> list[tuple[Outcome, bytes]]:
         """Send the request for the first time."""
         return self._enter((self.initial, self.first), now, self._request)
+
+    def request(self) -> Request | None:
+        """The request, read back from what was sent: it is rarely wanted again."""
+        request = parse_message(self._request)
+        return request if isinstance(request, Request) else None
 
     def receive(self, response: Response, now: float) -> list[tuple[Outcome, bytes]]:
         """Take a response that matched; for DELIVER outcomes it is then found in `response`."""

@@ -1,0 +1,161 @@
+"""Calls of ours that are challenged: by whom they are answered, how often, and in what the credentials go."""
+
+from __future__ import annotations
+
+from ringback.governance.private import Private
+from ringback.sip.challenged import Account, ChallengeAnswers
+from ringback.sip.digest import Accepted, Credential, DigestAuthenticator, make_ha1
+from ringback.sip.effects import Answered, Effect, Failed, IncomingCall, Transmit
+from ringback.sip.message import Headers, NameAddr, Request, Response, SipUri
+from ringback.sip.parse import parse_message
+from tests.sip.phones import ANSWER, OFFER, Network, Phone
+
+ACCOUNT = Account("alice", Private("secret"), "carrier")
+
+
+class Carrier:
+    """Takes calls of those who know the password; counts how often it was asked."""
+
+    def __init__(self, network: Network, realm: str = "carrier", algorithm: str = "MD5") -> None:
+        self.digest = DigestAuthenticator(realm)
+        self.realm, self.algorithm = realm, algorithm
+        self.invites: list[Request] = []
+        self.phone = network.phone("192.0.2.2", on_event=self._on_event)
+
+    def _on_event(self, phone: Phone, event: Effect) -> list[Effect]:
+        if not isinstance(event, IncomingCall):
+            return []
+        request = event.request
+        self.invites.append(request)
+        value = self.digest.find(request.headers.get_all("Proxy-Authorization"))
+        credential = Credential(
+            "alice",
+            make_ha1("alice", self.realm, "secret"),
+            make_ha1("alice", self.realm, "secret", "SHA-256"),
+        )
+        if value is not None:
+            verdict = self.digest.check(value, "INVITE", request.uri, lambda _: credential, phone.now)
+            if isinstance(verdict, Accepted):
+                return event.session.accept(ANSWER, phone.now)
+        challenge = self.digest.challenge(phone.now, algorithm=self.algorithm)  # type: ignore[arg-type]
+        return event.session.reject(407, phone.now, headers=Headers(("Proxy-Authenticate", challenge)))
+
+
+def call(network: Network, account: Account | None) -> Phone:
+    phone = network.phone("192.0.2.1")
+    target = SipUri(user="5550100", host="192.0.2.2")
+    _, effects = phone.endpoint.invite(
+        target=target,
+        to=NameAddr(target),
+        from_=NameAddr(SipUri(user="alice", host="192.0.2.2")),
+        flow=phone.flow_to(("192.0.2.2", 5060)),
+        now=phone.now,
+        sdp=OFFER,
+        account=account,
+    )
+    phone.do(effects)
+    network.run(2)
+    return phone
+
+
+def test_a_challenged_call_goes_again_with_credentials_and_so_does_its_ack() -> None:
+    network = Network()
+    carrier = Carrier(network)
+    phone = call(network, ACCOUNT)
+    assert len(phone.told(Answered)) == 1
+    first, second = carrier.invites
+    assert second.call_id == first.call_id
+    assert second.cseq.number == first.cseq.number + 1
+    ack = phone.sent[-1].message
+    assert isinstance(ack, Request)
+    assert ack.method == "ACK"
+    assert ack.headers.get("Proxy-Authorization") == second.headers.get("Proxy-Authorization")
+
+
+def test_sha_256_is_answered_too() -> None:
+    network = Network()
+    Carrier(network, algorithm="SHA-256")
+    assert len(call(network, ACCOUNT).told(Answered)) == 1
+
+
+def test_a_wrong_password_is_tried_twice_and_no_more() -> None:
+    network = Network()
+    carrier = Carrier(network)
+    phone = call(network, Account("alice", Private("wrong"), "carrier"))
+    assert [failed.status for failed in phone.told(Failed)] == [407]
+    assert len(carrier.invites) == 3, "asked, and two answers to two nonces"
+
+
+def test_another_realm_gets_no_digest_of_the_password() -> None:
+    network = Network()
+    carrier = Carrier(network, realm="elsewhere")
+    phone = call(network, ACCOUNT)
+    assert [failed.status for failed in phone.told(Failed)] == [407]
+    assert len(carrier.invites) == 1
+
+
+def test_without_an_account_a_challenge_ends_the_call() -> None:
+    network = Network()
+    carrier = Carrier(network)
+    assert [failed.status for failed in call(network, None).told(Failed)] == [407]
+    assert len(carrier.invites) == 1
+
+
+def test_a_challenged_bye_goes_again_so_that_no_call_goes_on_alone() -> None:
+    network = Network()
+    Carrier(network)
+    phone = call(network, ACCOUNT)
+    session = phone.told(Answered)[0].session
+    (bye,) = [e for e in session.hangup(phone.now) if isinstance(e, Transmit)]
+    challenge = 'Digest realm="carrier", nonce="n1", qop="auth", algorithm=MD5'
+    sent = parse_message(bye.data)
+    assert isinstance(sent, Request)
+    headers = Headers(("WWW-Authenticate", challenge))
+    for name in ("Via", "From", "To", "Call-ID", "CSeq"):
+        headers.add(name, sent.headers.get(name) or "")
+    answer = Response(401, "Unauthorized", headers)
+    phone.do(phone.endpoint.receive(answer, bye.flow, phone.now))
+    again = phone.sent[-1].message
+    assert isinstance(again, Request)
+    assert again.method == "BYE"
+    assert again.cseq.number == sent.cseq.number + 1
+    assert 'realm="carrier"' in (again.headers.get("Authorization") or "")
+
+
+def challenge_of(*values: str) -> Response:
+    headers = Headers()
+    for value in values:
+        headers.add("WWW-Authenticate", value)
+    return Response(401, "Unauthorized", headers)
+
+
+def test_of_several_challenges_the_first_of_our_realm_that_is_understood_is_answered() -> None:
+    answers = ChallengeAnswers(ACCOUNT, lambda: "c")
+    response = challenge_of(
+        'Digest realm="carrier", nonce="a", algorithm=SHA-512-256, qop="auth"',
+        'Digest realm="other", nonce="b", algorithm=MD5, qop="auth"',
+        'Digest realm="carrier", nonce="c", algorithm=SHA-256, qop="auth"',
+        'Digest realm="carrier", nonce="d", algorithm=MD5, qop="auth"',
+    )
+    fields = answers.answer(response, "REGISTER", SipUri(host="example.com"))
+    assert fields is not None
+    assert 'nonce="c"' in (fields.get("Authorization") or "")
+
+
+def test_the_same_nonce_again_means_a_wrong_password() -> None:
+    answers = ChallengeAnswers(ACCOUNT, lambda: "c")
+    response = challenge_of('Digest realm="carrier", nonce="a", qop="auth"')
+    uri = SipUri(host="example.com")
+    assert answers.answer(response, "REGISTER", uri) is not None
+    assert answers.answer(response, "REGISTER", uri) is None
+    assert answers.unanswered == "password"
+
+
+def test_an_account_without_a_realm_keeps_to_the_first_that_asked() -> None:
+    answers = ChallengeAnswers(Account("alice", Private("secret")), lambda: "c")
+    uri = SipUri(host="example.com")
+    assert (
+        answers.answer(challenge_of('Digest realm="one", nonce="a", qop="auth"'), "REGISTER", uri) is not None
+    )
+    assert answers.answer(challenge_of('Digest realm="two", nonce="b", qop="auth"'), "REGISTER", uri) is None
+    assert answers.unanswered == "realm"
