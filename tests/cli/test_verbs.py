@@ -184,6 +184,7 @@ def test_every_verb_takes_the_shared_options(ringback):
         "meeting": "add list show rotate-pin delete participants admit mute unmute remove lock unlock",
         "extension": "add list password remove",
         "token": "add list revoke",
+        "trunk": "add list show set remove test usage",
         "admin": "link",
         "config": "show check docs",
         "": "serve status version",

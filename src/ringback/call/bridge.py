@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from ringback.call.application import Application
 from ringback.call.leg import Leg, LegState, Party
+from ringback.call.terms import PLAIN, Terms
 from ringback.sip.flow import Flow
 from ringback.sip.uri import NameAddr, SipUri
 
@@ -37,6 +38,7 @@ class Line(Protocol):
         party: Party,
         application: Application,
         now: float,
+        terms: Terms = PLAIN,
     ) -> Leg:
         """Call a device."""
 

@@ -36,11 +36,13 @@ _RETRY_AFTER_S: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """Who is at the other end, as far as is known; `account` only where credentials proved it."""
+    """Who is at the other end, as far as is known; `account` only where credentials proved it, `trunk` where
+    the other end is beyond a trunk of that name."""
 
     number: Private[str]
     name: Private[str] | None = None
     account: str | None = None
+    trunk: str | None = None
 
 
 class LegState(Enum):
@@ -111,6 +113,8 @@ class Leg:
         self.media: NegotiatedMedia | None = None
         self.room: int | None = None
         self.on_hold = False
+        self.codecs: tuple[str, ...] = ()
+        """The only codecs spoken with this peer; empty: all of ours."""
         self.playing: int | None = None
         self._exchange = exchange
         self._offer: SessionDescription | None = None
@@ -150,7 +154,7 @@ class Leg:
         """
         self.session = session
         self._offer = offer
-        local = self._exchange.local_media(self.flow, *_ANY_PORTS)
+        local = self._our_side(*_ANY_PORTS)
         if not local.codecs:
             # No engine runs just now: the offer may be as good as any.
             self.turn_away(now, "no media")
@@ -179,7 +183,7 @@ class Leg:
         """The engine has reserved an address. Returns our offer where we are the calling side."""
         if self.over:
             return None
-        self._local = self._exchange.local_media(self.flow, rtp_port, rtcp_port)
+        self._local = self._our_side(rtp_port, rtcp_port)
         if self.session is None:
             self.state = LegState.DIALLING
             if self._local.srtp == "allowed":
@@ -197,6 +201,12 @@ class Leg:
         self.state = LegState.OFFERED
         self.application.offered(self, now)
         return None
+
+    def _our_side(self, rtp_port: int, rtcp_port: int) -> Local:
+        local = self._exchange.local_media(self.flow, rtp_port, rtcp_port)
+        if not self.codecs:
+            return local
+        return replace(local, codecs=tuple(codec for codec in self.codecs if codec in local.codecs))
 
     def offer_again(self, status: int) -> SessionDescription | None:
         """A plainer offer after a device refused the one with SRTP (488); None when there is none left."""
@@ -427,6 +437,7 @@ class Leg:
         if (
             negotiated.webrtc is None
             and self.party.account is None
+            and self.party.trunk is None
             and not _same_host(negotiated.remote_ip, self.source)
         ):
             return msgspec.structs.replace(command, remote_port=0, remote_rtcp_port=0)

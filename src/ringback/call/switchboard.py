@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import heapq
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from itertools import count
 
 from ringback.call.application import Application
 from ringback.call.effects import Fault, KeepOpen, Notice, Outgoing, ToMedia
 from ringback.call.leg import Leg, Party, Refinement
+from ringback.call.terms import PLAIN, Terms
 from ringback.governance.private import Private
 from ringback.media import protocol
 from ringback.quality.leg_history import LegHistory
@@ -47,7 +48,8 @@ class Switchboard:
         self._endpoint = endpoint
         self._local_media = local_media
         self._by_session: dict[str, Leg] = {}
-        self._dialling: dict[int, tuple[SipUri, NameAddr, NameAddr]] = {}
+        self._dialling: dict[int, tuple[SipUri, NameAddr, NameAddr, Terms]] = {}
+        self._on_trunk: Counter[str] = Counter()
         self._leg_ids = count(1)
         self._plays = count(1)
         self._alarms: list[tuple[float, int, Application]] = []
@@ -94,6 +96,10 @@ class Switchboard:
         """Call `application.expire` at `at` or soon after."""
         heapq.heappush(self._alarms, (at, next(self._alarm_order), application))
 
+    def on_trunk(self, name: str) -> int:
+        """How many legs there are beyond a trunk."""
+        return self._on_trunk[name]
+
     # Calls begin
 
     def incoming(
@@ -105,6 +111,7 @@ class Switchboard:
         dialled: Private[str],
         application: Application,
         now: float,
+        codecs: tuple[str, ...] = (),
     ) -> None:
         """Take an INVITE that may come in; one whose body is no session description gets 400."""
         offer = parse_sdp(body) if body else None
@@ -113,6 +120,7 @@ class Switchboard:
             return
         leg = self._new_leg(party, application, flow, now)
         leg.dialled = dialled
+        leg.codecs = codecs
         self._by_session[session.id] = leg
         self.tell("leg.incoming", leg=leg.id)
         leg.receive_offer(session, offer, now)
@@ -126,10 +134,12 @@ class Switchboard:
         party: Party,
         application: Application,
         now: float,
+        terms: Terms = PLAIN,
     ) -> Leg:
         """Call a device; the INVITE goes out once the media engine has reserved an address."""
         leg = self._new_leg(party, application, flow, now)
-        self._dialling[leg.id] = (target, to, from_)
+        leg.codecs = terms.codecs
+        self._dialling[leg.id] = (target, to, from_, terms)
         self.tell("leg.dialling", leg=leg.id)
         self.media(protocol.OpenLeg(leg=leg.id, group=application.media_room))
         return leg
@@ -137,6 +147,8 @@ class Switchboard:
     def _new_leg(self, party: Party, application: Application, flow: Flow, now: float) -> Leg:
         leg = Leg(next(self._leg_ids), self, party, application, flow, now)
         self.legs[leg.id] = leg
+        if party.trunk is not None:
+            self._on_trunk[party.trunk] += 1
         return leg
 
     # Inputs
@@ -257,12 +269,20 @@ class Switchboard:
             self._invite(leg, offer, now)
 
     def _invite(self, leg: Leg, offer: SessionDescription, now: float) -> None:
-        target, to, from_ = self._dialling[leg.id]
+        target, to, from_, terms = self._dialling[leg.id]
         if leg.session is not None:
             # The refused session is done with; its end is not the leg's.
             self._by_session.pop(leg.session.id, None)
         session, invited = self._endpoint.invite(
-            target=target, to=to, from_=from_, flow=leg.flow, now=now, sdp=encode_sdp(offer)
+            target=target,
+            to=to,
+            from_=from_,
+            flow=leg.flow,
+            now=now,
+            sdp=encode_sdp(offer),
+            headers=terms.headers,
+            account=terms.account,
+            max_forwards=terms.max_forwards,
         )
         leg.session = session
         self._by_session[session.id] = leg
@@ -276,7 +296,8 @@ class Switchboard:
             self._end(leg, now)
 
     def _end(self, leg: Leg, now: float) -> None:
-        self.legs.pop(leg.id, None)
+        if self.legs.pop(leg.id, None) is not None and leg.party.trunk is not None:
+            self._on_trunk[leg.party.trunk] -= 1
         self._dialling.pop(leg.id, None)
         if leg.session is not None:
             self._by_session.pop(leg.session.id, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import secrets
 import signal
 import time
@@ -23,6 +24,7 @@ from ringback.media.protocol import Statistics, Talking
 from ringback.net.limits import Limits
 from ringback.net.transports import SipTransports
 from ringback.routing.dialplan import ServiceNumbers
+from ringback.routing.toll_caps import TollCaps
 from ringback.sdp.negotiated import Local
 from ringback.sdp.webrtc import LocalWebRtc
 from ringback.server.addresses import is_wildcard, reachable
@@ -30,10 +32,14 @@ from ringback.server.certificates import sip_certificate
 from ringback.server.exchange import Exchange
 from ringback.server.media_pool import MediaPool
 from ringback.server.operations import ServerOperations
+from ringback.server.outside import Outside
+from ringback.server.outside_operations import OutsideOperations
 from ringback.server.policy import Policy
 from ringback.server.prompts import PromptLibrary
 from ringback.server.registrations import RegistrationKeeper
 from ringback.server.sip_socket import SipSockets
+from ringback.server.tolls import TollKeeper, today
+from ringback.server.trunks import TrunkKeeper, locator
 from ringback.server.visiting import ServerVisits, make_visits
 from ringback.sip.agent import EndpointSettings
 from ringback.sip.digest import DigestAuthenticator
@@ -43,6 +49,8 @@ from ringback.sip.registration import Registrar
 from ringback.sip.uri import SipUri
 from ringback.store.directory import Directory
 from ringback.store.store import Store
+from ringback.trunk.lines import TrunkLines
+from ringback.trunk.watch import Surroundings
 from ringback.webrtc.certificate import make_certificate
 
 _GOODBYE_PATIENCE_S: Final = 2.0
@@ -100,6 +108,16 @@ class Server:
             on_talking=self._on_talking,
             on_statistics=self._on_statistics,
         )
+        self.trunks = TrunkKeeper(self.exchange, locator(settings.sip.bind))
+        self.caps = TollCaps(settings.routing.classes, today)
+        self.tolls = TollKeeper(self.caps, store.tolls)
+        self.lines = TrunkLines(
+            self.endpoint,
+            Surroundings(self._contact_for, lambda: secrets.token_hex(12), random.random),
+            locate=self.trunks.look,
+            tell=self.switchboard.tell,
+        )
+        self.exchange.own = self.lines
         self.operations = ServerOperations(
             exchange=self.exchange,
             switchboard=self.switchboard,
@@ -107,6 +125,9 @@ class Server:
             registrar=self.registrar,
             media=self.media,
             addresses=self.addresses,
+            outside=OutsideOperations(
+                self.lines, self.caps, self.switchboard, self.trunks.check, lambda: store.directory
+            ),
         )
         self.visits = make_visits(allow)
         self.visiting = ServerVisits(self.visits, self.meetings, self.exchange)
@@ -130,6 +151,7 @@ class Server:
             services=ServiceNumbers(
                 echo=settings.routing.echo_number,
                 dial_in=frozenset(settings.conference.dial_in_numbers),
+                emergency=frozenset(settings.routing.emergency_numbers),
             ),
             timings=EntryTimings(
                 first_digit_s=settings.conference.first_digit_s,
@@ -138,6 +160,7 @@ class Server:
             ),
             contact_for=self._contact_for,
             on_registration=self._on_registration,
+            outside=Outside(self.lines, self.caps, self.switchboard, self.trunks.check),
         )
         self.exchange.policy = self.policy
         self._directory = store.directory
@@ -152,6 +175,7 @@ class Server:
             self.media.start(),
             self.prompts.prepare(),
             self.keeper.restore(self.store.directory),
+            self.tolls.restore(),
         )
         await self.transports.open(
             sip.bind,
@@ -161,6 +185,8 @@ class Server:
             certificate=certificate,
         )
         self.keeper.start()
+        self.tolls.start()
+        self.trunks.start(self.lines, self.store.directory)
 
     def open_for_calls(self) -> None:
         """Say that calls can be taken."""
@@ -173,14 +199,16 @@ class Server:
         if self.switchboard.legs:
             log.info("ending calls", legs=len(self.switchboard.legs))
             self.exchange.hang_up_all("Server stops")
-            # The 200s to our BYEs are waited for, so that nobody is left in a dead call by a lost datagram.
-            deadline = time.monotonic() + _GOODBYE_PATIENCE_S
-            while self.endpoint.unanswered and time.monotonic() < deadline:  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
+        self.trunks.stop()
+        # The 200s to our BYEs are waited for, so that nobody is left in a dead call by a lost datagram.
+        deadline = time.monotonic() + _GOODBYE_PATIENCE_S
+        while self.endpoint.unanswered and time.monotonic() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
         self._stop_following()
         self.operations.events.close()
         self.sip_sockets.close()
         await self.keeper.stop()
+        await self.tolls.stop()
         await self.transports.close()
         await self.media.stop()
 
@@ -245,6 +273,7 @@ class Server:
     def _on_directory(self, directory: Directory) -> None:
         before, self._directory = self._directory, directory
         self.keeper.follow(before, directory)
+        self.trunks.follow(directory)
         self.exchange.act(lambda now: self.meetings.follow(directory.meeting, now))
 
     def _on_registration(self, user: str, flow: Flow) -> None:

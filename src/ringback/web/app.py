@@ -24,6 +24,7 @@ from ringback.web.api import (
     quality,
     system,
     tokens,
+    trunks,
     visits,
 )
 from ringback.web.context import Context, Needs, WebContext, bearer
@@ -34,8 +35,12 @@ from ringback.web.operations import Operations
 from ringback.web.problems import Problem
 from ringback.web.visiting import SipDoor, Visiting
 
-ROUTERS: Final = tuple(
-    module.router for module in (meetings, participants, quality, extensions, people, system, events, tokens)
+ROUTERS: Final = (
+    *(
+        module.router
+        for module in (meetings, participants, quality, extensions, people, trunks, system, events, tokens)
+    ),
+    trunks.tolls,
 )
 
 _DESCRIPTION: Final = """\
@@ -48,6 +53,7 @@ _TAGS: Final = [
     {"name": "meetings", "description": "Meetings as they are kept: number, PINs, links, admission."},
     {"name": "participants", "description": "Who is in a meeting now, and what a host can do about it."},
     {"name": "extensions", "description": "The numbers that devices register to."},
+    {"name": "trunks", "description": "Ways to and from other telephone systems, and what is called there."},
     {"name": "people", "description": "Who holds extensions."},
     {"name": "visits", "description": "How a page gets into a meeting by its link, without a token."},
     {"name": "system", "description": "What the system does now."},
