@@ -184,6 +184,11 @@ class Leg:
         if self.over:
             return None
         self._local = self._our_side(rtp_port, rtcp_port)
+        if self.session is None and not self._local.codecs:
+            # None of those that this peer may be offered is spoken here.
+            self.state = LegState.ENDING
+            self.application.failed(self, 488, now)
+            return None
         if self.session is None:
             self.state = LegState.DIALLING
             if self._local.srtp == "allowed":
