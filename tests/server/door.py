@@ -81,6 +81,7 @@ class Door:
             self.phone.endpoint,
             Surroundings(lambda flow: SipUri(host=SERVER), lambda: secrets.token_hex(8), lambda: 0.5),
             locate=lambda trunk: self._looking.append(trunk),  # noqa: PLW0108 - made below
+            keep_open=lambda flow: None,
             tell=self.switchboard.tell,
         )
         self._looking: list[Trunk] = []

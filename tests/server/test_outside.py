@@ -242,6 +242,7 @@ def test_a_meeting_is_entered_from_outside(door: Door) -> None:
     assert carrier.call("+15550101") == 200
     (leg,) = door.switchboard.legs.values()
     assert (leg.party.trunk, leg.party.account) == ("carrier", None)
+    assert leg.source != CARRIER, "one who guesses PINs is not all of the carrier's customers"
 
 
 def test_the_number_may_stand_in_to_where_the_contact_is_called(door: Door) -> None:

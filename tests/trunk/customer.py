@@ -102,12 +102,14 @@ class Customer:
         self.network = network
         self.told: list[tuple[str, dict[str, object]]] = []
         self.found: tuple[Flow, ...] | str = self.flows(FIRST, transport=transport)
+        self.kept: list[Flow] = []
         self._looking: list[Trunk] = []
         self.phone = network.phone(HOST, on_event=self._on_event)
         self.lines = TrunkLines(
             self.phone.endpoint,
             Surroundings(lambda flow: SipUri(host=HOST, port=5060), lambda: f"t{next(tokens)}", lambda: 0.5),
             locate=self._looking.append,
+            keep_open=self.kept.append,
             tell=lambda kind, **facts: self.told.append((kind, facts)),
         )
 

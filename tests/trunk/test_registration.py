@@ -274,3 +274,16 @@ def test_a_trunk_that_does_not_register_is_asked_whether_it_is_there(
     customer.run(120)
     assert customer.state.up is True
     assert [kind for kind, _ in customer.told] == ["trunk.up", "trunk.down", "trunk.down", "trunk.up"]
+
+
+def test_a_connection_that_breaks_is_made_again_soon(network: Network) -> None:
+    customer, registrar = Customer(network, transport="tcp"), FakeRegistrar(network)
+    customer.follow(trunk())
+    customer.run(1)
+    assert customer.state.up is True
+    flow = customer.lines.targets(trunk())[0]
+    assert set(customer.kept) == {flow}
+    asked = len(registrar.requests)
+    customer.phone.do(customer.lines.connection_lost(flow, network.clock.now))
+    customer.run(FIRST_PAUSE_S + 1)
+    assert len(registrar.requests) > asked

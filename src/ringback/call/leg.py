@@ -126,7 +126,11 @@ class Leg:
 
     @property
     def source(self) -> str:
-        """The network address the peer signals from."""
+        """Who answers for what the peer does: the network address it signals from; beyond a trunk, where many
+        share one, the caller there.
+        """
+        if self.party.trunk is not None:
+            return f"{self.party.trunk} {self.party.number.reveal()}"
         return self.flow.remote[0]
 
     @property

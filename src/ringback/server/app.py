@@ -115,6 +115,7 @@ class Server:
             self.endpoint,
             Surroundings(self._contact_for, lambda: secrets.token_hex(12), random.random),
             locate=self.trunks.look,
+            keep_open=self._keep_open,
             tell=self.switchboard.tell,
         )
         self.exchange.own = self.lines
@@ -284,6 +285,7 @@ class Server:
         for user, _ in self.registrar.connection_lost(flow):
             self.keeper.changed(user)
         self.exchange.on_connection_lost(flow)
+        self.exchange.perform(lambda now: self.lines.connection_lost(flow, now))
 
     def _on_talking(self, event: Talking) -> None:
         room = self.meetings.talking(event.room, dict(event.talkers))

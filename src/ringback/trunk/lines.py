@@ -12,7 +12,7 @@ from ringback.sip.message import Request
 from ringback.store.directory import Directory, Trunk
 from ringback.trunk.keepalive import TrunkKeepalive
 from ringback.trunk.registration import TrunkRegistration
-from ringback.trunk.watch import Ask, Changed, Locate, Surroundings, TrunkState, Wanted, Watch
+from ringback.trunk.watch import Ask, Changed, KeepOpen, Locate, Surroundings, TrunkState, Wanted, Watch
 
 
 class Requests(Protocol):
@@ -37,11 +37,13 @@ class TrunkLines:
         requests: Requests,
         surroundings: Surroundings,
         locate: Callable[[Trunk], None],
+        keep_open: Callable[[Flow], object],
         tell: Tell,
     ) -> None:
         self._requests = requests
         self._around = surroundings
         self._locate = locate
+        self._keep_open = keep_open
         self._tell = tell
         self._watches: dict[str, Watch] = {}
         # Requests under way, by the id of their transaction; those of watches that have ended among them.
@@ -114,6 +116,12 @@ class TrunkLines:
             return self._do(watch, watch.answered(event.response, now), now)
         return self._do(watch, watch.unanswered(now), now)
 
+    def connection_lost(self, flow: Flow, now: float) -> list[Effect]:
+        """A connection broke: those registered by it do so again."""
+        for watch in self._watches.values():
+            watch.connection_lost(flow, now)
+        return []
+
     def stop(self, now: float) -> list[Effect]:
         """Take registrations back."""
         watches, self._watches = self._watches, {}
@@ -142,6 +150,8 @@ class TrunkLines:
                     transaction, sent = self._requests.request(request, flow, now)
                     self._asked[transaction] = watch
                     effects += sent
+                case KeepOpen(flow=flow):
+                    self._keep_open(flow)
                 case Changed():
                     self._tell_of(watch)
         return effects

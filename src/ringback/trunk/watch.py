@@ -37,11 +37,18 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepOpen:
+    """Keep the connection of this flow though it is silent: calls come by it."""
+
+    flow: Flow
+
+
+@dataclass(frozen=True, slots=True)
 class Changed:
     """The trunk went up or down, or is down for another reason."""
 
 
-Wanted = Locate | Ask | Changed
+Wanted = Locate | Ask | KeepOpen | Changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +136,11 @@ class Watch:
         flow = self.targets[self._at]
         what = "no connection to" if flow.reliable else "no answer from"
         return self._elsewhere(f"{what} {_place(flow)}", now)
+
+    def connection_lost(self, flow: Flow, now: float) -> None:
+        """A connection broke. If it was the one that works, ask again soon: calls came by it."""
+        if self._works == flow and self._next is not None:
+            self._next = min(self._next, now + FIRST_PAUSE_S * (0.5 + self._around.chance() / 2))
 
     def deadline(self) -> float | None:
         """When `expire` is wanted next, or None."""
@@ -220,7 +232,8 @@ class Watch:
         self._request = None
         self._works = self.targets[self._at]
         self._next = now + next_s
-        return self._become(True, "", now)
+        kept: list[Wanted] = [KeepOpen(self._works)] if self._works.reliable else []
+        return [*kept, *self._become(True, "", now)]
 
     def _become(self, up: bool, reason: str, now: float) -> list[Wanted]:
         before = self.state
