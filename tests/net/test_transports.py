@@ -491,6 +491,21 @@ class TestTls:
             await until(lambda: careful.lost == [flow])
             assert len(peer.messages) == 1
 
+    async def test_a_server_that_was_found_by_a_name_has_to_prove_that_name(
+        self, certificate: CertificatePaths
+    ) -> None:
+        async with (
+            serving(certificate=certificate) as peer,
+            serving(tls_client=self.trusting(certificate)) as client,
+        ):
+            flow = Flow("tls", (HERE, 0), (HERE, peer.port("tls")))
+            client.transports.expect(flow.remote, "sip.example.com")
+            assert client.transports.send(flow, options())
+            await until(lambda: client.lost == [flow])
+            client.transports.expect(flow.remote, "localhost")
+            assert client.transports.send(flow, options())
+            await until(lambda: client.messages)
+
 
 def test_it_runs_on_uvloop_too(certificate: CertificatePaths) -> None:
     uvloop = pytest.importorskip("uvloop")

@@ -287,3 +287,17 @@ def test_a_connection_that_breaks_is_made_again_soon(network: Network) -> None:
     customer.phone.do(customer.lines.connection_lost(flow, network.clock.now))
     customer.run(FIRST_PAUSE_S + 1)
     assert len(registrar.requests) > asked
+
+
+@pytest.mark.parametrize("status", [403, 503])
+def test_a_trunk_that_is_gone_is_not_asked_again_whatever_its_registrar_says(
+    customer: Customer, registrar: FakeRegistrar, status: int
+) -> None:
+    customer.follow(trunk())
+    customer.run(1)
+    registrar.manner = refusing(status)
+    asked = len(registrar.requests)
+    customer.follow()
+    customer.run(1_000)
+    assert len(registrar.requests) == asked + 1
+    assert [kind for kind, _ in customer.told] == ["trunk.up"]

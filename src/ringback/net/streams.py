@@ -54,6 +54,8 @@ class Streams:
         self._connections: dict[int, StreamConnection] = {}
         self._by_remote: dict[tuple[Transport, Address], StreamConnection] = {}
         self._opening: dict[tuple[Transport, Address], _Opening] = {}
+        self.names: dict[Address, str] = {}
+        """Who is expected at an address, where it was found by a name (RFC 5922 §4): certificates name it."""
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -187,7 +189,7 @@ class Streams:
         transport, (host, port) = key
         cipher: TlsCipher | None = None
         if transport == "tls" and self.client_context is not None:
-            cipher = TlsCipher(self.client_context, server_name=host)
+            cipher = TlsCipher(self.client_context, server_name=self.names.get((host, port), host))
         connection = StreamConnection(self, transport, outgoing=True, cipher=cipher)
         try:
             async with asyncio.timeout(self.limits.connect_s):

@@ -117,6 +117,11 @@ class SipTransports:
         """
         return flow.transport == "udp" or self._streams.trust(flow)
 
+    def expect(self, remote: Address, name: str) -> None:
+        """The certificate of a TLS server at this address has to name `name` from now on: it was found by it
+        (RFC 5922 §4). Others have to name their address."""
+        self._streams.names[remote] = name
+
     def close_flow(self, flow: Flow) -> None:
         """Close a stream's connection after what was written to it is sent; nothing happens on UDP."""
         if flow.transport != "udp":

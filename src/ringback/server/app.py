@@ -108,7 +108,7 @@ class Server:
             on_talking=self._on_talking,
             on_statistics=self._on_statistics,
         )
-        self.trunks = TrunkKeeper(self.exchange, locator(settings.sip.bind))
+        self.trunks = TrunkKeeper(self.exchange, locator(settings.sip.bind), self.transports.expect)
         self.caps = TollCaps(settings.routing.classes, today)
         self.tolls = TollKeeper(self.caps, store.tolls)
         self.lines = TrunkLines(

@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from ringback.server.exchange import Exchange
-from ringback.sip.flow import DEFAULT_PORT, Flow
+from ringback.sip.flow import DEFAULT_PORT, Address, Flow
 from ringback.store.directory import Directory, Trunk
 from ringback.trunk.lines import TrunkLines
 
@@ -26,9 +26,11 @@ log = structlog.get_logger(__name__)
 class TrunkKeeper:
     """Drives the trunks' watches between `start` and `stop`; `locate` may take its time."""
 
-    def __init__(self, exchange: Exchange, locate: Locate) -> None:
+    def __init__(self, exchange: Exchange, locate: Locate, expect: Callable[[Address, str], None]) -> None:
+        """`expect` takes an address and the name that a TLS server there has to prove."""
         self._exchange = exchange
         self._locate = locate
+        self._expect = expect
         self._lines: TrunkLines | None = None
         self._looking: set[asyncio.Task[None]] = set()
 
@@ -68,6 +70,8 @@ class TrunkKeeper:
         found: tuple[Flow, ...] | str
         try:
             found = await asyncio.wait_for(self._locate(trunk), _PATIENCE_S)
+            for flow in found:
+                self._expect(flow.remote, trunk.host)
         except LookupError as error:
             found = str(error.args[0])
         except TimeoutError:

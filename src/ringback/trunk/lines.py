@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Protocol
 
 from ringback.sip.effects import Effect, RequestTimedOut, ResponseArrived
 from ringback.sip.flow import Flow
 from ringback.sip.message import Request
+from ringback.sip.timers import TimerQueue
 from ringback.store.directory import Directory, Trunk
 from ringback.trunk.keepalive import TrunkKeepalive
 from ringback.trunk.registration import TrunkRegistration
@@ -46,6 +48,7 @@ class TrunkLines:
         self._keep_open = keep_open
         self._tell = tell
         self._watches: dict[str, Watch] = {}
+        self._queue = TimerQueue()
         # Requests under way, by the id of their transaction; those of watches that have ended among them.
         self._asked: dict[str, Watch] = {}
 
@@ -120,6 +123,7 @@ class TrunkLines:
         """A connection broke: those registered by it do so again."""
         for watch in self._watches.values():
             watch.connection_lost(flow, now)
+            self._queue.update(watch)
         return []
 
     def stop(self, now: float) -> list[Effect]:
@@ -129,14 +133,15 @@ class TrunkLines:
 
     def deadline(self) -> float | None:
         """When `expire` is wanted next, or None."""
-        times = (watch.deadline() for watch in self._watches.values())
-        return min((at for at in times if at is not None), default=None)
+        return self._queue.deadline()
 
     def expire(self, now: float) -> list[Effect]:
         """Do what is due."""
-        return [
-            effect for watch in self._watches.values() for effect in self._do(watch, watch.expire(now), now)
-        ]
+        effects: list[Effect] = []
+        while (watch := self._queue.pop_due(now)) is not None:
+            if isinstance(watch, Watch):
+                effects += self._do(watch, watch.expire(now), now)
+        return effects
 
     def _do(self, watch: Watch, wanted: list[Wanted], now: float) -> list[Effect]:
         effects: list[Effect] = []
@@ -154,6 +159,7 @@ class TrunkLines:
                     self._keep_open(flow)
                 case Changed():
                     self._tell_of(watch)
+        self._queue.update(watch)
         return effects
 
     def _tell_of(self, watch: Watch) -> None:
@@ -161,9 +167,6 @@ class TrunkLines:
             self._tell("trunk.up", trunk=watch.trunk.name)
         else:
             self._tell("trunk.down", trunk=watch.trunk.name, reason=watch.state.reason)
-
-    def __iter__(self) -> Iterator[Trunk]:
-        return (watch.trunk for watch in self._watches.values())
 
 
 def _asked_by(trunk: Trunk) -> tuple[object, ...]:
@@ -187,7 +190,12 @@ def _is_from(watch: Watch, flow: Flow) -> bool:
     host = flow.remote[0].removeprefix("::ffff:")
     if watch.trunk.networks:
         address = ipaddress.ip_address(host.partition("%")[0])
-        return any(address in ipaddress.ip_network(network) for network in watch.trunk.networks)
+        return any(address in _network(network) for network in watch.trunk.networks)
     if flow.reliable:
         return any(host == target.remote[0] for target in watch.targets)
     return any((host, flow.remote[1]) == target.remote for target in watch.targets)
+
+
+@lru_cache(maxsize=4_096)
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    return ipaddress.ip_network(text)

@@ -9,6 +9,7 @@ from typing import ClassVar, Final
 from ringback.sip.challenged import Account, ChallengeAnswers, Unanswered
 from ringback.sip.flow import Flow
 from ringback.sip.message import REASONS, Headers, NameAddr, Request, Response, SipUri
+from ringback.sip.timers import Ticket
 from ringback.sip.uri import escape_user
 from ringback.store.directory import Trunk
 
@@ -79,6 +80,7 @@ class Watch:
         self.trunk = trunk
         self.state = TrunkState(None, "not asked yet", now)
         self.targets: tuple[Flow, ...] = ()
+        self.scheduled: Ticket | None = None
         self._around = surroundings
         self._call_id = surroundings.new_token()
         self._cseq = 0
@@ -144,6 +146,8 @@ class Watch:
 
     def deadline(self) -> float | None:
         """When `expire` is wanted next, or None."""
+        if self._over:
+            return None
         return min((at for at in (self._patience, self._next) if at is not None), default=None)
 
     def expire(self, now: float) -> list[Wanted]:
