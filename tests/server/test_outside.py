@@ -57,6 +57,8 @@ class Carrier:
             return event.session.reject(407, phone.now, headers=challenge)
         if self.manner == "answer":
             return event.session.accept(ANSWER, phone.now)
+        if self.manner == "180":
+            return event.session.ring(phone.now)
         return event.session.reject(int(self.manner), phone.now)
 
     def vanish(self) -> None:
@@ -172,6 +174,19 @@ def test_the_next_trunk_takes_the_call_when_one_is_silent_or_overloaded(door: Do
             door.run(3)
         assert len(second.invites) == 1
         assert caller.status() == 200
+
+
+def test_a_call_whose_media_is_lost_before_it_is_answered_goes_on_elsewhere(door: Door) -> None:
+    carrier, second = Carrier(door, manner="180"), Carrier(door, OTHER)
+    door.with_trunk(trunk(priority=1))
+    door.with_trunk(trunk(id="t2", name="other", host=OTHER, priority=2))
+    caller = outgoing(door, "5550199")
+    assert len(carrier.invites) == 1
+    (leg,) = [leg.id for leg in door.switchboard.legs.values() if leg.party.trunk]
+    door.switchboard.media_lost([leg], door.phone.now)
+    door.run(1)
+    assert len(second.invites) == 1
+    assert caller.status() == 200
 
 
 def test_what_is_said_of_the_number_is_not_asked_elsewhere(door: Door) -> None:

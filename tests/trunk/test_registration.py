@@ -301,3 +301,24 @@ def test_a_trunk_that_is_gone_is_not_asked_again_whatever_its_registrar_says(
     customer.run(1_000)
     assert len(registrar.requests) == asked + 1
     assert [kind for kind, _ in customer.told] == ["trunk.up"]
+
+
+@pytest.mark.parametrize(
+    ("contact", "expires", "seconds"),
+    [
+        ("<sip:alice@203.0.113.7:6000>;expires=40", "600", 40),
+        ("<sip:alice@192.0.2.254:5060>;expires=100, <sip:alice@192.0.2.8>;expires=40", "", 100),
+        ("<sip:alice@192.0.2.254:5060>", "60", 60),
+        ("<sip:alice@192.0.2.254:5060>;expires=x", "", 600),
+        ("<sip:alice@192.0.2.254:5060>;expires=999999999", "", 86_400),
+    ],
+)
+def test_for_how_long_is_read_from_whatever_the_registrar_says(
+    customer: Customer, registrar: FakeRegistrar, contact: str, expires: str, seconds: int
+) -> None:
+    registrar.manner = refusing(200, Contact=contact, **({"Expires": expires} if expires else {}))
+    customer.follow(trunk())
+    customer.run(1)
+    at = customer.lines.deadline()
+    assert at is not None
+    assert 0.75 * seconds <= at - registrar.times()[0] <= 0.91 * seconds

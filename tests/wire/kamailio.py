@@ -57,7 +57,7 @@ request_route {{
         exit;
     }}
     record_route();
-    if ($sp == {customer}) {{
+    if ($ua =~ "^Ringback") {{
         # A call of the customer's: to the phone, if the password is right.
         if (!pv_proxy_authenticate("carrier.example", "{password}", "0")) {{
             proxy_challenge("carrier.example", "1");

@@ -126,6 +126,9 @@ class OutsideCall(Bridge):
 
     def ended(self, leg: Leg, now: float) -> None:
         """One side went: the other goes too, and no more is counted."""
+        if leg.id in self._ringing:
+            # It ended by itself, not by an answer.
+            self.failed(leg, 503, now)
         super().ended(leg, now)
         if leg is self._caller and self._toll is not None and self._caps is not None:
             self._caps.ended(self._toll, now)

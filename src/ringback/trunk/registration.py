@@ -60,23 +60,29 @@ class TrunkRegistration(Watch):
         return self._succeeded(granted * (_EARLIEST + _SPREAD * self._around.chance()), now)
 
     def _granted(self, response: Response) -> int:
-        """For how long: as said of our contact, of all, or as we asked (§10.2.4)."""
+        """For how long: as said of our contact, else the shortest of all, for some write contacts anew; else
+        as said of the whole, or as we asked (§10.2.4)."""
         ours = self._contact(self.targets[self._at])
         try:
-            contacts = response.contacts
+            said = [
+                (contact.uri == ours, _number(contact.params.get("expires"))) for contact in response.contacts
+            ]
         except SipSyntaxError:
-            contacts = []
-        for contact in contacts:
-            text = contact.params.get("expires") or ""
-            if contact.uri == ours and text.isascii() and text.isdigit() and len(text) < 10:
-                return min(int(text), _LONGEST_EXPIRES_S)
-        said = _seconds(response, "Expires")
-        return self._expires_s if said is None else min(said, _LONGEST_EXPIRES_S)
+            said = []
+        of_ours = [seconds for is_ours, seconds in said if is_ours and seconds is not None]
+        of_all = [seconds for _, seconds in said if seconds is not None]
+        whole = _seconds(response, "Expires")
+        granted = min(of_ours or of_all, default=self._expires_s if whole is None else whole)
+        return min(granted, _LONGEST_EXPIRES_S)
 
     def _contact(self, flow: Flow) -> SipUri:
         return replace(self._around.contact_for(flow), user=escape_user(self.trunk.username))
 
 
 def _seconds(response: Response, name: str) -> int | None:
-    text = (response.headers.get(name) or "").strip()
+    return _number(response.headers.get(name))
+
+
+def _number(text: str | None) -> int | None:
+    text = (text or "").strip()
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
