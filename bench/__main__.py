@@ -11,7 +11,20 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import call_rate, capacity, delay, endless, flood, memory, opus_capacity, quality, soak, versus
+from bench import (
+    call_rate,
+    capacity,
+    delay,
+    endless,
+    flood,
+    memory,
+    opus_capacity,
+    quality,
+    registrations,
+    signalling,
+    soak,
+    versus,
+)
 from tests.wire.server import RingbackServer
 
 Measurement = Callable[[RingbackServer], Iterator[str]]
@@ -53,6 +66,8 @@ ALONE: dict[str, Callable[[], Iterator[str]]] = {
     "flood": flood.measure,
     "versus": versus.measure,
     "quality": quality.measure,
+    "sip": signalling.measure,
+    "registrations": registrations.measure,
 }
 EVERYTHING = [*WITH_SERVER, "media"]
 """What is run without names: that which needs no other product."""

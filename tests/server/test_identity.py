@@ -156,7 +156,7 @@ def test_no_method_tells_which_extensions_there_are(method: str) -> None:
     assert Visitor(door, "192.0.2.50").register("102") == 200
     shapes = set()
     for host, number in enumerate(("101", "102", "103", "999", "*43", "tel:101", "tel:999"), 60):
-        answer = Visitor(door, f"192.0.2.{host}").ask(method, number)
+        answer = Visitor(door, f"192.0.2.{host}").inquire(method, number)
         shapes.add((answer.status, answer.reason, tuple(name for name, _ in answer.headers.items())))
     assert len(shapes) == 1, shapes
 
@@ -164,7 +164,7 @@ def test_no_method_tells_which_extensions_there_are(method: str) -> None:
 def test_a_telephone_uri_is_no_way_around() -> None:
     door = Door()
     answers = {
-        Visitor(door, f"192.0.2.{host}").ask("REGISTER", f"sip:{SERVER}", from_=who).status
+        Visitor(door, f"192.0.2.{host}").inquire("REGISTER", f"sip:{SERVER}", from_=who).status
         for host, who in enumerate(("<tel:101>", "<tel:999>", "<sip:101@x>", "<sip:999@x>"), 70)
     }
     assert answers == {401}
@@ -174,7 +174,7 @@ def test_refusals_and_challenges_leave_nothing_behind() -> None:
     door = Door()
     stranger = Visitor(door, "192.0.2.66")
     for method in ("OPTIONS", "SUBSCRIBE", "REGISTER", "BYE"):
-        stranger.ask(method, "101")
+        stranger.inquire(method, "101")
     stranger.call("101")
     assert door.phone.endpoint.transactions == 0
     assert door.phone.endpoint.deadline() is None

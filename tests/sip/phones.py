@@ -57,7 +57,9 @@ class Phone:
         self.on_event = on_event
         contact = SipUri(user="phone", host=address[0], port=address[1])
         self.endpoint = Endpoint(
-            EndpointSettings(user_agent="Test", contact_for=lambda _: contact, **settings),  # type: ignore[arg-type]
+            EndpointSettings(
+                user_agent="Test", contact_for=lambda _: contact, **{"trusts": lambda _: True, **settings}
+            ),  # type: ignore[arg-type]
             new_token=lambda: f"{name}-{next(numbers)}",
         )
         network.link.attach(address, self._receive)

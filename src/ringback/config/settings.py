@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import json
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -22,6 +23,18 @@ from pydantic import (
 )
 
 from ringback.config.toml_lines import KeyLines
+from ringback.config.values import (
+    CodecList,
+    CommaList,
+    IpAddress,
+    Networks,
+    OptionalPath,
+    Port,
+    ServiceNumber,
+    host_port,
+    ip_or_empty,
+    split_list,
+)
 
 ENV_PREFIX = "RINGBACK_"
 Where = tuple[str, ...]
@@ -35,53 +48,6 @@ class SettingsError(Exception):
         self.problems = problems
 
 
-def _split(value: object) -> object:
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
-
-
-def _none_if_empty(value: object) -> object:
-    return None if value == "" else value
-
-
-def _ip(value: str) -> str:
-    try:
-        return str(ipaddress.ip_address(value))
-    except ValueError:
-        raise ValueError('must be an IP address such as "127.0.0.1" or "0.0.0.0"') from None
-
-
-def _ip_or_empty(value: str) -> str:
-    return _ip(value) if value else value
-
-
-def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
-    try:
-        return tuple(str(ipaddress.ip_network(item, strict=False)) for item in value)
-    except ValueError:
-        raise ValueError('must be networks in CIDR notation, e.g. ["192.0.2.0/24"]') from None
-
-
-def _codecs(value: object) -> object:
-    """Names however they are written, each once."""
-    if isinstance(value, str):
-        value = _split(value)
-    if isinstance(value, list | tuple):
-        return tuple(dict.fromkeys(str(name).strip().upper().replace(".", "") for name in value))
-    return value
-
-
-CodecName = Literal["PCMU", "PCMA", "G722", "OPUS", "L16"]
-CodecList = Annotated[tuple[CodecName, ...], BeforeValidator(_codecs)]
-OptionalPath = Annotated[Path | None, BeforeValidator(_none_if_empty)]
-IpAddress = Annotated[str, BeforeValidator(_ip)]
-Port = Annotated[int, Field(ge=0, le=65535)]
-CommaList = Annotated[tuple[str, ...], BeforeValidator(_split)]
-Networks = Annotated[CommaList, AfterValidator(_networks)]
-ServiceNumber = Annotated[str, Field(pattern=r"^\*?[0-9]{2,15}$")]
-
-
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -89,8 +55,9 @@ class _Section(BaseModel):
 class SipSettings(_Section):
     """The SIP edge: where phones register and call."""
 
-    bind: IpAddress = Field(
-        default="127.0.0.1", description="IP address to listen on; 0.0.0.0 opens it to the LAN."
+    bind: Annotated[tuple[IpAddress, ...], BeforeValidator(split_list)] = Field(
+        default=("127.0.0.1",),
+        description="IP addresses to listen on, IPv4 or IPv6, one or a list; 0.0.0.0 opens it to the LAN.",
     )
     udp_port: Port = Field(default=5060, description="UDP port; when taken, the next free one is used.")
     tcp_port: Port = Field(default=5060, description="TCP port; when taken, the next free one is used.")
@@ -100,6 +67,20 @@ class SipSettings(_Section):
         description="PEM file with the TLS certificate chain; made at first start when none is given.",
     )
     private_key: OptionalPath = Field(default=None, description="PEM file with the key of `sip.certificate`.")
+    client_authorities: OptionalPath = Field(
+        default=None,
+        description="PEM file with authorities: clients on TLS are asked for a certificate that they signed, "
+        "and servers that we connect to may have one.",
+    )
+    require_client_certificate: bool = Field(
+        default=False,
+        description="Whether clients on TLS without a certificate of `sip.client_authorities` are refused.",
+    )
+    dns_servers: CommaList = Field(
+        default=(),
+        description="Servers of names to ask for SIP servers, e.g. 192.0.2.53 or [2001:db8::53]:53; "
+        "empty means the system's.",
+    )
     domain: str = Field(
         default="",
         pattern=r"^[A-Za-z0-9.:\[\]-]*$",
@@ -120,14 +101,44 @@ class SipSettings(_Section):
         default=False,
         description="Whether callers with an account may have phones answer by themselves (RFC 5373).",
     )
+    trace_buffer_mb: int = Field(
+        default=4,
+        ge=0,
+        le=256,
+        description="Memory for the last messages, for `ringback sip trace --last`, in MB; 0 keeps none.",
+    )
 
     @model_validator(mode="after")
     def _both_or_none(self) -> SipSettings:
         if (self.certificate is None) != (self.private_key is None):
             raise ValueError("sip.certificate and sip.private_key must be given together")
+        if self.require_client_certificate and self.client_authorities is None:
+            raise ValueError("sip.require_client_certificate needs sip.client_authorities")
         if 0 < self.session_expires_s < 90:
             raise ValueError("sip.session_expires_s must be 0, or at least 90 (RFC 4028)")
         return self
+
+    @field_validator("bind")
+    @classmethod
+    def _some(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("must be at least one IP address")
+        return tuple(dict.fromkeys(value))
+
+    @field_validator("dns_servers")
+    @classmethod
+    def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            for item in value:
+                host_port(item, 53)
+        except ValueError:
+            raise ValueError('must be IP addresses, e.g. ["192.0.2.53", "127.0.0.1:5353"]') from None
+        return value
+
+    @property
+    def dns_addresses(self) -> tuple[tuple[str, int], ...]:
+        """`dns_servers` parsed."""
+        return tuple(host_port(item, 53) for item in self.dns_servers)
 
 
 class WebSettings(_Section):
@@ -169,7 +180,7 @@ class MediaSettings(_Section):
     """The media engine: RTP addresses and processes."""
 
     bind: IpAddress = Field(default="127.0.0.1", description="Address that RTP is received on.")
-    public_address: Annotated[str, BeforeValidator(_ip_or_empty)] = Field(
+    public_address: Annotated[str, BeforeValidator(ip_or_empty)] = Field(
         default="",
         description="Address that SDP names when behind NAT; empty means `media.bind`.",
     )
@@ -223,7 +234,7 @@ class MediaSettings(_Section):
 class ConferenceSettings(_Section):
     """How a caller gets into a meeting."""
 
-    dial_in_numbers: Annotated[tuple[ServiceNumber, ...], BeforeValidator(_split)] = Field(
+    dial_in_numbers: Annotated[tuple[ServiceNumber, ...], BeforeValidator(split_list)] = Field(
         default=("700",),
         description="Numbers that ask the caller for a meeting number.",
     )
@@ -244,10 +255,66 @@ class ConferenceSettings(_Section):
     quiet_above: int = Field(default=10, ge=0, description="Larger meetings have no entry and exit tones.")
 
 
+class CallClass(_Section):
+    """Numbers outside that are alike, and how much of them one extension may call; None: as much as it likes.
+
+    A number belongs to the class with the longest of the prefixes that it begins with.
+    """
+
+    prefixes: CommaList
+    concurrent: Annotated[int, Field(ge=0)] | None = None
+    calls_a_day: Annotated[int, Field(ge=0)] | None = None
+    minutes_a_day: Annotated[int, Field(ge=0)] | None = None
+
+    def __str__(self) -> str:
+        names = ", ".join(f'"{prefix}"' for prefix in self.prefixes)
+        caps = (f"{name} = {value}" for name, value in self if name != "prefixes" and value is not None)
+        return f"{{ prefixes = [{names}], {', '.join(caps)} }}"
+
+
+EMERGENCY_NUMBERS = ("110", "112", "118", "119", "911", "999")
+_CLASSES = {
+    "national": CallClass(prefixes=("",), concurrent=5, calls_a_day=200, minutes_a_day=600),
+    "international": CallClass(prefixes=("+", "00", "011"), concurrent=2, calls_a_day=20, minutes_a_day=60),
+    "premium": CallClass(prefixes=("0900", "1900", "+1900"), concurrent=0, calls_a_day=0, minutes_a_day=0),
+}
+
+
+def _json(value: object) -> object:
+    """A table that comes by the environment is JSON."""
+    if isinstance(value, str):
+        try:
+            return json.loads(value)
+        except ValueError:
+            raise ValueError("must be a table; in the environment it is written as JSON") from None
+    return value
+
+
 class RoutingSettings(_Section):
     """Numbers that lead to something else than a person or a meeting."""
 
     echo_number: ServiceNumber = Field(default="600", description="Number of the echo test.")
+    emergency_numbers: CommaList = Field(
+        default=EMERGENCY_NUMBERS,
+        description="Numbers that go out by every trunk with prefixes, whatever has been called before.",
+    )
+    classes: Annotated[dict[str, CallClass], BeforeValidator(_json)] = Field(
+        default=_CLASSES,
+        description="Classes of numbers outside by their prefixes, and what one extension may call of each: "
+        '`concurrent` calls, `calls_a_day`, `minutes_a_day`. One class has the prefix `""`.',
+    )
+
+    @field_validator("classes")
+    @classmethod
+    def _every_number_has_one(cls, value: dict[str, CallClass]) -> dict[str, CallClass]:
+        prefixes = [prefix for each in value.values() for prefix in each.prefixes]
+        if "" not in prefixes:
+            raise ValueError('one class needs the prefix "", for all other numbers')
+        if len(set(prefixes)) != len(prefixes):
+            raise ValueError("a prefix belongs to one class")
+        if any(not re.fullmatch(r"[a-z][a-z0-9-]{0,31}", name) for name in value):
+            raise ValueError("the name of a class is small letters, digits and dashes")
+        return value
 
 
 class SecuritySettings(_Section):
@@ -369,6 +436,7 @@ _PATHS: frozenset[Where] = frozenset(
         ("data_dir",),
         ("sip", "certificate"),
         ("sip", "private_key"),
+        ("sip", "client_authorities"),
         ("web", "certificate"),
         ("web", "private_key"),
         ("security", "key_file"),

@@ -41,13 +41,13 @@ class SourceList:
         self._networks: list[IPv4Network | IPv6Network] = [
             ip_network(text, strict=False) for text in networks
         ]
-        # Asked for every message.
-        self._has = lru_cache(maxsize=4_096)(self._look_up)
+        # Asked several times a call.
+        self._known = lru_cache(maxsize=4_096)(self._is_member)
 
     def __contains__(self, address: object) -> bool:
-        return bool(self._networks) and isinstance(address, str) and self._has(address)
+        return bool(self._networks) and isinstance(address, str) and self._known(address)
 
-    def _look_up(self, address: str) -> bool:
+    def _is_member(self, address: str) -> bool:
         try:
             parsed = ip_address(address.partition("%")[0])
         except ValueError:

@@ -10,10 +10,13 @@ from collections.abc import Callable
 from typing import Final
 
 from ringback.governance.sources import Offence, SipSources
-from ringback.net.bind import LocalAddress, address_of, bind_socket
+from ringback.governance.throttle import TokenBuckets, source_key
+from ringback.net.bind import LocalAddresses, address_of, bind_socket
 from ringback.sip.flow import Address, Flow
+from ringback.sip.keepalive import stun_answer
 from ringback.sip.message import Message
 from ringback.sip.parse import Malformed, parse_message
+from ringback.sip.tap import Hear
 
 # Datagrams taken per wake-up: enough for speed, few enough that a flood leaves the loop to others.
 _BATCH: Final = 64
@@ -21,6 +24,9 @@ _LARGEST: Final = 65_535
 _SHORTEST_MESSAGE: Final = 16
 # A request or status line and a first header field; what comes else needs no closer look.
 _BEGINS: Final = re.compile(rb"[\r\n]*[A-Za-z0-9!%*_+`'~.-]+[ /][^\r\n]*\r\n")
+# STUN answers a second to one source: a NAT with a thousand phones needs some forty.
+_STUN_RATE: Final = 50.0
+_STUN_BURST: Final = 200.0
 
 
 class UdpTransport:
@@ -29,16 +35,19 @@ class UdpTransport:
     def __init__(
         self,
         deliver: Callable[[Message | Malformed, Flow], None],
+        hear: Hear,
         sources: SipSources,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._deliver = deliver
+        self._hear = hear
         self._sources = sources
         self._clock = clock
         self._socket: socket.socket | None = None
-        self._local: LocalAddress | None = None
+        self._local: LocalAddresses | None = None
         self._buffer = bytearray(_LARGEST)
         self._view = memoryview(self._buffer)
+        self._answers: TokenBuckets[str] = TokenBuckets(rate=_STUN_RATE, burst=_STUN_BURST)
         self.received = 0
         self.ignored = 0
         self.unsent = 0
@@ -48,7 +57,7 @@ class UdpTransport:
         sock = bind_socket(host, port, socket.SOCK_DGRAM)
         self._socket = sock
         bound = address_of(sock.getsockname())
-        self._local = LocalAddress(bound)
+        self._local = LocalAddresses([bound])
         asyncio.get_running_loop().add_reader(sock.fileno(), self._drain)
         return bound
 
@@ -84,19 +93,36 @@ class UdpTransport:
             self.received += 1
             self._take(bytes(self._view[:length]), address_of(name))
 
+    def _keep_alive(self, data: bytes, remote: Address) -> None:
+        """Answer a STUN Binding request, so that the phone learns when its address has changed."""
+        self.ignored += 1
+        answer = stun_answer(data, remote)
+        if answer is not None and self._answers.take(source_key(remote[0]), time.monotonic()):
+            self.send(remote, answer)
+
     def _take(self, data: bytes, remote: Address) -> None:
-        # Keep-alives of phones are line ends or zeros (RFC 5626 §4.4.1 has others, but these are common).
+        # Keep-alives of phones are often line ends or zeros, which want no answer.
         if len(data) < _SHORTEST_MESSAGE or remote[1] == 0 or self._local is None:
             self.ignored += 1
             return
         began = self._clock()
         if not self._sources.admits(remote, began, connected=False):
             return
-        message = parse_message(data) if _BEGINS.match(data) else None
-        if message is None or (isinstance(message, Malformed) and not message.answerable):
+        if data[0] == 0:
+            self._keep_alive(data, remote)
+        elif _BEGINS.match(data) is None or not self._is_delivered(data, remote):
             self.ignored += 1
             self._sources.offended(remote, Offence.NOISE, began, connected=False)
-        else:
-            self._deliver(message, Flow("udp", self._local.towards(remote[0]), remote))
         now = self._clock()
         self._sources.spent(remote, now - began, now)
+
+    def _is_delivered(self, data: bytes, remote: Address) -> bool:
+        """Pass a message on; False for what cannot be answered."""
+        assert self._local is not None
+        message = parse_message(data)
+        flow = Flow("udp", self._local.towards(remote[0]), remote)
+        self._hear(data, flow, message)
+        if isinstance(message, Malformed) and not message.answerable:
+            return False
+        self._deliver(message, flow)
+        return True

@@ -13,33 +13,36 @@ from ringback.sip.message import Request
 from ringback.sip.uri import NameAddr
 
 
-def party_of(request: Request, account: str | None, visit: Visit | None) -> Party:
-    """The caller as others in a meeting see it.
+def party_of(
+    request: Request, account: str | None = None, visit: Visit | None = None, *, trunk: str | None = None
+) -> Party:
+    """The caller as it is known: by its account, by the word of a peer, by its own.
 
-    Of identities that peers assert only those of trusted ones are still in the request. Who asks for privacy
-    has no number and no name, whatever is known.
+    Of identities that peers assert only those of trusted ones are still in the request.
     """
     if visit is not None:
         # A visitor has a name and no number.
         return Party(Private(""), Private(visit.name), account)
-    if stays_unknown(request):
-        return Party(Private(""), Private(ANONYMOUS.display), account)
     asserted = asserted_identity(request.headers) if account is None else None
     said = asserted or request.from_
     return Party(
         Private(account or fit_to_show(user_of(said))),
         Private(fit_to_show(said.display or request.from_.display)),
         account,
+        trunk,
+        hidden=is_anonymous(request.from_) or wants_privacy(request.headers),
     )
 
 
-def stays_unknown(request: Request) -> bool:
-    """Whether the caller wants those called not to learn who it is (RFC 3323)."""
-    return is_anonymous(request.from_) or wants_privacy(request.headers)
+def shown(party: Party) -> Party:
+    """The caller as others see it: without number and name if it wants to stay unknown."""
+    if not party.hidden:
+        return party
+    return Party(Private(""), Private(ANONYMOUS.display), party.account, party.trunk, hidden=True)
 
 
 def fields_for(
-    caller: NameAddr, host: str, *, unknown: bool, trusted: bool, answers_itself: bool
+    caller: NameAddr, host: str, *, hidden: bool, trusted: bool, answers_itself: bool
 ) -> tuple[NameAddr, Headers]:
     """From and further fields of a call to one device.
 
@@ -48,7 +51,7 @@ def fields_for(
     headers = Headers()
     if trusted:
         headers.add("P-Asserted-Identity", str(caller))
-        headers.add("Privacy", "id" if unknown else "none")
+        headers.add("Privacy", "id" if hidden else "none")
     if answers_itself:
         ask_to_answer(headers, host)
-    return (ANONYMOUS if unknown else caller), headers
+    return (ANONYMOUS if hidden else caller), headers

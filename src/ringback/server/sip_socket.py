@@ -16,6 +16,7 @@ from ringback.net.limits import Admission, Limits
 from ringback.sip.flow import Address, Flow
 from ringback.sip.message import Message
 from ringback.sip.parse import Malformed, parse_message
+from ringback.sip.tap import Hear
 
 MAX_SOCKETS: Final = 800
 SOCKETS_PER_SOURCE: Final = 80
@@ -44,6 +45,7 @@ class SipSockets:
         on_message: Callable[[Message | Malformed, Flow], None],
         on_lost: Callable[[Flow], None],
         local: Callable[[], Address],
+        hear: Hear = lambda _data, _flow, _message: None,
         allow: SourceList | None = None,
         sources: SipSources | None = None,
     ) -> None:
@@ -51,6 +53,7 @@ class SipSockets:
         self._on_lost = on_lost
         self._local = local
         self._sources = sources or SipSources(SourceList())
+        self._hear = hear
         self._sockets: dict[int, _Socket] = {}
         self._numbers = count(1)
         self._admission: Admission[int] = Admission(
@@ -96,6 +99,7 @@ class SipSockets:
             socket.close()
             return
         message = parse_message(data)
+        self._hear(data, socket.flow, message)
         if isinstance(message, Malformed):
             if not message.answerable:
                 self._sources.offended(remote, Offence.NOISE, now, connected=True)
