@@ -339,6 +339,22 @@ class SipPhone:
         call.start_media(answer.body)
         return call
 
+    def subscribe(self, number: str, package: str = "dialog") -> Call:
+        """Watch a number; what is told gathers in the result's `requests`. Raises CallFailed when refused."""
+        watch = self.new_call(number)
+        watch.media.stop()
+        watch.finish("no call")
+        headers: tuple[str, ...] = (f"Event: {package}", "Expires: 600")
+        answer = self.request(watch, "SUBSCRIBE", headers=headers)
+        if answer.status == 401 and self.password is not None:
+            value = digest(
+                answer.get("WWW-Authenticate"), "SUBSCRIBE", watch.target, self.user, self.password
+            )
+            answer = self.request(watch, "SUBSCRIBE", headers=(*headers, f"Authorization: {value}"))
+        if answer.status >= 300:
+            raise CallFailed(answer.status, answer.first)
+        return watch
+
     def register(self, expires: int = 60) -> SipMessage:
         """Register this phone's contact; the final answer."""
         call = Call(self, f"sip:{self.server[0]}:{self.server[1]}", secrets.token_hex(12), outgoing=True)
