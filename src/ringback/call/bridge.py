@@ -9,6 +9,8 @@ from typing import Final, Protocol
 from ringback.call.application import Application
 from ringback.call.leg import Leg, LegState, Party
 from ringback.call.transfer import Handover, Transfer
+from ringback.governance.private import Private
+from ringback.routing.numbers import dialled
 from ringback.sip.effects import ReferReceived
 from ringback.sip.flow import Flow
 from ringback.sip.headers import Headers
@@ -102,10 +104,10 @@ class Bridge(Application):
         self._give_up_at = now + RING_PATIENCE_S
         self._line.wake(self._give_up_at, self)
         for device in self._devices:
-            dialled = self._line.dial(
+            rung = self._line.dial(
                 device.contact, device.flow, self._to, self._from, self._called, self, now, self._headers
             )
-            self._ringing[dialled.id] = dialled
+            self._ringing[rung.id] = rung
 
     def ringing(self, leg: Leg, now: float) -> None:
         """A device rings: so does the caller's phone, once."""
@@ -212,7 +214,10 @@ class Bridge(Application):
             if isinstance(application, int):
                 leg.reject_refer(application, now)
                 return
-            application.take_over(other, self._give_away(leg, other, now), now)
+            transfer = self._give_away(leg, other, now)
+            target = dialled(refer.refer_to.uri)
+            other.dialled = Private(target.number if target is not None else "")
+            application.take_over(other, transfer, now)
 
     def _attended(self, leg: Leg, other: Leg, replaces: Replaces, now: float) -> None:
         # The dialog is of another call of the same phone with us, for we stand between all of them.
@@ -284,6 +289,8 @@ class Bridge(Application):
     def replace(self, old: Leg, new: Leg, now: float, handover: Handover | None = None) -> None:
         """Let `new`, which is connected, have the place of `old`, which is hung up."""
         new.application = self
+        # Whoever is in the caller's place stands for the call, where calls are listed.
+        new.dialled = old.dialled
         self._handover = handover
         if self._ringing.pop(old.id, None) is not None:
             self._answered_by(new, now)

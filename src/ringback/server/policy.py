@@ -30,7 +30,7 @@ from ringback.routing.dialplan import (
     needs_account,
     route,
 )
-from ringback.routing.numbers import DialString, parse_dial_string
+from ringback.routing.numbers import DialString, dialled
 from ringback.server.watching import Watching
 from ringback.sip.digest import Accepted, Credential, DigestAuthenticator
 from ringback.sip.effects import Effect, IncomingCall, RequestArrived
@@ -40,7 +40,7 @@ from ringback.sip.headers import Headers
 from ringback.sip.message import Request, Response, make_response
 from ringback.sip.registration import Registrar
 from ringback.sip.session import InviteSession
-from ringback.sip.uri import NameAddr, SipUri, TelUri
+from ringback.sip.uri import NameAddr, SipUri
 from ringback.store.directory import Directory, Extension
 
 BROWSER_TRANSPORTS: Final = ("ws", "wss")
@@ -111,8 +111,8 @@ class Policy:
         request, session, flow = event.request, event.session, event.flow
         if not self.accepting:
             return session.reject(503, now, "Shutting down")
-        dialled = _dialled(request)
-        destination = self._route(dialled)
+        target = dialled(request.uri)
+        destination = self._route(target)
         account: str | None = None
         visit: Visit | None = None
         # Guests need no account, and what they have for another server is none of our business.
@@ -130,7 +130,7 @@ class Policy:
         elif visit is not None and not _open_to(visit, destination):
             return session.reject(403, now, "Not with this link")
         else:
-            application = self._application(destination, dialled, account, visit, flow, now)
+            application = self._application(destination, target, account, visit, flow, now)
         if application is None or isinstance(application, int):
             return session.reject(application or 404, now)
         if visit is not None:
@@ -142,7 +142,7 @@ class Policy:
                 Private(fit_to_show(request.from_.display or "")),
                 account,
             )
-        number = Private(dialled.number if dialled else "")
+        number = Private(target.number if target else "")
         self._switchboard.incoming(session, flow, request.body, party, number, application, now)
         return []
 
@@ -164,19 +164,17 @@ class Policy:
         extension = self._directory().extension(account) if account is not None else None
         if not self.accepting or account is None or extension is None or not extension.enabled:
             return 403
-        target = refer_to.uri
-        user = target.digits if isinstance(target, TelUri) else getattr(target, "user", None)
-        dialled = parse_dial_string(user)
+        target = dialled(refer_to.uri)
         flow = remaining.flow
-        return self._application(self._route(dialled), dialled, account, None, flow, now) or 404
+        return self._application(self._route(target), target, account, None, flow, now) or 404
 
-    def _route(self, dialled: DialString | None) -> Destination:
-        return route(dialled.number, self._directory(), self._services) if dialled else Nowhere()
+    def _route(self, target: DialString | None) -> Destination:
+        return route(target.number, self._directory(), self._services) if target else Nowhere()
 
     def _application(
         self,
         destination: Destination,
-        dialled: DialString | None,
+        target: DialString | None,
         account: str | None,
         visit: Visit | None,
         flow: Flow,
@@ -184,7 +182,7 @@ class Policy:
     ) -> Application | None:
         match destination:
             case ToMeeting(meeting=meeting):
-                pin = dialled.pin if dialled else None
+                pin = target.pin if target else None
                 return self._entry(meeting_number=meeting.number, pin=pin, visit=visit)
             case ToDialIn():
                 return self._entry(meeting_number=None, pin=None)
@@ -326,7 +324,3 @@ def _open_to(visit: Visit, destination: Destination) -> bool:
 
 def _user_of(address: NameAddr) -> str:
     return address.uri.username if isinstance(address.uri, SipUri) else ""
-
-
-def _dialled(request: Request) -> DialString | None:
-    return parse_dial_string(request.uri.user) if isinstance(request.uri, SipUri) else None
