@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.wire.baresip import Baresip
 from tests.wire.server import RingbackServer
 from tests.wire.sip_phone import Call, CallFailed, SipPhone
-from tests.wire.test_transfer import connect, phones, wait_for
+from tests.wire.test_transfer import check_both_hear, connect, phones, wait_for
 
 pytestmark = [pytest.mark.wire, pytest.mark.slow]
 MakeBaresip = Callable[..., Baresip]
@@ -38,6 +39,25 @@ def test_a_lamp_goes_on_when_somebody_talks_and_off_again(
     with pytest.raises(CallFailed) as refused:
         carol.subscribe("9999999")
     assert refused.value.status == 403
+
+
+def test_another_device_picks_up_the_call_that_its_lamp_shows(
+    server: RingbackServer, make_phone: MakePhone
+) -> None:
+    alice, desk = phones(server, make_phone, "3221", "3222")
+    mobile = make_phone(server, "3222", desk.password)
+    watch = mobile.subscribe("3222")
+    with ThreadPoolExecutor(1) as pool:
+        calling = pool.submit(alice.dial, "3222")
+        wait_for(lambda: lamp(watch) == ["early"])
+        told = dict(re.findall(r'(call-id|local-tag|remote-tag)="([^"]+)"', watch.requests[-1].body))
+        replaces = f"{told['call-id']};to-tag={told['remote-tag']};from-tag={told['local-tag']};early-only"
+        at_mobile = mobile.dial("3222", (f"Replaces: {replaces}",))
+        at_alice = calling.result()
+    check_both_hear(at_alice, at_mobile)
+    assert desk.incoming[0].end_reason == "CANCEL"
+    at_alice.hang_up()
+    at_mobile.wait_ended(5)
 
 
 def test_the_message_lamp_of_baresip_is_served(server: RingbackServer, make_baresip: MakeBaresip) -> None:
