@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import heapq
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from itertools import count
 from typing import Protocol
 
 from ringback.call.application import Application
 from ringback.call.effects import Fault, KeepOpen, Notice, Outgoing, ToMedia
 from ringback.call.leg import Leg, Party, Refinement
+from ringback.call.terms import PLAIN, Terms
 from ringback.governance.private import Private
 from ringback.media import protocol
 from ringback.quality.leg_history import LegHistory
@@ -21,8 +23,8 @@ from ringback.sdp.parse import parse_sdp
 from ringback.sip import effects
 from ringback.sip.effects import Effect
 from ringback.sip.endpoint import Endpoint
-from ringback.sip.flow import Flow
-from ringback.sip.headers import Headers
+from ringback.sip.failover import first_of
+from ringback.sip.flow import Flow, Targets
 from ringback.sip.replaces import Replaces
 from ringback.sip.session import InviteSession
 from ringback.sip.uri import NameAddr, SipUri
@@ -31,6 +33,17 @@ _DTMF_RELAY = "application/dtmf-relay"
 _DTMF = "application/dtmf"
 
 LocalMedia = Callable[[Flow, int, int], Local]
+
+
+@dataclass(frozen=True, slots=True)
+class _Dialled:
+    """Whom a leg of ours calls, and the way there."""
+
+    target: SipUri
+    flow: Flow | Targets
+    to: NameAddr
+    from_: NameAddr
+    terms: Terms
 
 
 class Transfers(Protocol):
@@ -62,7 +75,8 @@ class Switchboard:
         self._by_session: dict[str, Leg] = {}
         self._by_account: dict[str, dict[int, Leg]] = {}
         self._touched: set[str] = set()
-        self._dialling: dict[int, tuple[SipUri, NameAddr, NameAddr, Headers | None]] = {}
+        self._dialling: dict[int, _Dialled] = {}
+        self._on_trunk: Counter[str] = Counter()
         self._leg_ids = count(1)
         self._plays = count(1)
         self._alarms: list[tuple[float, int, Application]] = []
@@ -114,6 +128,10 @@ class Switchboard:
         """Call `application.expire` at `at` or soon after."""
         heapq.heappush(self._alarms, (at, next(self._alarm_order), application))
 
+    def on_trunk(self, name: str) -> int:
+        """How many legs there are beyond a trunk."""
+        return self._on_trunk[name]
+
     # Calls begin
 
     def incoming(
@@ -125,6 +143,7 @@ class Switchboard:
         dialled: Private[str],
         application: Application,
         now: float,
+        codecs: tuple[str, ...] = (),
     ) -> None:
         """Take an INVITE that may come in; one whose body is no session description gets 400."""
         offer = parse_sdp(body) if body else None
@@ -133,6 +152,7 @@ class Switchboard:
             return
         leg = self._new_leg(party, application, flow, now)
         leg.dialled = dialled
+        leg.codecs = codecs
         self._by_session[session.id] = leg
         self.tell("leg.incoming", leg=leg.id)
         leg.receive_offer(session, offer, now)
@@ -140,17 +160,18 @@ class Switchboard:
     def dial(
         self,
         target: SipUri,
-        flow: Flow,
+        flow: Flow | Targets,
         to: NameAddr,
         from_: NameAddr,
         party: Party,
         application: Application,
         now: float,
-        headers: Headers | None = None,
+        terms: Terms = PLAIN,
     ) -> Leg:
-        """Call a device; the INVITE, with `headers`, goes out once the engine has reserved an address."""
-        leg = self._new_leg(party, application, flow, now)
-        self._dialling[leg.id] = (target, to, from_, headers)
+        """Call a device; the INVITE goes out once the media engine has reserved an address."""
+        leg = self._new_leg(party, application, first_of(flow), now)
+        leg.codecs = terms.codecs
+        self._dialling[leg.id] = _Dialled(target, flow, to, from_, terms)
         self.tell("leg.dialling", leg=leg.id)
         self.media(protocol.OpenLeg(leg=leg.id, group=application.media_room))
         return leg
@@ -160,6 +181,8 @@ class Switchboard:
         self.legs[leg.id] = leg
         if party.account is not None:
             self._by_account.setdefault(party.account, {})[leg.id] = leg
+        if party.trunk is not None:
+            self._on_trunk[party.trunk] += 1
         self.changed(leg)
         return leg
 
@@ -312,12 +335,21 @@ class Switchboard:
             self._invite(leg, offer, now)
 
     def _invite(self, leg: Leg, offer: SessionDescription, now: float) -> None:
-        target, to, from_, headers = self._dialling[leg.id]
+        dialled = self._dialling[leg.id]
         if leg.session is not None:
             # The refused session is done with; its end is not the leg's.
             self._by_session.pop(leg.session.id, None)
         session, invited = self._endpoint.invite(
-            target=target, to=to, from_=from_, flow=leg.flow, now=now, sdp=encode_sdp(offer), headers=headers
+            target=dialled.target,
+            to=dialled.to,
+            from_=dialled.from_,
+            flow=dialled.flow,
+            now=now,
+            sdp=encode_sdp(offer),
+            headers=dialled.terms.headers,
+            route_set=dialled.terms.route_set,
+            credentials=dialled.terms.credentials,
+            max_forwards=dialled.terms.max_forwards,
         )
         leg.session = session
         self._by_session[session.id] = leg
@@ -331,7 +363,8 @@ class Switchboard:
             self._end(leg, now)
 
     def _end(self, leg: Leg, now: float) -> None:
-        self.legs.pop(leg.id, None)
+        if self.legs.pop(leg.id, None) is not None and leg.party.trunk is not None:
+            self._on_trunk[leg.party.trunk] -= 1
         if (account := leg.party.account) is not None and account in self._by_account:
             self._by_account[account].pop(leg.id, None)
             if not self._by_account[account]:

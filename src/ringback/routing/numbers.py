@@ -40,7 +40,7 @@ def parse_dial_string(user: str | None) -> DialString | None:
     return DialString(number, Private(pin) if pin else None)
 
 
-def dialled(uri: Uri) -> DialString | None:
+def number_in(uri: Uri) -> DialString | None:
     """What a Request-URI or Refer-To asks for, whatever host it names; None when that is no number."""
     if isinstance(uri, TelUri):
         return parse_dial_string(uri.digits)

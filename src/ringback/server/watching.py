@@ -7,7 +7,7 @@ from typing import Final
 
 from ringback.call.leg import Leg
 from ringback.call.switchboard import Switchboard
-from ringback.routing.numbers import dialled
+from ringback.routing.numbers import number_in
 from ringback.sip.dialog_info import (
     DIALOG_INFO,
     DialogState,
@@ -186,7 +186,7 @@ def _state_of(leg: Leg, own: bool) -> DialogState:
         remote = NameAddr(session.request.from_.uri, session.request.from_.display)
     else:
         # Not as it was dialled: a PIN may be in that.
-        called = dialled(session.request.uri)
+        called = number_in(session.request.uri)
         host = session.request.uri.host if isinstance(session.request.uri, SipUri) else ""
         remote = NameAddr(SipUri(user=escape_user(called.number) if called else None, host=host))
     return DialogState(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from ringback.sip.authentication import ClientAuthentication, credentials_of
 from ringback.sip.dialog import Dialog, DialogKey
 from ringback.sip.effects import Effect, Transmit
-from ringback.sip.flow import DEFAULT_PORT, Flow, Transport
+from ringback.sip.failover import Avoided
+from ringback.sip.flow import DEFAULT_PORT, UNBOUND, Flow, Transport
 from ringback.sip.headers import MAGIC_COOKIE, Via
 from ringback.sip.message import Headers, Request, Response, SipUri, encode, make_response
 from ringback.sip.timers import TimerQueue, Timers
@@ -30,6 +33,7 @@ class EndpointSettings:
 
     `contact_for` gives our Contact for messages by a flow; its host and port are also the sent-by of Via.
     `allow` are the methods served: those beyond the call's own reach the application as RequestArrived.
+    So do those in `screened`, which are not served: who has proved an account is told so by it.
     `supported` are option tags that the application implements, such as `replaces` (RFC 3891): without it
     that header field is not looked at. `next_hop`, when given, chooses the flow
     of a request within a dialog from its next hop's URI and the flow the peer was last heard by; without
@@ -50,6 +54,7 @@ class EndpointSettings:
         "REFER",
         "NOTIFY",
     )
+    screened: tuple[str, ...] = ()
     supported: tuple[str, ...] = ()
     schemes: tuple[str, ...] = ("sip", "sips", "tel")
     timers: Timers = field(default_factory=Timers)
@@ -93,6 +98,7 @@ class Agent:
         self.dialogs: dict[DialogKey, tuple[Dialog, InDialog]] = {}
         # Sessions that have not ended: what `max_sessions` counts.
         self.live: set[str] = set()
+        self.avoided = Avoided()
         self._by_connection: dict[Flow, set[DialogKey]] = {}
 
     # Dialogs
@@ -125,7 +131,20 @@ class Agent:
             if key in self.dialogs:
                 dialog = self.dialogs[key][0]
                 hop = flow_to(_first_hop(dialog), flow)
-                dialog.flow = replace(hop, remote=(flow.remote[0], hop.remote[1]))
+                port = hop.remote[1] or DEFAULT_PORT[hop.transport]
+                dialog.flow = replace(hop, remote=(flow.remote[0], port), name=flow.name)
+
+    def follow_route(self, dialog: Dialog) -> None:
+        """Send the dialog's requests to its next hop (§12.2.1.1), for a peer that we found by RFC 3263.
+
+        A private address that a public peer names is one that only it can reach: the flow is kept then.
+        """
+        flow = dialog.flow
+        hop = flow_to(_first_hop(dialog), flow)
+        same = hop.remote[0] in (flow.remote[0], flow.name) and hop.remote[1] in (0, flow.remote[1])
+        if (same and hop.transport == flow.transport) or _is_hidden(hop, flow):
+            return
+        dialog.flow = replace(hop, local=UNBOUND)
 
     def _leave(self, dialog: Dialog) -> None:
         keys = self._by_connection.get(dialog.flow)
@@ -164,6 +183,8 @@ class Agent:
             request.headers.add("Contact", self.contact(flow))
             self.describe(request.headers)
         request.headers.add("User-Agent", self.settings.user_agent)
+        if dialog.credentials is not None:
+            dialog.credentials.authorize(request)
         attach(request, sdp)
         return request, flow
 
@@ -173,10 +194,35 @@ class Agent:
         """Begin the client transaction of a complete request."""
         return self.layer.send(request, flow, user, now)
 
-    def acknowledge(self, dialog: Dialog, number: int, sdp: bytes | None = None) -> Transmit:
+    def challenged(
+        self,
+        transaction: ClientTransaction,
+        response: Response,
+        credentials: ClientAuthentication | None,
+        now: float,
+        dialog: Dialog | None = None,
+    ) -> tuple[ClientTransaction, list[Effect]] | None:
+        """Send a request that was refused with 401 or 407 once more, with credentials, as a transaction of
+        its own (§22.2); None when the refusal stands."""
+        request = transaction.request
+        headers = None if credentials is None else credentials.answer(request, response, transaction.tries)
+        if headers is None:
+            return None
+        number = request.cseq.number + 1
+        if dialog is not None:
+            dialog.local_cseq = number = max(number, dialog.local_cseq + 1)
+        headers.set("Via", self.via(transaction.flow))
+        headers.set("CSeq", f"{number} {request.method}")
+        again = Request(request.method, request.uri, headers, request.body)
+        sent, effects = self.send(again, transaction.flow, transaction.user, now)
+        sent.tries = transaction.tries + 1
+        return sent, effects
+
+    def acknowledge(self, dialog: Dialog, invite: Request, sdp: bytes | None = None) -> Transmit:
         """The ACK to a 2xx: a message of its own, sent again for each copy of that 2xx (§13.2.2.4)."""
         flow = self.flow_of(dialog)
-        ack = dialog.acknowledgement(number, self.via(flow))
+        ack = dialog.acknowledgement(invite.cseq.number, self.via(flow))
+        credentials_of(invite, ack)
         attach(ack, sdp)
         return Transmit(flow, encode(ack))
 
@@ -223,7 +269,10 @@ def add_all(headers: Headers, more: Headers) -> None:
 
 
 def flow_to(uri: SipUri, like: Flow) -> Flow:
-    """A flow with id 0 to the address in `uri`, its transport from there or as `like` had it."""
+    """A flow with id 0 to the address in `uri`, its transport from there or as `like` had it.
+
+    A host that is a name stays one, with port 0 where `uri` has none: who sends looks it up.
+    """
     transport: Transport = like.transport
     for name in DEFAULT_PORT:
         if uri.transport == name:
@@ -231,7 +280,18 @@ def flow_to(uri: SipUri, like: Flow) -> Flow:
     if uri.scheme == "sips" and transport in ("tcp", "udp"):
         transport = "tls"
     address = uri.params.get("maddr") or uri.address
-    return replace(like, transport=transport, remote=(address, uri.port or DEFAULT_PORT[transport]), id=0)
+    flow = replace(like, transport=transport, remote=(address, uri.port or 0), id=0)
+    if flow.named:
+        return replace(flow, name=address)
+    return replace(flow, remote=(address, uri.port or DEFAULT_PORT[transport]))
+
+
+def _is_hidden(hop: Flow, flow: Flow) -> bool:
+    try:
+        inner, outer = ipaddress.ip_address(hop.remote[0]), ipaddress.ip_address(flow.remote[0])
+    except ValueError:
+        return False
+    return outer.is_global and not inner.is_global
 
 
 def _first_hop(dialog: Dialog) -> SipUri:

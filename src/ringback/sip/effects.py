@@ -166,9 +166,11 @@ class ResponseArrived:
 
 @dataclass(frozen=True, slots=True)
 class RequestTimedOut:
-    """A request sent with `Endpoint.request` got no final answer in time, or its connection broke."""
+    """A request sent with `Endpoint.request` got no final answer in time (408), or its connection broke or
+    could not be made (503)."""
 
     transaction_id: str
+    status: int = 408
 
 
 Effect = (

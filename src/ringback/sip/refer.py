@@ -64,6 +64,11 @@ class Referral:
         self._sent = request.cseq.number
         return self._agent.send(request, flow, self._session, now)[1]
 
+    def sent_again(self, before: Request, after: Request) -> None:
+        """A request of ours was challenged, and has another number now."""
+        if before.method == "REFER" and before.cseq.number == self._sent:
+            self._sent = after.cseq.number
+
     def answered(self, response: Response, now: float) -> list[Effect]:
         """The final answer to our REFER."""
         if response.cseq.number != self._sent or self._session.state is SessionState.ENDED:

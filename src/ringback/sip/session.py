@@ -249,6 +249,13 @@ class InviteSession:
         self, transaction: ClientTransaction, response: Response, now: float
     ) -> list[Effect]:
         """The answer to a request of ours; the transaction layer calls this."""
+        dialog = self.dialog
+        if response.status in (401, 407) and dialog is not None and self._may_retry(transaction):
+            again = self._agent.challenged(transaction, response, dialog.credentials, now, dialog)
+            if again is not None:
+                self._negotiation.sent_again(transaction, again[0])
+                self._referral.sent_again(transaction.request, again[0].request)
+                return again[1]
         if transaction.method == "INVITE":
             return self._negotiation.response_received(transaction, response, now)
         if response.status < 200:
@@ -264,6 +271,10 @@ class InviteSession:
         elif transaction.method == "INFO" and response.status == 481:
             return self.peer_lost(481, now)
         return []
+
+    def _may_retry(self, transaction: ClientTransaction) -> bool:
+        """Whether a refused request is still wanted: after the end only the BYE is."""
+        return self.state is not SessionState.ENDED or transaction.method == "BYE"
 
     def request_failed(self, transaction: ClientTransaction, status: int, now: float) -> list[Effect]:
         """No answer to a request of ours (408), or no way to send it (503); the layer calls this."""
@@ -324,6 +335,7 @@ class InviteSession:
         timers = self._agent.settings.timers
         waiting.interval = min(2 * waiting.interval, timers.t2)
         waiting.next_at = min(now + waiting.interval, waiting.gives_up_at)
+        self._agent.layer.resent += 1
         return [Transmit(waiting.transaction.flow, waiting.data)]
 
     # Steps shared with the roles and with renegotiation
