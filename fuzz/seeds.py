@@ -12,7 +12,7 @@ from ringback.sip.message import Headers, Request, Response, SipUri, encode, mak
 from ringback.sip.parse import parse_message
 from ringback.webrtc import stun
 from tests.sdp import bodies
-from tests.sip.test_parse import INVITE
+from tests.sip.generated import INVITE
 
 TORTURE: Final = Path(__file__).parents[2] / "shared" / "data" / "sip-torture"
 """Taken as seeds too where they are beside the checkout."""
