@@ -32,11 +32,12 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "routing": LEAVES | {"store", "sip", "sdp"},
     "call": LEAVES | {"store", "quality", "sip", "sdp", "media", "rtp", "routing"},
     "web": LEAVES | {"store"},
+    "agent": LEAVES | {"net", "quality", "sip", "sdp", "media"},
     "cli": LEAVES | {"store", "web", "server", "sip"},
 }
 """What a room may import beside itself: a package, or one module of it as `package.module`."""
 
-FEATURES = ("conference", "voicemail", "recording", "calltest", "diagnosis", "recovery")
+FEATURES = ("conference", "trunk", "voicemail", "recording", "calltest", "diagnosis", "recovery")
 for feature in FEATURES:
     # Features know calls and what lies below them, never each other.
     MAY_IMPORT[feature] = LEAVES | {"store", "call", "routing", "quality", "sip", "sdp", "media", "rtp"}
@@ -45,7 +46,7 @@ MAY_IMPORT["server"] = frozenset(MAY_IMPORT) - {"cli", "testing"}
 WAITING = frozenset({"asyncio", "socket", "selectors", "select", "threading", "uvloop", "anyio"})
 CLOCKS = frozenset({"time"})
 CLOCK_CALLS = frozenset({"datetime.now", "datetime.utcnow", "date.today"})
-MAY_WAIT = ("net", "store", "web", "cli", "server", "media.worker")
+MAY_WAIT = ("net", "store", "web", "cli", "server", "media.worker", "agent.edge")
 
 FORBIDDEN_WORDS = frozenset({"utils", "util", "manager", "helper", "helpers", "common", "misc"})
 MAX_LINES = 600

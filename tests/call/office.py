@@ -20,7 +20,7 @@ from ringback.sdp.parse import parse_sdp
 from ringback.sdp.webrtc import LocalWebRtc
 from ringback.sip.effects import Answered, Effect, IncomingCall, OfferReceived, Transmit
 from ringback.sip.flow import Flow, Transport
-from ringback.sip.message import NameAddr, SipUri
+from ringback.sip.message import Headers, NameAddr, SipUri
 from ringback.sip.session import InviteSession
 from tests.sip.phones import Network, Phone
 
@@ -38,9 +38,12 @@ def offer(host: str, **changes: object) -> bytes:
 class Desk:
     """A phone that answers, rings or refuses as told."""
 
-    def __init__(self, office: Office, host: str, manner: str, transport: Transport) -> None:
+    def __init__(
+        self, office: Office, host: str, manner: str, transport: Transport, number: str = "101"
+    ) -> None:
         self.manner = manner
         self.host = host
+        self.number = number
         self.sessions: list[InviteSession] = []
         self.phone: Phone = office.network.phone(host, on_event=self._on_event, transport=transport)
 
@@ -75,14 +78,23 @@ class Desk:
         session = self.sessions[-1]
         self.phone.do(self._accept(session, session.request.body))
 
-    def call(self, office: Office, sdp: bytes | None = None, *, without_offer: bool = False) -> InviteSession:
+    def call(
+        self,
+        office: Office,
+        sdp: bytes | None = None,
+        *,
+        without_offer: bool = False,
+        number: str = "102",
+        headers: Headers | None = None,
+    ) -> InviteSession:
         session, effects = self.phone.endpoint.invite(
-            target=SipUri(user="102", host=SERVER),
-            to=NameAddr(SipUri(user="102", host=SERVER)),
-            from_=NameAddr(SipUri(user="101", host=SERVER)),
+            target=SipUri(user=number, host=SERVER),
+            to=NameAddr(SipUri(user=number, host=SERVER)),
+            from_=NameAddr(SipUri(user=self.number, host=SERVER)),
             flow=self.phone.flow_to(office.server),
             now=self.phone.now,
             sdp=None if without_offer else sdp or offer(self.host),
+            headers=headers,
         )
         self.sessions.append(session)
         self.phone.do(effects)
@@ -98,7 +110,7 @@ class Office:
 
     def __init__(self) -> None:
         self.network = Network()
-        self.server = self.network.phone(SERVER, on_event=self._on_event)
+        self.server = self.network.phone(SERVER, on_event=self._on_event, supported=("replaces",))
         self.switchboard = Switchboard(self.server.endpoint, self._local_media)
         self.commands: list[media.Command] = []
         self.notices: list[str] = []

@@ -223,6 +223,20 @@ def test_what_cannot_be_called_cannot_register() -> None:
     assert Visitor(door, "192.0.2.9", "wss").register("101") == 403
 
 
+def test_a_phone_with_two_flows_rings_once_by_the_newest_and_through_its_proxy() -> None:
+    door = Door()
+    flows = [Visitor(door, host) for host in ("192.0.2.21", "192.0.2.22")]
+    for number, flow in enumerate(flows, 1):
+        parameters = f';+sip.instance="<urn:uuid:0a>";reg-id={number}'
+        more = (("Supported", "path, outbound"), ("Path", f"<sip:edge{number}.example.com;lr;ob>"))
+        assert flow.register("102", parameters=parameters, more=more) == 200
+    caller = Visitor(door, "192.0.2.1")
+    caller.authorized_call("102", "101")
+    invites = [sent for sent in door.phone.sent if sent.name == "INVITE"]
+    assert [sent.flow.remote for sent in invites] == [flows[1].phone.address]
+    assert invites[0].message.headers.get("Route") == "<sip:edge2.example.com;lr;ob>"
+
+
 def test_an_account_that_is_over_is_unknown() -> None:
     door = Door()
     user, password = visit(door)

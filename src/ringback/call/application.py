@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ringback.call.leg import Leg
+    from ringback.call.transfer import Handover
+    from ringback.sip.effects import ReferReceived
 
 
 class Application:
@@ -40,6 +42,18 @@ class Application:
 
     def held(self, leg: Leg, on_hold: bool, now: float) -> None:
         """The peer put the leg on hold, or took it back."""
+
+    def referred(self, leg: Leg, refer: ReferReceived, now: float) -> None:
+        """The peer asks for a transfer (REFER): refused where nobody is there to be transferred."""
+        leg.reject_refer(403, now)
+
+    def take_over(self, leg: Leg, handover: Handover, now: float) -> None:
+        """A connected leg comes from another application, as if it had called this one."""
+        leg.application = self
+        handover.taken(now)
+        self.offered(leg, now)
+        if not leg.over:
+            self.connected(leg, now)
 
     def ended(self, leg: Leg, now: float) -> None:
         """The leg is over and takes no verb any more; called once for each leg, offered or dialled."""

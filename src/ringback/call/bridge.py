@@ -8,10 +8,20 @@ from typing import Final, Protocol
 
 from ringback.call.application import Application
 from ringback.call.leg import Leg, LegState, Party
+from ringback.call.terms import PLAIN, Terms
+from ringback.call.transfer import Handover, Transfer
+from ringback.sip.effects import ReferReceived
 from ringback.sip.flow import Flow
-from ringback.sip.uri import NameAddr, SipUri
+from ringback.sip.headers import Headers
+from ringback.sip.replaces import Replaces
+from ringback.sip.uri import NameAddr, SipUri, escape_user
 
 RING_PATIENCE_S: Final = 60.0
+FLOW_PATIENCE_S: Final = 2.0
+"""How long a phone may be silent before it is called by another of its flows."""
+
+# The flow is broken, not the phone busy (RFC 5626 §5.3, §11).
+_FLOW_FAILED: Final = (408, 430, 503)
 
 # What one device says weighs more for the caller than another's silence (RFC 3261 §16.7, step 6).
 _WEIGHT: Final = {486: 1, 600: 0, 603: 0}
@@ -19,10 +29,13 @@ _WEIGHT: Final = {486: 1, 600: 0, 603: 0}
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """Where one device of the called person is reached: its contact, and the flow it registered over."""
+    """Where one device of the called person is reached: its contact, the flow it registered over, the hosts
+    on the way. `spare` is another flow to the same device (RFC 5626), for when this one fails."""
 
     contact: SipUri
     flow: Flow
+    route_set: tuple[NameAddr, ...] = ()
+    spare: Device | None = None
 
 
 class Line(Protocol):
@@ -37,11 +50,20 @@ class Line(Protocol):
         party: Party,
         application: Application,
         now: float,
+        terms: Terms = PLAIN,
     ) -> Leg:
         """Call a device."""
 
     def wake(self, at: float, application: Application) -> None:
         """Call `application.expire` at `at` or soon after."""
+
+    def destination(
+        self, transferor: Leg, remaining: Leg, refer_to: NameAddr, now: float
+    ) -> Application | int:
+        """What `remaining` is to be connected to; the status to refuse the transfer with otherwise."""
+
+    def replaced(self, replaces: Replaces) -> Leg | None:
+        """The leg whose dialog that is."""
 
 
 class Bridge(Application):
@@ -62,8 +84,15 @@ class Bridge(Application):
         self._from = from_
         self._called = called
         self._room = room
+        self._headers: Headers | None = None
+        # Set while the caller belongs to another call, which gets it back if nobody answers here.
+        self._handover: Handover | None = None
+        # Set while one of the two is away to be transferred.
+        self._transfer: Transfer | None = None
         self._caller: Leg | None = None
         self._ringing: dict[int, Leg] = {}
+        # The other flow to a ringing device, and when it is tried if the first one stays silent.
+        self._spares: dict[int, tuple[Device, float]] = {}
         self._callee: Leg | None = None
         self._verdict = 480
         self._give_up_at = 0.0
@@ -79,46 +108,85 @@ class Bridge(Application):
         """The caller is there: ring every device of the called person."""
         self._caller = leg
         if not self._devices:
-            leg.reject(480, now, "Not registered")
+            self._refuse(480, now, "Not registered")
             return
         self._give_up_at = now + RING_PATIENCE_S
         self._line.wake(self._give_up_at, self)
         for device in self._devices:
-            dialled = self._line.dial(
-                device.contact, device.flow, self._to, self._from, self._called, self, now
-            )
-            self._ringing[dialled.id] = dialled
+            self._ring(device, now)
+
+    def _ring(self, device: Device, now: float) -> None:
+        terms = Terms(headers=self._headers, route_set=device.route_set)
+        leg = self._line.dial(
+            device.contact, device.flow, self._to, self._from, self._called, self, now, terms
+        )
+        self._ringing[leg.id] = leg
+        if device.spare is not None:
+            self._spares[leg.id] = (device.spare, now + FLOW_PATIENCE_S)
+            self._line.wake(now + FLOW_PATIENCE_S, self)
 
     def ringing(self, leg: Leg, now: float) -> None:
         """A device rings: so does the caller's phone, once."""
-        if self._caller is not None:
+        if self._handover is not None:
+            self._handover.ringing(now)
+        elif self._caller is not None:
             self._caller.ring(now)
 
     def connected(self, leg: Leg, now: float) -> None:
         """A device answered, or the caller was answered in turn."""
         if leg is self._caller:
             self._join(now)
-        elif self._callee is None and self._caller is not None:
-            self._callee = self._ringing.pop(leg.id)
-            self._stop_ringing(now, "Answered elsewhere")
-            self._caller.answer(now)
-        else:
+        elif self._callee is None and self._caller is not None and leg.id in self._ringing:
+            del self._ringing[leg.id]
+            self._answered_by(leg, now)
+        elif leg is not self._callee:
             leg.hangup(now, "Answered elsewhere")
 
     def failed(self, leg: Leg, status: int, now: float) -> None:
         """A device does not take the call; when none is left the caller hears the weightiest answer."""
         self._ringing.pop(leg.id, None)
+        spare, _ = self._spares.pop(leg.id, (None, 0.0))
+        if spare is not None and status in _FLOW_FAILED and self._callee is None:
+            self._ring(spare, now)
+            return
         if _WEIGHT.get(status, 2) < _WEIGHT.get(self._verdict, 2):
             self._verdict = status
-        if not self._ringing and self._callee is None and self._caller is not None:
-            self._caller.reject(self._verdict, now)
+        if not self._ringing and self._callee is None:
+            self._refuse(self._verdict, now)
 
     def expire(self, now: float) -> None:
         """Nobody answered in time."""
         if self._callee is None and self._ringing and now >= self._give_up_at:
             self._stop_ringing(now, "No answer")
-            if self._caller is not None:
-                self._caller.reject(480, now, "No answer")
+            self._refuse(480, now, "No answer")
+            return
+        for leg_id, (spare, at) in list(self._spares.items()):
+            leg = self._ringing.get(leg_id)
+            if leg is None:
+                del self._spares[leg_id]
+            elif at <= now:
+                del self._spares[leg_id]
+                if leg.unanswered:
+                    del self._ringing[leg_id]
+                    leg.hangup(now)
+                    self._ring(spare, now)
+
+    def _answered_by(self, leg: Leg, now: float) -> None:
+        self._callee = leg
+        self._stop_ringing(now, "Answered elsewhere")
+        if self._handover is not None:
+            self._join(now)
+        elif self._caller is not None:
+            self._caller.answer(now)
+
+    def _refuse(self, status: int, now: float, reason: str | None = None) -> None:
+        """Nobody takes the call: the caller hears why, or goes back to where it came from."""
+        caller, handover = self._caller, self._handover
+        if handover is not None:
+            self._caller = self._handover = None
+            handover.failed(status, now)
+        elif caller is not None:
+            caller.reject(status, now, reason)
 
     # Talking
 
@@ -131,17 +199,15 @@ class Bridge(Application):
     def held(self, leg: Leg, on_hold: bool, now: float) -> None:
         """Who is put on hold hears music."""
         other = self._other(leg)
-        if other is None:
-            return
-        if on_hold:
-            other.play(["music"], loop=True)
-        else:
-            other.stop_play()
+        if other is not None:
+            _sound(other, leg)
 
     def ended(self, leg: Leg, now: float) -> None:
-        """One side went: the other goes too."""
+        """One side went: the other goes too, unless it is being transferred."""
         if leg is self._caller:
             self._stop_ringing(now, None)
+            if self._callee is None:
+                self._refuse(487, now)
             if self._callee is not None:
                 self._callee.hangup(now)
         elif leg is self._callee:
@@ -151,12 +217,121 @@ class Bridge(Application):
             self.failed(leg, 480, now)
 
     def _join(self, now: float) -> None:
-        assert self._caller is not None
-        if self._callee is None or self._callee.over:
-            self._caller.hangup(now)
+        caller, callee = self._caller, self._callee
+        assert caller is not None
+        if callee is None or callee.over:
+            caller.hangup(now)
             return
-        self._callee.join(self._room)
-        self._caller.join(self._room)
+        for leg, other in ((callee, caller), (caller, callee)):
+            if leg.playing is not None or other.on_hold:
+                _sound(leg, other)
+            if leg.room != self._room:
+                leg.join(self._room)
+        if self._handover is not None:
+            handover, self._handover = self._handover, None
+            handover.taken(now)
+
+    # Transfer
+
+    def referred(self, leg: Leg, refer: ReferReceived, now: float) -> None:
+        """One of the two sends the other somewhere else, or to the one it talks to in another call."""
+        other = self._other(leg)
+        if other is None or leg.party.account is None:
+            leg.reject_refer(403, now)
+        elif refer.replaces is not None:
+            self._attended(leg, other, refer.replaces, now)
+        else:
+            application = self._line.destination(leg, other, refer.refer_to, now)
+            if isinstance(application, int):
+                leg.reject_refer(application, now)
+                return
+            application.take_over(other, self._give_away(leg, other, now), now)
+
+    def _attended(self, leg: Leg, other: Leg, replaces: Replaces, now: float) -> None:
+        # The dialog is of another call of the same phone with us, for we stand between all of them.
+        consulted = self._line.replaced(replaces)
+        if consulted is None:
+            leg.reject_refer(404, now)
+            return
+        bridge = consulted.application
+        if (
+            consulted.party.account != leg.party.account
+            or not isinstance(bridge, Bridge)
+            or bridge is self
+            or not bridge.may_replace(consulted)
+        ):
+            leg.reject_refer(403, now)
+            return
+        bridge.replace(consulted, other, now, self._give_away(leg, other, now))
+
+    def _give_away(self, leg: Leg, other: Leg, now: float) -> Transfer:
+        leg.accept_refer(now)
+        self._transfer = Transfer(self, leg, other)
+        if other is self._caller:
+            self._caller = None
+        else:
+            self._callee = None
+        other.leave_room()
+        return self._transfer
+
+    def take_back(self, leg: Leg, now: float) -> None:
+        """The transfer came to nothing: the two talk on, if both are still there."""
+        self._transfer = None
+        if self._caller is None:
+            self._caller = leg
+        else:
+            self._callee = leg
+        leg.application = self
+        remaining = self._callee if leg is self._caller else self._caller
+        if remaining is None or remaining.over:
+            leg.hangup(now, "Transfer failed")
+        elif leg.over:
+            remaining.hangup(now)
+        else:
+            self._join(now)
+
+    def take_over(self, leg: Leg, handover: Handover, now: float) -> None:
+        """Ring the called person for somebody who is in a call already, and hears it ring.
+
+        The called person is shown that one, and in Referred-By who transfers (RFC 3892 §2.2).
+        """
+        leg.application = self
+        self._handover = handover
+        self._headers = Headers(("Referred-By", str(NameAddr(self._from.uri))))
+        number, name = leg.party.number.reveal(), leg.party.name
+        host = self._from.uri.host if isinstance(self._from.uri, SipUri) else ""
+        self._from = NameAddr(
+            SipUri(user=escape_user(number) or None, host=host), name.reveal() if name else ""
+        )
+        leg.play(["tone:ringback"], loop=True)
+        self.offered(leg, now)
+
+    def may_replace(self, leg: Leg) -> bool:
+        """Whether this leg's place can be given to another: it talks or rings, and no transfer is on."""
+        if self._transfer is not None or self._handover is not None or leg.over:
+            return False
+        if self._callee is None:
+            return self._caller is not None and (leg is self._caller or leg.id in self._ringing)
+        return self._other(leg) is not None
+
+    def replace(self, old: Leg, new: Leg, now: float, handover: Handover | None = None) -> None:
+        """Let `new`, which is connected, have the place of `old`, which is hung up."""
+        new.application = self
+        self._handover = handover
+        if self._ringing.pop(old.id, None) is not None:
+            self._answered_by(new, now)
+        elif old is self._callee:
+            self._callee = new
+            self._join(now)
+        else:
+            self._caller = new
+            if self._callee is not None:
+                self._join(now)
+            else:
+                new.play(["tone:ringback"], loop=True)
+                if handover is not None:
+                    handover.ringing(now)
+        old.hangup(now, "Replaced")
 
     def _stop_ringing(self, now: float, reason: str | None) -> None:
         ringing, self._ringing = self._ringing, {}
@@ -166,3 +341,11 @@ class Bridge(Application):
     def _other(self, leg: Leg) -> Leg | None:
         other = self._callee if leg is self._caller else self._caller if leg is self._callee else None
         return other if other is not None and other.state is LegState.CONNECTED else None
+
+
+def _sound(leg: Leg, other: Leg) -> None:
+    """What `leg` hears besides the other: music while it is on hold."""
+    if other.on_hold:
+        leg.play(["music"], loop=True)
+    else:
+        leg.stop_play()

@@ -22,6 +22,7 @@ from ringback.sip.effects import Effect
 from ringback.sip.flow import Flow
 from ringback.sip.message import Headers
 from ringback.sip.session import InviteSession
+from ringback.sip.session_state import SessionState
 
 VANISHED_AFTER_S: Final = 300.0
 """A peer that sends nothing at all for so long, and is not on hold, is gone."""
@@ -36,11 +37,13 @@ _RETRY_AFTER_S: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """Who is at the other end, as far as is known; `account` only where credentials proved it."""
+    """Who is at the other end, as far as is known; `account` only where credentials proved it, `trunk` where
+    the other end is beyond a trunk of that name."""
 
     number: Private[str]
     name: Private[str] | None = None
     account: str | None = None
+    trunk: str | None = None
 
 
 class LegState(Enum):
@@ -86,6 +89,9 @@ class Exchange(Protocol):
     def answered(self, leg: Leg) -> None:
         """The leg is connected."""
 
+    def changed(self, leg: Leg) -> None:
+        """The leg rings, or is on its way out."""
+
 
 class Leg:
     """One leg and its verbs; sans-IO. The application that handles it calls the verbs."""
@@ -111,6 +117,9 @@ class Leg:
         self.media: NegotiatedMedia | None = None
         self.room: int | None = None
         self.on_hold = False
+        self.rings = False
+        self.codecs: tuple[str, ...] = ()
+        """The only codecs spoken with this peer; empty: all of ours."""
         self.playing: int | None = None
         self._exchange = exchange
         self._offer: SessionDescription | None = None
@@ -122,7 +131,11 @@ class Leg:
 
     @property
     def source(self) -> str:
-        """The network address the peer signals from."""
+        """Who answers for what the peer does: the network address it signals from; beyond a trunk, where many
+        share one, the caller there.
+        """
+        if self.party.trunk is not None:
+            return f"{self.party.trunk} {self.party.number.reveal()}"
         return self.flow.remote[0]
 
     @property
@@ -134,6 +147,11 @@ class Leg:
     def line(self) -> Lately:
         """How its line was lately."""
         return self._exchange.history.lately(self.id)
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether nothing at all, not even 100, has come back to our INVITE."""
+        return self.session is not None and self.session.state is SessionState.CALLING
 
     @property
     def over(self) -> bool:
@@ -150,7 +168,7 @@ class Leg:
         """
         self.session = session
         self._offer = offer
-        local = self._exchange.local_media(self.flow, *_ANY_PORTS)
+        local = self._our_side(*_ANY_PORTS)
         if not local.codecs:
             # No engine runs just now: the offer may be as good as any.
             self.turn_away(now, "no media")
@@ -179,7 +197,12 @@ class Leg:
         """The engine has reserved an address. Returns our offer where we are the calling side."""
         if self.over:
             return None
-        self._local = self._exchange.local_media(self.flow, rtp_port, rtcp_port)
+        self._local = self._our_side(rtp_port, rtcp_port)
+        if self.session is None and not self._local.codecs:
+            # None of those that this peer may be offered is spoken here.
+            self.state = LegState.ENDING
+            self.application.failed(self, 488, now)
+            return None
         if self.session is None:
             self.state = LegState.DIALLING
             if self._local.srtp == "allowed":
@@ -197,6 +220,12 @@ class Leg:
         self.state = LegState.OFFERED
         self.application.offered(self, now)
         return None
+
+    def _our_side(self, rtp_port: int, rtcp_port: int) -> Local:
+        local = self._exchange.local_media(self.flow, rtp_port, rtcp_port)
+        if not self.codecs:
+            return local
+        return replace(local, codecs=tuple(codec for codec in self.codecs if codec in local.codecs))
 
     def offer_again(self, status: int) -> SessionDescription | None:
         """A plainer offer after a device refused the one with SRTP (488); None when there is none left."""
@@ -227,6 +256,8 @@ class Leg:
     def ring(self, now: float) -> None:
         """Tell the caller that it rings (180)."""
         if self.state is LegState.OFFERED and self.session is not None:
+            self.rings = True
+            self._exchange.changed(self)
             self._exchange.sip(self.session.ring(now))
 
     def answer(self, now: float) -> None:
@@ -275,6 +306,7 @@ class Leg:
         if self.over:
             return
         self.state = LegState.ENDING
+        self._exchange.changed(self)
         if self.session is not None:
             self._exchange.sip(self.session.hangup(now, reason))
 
@@ -326,6 +358,21 @@ class Leg:
         """Press a key at the peer (RFC 4733)."""
         if self.state is LegState.CONNECTED:
             self._exchange.media(media.SendDigits(leg=self.id, digits=digit))
+
+    def accept_refer(self, now: float) -> None:
+        """Take the peer's REFER (202)."""
+        if self.session is not None:
+            self._exchange.sip(self.session.accept_refer(now))
+
+    def reject_refer(self, status: int, now: float) -> None:
+        """Refuse the peer's REFER."""
+        if self.session is not None:
+            self._exchange.sip(self.session.reject_refer(status, now))
+
+    def notify_refer(self, status: int, now: float) -> None:
+        """Tell the peer how the transfer goes that it asked for; also after it has hung up."""
+        if self.session is not None:
+            self._exchange.sip(self.session.notify_refer(status, now))
 
     # What the peer changes
 
@@ -404,6 +451,7 @@ class Leg:
         self.media = negotiated
         self.state = LegState.CONNECTED
         self.answered_at = now
+        self._exchange.changed(self)
         self._exchange.media(self._command(negotiated))
         self._exchange.answered(self)
         # What is said to a browser before its media is up would be lost.
@@ -427,6 +475,7 @@ class Leg:
         if (
             negotiated.webrtc is None
             and self.party.account is None
+            and self.party.trunk is None
             and not _same_host(negotiated.remote_ip, self.source)
         ):
             return msgspec.structs.replace(command, remote_port=0, remote_rtcp_port=0)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import heapq
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from itertools import count
+from typing import Protocol
 
 from ringback.call.application import Application
 from ringback.call.effects import Fault, KeepOpen, Notice, Outgoing, ToMedia
 from ringback.call.leg import Leg, Party, Refinement
+from ringback.call.terms import PLAIN, Terms
 from ringback.governance.private import Private
 from ringback.media import protocol
 from ringback.quality.leg_history import LegHistory
@@ -20,7 +23,9 @@ from ringback.sdp.parse import parse_sdp
 from ringback.sip import effects
 from ringback.sip.effects import Effect
 from ringback.sip.endpoint import Endpoint
-from ringback.sip.flow import Flow
+from ringback.sip.failover import first_of
+from ringback.sip.flow import Flow, Targets
+from ringback.sip.replaces import Replaces
 from ringback.sip.session import InviteSession
 from ringback.sip.uri import NameAddr, SipUri
 
@@ -28,6 +33,26 @@ _DTMF_RELAY = "application/dtmf-relay"
 _DTMF = "application/dtmf"
 
 LocalMedia = Callable[[Flow, int, int], Local]
+
+
+@dataclass(frozen=True, slots=True)
+class _Dialled:
+    """Whom a leg of ours calls, and the way there."""
+
+    target: SipUri
+    flow: Flow | Targets
+    to: NameAddr
+    from_: NameAddr
+    terms: Terms
+
+
+class Transfers(Protocol):
+    """Decides where a transfer may go."""
+
+    def destination(
+        self, transferor: Leg, remaining: Leg, refer_to: NameAddr, now: float
+    ) -> Application | int:
+        """What `remaining` is to be connected to; the status to refuse with otherwise."""
 
 
 class Switchboard:
@@ -44,10 +69,14 @@ class Switchboard:
         self.media_rooms = count(1)
         self.history = LegHistory()
         self.refinement = refinement or Refinement()
+        self.transfers: Transfers | None = None
         self._endpoint = endpoint
         self._local_media = local_media
         self._by_session: dict[str, Leg] = {}
-        self._dialling: dict[int, tuple[SipUri, NameAddr, NameAddr]] = {}
+        self._by_account: dict[str, dict[int, Leg]] = {}
+        self._touched: set[str] = set()
+        self._dialling: dict[int, _Dialled] = {}
+        self._on_trunk: Counter[str] = Counter()
         self._leg_ids = count(1)
         self._plays = count(1)
         self._alarms: list[tuple[float, int, Application]] = []
@@ -73,6 +102,11 @@ class Switchboard:
         """Our side of an offer or answer for a peer reached over this flow."""
         return self._local_media(flow, rtp_port, rtcp_port)
 
+    def changed(self, leg: Leg) -> None:
+        """Something happened to the leg that who watches its account may see."""
+        if leg.party.account is not None:
+            self._touched.add(leg.party.account)
+
     def answered(self, leg: Leg) -> None:
         """The leg is connected: its connection has to stay."""
         self._out.append(KeepOpen(leg.flow))
@@ -94,6 +128,10 @@ class Switchboard:
         """Call `application.expire` at `at` or soon after."""
         heapq.heappush(self._alarms, (at, next(self._alarm_order), application))
 
+    def on_trunk(self, name: str) -> int:
+        """How many legs there are beyond a trunk."""
+        return self._on_trunk[name]
+
     # Calls begin
 
     def incoming(
@@ -105,6 +143,7 @@ class Switchboard:
         dialled: Private[str],
         application: Application,
         now: float,
+        codecs: tuple[str, ...] = (),
     ) -> None:
         """Take an INVITE that may come in; one whose body is no session description gets 400."""
         offer = parse_sdp(body) if body else None
@@ -113,6 +152,7 @@ class Switchboard:
             return
         leg = self._new_leg(party, application, flow, now)
         leg.dialled = dialled
+        leg.codecs = codecs
         self._by_session[session.id] = leg
         self.tell("leg.incoming", leg=leg.id)
         leg.receive_offer(session, offer, now)
@@ -120,16 +160,18 @@ class Switchboard:
     def dial(
         self,
         target: SipUri,
-        flow: Flow,
+        flow: Flow | Targets,
         to: NameAddr,
         from_: NameAddr,
         party: Party,
         application: Application,
         now: float,
+        terms: Terms = PLAIN,
     ) -> Leg:
         """Call a device; the INVITE goes out once the media engine has reserved an address."""
-        leg = self._new_leg(party, application, flow, now)
-        self._dialling[leg.id] = (target, to, from_)
+        leg = self._new_leg(party, application, first_of(flow), now)
+        leg.codecs = terms.codecs
+        self._dialling[leg.id] = _Dialled(target, flow, to, from_, terms)
         self.tell("leg.dialling", leg=leg.id)
         self.media(protocol.OpenLeg(leg=leg.id, group=application.media_room))
         return leg
@@ -137,7 +179,42 @@ class Switchboard:
     def _new_leg(self, party: Party, application: Application, flow: Flow, now: float) -> Leg:
         leg = Leg(next(self._leg_ids), self, party, application, flow, now)
         self.legs[leg.id] = leg
+        if party.account is not None:
+            self._by_account.setdefault(party.account, {})[leg.id] = leg
+        if party.trunk is not None:
+            self._on_trunk[party.trunk] += 1
+        self.changed(leg)
         return leg
+
+    # Transfers
+
+    def destination(
+        self, transferor: Leg, remaining: Leg, refer_to: NameAddr, now: float
+    ) -> Application | int:
+        """What `remaining` is to be connected to; the status to refuse the transfer with otherwise."""
+        if self.transfers is None:
+            return 403
+        return self.transfers.destination(transferor, remaining, refer_to, now)
+
+    def replaced(self, replaces: Replaces) -> Leg | None:
+        """The leg whose dialog that is."""
+        session = self._endpoint.session_of(replaces)
+        return None if session is None else self.leg_of(session)
+
+    def leg_of(self, session: InviteSession) -> Leg | None:
+        """The leg of a session, as long as there is one."""
+        return self._by_session.get(session.id)
+
+    # For who watches accounts
+
+    def legs_of(self, account: str) -> list[Leg]:
+        """The legs of an account's devices, oldest first."""
+        return list(self._by_account.get(account, {}).values())
+
+    def take_touched(self) -> set[str]:
+        """The accounts whose legs have changed since this was asked last."""
+        touched, self._touched = self._touched, set()
+        return touched
 
     # Inputs
 
@@ -188,17 +265,16 @@ class Switchboard:
     def _work(self, now: float) -> None:
         while self._events:
             event = self._events.popleft()
-            leg = self._leg_of(event)
+            session = getattr(event, "session", None)
+            leg = self.leg_of(session) if session is not None else None
             if leg is not None:
                 self._guarded(leg.id, now, self._on_session, leg, event, now)
 
-    def _leg_of(self, event: Effect) -> Leg | None:
-        session = getattr(event, "session", None)
-        return self._by_session.get(session.id) if session is not None else None
-
     def _on_session(self, leg: Leg, event: Effect, now: float) -> None:
+        self.changed(leg)
         match event:
             case effects.Ringing():
+                leg.rings = True
                 leg.application.ringing(leg, now)
             case effects.Answered(sdp=sdp) | effects.OfferAnswered(sdp=sdp):
                 leg.answered_by_peer(sdp, now)
@@ -215,6 +291,8 @@ class Switchboard:
                 digit = digit_of_info(content_type, body)
                 if digit is not None:
                     leg.application.digit(leg, digit, now)
+            case effects.ReferReceived():
+                leg.application.referred(leg, event, now)
             case effects.Ended():
                 self._end(leg, now)
 
@@ -257,12 +335,21 @@ class Switchboard:
             self._invite(leg, offer, now)
 
     def _invite(self, leg: Leg, offer: SessionDescription, now: float) -> None:
-        target, to, from_ = self._dialling[leg.id]
+        dialled = self._dialling[leg.id]
         if leg.session is not None:
             # The refused session is done with; its end is not the leg's.
             self._by_session.pop(leg.session.id, None)
         session, invited = self._endpoint.invite(
-            target=target, to=to, from_=from_, flow=leg.flow, now=now, sdp=encode_sdp(offer)
+            target=dialled.target,
+            to=dialled.to,
+            from_=dialled.from_,
+            flow=dialled.flow,
+            now=now,
+            sdp=encode_sdp(offer),
+            headers=dialled.terms.headers,
+            route_set=dialled.terms.route_set,
+            credentials=dialled.terms.credentials,
+            max_forwards=dialled.terms.max_forwards,
         )
         leg.session = session
         self._by_session[session.id] = leg
@@ -276,7 +363,13 @@ class Switchboard:
             self._end(leg, now)
 
     def _end(self, leg: Leg, now: float) -> None:
-        self.legs.pop(leg.id, None)
+        if self.legs.pop(leg.id, None) is not None and leg.party.trunk is not None:
+            self._on_trunk[leg.party.trunk] -= 1
+        if (account := leg.party.account) is not None and account in self._by_account:
+            self._by_account[account].pop(leg.id, None)
+            if not self._by_account[account]:
+                del self._by_account[account]
+        self.changed(leg)
         self._dialling.pop(leg.id, None)
         if leg.session is not None:
             self._by_session.pop(leg.session.id, None)

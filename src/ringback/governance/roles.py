@@ -23,6 +23,8 @@ class Permission(Enum):
     PEOPLE_WRITE = "people:write"
     EXTENSIONS_READ = "extensions:read"
     EXTENSIONS_WRITE = "extensions:write"
+    TRUNKS_READ = "trunks:read"
+    TRUNKS_WRITE = "trunks:write"
     MEETINGS_READ = "meetings:read"
     MEETINGS_WRITE = "meetings:write"
     MEETING_SECRETS_READ = "meeting-secrets:read"
@@ -36,6 +38,10 @@ class Permission(Enum):
     STATUS_READ = "status:read"
     EVENTS_READ = "events:read"
     METRICS_READ = "metrics:read"
+    SIP_TRACE_READ = "sip-trace:read"
+    """Watch SIP messages, masked."""
+    SIP_TRACE_REVEAL = "sip-trace:reveal"
+    """Watch SIP messages as they are; every use is told to all."""
     TOKENS_READ = "tokens:read"
     TOKENS_WRITE = "tokens:write"
     ADMINISTRATORS_WRITE = "administrators:write"
@@ -47,6 +53,7 @@ PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
         {
             Permission.PEOPLE_READ,
             Permission.EXTENSIONS_READ,
+            Permission.TRUNKS_READ,
             Permission.MEETINGS_READ,
             Permission.PARTICIPANTS_READ,
             Permission.PARTICIPANTS_CONTROL,
@@ -56,12 +63,14 @@ PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
             Permission.STATUS_READ,
             Permission.EVENTS_READ,
             Permission.METRICS_READ,
+            Permission.SIP_TRACE_READ,
         }
     ),
     Role.AUDITOR: frozenset(
         {
             Permission.PEOPLE_READ,
             Permission.EXTENSIONS_READ,
+            Permission.TRUNKS_READ,
             Permission.MEETINGS_READ,
             Permission.PARTICIPANTS_READ,
             Permission.CALLS_READ,

@@ -46,6 +46,7 @@ from ringback.media.sending import Sending
 from ringback.media.sources import Sources, TakePair
 from ringback.media.statistics import Meters, Statistics
 from ringback.media.talkers import Talkers
+from ringback.media.taps import Taps
 from ringback.media.voice_rows import NO_VOICES
 from ringback.media.voices import VoiceDecoding
 from ringback.rtp.sequence import ReceivedSequence
@@ -135,6 +136,7 @@ class Engine:
         self.tick = 0
         self._listening: Longs | None = None
         self.digits = DigitSending(self.legs, self.sending)
+        self.taps = Taps(self.legs)
         self.talkers = Talkers(self.legs, self.rooms, self.voices.gate, self._events)
         self._commands = Commands(self, self._events)
 
@@ -163,6 +165,8 @@ class Engine:
         self.sending.begin()
         if self.legs.slots:
             narrow, wide = self.voices.step(self._heard_legs(), self.tick, now_ns)
+            if self.taps.active:
+                self.taps.step(narrow, wide, self.tick, now_ns)
             ended = self.hearing.step(narrow, wide, self.tick, self.voices.high)
             if self.recordings.active:
                 self.recordings.step(narrow, wide, self.hearing.room_sounds, self.tick)
@@ -283,6 +287,7 @@ class Engine:
             self.hearing,
             self.reports,
             self.talkers,
+            self.taps,
             self.counted,
             self.recordings,
         ):
@@ -297,4 +302,5 @@ class Engine:
         self.digits.forget(slot)
         self.packing.use(slot, 20)
         self.talkers.forget(slot)
+        self.taps.forget(slot)
         self.feeds.forget(slot)

@@ -51,6 +51,15 @@ class SoundShelf:
     def __init__(self) -> None:
         self._sounds: OrderedDict[str, Sound] = OrderedDict()
         self._samples = 0
+        self._lent: dict[str, Floats] = {}
+
+    def lend(self, name: str, samples: Floats) -> None:
+        """Let samples float32[n] at 16 kHz be played as `samples:NAME` until `take_back`; from any thread."""
+        self._lent[name] = samples
+
+    def take_back(self, name: str) -> None:
+        """Forget what was lent; what is being played goes on to its end."""
+        self._lent.pop(name, None)
 
     def get(self, name: str) -> Sound:
         """The sound of that name (see protocol.Play); raises SoundError."""
@@ -74,8 +83,7 @@ class SoundShelf:
         for name in ("music", "silence:1000", *(f"tone:{each}" for each in TONES)):
             self.get(name)
 
-    @staticmethod
-    def _read(name: str) -> Floats:
+    def _read(self, name: str) -> Floats:
         kind, _, value = name.partition(":")
         try:
             if name == "music":
@@ -84,6 +92,8 @@ class SoundShelf:
                 return tone(value)
             if kind == "silence":
                 return _silence(min(max(int(value), 0), 1000))
+            if kind == "samples":
+                return self._lent[value]
             return load(name)
         except (OSError, ValueError, KeyError) as error:
             raise SoundError(f"cannot play a sound: {type(error).__name__}") from error

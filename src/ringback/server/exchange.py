@@ -13,7 +13,14 @@ import structlog
 from ringback.call.effects import Fault, KeepOpen, Notice, Outgoing, ToMedia
 from ringback.call.switchboard import Switchboard
 from ringback.media import protocol as media
-from ringback.sip.effects import Effect, IncomingCall, RequestArrived, Transmit
+from ringback.sip.effects import (
+    Effect,
+    IncomingCall,
+    RequestArrived,
+    RequestTimedOut,
+    ResponseArrived,
+    Transmit,
+)
 from ringback.sip.endpoint import Endpoint
 from ringback.sip.flow import Flow
 from ringback.sip.message import Message, make_response
@@ -32,6 +39,32 @@ class Policy(Protocol):
         """Any other request outside a call."""
 
 
+class Watching(Protocol):
+    """Tells those who watch others, once what happened is over."""
+
+    def settled(self, now: float) -> list[Effect]:
+        """What is to be sent now."""
+
+    def deadline(self) -> float | None:
+        """When `expire` is wanted next, or None."""
+
+    def expire(self, now: float) -> list[Effect]:
+        """What is to be sent because its time has come."""
+
+
+class Own(Protocol):
+    """What sends requests of our own outside of calls, and has times of its own."""
+
+    def answered(self, event: ResponseArrived | RequestTimedOut, now: float) -> list[Effect]:
+        """What came of a request; nothing happens where it was none of its own."""
+
+    def deadline(self) -> float | None:
+        """When `expire` is wanted next, or None."""
+
+    def expire(self, now: float) -> list[Effect]:
+        """Do what is due."""
+
+
 class Exchange:
     """Joins endpoint, switchboard, transports and media: every input runs to its end before the next one."""
 
@@ -48,6 +81,8 @@ class Exchange:
         on_statistics: Callable[[media.Statistics], None],
     ) -> None:
         self.policy: Policy | None = None
+        self.watching: Watching | None = None
+        self.own: Own | None = None
         self._endpoint = endpoint
         self._switchboard = switchboard
         self._send = send
@@ -93,6 +128,11 @@ class Exchange:
         self._flush()
         return result
 
+    def perform(self, act: Callable[[float], list[Effect]]) -> None:
+        """Carry out what an act asks for, and what follows."""
+        now = time.monotonic()
+        self._take(act(now), now)
+
     def hang_up_all(self, reason: str) -> None:
         """End every call."""
         self._switchboard.hang_up_all(time.monotonic(), reason)
@@ -108,6 +148,8 @@ class Exchange:
             for effect in pending:
                 if isinstance(effect, IncomingCall | RequestArrived):
                     following += self._decide(effect, now)
+                elif isinstance(effect, ResponseArrived | RequestTimedOut):
+                    following += self.own.answered(effect, now) if self.own is not None else []
                 else:
                     session_effects.append(effect)
             self._switchboard.sip_events(session_effects, now)
@@ -129,12 +171,21 @@ class Exchange:
         return self._endpoint.respond(event.transaction_id, make_response(event.request, 500), now)
 
     def _flush(self) -> None:
+        if self.watching is not None:
+            self._tell(self.watching.settled, time.monotonic())
         for out in self._switchboard.drain():
             try:
                 self._carry_out(out)
             except Exception:
                 log.exception("an effect could not be carried out", effect=type(out).__name__)
         self._arm()
+
+    def _tell(self, watchers: Callable[[float], list[Effect]], now: float) -> None:
+        """Send what watchers are to hear; a fault there costs no call."""
+        try:
+            self._switchboard.sip(watchers(now))
+        except Exception:
+            log.exception("watchers could not be told")
 
     def _carry_out(self, out: Outgoing) -> None:
         match out:
@@ -158,6 +209,8 @@ class Exchange:
         at = min(
             self._endpoint.deadline() or float("inf"),
             self._switchboard.deadline() or float("inf"),
+            (self.watching.deadline() if self.watching is not None else None) or float("inf"),
+            (self.own.deadline() if self.own is not None else None) or float("inf"),
         )
         if at >= self._timer_at and self._timer is not None and not self._timer.cancelled():
             return
@@ -175,7 +228,11 @@ class Exchange:
         now = time.monotonic()
         try:
             self._switchboard.expire(now)
+            if self.watching is not None:
+                self._tell(self.watching.expire, now)
             self._take(self._endpoint.expire(now), now)
+            if self.own is not None:
+                self._take(self.own.expire(now), now)
         finally:
             # Whatever happened, time goes on for everybody else.
             self._arm()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -23,6 +23,8 @@ from ringback.governance.shown import fit_to_show
 from ringback.server.exchange import Exchange
 from ringback.server.line_quality import line_metrics, line_series
 from ringback.server.media_pool import MediaPool
+from ringback.server.outside_operations import OutsideOperations
+from ringback.server.sip_trace import SipTrace
 from ringback.sip.registration import Registrar
 from ringback.web.events import Event, EventHub
 from ringback.web.operations import (
@@ -31,17 +33,21 @@ from ringback.web.operations import (
     LineSeries,
     MediaWorker,
     Metric,
+    Missed,
     OperationError,
     Participant,
     ProcessIds,
     Registration,
+    SipMessage,
     Status,
+    TraceFilter,
     UnknownCallError,
     UnknownParticipantError,
 )
 
 # Happenings an administrator has to know of; their facts hold nothing private.
-_WARNINGS = frozenset({"media.refused"})
+_WARNINGS = frozenset({"media.refused", "trunk.down", "toll.refused"})
+_NEWS = frozenset({"trunk.up"})
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +64,9 @@ class ServerOperations:
         registrar: Registrar,
         media: MediaPool,
         addresses: Callable[[], Mapping[str, str]],
+        sip_metrics: Callable[[], Iterable[Metric]],
+        sip_trace: SipTrace,
+        outside: OutsideOperations,
     ) -> None:
         self.waiting_for: tuple[str, ...] = ("start",)
         self._exchange = exchange
@@ -66,6 +75,9 @@ class ServerOperations:
         self._registrar = registrar
         self._media = media
         self._addresses = addresses
+        self._sip_metrics = sip_metrics
+        self._sip_trace = sip_trace
+        self.outside = outside
         self._events = EventHub()
         self._started_at = datetime.now(UTC)
         self._started = time.monotonic()
@@ -95,6 +107,7 @@ class ServerOperations:
             waiting_for=waiting,
             media=tuple(MediaWorker(load.pid, load.legs, load.busy_fraction) for load in self._media.loads),
             takeovers=self._media.takeovers,
+            trunks=tuple(self.outside.trunks()),
         )
 
     def participants(self, meeting: str) -> list[Participant]:
@@ -154,7 +167,9 @@ class ServerOperations:
             "Media workers that died and were replaced.",
             (({}, float(self._media.restarts)),),
         )
+        yield from self._sip_metrics()
         yield from line_metrics(self._switchboard.history)
+        yield from self.outside.metrics()
         yield Metric(
             "ringback_media_takeovers",
             "counter",
@@ -199,6 +214,12 @@ class ServerOperations:
             tuple((worker, float(load.sockets)) for worker, load in loads),
         )
 
+    def trace(
+        self, wanted: TraceFilter, *, last_s: float = 0.0, follow: bool = True, reveal: bool = False
+    ) -> AsyncIterator[SipMessage | Missed]:
+        """SIP messages as they come and go."""
+        return self._sip_trace.messages(wanted, last_s=last_s, follow=follow, reveal=reveal, now=time.time())
+
     # What is done
 
     def admit(self, meeting: str, participant: str | None) -> int:
@@ -239,6 +260,8 @@ class ServerOperations:
         """Count a happening and pass it to whoever listens."""
         if notice.kind in _WARNINGS:
             log.warning(notice.kind, **notice.facts)
+        elif notice.kind in _NEWS:
+            log.info(notice.kind, **notice.facts)
         self._counted[notice.kind] = self._counted.get(notice.kind, 0) + 1
         facts = dict(notice.facts)
         meeting, person = facts.pop("meeting", None), facts.pop("participant", None)

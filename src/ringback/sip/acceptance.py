@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ringback.sip.agent import SDP, EndpointSettings
 from ringback.sip.message import KNOWN_METHODS, Headers, Request
+from ringback.sip.registration import REGISTRAR_TAGS
 
 _ACCEPTABLE_BODIES = frozenset({SDP, "application/*", "*/*"})
 # Methods whose body has to be SDP; others bring what their application knows.
@@ -20,7 +21,8 @@ def refusal(request: Request, settings: EndpointSettings) -> tuple[int, Headers]
         return 416, Headers()
     if request.max_forwards == 0:
         return 483, Headers()
-    unknown = [tag for tag in request.headers.get_all("Require") if tag and tag not in settings.option_tags]
+    known = settings.option_tags if method != "REGISTER" else (*settings.option_tags, *REGISTRAR_TAGS)
+    unknown = [tag for tag in request.headers.get_all("Require") if tag and tag not in known]
     if unknown:
         return 420, Headers(("Unsupported", ", ".join(unknown)))
     return _refused_body(request)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from ringback.sip.authentication import ClientAuthentication, credentials_of
 from ringback.sip.dialog import Dialog, DialogKey
 from ringback.sip.effects import Effect, Transmit
-from ringback.sip.flow import DEFAULT_PORT, Flow, Transport
+from ringback.sip.failover import Avoided
+from ringback.sip.flow import DEFAULT_PORT, UNBOUND, Flow, Transport
 from ringback.sip.headers import MAGIC_COOKIE, Via
 from ringback.sip.message import Headers, Request, Response, SipUri, encode, make_response
 from ringback.sip.timers import TimerQueue, Timers
@@ -18,8 +21,10 @@ from ringback.sip.transaction.layer import TransactionLayer
 from ringback.sip.transaction.server import ServerTransaction
 
 SDP = "application/sdp"
-CORE_TAGS = ("timer", "100rel")
-"""Extensions that sessions implement by themselves (RFC 4028, RFC 3262)."""
+CORE_TAGS = ("timer", "100rel", "norefersub")
+"""Extensions that sessions implement by themselves (RFC 4028, RFC 3262, RFC 4488)."""
+# Requests that say anew where we are: RFC 3261 §12.2.1.1, RFC 3311 §5.1, RFC 3515 §2.2, RFC 6665 §3.1.2.
+_TARGET_REFRESH = frozenset({"INVITE", "UPDATE", "REFER", "SUBSCRIBE", "NOTIFY"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +34,26 @@ class EndpointSettings:
     `contact_for` gives our Contact for messages by a flow; its host and port are also the sent-by of Via.
     `allow` are the methods served: those beyond the call's own reach the application as RequestArrived.
     So do those in `screened`, which are not served: who has proved an account is told so by it.
-    `supported` are option tags that the application implements. `next_hop`, when given, chooses the flow
+    `supported` are option tags that the application implements, such as `replaces` (RFC 3891): without it
+    that header field is not looked at. `next_hop`, when given, chooses the flow
     of a request within a dialog from its next hop's URI and the flow the peer was last heard by; without
     it that flow is used.
     """
 
     user_agent: str
     contact_for: Callable[[Flow], SipUri]
-    allow: tuple[str, ...] = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK")
+    allow: tuple[str, ...] = (
+        "INVITE",
+        "ACK",
+        "CANCEL",
+        "BYE",
+        "OPTIONS",
+        "INFO",
+        "UPDATE",
+        "PRACK",
+        "REFER",
+        "NOTIFY",
+    )
     screened: tuple[str, ...] = ()
     supported: tuple[str, ...] = ()
     schemes: tuple[str, ...] = ("sip", "sips", "tel")
@@ -55,6 +72,10 @@ class EndpointSettings:
 
 class InDialog(Protocol):
     """Who owns a dialog and takes the requests within it."""
+
+    @property
+    def served(self) -> frozenset[str]:
+        """The methods that it takes; others go to the application."""
 
     def request_received(self, transaction: ServerTransaction, request: Request, now: float) -> list[Effect]:
         """A request whose CSeq is in order."""
@@ -77,6 +98,7 @@ class Agent:
         self.dialogs: dict[DialogKey, tuple[Dialog, InDialog]] = {}
         # Sessions that have not ended: what `max_sessions` counts.
         self.live: set[str] = set()
+        self.avoided = Avoided()
         self._by_connection: dict[Flow, set[DialogKey]] = {}
 
     # Dialogs
@@ -109,7 +131,20 @@ class Agent:
             if key in self.dialogs:
                 dialog = self.dialogs[key][0]
                 hop = flow_to(_first_hop(dialog), flow)
-                dialog.flow = replace(hop, remote=(flow.remote[0], hop.remote[1]))
+                port = hop.remote[1] or DEFAULT_PORT[hop.transport]
+                dialog.flow = replace(hop, remote=(flow.remote[0], port), name=flow.name)
+
+    def follow_route(self, dialog: Dialog) -> None:
+        """Send the dialog's requests to its next hop (§12.2.1.1), for a peer that we found by RFC 3263.
+
+        A private address that a public peer names is one that only it can reach: the flow is kept then.
+        """
+        flow = dialog.flow
+        hop = flow_to(_first_hop(dialog), flow)
+        same = hop.remote[0] in (flow.remote[0], flow.name) and hop.remote[1] in (0, flow.remote[1])
+        if (same and hop.transport == flow.transport) or _is_hidden(hop, flow):
+            return
+        dialog.flow = replace(hop, local=UNBOUND)
 
     def _leave(self, dialog: Dialog) -> None:
         keys = self._by_connection.get(dialog.flow)
@@ -144,10 +179,12 @@ class Agent:
         """The next request of ours within a dialog, and its flow; with Contact when that is refreshed."""
         flow = self.flow_of(dialog)
         request = dialog.request(method, self.via(flow))
-        if method in ("INVITE", "UPDATE"):
+        if method in _TARGET_REFRESH:
             request.headers.add("Contact", self.contact(flow))
             self.describe(request.headers)
         request.headers.add("User-Agent", self.settings.user_agent)
+        if dialog.credentials is not None:
+            dialog.credentials.authorize(request)
         attach(request, sdp)
         return request, flow
 
@@ -157,10 +194,35 @@ class Agent:
         """Begin the client transaction of a complete request."""
         return self.layer.send(request, flow, user, now)
 
-    def acknowledge(self, dialog: Dialog, number: int, sdp: bytes | None = None) -> Transmit:
+    def challenged(
+        self,
+        transaction: ClientTransaction,
+        response: Response,
+        credentials: ClientAuthentication | None,
+        now: float,
+        dialog: Dialog | None = None,
+    ) -> tuple[ClientTransaction, list[Effect]] | None:
+        """Send a request that was refused with 401 or 407 once more, with credentials, as a transaction of
+        its own (§22.2); None when the refusal stands."""
+        request = transaction.request
+        headers = None if credentials is None else credentials.answer(request, response, transaction.tries)
+        if headers is None:
+            return None
+        number = request.cseq.number + 1
+        if dialog is not None:
+            dialog.local_cseq = number = max(number, dialog.local_cseq + 1)
+        headers.set("Via", self.via(transaction.flow))
+        headers.set("CSeq", f"{number} {request.method}")
+        again = Request(request.method, request.uri, headers, request.body)
+        sent, effects = self.send(again, transaction.flow, transaction.user, now)
+        sent.tries = transaction.tries + 1
+        return sent, effects
+
+    def acknowledge(self, dialog: Dialog, invite: Request, sdp: bytes | None = None) -> Transmit:
         """The ACK to a 2xx: a message of its own, sent again for each copy of that 2xx (§13.2.2.4)."""
         flow = self.flow_of(dialog)
-        ack = dialog.acknowledgement(number, self.via(flow))
+        ack = dialog.acknowledgement(invite.cseq.number, self.via(flow))
+        credentials_of(invite, ack)
         attach(ack, sdp)
         return Transmit(flow, encode(ack))
 
@@ -207,7 +269,10 @@ def add_all(headers: Headers, more: Headers) -> None:
 
 
 def flow_to(uri: SipUri, like: Flow) -> Flow:
-    """A flow with id 0 to the address in `uri`, its transport from there or as `like` had it."""
+    """A flow with id 0 to the address in `uri`, its transport from there or as `like` had it.
+
+    A host that is a name stays one, with port 0 where `uri` has none: who sends looks it up.
+    """
     transport: Transport = like.transport
     for name in DEFAULT_PORT:
         if uri.transport == name:
@@ -215,7 +280,18 @@ def flow_to(uri: SipUri, like: Flow) -> Flow:
     if uri.scheme == "sips" and transport in ("tcp", "udp"):
         transport = "tls"
     address = uri.params.get("maddr") or uri.address
-    return replace(like, transport=transport, remote=(address, uri.port or DEFAULT_PORT[transport]), id=0)
+    flow = replace(like, transport=transport, remote=(address, uri.port or 0), id=0)
+    if flow.named:
+        return replace(flow, name=address)
+    return replace(flow, remote=(address, uri.port or DEFAULT_PORT[transport]))
+
+
+def _is_hidden(hop: Flow, flow: Flow) -> bool:
+    try:
+        inner, outer = ipaddress.ip_address(hop.remote[0]), ipaddress.ip_address(flow.remote[0])
+    except ValueError:
+        return False
+    return outer.is_global and not inner.is_global
 
 
 def _first_hop(dialog: Dialog) -> SipUri:

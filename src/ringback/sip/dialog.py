@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from ringback.sip.authentication import ClientAuthentication
 from ringback.sip.flow import Flow
 from ringback.sip.message import Headers, NameAddr, Request, Response, SipUri, Uri
 
@@ -20,7 +21,8 @@ class Dialog:
     """Dialog state of RFC 3261 §12.
 
     `local` and `remote` are the URIs with tags as they stand in From and To of our requests. `flow` is how
-    the peer was last heard; requests go by it, which is what passes NAT.
+    the peer was last heard; requests go by it, which is what passes NAT. `credentials` answer challenges to
+    our requests.
     """
 
     call_id: str
@@ -31,6 +33,7 @@ class Dialog:
     local_cseq: int
     remote_cseq: int | None
     flow: Flow
+    credentials: ClientAuthentication | None = None
 
     @classmethod
     def of_server(cls, request: Request, local_tag: str, flow: Flow) -> Dialog:
@@ -47,7 +50,13 @@ class Dialog:
         )
 
     @classmethod
-    def of_client(cls, request: Request, response: Response, flow: Flow) -> Dialog:
+    def of_client(
+        cls,
+        request: Request,
+        response: Response,
+        flow: Flow,
+        credentials: ClientAuthentication | None = None,
+    ) -> Dialog:
         """The dialog that `response` to our `request` makes (§12.1.2)."""
         return cls(
             call_id=request.call_id,
@@ -58,6 +67,7 @@ class Dialog:
             local_cseq=request.cseq.number,
             remote_cseq=None,
             flow=flow,
+            credentials=credentials,
         )
 
     @property

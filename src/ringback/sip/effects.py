@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from ringback.sip.flow import Flow
-    from ringback.sip.message import Request, Response
+    from ringback.sip.message import NameAddr, Request, Response
+    from ringback.sip.replaces import Replaces
     from ringback.sip.session import InviteSession
 
 EndedBy = Literal["peer", "us", "timeout", "error"]
@@ -33,11 +34,15 @@ class RequestArrived:
 
 @dataclass(frozen=True, slots=True)
 class IncomingCall:
-    """An INVITE that begins a call; 100 has been sent. Its body is SDP, or empty for a late offer."""
+    """An INVITE that begins a call; 100 has been sent. Its body is SDP, or empty for a late offer.
+
+    `replaced` is the call of ours whose place it asks to take (RFC 3891): who lets it come in ends that one.
+    """
 
     session: InviteSession
     request: Request
     flow: Flow
+    replaced: InviteSession | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +120,33 @@ class InfoReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class ReferReceived:
+    """The peer asks us to call `refer_to` (RFC 3515); wants `accept_refer` or `reject_refer`.
+
+    `replaces` is the dialog that the new call shall replace: an attended transfer.
+    """
+
+    session: InviteSession
+    refer_to: NameAddr = field(repr=False)
+    referred_by: NameAddr | None = field(repr=False)
+    replaces: Replaces | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ReferProgress:
+    """How the call fares that we asked the peer for; after `done` nothing more is told.
+
+    A REFER that was refused is done with that status, one that the peer took without telling more with 202;
+    408 means that nothing was heard in time.
+    """
+
+    session: InviteSession
+    status: int
+    reason: str
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The call is over; comes exactly once for each session."""
 
@@ -134,9 +166,11 @@ class ResponseArrived:
 
 @dataclass(frozen=True, slots=True)
 class RequestTimedOut:
-    """A request sent with `Endpoint.request` got no final answer in time, or its connection broke."""
+    """A request sent with `Endpoint.request` got no final answer in time (408), or its connection broke or
+    could not be made (503)."""
 
     transaction_id: str
+    status: int = 408
 
 
 Effect = (
@@ -151,6 +185,8 @@ Effect = (
     | OfferAnswered
     | OfferFailed
     | InfoReceived
+    | ReferReceived
+    | ReferProgress
     | Ended
     | ResponseArrived
     | RequestTimedOut

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from ringback.sip.acceptance import refusal
 from ringback.sip.agent import Agent, EndpointSettings, add_all, attach
+from ringback.sip.authentication import ClientAuthentication
 from ringback.sip.dialog import dialog_key_of, route
 from ringback.sip.effects import (
     Answered,
@@ -23,15 +24,18 @@ from ringback.sip.effects import (
     OfferAnswered,
     OfferFailed,
     OfferReceived,
+    ReferProgress,
+    ReferReceived,
     RequestArrived,
     RequestTimedOut,
     ResponseArrived,
     Ringing,
     Transmit,
 )
-from ringback.sip.flow import Flow
+from ringback.sip.failover import Attempts, first_of
+from ringback.sip.flow import Flow, Targets
 from ringback.sip.headers import is_via
-from ringback.sip.incoming import IncomingSession
+from ringback.sip.incoming import IncomingSession, find_replaced
 from ringback.sip.message import (
     Headers,
     NameAddr,
@@ -43,6 +47,7 @@ from ringback.sip.message import (
 )
 from ringback.sip.outgoing import OutgoingSession
 from ringback.sip.parse import Malformed
+from ringback.sip.replaces import Replaces
 from ringback.sip.session import InviteSession
 from ringback.sip.session_expiry import too_short
 from ringback.sip.transaction.client import ClientTransaction
@@ -63,6 +68,8 @@ __all__ = [
     "OfferAnswered",
     "OfferFailed",
     "OfferReceived",
+    "ReferProgress",
+    "ReferReceived",
     "RequestArrived",
     "RequestTimedOut",
     "ResponseArrived",
@@ -85,6 +92,11 @@ class Endpoint:
         self.settings = settings
         self._agent = Agent(settings, new_token)
         self._layer = self._agent.layer
+
+    @property
+    def agent(self) -> Agent:
+        """What sessions share, for others who have dialogs, such as notifiers."""
+        return self._agent
 
     # From the transports
 
@@ -112,45 +124,61 @@ class Endpoint:
         target: SipUri,
         to: NameAddr,
         from_: NameAddr,
-        flow: Flow,
+        flow: Flow | Targets,
         now: float,
         sdp: bytes | None,
         headers: Headers | None = None,
         route_set: tuple[NameAddr, ...] = (),
+        credentials: ClientAuthentication | None = None,
+        max_forwards: int = 70,
     ) -> tuple[InviteSession, list[Effect]]:
         """Call `target` by `flow`. `sdp` None asks the callee for the offer; `headers` are added.
 
-        A tag on `from_` is kept, one is made otherwise.
+        Of several targets (see `failover`) the first that answers takes the call. A tag on `from_` is kept,
+        one is made otherwise. `credentials` answer challenges to the INVITE and to all that follows in the
+        call; without, or when they do not help, a challenge is a failed call. `max_forwards` is less for a
+        call that came in from elsewhere (§16.6).
         """
         agent = self._agent
         uri, routes = route(target, route_set)
-        fields = Headers(("Via", agent.via(flow)))
+        fields = Headers(("Via", agent.via(first_of(flow))))
         for value in routes:
             fields.add("Route", str(value))
-        fields.add("Max-Forwards", "70")
+        fields.add("Max-Forwards", str(max_forwards))
         fields.add("From", str(from_ if from_.tag else from_.with_tag(agent.new_token())))
         fields.add("To", str(to))
         fields.add("Call-ID", agent.new_token())
         fields.add("CSeq", "1 INVITE")
-        fields.add("Contact", agent.contact(flow))
+        fields.add("Contact", agent.contact(first_of(flow)))
         agent.describe(fields)
         fields.add("User-Agent", self.settings.user_agent)
         if headers is not None:
             add_all(fields, headers)
         request = Request("INVITE", uri, fields)
         attach(request, sdp)
-        session = OutgoingSession(agent, request, flow, now)
+        session = OutgoingSession(agent, request, flow, now, credentials)
         return session, session.begin(now)
 
-    def request(self, request: Request, flow: Flow, now: float) -> tuple[str, list[Effect]]:
+    def request(
+        self,
+        request: Request,
+        flow: Flow | Targets,
+        now: float,
+        *,
+        credentials: ClientAuthentication | None = None,
+    ) -> tuple[str, list[Effect]]:
         """Send a request other than INVITE outside of dialogs; returns the id of its transaction.
 
-        What is missing of Via, Max-Forwards, Call-ID, CSeq, the From tag and User-Agent is put in.
+        Of several targets (see `failover`) the first that answers takes it.
+
+        What is missing of Via, Max-Forwards, Call-ID, CSeq, the From tag and User-Agent is put in. With
+        `credentials` challenges are answered, each by the request with the next CSeq (RFC 3261 §22.2); only
+        one that they do not answer arrives.
         """
         agent = self._agent
         headers = request.headers
         if "Via" not in headers:
-            headers.prepend("Via", agent.via(flow))
+            headers.prepend("Via", agent.via(first_of(flow)))
         if request.from_.tag is None:
             headers.replace_first("From", str(request.from_.with_tag(agent.new_token())))
         defaults = {
@@ -163,7 +191,10 @@ class Endpoint:
             if name not in headers:
                 headers.add(name, value)
         transaction_id = agent.new_token()
-        return transaction_id, agent.send(request, flow, _Plain(transaction_id), now)[1]
+        if credentials is not None:
+            credentials.authorize(request)
+        user = _Plain(transaction_id, agent, credentials)
+        return transaction_id, Attempts(agent, request, flow, user).begin(now)
 
     def respond(self, transaction_id: str, response: Response, now: float) -> list[Effect]:
         """Answer a RequestArrived; nothing happens when its time is over. Adds Server and a To tag."""
@@ -177,6 +208,11 @@ class Endpoint:
             headers.replace_first("To", str(response.to.with_tag(self._agent.new_token())))
         return self._layer.respond(transaction, response, now)
 
+    def session_of(self, replaces: Replaces) -> InviteSession | None:
+        """The session whose dialog that is, early or confirmed."""
+        found = self._agent.dialogs.get(replaces.key)
+        return found[1] if found is not None and isinstance(found[1], InviteSession) else None
+
     # Clock
 
     def deadline(self) -> float | None:
@@ -189,7 +225,7 @@ class Endpoint:
         while (item := self._agent.queue.pop_due(now)) is not None:
             if isinstance(item, Transaction):
                 effects += self._layer.expire(item, now)
-            elif isinstance(item, InviteSession):
+            elif isinstance(item, InviteSession | Attempts):
                 effects += item.expire(now)
         return effects
 
@@ -199,6 +235,11 @@ class Endpoint:
     def transactions(self) -> int:
         """How many transactions there are, those that only absorb copies included."""
         return len(self._layer)
+
+    @property
+    def retransmissions(self) -> tuple[int, int]:
+        """How many requests and final responses came again, and how many messages of ours went again."""
+        return self._layer.copies, self._layer.resent
 
     @property
     def unanswered(self) -> int:
@@ -266,10 +307,15 @@ class Endpoint:
         least_s = self.settings.least_session_expires_s
         if too_short(request, least_s):
             return self._refuse(transaction, request, 422, now, Headers(("Min-SE", str(least_s))))
+        replaced = None
+        if "replaces" in self.settings.supported:
+            replaced = find_replaced(request, self._agent)
+        if isinstance(replaced, int):
+            return self._refuse(transaction, request, replaced, now)
         trying = self._agent.respond(transaction, request, 100, now)
         session = IncomingSession(self._agent, transaction, request, flow, now)
         transaction.user = session
-        return [*trying, IncomingCall(session, request, flow)]
+        return [*trying, IncomingCall(session, request, flow, replaced)]
 
     def _receive_in_dialog(
         self, transaction: ServerTransaction, request: Request, flow: Flow, now: float
@@ -281,7 +327,7 @@ class Endpoint:
         if not dialog.accepts(request.cseq.number):
             return self._refuse(transaction, request, 500, now)
         self._agent.heard_by(dialog, user, flow)
-        if request.method not in InviteSession.served:
+        if request.method not in user.served:
             return [RequestArrived(transaction.id, request, flow)]
         return user.request_received(transaction, request, now)
 
@@ -346,21 +392,29 @@ class Endpoint:
 
 
 # Without a dialog these have no meaning: 481 (§12.2.2, §15.1.2).
-_NEEDS_DIALOG = frozenset({"BYE", "INFO", "UPDATE", "PRACK"})
+_NEEDS_DIALOG = frozenset({"BYE", "INFO", "UPDATE", "PRACK", "REFER", "NOTIFY"})
 
 
 class _Plain:
     """Turns the answers to a request of the application into effects."""
 
-    def __init__(self, transaction_id: str) -> None:
+    def __init__(self, transaction_id: str, agent: Agent, credentials: ClientAuthentication | None) -> None:
         self._id = transaction_id
+        self._agent = agent
+        self._credentials = credentials
 
     def response_received(
         self, transaction: ClientTransaction, response: Response, now: float
     ) -> list[Effect]:
-        del transaction, now
+        again = self._agent.challenged(transaction, response, self._credentials, now)
+        if again is not None:
+            return again[1]
         return [ResponseArrived(self._id, response)]
 
     def request_failed(self, transaction: ClientTransaction, status: int, now: float) -> list[Effect]:
-        del transaction, status, now
-        return [RequestTimedOut(self._id)]
+        del transaction, now
+        return [RequestTimedOut(self._id, status)]
+
+    def goes_on(self, request: Request, flow: Flow) -> bool:
+        del request, flow
+        return True

@@ -8,8 +8,10 @@ from typing import ClassVar, Literal
 from ringback.sip.agent import Agent
 from ringback.sip.dialog import Dialog
 from ringback.sip.effects import Effect
+from ringback.sip.errors import SipSyntaxError
 from ringback.sip.flow import Flow
 from ringback.sip.message import REASONS, Headers, Request, Response
+from ringback.sip.replaces import Replaces
 from ringback.sip.session import InviteSession
 from ringback.sip.session_state import SessionState, SessionTimer
 from ringback.sip.transaction.server import ServerTransaction
@@ -123,6 +125,7 @@ class IncomingSession(InviteSession):
             return [*self._refuse(504, now), *self._end("timeout", 504, "no PRACK")]
         waiting.interval *= 2
         self.set_timer(SessionTimer.RELIABLE, min(now + waiting.interval, waiting.gives_up_at))
+        self._agent.layer.resent += 1
         return self._agent.layer.respond(self._transaction, waiting.response, now)
 
     def accept(self, sdp: bytes, now: float, headers: Headers | None = None) -> list[Effect]:
@@ -199,3 +202,26 @@ class IncomingSession(InviteSession):
         # Not before the ACK, or until it is clear that none will come (§15).
         self._bye_owed = True
         return self._negotiation.close(now)
+
+
+def find_replaced(request: Request, agent: Agent) -> InviteSession | int | None:
+    """The session that an INVITE asks to replace, or the status that refuses it (RFC 3891 §3)."""
+    values = request.headers.get_all("Replaces")
+    if not values:
+        return None
+    if len(values) > 1:
+        return 400
+    try:
+        wanted = Replaces.parse(values[0])
+    except SipSyntaxError:
+        return 400
+    found = agent.dialogs.get(wanted.key)
+    session = found[1] if found is not None else None
+    if not isinstance(session, InviteSession):
+        return 481
+    if session.state is SessionState.ENDED:
+        return 603
+    if session.state in (SessionState.ACCEPTED, SessionState.CONFIRMED):
+        return 486 if wanted.early_only else session
+    # An early dialog can only be taken by who is called by us: ours to ring are not given away.
+    return session if session.role == "uac" else 481

@@ -6,9 +6,11 @@ from typing import ClassVar, Literal
 
 from ringback.sip.acceptance import sdp_of
 from ringback.sip.agent import Agent
+from ringback.sip.authentication import ClientAuthentication
 from ringback.sip.dialog import Dialog
 from ringback.sip.effects import Answered, Effect, EndedBy, Failed, Ringing, Transmit
-from ringback.sip.flow import Flow
+from ringback.sip.failover import Attempts, Unwanted, cancel_of, end_unwanted, first_of
+from ringback.sip.flow import Flow, Targets
 from ringback.sip.message import REASONS, Headers, Request, Response
 from ringback.sip.session import InviteSession
 from ringback.sip.session_state import SessionState, SessionTimer
@@ -16,22 +18,6 @@ from ringback.sip.transaction.client import ClientTransaction
 
 MOST_FORKS = 32
 """Early dialogs of one call: more callees than these are not heard before they answer."""
-
-
-class Unwanted:
-    """Takes the answers to requests whose outcome changes nothing."""
-
-    def response_received(
-        self, transaction: ClientTransaction, response: Response, now: float
-    ) -> list[Effect]:
-        """Nothing follows."""
-        del transaction, response, now
-        return []
-
-    def request_failed(self, transaction: ClientTransaction, status: int, now: float) -> list[Effect]:
-        """Nothing follows."""
-        del transaction, status, now
-        return []
 
 
 class OutgoingSession(InviteSession):
@@ -42,9 +28,18 @@ class OutgoingSession(InviteSession):
 
     role: ClassVar[Literal["uac", "uas"]] = "uac"
 
-    def __init__(self, agent: Agent, request: Request, flow: Flow, now: float) -> None:
-        super().__init__(agent, request, flow, request.from_.tag or "", now)
-        self._invite: ClientTransaction | None = None
+    def __init__(
+        self,
+        agent: Agent,
+        request: Request,
+        where: Flow | Targets,
+        now: float,
+        credentials: ClientAuthentication | None = None,
+    ) -> None:
+        super().__init__(agent, request, first_of(where), request.from_.tag or "", now)
+        self._credentials = credentials
+        self._where = where
+        self._attempts: Attempts | None = None
         self._cancel_wanted = False
         self._early_sdp: bytes | None = None
         # The ACK for each 2xx by To tag; None while the application owes the answer that it carries.
@@ -55,14 +50,34 @@ class OutgoingSession(InviteSession):
 
     def begin(self, now: float) -> list[Effect]:
         """Send the INVITE; the endpoint calls this."""
+        if self._credentials is not None:
+            self._credentials.authorize(self.request)
+        return self._send(now)
+
+    def _send(self, now: float) -> list[Effect]:
         self.local_sdp = self.request.body or None
         self.expiry.ask(self.request.headers)
         if not self.request.body:
             # An offer in a reliable provisional response would have to be answered by the PRACK.
             tags = [tag for tag in self.request.headers.get_all("Supported") if tag != "100rel"]
             self.request.headers.set("Supported", ", ".join(tags))
-        self._invite, effects = self._agent.send(self.request, self._first_flow, self, now)
-        return effects
+        self._attempts = Attempts(self._agent, self.request, self._where, self)
+        return self._attempts.begin(now)
+
+    @property
+    def _invite(self) -> ClientTransaction | None:
+        return None if self._attempts is None else self._attempts.transaction
+
+    def goes_on(self, request: Request, flow: Flow) -> bool:
+        """The INVITE goes to another target, as if never sent; not once nobody wants the call any more."""
+        if self.state is SessionState.ENDED:
+            return False
+        self._begin_anew(request)
+        self._first_flow = flow
+        if not isinstance(self._where, Flow):
+            # Should it be sent anew, for instance with credentials, it goes to the one that asked for them.
+            self._where = (flow, *(other for other in self._where if other != flow))
+        return True
 
     def answer_offer(self, sdp: bytes, now: float) -> list[Effect]:
         """Also answers the offer of a 200 to an INVITE without SDP: the ACK carries it."""
@@ -90,7 +105,9 @@ class OutgoingSession(InviteSession):
         if response.status < 300:
             return self._answered(response, now)
         if response.status == 422 and self.state is not SessionState.ENDED and self.expiry.refused(response):
-            return self._again(now)
+            return self._again(self.request.headers.copy(), now)
+        if response.status in (401, 407) and self.state is not SessionState.ENDED:
+            return self._challenged(transaction, response, now)
         return self._failed("peer", response.status, response.reason, response)
 
     def request_failed(self, transaction: ClientTransaction, status: int, now: float) -> list[Effect]:
@@ -100,17 +117,31 @@ class OutgoingSession(InviteSession):
         self.stop_timer(SessionTimer.CANCEL)
         return self._failed("timeout" if status == 408 else "error", status, REASONS[status], None)
 
-    def _again(self, now: float) -> list[Effect]:
+    def _challenged(self, transaction: ClientTransaction, response: Response, now: float) -> list[Effect]:
+        """Send the INVITE anew with credentials (§22.2), unless the refusal stands."""
+        headers = None
+        if self._credentials is not None:
+            headers = self._credentials.answer(self.request, response, transaction.tries)
+        if headers is None:
+            return self._failed("peer", response.status, response.reason, response)
+        effects = self._again(headers, now)
+        if self._invite is not None:
+            self._invite.tries = transaction.tries + 1
+        return effects
+
+    def _again(self, headers: Headers, now: float) -> list[Effect]:
         """Send the INVITE anew, as if never answered, with what the refusal asked for (§8.1.3.5)."""
-        headers = self.request.headers.copy()
         headers.set("Via", self._agent.via(self._first_flow))
         headers.set("CSeq", f"{self.request.cseq.number + 1} INVITE")
+        self._begin_anew(Request("INVITE", self.request.uri, headers, self.request.body))
+        return self._send(now)
+
+    def _begin_anew(self, request: Request) -> None:
         self._forget()
         self.dialog = None
         self._rseq.clear()
         self.state = SessionState.CALLING
-        self.request = Request("INVITE", self.request.uri, headers, self.request.body)
-        return self.begin(now)
+        self.request = request
 
     def _progress(self, response: Response, now: float) -> list[Effect]:
         if self.state is SessionState.ENDED:
@@ -134,10 +165,16 @@ class OutgoingSession(InviteSession):
         tag = response.to.tag or ""
         if tag in self._early or len(self._early) >= MOST_FORKS:
             return
-        dialog = self._early[tag] = Dialog.of_client(self.request, response, self.flow)
+        dialog = self._early[tag] = self._new_dialog(response)
         self._agent.enlist(dialog, self)
         if self.dialog is None:
             self.dialog = dialog
+
+    def _new_dialog(self, response: Response) -> Dialog:
+        dialog = Dialog.of_client(self.request, response, self._first_flow, self._credentials)
+        if not isinstance(self._where, Flow):
+            self._agent.follow_route(dialog)
+        return dialog
 
     def _is_next(self, tag: str, rseq: int) -> bool:
         """Whether a reliable response is the one after the last in its fork; copies and later ones wait."""
@@ -184,10 +221,11 @@ class OutgoingSession(InviteSession):
     def _establish(self, response: Response) -> None:
         """Make the dialog, or bring an early one up to date: its route set is the 2xx's (§13.2.2.4). The
         other forks' are over."""
-        dialog = Dialog.of_client(self.request, response, self.flow)
+        dialog = self._new_dialog(response)
         early = self._early.get(response.to.tag or "")
         if early is not None:
             dialog.local_cseq, dialog.remote_cseq = early.local_cseq, early.remote_cseq
+            dialog.flow = early.flow
         self._forget()
         self.dialog = dialog
         self._agent.enlist(dialog, self)
@@ -200,7 +238,7 @@ class OutgoingSession(InviteSession):
 
     def _acknowledge(self, sdp: bytes | None) -> Transmit:
         dialog = self._need_dialog()
-        ack = self._agent.acknowledge(dialog, self.request.cseq.number, sdp)
+        ack = self._agent.acknowledge(dialog, self.request, sdp)
         self._acks[dialog.remote.tag or ""] = ack
         return ack
 
@@ -208,11 +246,8 @@ class OutgoingSession(InviteSession):
         """A second callee answered: only one call was wanted (§13.2.2.4)."""
         if len(self._acks) > MOST_FORKS:
             return []
-        dialog = Dialog.of_client(self.request, response, self.flow)
-        ack = self._agent.acknowledge(dialog, self.request.cseq.number)
-        self._acks[tag] = ack
-        bye, flow = self._agent.in_dialog(dialog, "BYE")
-        return [ack, *self._agent.send(bye, flow, Unwanted(), now)[1]]
+        self._acks[tag], effects = end_unwanted(self._agent, self.request, response, self._first_flow, now)
+        return effects
 
     def _hang_up_early(self, now: float) -> list[Effect]:
         if self.state is SessionState.PROCEEDING:
@@ -232,7 +267,7 @@ class OutgoingSession(InviteSession):
     def _cancel(self, now: float) -> list[Effect]:
         self._cancel_wanted = False
         self.set_timer(SessionTimer.CANCEL, now + 64 * self._agent.settings.timers.t1)
-        cancel = _cancel_of(self.request)
+        cancel = cancel_of(self.request)
         return self._agent.send(cancel, self._first_flow, Unwanted(), now)[1]
 
     def _timer_fired(self, timer: SessionTimer, now: float) -> list[Effect]:
@@ -250,14 +285,3 @@ def _reliable(response: Response) -> int | None:
         return None
     text = (response.headers.get("RSeq") or "").strip()
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 10 else None
-
-
-def _cancel_of(invite: Request) -> Request:
-    """The CANCEL for an INVITE: its fields, its branch (§9.1)."""
-    source = invite.headers
-    headers = Headers()
-    headers.prepend("Via", source.get("Via") or "")
-    headers.copy_from(source, "Route", "Max-Forwards", "From", "To", "Call-ID")
-    headers.add("CSeq", f"{invite.cseq.number} CANCEL")
-    headers.copy_from(source, "User-Agent")
-    return Request("CANCEL", invite.uri, headers)

@@ -130,6 +130,13 @@ class Renegotiation:
             self._session.set_timer(SessionTimer.REFRESH, now + REFRESH_AGAIN_S)
         return []
 
+    def sent_again(self, before: ClientTransaction, after: ClientTransaction) -> None:
+        """A request of ours was challenged: another transaction has it now."""
+        if self._outgoing is not None and self._outgoing[0] is before:
+            self._outgoing = (after, after.request)
+        if self._refreshing is before:
+            self._refreshing = after
+
     # The answers to our offers
 
     def response_received(
@@ -177,21 +184,21 @@ class Renegotiation:
             session.dialog.refresh_target(response)
         sdp = sdp_of(response.content_type, response.body)
         if session.state is SessionState.ENDED:
-            return [self._acknowledge(number, None)]
+            return [self._acknowledge(request, None)]
         session.local_sdp = request.body or session.local_sdp
         session.agreed(response, now)
         if request.body or sdp is None:
-            ack = self._acknowledge(number, None)
+            ack = self._acknowledge(request, None)
             return [ack, OfferAnswered(session, sdp), *self.proceed(now)]
         self._owed = request
         return [OfferReceived(session, sdp, request)]
 
-    def _acknowledge(self, number: int, sdp: bytes | None) -> Transmit:
+    def _acknowledge(self, request: Request, sdp: bytes | None) -> Transmit:
         dialog = self._session.dialog
         if dialog is None:
             raise RuntimeError("a re-INVITE without a dialog")
-        ack = self._agent.acknowledge(dialog, number, sdp)
-        self._ack = (number, ack)
+        ack = self._agent.acknowledge(dialog, request, sdp)
+        self._ack = (request.cseq.number, ack)
         return ack
 
     def _met_glare(self, request: Request, now: float) -> list[Effect]:
@@ -254,10 +261,9 @@ class Renegotiation:
         """Our answer to the open offer (or our offer, when the re-INVITE had none)."""
         session = self._session
         if self._owed is not None:
-            number = self._owed.cseq.number
-            self._owed = None
+            owed, self._owed = self._owed, None
             session.local_sdp = sdp
-            return [self._acknowledge(number, sdp), *self.proceed(now)]
+            return [self._acknowledge(owed, sdp), *self.proceed(now)]
         if self._incoming is None:
             return []
         transaction, request = self._incoming
@@ -271,9 +277,8 @@ class Renegotiation:
     def reject(self, status: int, now: float) -> list[Effect]:
         """Refuse the open offer. One that came in a 200 can only be acknowledged without an answer."""
         if self._owed is not None:
-            number = self._owed.cseq.number
-            self._owed = None
-            return [self._acknowledge(number, None), *self.proceed(now)]
+            owed, self._owed = self._owed, None
+            return [self._acknowledge(owed, None), *self.proceed(now)]
         return self._refuse(status, now) + self.proceed(now)
 
     def cancelled(self, transaction: ServerTransaction, now: float) -> list[Effect]:
@@ -297,7 +302,7 @@ class Renegotiation:
             self._session.set_timer(SessionTimer.CANCEL, now + 64 * self._agent.settings.timers.t1)
         effects = self._refuse(487, now)
         if self._owed is not None:
-            effects.append(self._acknowledge(self._owed.cseq.number, None))
+            effects.append(self._acknowledge(self._owed, None))
             self._owed = None
         return effects
 

@@ -11,7 +11,8 @@ from ringback.sip.dialog import Dialog
 from ringback.sip.effects import Confirmed, Effect, Ended, EndedBy, InfoReceived, OfferAnswered, Transmit
 from ringback.sip.errors import SessionStateError
 from ringback.sip.flow import Flow
-from ringback.sip.message import REASONS, Headers, Request, Response, SipUri, encode
+from ringback.sip.message import REASONS, Headers, NameAddr, Request, Response, SipUri, encode
+from ringback.sip.refer import Referral
 from ringback.sip.renegotiation import Renegotiation
 from ringback.sip.session_expiry import SessionExpiry
 from ringback.sip.session_state import SessionState, SessionTimer, Unacknowledged
@@ -48,6 +49,7 @@ class InviteSession:
         self.peer_allows: frozenset[str] = frozenset()
         """Methods that the peer says it takes."""
         self._negotiation = Renegotiation(self, agent)
+        self._referral = Referral(self, agent)
         # BYE is due as soon as the ACK came: the callee may not send it before (§15).
         self._bye_owed = False
         agent.live.add(self.id)
@@ -133,10 +135,35 @@ class InviteSession:
         request.body = body
         return self._agent.send(request, flow, self, now)[1]
 
+    def refer(self, refer_to: NameAddr, now: float, *, referred_by: NameAddr | None = None) -> list[Effect]:
+        """Ask the peer to call `refer_to` in place of us (RFC 3515, RFC 3892); ReferProgress tells the rest.
+
+        One transfer at a time. The call goes on until somebody hangs up; after its end no more is told.
+        """
+        if self.state is SessionState.ENDED:
+            return []
+        self._need(SessionState.ACCEPTED, SessionState.CONFIRMED)
+        return self._referral.refer(self._need_dialog(), refer_to, now, referred_by)
+
+    def accept_refer(self, now: float) -> list[Effect]:
+        """Take a ReferReceived: 202, and NOTIFYs from here to a `notify_refer` with a final status.
+
+        These three work after the end of the call too, which a REFER outlives (RFC 5057 §4.1).
+        """
+        return self._referral.accept(now)
+
+    def reject_refer(self, status: int, now: float, reason: str | None = None) -> list[Effect]:
+        """Refuse a ReferReceived (603 for instance); the call goes on."""
+        return self._referral.reject(status, now, reason)
+
+    def notify_refer(self, status: int, now: float, reason: str | None = None) -> list[Effect]:
+        """Tell the peer how the call that it asked for fares; 200 and above is the last word."""
+        return self._referral.notify(status, reason or REASONS.get(status, ""), now)
+
     # What arrives within the dialog
 
     def request_received(self, transaction: ServerTransaction, request: Request, now: float) -> list[Effect]:
-        """A BYE, INFO, OPTIONS or re-INVITE of the peer, CSeq in order; the endpoint calls this."""
+        """A request of the peer within the call, CSeq in order; the endpoint calls this."""
         if self.state is SessionState.ENDED and request.method != "BYE":
             return self._agent.respond(transaction, request, 481, now)
         return self._RECEIVED[request.method](self, transaction, request, now)
@@ -177,6 +204,12 @@ class InviteSession:
     def _prack_received(self, transaction: ServerTransaction, request: Request, now: float) -> list[Effect]:
         return self._agent.respond(transaction, request, 481, now)
 
+    def _refer_received(self, transaction: ServerTransaction, request: Request, now: float) -> list[Effect]:
+        return self._referral.received(transaction, request, now)
+
+    def _notify_received(self, transaction: ServerTransaction, request: Request, now: float) -> list[Effect]:
+        return self._referral.notified(transaction, request, now)
+
     def cancelled(self, transaction: ServerTransaction, now: float) -> list[Effect]:
         """The peer cancelled an INVITE that has no final answer; the endpoint calls this."""
         return self._negotiation.cancelled(transaction, now)
@@ -216,6 +249,13 @@ class InviteSession:
         self, transaction: ClientTransaction, response: Response, now: float
     ) -> list[Effect]:
         """The answer to a request of ours; the transaction layer calls this."""
+        dialog = self.dialog
+        if response.status in (401, 407) and dialog is not None and self._may_retry(transaction):
+            again = self._agent.challenged(transaction, response, dialog.credentials, now, dialog)
+            if again is not None:
+                self._negotiation.sent_again(transaction, again[0])
+                self._referral.sent_again(transaction.request, again[0].request)
+                return again[1]
         if transaction.method == "INVITE":
             return self._negotiation.response_received(transaction, response, now)
         if response.status < 200:
@@ -224,9 +264,17 @@ class InviteSession:
             self._forget()
         elif transaction.method == "UPDATE":
             return self._negotiation.update_answered(transaction, response, now)
+        elif transaction.method == "REFER":
+            return self._referral.answered(response, now)
+        elif transaction.method == "NOTIFY":
+            return self._referral.notify_answered(response.status, now)
         elif transaction.method == "INFO" and response.status == 481:
             return self.peer_lost(481, now)
         return []
+
+    def _may_retry(self, transaction: ClientTransaction) -> bool:
+        """Whether a refused request is still wanted: after the end only the BYE is."""
+        return self.state is not SessionState.ENDED or transaction.method == "BYE"
 
     def request_failed(self, transaction: ClientTransaction, status: int, now: float) -> list[Effect]:
         """No answer to a request of ours (408), or no way to send it (503); the layer calls this."""
@@ -234,6 +282,10 @@ class InviteSession:
             return self._negotiation.request_failed(transaction, status, now)
         if transaction.method == "UPDATE":
             return self._negotiation.update_failed(transaction, status, now)
+        if transaction.method == "REFER":
+            return self._referral.failed(status)
+        if transaction.method == "NOTIFY":
+            return self._referral.notify_answered(status, now)
         if transaction.method == "BYE":
             self._forget()
         return []
@@ -271,6 +323,8 @@ class InviteSession:
             return self._negotiation.refresh(now)
         if timer is SessionTimer.EXPIRY and self.state is not SessionState.ENDED:
             return [*self._bye(now), *self._end("timeout", 408, "the session was not refreshed", now)]
+        if timer is SessionTimer.REFER:
+            return self._referral.failed(408)
         return self._negotiation.retry(now) if timer is SessionTimer.GLARE else []
 
     def _repeat(self, number: int, waiting: Unacknowledged, now: float) -> list[Effect]:
@@ -283,6 +337,7 @@ class InviteSession:
         timers = self._agent.settings.timers
         waiting.interval = min(2 * waiting.interval, timers.t2)
         waiting.next_at = min(now + waiting.interval, waiting.gives_up_at)
+        self._agent.layer.resent += 1
         return [Transmit(waiting.transaction.flow, waiting.data)]
 
     # Steps shared with the roles and with renegotiation
@@ -442,6 +497,8 @@ class InviteSession:
         "OPTIONS": _options_received,
         "INVITE": _reinvite_received,
         "UPDATE": _update_received,
+        "REFER": _refer_received,
+        "NOTIFY": _notify_received,
         "PRACK": lambda session, transaction, request, now: session._prack_received(
             transaction, request, now
         ),

@@ -31,6 +31,7 @@ class SessionTimer(Enum):
     RELIABLE = "repeat the reliable provisional response"
     REFRESH = "refresh the session"
     EXPIRY = "the session was not refreshed"
+    REFER = "hear how the transfer goes"
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 
@@ -12,6 +12,7 @@ from ringback.web.operations import (
     LineSeries,
     MediaWorker,
     Metric,
+    Missed,
     OperationError,
     Participant,
     ProcessIds,
@@ -19,7 +20,11 @@ from ringback.web.operations import (
     Registration,
     RemoteSeries,
     SentSeries,
+    SipMessage,
     Status,
+    TollUsage,
+    TraceFilter,
+    TrunkLine,
     UnknownCallError,
     UnknownParticipantError,
 )
@@ -37,6 +42,36 @@ NOTHING_MEASURED = LineSeries(
 
 
 @dataclass(slots=True)
+class FakeOutside:
+    """Implements `web.operations.OutsideLines`: every trunk that was put in is up when it is asked."""
+
+    lines: dict[str, TrunkLine] = field(default_factory=dict)
+    counts: list[TollUsage] = field(default_factory=list)
+
+    def trunks(self) -> list[TrunkLine]:
+        """The trunks put in."""
+        return list(self.lines.values())
+
+    def check(self, name: str) -> None:
+        """It answers."""
+        self.lines[name] = TrunkLine(name, True, "", STARTED_AT, calls=0)
+
+    def checking(self, name: str) -> bool:
+        """Answers are there at once."""
+        return False
+
+    def usage(self) -> list[TollUsage]:
+        """The counts put in."""
+        return list(self.counts)
+
+    def reset(self, account: str | None) -> int:
+        """Take counts away."""
+        before = len(self.counts)
+        self.counts = [count for count in self.counts if account not in (None, count.account)]
+        return before - len(self.counts)
+
+
+@dataclass(slots=True)
 class FakeOperations:
     """Implements `web.operations.Operations` on plain lists that a test fills."""
 
@@ -47,7 +82,10 @@ class FakeOperations:
     devices: list[Registration] = field(default_factory=list)
     waiting_for: tuple[str, ...] = ()
     counted: tuple[Metric, ...] = ()
+    traced: list[SipMessage | Missed] = field(default_factory=list)
+    traces: list[tuple[TraceFilter, float, bool, bool]] = field(default_factory=list)
     lines: dict[str, LineSeries] = field(default_factory=dict)
+    outside: FakeOutside = field(default_factory=FakeOutside)
 
     def status(self) -> Status:
         """A system that has run for a minute."""
@@ -64,6 +102,7 @@ class FakeOperations:
             waiting_for=self.waiting_for,
             media=(MediaWorker(2, 4, 0.25),),
             takeovers=3,
+            trunks=tuple(self.outside.trunks()),
         )
 
     def participants(self, meeting: str) -> list[Participant]:
@@ -132,6 +171,14 @@ class FakeOperations:
     def metrics(self) -> Iterable[Metric]:
         """The metrics put in."""
         return self.counted
+
+    async def trace(
+        self, wanted: TraceFilter, *, last_s: float = 0.0, follow: bool = True, reveal: bool = False
+    ) -> AsyncIterator[SipMessage | Missed]:
+        """The messages put in, then the end; what was asked for is noted in `traces`."""
+        self.traces.append((wanted, last_s, follow, reveal))
+        for one in self.traced:
+            yield one
 
     def _change(
         self, meeting: str, participant: str | None, change: Callable[[Participant], Participant | None]

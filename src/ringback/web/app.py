@@ -22,8 +22,10 @@ from ringback.web.api import (
     participants,
     people,
     quality,
+    sip_trace,
     system,
     tokens,
+    trunks,
     visits,
 )
 from ringback.web.context import Context, Needs, WebContext, bearer
@@ -34,8 +36,23 @@ from ringback.web.operations import Operations
 from ringback.web.problems import Problem
 from ringback.web.visiting import SipDoor, Visiting
 
-ROUTERS: Final = tuple(
-    module.router for module in (meetings, participants, quality, extensions, people, system, events, tokens)
+ROUTERS: Final = (
+    *(
+        module.router
+        for module in (
+            meetings,
+            participants,
+            quality,
+            extensions,
+            people,
+            trunks,
+            system,
+            events,
+            sip_trace,
+            tokens,
+        )
+    ),
+    trunks.tolls,
 )
 
 _DESCRIPTION: Final = """\
@@ -48,10 +65,12 @@ _TAGS: Final = [
     {"name": "meetings", "description": "Meetings as they are kept: number, PINs, links, admission."},
     {"name": "participants", "description": "Who is in a meeting now, and what a host can do about it."},
     {"name": "extensions", "description": "The numbers that devices register to."},
+    {"name": "trunks", "description": "Ways to and from other telephone systems, and what is called there."},
     {"name": "people", "description": "Who holds extensions."},
     {"name": "visits", "description": "How a page gets into a meeting by its link, without a token."},
     {"name": "system", "description": "What the system does now."},
     {"name": "events", "description": "What happens, as it happens."},
+    {"name": "sip", "description": "The SIP messages themselves, masked."},
     {"name": "tokens", "description": "Ways into this API."},
     {"name": "administrators", "description": "Links with which administrators choose a password."},
     {"name": "health", "description": "For load balancers and monitoring."},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
@@ -60,8 +60,52 @@ class MediaWorker:
 
 
 @dataclass(frozen=True, slots=True)
+class TrunkLine:
+    """How a trunk is: `up` is None until it is known, `reason` says what is wrong and what to do about it."""
+
+    name: str
+    up: bool | None
+    reason: str
+    since: datetime
+    calls: int
+    targets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TollUsage:
+    """What was called by trunks today: by whom (`trunk:NAME` for calls that came in by one), and what."""
+
+    account: str
+    call_class: str
+    calls: int
+    minutes: float
+    most_calls: int | None
+    most_minutes: int | None
+
+
+class OutsideLines(Protocol):
+    """The trunks of a running system."""
+
+    def trunks(self) -> list[TrunkLine]:
+        """How all trunks are, by name."""
+
+    def check(self, name: str) -> None:
+        """Ask a trunk's other side now; the answer shows in `trunks`."""
+
+    def checking(self, name: str) -> bool:
+        """Whether an answer to that is still waited for."""
+
+    def usage(self) -> list[TollUsage]:
+        """What was called today, by account and class."""
+
+    def reset(self, account: str | None) -> int:
+        """Let one (None: all) begin the day anew; returns how many counts that were."""
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
-    """How the system is doing; `addresses` maps udp, tcp, tls, http to host:port as bound.
+    """How the system is doing; `addresses` maps udp, tcp, tls, http to host:port as bound,
+    several with commas between.
 
     `waiting_for` says in words what is missing until calls can be taken; empty means ready. `takeovers`
     counts legs that went on in another media process after theirs had died.
@@ -79,6 +123,7 @@ class Status:
     waiting_for: tuple[str, ...] = ()
     media: tuple[MediaWorker, ...] = ()
     takeovers: int = 0
+    trunks: tuple[TrunkLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,12 +252,63 @@ class Metric:
     sum: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class TraceFilter:
+    """Which SIP messages are shown: those that all of these choose; what is empty chooses all.
+
+    `call` is how the Call-ID begins; `number` that of the Request-URI, From or To; `source` the peer's
+    address, with or without port; `method` that of a request and of the responses to it.
+    """
+
+    call: str = ""
+    number: Private[str] = field(default_factory=lambda: Private(""))
+    source: str = ""
+    method: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SipMessage:
+    """A SIP message as it was on the wire, decrypted; masked unless the trace is to reveal.
+
+    `data` is as long as the message was. `status` is None for requests; `method` of a response is that of its
+    request. `fault` says what the parser found wrong; `again`: the same message has been there before.
+    """
+
+    at: datetime
+    direction: Literal["in", "out"]
+    transport: str
+    local: tuple[str, int]
+    remote: tuple[str, int]
+    call_id: str
+    method: str
+    status: int | None
+    reason: str
+    cseq: int | None
+    from_user: str
+    to_user: str
+    data: bytes
+    described: bool = False
+    again: bool = False
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """So many messages came and are not shown, because the watcher is too slow."""
+
+    count: int
+
+
 class Operations(Protocol):
     """The running system. None of the methods waits: they act on what the control process knows."""
 
     @property
     def events(self) -> EventHub:
         """Where the system tells what happens."""
+
+    @property
+    def outside(self) -> OutsideLines:
+        """The trunks."""
 
     def status(self) -> Status:
         """How it is doing."""
@@ -252,3 +348,11 @@ class Operations(Protocol):
 
     def metrics(self) -> Iterable[Metric]:
         """What the parts count, beside what is in `status`."""
+
+    def trace(
+        self, wanted: TraceFilter, *, last_s: float = 0.0, follow: bool = True, reveal: bool = False
+    ) -> AsyncIterator[SipMessage | Missed]:
+        """SIP messages from this call on, after those of the last seconds as far as they are kept.
+
+        Without `follow` it ends after the kept ones. Close the iterator when done.
+        """

@@ -18,7 +18,7 @@ from ringback.media.batch import empty_batch
 from ringback.media.engine import TICK_NS, Engine
 from ringback.media.noise import NoiseSuppression
 from ringback.media.playing import SoundShelf
-from ringback.media.protocol import Command, CommandFailed, PairClosed, Ready, Shutdown, Statistics
+from ringback.media.protocol import Command, CommandFailed, Event, PairClosed, Ready, Shutdown, Statistics
 from ringback.media.worker.control import ControlChannel, ControlLostError
 from ringback.media.worker.dtls_loader import DtlsLoader
 from ringback.media.worker.mmsg import Inbox, Outbox
@@ -48,7 +48,9 @@ IDLE_EVERY_TICKS = 50
 class Worker:
     """Runs one engine on one thread until Shutdown or the end of the control socket."""
 
-    def __init__(self, control: ControlChannel, ports: UdpPorts, full_band: bool = False) -> None:
+    def __init__(
+        self, control: ControlChannel[Command, Event], ports: UdpPorts, full_band: bool = False
+    ) -> None:
         # First of all: the memory that making the music takes for a moment is then used for the rest.
         shelf = SoundShelf()
         shelf.prepare()
@@ -71,6 +73,8 @@ class Worker:
         )
         self._occupied: list[int] = []
         self._rtp: list[tuple[int, int]] = []
+        self.taps = self._engine.taps
+        self.shelf = shelf
         self._running = True
         self._commands: deque[Command] = deque()
         self._busy_ns = 0

@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 
-from ringback.media.worker.control import ControlChannel
+from ringback.media.worker.control import worker_end
 from ringback.media.worker.descriptors import DescriptorChannel
 from ringback.media.worker.loop import Worker
 from ringback.media.worker.priority import ask_for_priority
@@ -26,7 +26,8 @@ def parse_ports(text: str) -> tuple[int, int]:
     return ports
 
 
-def _raise_file_limit() -> None:
+def raise_file_limit() -> None:
+    """Open as many files as the system lets us: each pair of ports is two."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -50,14 +51,14 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     # The control process decides when to end, not the terminal: Ctrl-C goes to both.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _raise_file_limit()
+    raise_file_limit()
     ask_for_priority()
     connection = socket.socket(fileno=options.fd)
     channel = None
     if options.descriptors is not None:
         channel = DescriptorChannel(socket.socket(fileno=options.descriptors))
     ports = UdpPorts(options.bind, options.ports[0], options.ports[1], channel)
-    worker = Worker(ControlChannel(connection), ports, full_band=options.full_band)
+    worker = Worker(worker_end(connection), ports, full_band=options.full_band)
     gc.collect()
     gc.freeze()
     gc.disable()

@@ -33,10 +33,13 @@ class ClientTransaction(Transaction):
 
     first: ClassVar[tuple[Action, ...]]
 
-    __slots__ = ("_request", "method", "response", "user")
+    __slots__ = ("_request", "method", "request", "response", "tries", "user")
 
     def __init__(self, request: Request, flow: Flow, timing: Timers, user: ClientUser) -> None:
         self.method = request.method
+        self.request = request
+        # How many challenges the request has answered (§22.2).
+        self.tries = 0
         super().__init__(client_key(request.top_via.branch or "", request.method), flow, timing)
         self.user = user
         self.response: Response | None = None
@@ -45,6 +48,11 @@ class ClientTransaction(Transaction):
     def begin(self, now: float) -> list[tuple[Outcome, bytes]]:
         """Send the request for the first time."""
         return self._enter((self.initial, self.first), now, self._request)
+
+    def stop_repeating(self) -> None:
+        """Do not send the request again, but wait for its answers as long as before."""
+        for letter in (Input.TIMER_A, Input.TIMER_E):
+            self._timers.pop(letter, None)
 
     def receive(self, response: Response, now: float) -> list[tuple[Outcome, bytes]]:
         """Take a response that matched; for DELIVER outcomes it is then found in `response`."""

@@ -1,0 +1,1 @@
+"""The asyncio side of agents: sockets, the media thread, and what programs hold in their hands."""

@@ -1,0 +1,77 @@
+"""A transfer under way: one party asked for it, the other waits for somebody else (RFC 5589)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from ringback.call.application import Application
+from ringback.call.leg import Leg
+
+if TYPE_CHECKING:
+    from ringback.call.bridge import Bridge
+
+
+class Handover(Protocol):
+    """Who gave a connected leg away: told how it goes there, and takes the leg back when it fails."""
+
+    def ringing(self, now: float) -> None:
+        """Somebody is being rung."""
+
+    def taken(self, now: float) -> None:
+        """The leg has a new partner and does not come back."""
+
+    def failed(self, status: int, now: float) -> None:
+        """Nobody took it (a SIP status says why); it belongs to who gave it again."""
+
+
+class Transfer:
+    """Tells the transferor by NOTIFY, and ends its call when the other party is connected elsewhere."""
+
+    def __init__(self, bridge: Bridge, transferor: Leg, remaining: Leg) -> None:
+        self._bridge = bridge
+        self._transferor = transferor
+        self._remaining = remaining
+        self._rings = False
+
+    def ringing(self, now: float) -> None:
+        """180 to the transferor, once."""
+        if not self._rings:
+            self._rings = True
+            self._transferor.notify_refer(180, now)
+
+    def taken(self, now: float) -> None:
+        """200 to the transferor, whose part is over."""
+        self._transferor.notify_refer(200, now)
+        self._transferor.hangup(now, "Transferred")
+
+    def failed(self, status: int, now: float) -> None:
+        """The transferor hears why, and the call that there was goes on."""
+        self._transferor.notify_refer(status, now)
+        self._bridge.take_back(self._remaining, now)
+
+
+class Takeover(Application):
+    """A call that takes the place of a leg in a bridge, as soon as its audio is agreed on (RFC 3891)."""
+
+    def __init__(self, bridge: Bridge, replaced: Leg) -> None:
+        self._bridge = bridge
+        self._replaced = replaced
+
+    @property
+    def media_room(self) -> int:
+        """The bridge's."""
+        return self._bridge.media_room
+
+    def offered(self, leg: Leg, now: float) -> None:
+        """Answer at once, if the place is still there."""
+        if self._bridge.may_replace(self._replaced):
+            leg.answer(now)
+        else:
+            leg.reject(481, now)
+
+    def connected(self, leg: Leg, now: float) -> None:
+        """Take the place."""
+        if self._bridge.may_replace(self._replaced):
+            self._bridge.replace(self._replaced, leg, now)
+        else:
+            leg.hangup(now, "Nothing to replace")
