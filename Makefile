@@ -7,7 +7,7 @@ ARGS ?=
 # More words for the test runner: make test TESTS="tests/sip -k digest"
 TESTS ?=
 
-.PHONY: help setup run test lint format bench bench-media bench-quality soak lock check-fresh clean
+.PHONY: help setup run test lint format bench bench-media bench-quality bench-sip soak docs lock check-fresh clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -44,6 +44,11 @@ bench-media: ## Measure the engine and Janus AudioBridge side by side, and the k
 	@scripts/setup bench
 	$(PY) -m bench versus
 
+bench-sip: ## Measure the SIP core beside aiosipua and sippy, and 50,000 registrations (about 15 minutes)
+	@scripts/setup bench
+	@$(PY) scripts/install-extra peers .venv/peers
+	$(PY) -m bench sip registrations
+
 soak: ## Half an hour of a call with skewed clocks (ARGS="--load 0.8 --hours 4": that load, with memory and lateness)
 	@scripts/setup bench
 	$(PY) -m bench soak $(ARGS)
@@ -52,6 +57,12 @@ bench-quality: ## Measure how speech sounds over bad lines, beside Janus AudioBr
 	@scripts/setup bench
 	@$(PY) scripts/install-extra bench
 	$(PY) -m bench quality
+
+docs: ## Print the pages that are made from the program: settings, verbs, transactions
+	@scripts/setup run
+	$(PY) -m ringback.cli.page > docs/command-line.md
+	.venv/bin/ringback config docs > docs/settings.md
+	$(PY) -m ringback.sip.transaction.page > docs/sip-transactions.md
 
 lock: ## Choose the newest versions of all dependencies and write them down
 	@scripts/setup test

@@ -11,7 +11,19 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import call_rate, capacity, delay, endless, memory, opus_capacity, quality, soak, versus
+from bench import (
+    call_rate,
+    capacity,
+    delay,
+    endless,
+    memory,
+    opus_capacity,
+    quality,
+    registrations,
+    signalling,
+    soak,
+    versus,
+)
 from tests.wire.server import RingbackServer
 
 Measurement = Callable[[RingbackServer], Iterator[str]]
@@ -52,6 +64,8 @@ ALONE: dict[str, Callable[[], Iterator[str]]] = {
     "endless": endless.measure,
     "versus": versus.measure,
     "quality": quality.measure,
+    "sip": signalling.measure,
+    "registrations": registrations.measure,
 }
 EVERYTHING = [*WITH_SERVER, "media"]
 """What is run without names: that which needs no other product."""

@@ -19,6 +19,7 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from bench import rig
 from bench.media_capacity import Media
 from ringback.media.batch import OUTGOING_BYTES, OutgoingBatch
 from ringback.media.codec.opus import OpusDecoder, OpusEncoder
@@ -214,11 +215,11 @@ class Crowd:
         self.worst_late_s = 0.0
         for packets in self._arrived.values():
             packets.clear()
-        used = _cpu_s(self._media.process.pid)
+        used = rig.cpu_s(self._media.process.pid)
         self.measuring = True
         self.run(seconds)
         self.measuring = False
-        used = _cpu_s(self._media.process.pid) - used
+        used = rig.cpu_s(self._media.process.pid) - used
         gaps = np.concatenate(self._gaps) if self._gaps else np.zeros(0)
         jitter = np.abs(gaps[~np.isnan(gaps)] - 0.02) * 1000
         delays = self._delays()
@@ -275,12 +276,6 @@ def _receive(opened: socket.socket) -> bytes | None:
         return opened.recv(2048)
     except BlockingIOError:
         return None
-
-
-def _cpu_s(pid: int) -> float:
-    with open(f"/proc/{pid}/stat") as stat:
-        fields = stat.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def is_clean(step: dict[str, float]) -> bool:

@@ -33,6 +33,12 @@ def pin(pids: Sequence[int]) -> None:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
+def cpu_s(pid: int) -> float:
+    """What a process has used of a core since its start, in seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def sweep(
     peer: str,
     shape: str,

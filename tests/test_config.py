@@ -22,7 +22,7 @@ def written(folder: Path, text: str) -> Path:
 
 def test_defaults_stay_on_loopback():
     settings = load_settings(environ={})
-    assert {settings.sip.bind, settings.web.bind, settings.media.bind} == {"127.0.0.1"}
+    assert {*settings.sip.bind, settings.web.bind, settings.media.bind} == {"127.0.0.1"}
     assert settings.media.ports == (20000, 29999)
     assert (settings.sip.udp_port, settings.sip.tls_port, settings.web.port) == (5060, 5061, 8080)
     assert settings.service_numbers == {"600", "700"}
@@ -42,6 +42,22 @@ def test_lists_in_the_environment_are_separated_by_commas():
     settings = load_settings(environ={"RINGBACK_SECURITY__ALLOW_SOURCES": "192.0.2.7/24, 2001:db8::/32"})
     assert settings.security.allow_sources == ("192.0.2.0/24", "2001:db8::/32")
     assert load_settings(environ={"RINGBACK_SECURITY__ALLOW_SOURCES": ""}).security.allow_sources == ()
+
+
+def test_sip_listens_on_one_address_or_several(tmp_path):
+    assert load_settings(written(tmp_path, "sip.bind = '0.0.0.0'"), environ={}).sip.bind == ("0.0.0.0",)
+    several = written(tmp_path, "sip.bind = ['192.0.2.7', '2001:DB8::7']")
+    assert load_settings(several, environ={}).sip.bind == ("192.0.2.7", "2001:db8::7")
+    assert load_settings(environ={"RINGBACK_SIP__BIND": "127.0.0.1, ::1"}).sip.bind == ("127.0.0.1", "::1")
+    assert problems(written(tmp_path, "sip.bind = []"))
+
+
+def test_servers_of_names_have_addresses_and_perhaps_ports():
+    settings = load_settings(
+        environ={"RINGBACK_SIP__DNS_SERVERS": "192.0.2.53, 127.0.0.1:5353, [::1]:54, ::1"}
+    )
+    expected = (("192.0.2.53", 53), ("127.0.0.1", 5353), ("::1", 54), ("::1", 53))
+    assert settings.sip.dns_addresses == expected
 
 
 def test_settings_cannot_be_changed():
@@ -88,6 +104,14 @@ allow_sources = [
         ),
         ("log.level = 'loud'", "log.level: must be 'debug', 'info', 'warning' or 'error'"),
         ("sip = 3", "sip: must be a section: write [sip] on a line of its own"),
+        (
+            "sip.dns_servers = ['ns.example.com']",
+            'sip.dns_servers: must be IP addresses, e.g. ["192.0.2.53", "127.0.0.1:5353"]',
+        ),
+        (
+            "sip.require_client_certificate = true",
+            "sip.require_client_certificate needs sip.client_authorities",
+        ),
         ("sip.certificate = 'a.pem'", "sip.certificate and sip.private_key must be given together"),
     ],
 )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ringback.media import protocol as media
-from ringback.sip.effects import Answered, Ended, Failed, Ringing
+from ringback.sip.effects import Answered, Ended, Failed, IncomingCall, Ringing
+from ringback.sip.message import NameAddr, SipUri
 from tests.call.office import Office, offer
 from tests.quality.measures import told
 from tests.sip.phones import Phone
@@ -88,6 +91,45 @@ def test_one_busy_device_does_not_end_the_call_while_another_rings() -> None:
     other.pick_up()
     office.run()
     assert caller.talking
+
+
+def test_a_phone_whose_newest_flow_is_dead_rings_by_its_other_one() -> None:
+    office = Office()
+    caller = office.desk("192.0.2.1")
+    office.desk("192.0.2.2", "ring", device=True)
+    live = office.devices.pop()
+    dead = replace(live, flow=replace(live.flow, remote=("192.0.2.99", 5060)), spare=live)
+    office.devices.append(dead)
+    caller.call(office)
+    office.run(4)
+    phone = office.network.phones[-1]
+    assert len(phone.told(IncomingCall)) == 1
+    assert [event.status for event in caller.phone.told(Ringing)] == [180]
+
+
+def test_a_phone_that_is_busy_by_one_flow_is_not_asked_by_the_other() -> None:
+    office = Office()
+    caller = office.desk("192.0.2.1")
+    office.desk("192.0.2.2", "busy", device=True)
+    live = office.devices.pop()
+    office.devices.append(replace(live, spare=live))
+    caller.call(office)
+    office.run()
+    assert status(caller.phone) == 486
+    assert len(office.network.phones[-1].told(IncomingCall)) == 1
+
+
+def test_requests_to_a_phone_visit_the_hosts_of_its_path() -> None:
+    office = Office()
+    caller = office.desk("192.0.2.1")
+    office.desk("192.0.2.2", "ring", device=True)
+    edge = NameAddr.parse("<sip:edge.example.com;lr>")
+    office.devices = [replace(device, route_set=(edge,)) for device in office.devices]
+    caller.call(office)
+    office.network.run(1)
+    (event,) = office.network.phones[-1].told(IncomingCall)
+    assert [str(route) for route in event.request.routes] == ["<sip:edge.example.com;lr>"]
+    assert event.request.uri == SipUri(user="102", host="192.0.2.2")
 
 
 def test_nobody_registered_is_480() -> None:

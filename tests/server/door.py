@@ -19,6 +19,7 @@ from ringback.media import protocol as media
 from ringback.routing.dialplan import ServiceNumbers
 from ringback.sdp.negotiated import Local
 from ringback.server.policy import Policy
+from ringback.server.watching import Watching
 from ringback.sip.digest import DigestAuthenticator, authorize, make_ha1, parse_challenge
 from ringback.sip.effects import Effect, IncomingCall, RequestArrived, Transmit
 from ringback.sip.flow import Flow, Transport
@@ -53,7 +54,11 @@ class Door:
         self.network = Network()
         self.directory = Directory.of([extension("101"), extension("102")], [meeting()])
         self.phone = self.network.phone(
-            SERVER, on_event=self._on_event, allow=("INVITE", "ACK", "CANCEL", "BYE", "INFO", "REGISTER")
+            SERVER,
+            on_event=self._on_event,
+            allow=("INVITE", "ACK", "CANCEL", "BYE", "INFO", "REGISTER", "REFER", "SUBSCRIBE", "PUBLISH"),
+            supported=("replaces",),
+            screened=("MESSAGE",),
         )
         self.switchboard = Switchboard(self.phone.endpoint, self._local_media)
         self.meetings = Meetings(self.switchboard, self.switchboard.media_rooms)
@@ -62,6 +67,7 @@ class Door:
         self.commands: list[media.Command] = []
         self._ports = count(20000, 2)
         self._playing: list[media.PlayEnded] = []
+        self.watching = Watching(self.phone.endpoint, self.switchboard, lambda: self.directory)
         sources = SourceList([allow] if allow else [])
         self.policy = Policy(
             endpoint=self.phone.endpoint,
@@ -77,7 +83,9 @@ class Door:
             timings=EntryTimings(),
             contact_for=lambda flow: SipUri(host=SERVER, port=5060),
             on_registration=lambda user, flow: None,
+            watching=self.watching,
         )
+        self.switchboard.transfers = self.policy
 
     def _local_media(self, flow: Flow, rtp_port: int, rtcp_port: int) -> Local:
         return Local(address=SERVER, rtp_port=rtp_port, rtcp_port=rtcp_port, codecs=("PCMU",))
@@ -94,6 +102,7 @@ class Door:
 
     def _flush(self) -> list[Effect]:
         transmits: list[Effect] = []
+        self.switchboard.sip(self.watching.settled(self.phone.now))
         while out := self.switchboard.drain():
             for one in out:
                 if isinstance(one, Transmit):
@@ -116,6 +125,7 @@ class Door:
             for ended in playing:
                 self.switchboard.media_event(ended, self.phone.now)
             self.switchboard.expire(self.phone.now)
+            self.switchboard.sip(self.watching.expire(self.phone.now))
             self.phone.do(self._flush())
 
     def given(self, kind: type) -> list[media.Command]:
@@ -182,14 +192,29 @@ class Visitor:
         headers = self.credentials(self.challenged(), user, password, uri)
         self.call(number, from_=from_ or user, headers=headers)
 
-    def register(self, user: str, password: str = "secret", challenge: str | None = None) -> int:
+    def register(
+        self,
+        user: str,
+        password: str = "secret",
+        challenge: str | None = None,
+        *,
+        parameters: str = "",
+        more: tuple[tuple[str, str], ...] = (),
+    ) -> int:
+        """Register this phone's address, with `parameters` of the Contact and `more` header fields."""
         uri = SipUri(host=SERVER)
         headers = self.credentials(challenge or self.challenged(), user, password, str(uri), "REGISTER")
         host, port = self.phone.address
+        headers.add("Contact", f"<sip:{user}@{host}:{port}>{parameters}")
+        for name, value in more:
+            headers.add(name, value)
+        return self.ask("REGISTER", uri, user, headers)
+
+    def ask(self, method: str, uri: SipUri, user: str, headers: Headers) -> int:
+        """Send a request other than INVITE; the status of its answer."""
         headers.add("From", f"<sip:{user}@{SERVER}>")
         headers.add("To", f"<sip:{user}@{SERVER}>")
-        headers.add("Contact", f"<sip:{user}@{host}:{port}>")
-        request = Request("REGISTER", uri, headers)
+        request = Request(method, uri, headers)
         _, effects = self.phone.endpoint.request(request, self.phone.flow_to(self.door.phone), self.phone.now)
         self.phone.do(effects)
         self.door.run(0.3)

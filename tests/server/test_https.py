@@ -58,6 +58,27 @@ def test_one_authority_covers_pages_and_phones_and_stays(server: RingbackServer)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
+def test_pages_and_phones_see_a_renewed_certificate_without_a_restart(server: RingbackServer) -> None:
+    context = wait_ready(server)
+
+    def shown(port: int) -> bytes | None:
+        with (
+            socket.create_connection(("127.0.0.1", port)) as plain,
+            context.wrap_socket(plain, server_hostname="127.0.0.1") as secured,
+        ):
+            return secured.getpeercert(binary_form=True)
+
+    ports = (server.web_port, server.tls_port)
+    before = {shown(port) for port in ports}
+    (server.data / "tls" / "certificate.pem").unlink()
+    server.ask("certificate", "reload")
+    deadline = time.monotonic() + 10
+    while before & {shown(port) for port in ports}:
+        assert time.monotonic() < deadline, server.output()
+        time.sleep(0.1)
+    assert len({shown(port) for port in ports}) == 1
+
+
 def test_it_says_how_to_trust_it_and_its_links_are_https(server: RingbackServer) -> None:
     wait_ready(server)
     (line,) = [line for line in server.output().splitlines() if "ringback certificate show" in line]

@@ -9,9 +9,9 @@ from ringback.conference.roles import Role
 from ringback.conference.visits import LIFETIME_S
 from ringback.governance.private import Private
 from ringback.media import protocol as media
-from ringback.sip.message import Headers, Response
+from ringback.sip.message import Headers, Response, SipUri
 from tests.conference.stage import GUEST_PIN, NUMBER, meeting
-from tests.server.door import DIAL_IN, Door, Visitor, extension
+from tests.server.door import DIAL_IN, SERVER, Door, Visitor, extension
 
 
 def shape(answer: Response) -> list[str]:
@@ -223,6 +223,20 @@ def test_what_cannot_be_called_cannot_register() -> None:
     assert Visitor(door, "192.0.2.9", "wss").register("101") == 403
 
 
+def test_a_phone_with_two_flows_rings_once_by_the_newest_and_through_its_proxy() -> None:
+    door = Door()
+    flows = [Visitor(door, host) for host in ("192.0.2.21", "192.0.2.22")]
+    for number, flow in enumerate(flows, 1):
+        parameters = f';+sip.instance="<urn:uuid:0a>";reg-id={number}'
+        more = (("Supported", "path, outbound"), ("Path", f"<sip:edge{number}.example.com;lr;ob>"))
+        assert flow.register("102", parameters=parameters, more=more) == 200
+    caller = Visitor(door, "192.0.2.1")
+    caller.authorized_call("102", "101")
+    invites = [sent for sent in door.phone.sent if sent.name == "INVITE"]
+    assert [sent.flow.remote for sent in invites] == [flows[1].phone.address]
+    assert invites[0].message.headers.get("Route") == "<sip:edge2.example.com;lr;ob>"
+
+
 def test_an_account_that_is_over_is_unknown() -> None:
     door = Door()
     user, password = visit(door)
@@ -239,3 +253,17 @@ def test_over_websocket_even_a_meeting_needs_an_account() -> None:
     page.call(NUMBER)
     assert page.status() == 401
     assert "MD5" in str(page.answers()[-1].headers.get("WWW-Authenticate"))
+
+
+def test_only_an_account_learns_that_messages_are_not_taken() -> None:
+    door = Door()
+    phone = Visitor(door, "192.0.2.9")
+    uri = SipUri(user="102", host=SERVER)
+    assert phone.ask("MESSAGE", uri, "101", Headers()) == 401
+    challenge = phone.answers()[-1].headers.get("WWW-Authenticate") or ""
+    assert (
+        phone.ask("MESSAGE", uri, "101", phone.credentials(challenge, "101", "secret", str(uri), "MESSAGE"))
+        == 405
+    )
+    assert "INVITE" in phone.answers()[-1].headers.get_all("Allow")
+    assert "MESSAGE" not in phone.answers()[-1].headers.get_all("Allow")

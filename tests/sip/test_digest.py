@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 from itertools import pairwise
 
 import pytest
@@ -146,6 +147,15 @@ class TestServer:
             for count in (1, 3, 2, 2, 3, 100, 99, 99, 37, 36, 2**32 - 1, 100)
         ]
         assert outcomes == [True, True, True, False, False, True, True, False, True, False, True, False]
+
+    def test_a_count_that_jumps_costs_no_memory(self, server: DigestAuthenticator) -> None:
+        challenge = challenged(server)
+        tracemalloc.start()
+        for count in (2**32 - 1, 1):
+            server.check(signed(challenge, count=count), "REGISTER", URI, lookup, 101.0)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 1_000_000
 
     def test_an_old_nonce_is_stale_and_says_nothing_about_the_password(
         self, server: DigestAuthenticator

@@ -170,6 +170,90 @@ class TestRegister:
         assert registrar.remove("101") == []
 
 
+def via_proxy(request: Request, proxy: str = "SIP/2.0/UDP 192.0.2.50;branch=z9hG4bK9") -> Request:
+    request.headers.prepend("Via", proxy)
+    return request
+
+
+class TestPath:
+    """RFC 3327."""
+
+    EDGE = "<sip:edge.example.com;lr>"
+    INNER = "<sip:inner.example.com;lr>"
+
+    def test_requests_visit_the_hosts_of_the_path_by_the_flow_that_it_came_by(self) -> None:
+        registrar = Registrar()
+        lines = ("Supported: path", f"Path: {self.INNER}, {self.EDGE}")
+        response = registrar.register(via_proxy(register(PHONE, lines=lines)), "101", UDP, 0.0)
+        assert response.headers.get_all("Path") == [self.INNER, self.EDGE]
+        (binding,) = registrar.bindings("101", 1.0)
+        assert [str(hop) for hop in binding.route_set] == [self.INNER, self.EDGE]
+        assert binding.flow == UDP
+
+    def test_a_phone_that_does_not_know_of_it_has_none(self) -> None:
+        registrar = Registrar()
+        response = registrar.register(register(PHONE, lines=(f"Path: {self.EDGE}",)), "101", UDP, 0.0)
+        assert "Path" not in response.headers
+        assert registrar.bindings("101", 1.0)[0].route_set == ()
+
+    def test_a_path_that_nobody_could_follow_is_refused(self) -> None:
+        for path in ("<tel:+15550100>", "<sip:", ", ".join([self.EDGE] * 9), f"<sip:{'a' * 600};lr>"):
+            registrar = Registrar()
+            request = register(PHONE, lines=("Supported: path", f"Path: {path}"))
+            assert registrar.register(request, "101", UDP, 0.0).status == 400
+            assert len(registrar) == 0
+
+    def test_it_is_there_after_a_restart(self) -> None:
+        before, after = Registrar(), Registrar()
+        before.register(register(PHONE, lines=("Supported: path", f"Path: {self.EDGE}")), "101", UDP, 0.0)
+        after.restore(before.snapshot(1.0), 1.0)
+        assert [str(hop) for hop in after.bindings("101", 2.0)[0].route_set] == [self.EDGE]
+
+
+class TestOutbound:
+    """RFC 5626."""
+
+    INSTANCE = '+sip.instance="<urn:uuid:00000000-0000-1000-8000-AABBCCDDEEFF>"'
+    SUPPORTED = "Supported: path, outbound"
+
+    def contact(self, reg_id: int) -> str:
+        return f"<sip:101@10.0.0.5;ob>;{self.INSTANCE};reg-id={reg_id}"
+
+    def test_flows_of_one_phone_live_side_by_side(self) -> None:
+        registrar = Registrar()
+        other = Flow("udp", UDP.local, ("198.51.100.7", 40_002))
+        for reg_id, flow in ((1, UDP), (2, other)):
+            request = register(self.contact(reg_id), call_id=f"c{reg_id}", lines=(self.SUPPORTED,))
+            response = registrar.register(request, "101", flow, float(reg_id))
+            assert response.headers.get("Require") == "outbound"
+            assert response.headers.get("Flow-Timer") == "30"
+        assert [b.flow for b in registrar.bindings("101", 3.0)] == [other, UDP]
+
+    def test_on_a_connection_it_is_shown_less_often_that_the_flow_lives(self) -> None:
+        request = register(self.contact(1), lines=(self.SUPPORTED,))
+        assert Registrar().register(request, "101", TLS, 0.0).headers.get("Flow-Timer") == "120"
+
+    def test_a_proxy_on_the_way_has_to_take_part(self) -> None:
+        for path, expected in (
+            ("<sip:edge.example.com;lr;ob>", "outbound"),
+            ("<sip:edge.example.com;lr>", None),
+        ):
+            request = via_proxy(register(self.contact(1), lines=(self.SUPPORTED, f"Path: {path}")))
+            response = Registrar().register(request, "101", UDP, 0.0)
+            assert (response.status, response.headers.get("Require")) == (200, expected)
+
+    def test_one_flow_a_request(self) -> None:
+        request = register(self.contact(1), self.contact(2), lines=(self.SUPPORTED,))
+        assert Registrar().register(request, "101", UDP, 0.0).status == 400
+
+
+def test_times_are_spread_but_never_below_the_shortest() -> None:
+    for asked, chance, expected in ((1_000, 0.0, 850), (1_000, 1.0, 1_000), (64, 0.0, 60), (60, 0.5, 60)):
+        registrar = Registrar(chance=lambda chance=chance: chance)  # type: ignore[misc]
+        response = registrar.register(register(PHONE, expires=str(asked)), "101", UDP, 0.0)
+        assert contacts_of(response) == [f"{PHONE};expires={expected}"]
+
+
 class TestSnapshot:
     def test_phones_on_udp_are_reached_after_a_restart(self) -> None:
         before = Registrar()

@@ -6,6 +6,7 @@ import pytest
 
 from ringback.sip.endpoint import Answered, Ended, Failed, IncomingCall, InviteSession, Ringing
 from ringback.sip.message import Headers, Request, Response
+from ringback.sip.outgoing import MOST_FORKS
 from ringback.sip.session_state import SessionState
 from ringback.testing.lossy_link import LinkQuality
 from tests.sip.phones import ANSWER, OFFER, Network, Phone
@@ -178,3 +179,14 @@ def test_each_fork_has_a_dialog_and_the_one_that_answers_is_the_call() -> None:
     # A PRACK came before: the next request's number follows it.
     assert caller.dialog.local_cseq == 2
     assert alice.endpoint.dialogs == before + 1
+
+
+def test_a_callee_that_answers_a_thousand_times_is_not_answered_as_often() -> None:
+    network = Network()
+    alice, bob = network.phone(A), network.phone(B)
+    alice.call(bob, OFFER)
+    network.run(0.05)
+    for number in range(1000):
+        fork(alice, bob, 200, f"t{number}")
+    assert len(alice.told(Answered)) == 1
+    assert len(sent(alice, "ACK")) == len(sent(alice, "BYE")) + 1 <= MOST_FORKS + 1

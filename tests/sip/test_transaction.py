@@ -354,6 +354,7 @@ def test_matching_by_branch_sent_by_and_method() -> None:
     assert server_key(request("INVITE", via="192.0.2.2"), "INVITE") == key
     assert server_key(request("INVITE", via="192.0.2.9"), "INVITE") != key
     assert server_key(request("INVITE", branch="z9hG4bKtwo"), "INVITE") != key
+    assert server_key(changed(lambda r: r.headers.set("Call-ID", "other")), "INVITE") != key
     assert server_key(request("CANCEL"), "CANCEL") != key
     assert server_key(request("CANCEL"), "INVITE") == key
     assert server_key(request("ACK"), "INVITE") == key

@@ -33,7 +33,7 @@ def test_a_uri_comes_back_as_it_was(text: str) -> None:
         "sip:a@example.com:", "sip:a@example.com:70000",
         "sip:a@2001:db8::1", "sip:a@[2001:db8:::1]", "sip:a@example.com;;x",
         "sip:a%4@example.com", "sip:a@exa mple.com", "tel:alice", "<sip:a@example.com>",
-        "sip:a@example.com;x=\"",
+        "sip:a@example.com;x=\"", "sip:a@example.com;x=>;tag=1", "tel:555;x=<", "sip:a@example.com;x=\x00",
     ],
 )  # fmt: skip
 def test_a_bad_uri_is_refused(text: str) -> None:
@@ -66,6 +66,7 @@ def test_equal_uris(one: str, two: str) -> None:
     [
         ("SIP:ALICE@AtLanTa.CoM;Transport=udp", "sip:alice@AtLanTa.CoM;Transport=UDP"),
         ("sip:bob@biloxi.com", "sip:bob@biloxi.com:5060"),
+        ("sip:bob@biloxi.com", "sip:bob@biloxi.com;transport=udp"),
         ("sip:bob@biloxi.com", "sip:bob@biloxi.com:6000;transport=tcp"),
         ("sip:carol@chicago.com", "sip:carol@chicago.com?Subject=next%20meeting"),
         ("sip:carol@chicago.com;security=on", "sip:carol@chicago.com;security=off"),

@@ -93,7 +93,8 @@ class Baresip:
 
     `ptime_ms` is how much it sends in a packet, and asks for. `tone_hz` is what it speaks (or `speech`, float
     audio at the codec's rate). `transport` and `srtp` are as in its account; `password` makes it register
-    with `server` (host, port). With `host` it runs there, at its address `local`.
+    with `server` (host, port), over `proxy` where that is given. With `host` it runs there, at its address
+    `local`.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class Baresip:
         speech: NDArray[np.floating] | None = None,
         level_dbfs: float = -12.0,
         server: tuple[str, int] | None = None,
+        proxy: tuple[str, int] | None = None,
         password: str | None = None,
         transport: str = "udp",
         srtp: bool = False,
@@ -137,7 +139,8 @@ class Baresip:
         account += [f"audio_codecs={CODEC_NAMES[codec]}", f"ptime={ptime_ms}"]
         account += [f"auth_pass={password}", "regint=60"] if password else ["regint=0"]
         if server:
-            account.append(f'outbound="sip:{domain}:{port};transport={transport}"')
+            hop, hop_port = proxy or server
+            account.append(f'outbound="sip:{hop}:{hop_port};transport={transport}"')
         if srtp:
             account.append("mediaenc=srtp-mand")
         (self.folder / "accounts").write_text(";".join(account) + "\n")

@@ -6,14 +6,20 @@ import itertools
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import sync_playwright
 
 from tests.wire.baresip import Baresip
 from tests.wire.browser import CHROMIUM, Browser
+from tests.wire.kamailio import Kamailio
+from tests.wire.linphone import Linphone
+from tests.wire.namespaces import skip_without_namespaces
 from tests.wire.server import RingbackServer
 from tests.wire.sip_phone import SipPhone
+from tests.wire.sipp import Sipp
+from tests.wire.site import Site, made_site
 
 
 @pytest.fixture
@@ -77,18 +83,78 @@ def make_server(tmp_path: Path) -> Iterator[Callable[..., RingbackServer]]:
 
 
 @pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A server and a host on Wi-Fi, whose network can change."""
+    skip_without_namespaces()
+    with made_site(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
 def make_phone() -> Iterator[Callable[..., SipPhone]]:
     """Make small test phones that hang up with the test."""
     phones: list[SipPhone] = []
 
-    def make(target: RingbackServer, *words: str, **settings: str) -> SipPhone:
-        phone = SipPhone(target.udp, *words, **settings)
+    def make(target: RingbackServer, *words: str, **settings: Any) -> SipPhone:
+        phone = SipPhone(settings.pop("server", target.udp), *words, **settings)
         phones.append(phone)
         return phone
 
     yield make
     for phone in phones:
         phone.close()
+
+
+@pytest.fixture
+def make_linphone(tmp_path: Path) -> Iterator[Callable[..., Linphone]]:
+    """Start linphones with an account at a server, made for them, that end with the test."""
+    if shutil.which("linphonec") is None:
+        pytest.fail("linphonec is missing: scripts/setup test installs it")
+    phones: list[Linphone] = []
+
+    def make(target: RingbackServer, number: str, **settings: object) -> Linphone:
+        folder = tmp_path / f"linphone-{len(phones)}"
+        password = target.add_extension(number)
+        phone = Linphone(folder, number, server=target, password=password, **settings)  # type: ignore[arg-type]
+        phones.append(phone)
+        phone.start().register()
+        return phone
+
+    yield make
+    for phone in phones:
+        phone.stop()
+
+
+@pytest.fixture
+def make_sipp(tmp_path: Path) -> Iterator[Callable[..., Sipp]]:
+    """Start runs of SIPp against a server that end with the test."""
+    runs: list[Sipp] = []
+
+    def make(target: RingbackServer, *words: str, **settings: object) -> Sipp:
+        run = Sipp(tmp_path / f"sipp-{len(runs)}", target.udp, *words, **settings)  # type: ignore[arg-type]
+        runs.append(run)
+        return run.start()
+
+    yield make
+    for run in runs:
+        run.stop()
+
+
+@pytest.fixture
+def make_kamailio(tmp_path: Path) -> Iterator[Callable[..., Kamailio]]:
+    """Start proxies with a test's own routing that end with the test."""
+    if shutil.which("kamailio") is None:
+        pytest.fail("kamailio is missing: scripts/setup test installs it")
+    proxies: list[Kamailio] = []
+
+    def make(config: str, **options: object) -> Kamailio:
+        proxy = Kamailio(tmp_path / f"kamailio-{len(proxies)}", config, **options)  # type: ignore[arg-type]
+        proxies.append(proxy)
+        return proxy.start()
+
+    yield make
+    for proxy in proxies:
+        proxy.stop()
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -62,10 +62,8 @@ class RtpStream:
 
     def __init__(self, ip: str = "127.0.0.1", *, clock_ppm: float = 0.0) -> None:
         self.frame_s = FRAME_S / (1 + clock_ppm * 1e-6)
-        self._socket, self._rtcp_socket = _port_pair(ip)
-        self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        self.port: int = self._socket.getsockname()[1]
+        self._left: list[socket.socket] = []
+        self.move(ip)
         self.received: list[Received] = []
         self.rtcp_received: list[bytes] = []
         self.sent_at: list[float] = []
@@ -82,6 +80,16 @@ class RtpStream:
         self._thread: threading.Thread | None = None
         self._remote: tuple[str, int] | None = None
         self._realtime_offset = time.time() - time.monotonic()
+
+    def move(self, ip: str) -> None:
+        """Go on at another address, from new ports."""
+        rtp, rtcp = _port_pair(ip)
+        rtp.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        rtp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        self.port: int = rtp.getsockname()[1]
+        self._socket, self._rtcp_socket = rtp, rtcp
+        # The thread may be waiting on those before: they stay open.
+        self._left += [rtp, rtcp]
 
     # Speaking
 
@@ -119,8 +127,8 @@ class RtpStream:
         self._stop.set()
         if self._thread is not None:
             self._thread.join(2)
-        self._socket.close()
-        self._rtcp_socket.close()
+        for one in self._left:
+            one.close()
 
     def _run(self) -> None:
         ssrc = secrets.randbits(32)

@@ -64,6 +64,16 @@ class SipMessage:
         """All headers of a name."""
         return [value for key, value in self.headers if key.lower() == name.lower()]
 
+    @property
+    def routes(self) -> list[str]:
+        """The values of Record-Route, each <uri>."""
+        return [value for field in self.get_all("Record-Route") for value in re.findall(r"<[^>]*>", field)]
+
+
+def bracketed(host: str) -> str:
+    """The address as URIs write it."""
+    return f"[{host}]" if ":" in host else host
+
 
 def digest(challenge: str, method: str, uri: str, user: str, password: str) -> str:
     """An Authorization value for an MD5 challenge with qop=auth (RFC 2617)."""
@@ -93,6 +103,8 @@ class Call:
         self.remote = f"<{target}>"
         self.cseq = 0
         self.remote_cseq = 0
+        self.routes: list[str] = []
+        """The proxies on the path (RFC 3261 12.1), ours first."""
         self.invite: SipMessage | None = None
         self.ended = threading.Event()
         self.ended_at = 0.0
@@ -102,8 +114,8 @@ class Call:
     def sdp(self, direction: str = "sendrecv") -> str:
         """The offer or answer: PCMU and telephone events."""
         return (
-            f"v=0\r\no=- 1 {self.cseq + 1} IN IP4 {self.phone.local}\r\ns=-\r\n"
-            f"c=IN IP4 {self.phone.local}\r\nt=0 0\r\n"
+            f"v=0\r\no=- 1 {self.cseq + 1} IN IP4 {self.phone.media_local}\r\ns=-\r\n"
+            f"c=IN IP4 {self.phone.media_local}\r\nt=0 0\r\n"
             f"m=audio {self.media.port} RTP/AVP 0 101\r\n"
             f"a=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\n"
             f"a=fmtp:101 0-15\r\na=ptime:20\r\na={direction}\r\n"
@@ -175,7 +187,8 @@ class Call:
 class SipPhone:
     """A phone at a server; with `password` it answers challenges.
 
-    `local` is its own address; its clock is fast by `clock_ppm` (negative: slow).
+    `local` is its own address; its clock is fast by `clock_ppm` (negative: slow). Where it signals by IPv6
+    its media is on 127.0.0.1 all the same.
     """
 
     def __init__(
@@ -187,23 +200,47 @@ class SipPhone:
         host: str = "127.0.0.1",
         local: str = "127.0.0.1",
         clock_ppm: float = 0.0,
+        proxy: tuple[str, int] | None = None,
         inside: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        """`inside` is entered to make sockets, such as a host's `entered`."""
+        """`inside` is entered to make sockets, such as a host's `entered`; all goes to `proxy`, if given."""
         self.server, self.user, self.password, self.host = server, user, password, host
-        self.local, self.clock_ppm, self._inside = local, clock_ppm, inside
-        with inside():
-            self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind((local, 0))
-        self.port: int = self._socket.getsockname()[1]
-        self.contact = f"<sip:{user}@{local}:{self.port}>"
+        self._next_hop = proxy or server
+        self._address, self.clock_ppm, self._inside = local, clock_ppm, inside
         self.calls: dict[str, Call] = {}
         self.incoming: list[Call] = []
         self._arrived = threading.Condition()
         self._responses: dict[str, list[SipMessage]] = {}
         self._acks: dict[str, str] = {}
         self._closing = False
-        threading.Thread(target=self._read, daemon=True).start()
+        self._open()
+
+    @property
+    def local(self) -> str:
+        """Our address as URIs have it."""
+        return bracketed(self._address)
+
+    @property
+    def media_local(self) -> str:
+        """The address of our media, which is IPv4."""
+        return "127.0.0.1" if ":" in self._address else self._address
+
+    def _open(self) -> None:
+        family = socket.AF_INET6 if ":" in self._address else socket.AF_INET
+        with self._inside():
+            self._socket = socket.socket(family, socket.SOCK_DGRAM)
+        self._socket.bind((self._address, 0))
+        self.port: int = self._socket.getsockname()[1]
+        self.contact = f"<sip:{self.user}@{self.local}:{self.port}>"
+        threading.Thread(target=self._read, args=(self._socket,), daemon=True).start()
+
+    def move(self, local: str) -> None:
+        """Go on at another address, calls and their media too; the server is told by what is sent next."""
+        self._address = local
+        self._open()
+        for call in self.calls.values():
+            with self._inside():
+                call.media.move(local)
 
     def close(self) -> None:
         """End all calls and the phone."""
@@ -214,12 +251,12 @@ class SipPhone:
             call.media.stop()
         self._closing = True
         with suppress(OSError):
-            self._socket.sendto(b"", (self.local, self.port))
+            self._socket.sendto(b"", self._socket.getsockname())
 
     def make_stream(self) -> RtpStream:
         """Ports for the media of a call."""
         with self._inside():
-            return RtpStream(self.local, clock_ppm=self.clock_ppm)
+            return RtpStream(self.media_local, clock_ppm=self.clock_ppm)
 
     # Requests
 
@@ -228,8 +265,8 @@ class SipPhone:
         return "z9hG4bK" + secrets.token_hex(8)
 
     def send(self, text: str | bytes) -> None:
-        """Send anything to the server."""
-        self._socket.sendto(text.encode() if isinstance(text, str) else text, self.server)
+        """Send anything to the server, or to the proxy before it."""
+        self._socket.sendto(text.encode() if isinstance(text, str) else text, self._next_hop)
 
     def _build(
         self,
@@ -240,9 +277,14 @@ class SipPhone:
         headers: tuple[str, ...] = (),
         cseq: int = 0,
     ) -> str:
+        uri, routes = call.target, call.routes
+        if routes and ";lr" not in routes[0]:
+            # A strict router wants to see itself in the request line (12.2.1.1).
+            uri, routes = routes[0].strip("<>"), [*routes[1:], f"<{call.target}>"]
         lines = [
-            f"{method} {call.target} SIP/2.0",
+            f"{method} {uri} SIP/2.0",
             f"Via: SIP/2.0/UDP {self.local}:{self.port};branch={branch};rport",
+            *(f"Route: {route}" for route in routes),
             "Max-Forwards: 70",
             f"From: {call.local}",
             f"To: {call.remote}",
@@ -278,7 +320,8 @@ class SipPhone:
         deadline, again, step = time.monotonic() + timeout, time.monotonic() + T1_S, T1_S
         with self._arrived:
             while True:
-                answers = self._responses.get(branch, [])
+                # A CANCEL has the branch of its INVITE.
+                answers = [one for one in self._responses.get(branch, []) if one.method == method]
                 final = next((answer for answer in answers if answer.status >= 200), None)
                 if final:
                     return final
@@ -307,7 +350,7 @@ class SipPhone:
     def new_call(self, target: str) -> Call:
         """A dialog to be; `target` is a user part or a whole URI."""
         if not target.startswith("sip"):
-            target = f"sip:{target}@{self.server[0]}:{self.server[1]}"
+            target = f"sip:{target}@{bracketed(self.server[0])}:{self.server[1]}"
         call = Call(self, target, secrets.token_hex(12), outgoing=True)
         self.calls[call.call_id] = call
         return call
@@ -326,8 +369,25 @@ class SipPhone:
             contact = re.search(r"<([^>]+)>", answer.get("Contact"))
             assert contact, f"an answer without Contact: {answer}"
             call.remote, call.target = answer.get("To"), contact[1]
+            call.routes = answer.routes[::-1]
         self.acknowledge(call, answer)
         return answer
+
+    def cancel(self, call: Call, timeout: float = 10) -> None:
+        """Take an INVITE back that rings (RFC 3261 9.1); `attempt` gets the 487."""
+        with self._arrived:
+            assert self._arrived.wait_for(lambda: self._provisional(call), timeout), "it does not ring"
+            branch = self._provisional(call)
+        self.send(self._build(call, "CANCEL", branch))
+
+    def _provisional(self, call: Call) -> str:
+        """The branch of the call's INVITE that rings, or nothing."""
+        for branch, answers in self._responses.items():
+            of_call = [one for one in answers if one.get("CSeq") == f"{call.cseq} INVITE"]
+            of_call = [one for one in of_call if one.get("Call-ID") == call.call_id]
+            if of_call and 100 < of_call[-1].status < 200:
+                return branch
+        return ""
 
     def dial(self, target: str, headers: tuple[str, ...] = ()) -> Call:
         """Call and wait for the answer; raises CallFailed with the status otherwise."""
@@ -341,7 +401,9 @@ class SipPhone:
 
     def register(self, expires: int = 60) -> SipMessage:
         """Register this phone's contact; the final answer."""
-        call = Call(self, f"sip:{self.server[0]}:{self.server[1]}", secrets.token_hex(12), outgoing=True)
+        call = Call(
+            self, f"sip:{bracketed(self.server[0])}:{self.server[1]}", secrets.token_hex(12), outgoing=True
+        )
         call.media.stop()
         call.remote = f"<sip:{self.user}@{self.host}>"
         headers: tuple[str, ...] = (f"Expires: {expires}",)
@@ -353,14 +415,14 @@ class SipPhone:
 
     # What comes in
 
-    def _read(self) -> None:
+    def _read(self, connection: socket.socket) -> None:
         while True:
             try:
-                data = self._socket.recv(65536)
+                data = connection.recv(65536)
             except ConnectionRefusedError:
                 continue
             if self._closing:
-                self._socket.close()
+                connection.close()
                 return
             if not data.strip():
                 continue
@@ -414,18 +476,23 @@ class SipPhone:
             self.respond(message, 200 if call else 481, "OK" if call else "Call/Transaction Does Not Exist")
             if call:
                 call.finish(f"BYE {message.get('Reason')}".strip())
+        elif message.method == "CANCEL" and call is not None:
+            self._cancelled(message, call)
         elif message.method == "CANCEL":
-            self.respond(message, 200 if call else 481, "OK")
-            if call and call.invite:
-                self.respond(call.invite, 487, "Request Terminated", tag=call.local_tag)
-                call.finish("CANCEL")
+            self.respond(message, 481, "Call/Transaction Does Not Exist")
         else:
             self.respond(message, 200, "OK", tag=secrets.token_hex(4))
+
+    def _cancelled(self, message: SipMessage, call: Call) -> None:
+        self.respond(message, 200, "OK")
+        if call.invite:
+            self.respond(call.invite, 487, "Request Terminated", tag=call.local_tag)
+            call.finish("CANCEL")
 
     def _incoming_call(self, message: SipMessage) -> None:
         contact = re.search(r"<([^>]+)>", message.get("Contact"))
         call = Call(self, contact[1] if contact else "", message.get("Call-ID"), outgoing=False)
-        call.remote = message.get("From")
+        call.remote, call.routes = message.get("From"), message.routes
         call.local = message.get("To") + f";tag={call.local_tag}"
         call.invite = message
         self.respond(message, 180, "Ringing", tag=call.local_tag)
@@ -434,11 +501,15 @@ class SipPhone:
             self.incoming.append(call)
             self._arrived.notify_all()
 
-    def answer(self, timeout: float = 10) -> Call:
-        """Wait for a call and take it."""
+    def wait_ringing(self, timeout: float = 10) -> Call:
+        """Wait for a call, which rings."""
         with self._arrived:
             assert self._arrived.wait_for(lambda: self.incoming, timeout), "nobody calls"
-            call = self.incoming.pop(0)
+            return self.incoming.pop(0)
+
+    def answer(self, timeout: float = 10) -> Call:
+        """Wait for a call and take it."""
+        call = self.wait_ringing(timeout)
         assert call.invite is not None
         self.respond(call.invite, 200, "OK", call.sdp(), tag=call.local_tag)
         call.start_media(call.invite.body)

@@ -7,9 +7,7 @@ nothing that a page does can use it. That is most of what is measured here.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,9 +16,8 @@ from numpy.typing import NDArray
 
 from ringback.quality.tones import make_tones, tone_track
 from tests.wire.browser import Browser
-from tests.wire.namespaces import Interface, Network, skip_without_namespaces
-from tests.wire.server import RingbackServer
 from tests.wire.sip_phone import Call, SipPhone
+from tests.wire.site import Site
 
 pytestmark = [pytest.mark.wire, pytest.mark.slow]
 MakeBrowser = Callable[..., Browser]
@@ -33,65 +30,6 @@ BLOCK_MS = 20
 STEADY_BLOCKS = 300 // BLOCK_MS
 PATIENCE_S = 45
 """Far more than people have: slow machines fail by no time-out."""
-SERVER = "10.9.0.2"
-
-
-@dataclass
-class Access:
-    """One way from the browser's host to the router, such as Wi-Fi."""
-
-    interface: Interface
-    subnet: str
-
-    def come(self, metric: int = 0) -> float:
-        """Plug it in, with an address and a route; when it was there (seconds since 1970)."""
-        self.interface.up()
-        self.interface.add(f"{self.subnet}.2/24")
-        self.interface.route(f"{self.subnet}.1", metric=metric)
-        return time.time()
-
-    def go(self) -> float:
-        """Take the address away and pull it out; when it was gone."""
-        self.interface.remove(f"{self.subnet}.2/24")
-        self.interface.down()
-        return time.time()
-
-
-@dataclass
-class Site:
-    """A server and a browser's host with a router between them."""
-
-    network: Network
-    server: RingbackServer
-    wifi: Access
-    cellular: Access
-    uplink: Interface
-    """The router's end of the cable to the server."""
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    """The browser's host is on Wi-Fi; cellular is there and not connected."""
-    skip_without_namespaces()
-    with Network() as network:
-        router = network.host("router", forwards=True)
-        wlan, wlan_router = network.cable(network.host("laptop"), router, "wlan0")
-        wwan, wwan_router = network.cable(wlan.host, router, "wwan0")
-        eth, uplink = network.cable(network.host("server"), router, "eth0")
-        wifi, cellular = Access(wlan, "10.1.0"), Access(wwan, "10.2.0")
-        wwan.down()
-        wlan_router.add("10.1.0.1/24")
-        wwan_router.add("10.2.0.1/24")
-        uplink.add("10.9.0.1/24")
-        eth.add(f"{SERVER}/24")
-        eth.route("10.9.0.1")
-        wifi.come()
-        everywhere = {f"RINGBACK_{part}__BIND": "0.0.0.0" for part in ("WEB", "MEDIA")}
-        server = RingbackServer(tmp_path / "server", settings=everywhere, host=eth.host)
-        try:
-            yield Site(network, server.start(), wifi, cellular, uplink)
-        finally:
-            server.kill_all()
 
 
 class Meeting:

@@ -75,6 +75,20 @@ def test_wide_codecs_pass_between_extensions(
     check_who_is_heard(phones, TONES_HZ[:2], 3)
 
 
+def test_phones_on_tcp_are_called_over_their_connection(
+    server: RingbackServer, make_baresip: MakeBaresip
+) -> None:
+    phones = register_two(server, make_baresip, ("2007", "2008"), transport="tcp")
+    phones[0].dial(server.uri("2008", "tcp"))
+    time.sleep(4)
+    phones[0].hang_up_and_wait()
+    phones[1].wait_event("CALL_CLOSED", 5)
+    check_who_is_heard(phones, TONES_HZ[:2], 2)
+    for phone in phones:
+        assert "SIP/2.0/TCP" in phone.log()
+        assert "SIP/2.0/UDP" not in phone.log()
+
+
 def test_phones_on_tls_are_encrypted_by_aes_gcm_on_both_sides(
     server: RingbackServer, make_baresip: MakeBaresip
 ) -> None:

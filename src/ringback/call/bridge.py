@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from ringback.call.application import Application
 from ringback.call.leg import Leg, LegState, Party
+from ringback.call.terms import PLAIN, Terms
 from ringback.call.transfer import Handover, Transfer
 from ringback.sip.effects import ReferReceived
 from ringback.sip.flow import Flow
@@ -16,6 +17,11 @@ from ringback.sip.replaces import Replaces
 from ringback.sip.uri import NameAddr, SipUri, escape_user
 
 RING_PATIENCE_S: Final = 60.0
+FLOW_PATIENCE_S: Final = 2.0
+"""How long a phone may be silent before it is called by another of its flows."""
+
+# The flow is broken, not the phone busy (RFC 5626 §5.3, §11).
+_FLOW_FAILED: Final = (408, 430, 503)
 
 # What one device says weighs more for the caller than another's silence (RFC 3261 §16.7, step 6).
 _WEIGHT: Final = {486: 1, 600: 0, 603: 0}
@@ -23,10 +29,13 @@ _WEIGHT: Final = {486: 1, 600: 0, 603: 0}
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """Where one device of the called person is reached: its contact, and the flow it registered over."""
+    """Where one device of the called person is reached: its contact, the flow it registered over, the hosts
+    on the way. `spare` is another flow to the same device (RFC 5626), for when this one fails."""
 
     contact: SipUri
     flow: Flow
+    route_set: tuple[NameAddr, ...] = ()
+    spare: Device | None = None
 
 
 class Line(Protocol):
@@ -41,9 +50,9 @@ class Line(Protocol):
         party: Party,
         application: Application,
         now: float,
-        headers: Headers | None = None,
+        terms: Terms = PLAIN,
     ) -> Leg:
-        """Call a device; `headers` are added to the INVITE."""
+        """Call a device."""
 
     def wake(self, at: float, application: Application) -> None:
         """Call `application.expire` at `at` or soon after."""
@@ -82,6 +91,8 @@ class Bridge(Application):
         self._transfer: Transfer | None = None
         self._caller: Leg | None = None
         self._ringing: dict[int, Leg] = {}
+        # The other flow to a ringing device, and when it is tried if the first one stays silent.
+        self._spares: dict[int, tuple[Device, float]] = {}
         self._callee: Leg | None = None
         self._verdict = 480
         self._give_up_at = 0.0
@@ -102,10 +113,17 @@ class Bridge(Application):
         self._give_up_at = now + RING_PATIENCE_S
         self._line.wake(self._give_up_at, self)
         for device in self._devices:
-            dialled = self._line.dial(
-                device.contact, device.flow, self._to, self._from, self._called, self, now, self._headers
-            )
-            self._ringing[dialled.id] = dialled
+            self._ring(device, now)
+
+    def _ring(self, device: Device, now: float) -> None:
+        terms = Terms(headers=self._headers, route_set=device.route_set)
+        leg = self._line.dial(
+            device.contact, device.flow, self._to, self._from, self._called, self, now, terms
+        )
+        self._ringing[leg.id] = leg
+        if device.spare is not None:
+            self._spares[leg.id] = (device.spare, now + FLOW_PATIENCE_S)
+            self._line.wake(now + FLOW_PATIENCE_S, self)
 
     def ringing(self, leg: Leg, now: float) -> None:
         """A device rings: so does the caller's phone, once."""
@@ -127,6 +145,10 @@ class Bridge(Application):
     def failed(self, leg: Leg, status: int, now: float) -> None:
         """A device does not take the call; when none is left the caller hears the weightiest answer."""
         self._ringing.pop(leg.id, None)
+        spare, _ = self._spares.pop(leg.id, (None, 0.0))
+        if spare is not None and status in _FLOW_FAILED and self._callee is None:
+            self._ring(spare, now)
+            return
         if _WEIGHT.get(status, 2) < _WEIGHT.get(self._verdict, 2):
             self._verdict = status
         if not self._ringing and self._callee is None:
@@ -137,6 +159,17 @@ class Bridge(Application):
         if self._callee is None and self._ringing and now >= self._give_up_at:
             self._stop_ringing(now, "No answer")
             self._refuse(480, now, "No answer")
+            return
+        for leg_id, (spare, at) in list(self._spares.items()):
+            leg = self._ringing.get(leg_id)
+            if leg is None:
+                del self._spares[leg_id]
+            elif at <= now:
+                del self._spares[leg_id]
+                if leg.unanswered:
+                    del self._ringing[leg_id]
+                    leg.hangup(now)
+                    self._ring(spare, now)
 
     def _answered_by(self, leg: Leg, now: float) -> None:
         self._callee = leg

@@ -22,6 +22,7 @@ from ringback.sip.effects import Effect
 from ringback.sip.flow import Flow
 from ringback.sip.message import Headers
 from ringback.sip.session import InviteSession
+from ringback.sip.session_state import SessionState
 
 VANISHED_AFTER_S: Final = 300.0
 """A peer that sends nothing at all for so long, and is not on hold, is gone."""
@@ -86,6 +87,9 @@ class Exchange(Protocol):
     def answered(self, leg: Leg) -> None:
         """The leg is connected."""
 
+    def changed(self, leg: Leg) -> None:
+        """The leg rings, or is on its way out."""
+
 
 class Leg:
     """One leg and its verbs; sans-IO. The application that handles it calls the verbs."""
@@ -111,6 +115,7 @@ class Leg:
         self.media: NegotiatedMedia | None = None
         self.room: int | None = None
         self.on_hold = False
+        self.rings = False
         self.playing: int | None = None
         self._exchange = exchange
         self._offer: SessionDescription | None = None
@@ -134,6 +139,11 @@ class Leg:
     def line(self) -> Lately:
         """How its line was lately."""
         return self._exchange.history.lately(self.id)
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether nothing at all, not even 100, has come back to our INVITE."""
+        return self.session is not None and self.session.state is SessionState.CALLING
 
     @property
     def over(self) -> bool:
@@ -227,6 +237,8 @@ class Leg:
     def ring(self, now: float) -> None:
         """Tell the caller that it rings (180)."""
         if self.state is LegState.OFFERED and self.session is not None:
+            self.rings = True
+            self._exchange.changed(self)
             self._exchange.sip(self.session.ring(now))
 
     def answer(self, now: float) -> None:
@@ -275,6 +287,7 @@ class Leg:
         if self.over:
             return
         self.state = LegState.ENDING
+        self._exchange.changed(self)
         if self.session is not None:
             self._exchange.sip(self.session.hangup(now, reason))
 
@@ -419,6 +432,7 @@ class Leg:
         self.media = negotiated
         self.state = LegState.CONNECTED
         self.answered_at = now
+        self._exchange.changed(self)
         self._exchange.media(self._command(negotiated))
         self._exchange.answered(self)
         # What is said to a browser before its media is up would be lost.

@@ -5,12 +5,14 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from itertools import count
 from typing import Protocol
 
 from ringback.call.application import Application
 from ringback.call.effects import Fault, KeepOpen, Notice, Outgoing, ToMedia
 from ringback.call.leg import Leg, Party, Refinement
+from ringback.call.terms import PLAIN, Terms
 from ringback.governance.private import Private
 from ringback.media import protocol
 from ringback.quality.leg_history import LegHistory
@@ -21,8 +23,8 @@ from ringback.sdp.parse import parse_sdp
 from ringback.sip import effects
 from ringback.sip.effects import Effect
 from ringback.sip.endpoint import Endpoint
-from ringback.sip.flow import Flow
-from ringback.sip.headers import Headers
+from ringback.sip.failover import first_of
+from ringback.sip.flow import Flow, Targets
 from ringback.sip.replaces import Replaces
 from ringback.sip.session import InviteSession
 from ringback.sip.uri import NameAddr, SipUri
@@ -31,6 +33,17 @@ _DTMF_RELAY = "application/dtmf-relay"
 _DTMF = "application/dtmf"
 
 LocalMedia = Callable[[Flow, int, int], Local]
+
+
+@dataclass(frozen=True, slots=True)
+class _Dialled:
+    """Whom a leg of ours calls, and the way there."""
+
+    target: SipUri
+    flow: Flow | Targets
+    to: NameAddr
+    from_: NameAddr
+    terms: Terms
 
 
 class Transfers(Protocol):
@@ -60,7 +73,9 @@ class Switchboard:
         self._endpoint = endpoint
         self._local_media = local_media
         self._by_session: dict[str, Leg] = {}
-        self._dialling: dict[int, tuple[SipUri, NameAddr, NameAddr, Headers | None]] = {}
+        self._by_account: dict[str, dict[int, Leg]] = {}
+        self._touched: set[str] = set()
+        self._dialling: dict[int, _Dialled] = {}
         self._leg_ids = count(1)
         self._plays = count(1)
         self._alarms: list[tuple[float, int, Application]] = []
@@ -85,6 +100,11 @@ class Switchboard:
     def local_media(self, flow: Flow, rtp_port: int, rtcp_port: int) -> Local:
         """Our side of an offer or answer for a peer reached over this flow."""
         return self._local_media(flow, rtp_port, rtcp_port)
+
+    def changed(self, leg: Leg) -> None:
+        """Something happened to the leg that who watches its account may see."""
+        if leg.party.account is not None:
+            self._touched.add(leg.party.account)
 
     def answered(self, leg: Leg) -> None:
         """The leg is connected: its connection has to stay."""
@@ -133,17 +153,17 @@ class Switchboard:
     def dial(
         self,
         target: SipUri,
-        flow: Flow,
+        flow: Flow | Targets,
         to: NameAddr,
         from_: NameAddr,
         party: Party,
         application: Application,
         now: float,
-        headers: Headers | None = None,
+        terms: Terms = PLAIN,
     ) -> Leg:
-        """Call a device; the INVITE, with `headers`, goes out once the engine has reserved an address."""
-        leg = self._new_leg(party, application, flow, now)
-        self._dialling[leg.id] = (target, to, from_, headers)
+        """Call a device; the INVITE goes out once the media engine has reserved an address."""
+        leg = self._new_leg(party, application, first_of(flow), now)
+        self._dialling[leg.id] = _Dialled(target, flow, to, from_, terms)
         self.tell("leg.dialling", leg=leg.id)
         self.media(protocol.OpenLeg(leg=leg.id, group=application.media_room))
         return leg
@@ -151,6 +171,9 @@ class Switchboard:
     def _new_leg(self, party: Party, application: Application, flow: Flow, now: float) -> Leg:
         leg = Leg(next(self._leg_ids), self, party, application, flow, now)
         self.legs[leg.id] = leg
+        if party.account is not None:
+            self._by_account.setdefault(party.account, {})[leg.id] = leg
+        self.changed(leg)
         return leg
 
     # Transfers
@@ -171,6 +194,17 @@ class Switchboard:
     def leg_of(self, session: InviteSession) -> Leg | None:
         """The leg of a session, as long as there is one."""
         return self._by_session.get(session.id)
+
+    # For who watches accounts
+
+    def legs_of(self, account: str) -> list[Leg]:
+        """The legs of an account's devices, oldest first."""
+        return list(self._by_account.get(account, {}).values())
+
+    def take_touched(self) -> set[str]:
+        """The accounts whose legs have changed since this was asked last."""
+        touched, self._touched = self._touched, set()
+        return touched
 
     # Inputs
 
@@ -227,8 +261,10 @@ class Switchboard:
                 self._guarded(leg.id, now, self._on_session, leg, event, now)
 
     def _on_session(self, leg: Leg, event: Effect, now: float) -> None:
+        self.changed(leg)
         match event:
             case effects.Ringing():
+                leg.rings = True
                 leg.application.ringing(leg, now)
             case effects.Answered(sdp=sdp) | effects.OfferAnswered(sdp=sdp):
                 leg.answered_by_peer(sdp, now)
@@ -289,12 +325,20 @@ class Switchboard:
             self._invite(leg, offer, now)
 
     def _invite(self, leg: Leg, offer: SessionDescription, now: float) -> None:
-        target, to, from_, headers = self._dialling[leg.id]
+        dialled = self._dialling[leg.id]
         if leg.session is not None:
             # The refused session is done with; its end is not the leg's.
             self._by_session.pop(leg.session.id, None)
         session, invited = self._endpoint.invite(
-            target=target, to=to, from_=from_, flow=leg.flow, now=now, sdp=encode_sdp(offer), headers=headers
+            target=dialled.target,
+            to=dialled.to,
+            from_=dialled.from_,
+            flow=dialled.flow,
+            now=now,
+            sdp=encode_sdp(offer),
+            headers=dialled.terms.headers,
+            route_set=dialled.terms.route_set,
+            credentials=dialled.terms.credentials,
         )
         leg.session = session
         self._by_session[session.id] = leg
@@ -309,6 +353,11 @@ class Switchboard:
 
     def _end(self, leg: Leg, now: float) -> None:
         self.legs.pop(leg.id, None)
+        if (account := leg.party.account) is not None and account in self._by_account:
+            self._by_account[account].pop(leg.id, None)
+            if not self._by_account[account]:
+                del self._by_account[account]
+        self.changed(leg)
         self._dialling.pop(leg.id, None)
         if leg.session is not None:
             self._by_session.pop(leg.session.id, None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,6 +47,18 @@ def show(options: Options) -> None:
     ours = settings.web.certificate is None or settings.sip.certificate is None
     trust = TRUST if ours and found["authority"] else {}
     options.show({**found, "trust": trust}, lambda: _print(found, trust))
+
+
+@verb(app, "reload")
+def reload(options: Options) -> None:
+    """Make the running server use certificates that were replaced; calls go on, and its log says more."""
+    with options.server() as server:
+        process = server.status()["pids"]["control"]
+    try:
+        os.kill(process, signal.SIGHUP)
+    except OSError as error:
+        raise CliError(f"the server cannot be told: {error.strerror}") from None
+    options.show({"told": process}, lambda: print("The server looks at its certificates; its log says more."))
 
 
 def _own(settings: Settings, used: bool) -> Path | None:

@@ -6,8 +6,10 @@ import http.client
 import json
 import shlex
 import socket
-from typing import Any
-from urllib.parse import quote
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, NoReturn
+from urllib.parse import quote, urlencode
 
 from ringback.cli.errors import UNREACHABLE, CliError
 from ringback.cli.system import Json
@@ -16,6 +18,9 @@ from ringback.governance.private import Private
 from ringback.web import control_socket
 
 TIMEOUT_S = 15.0
+# A stream that tells nothing says that it is there every 15 s.
+_SILENCE_S = 40.0
+_GONE = "the server went away; look at its log, then try again"
 
 
 class _Connection(http.client.HTTPConnection):
@@ -74,11 +79,10 @@ class RunningSystem:
             answer = self._connection.getresponse()
             text = answer.read()
         except (OSError, http.client.HTTPException):
-            raise CliError("the server went away; look at its log, then try again", UNREACHABLE) from None
+            raise CliError(_GONE, UNREACHABLE) from None
         result = json.loads(text) if text else None
         if answer.status >= 400:
-            detail = result.get("detail") if isinstance(result, dict) else None
-            raise CliError(str(detail or f"the server answered {answer.status}"))
+            _raise_problem(answer.status, result)
         return result
 
     def add_extension(self, number: str, display_name: str, password: Private[str] | None) -> Json:
@@ -158,6 +162,40 @@ class RunningSystem:
         """PUT /meetings/{number}/lock."""
         return self._json(self._call("PUT", f"{_meeting(number)}/lock", {"locked": locked}))
 
+    def trace(
+        self, query: Mapping[str, str], number: Private[str] | None, seconds: float | None
+    ) -> Iterator[tuple[str, Json]]:
+        """GET /sip/trace: kinds ("connected" first) and data, until it ends or the seconds are over."""
+        ends_at = None if seconds is None else time.monotonic() + seconds
+        sock = self._connection.sock
+        headers = {"X-Number": number.reveal()} if number is not None else {}
+        try:
+            self._connection.request("GET", f"/api/v1/sip/trace?{urlencode(query)}", headers=headers)
+            answer = self._connection.getresponse()
+            if answer.status >= 400:
+                _raise_problem(answer.status, json.loads(answer.read()))
+            kind = ""
+            while True:
+                left_s = _SILENCE_S if ends_at is None else min(_SILENCE_S, ends_at - time.monotonic())
+                if left_s <= 0:
+                    return
+                sock.settimeout(left_s)
+                line = answer.readline()
+                if not line:
+                    return
+                name, _, value = line.decode().rstrip("\n").partition(": ")
+                if (name, value) == ("", "connected"):
+                    yield "connected", {}
+                elif name == "event":
+                    kind = value
+                elif name == "data":
+                    yield kind, json.loads(value)
+        except TimeoutError:
+            if ends_at is None or time.monotonic() < ends_at:
+                raise CliError("the server does not answer any more", UNREACHABLE) from None
+        except (OSError, http.client.HTTPException):
+            raise CliError(_GONE, UNREACHABLE) from None
+
     @staticmethod
     def _json(answer: Any) -> Json:
         if not isinstance(answer, dict):
@@ -169,6 +207,11 @@ class RunningSystem:
         if not isinstance(answer, list):
             raise CliError("the server's answer is not understood; is it another version?")
         return answer
+
+
+def _raise_problem(status: int, problem: Any) -> NoReturn:
+    detail = problem.get("detail") if isinstance(problem, dict) else None
+    raise CliError(str(detail or f"the server answered {status}"))
 
 
 def _meeting(number: str) -> str:

@@ -51,6 +51,16 @@ def _ip(value: str) -> str:
         raise ValueError('must be an IP address such as "127.0.0.1" or "0.0.0.0"') from None
 
 
+def _host_port(text: str, default: int) -> tuple[str, int]:
+    """Address and port of "192.0.2.53", "192.0.2.53:5353", "2001:db8::53" or "[2001:db8::53]:53"."""
+    host, colon, port = text.rpartition(":")
+    if not colon or (":" in host and not host.endswith("]")):
+        host, port = text, str(default)
+    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65_536:
+        raise ValueError("no port")
+    return str(ipaddress.ip_address(host.strip("[]"))), int(port)
+
+
 def _ip_or_empty(value: str) -> str:
     return _ip(value) if value else value
 
@@ -80,8 +90,9 @@ class _Section(BaseModel):
 class SipSettings(_Section):
     """The SIP edge: where phones register and call."""
 
-    bind: IpAddress = Field(
-        default="127.0.0.1", description="IP address to listen on; 0.0.0.0 opens it to the LAN."
+    bind: Annotated[tuple[IpAddress, ...], BeforeValidator(_split)] = Field(
+        default=("127.0.0.1",),
+        description="IP addresses to listen on, IPv4 or IPv6, one or a list; 0.0.0.0 opens it to the LAN.",
     )
     udp_port: Port = Field(default=5060, description="UDP port; when taken, the next free one is used.")
     tcp_port: Port = Field(default=5060, description="TCP port; when taken, the next free one is used.")
@@ -91,6 +102,20 @@ class SipSettings(_Section):
         description="PEM file with the TLS certificate chain; made at first start when none is given.",
     )
     private_key: OptionalPath = Field(default=None, description="PEM file with the key of `sip.certificate`.")
+    client_authorities: OptionalPath = Field(
+        default=None,
+        description="PEM file with authorities: clients on TLS are asked for a certificate that they signed, "
+        "and servers that we connect to may have one.",
+    )
+    require_client_certificate: bool = Field(
+        default=False,
+        description="Whether clients on TLS without a certificate of `sip.client_authorities` are refused.",
+    )
+    dns_servers: CommaList = Field(
+        default=(),
+        description="Servers of names to ask for SIP servers, e.g. 192.0.2.53 or [2001:db8::53]:53; "
+        "empty means the system's.",
+    )
     domain: str = Field(
         default="",
         pattern=r"^[A-Za-z0-9.:\[\]-]*$",
@@ -103,13 +128,44 @@ class SipSettings(_Section):
         description="Seconds without a sign of the other side after which a call ends (RFC 4028); 0: never.",
     )
 
+    trace_buffer_mb: int = Field(
+        default=4,
+        ge=0,
+        le=256,
+        description="Memory for the last messages, for `ringback sip trace --last`, in MB; 0 keeps none.",
+    )
+
     @model_validator(mode="after")
     def _both_or_none(self) -> SipSettings:
         if (self.certificate is None) != (self.private_key is None):
             raise ValueError("sip.certificate and sip.private_key must be given together")
+        if self.require_client_certificate and self.client_authorities is None:
+            raise ValueError("sip.require_client_certificate needs sip.client_authorities")
         if 0 < self.session_expires_s < 90:
             raise ValueError("sip.session_expires_s must be 0, or at least 90 (RFC 4028)")
         return self
+
+    @field_validator("bind")
+    @classmethod
+    def _some(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("must be at least one IP address")
+        return tuple(dict.fromkeys(value))
+
+    @field_validator("dns_servers")
+    @classmethod
+    def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            for item in value:
+                _host_port(item, 53)
+        except ValueError:
+            raise ValueError('must be IP addresses, e.g. ["192.0.2.53", "127.0.0.1:5353"]') from None
+        return value
+
+    @property
+    def dns_addresses(self) -> tuple[tuple[str, int], ...]:
+        """`dns_servers` parsed."""
+        return tuple(_host_port(item, 53) for item in self.dns_servers)
 
 
 class WebSettings(_Section):
@@ -353,6 +409,7 @@ _PATHS: frozenset[Where] = frozenset(
         ("data_dir",),
         ("sip", "certificate"),
         ("sip", "private_key"),
+        ("sip", "client_authorities"),
         ("web", "certificate"),
         ("web", "private_key"),
         ("security", "key_file"),

@@ -36,6 +36,10 @@ class Permission(Enum):
     STATUS_READ = "status:read"
     EVENTS_READ = "events:read"
     METRICS_READ = "metrics:read"
+    SIP_TRACE_READ = "sip-trace:read"
+    """Watch SIP messages, masked."""
+    SIP_TRACE_REVEAL = "sip-trace:reveal"
+    """Watch SIP messages as they are; every use is told to all."""
     TOKENS_READ = "tokens:read"
     TOKENS_WRITE = "tokens:write"
     ADMINISTRATORS_WRITE = "administrators:write"
@@ -56,6 +60,7 @@ PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
             Permission.STATUS_READ,
             Permission.EVENTS_READ,
             Permission.METRICS_READ,
+            Permission.SIP_TRACE_READ,
         }
     ),
     Role.AUDITOR: frozenset(

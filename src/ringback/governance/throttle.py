@@ -41,10 +41,13 @@ class SourceList:
         self._networks: list[IPv4Network | IPv6Network] = [
             ip_network(text, strict=False) for text in networks
         ]
+        # Asked several times a call.
+        self._known = lru_cache(maxsize=4_096)(self._is_member)
 
     def __contains__(self, address: object) -> bool:
-        if not self._networks or not isinstance(address, str):
-            return False
+        return bool(self._networks) and isinstance(address, str) and self._known(address)
+
+    def _is_member(self, address: str) -> bool:
         try:
             parsed = ip_address(address.partition("%")[0])
         except ValueError:

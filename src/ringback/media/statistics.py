@@ -156,9 +156,9 @@ class Statistics:
 
     def totals(self, slots: Longs, now_ns: int) -> dict[int, LegTotals]:
         """Totals of the legs in these rows, by the control process's identifier."""
-        counts = {name: self._counts(slots)[:, i].tolist() for i, name in enumerate(COUNTS)}
+        counts = dict(zip(COUNTS, self._counts(slots).T.tolist(), strict=True))
         measured = self._values(slots, now_ns, 1, 1).astype(np.float64)
-        values = {name: measured[:, i].tolist() for i, name in enumerate(VALUES)}
+        values = dict(zip(VALUES, measured.T.tolist(), strict=True))
         level = self._gate.level_dbfs(slots).tolist()
         return {
             leg: LegTotals(

@@ -10,7 +10,7 @@ from typing import Final, Protocol, cast
 from ringback.net.bind import address_of
 from ringback.net.limits import Limits
 from ringback.net.tls import TlsCipher
-from ringback.sip.flow import Flow, Transport
+from ringback.sip.flow import UNBOUND, Flow, Transport
 from ringback.sip.message import Message
 from ringback.sip.parse import KeepAlive, Malformed, StreamFramer
 
@@ -39,6 +39,9 @@ class ConnectionOwner(Protocol):
     def deliver(self, connection: StreamConnection, message: Message | Malformed) -> None:
         """A message came."""
 
+    def hear(self, connection: StreamConnection, data: bytes, message: Message | Malformed) -> None:
+        """A message is on the wire, also one of which nothing else will be told."""
+
     def lost(self, connection: StreamConnection) -> None:
         """A connection that was `opened` is gone; told once."""
 
@@ -57,8 +60,9 @@ class StreamConnection(asyncio.Protocol):
         *,
         outgoing: bool = False,
         cipher: TlsCipher | None = None,
+        name: str = "",
     ) -> None:
-        self.flow = Flow(transport, ("", 0), ("", 0))
+        self.flow = Flow(transport, UNBOUND, UNBOUND, 0, name)
         self.outgoing = outgoing
         self.proven = outgoing
         self.trusted = False
@@ -90,7 +94,7 @@ class StreamConnection(asyncio.Protocol):
             self._lost = True
             stream.abort()
             return
-        self.flow = Flow(self.flow.transport, local, remote, number)
+        self.flow = Flow(self.flow.transport, local, remote, number, self.flow.name)
         _set_options(stream)
         if self._cipher is None:
             self._become_usable()
@@ -132,11 +136,15 @@ class StreamConnection(asyncio.Protocol):
 
     def _take(self, data: bytes) -> None:
         self._heard_at = self._owner.now()
-        for item in self._framer.feed(data):
+        items = self._framer.feed(data)
+        # Together: one write for each of thousands in a segment would keep others waiting.
+        pings = sum(isinstance(item, KeepAlive) and item.ping for item in items)
+        if pings:
+            self.write(_PONG * pings)
+        for item, wire in zip(items, self._framer.wire, strict=True):
             if isinstance(item, KeepAlive):
-                if item.ping:
-                    self.write(_PONG)
                 continue
+            self._owner.hear(self, wire, item)
             if not isinstance(item, Malformed):
                 self.proven = True
             if not isinstance(item, Malformed) or item.answerable:

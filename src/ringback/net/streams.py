@@ -17,9 +17,13 @@ from ringback.net.tls import TlsCipher
 from ringback.sip.flow import Address, Flow, Transport
 from ringback.sip.message import Message
 from ringback.sip.parse import Malformed
+from ringback.sip.tap import Hear
 
 _SWEEP_S: Final = 1.0
 _MOST_ALIASES: Final = 64
+
+# Where a connection goes, and the name that was proved there: it is used for that name only (RFC 5923 §9.3).
+Peer = tuple[Transport, Address, str]
 
 
 @dataclass(slots=True)
@@ -40,20 +44,23 @@ class Streams:
         deliver: Callable[[Message | Malformed, Flow], None],
         on_lost: Callable[[Flow], None],
         clock: Callable[[], float],
+        hear: Hear,
     ) -> None:
         self.limits = limits
         self.client_context: ssl.SSLContext | None = None
+        self.server_context: ssl.SSLContext | None = None
         self.refused = 0
         self.displaced = 0
         self.expired = 0
         self._deliver = deliver
         self._on_lost = on_lost
         self._clock = clock
+        self._hear = hear
         self._numbers = itertools.count(1)
         self._admission: Admission[StreamConnection] = Admission(limits)
         self._connections: dict[int, StreamConnection] = {}
-        self._by_remote: dict[tuple[Transport, Address], StreamConnection] = {}
-        self._opening: dict[tuple[Transport, Address], _Opening] = {}
+        self._by_remote: dict[Peer, StreamConnection] = {}
+        self._opening: dict[Peer, _Opening] = {}
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -61,26 +68,30 @@ class Streams:
     def __len__(self) -> int:
         return len(self._connections)
 
-    async def listen(
-        self, transport: Transport, host: str, port: int, context: ssl.SSLContext | None = None
-    ) -> Address:
-        """Accept connections (the next free port if this one is taken); returns the address."""
+    async def listen(self, transport: Transport, host: str, port: int) -> Address:
+        """Accept connections (the next free port if this one is taken); returns the address.
+
+        TLS takes the `server_context` that there is when a connection comes.
+        """
         sock = bind_socket(host, port, socket.SOCK_STREAM)
         server = await asyncio.get_running_loop().create_server(
-            lambda: StreamConnection(self, transport, cipher=TlsCipher(context) if context else None),
-            sock=sock,
+            lambda: StreamConnection(self, transport, cipher=self._server_cipher(transport)), sock=sock
         )
         if not self._servers:
             self._spawn(self._sweep())
         self._servers.append(server)
         return address_of(sock.getsockname())
 
+    def _server_cipher(self, transport: Transport) -> TlsCipher | None:
+        context = self.server_context
+        return TlsCipher(context) if transport == "tls" and context is not None else None
+
     def send(self, flow: Flow, data: bytes) -> bool:
         """Send on a flow's connection; with number 0 on one to its remote, which is opened if need be."""
         if flow.id:
             connection = self._connections.get(flow.id)
             return connection is not None and connection.write(data)
-        key = (flow.transport, flow.remote)
+        key = _peer(flow)
         connection = self._by_remote.get(key)
         if connection is not None:
             if len(connection.aliases) < _MOST_ALIASES:
@@ -146,14 +157,18 @@ class Streams:
         """Pass a message on; a connection that brought a good one is reused for what goes to its remote."""
         if connection.proven:
             self._admission.prove(connection)
-            self._by_remote.setdefault((connection.flow.transport, connection.flow.remote), connection)
+            self._by_remote.setdefault(_peer(connection.flow), connection)
         self._deliver(message, connection.flow)
+
+    def hear(self, connection: StreamConnection, data: bytes, message: Message | Malformed) -> None:
+        """Tell of a message as it was on the wire."""
+        self._hear(data, connection.flow, message)
 
     def lost(self, connection: StreamConnection) -> None:
         """Forget a connection and tell of its end."""
         self._admission.forget(connection)
         self._connections.pop(connection.flow.id, None)
-        key = (connection.flow.transport, connection.flow.remote)
+        key = _peer(connection.flow)
         if self._by_remote.get(key) is connection:
             del self._by_remote[key]
         if connection.usable:
@@ -162,7 +177,7 @@ class Streams:
 
     # Opening connections
 
-    def _enqueue(self, key: tuple[Transport, Address], flow: Flow, data: bytes) -> bool:
+    def _enqueue(self, key: Peer, flow: Flow, data: bytes) -> bool:
         opening = self._opening.get(key)
         if opening is None:
             if self._closed or (key[0] == "tls" and self.client_context is None):
@@ -178,12 +193,12 @@ class Streams:
         opening.flows.add(flow)
         return True
 
-    async def _connect(self, key: tuple[Transport, Address], opening: _Opening) -> None:
-        transport, (host, port) = key
+    async def _connect(self, key: Peer, opening: _Opening) -> None:
+        transport, (host, port), name = key
         cipher: TlsCipher | None = None
         if transport == "tls" and self.client_context is not None:
-            cipher = TlsCipher(self.client_context, server_name=host)
-        connection = StreamConnection(self, transport, outgoing=True, cipher=cipher)
+            cipher = TlsCipher(self.client_context, server_name=name or host)
+        connection = StreamConnection(self, transport, outgoing=True, cipher=cipher, name=name)
         try:
             async with asyncio.timeout(self.limits.connect_s):
                 await asyncio.get_running_loop().create_connection(lambda: connection, host, port)
@@ -214,3 +229,7 @@ class Streams:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _peer(flow: Flow) -> Peer:
+    return (flow.transport, flow.remote, flow.name if flow.transport == "tls" else "")

@@ -10,19 +10,30 @@ from typing import Final
 _READ_BYTES: Final = 65_536
 
 
-def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """TLS 1.2 and newer with a certificate chain and its key, both PEM; OSError or SSLError if unreadable."""
+def server_context(
+    certificate: Path, key: Path, client_authorities: Path | None = None, *, required: bool = False
+) -> ssl.SSLContext:
+    """TLS 1.2 and newer with a certificate chain and its key, both PEM; OSError or SSLError if unreadable.
+
+    With `client_authorities` (PEM) clients are asked for a certificate, which has to be signed by one of
+    them; those without one are refused when it is `required`.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     # Renegotiation lets a client make us do the costly half again and again.
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     context.load_cert_chain(certificate, key)
+    if client_authorities is not None:
+        context.load_verify_locations(client_authorities)
+        context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
     return context
 
 
 def client_context(authorities: Path | None = None) -> ssl.SSLContext:
-    """A verifying client context: the system's authorities, or those of a PEM file."""
-    context = ssl.create_default_context(cafile=str(authorities) if authorities else None)
+    """A verifying client context: the system's authorities, and those of a PEM file."""
+    context = ssl.create_default_context()
+    if authorities is not None:
+        context.load_verify_locations(authorities)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from ringback.net.bind import LocalAddresses, is_wildcard
 from ringback.net.certificate import CertificatePaths
 from ringback.net.limits import Limits
 from ringback.net.streams import Streams
@@ -16,6 +18,7 @@ from ringback.net.udp import UdpTransport
 from ringback.sip.flow import Address, Flow, Transport
 from ringback.sip.message import Message
 from ringback.sip.parse import Malformed
+from ringback.sip.tap import Hear
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +46,8 @@ class SipTransports:
 
     Both callbacks run inside the event loop and must not block; what they raise is logged and costs that
     message only. Of malformed messages only those come that can be answered; one that ends a stream is
-    delivered before its end, so that the answer goes out.
+    delivered before its end, so that the answer goes out. `hear` is told of every message with its bytes
+    (decrypted), before `on_message` and also of those that do not come there; keep-alives are none.
     """
 
     def __init__(
@@ -52,50 +56,81 @@ class SipTransports:
         on_connection_lost: Callable[[Flow], None] = lambda _flow: None,
         limits: Limits | None = None,
         *,
+        hear: Hear = lambda _data, _flow, _message: None,
         tls_client: ssl.SSLContext | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`tls_client` verifies the servers we connect to; by default against the system's authorities."""
         self.on_message = on_message
         self.on_connection_lost = on_connection_lost
-        self.addresses: dict[Transport, Address] = {}
-        self._udp = UdpTransport(self._deliver)
-        self._streams = Streams(limits or Limits(), self._deliver, self._lost, clock)
+        self.listening: dict[Transport, tuple[Address, ...]] = {}
+        self._local: dict[Transport, LocalAddresses] = {}
+        self._udp: dict[Address, UdpTransport] = {}
+        self._streams = Streams(limits or Limits(), self._deliver, self._lost, clock, self._note)
+        self._hear = hear
         self._tls_client = tls_client
-        self._tls_server: ssl.SSLContext | None = None
+        self._client_authorities: Path | None = None
+        self._client_certificate_required = False
         self._unsent = 0
         self._failures = 0
 
     async def open(
         self,
-        bind: str,
+        bind: str | Sequence[str],
         *,
         udp_port: int | None = None,
         tcp_port: int | None = None,
         tls_port: int | None = None,
         certificate: CertificatePaths | None = None,
+        client_authorities: Path | None = None,
+        require_client_certificate: bool = False,
     ) -> dict[Transport, Address]:
-        """Listen on an address, on the ports that are given; TLS needs a certificate (else ValueError).
+        """Listen on addresses, on the ports that are given; TLS needs a certificate (else ValueError).
 
-        A taken port is replaced by the next free one: `addresses`, also returned, tells. OSError when an
-        address is not ours or a certificate cannot be read; nothing stays open then.
+        A taken port is replaced by the next free one: `listening` tells, and `addresses`, also returned.
+        With `client_authorities` clients on TLS are asked for a certificate. OSError when an address is not
+        ours or a certificate cannot be read; nothing stays open then.
         """
         if tls_port is not None and certificate is None:
             raise ValueError("TLS needs a certificate")
+        self._client_authorities = client_authorities
+        self._client_certificate_required = require_client_certificate
         try:
-            if udp_port is not None:
-                self.addresses["udp"] = self._udp.open(bind, udp_port)
-            if tcp_port is not None:
-                self.addresses["tcp"] = await self._streams.listen("tcp", bind, tcp_port)
-            if tls_port is not None and certificate is not None:
-                self._tls_server = server_context(certificate.certificate, certificate.key)
-                address = await self._streams.listen("tls", bind, tls_port, self._tls_server)
-                self.addresses["tls"] = address
+            self._use(certificate)
+            for host in (bind,) if isinstance(bind, str) else bind:
+                if udp_port is not None:
+                    self._open_udp(host, udp_port)
+                if tcp_port is not None:
+                    self._listens("tcp", await self._streams.listen("tcp", host, tcp_port))
+                if tls_port is not None:
+                    self._listens("tls", await self._streams.listen("tls", host, tls_port))
         except OSError:
             await self.close()
             raise
-        self._streams.client_context = self._tls_client or client_context()
+        self._local = {name: LocalAddresses(bound) for name, bound in self.listening.items()}
         return self.addresses
+
+    def _open_udp(self, host: str, port: int) -> None:
+        transport = UdpTransport(self._deliver, self._note)
+        bound = transport.open(host, port)
+        self._udp[bound] = transport
+        self._listens("udp", bound)
+
+    def _listens(self, transport: Transport, bound: Address) -> None:
+        self.listening[transport] = (*self.listening.get(transport, ()), bound)
+
+    @property
+    def addresses(self) -> dict[Transport, Address]:
+        """The first address that each transport listens on."""
+        return {name: bound[0] for name, bound in self.listening.items()}
+
+    def contact_address(self, flow: Flow) -> Address:
+        """Where the peer of a flow reaches us by the flow's transport; KeyError if we do not listen on it."""
+        local = self._local[flow.transport]
+        if not flow.local[0]:
+            return local.towards(flow.remote[0])
+        bound = local.socket_for(flow.local, flow.remote[0])
+        return (flow.local[0], bound[1]) if is_wildcard(bound[0]) else bound
 
     def send(self, flow: Flow, data: bytes) -> bool:
         """Send on a flow without ever blocking; False when that is not possible (any more).
@@ -104,11 +139,17 @@ class SipTransports:
         waits for; if that fails `on_connection_lost` is called with this flow.
         """
         if flow.transport == "udp":
-            sent = self._udp.send(flow.remote, data)
+            sent = self._send_datagram(flow, data)
         else:
             sent = flow.transport in ("tcp", "tls") and self._streams.send(flow, data)
         self._unsent += not sent
         return sent
+
+    def _send_datagram(self, flow: Flow, data: bytes) -> bool:
+        local = self._local.get("udp")
+        return local is not None and self._udp[local.socket_for(flow.local, flow.remote[0])].send(
+            flow.remote, data
+        )
 
     def trust(self, flow: Flow) -> bool:
         """Keep a stream open though silent: its peer is registered or in a call. False when it is gone.
@@ -124,17 +165,25 @@ class SipTransports:
 
     def reload_certificate(self, certificate: CertificatePaths) -> None:
         """Use another certificate for connections from now on; OSError (SSLError) leaves the old one."""
-        if self._tls_server is not None:
-            # Tried on a fresh context first: a pair that does not match would spoil the one in use.
-            server_context(certificate.certificate, certificate.key)
-            self._tls_server.load_cert_chain(certificate.certificate, certificate.key)
+        self._use(certificate)
+
+    def _use(self, certificate: CertificatePaths | None) -> None:
+        """New contexts, not changed ones: those would keep the old certificate beside one of another kind."""
+        authorities = self._client_authorities
+        client = self._tls_client or client_context(authorities)
+        if certificate is not None:
+            chain, key = certificate.certificate, certificate.key
+            server = server_context(chain, key, authorities, required=self._client_certificate_required)
+            client.load_cert_chain(chain, key)
+            self._streams.server_context = server
+        self._streams.client_context = client
 
     def counts(self) -> TransportCounts:
         """What happened so far."""
-        udp, streams = self._udp, self._streams
+        udp, streams = self._udp.values(), self._streams
         return TransportCounts(
-            datagrams=udp.received,
-            ignored=udp.ignored,
+            datagrams=sum(one.received for one in udp),
+            ignored=sum(one.ignored for one in udp),
             connections=len(streams),
             refused=streams.refused,
             displaced=streams.displaced,
@@ -145,9 +194,18 @@ class SipTransports:
 
     async def close(self) -> None:
         """Stop listening, and close every connection after what was written to it is sent."""
-        self._udp.close()
+        for transport in self._udp.values():
+            transport.close()
         await self._streams.close()
-        self.addresses.clear()
+        self.listening.clear()
+        self._local.clear()
+
+    def _note(self, data: bytes, flow: Flow, message: Message | Malformed) -> None:
+        try:
+            self._hear(data, flow, message)
+        except Exception:
+            self._failures += 1
+            logger.exception("a SIP message could not be noted")
 
     def _deliver(self, message: Message | Malformed, flow: Flow) -> None:
         try:

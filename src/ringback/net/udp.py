@@ -4,29 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Callable
 from typing import Final
 
-from ringback.net.bind import LocalAddress, address_of, bind_socket
+from ringback.governance.throttle import TokenBuckets, source_key
+from ringback.net.bind import LocalAddresses, address_of, bind_socket
 from ringback.sip.flow import Address, Flow
+from ringback.sip.keepalive import stun_answer
 from ringback.sip.message import Message
 from ringback.sip.parse import Malformed, parse_message
+from ringback.sip.tap import Hear
 
 # Datagrams taken per wake-up: enough for speed, few enough that a flood leaves the loop to others.
 _BATCH: Final = 64
 _LARGEST: Final = 65_535
 _SHORTEST_MESSAGE: Final = 16
+# STUN answers a second to one source: a NAT with a thousand phones needs some forty.
+_STUN_RATE: Final = 50.0
+_STUN_BURST: Final = 200.0
 
 
 class UdpTransport:
     """One bound socket, drained by the event loop; asyncio's own datagram callbacks cost much more each."""
 
-    def __init__(self, deliver: Callable[[Message | Malformed, Flow], None]) -> None:
+    def __init__(self, deliver: Callable[[Message | Malformed, Flow], None], hear: Hear) -> None:
         self._deliver = deliver
+        self._hear = hear
         self._socket: socket.socket | None = None
-        self._local: LocalAddress | None = None
+        self._local: LocalAddresses | None = None
         self._buffer = bytearray(_LARGEST)
         self._view = memoryview(self._buffer)
+        self._answers: TokenBuckets[str] = TokenBuckets(rate=_STUN_RATE, burst=_STUN_BURST)
         self.received = 0
         self.ignored = 0
         self.unsent = 0
@@ -36,7 +45,7 @@ class UdpTransport:
         sock = bind_socket(host, port, socket.SOCK_DGRAM)
         self._socket = sock
         bound = address_of(sock.getsockname())
-        self._local = LocalAddress(bound)
+        self._local = LocalAddresses([bound])
         asyncio.get_running_loop().add_reader(sock.fileno(), self._drain)
         return bound
 
@@ -72,13 +81,25 @@ class UdpTransport:
             self.received += 1
             self._take(bytes(self._view[:length]), address_of(name))
 
+    def _keep_alive(self, data: bytes, remote: Address) -> None:
+        """Answer a STUN Binding request, so that the phone learns when its address has changed."""
+        self.ignored += 1
+        answer = stun_answer(data, remote)
+        if answer is not None and self._answers.take(source_key(remote[0]), time.monotonic()):
+            self.send(remote, answer)
+
     def _take(self, data: bytes, remote: Address) -> None:
-        # Keep-alives of phones are line ends or zeros (RFC 5626 §4.4.1 has others, but these are common).
+        # Keep-alives of phones are often line ends or zeros, which want no answer.
         if len(data) < _SHORTEST_MESSAGE or remote[1] == 0 or self._local is None:
             self.ignored += 1
             return
+        if data[0] == 0:
+            self._keep_alive(data, remote)
+            return
         message = parse_message(data)
+        flow = Flow("udp", self._local.towards(remote[0]), remote)
+        self._hear(data, flow, message)
         if isinstance(message, Malformed) and not message.answerable:
             self.ignored += 1
             return
-        self._deliver(message, Flow("udp", self._local.towards(remote[0]), remote))
+        self._deliver(message, flow)

@@ -55,7 +55,8 @@ _CODECS: Final[Mapping[tuple[str, int, int], Codec]] = {
 }
 _RTPMAP = re.compile(r"([0-9]{1,3}) +([^ /]+)/([0-9]{1,6})(?:/([0-9]{1,2}))? *")
 _FMTP = re.compile(r"([0-9]{1,3}) +(.*)")
-_DTMF: Final = frozenset(range(12))
+_HIGHEST_DTMF: Final = 11
+_DTMF: Final = frozenset(range(_HIGHEST_DTMF + 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,5 +208,6 @@ def _carries_dtmf(fmtp: str | None) -> bool:
     for part in fmtp.removeprefix("events=").split(","):
         match = re.fullmatch(r" *([0-9]{1,3})(?:-([0-9]{1,3}))? *", part)
         if match is not None:
-            events.update(range(int(match[1]), int(match[2] or match[1]) + 1))
+            # No further than what is asked for: a body has room for ten thousand ranges up to 999.
+            events.update(range(int(match[1]), min(int(match[2] or match[1]), _HIGHEST_DTMF) + 1))
     return events >= _DTMF

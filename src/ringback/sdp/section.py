@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 from ringback.media.protocol import Direction
@@ -27,6 +28,7 @@ _DIRECTIONS: Final[dict[str, Direction]] = {direction: direction for direction i
 _LOWEST_PORT: Final = 1_024
 _FRAME_MS: Final = 20
 _LONGEST_PTIME_MS: Final = 60
+Kind = Literal["none", "unspecified", "forbidden", "loopback", "host"]
 _BROADCAST: Final = ipaddress.IPv4Address("255.255.255.255")
 
 
@@ -52,19 +54,19 @@ def read_target(
         return Refusal("no c= line", WARNING_ADDRESS)
     if connection.address_type != "IP4":
         return Refusal("only IPv4 media", WARNING_NETWORK_PROTOCOL)
-    try:
-        address = ipaddress.IPv4Address(connection.address)
-    except ValueError:
+    address = connection.address
+    kind = _kind_of(address)
+    if kind == "none":
         return Refusal("the media address is no IPv4 address", WARNING_ADDRESS)
-    if address == ipaddress.IPv4Address(0):
-        return Target("0.0.0.0", 0, 0)  # noqa: S104  # a value of the peer's, nothing is bound
-    if address.is_multicast or address == _BROADCAST or address.is_reserved or int(address) >> 24 == 0:
+    if kind == "unspecified":
+        return Target(address, 0, 0)
+    if kind == "forbidden":
         return Refusal("media to that address is not allowed", WARNING_ADDRESS)
-    if address.is_loopback and not (local.loopback_peers or _is_loopback(local.address)):
+    if kind == "loopback" and not (local.loopback_peers or _kind_of(local.address) == "loopback"):
         return Refusal("media to loopback is not allowed", WARNING_ADDRESS)
     if media.port < _LOWEST_PORT:
         return Refusal("media to a privileged port is not allowed", WARNING_ADDRESS)
-    return Target(str(address), media.port, 0 if rtcp_mux else _rtcp_port(media))
+    return Target(address, media.port, 0 if rtcp_mux else _rtcp_port(media))
 
 
 def read_direction(session: SessionDescription, media: MediaDescription) -> Direction:
@@ -133,8 +135,19 @@ def _milliseconds(text: str | None) -> int | None:
     return int(match[0]) if match else None
 
 
-def _is_loopback(address: str) -> bool:
+def _kind_of(text: str) -> Kind:
+    """What kind of IPv4 address a text is; longer ones than that are not remembered."""
+    return _looked_up(text) if len(text) <= len("255.255.255.255") else "none"
+
+
+@lru_cache(maxsize=4_096)
+def _looked_up(text: str) -> Kind:
     try:
-        return ipaddress.ip_address(address).is_loopback
+        address = ipaddress.IPv4Address(text)
     except ValueError:
-        return False
+        return "none"
+    if address.is_unspecified:
+        return "unspecified"
+    if address.is_multicast or address == _BROADCAST or address.is_reserved or int(address) >> 24 == 0:
+        return "forbidden"
+    return "loopback" if address.is_loopback else "host"

@@ -5,6 +5,11 @@ from __future__ import annotations
 import ipaddress
 import socket
 from functools import lru_cache
+from typing import Final
+
+# Addresses of nobody: only the way there is asked for (RFC 5737, RFC 3849).
+_ANYWHERE: Final = {4: "192.0.2.1", 6: "2001:db8::1"}
+_LOOPBACK: Final = {4: "127.0.0.1", 6: "::1"}
 
 
 @lru_cache(maxsize=4096)
@@ -19,13 +24,32 @@ def _towards(remote: str) -> str:
         return str(probe.getsockname()[0])
 
 
+@lru_cache(maxsize=64)
 def is_wildcard(address: str) -> bool:
     """Whether the address means every interface."""
     return ipaddress.ip_address(address).is_unspecified
 
 
+def bracketed(host: str) -> str:
+    """The address as URIs write it: IPv6 in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
 def reachable(bound: str, public: str, remote: str) -> str:
-    """The address to tell a peer at `remote`: public if set, else bound, else the kernel's choice."""
+    """The address to tell a peer at `remote`: public if set, else bound, else the kernel's choice.
+
+    It is of the family of `bound`; towards a peer of the other one, or of which only a name is known, the one
+    that this machine uses towards others.
+    """
     if public:
         return public
-    return _towards(remote) if is_wildcard(bound) else bound
+    if not is_wildcard(bound):
+        return bound
+    version = ipaddress.ip_address(bound).version
+    try:
+        peer = ipaddress.ip_address(remote)
+    except ValueError:
+        return _towards(_ANYWHERE[version])
+    if peer.version == version:
+        return _towards(remote)
+    return _towards(_LOOPBACK[version] if peer.is_loopback else _ANYWHERE[version])

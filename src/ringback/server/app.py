@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import secrets
 import signal
 import time
+from collections.abc import Iterable
 from typing import Final
 
 import structlog
@@ -25,40 +27,39 @@ from ringback.net.transports import SipTransports
 from ringback.routing.dialplan import ServiceNumbers
 from ringback.sdp.negotiated import Local
 from ringback.sdp.webrtc import LocalWebRtc
-from ringback.server.addresses import is_wildcard, reachable
+from ringback.server.addresses import bracketed, is_wildcard, reachable
 from ringback.server.certificates import sip_certificate
 from ringback.server.exchange import Exchange
 from ringback.server.media_pool import MediaPool
+from ringback.server.names import NameService
 from ringback.server.operations import ServerOperations
 from ringback.server.policy import Policy
 from ringback.server.prompts import PromptLibrary
 from ringback.server.registrations import RegistrationKeeper
+from ringback.server.sip_metrics import sip_metrics
 from ringback.server.sip_socket import SipSockets
+from ringback.server.sip_trace import SipTrace
 from ringback.server.visiting import ServerVisits, make_visits
+from ringback.server.watching import Watching
 from ringback.sip.agent import EndpointSettings
 from ringback.sip.digest import DigestAuthenticator
 from ringback.sip.endpoint import Endpoint
 from ringback.sip.flow import Flow
 from ringback.sip.registration import Registrar
+from ringback.sip.tap import Tap
 from ringback.sip.uri import SipUri
 from ringback.store.directory import Directory
 from ringback.store.store import Store
+from ringback.web.operations import Metric
 from ringback.webrtc.certificate import make_certificate
 
 _GOODBYE_PATIENCE_S: Final = 2.0
 _ALLOW: Final = (
-    "INVITE",
-    "ACK",
-    "CANCEL",
-    "BYE",
-    "OPTIONS",
-    "INFO",
-    "UPDATE",
-    "PRACK",
-    "REFER",
-    "NOTIFY",
-    "REGISTER",
-)
+    "INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "REFER", "NOTIFY", "REGISTER",
+    "SUBSCRIBE", "PUBLISH",
+)  # fmt: skip
+# What phones of an account may try, and strangers too: they are asked who they are first.
+_SCREENED: Final = ("MESSAGE",)
 
 log = structlog.get_logger(__name__)
 
@@ -70,13 +71,14 @@ class Server:
         self.settings = settings
         self.store = store
         allow = SourceList(settings.security.allow_sources)
-        self.registrar = Registrar()
+        self.registrar = Registrar(chance=random.random)
         self.endpoint = Endpoint(
             EndpointSettings(
                 user_agent=f"Ringback/{__version__}",
                 contact_for=self._contact_for,
                 allow=_ALLOW,
                 supported=("replaces",),
+                screened=_SCREENED,
                 session_expires_s=settings.sip.session_expires_s,
             ),
             new_token=lambda: secrets.token_hex(12),
@@ -88,11 +90,15 @@ class Server:
             self.switchboard, self.switchboard.media_rooms, quiet_above=conference.quiet_above
         )
         self.prompts = PromptLibrary(settings.data_dir / "prompts")
+        self.tap = Tap(time.time, settings.sip.trace_buffer_mb * 1_000_000)
+        self.sip_trace = SipTrace(self.tap)
         self.transports = SipTransports(
             on_message=lambda message, flow: self.exchange.on_message(message, flow),  # noqa: PLW0108
             on_connection_lost=self._on_connection_lost,
             limits=Limits(allow=allow),
+            hear=self.tap.hear,
         )
+        self.names = NameService(settings, self.transports.send, self._on_connection_lost)
         self.media = MediaPool(
             settings.media.bind,
             settings.media.ports,
@@ -120,6 +126,8 @@ class Server:
             registrar=self.registrar,
             media=self.media,
             addresses=self.addresses,
+            sip_metrics=self._sip_metrics,
+            sip_trace=self.sip_trace,
         )
         self.visits = make_visits(allow)
         self.visiting = ServerVisits(self.visits, self.meetings, self.exchange)
@@ -127,9 +135,11 @@ class Server:
             on_message=self.exchange.on_message,
             on_lost=self._on_connection_lost,
             local=self._web_address,
+            hear=self.tap.hear,
             allow=allow,
         )
         self.keeper = RegistrationKeeper(self.registrar, store.registrations)
+        self.watching = Watching(self.endpoint, self.switchboard, lambda: store.directory)
         self.policy = Policy(
             endpoint=self.endpoint,
             switchboard=self.switchboard,
@@ -151,9 +161,11 @@ class Server:
             ),
             contact_for=self._contact_for,
             on_registration=self._on_registration,
+            watching=self.watching,
         )
         self.exchange.policy = self.policy
         self.switchboard.transfers = self.policy
+        self.exchange.watching = self.watching
         self._directory = store.directory
         self._stop_following = store.on_change(self._on_directory)
         self.web_address: tuple[str, int] | None = None
@@ -173,6 +185,8 @@ class Server:
             tcp_port=sip.tcp_port,
             tls_port=sip.tls_port,
             certificate=certificate,
+            client_authorities=sip.client_authorities,
+            require_client_certificate=sip.require_client_certificate,
         )
         self.keeper.start()
 
@@ -193,19 +207,21 @@ class Server:
                 await asyncio.sleep(0.02)
         self._stop_following()
         self.operations.events.close()
+        self.sip_trace.close()
         self.sip_sockets.close()
         await self.keeper.stop()
+        await self.names.close()
         await self.transports.close()
         await self.media.stop()
 
     def addresses(self) -> dict[str, str]:
-        """Where we are really bound: host:port by udp, tcp, tls, http or https."""
-        bound = {str(name): address for name, address in self.transports.addresses.items()}
+        """Where we are really bound: host:port, or several, by udp, tcp, tls, http or https."""
+        bound = {str(name): addresses for name, addresses in self.transports.listening.items()}
         if self.web_address is not None:
-            bound["https" if self.settings.web.secure else "http"] = self.web_address
+            bound["https" if self.settings.web.secure else "http"] = (self.web_address,)
         return {
-            name: f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-            for name, (host, port) in bound.items()
+            name: ", ".join(f"{bracketed(host)}:{port}" for host, port in addresses)
+            for name, addresses in bound.items()
         }
 
     # What peers are told about us
@@ -214,11 +230,10 @@ class Server:
         if flow.transport in ("ws", "wss"):
             # Pages find us by their own connection; RFC 7118 §5 knows one parameter for both.
             host, port = reachable(flow.local[0], "", flow.remote[0]), flow.local[1]
-            return SipUri("sip", host=_bracketed(host), port=port, params={"transport": "ws"})
-        host = reachable(self.settings.sip.bind, "", flow.remote[0])
-        port = self.transports.addresses[flow.transport][1]
+            return SipUri("sip", host=bracketed(host), port=port, params={"transport": "ws"})
+        host, port = self.transports.contact_address(flow)
         parameters: dict[str, str | None] = {} if flow.transport == "udp" else {"transport": flow.transport}
-        return SipUri("sip", host=_bracketed(host), port=port, params=parameters)
+        return SipUri("sip", host=bracketed(host), port=port, params=parameters)
 
     def _local_media(self, flow: Flow, rtp_port: int, rtcp_port: int) -> Local:
         media = self.settings.media
@@ -234,19 +249,28 @@ class Server:
             opus_playback_rate=48_000 if media.full_band else 16_000,
         )
 
+    def _sip_metrics(self) -> Iterable[Metric]:
+        return sip_metrics(self.tap, self.endpoint, self.transports.counts(), len(self.sip_sockets))
+
     def _web_address(self) -> tuple[str, int]:
         return self.web_address or (self.settings.web.bind, self.settings.web.port)
 
     # What happens
 
     def _send(self, flow: Flow, data: bytes) -> bool:
+        sent = self._transmit(flow, data)
+        if sent:
+            self.tap.send(data, flow)
+        return sent
+
+    def _transmit(self, flow: Flow, data: bytes) -> bool:
         if flow.transport in ("ws", "wss"):
             sent = self.sip_sockets.send(flow, data)
             if not sent:
                 # Nobody can answer this: what waits for an answer need not wait. Not in the middle of an act.
                 asyncio.get_running_loop().call_soon(self.exchange.on_connection_lost, flow)
             return sent
-        return self.transports.send(flow, data)
+        return (self.names if flow.named else self.transports).send(flow, data)
 
     def _keep_open(self, flow: Flow) -> bool:
         # Pages' connections stay as long as they answer pings.
@@ -259,7 +283,11 @@ class Server:
     def _on_directory(self, directory: Directory) -> None:
         before, self._directory = self._directory, directory
         self.keeper.follow(before, directory)
-        self.exchange.act(lambda now: self.meetings.follow(directory.meeting, now))
+        self.exchange.act(self._follow_directory)
+
+    def _follow_directory(self, now: float) -> int:
+        self.switchboard.sip(self.watching.review(now))
+        return self.meetings.follow(self._directory.meeting, now)
 
     def _on_registration(self, user: str, flow: Flow) -> None:
         self._keep_open(flow)
@@ -268,7 +296,8 @@ class Server:
     def _on_connection_lost(self, flow: Flow) -> None:
         for user, _ in self.registrar.connection_lost(flow):
             self.keeper.changed(user)
-        self.exchange.on_connection_lost(flow)
+        for lost in (flow, *self.names.connection_lost(flow)):
+            self.exchange.on_connection_lost(lost)
 
     def _on_talking(self, event: Talking) -> None:
         room = self.meetings.talking(event.room, dict(event.talkers))
@@ -277,10 +306,6 @@ class Server:
 
     def _on_statistics(self, event: Statistics) -> None:
         self.visiting.touch_all()
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
 
 
 def stop_signal() -> asyncio.Future[str]:

@@ -32,6 +32,19 @@ class Policy(Protocol):
         """Any other request outside a call."""
 
 
+class Watching(Protocol):
+    """Tells those who watch others, once what happened is over."""
+
+    def settled(self, now: float) -> list[Effect]:
+        """What is to be sent now."""
+
+    def deadline(self) -> float | None:
+        """When `expire` is wanted next, or None."""
+
+    def expire(self, now: float) -> list[Effect]:
+        """What is to be sent because its time has come."""
+
+
 class Exchange:
     """Joins endpoint, switchboard, transports and media: every input runs to its end before the next one."""
 
@@ -48,6 +61,7 @@ class Exchange:
         on_statistics: Callable[[media.Statistics], None],
     ) -> None:
         self.policy: Policy | None = None
+        self.watching: Watching | None = None
         self._endpoint = endpoint
         self._switchboard = switchboard
         self._send = send
@@ -129,12 +143,21 @@ class Exchange:
         return self._endpoint.respond(event.transaction_id, make_response(event.request, 500), now)
 
     def _flush(self) -> None:
+        if self.watching is not None:
+            self._tell(self.watching.settled, time.monotonic())
         for out in self._switchboard.drain():
             try:
                 self._carry_out(out)
             except Exception:
                 log.exception("an effect could not be carried out", effect=type(out).__name__)
         self._arm()
+
+    def _tell(self, watchers: Callable[[float], list[Effect]], now: float) -> None:
+        """Send what watchers are to hear; a fault there costs no call."""
+        try:
+            self._switchboard.sip(watchers(now))
+        except Exception:
+            log.exception("watchers could not be told")
 
     def _carry_out(self, out: Outgoing) -> None:
         match out:
@@ -158,6 +181,7 @@ class Exchange:
         at = min(
             self._endpoint.deadline() or float("inf"),
             self._switchboard.deadline() or float("inf"),
+            (self.watching.deadline() if self.watching is not None else None) or float("inf"),
         )
         if at >= self._timer_at and self._timer is not None and not self._timer.cancelled():
             return
@@ -175,6 +199,8 @@ class Exchange:
         now = time.monotonic()
         try:
             self._switchboard.expire(now)
+            if self.watching is not None:
+                self._tell(self.watching.expire, now)
             self._take(self._endpoint.expire(now), now)
         finally:
             # Whatever happened, time goes on for everybody else.

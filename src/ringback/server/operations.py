@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -23,6 +23,7 @@ from ringback.governance.shown import fit_to_show
 from ringback.server.exchange import Exchange
 from ringback.server.line_quality import line_metrics, line_series
 from ringback.server.media_pool import MediaPool
+from ringback.server.sip_trace import SipTrace
 from ringback.sip.registration import Registrar
 from ringback.web.events import Event, EventHub
 from ringback.web.operations import (
@@ -31,11 +32,14 @@ from ringback.web.operations import (
     LineSeries,
     MediaWorker,
     Metric,
+    Missed,
     OperationError,
     Participant,
     ProcessIds,
     Registration,
+    SipMessage,
     Status,
+    TraceFilter,
     UnknownCallError,
     UnknownParticipantError,
 )
@@ -58,6 +62,8 @@ class ServerOperations:
         registrar: Registrar,
         media: MediaPool,
         addresses: Callable[[], Mapping[str, str]],
+        sip_metrics: Callable[[], Iterable[Metric]],
+        sip_trace: SipTrace,
     ) -> None:
         self.waiting_for: tuple[str, ...] = ("start",)
         self._exchange = exchange
@@ -66,6 +72,8 @@ class ServerOperations:
         self._registrar = registrar
         self._media = media
         self._addresses = addresses
+        self._sip_metrics = sip_metrics
+        self._sip_trace = sip_trace
         self._events = EventHub()
         self._started_at = datetime.now(UTC)
         self._started = time.monotonic()
@@ -154,6 +162,7 @@ class ServerOperations:
             "Media workers that died and were replaced.",
             (({}, float(self._media.restarts)),),
         )
+        yield from self._sip_metrics()
         yield from line_metrics(self._switchboard.history)
         yield Metric(
             "ringback_media_takeovers",
@@ -198,6 +207,12 @@ class ServerOperations:
             "UDP sockets that a media worker has open.",
             tuple((worker, float(load.sockets)) for worker, load in loads),
         )
+
+    def trace(
+        self, wanted: TraceFilter, *, last_s: float = 0.0, follow: bool = True, reveal: bool = False
+    ) -> AsyncIterator[SipMessage | Missed]:
+        """SIP messages as they come and go."""
+        return self._sip_trace.messages(wanted, last_s=last_s, follow=follow, reveal=reveal, now=time.time())
 
     # What is done
 

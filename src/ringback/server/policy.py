@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,13 +31,14 @@ from ringback.routing.dialplan import (
     route,
 )
 from ringback.routing.numbers import DialString, parse_dial_string
+from ringback.server.watching import Watching
 from ringback.sip.digest import Accepted, Credential, DigestAuthenticator
 from ringback.sip.effects import Effect, IncomingCall, RequestArrived
 from ringback.sip.endpoint import Endpoint
 from ringback.sip.flow import Flow
 from ringback.sip.headers import Headers
 from ringback.sip.message import Request, Response, make_response
-from ringback.sip.registration import Registrar
+from ringback.sip.registration import Binding, Registrar
 from ringback.sip.session import InviteSession
 from ringback.sip.uri import NameAddr, SipUri, TelUri
 from ringback.store.directory import Directory, Extension
@@ -54,6 +55,13 @@ class Denied:
     status: int
     headers: Headers
     reason: str | None = None
+
+    def response(self, request: Request) -> Response:
+        """The answer to `request`."""
+        response = make_response(request, self.status, self.reason)
+        for name, value in self.headers.items():
+            response.headers.add(name, value)
+        return response
 
 
 class Policy:
@@ -75,6 +83,7 @@ class Policy:
         timings: EntryTimings,
         contact_for: Callable[[Flow], SipUri],
         on_registration: Callable[[str, Flow], None],
+        watching: Watching,
     ) -> None:
         self._endpoint = endpoint
         self._switchboard = switchboard
@@ -89,6 +98,7 @@ class Policy:
         self._timings = timings
         self._contact_for = contact_for
         self._on_registration = on_registration
+        self._watching = watching
         self.accepting = True
 
     # Calls
@@ -202,9 +212,7 @@ class Policy:
     def _bridge(self, extension: Extension, account: str, flow: Flow, now: float) -> Bridge:
         caller = self._directory().extension(account)
         host = self._contact_for(flow).host
-        devices = [
-            Device(binding.uri, binding.flow) for binding in self._registrar.bindings(extension.number, now)
-        ]
+        devices = _devices(self._registrar.bindings(extension.number, now))
         return Bridge(
             line=self._switchboard,
             devices=devices,
@@ -217,24 +225,33 @@ class Policy:
     # Other requests
 
     def request(self, event: RequestArrived, now: float) -> list[Effect]:
-        """REGISTER and OPTIONS are served; the endpoint has refused what we do not know already."""
+        """What is no call is served or refused; the endpoint has refused what we do not know already."""
         request, flow = event.request, event.flow
+        if request.method == "SUBSCRIBE":
+            return self._subscribe(event, now)
         if request.method == "REGISTER":
             response = self._register(request, flow, now)
+        elif request.method == "PUBLISH":
+            response = self._publish(request, flow, now)
         elif request.method == "OPTIONS":
             response = make_response(request, 200)
             response.headers.set("Accept", "application/sdp")
         else:
-            response = make_response(request, 405)
+            response = self._unserved(request, flow, now)
         return self._endpoint.respond(event.transaction_id, response, now)
+
+    def _unserved(self, request: Request, flow: Flow, now: float) -> Response:
+        proof = self._authenticate(request, flow, now)
+        if isinstance(proof, Denied):
+            return proof.response(request)
+        response = make_response(request, 405)
+        response.headers.set("Allow", ", ".join(self._endpoint.settings.allow))
+        return response
 
     def _register(self, request: Request, flow: Flow, now: float) -> Response:
         proof = self._authenticate(request, flow, now)
         if isinstance(proof, Denied):
-            response = make_response(request, proof.status, proof.reason)
-            for name, value in proof.headers.items():
-                response.headers.add(name, value)
-            return response
+            return proof.response(request)
         if _user_of(request.to) != proof or self._visits.account(proof, now) is not None:
             return make_response(request, 403, "Only the account itself may register")
         if flow.transport in BROWSER_TRANSPORTS:
@@ -244,6 +261,24 @@ class Policy:
         if response.status == 200:
             self._on_registration(proof, flow)
         return response
+
+    def _subscribe(self, event: RequestArrived, now: float) -> list[Effect]:
+        request = event.request
+        if request.to.tag is not None:
+            # In the dialog of a call, which has no room for other subscriptions (RFC 6665 §4.5.2).
+            return self._endpoint.respond(event.transaction_id, make_response(request, 403), now)
+        proof = self._authenticate(request, event.flow, now)
+        if isinstance(proof, Denied):
+            return self._endpoint.respond(event.transaction_id, proof.response(request), now)
+        return self._watching.subscribe(event, proof, now)
+
+    def _publish(self, request: Request, flow: Flow, now: float) -> Response:
+        proof = self._authenticate(request, flow, now)
+        if isinstance(proof, Denied):
+            return proof.response(request)
+        if not self._watching.speaks_for(request, proof):
+            return make_response(request, 403, "Only the account itself may publish")
+        return self._watching.publish(request, proof, now)
 
     # Who is it
 
@@ -285,6 +320,22 @@ class Policy:
             visit = self._visits.account(username, now)
             return visit.credential if visit is not None else None
         return Credential(extension.number, extension.ha1_md5, extension.ha1_sha256)
+
+
+def _devices(bindings: Sequence[Binding]) -> list[Device]:
+    """One device for each phone: its flows (RFC 5626) are tried one after the other, the newest first."""
+    flows: dict[object, list[Binding]] = {}
+    for index, binding in enumerate(bindings):
+        one = binding.instance is not None and binding.reg_id is not None
+        flows.setdefault(binding.instance if one else index, []).append(binding)
+    devices: list[Device] = []
+    for group in flows.values():
+        device: Device | None = None
+        for binding in reversed(group):
+            device = Device(binding.uri, binding.flow, binding.route_set, device)
+        if device is not None:
+            devices.append(device)
+    return devices
 
 
 def _open_to(visit: Visit, destination: Destination) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from ringback.config import Settings
-from ringback.net.tls import server_context
+from ringback.net.tls import client_context, server_context
 
 # Sockets of the SIP and web limits together, with room for files and workers.
 _DESCRIPTORS: Final = 16_384
@@ -22,7 +22,7 @@ class UnusableSettingError(RuntimeError):
 def check_settings(settings: Settings) -> None:
     """Raise UnusableSettingError for an address that is not ours, or a certificate that cannot be used."""
     for name, address in (
-        ("sip.bind", settings.sip.bind),
+        *(("sip.bind", address) for address in settings.sip.bind),
         ("web.bind", settings.web.bind),
         ("media.bind", settings.media.bind),
     ):
@@ -38,6 +38,14 @@ def check_settings(settings: Settings) -> None:
     ):
         if certificate is not None and key is not None:
             _check_certificate(section, certificate, key)
+    authorities = settings.sip.client_authorities
+    if authorities is not None:
+        try:
+            client_context(authorities)
+        except OSError as error:
+            raise UnusableSettingError(
+                f"sip.client_authorities {authorities} cannot be used: {error.strerror or error}"
+            ) from None
 
 
 def allow_many_sockets(settings: Settings) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import ipaddress
+import signal
 import time
 from typing import Final
 
@@ -14,9 +16,9 @@ from rich.console import Console
 from ringback import __version__
 from ringback.config import Settings
 from ringback.net.tls import server_context
-from ringback.server.addresses import is_wildcard
+from ringback.server.addresses import bracketed
 from ringback.server.app import Server, stop_signal
-from ringback.server.certificates import web_certificate
+from ringback.server.certificates import CertificateKeeper, web_certificate
 from ringback.server.media_link import MediaWorkerError
 from ringback.server.preflight import UnusableSettingError, allow_many_sockets, check_settings
 from ringback.server.welcome import (
@@ -77,6 +79,11 @@ async def _serve(settings: Settings, console: Console, command: str) -> int:
         certificate = await asyncio.to_thread(web_certificate, settings)
         tls = server_context(certificate.certificate, certificate.key) if certificate else None
         web = WebServer(app, settings, tls)
+        certificates = CertificateKeeper(
+            settings,
+            sip=server.transports.reload_certificate,
+            web=lambda renewed: web.renew(server_context(renewed.certificate, renewed.key)),
+        )
         await web.start()
         try:
             await server.start()
@@ -90,16 +97,19 @@ async def _serve(settings: Settings, console: Console, command: str) -> int:
                 show_first_start(console, _first_rows(first, links), settings.data_dir / "first-start.txt")
             else:
                 show_meetings(console, [(m.name, links.meeting(m)) for m in store.meetings.all()])
-            if not is_wildcard(settings.sip.bind) and settings.sip.bind.startswith("127."):
+            if all(ipaddress.ip_address(address).is_loopback for address in settings.sip.bind):
                 show_lan_hint(console, reachable_host("0.0.0.0"), command)  # noqa: S104 - only asks for our own
             if certificate is not None and certificate.authority is not None:
                 show_trust_hint(console, certificate.authority)
+            await certificates.start()
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, certificates.reload)
             log.info("ready", seconds=round(time.monotonic() - began, 2))
             # What lives from here on lives for good: the collector need not look at it again.
             gc.collect()
             gc.freeze()
             log.info("stopping", signal=await stopped)
         finally:
+            await certificates.stop()
             await server.stop()
             await web.stop()
     finally:
@@ -108,12 +118,12 @@ async def _serve(settings: Settings, console: Console, command: str) -> int:
 
 
 def _welcome(console: Console, settings: Settings, server: Server, web: WebServer, links: Links) -> None:
-    sip = server.transports.addresses
+    sip = server.transports.listening
     wanted = {"udp": settings.sip.udp_port, "tcp": settings.sip.tcp_port, "tls": settings.sip.tls_port}
     listening = [
-        Listening(f"SIP {name.upper()}", f"{sip[name][0]}:{sip[name][1]}", _moved(wanted[name], sip[name][1]))
+        Listening(f"SIP {name.upper()}", f"{bracketed(host)}:{port}", _moved(wanted[name], port))
         for name in ("udp", "tcp", "tls")
-        if name in sip
+        for host, port in sip.get(name, ())
     ]
     listening.append(Listening("Web", links.web, _moved(settings.web.port, web.address[1])))
     low, high = settings.media.ports

@@ -14,6 +14,7 @@ from ringback.net.limits import Admission, Limits
 from ringback.sip.flow import Address, Flow
 from ringback.sip.message import Message
 from ringback.sip.parse import Malformed, parse_message
+from ringback.sip.tap import Hear
 
 MAX_SOCKETS: Final = 800
 SOCKETS_PER_SOURCE: Final = 80
@@ -42,11 +43,13 @@ class SipSockets:
         on_message: Callable[[Message | Malformed, Flow], None],
         on_lost: Callable[[Flow], None],
         local: Callable[[], Address],
+        hear: Hear = lambda _data, _flow, _message: None,
         allow: SourceList | None = None,
     ) -> None:
         self._on_message = on_message
         self._on_lost = on_lost
         self._local = local
+        self._hear = hear
         self._sockets: dict[int, _Socket] = {}
         self._numbers = count(1)
         self._admission: Admission[int] = Admission(
@@ -86,6 +89,7 @@ class SipSockets:
                 socket.send(_PONG)
             return
         message = parse_message(data)
+        self._hear(data, socket.flow, message)
         if isinstance(message, Malformed):
             if not message.answerable:
                 return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ringback.sip.agent import SDP, EndpointSettings
 from ringback.sip.message import KNOWN_METHODS, Headers, Request
+from ringback.sip.registration import REGISTRAR_TAGS
 
 _ACCEPTABLE_BODIES = frozenset({SDP, "application/*", "*/*"})
 # Methods whose body has to be SDP; others bring what their application knows.
@@ -13,14 +14,15 @@ _SDP_METHODS = frozenset({"INVITE", "UPDATE", "PRACK"})
 def refusal(request: Request, settings: EndpointSettings) -> tuple[int, Headers] | None:
     """Status and header fields of the answer to a request that we do not serve; None when we do."""
     method = request.method
-    if method not in settings.allow:
+    if method not in settings.allow and method not in settings.screened:
         status = 405 if method in KNOWN_METHODS else 501
         return status, Headers(("Allow", ", ".join(settings.allow)))
     if request.uri.scheme not in settings.schemes:
         return 416, Headers()
     if request.max_forwards == 0:
         return 483, Headers()
-    unknown = [tag for tag in request.headers.get_all("Require") if tag and tag not in settings.option_tags]
+    known = settings.option_tags if method != "REGISTER" else (*settings.option_tags, *REGISTRAR_TAGS)
+    unknown = [tag for tag in request.headers.get_all("Require") if tag and tag not in known]
     if unknown:
         return 420, Headers(("Unsupported", ", ".join(unknown)))
     return _refused_body(request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -10,7 +11,8 @@ from typing import Protocol
 from ringback.sip.authentication import ClientAuthentication, credentials_of
 from ringback.sip.dialog import Dialog, DialogKey
 from ringback.sip.effects import Effect, Transmit
-from ringback.sip.flow import DEFAULT_PORT, Flow, Transport
+from ringback.sip.failover import Avoided
+from ringback.sip.flow import DEFAULT_PORT, UNBOUND, Flow, Transport
 from ringback.sip.headers import MAGIC_COOKIE, Via
 from ringback.sip.message import Headers, Request, Response, SipUri, encode, make_response
 from ringback.sip.timers import TimerQueue, Timers
@@ -31,6 +33,7 @@ class EndpointSettings:
 
     `contact_for` gives our Contact for messages by a flow; its host and port are also the sent-by of Via.
     `allow` are the methods served: those beyond the call's own reach the application as RequestArrived.
+    So do those in `screened`, which are not served: who has proved an account is told so by it.
     `supported` are option tags that the application implements, such as `replaces` (RFC 3891): without it
     that header field is not looked at. `next_hop`, when given, chooses the flow
     of a request within a dialog from its next hop's URI and the flow the peer was last heard by; without
@@ -51,6 +54,7 @@ class EndpointSettings:
         "REFER",
         "NOTIFY",
     )
+    screened: tuple[str, ...] = ()
     supported: tuple[str, ...] = ()
     schemes: tuple[str, ...] = ("sip", "sips", "tel")
     timers: Timers = field(default_factory=Timers)
@@ -68,6 +72,10 @@ class EndpointSettings:
 
 class InDialog(Protocol):
     """Who owns a dialog and takes the requests within it."""
+
+    @property
+    def served(self) -> frozenset[str]:
+        """The methods that it takes; others go to the application."""
 
     def request_received(self, transaction: ServerTransaction, request: Request, now: float) -> list[Effect]:
         """A request whose CSeq is in order."""
@@ -90,6 +98,7 @@ class Agent:
         self.dialogs: dict[DialogKey, tuple[Dialog, InDialog]] = {}
         # Sessions that have not ended: what `max_sessions` counts.
         self.live: set[str] = set()
+        self.avoided = Avoided()
         self._by_connection: dict[Flow, set[DialogKey]] = {}
 
     # Dialogs
@@ -122,7 +131,20 @@ class Agent:
             if key in self.dialogs:
                 dialog = self.dialogs[key][0]
                 hop = flow_to(_first_hop(dialog), flow)
-                dialog.flow = replace(hop, remote=(flow.remote[0], hop.remote[1]))
+                port = hop.remote[1] or DEFAULT_PORT[hop.transport]
+                dialog.flow = replace(hop, remote=(flow.remote[0], port), name=flow.name)
+
+    def follow_route(self, dialog: Dialog) -> None:
+        """Send the dialog's requests to its next hop (§12.2.1.1), for a peer that we found by RFC 3263.
+
+        A private address that a public peer names is one that only it can reach: the flow is kept then.
+        """
+        flow = dialog.flow
+        hop = flow_to(_first_hop(dialog), flow)
+        same = hop.remote[0] in (flow.remote[0], flow.name) and hop.remote[1] in (0, flow.remote[1])
+        if (same and hop.transport == flow.transport) or _is_hidden(hop, flow):
+            return
+        dialog.flow = replace(hop, local=UNBOUND)
 
     def _leave(self, dialog: Dialog) -> None:
         keys = self._by_connection.get(dialog.flow)
@@ -247,7 +269,10 @@ def add_all(headers: Headers, more: Headers) -> None:
 
 
 def flow_to(uri: SipUri, like: Flow) -> Flow:
-    """A flow with id 0 to the address in `uri`, its transport from there or as `like` had it."""
+    """A flow with id 0 to the address in `uri`, its transport from there or as `like` had it.
+
+    A host that is a name stays one, with port 0 where `uri` has none: who sends looks it up.
+    """
     transport: Transport = like.transport
     for name in DEFAULT_PORT:
         if uri.transport == name:
@@ -255,7 +280,18 @@ def flow_to(uri: SipUri, like: Flow) -> Flow:
     if uri.scheme == "sips" and transport in ("tcp", "udp"):
         transport = "tls"
     address = uri.params.get("maddr") or uri.address
-    return replace(like, transport=transport, remote=(address, uri.port or DEFAULT_PORT[transport]), id=0)
+    flow = replace(like, transport=transport, remote=(address, uri.port or 0), id=0)
+    if flow.named:
+        return replace(flow, name=address)
+    return replace(flow, remote=(address, uri.port or DEFAULT_PORT[transport]))
+
+
+def _is_hidden(hop: Flow, flow: Flow) -> bool:
+    try:
+        inner, outer = ipaddress.ip_address(hop.remote[0]), ipaddress.ip_address(flow.remote[0])
+    except ValueError:
+        return False
+    return outer.is_global and not inner.is_global
 
 
 def _first_hop(dialog: Dialog) -> SipUri:

@@ -132,10 +132,11 @@ class _Counts:
             self.seen &= (1 << _WINDOW) - 1
             self.highest = count
             return True
-        bit = 1 << (self.highest - count)
-        if self.highest - count >= _WINDOW or self.seen & bit:
+        behind = self.highest - count
+        # Looked at before the shift: a count that jumps by 2**32 would make it half a gigabyte long.
+        if behind >= _WINDOW or self.seen >> behind & 1:
             return False
-        self.seen |= bit
+        self.seen |= 1 << behind
         return True
 
 

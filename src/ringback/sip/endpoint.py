@@ -32,7 +32,8 @@ from ringback.sip.effects import (
     Ringing,
     Transmit,
 )
-from ringback.sip.flow import Flow
+from ringback.sip.failover import Attempts, first_of
+from ringback.sip.flow import Flow, Targets
 from ringback.sip.headers import is_via
 from ringback.sip.incoming import IncomingSession, find_replaced
 from ringback.sip.message import (
@@ -92,6 +93,11 @@ class Endpoint:
         self._agent = Agent(settings, new_token)
         self._layer = self._agent.layer
 
+    @property
+    def agent(self) -> Agent:
+        """What sessions share, for others who have dialogs, such as notifiers."""
+        return self._agent
+
     # From the transports
 
     def receive(self, message: Request | Response | Malformed, flow: Flow, now: float) -> list[Effect]:
@@ -118,7 +124,7 @@ class Endpoint:
         target: SipUri,
         to: NameAddr,
         from_: NameAddr,
-        flow: Flow,
+        flow: Flow | Targets,
         now: float,
         sdp: bytes | None,
         headers: Headers | None = None,
@@ -127,12 +133,13 @@ class Endpoint:
     ) -> tuple[InviteSession, list[Effect]]:
         """Call `target` by `flow`. `sdp` None asks the callee for the offer; `headers` are added.
 
-        A tag on `from_` is kept, one is made otherwise. `credentials` answer challenges to the INVITE and to
-        all that follows in the call; without, or when they do not help, a challenge is a failed call.
+        Of several targets (see `failover`) the first that answers takes the call. A tag on `from_` is kept,
+        one is made otherwise. `credentials` answer challenges to the INVITE and to all that follows in the
+        call; without, or when they do not help, a challenge is a failed call.
         """
         agent = self._agent
         uri, routes = route(target, route_set)
-        fields = Headers(("Via", agent.via(flow)))
+        fields = Headers(("Via", agent.via(first_of(flow))))
         for value in routes:
             fields.add("Route", str(value))
         fields.add("Max-Forwards", "70")
@@ -140,7 +147,7 @@ class Endpoint:
         fields.add("To", str(to))
         fields.add("Call-ID", agent.new_token())
         fields.add("CSeq", "1 INVITE")
-        fields.add("Contact", agent.contact(flow))
+        fields.add("Contact", agent.contact(first_of(flow)))
         agent.describe(fields)
         fields.add("User-Agent", self.settings.user_agent)
         if headers is not None:
@@ -151,9 +158,16 @@ class Endpoint:
         return session, session.begin(now)
 
     def request(
-        self, request: Request, flow: Flow, now: float, *, credentials: ClientAuthentication | None = None
+        self,
+        request: Request,
+        flow: Flow | Targets,
+        now: float,
+        *,
+        credentials: ClientAuthentication | None = None,
     ) -> tuple[str, list[Effect]]:
         """Send a request other than INVITE outside of dialogs; returns the id of its transaction.
+
+        Of several targets (see `failover`) the first that answers takes it.
 
         What is missing of Via, Max-Forwards, Call-ID, CSeq, the From tag and User-Agent is put in. With
         `credentials` challenges are answered, each by the request with the next CSeq (RFC 3261 §22.2); only
@@ -162,7 +176,7 @@ class Endpoint:
         agent = self._agent
         headers = request.headers
         if "Via" not in headers:
-            headers.prepend("Via", agent.via(flow))
+            headers.prepend("Via", agent.via(first_of(flow)))
         if request.from_.tag is None:
             headers.replace_first("From", str(request.from_.with_tag(agent.new_token())))
         defaults = {
@@ -177,7 +191,8 @@ class Endpoint:
         transaction_id = agent.new_token()
         if credentials is not None:
             credentials.authorize(request)
-        return transaction_id, agent.send(request, flow, _Plain(transaction_id, agent, credentials), now)[1]
+        user = _Plain(transaction_id, agent, credentials)
+        return transaction_id, Attempts(agent, request, flow, user).begin(now)
 
     def respond(self, transaction_id: str, response: Response, now: float) -> list[Effect]:
         """Answer a RequestArrived; nothing happens when its time is over. Adds Server and a To tag."""
@@ -208,7 +223,7 @@ class Endpoint:
         while (item := self._agent.queue.pop_due(now)) is not None:
             if isinstance(item, Transaction):
                 effects += self._layer.expire(item, now)
-            elif isinstance(item, InviteSession):
+            elif isinstance(item, InviteSession | Attempts):
                 effects += item.expire(now)
         return effects
 
@@ -218,6 +233,11 @@ class Endpoint:
     def transactions(self) -> int:
         """How many transactions there are, those that only absorb copies included."""
         return len(self._layer)
+
+    @property
+    def retransmissions(self) -> tuple[int, int]:
+        """How many requests and final responses came again, and how many messages of ours went again."""
+        return self._layer.copies, self._layer.resent
 
     @property
     def unanswered(self) -> int:
@@ -305,7 +325,7 @@ class Endpoint:
         if not dialog.accepts(request.cseq.number):
             return self._refuse(transaction, request, 500, now)
         self._agent.heard_by(dialog, user, flow)
-        if request.method not in InviteSession.served:
+        if request.method not in user.served:
             return [RequestArrived(transaction.id, request, flow)]
         return user.request_received(transaction, request, now)
 
@@ -392,3 +412,7 @@ class _Plain:
     def request_failed(self, transaction: ClientTransaction, status: int, now: float) -> list[Effect]:
         del transaction, now
         return [RequestTimedOut(self._id, status)]
+
+    def goes_on(self, request: Request, flow: Flow) -> bool:
+        del request, flow
+        return True

@@ -11,6 +11,9 @@ from ringback.sip.errors import SipSyntaxError
 
 Params = Mapping[str, str | None]
 
+MAX_PARAMS = 100
+"""More than any real value has; bounds the work one value can cause each time that it is read."""
+
 TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
 HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._\-]+")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
@@ -82,14 +85,17 @@ def split_list(text: str) -> list[str]:
 def parse_params(text: str, start: int = 0) -> dict[str, str | None]:
     """Read `;name=value;name` from `start` to the end; names in lower case, values as written (quotes kept).
 
-    The first of two parameters with one name counts. Raises SipSyntaxError on anything else.
+    The first of two parameters with one name counts. Raises SipSyntaxError on anything else, and on more
+    than MAX_PARAMS.
     """
     params: dict[str, str | None] = {}
     position, end = start, len(text)
+    room = MAX_PARAMS
     while position < end:
         match = _PARAM.match(text, position)
-        if match is None:
-            raise SipSyntaxError("bad parameter")
+        room -= 1
+        if match is None or room < 0:
+            raise SipSyntaxError("bad parameter" if match is None else "too many parameters")
         name, value = match.groups()
         params.setdefault(name.lower(), value)
         position = match.end()

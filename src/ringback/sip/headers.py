@@ -102,6 +102,29 @@ class Headers:
         else:
             values.append(value)
 
+    def add_line(self, line: str) -> bool:
+        """Append a header line as it came, unfolded and without line ends; False when it is none."""
+        name, colon, value = line.partition(":")
+        known = _KNOWN.get(name)
+        if known is None:
+            name = name.rstrip(" \t")
+            if not is_token(name):
+                return False
+            known = canonical_name(name)
+        if not colon:
+            return False
+        value = value.strip(" \t")
+        values = self._values.setdefault(known, [])
+        if "," in value and known in _LISTS:
+            values.extend(split_list(value))
+        else:
+            values.append(value)
+        return True
+
+    def repeated(self, names: tuple[str, ...]) -> str | None:
+        """The first of these names, spelt as in the RFCs, that has more than one value."""
+        return next((name for name in names if len(self._values.get(name, ())) > 1), None)
+
     def set(self, name: str, value: str) -> None:
         """Replace all values of the name by one."""
         name = canonical_name(name)
@@ -152,7 +175,7 @@ class Headers:
                     yield f"{name}: {value}"
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and bool(self._values.get(canonical_name(name)))
+        return isinstance(name, str) and self.get(name) is not None
 
     def __len__(self) -> int:
         return sum(map(len, self._values.values()))
@@ -172,9 +195,11 @@ def _refuse_line_break(value: str) -> None:
         raise ValueError("a header value may not hold a line break")
 
 
+# Runs are bounded, because a message's topmost Via is read again and again on its way.
 _VIA = re.compile(
-    r"SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*([A-Za-z0-9\-.!%*_+`'~]+)[ \t]+"
-    r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._\-]+)(?:[ \t]*:[ \t]*([0-9]{1,5}))?[ \t]*(?=;|$)",
+    r"SIP[ \t]{0,32}/[ \t]{0,32}2\.0[ \t]{0,32}/[ \t]{0,32}([A-Za-z0-9\-.!%*_+`'~]{1,64})[ \t]{1,32}"
+    r"(\[[0-9A-Fa-f:.]{2,64}\]|[A-Za-z0-9._\-]{1,255})"
+    r"(?:[ \t]{0,32}:[ \t]{0,32}([0-9]{1,5}))?[ \t]{0,32}(?=;|$)",
     re.IGNORECASE,
 )
 

@@ -125,6 +125,7 @@ class IncomingSession(InviteSession):
             return [*self._refuse(504, now), *self._end("timeout", 504, "no PRACK")]
         waiting.interval *= 2
         self.set_timer(SessionTimer.RELIABLE, min(now + waiting.interval, waiting.gives_up_at))
+        self._agent.layer.resent += 1
         return self._agent.layer.respond(self._transaction, waiting.response, now)
 
     def accept(self, sdp: bytes, now: float, headers: Headers | None = None) -> list[Effect]:

@@ -9,7 +9,8 @@ from ringback.sip.agent import Agent
 from ringback.sip.authentication import ClientAuthentication
 from ringback.sip.dialog import Dialog
 from ringback.sip.effects import Answered, Effect, EndedBy, Failed, Ringing, Transmit
-from ringback.sip.flow import Flow
+from ringback.sip.failover import Attempts, Unwanted, cancel_of, end_unwanted, first_of
+from ringback.sip.flow import Flow, Targets
 from ringback.sip.message import REASONS, Headers, Request, Response
 from ringback.sip.session import InviteSession
 from ringback.sip.session_state import SessionState, SessionTimer
@@ -17,22 +18,6 @@ from ringback.sip.transaction.client import ClientTransaction
 
 MOST_FORKS = 32
 """Early dialogs of one call: more callees than these are not heard before they answer."""
-
-
-class Unwanted:
-    """Takes the answers to requests whose outcome changes nothing."""
-
-    def response_received(
-        self, transaction: ClientTransaction, response: Response, now: float
-    ) -> list[Effect]:
-        """Nothing follows."""
-        del transaction, response, now
-        return []
-
-    def request_failed(self, transaction: ClientTransaction, status: int, now: float) -> list[Effect]:
-        """Nothing follows."""
-        del transaction, status, now
-        return []
 
 
 class OutgoingSession(InviteSession):
@@ -47,13 +32,14 @@ class OutgoingSession(InviteSession):
         self,
         agent: Agent,
         request: Request,
-        flow: Flow,
+        where: Flow | Targets,
         now: float,
         credentials: ClientAuthentication | None = None,
     ) -> None:
-        super().__init__(agent, request, flow, request.from_.tag or "", now)
+        super().__init__(agent, request, first_of(where), request.from_.tag or "", now)
         self._credentials = credentials
-        self._invite: ClientTransaction | None = None
+        self._where = where
+        self._attempts: Attempts | None = None
         self._cancel_wanted = False
         self._early_sdp: bytes | None = None
         # The ACK for each 2xx by To tag; None while the application owes the answer that it carries.
@@ -75,8 +61,23 @@ class OutgoingSession(InviteSession):
             # An offer in a reliable provisional response would have to be answered by the PRACK.
             tags = [tag for tag in self.request.headers.get_all("Supported") if tag != "100rel"]
             self.request.headers.set("Supported", ", ".join(tags))
-        self._invite, effects = self._agent.send(self.request, self._first_flow, self, now)
-        return effects
+        self._attempts = Attempts(self._agent, self.request, self._where, self)
+        return self._attempts.begin(now)
+
+    @property
+    def _invite(self) -> ClientTransaction | None:
+        return None if self._attempts is None else self._attempts.transaction
+
+    def goes_on(self, request: Request, flow: Flow) -> bool:
+        """The INVITE goes to another target, as if never sent; not once nobody wants the call any more."""
+        if self.state is SessionState.ENDED:
+            return False
+        self._begin_anew(request)
+        self._first_flow = flow
+        if not isinstance(self._where, Flow):
+            # Should it be sent anew, for instance with credentials, it goes to the one that asked for them.
+            self._where = (flow, *(other for other in self._where if other != flow))
+        return True
 
     def answer_offer(self, sdp: bytes, now: float) -> list[Effect]:
         """Also answers the offer of a 200 to an INVITE without SDP: the ACK carries it."""
@@ -132,12 +133,15 @@ class OutgoingSession(InviteSession):
         """Send the INVITE anew, as if never answered, with what the refusal asked for (§8.1.3.5)."""
         headers.set("Via", self._agent.via(self._first_flow))
         headers.set("CSeq", f"{self.request.cseq.number + 1} INVITE")
+        self._begin_anew(Request("INVITE", self.request.uri, headers, self.request.body))
+        return self._send(now)
+
+    def _begin_anew(self, request: Request) -> None:
         self._forget()
         self.dialog = None
         self._rseq.clear()
         self.state = SessionState.CALLING
-        self.request = Request("INVITE", self.request.uri, headers, self.request.body)
-        return self._send(now)
+        self.request = request
 
     def _progress(self, response: Response, now: float) -> list[Effect]:
         if self.state is SessionState.ENDED:
@@ -167,7 +171,10 @@ class OutgoingSession(InviteSession):
             self.dialog = dialog
 
     def _new_dialog(self, response: Response) -> Dialog:
-        return Dialog.of_client(self.request, response, self.flow, self._credentials)
+        dialog = Dialog.of_client(self.request, response, self._first_flow, self._credentials)
+        if not isinstance(self._where, Flow):
+            self._agent.follow_route(dialog)
+        return dialog
 
     def _is_next(self, tag: str, rseq: int) -> bool:
         """Whether a reliable response is the one after the last in its fork; copies and later ones wait."""
@@ -218,6 +225,7 @@ class OutgoingSession(InviteSession):
         early = self._early.get(response.to.tag or "")
         if early is not None:
             dialog.local_cseq, dialog.remote_cseq = early.local_cseq, early.remote_cseq
+            dialog.flow = early.flow
         self._forget()
         self.dialog = dialog
         self._agent.enlist(dialog, self)
@@ -236,11 +244,10 @@ class OutgoingSession(InviteSession):
 
     def _end_fork(self, response: Response, tag: str, now: float) -> list[Effect]:
         """A second callee answered: only one call was wanted (§13.2.2.4)."""
-        dialog = self._new_dialog(response)
-        ack = self._agent.acknowledge(dialog, self.request)
-        self._acks[tag] = ack
-        bye, flow = self._agent.in_dialog(dialog, "BYE")
-        return [ack, *self._agent.send(bye, flow, Unwanted(), now)[1]]
+        if len(self._acks) > MOST_FORKS:
+            return []
+        self._acks[tag], effects = end_unwanted(self._agent, self.request, response, self._first_flow, now)
+        return effects
 
     def _hang_up_early(self, now: float) -> list[Effect]:
         if self.state is SessionState.PROCEEDING:
@@ -260,7 +267,7 @@ class OutgoingSession(InviteSession):
     def _cancel(self, now: float) -> list[Effect]:
         self._cancel_wanted = False
         self.set_timer(SessionTimer.CANCEL, now + 64 * self._agent.settings.timers.t1)
-        cancel = _cancel_of(self.request)
+        cancel = cancel_of(self.request)
         return self._agent.send(cancel, self._first_flow, Unwanted(), now)[1]
 
     def _timer_fired(self, timer: SessionTimer, now: float) -> list[Effect]:
@@ -278,14 +285,3 @@ def _reliable(response: Response) -> int | None:
         return None
     text = (response.headers.get("RSeq") or "").strip()
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 10 else None
-
-
-def _cancel_of(invite: Request) -> Request:
-    """The CANCEL for an INVITE: its fields, its branch (§9.1)."""
-    source = invite.headers
-    headers = Headers()
-    headers.prepend("Via", source.get("Via") or "")
-    headers.copy_from(source, "Route", "Max-Forwards", "From", "To", "Call-ID")
-    headers.add("CSeq", f"{invite.cseq.number} CANCEL")
-    headers.copy_from(source, "User-Agent")
-    return Request("CANCEL", invite.uri, headers)

@@ -105,19 +105,15 @@ def _read_head(data: bytes) -> _Head:
     head = _Head(lines[0], headers)
     if "\r" in lines[0] or "\n" in lines[0]:
         head.fault = "line break within the start line"
-    add = headers.add
+    stray = not text.count("\r") == text.count("\n") == len(lines) - 1
     room = MAX_HEADER_VALUES
     for line in lines[1:]:
-        name, colon, value = line.partition(":")
-        name = name.rstrip(" \t")
-        room -= 1 + value.count(",")
-        if not colon or TOKEN.fullmatch(name) is None or "\r" in value or "\n" in value:
-            head.fault = head.fault or "bad header line"
-        elif room < 0:
+        room -= 1 + line.count(",")
+        if room < 0:
             head.fault = head.fault or "too many header fields"
             break
-        else:
-            add(name, value.strip(" \t"))
+        if (stray and ("\r" in line or "\n" in line)) or not headers.add_line(line):
+            head.fault = head.fault or "bad header line"
     _read_length(head)
     return head
 
@@ -194,9 +190,8 @@ def _check(head: _Head) -> CSeq:
     if head.fault is not None:
         raise SipSyntaxError(head.fault)
     headers = head.headers
-    for name in _ONCE:
-        if headers.count(name) > 1:
-            raise SipSyntaxError(f"more than one {name}")
+    if (name := headers.repeated(_ONCE)) is not None:
+        raise SipSyntaxError(f"more than one {name}")
     call_id = headers.get("Call-ID")
     if not call_id or " " in call_id or "\t" in call_id:
         raise SipSyntaxError("bad Call-ID" if call_id else "missing Call-ID")
@@ -237,16 +232,18 @@ class StreamFramer:
     """Cuts the byte stream of a TCP or TLS connection into messages by Content-Length (RFC 3261 §18.3).
 
     Holds at most `max_header` + `max_body` bytes. When the framing is lost the last value has `close` set,
-    and everything fed later is ignored.
+    and everything fed later is ignored. `wire` has the bytes of each value that `feed` returned last.
     """
 
     def __init__(self, max_header: int = MAX_HEADER_BYTES, max_body: int = MAX_BODY_BYTES) -> None:
         self.max_header = max_header
         self.max_body = max_body
         self.closed = False
+        self.wire: list[bytes] = []
         self._buffer = bytearray()
         self._searched = 0
         self._head: _Head | None = None
+        self._head_wire = b""
         self._after_crlf = False
 
     @property
@@ -257,6 +254,7 @@ class StreamFramer:
     def feed(self, data: bytes) -> list[Framed]:
         """Take bytes as they came; return what they completed, in order."""
         out: list[Framed] = []
+        self.wire = []
         if self.closed:
             return out
         self._buffer += data
@@ -278,21 +276,24 @@ class StreamFramer:
         if end < 0:
             self._searched = max(0, len(buffer) - 3)
         if end > self.max_header or (end < 0 and len(buffer) > self.max_header):
-            self._give_up(out, _read_head(bytes(buffer[: self.max_header])), "header fields too long", 400)
+            wire = bytes(buffer[: self.max_header])
+            self._give_up(out, wire, _read_head(wire), "header fields too long", 400)
             return False
         if end < 0:
             return False
-        head = _read_head(bytes(buffer[:end]))
+        wire = bytes(buffer[: end + 4])
+        head = _read_head(wire[:-4])
         del buffer[: end + 4]
         self._searched = 0
         if head.length_fault is not None or head.length is None:
-            self._give_up(out, head, head.length_fault or "missing Content-Length on a stream", 400)
+            self._give_up(out, wire, head, head.length_fault or "missing Content-Length on a stream", 400)
         elif head.length > self.max_body:
-            self._give_up(out, head, "body too long", 413)
+            self._give_up(out, wire, head, "body too long", 413)
         elif head.length == 0:
             out.append(_finish(head, b""))
+            self.wire.append(wire)
         else:
-            self._head = head
+            self._head, self._head_wire = head, wire
         return not self.closed
 
     def _take_keep_alive(self, out: list[Framed]) -> bool:
@@ -300,13 +301,14 @@ class StreamFramer:
         if len(buffer) < 2:
             return False
         if buffer[:2] != b"\r\n":
-            self._give_up(out, _Head("", Headers()), "stray line end between messages", 400)
+            self._give_up(out, bytes(buffer), _Head("", Headers()), "stray line end between messages", 400)
             return False
         # A ping cut in two by the network: its first half went out as a pong, which is harmless.
         second_half = self._after_crlf
         whole = not second_half and buffer[:4] == b"\r\n\r\n"
         del buffer[: 4 if whole else 2]
         out.append(KeepAlive(whole or second_half))
+        self.wire.append(b"")
         self._after_crlf = not (whole or second_half)
         return True
 
@@ -318,8 +320,10 @@ class StreamFramer:
         del self._buffer[: head.length]
         self._head = None
         out.append(_finish(head, body))
+        self.wire.append(self._head_wire + body)
         return True
 
-    def _give_up(self, out: list[Framed], head: _Head, reason: str, status: int) -> None:
+    def _give_up(self, out: list[Framed], wire: bytes, head: _Head, reason: str, status: int) -> None:
         self.closed = True
         out.append(_malformed(head, reason, status, close=True))
+        self.wire.append(wire)

@@ -335,6 +335,7 @@ class InviteSession:
         timers = self._agent.settings.timers
         waiting.interval = min(2 * waiting.interval, timers.t2)
         waiting.next_at = min(now + waiting.interval, waiting.gives_up_at)
+        self._agent.layer.resent += 1
         return [Transmit(waiting.transaction.flow, waiting.data)]
 
     # Steps shared with the roles and with renegotiation

@@ -25,12 +25,14 @@ _CACHE_SIZE = 4096
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
 _BAD_USER = re.compile(r'[\x00-\x20\x7f<>"@]|%(?![0-9A-Fa-f]{2})')
+# In host and parameters; a bracket there would end the address when it is written in a name-addr.
+_BAD_PLACE = re.compile(r"[\x00-\x20\x7f<>]")
 _BAD_OPAQUE = re.compile(r'[\x00-\x20\x7f<>"]')
 _TEL = re.compile(r"\+?[0-9A-Fa-f*#().\-]+")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _RESERVED = ";/?:@&=+$,"
 # Parameters that make two URIs differ even when only one of them has it (RFC 3261 §19.1.4).
-_TELLING = ("user", "ttl", "method", "maddr")
+_TELLING = ("user", "ttl", "method", "maddr", "transport")
 
 
 def escape_user(text: str) -> str:
@@ -195,7 +197,7 @@ def _parse_uri(text: str) -> Uri:
         return _parse_sip(scheme, rest)
     if scheme == "tel":
         number, semicolon, params = rest.partition(";")
-        if _TEL.fullmatch(number) is None:
+        if _TEL.fullmatch(number) is None or _BAD_PLACE.search(params):
             raise SipSyntaxError("bad telephone number")
         return TelUri(number, parse_params(semicolon + params))
     if not rest or _BAD_OPAQUE.search(rest):
@@ -217,7 +219,7 @@ def _parse_sip(scheme: str, rest: str) -> SipUri:
         remainder = rest
     place, _, headers = remainder.partition("?")
     hostport, semicolon, param_text = place.partition(";")
-    if " " in remainder or "\t" in remainder or (headers and _BAD_OPAQUE.search(headers)):
+    if _BAD_PLACE.search(remainder) or '"' in headers:
         raise SipSyntaxError("bad URI")
     host, port = split_host_port(hostport)
     params = parse_params(";" + param_text) if semicolon else {}

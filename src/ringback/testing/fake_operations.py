@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 
@@ -12,6 +12,7 @@ from ringback.web.operations import (
     LineSeries,
     MediaWorker,
     Metric,
+    Missed,
     OperationError,
     Participant,
     ProcessIds,
@@ -19,7 +20,9 @@ from ringback.web.operations import (
     Registration,
     RemoteSeries,
     SentSeries,
+    SipMessage,
     Status,
+    TraceFilter,
     UnknownCallError,
     UnknownParticipantError,
 )
@@ -47,6 +50,8 @@ class FakeOperations:
     devices: list[Registration] = field(default_factory=list)
     waiting_for: tuple[str, ...] = ()
     counted: tuple[Metric, ...] = ()
+    traced: list[SipMessage | Missed] = field(default_factory=list)
+    traces: list[tuple[TraceFilter, float, bool, bool]] = field(default_factory=list)
     lines: dict[str, LineSeries] = field(default_factory=dict)
 
     def status(self) -> Status:
@@ -132,6 +137,14 @@ class FakeOperations:
     def metrics(self) -> Iterable[Metric]:
         """The metrics put in."""
         return self.counted
+
+    async def trace(
+        self, wanted: TraceFilter, *, last_s: float = 0.0, follow: bool = True, reveal: bool = False
+    ) -> AsyncIterator[SipMessage | Missed]:
+        """The messages put in, then the end; what was asked for is noted in `traces`."""
+        self.traces.append((wanted, last_s, follow, reveal))
+        for one in self.traced:
+            yield one
 
     def _change(
         self, meeting: str, participant: str | None, change: Callable[[Participant], Participant | None]

@@ -22,6 +22,7 @@ from ringback.web.api import (
     participants,
     people,
     quality,
+    sip_trace,
     system,
     tokens,
     visits,
@@ -35,7 +36,8 @@ from ringback.web.problems import Problem
 from ringback.web.visiting import SipDoor, Visiting
 
 ROUTERS: Final = tuple(
-    module.router for module in (meetings, participants, quality, extensions, people, system, events, tokens)
+    module.router
+    for module in (meetings, participants, quality, extensions, people, system, events, sip_trace, tokens)
 )
 
 _DESCRIPTION: Final = """\
@@ -52,6 +54,7 @@ _TAGS: Final = [
     {"name": "visits", "description": "How a page gets into a meeting by its link, without a token."},
     {"name": "system", "description": "What the system does now."},
     {"name": "events", "description": "What happens, as it happens."},
+    {"name": "sip", "description": "The SIP messages themselves, masked."},
     {"name": "tokens", "description": "Ways into this API."},
     {"name": "administrators", "description": "Links with which administrators choose a password."},
     {"name": "health", "description": "For load balancers and monitoring."},

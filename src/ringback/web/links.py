@@ -46,7 +46,7 @@ class Links:
         port = settings.web.port if web_port is None else web_port
         scheme = "https" if settings.web.secure else "http"
         web = settings.web.public_url.rstrip("/") or f"{scheme}://{reachable_host(settings.web.bind)}:{port}"
-        sip = settings.sip.domain or reachable_host(settings.sip.bind)
+        sip = settings.sip.domain or reachable_host(settings.sip.bind[0])
         if not settings.sip.domain:
             sip = f"{sip}:{settings.sip.udp_port if sip_port is None else sip_port}"
         return cls(web, sip)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
@@ -61,7 +61,8 @@ class MediaWorker:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How the system is doing; `addresses` maps udp, tcp, tls, http to host:port as bound.
+    """How the system is doing; `addresses` maps udp, tcp, tls, http to host:port as bound,
+    several with commas between.
 
     `waiting_for` says in words what is missing until calls can be taken; empty means ready. `takeovers`
     counts legs that went on in another media process after theirs had died.
@@ -207,6 +208,53 @@ class Metric:
     sum: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class TraceFilter:
+    """Which SIP messages are shown: those that all of these choose; what is empty chooses all.
+
+    `call` is how the Call-ID begins; `number` that of the Request-URI, From or To; `source` the peer's
+    address, with or without port; `method` that of a request and of the responses to it.
+    """
+
+    call: str = ""
+    number: Private[str] = field(default_factory=lambda: Private(""))
+    source: str = ""
+    method: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SipMessage:
+    """A SIP message as it was on the wire, decrypted; masked unless the trace is to reveal.
+
+    `data` is as long as the message was. `status` is None for requests; `method` of a response is that of its
+    request. `fault` says what the parser found wrong; `again`: the same message has been there before.
+    """
+
+    at: datetime
+    direction: Literal["in", "out"]
+    transport: str
+    local: tuple[str, int]
+    remote: tuple[str, int]
+    call_id: str
+    method: str
+    status: int | None
+    reason: str
+    cseq: int | None
+    from_user: str
+    to_user: str
+    data: bytes
+    described: bool = False
+    again: bool = False
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """So many messages came and are not shown, because the watcher is too slow."""
+
+    count: int
+
+
 class Operations(Protocol):
     """The running system. None of the methods waits: they act on what the control process knows."""
 
@@ -252,3 +300,11 @@ class Operations(Protocol):
 
     def metrics(self) -> Iterable[Metric]:
         """What the parts count, beside what is in `status`."""
+
+    def trace(
+        self, wanted: TraceFilter, *, last_s: float = 0.0, follow: bool = True, reveal: bool = False
+    ) -> AsyncIterator[SipMessage | Missed]:
+        """SIP messages from this call on, after those of the last seconds as far as they are kept.
+
+        Without `follow` it ends after the kept ones. Close the iterator when done.
+        """

@@ -85,8 +85,8 @@ class TlsDoor:
 
     def __init__(self, listener: socket.socket, tls: ssl.SSLContext, server: _Server, crowd: Crowd) -> None:
         """The connections of a listening socket become the server's."""
+        self.tls = tls
         self._listener = listener
-        self._tls = tls
         self._server = server
         self._crowd = crowd
         self._handshakes: set[asyncio.Task[None]] = set()
@@ -120,7 +120,7 @@ class TlsDoor:
             await asyncio.get_running_loop().connect_accepted_socket(
                 self._protocol,
                 connection,
-                ssl=self._tls,
+                ssl=self.tls,
                 ssl_handshake_timeout=HEADER_PATIENCE_S,
                 ssl_shutdown_timeout=SHUTDOWN_PATIENCE_S,
             )
@@ -285,7 +285,8 @@ class WebServer:
             _uvicorn(LocalIdentity(app), settings, websockets=False),
         )
         self._tls = tls
-        self._door: asyncio.Task[None] | None = None
+        self._door: TlsDoor | None = None
+        self._accepting: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -307,16 +308,22 @@ class WebServer:
             await asyncio.sleep(0.005)
         if self._tls is not None:
             crowd = Crowd(SourceList(self._settings.security.allow_sources))
-            self._door = asyncio.create_task(TlsDoor(tcp, self._tls, self._servers[0], crowd).run())
+            self._door = TlsDoor(tcp, self._tls, self._servers[0], crowd)
+            self._accepting = asyncio.create_task(self._door.run())
+
+    def renew(self, tls: ssl.SSLContext) -> None:
+        """Use another context for connections from now on; nothing happens where the web is plain HTTP."""
+        if self._door is not None:
+            self._door.tls = tls
 
     async def stop(self) -> None:
         """Answer what is being asked, close everything, remove the control socket."""
         context: WebContext = self._app.state.context
         # Event streams would otherwise hold the end up.
         context.operations.events.close()
-        if self._door is not None:
-            self._door.cancel()
-            await asyncio.wait([self._door])
+        if self._accepting is not None:
+            self._accepting.cancel()
+            await asyncio.wait([self._accepting])
         for server in self._servers:
             server.should_exit = True
         await asyncio.gather(*self._tasks)

@@ -22,7 +22,7 @@ from ringback.agent.errors import AgentError
 from ringback.agent.line import Line
 from ringback.agent.outputs import Output, ToMedia
 from ringback.media.protocol import Event, LegStatistics
-from ringback.net.bind import LocalAddress
+from ringback.net.bind import LocalAddresses
 from ringback.net.limits import Limits
 from ringback.net.tls import client_context
 from ringback.net.transports import SipTransports
@@ -80,7 +80,7 @@ class Station:
         self._transports = SipTransports(
             self._on_message, self._on_connection_lost, _STREAMS, tls_client=self._context
         )
-        self._address: LocalAddress | None = None
+        self._address: LocalAddresses | None = None
         self._lines: dict[int, tuple[Line, Member]] = {}
         self._users: dict[str, int] = {}
         self._calls: dict[int, int] = {}
@@ -100,7 +100,7 @@ class Station:
     async def open(self) -> None:
         """Open sockets and start the engine; OSError when `bind` is no address of ours."""
         opened = await self._transports.open(self._bind, udp_port=self._port)
-        self._address = LocalAddress(opened["udp"])
+        self._address = LocalAddresses([opened["udp"]])
         await self.media.start(self._bind, self._media_ports)
         self._lending = Lending(self.media.thread.shelf)
 

@@ -11,10 +11,13 @@ from ringback.sip.timers import TimerQueue, Timers
 from ringback.sip.transaction.client import ClientTransaction, ClientUser, client_key
 from ringback.sip.transaction.invite_client import InviteClientTransaction
 from ringback.sip.transaction.invite_server import InviteServerTransaction
-from ringback.sip.transaction.machine import Input, Outcome, Transaction
+from ringback.sip.transaction.machine import Input, Outcome, State, Transaction
 from ringback.sip.transaction.non_invite_client import NonInviteClientTransaction
 from ringback.sip.transaction.non_invite_server import NonInviteServerTransaction
 from ringback.sip.transaction.server import ServerTransaction, server_key
+
+# States in which a client transaction has its final response already.
+_FINAL = (State.COMPLETED, State.ACCEPTED)
 
 
 class TransactionLayer:
@@ -27,6 +30,9 @@ class TransactionLayer:
     def __init__(self, timing: Timers, queue: TimerQueue, limit: int) -> None:
         self.timing = timing
         self.limit = limit
+        # Messages that came again, and those sent again by timers or for such copies.
+        self.copies = 0
+        self.resent = 0
         self._queue = queue
         self._clients: dict[tuple[str, ...], ClientTransaction] = {}
         self._servers: dict[tuple[str, ...], ServerTransaction] = {}
@@ -86,7 +92,10 @@ class TransactionLayer:
             self._leave(transaction)
             transaction.flow = flow
             self._enlist(transaction)
-        return self._settle(transaction, transaction.step(Input.REQUEST, now), now)
+        self.copies += 1
+        outcomes = transaction.step(Input.REQUEST, now)
+        self.resent += len(outcomes)
+        return self._settle(transaction, outcomes, now)
 
     def acknowledged(self, transaction: ServerTransaction, now: float) -> tuple[bool, list[Effect]]:
         """An ACK matched an INVITE's transaction; True when it is for a 2xx and so the session's."""
@@ -116,6 +125,7 @@ class TransactionLayer:
         transaction = self._clients.get(key)
         if transaction is None:
             return []
+        self.copies += transaction.state in _FINAL and response.status >= 200
         return self._settle(transaction, transaction.receive(response, now), now)
 
     def abandon(self, transaction: ClientTransaction) -> None:
@@ -127,7 +137,10 @@ class TransactionLayer:
 
     def expire(self, transaction: Transaction, now: float) -> list[Effect]:
         """Fire the timers of one transaction."""
-        return self._settle(transaction, transaction.expire(now), now)
+        outcomes = transaction.expire(now)
+        # No timer sends anything for the first time.
+        self.resent += sum(outcome is Outcome.TRANSMIT for outcome, _ in outcomes)
+        return self._settle(transaction, outcomes, now)
 
     def connection_lost(self, flow: Flow, now: float) -> list[Effect]:
         """Client transactions of a broken connection fail, server transactions answer by a new one."""
@@ -157,7 +170,7 @@ class TransactionLayer:
         return effects
 
     def _enlist(self, transaction: Transaction) -> None:
-        if transaction.flow.reliable:
+        if transaction.flow.reliable or transaction.flow.named:
             self._by_connection.setdefault(transaction.flow, set()).add(transaction)
 
     def _forget(self, transaction: Transaction) -> None:

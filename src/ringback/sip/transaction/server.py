@@ -23,12 +23,13 @@ class ServerUser(Protocol):
 def server_key(request: Request, method: str) -> tuple[str, ...]:
     """What a request is matched by (RFC 3261 §17.2.3): branch, sent-by, method; RFC 2543 by its fields.
 
-    `method` is the one looked for: INVITE for an ACK or a CANCEL.
+    `method` is the one looked for: INVITE for an ACK or a CANCEL. A request of another Call-ID is never a
+    copy: two clients that chose the same branch, which they must not, both get their answers.
     """
     via = request.top_via
     branch = via.branch or ""
     if branch.startswith(MAGIC_COOKIE) and len(branch) > len(MAGIC_COOKIE):
-        return (branch, via.sent_by, method)
+        return (branch, via.sent_by, request.call_id, method)
     return (
         "RFC 2543",
         str(request.uri),

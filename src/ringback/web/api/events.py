@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
@@ -12,14 +10,13 @@ from fastapi.responses import StreamingResponse
 from ringback.governance.roles import Identity, Permission
 from ringback.web.api import API
 from ringback.web.context import Context, Needs
-from ringback.web.events import Event, EventHub
+from ringback.web.events import Event
+from ringback.web.server_sent import message, server_sent
 from ringback.web.views import EventView
 
 router = APIRouter(prefix=API, tags=["events"])
 
 EventsReader = Annotated[Identity, Depends(Needs(Permission.EVENTS_READ))]
-
-HEARTBEAT_S: Final = 15.0
 
 
 @router.get(
@@ -37,32 +34,10 @@ async def events(
     `event` is the kind, `data` the event as JSON. A comment comes every 15 s to keep the connection open; a
     listener too slow to keep up gets `events.missed` with a count.
     """
-    stream = _messages(context.operations.events, viewer, meeting)
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
+    def show(event: Event) -> bytes:
+        if meeting is not None and event.meeting not in {meeting, None}:
+            return b""
+        return message(event.kind, EventView.of(event, viewer).model_dump_json(exclude_none=True))
 
-async def _messages(hub: EventHub, viewer: Identity, meeting: str | None) -> AsyncIterator[bytes]:
-    stream = hub.subscribe()
-    yield b": connected\n\n"
-    following = asyncio.ensure_future(anext(stream))
-    try:
-        while True:
-            done, _ = await asyncio.wait({following}, timeout=HEARTBEAT_S)
-            if not done:
-                yield b": still here\n\n"
-                continue
-            try:
-                event = following.result()
-            except StopAsyncIteration:
-                return
-            following = asyncio.ensure_future(anext(stream))
-            if meeting is None or event.meeting in {meeting, None}:
-                yield _message(event, viewer)
-    finally:
-        following.cancel()
-
-
-def _message(event: Event, viewer: Identity) -> bytes:
-    data = EventView.of(event, viewer).model_dump_json(exclude_none=True)
-    return f"event: {event.kind}\ndata: {data}\n\n".encode()
+    return server_sent(context.operations.events.subscribe(), show)

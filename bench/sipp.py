@@ -1,0 +1,116 @@
+"""SIPp as the caller of a measurement: one scenario, one rate, what failed and what came late."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.rig import LOAD_CORE
+from tests.wire.ports import free_ports
+
+LATE_MS = 500
+"""By then a request is sent again (RFC 3261 T1): who answers later makes work for both."""
+
+_SCENARIO = """<?xml version="1.0" encoding="UTF-8"?>
+<scenario name="a call from its INVITE to its BYE">
+  <send retrans="500"><![CDATA[
+INVITE sip:[service]@[remote_ip]:[remote_port] SIP/2.0
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+From: <sip:caller@[local_ip]:[local_port]>;tag=[pid]c[call_number]
+To: <sip:[service]@[remote_ip]:[remote_port]>
+Call-ID: [call_id]
+CSeq: 1 INVITE
+Contact: <sip:caller@[local_ip]:[local_port]>
+Max-Forwards: 70
+Content-Type: application/sdp
+Content-Length: [len]
+
+v=0
+o=- 1 1 IN IP4 [local_ip]
+s=-
+c=IN IP4 [local_ip]
+t=0 0
+m=audio [auto_media_port] RTP/AVP 0 101
+a=rtpmap:0 PCMU/8000
+a=rtpmap:101 telephone-event/8000
+  ]]></send>
+  <recv response="100" optional="true"/>
+  <recv response="180" optional="true"/>
+  <recv response="183" optional="true"/>
+  <recv response="200" rtd="1" rrs="true"/>
+  <send><![CDATA[
+ACK [next_url] SIP/2.0
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+From: <sip:caller@[local_ip]:[local_port]>;tag=[pid]c[call_number]
+[last_To:]
+Call-ID: [call_id]
+CSeq: 1 ACK
+Max-Forwards: 70
+Content-Length: 0
+
+  ]]></send>
+  @PAUSE@
+  <send retrans="500"><![CDATA[
+BYE [next_url] SIP/2.0
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+From: <sip:caller@[local_ip]:[local_port]>;tag=[pid]c[call_number]
+[last_To:]
+Call-ID: [call_id]
+CSeq: 2 BYE
+Max-Forwards: 70
+Content-Length: 0
+
+  ]]></send>
+  <recv response="200"/>
+  <ResponseTimeRepartition value="50, 100, 200, 500, 1000"/>
+</scenario>
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of the calls of one rate: how many began, failed, and were answered after `LATE_MS`."""
+
+    calls: int
+    failed: int
+    late: int
+
+    @property
+    def clean(self) -> bool:
+        """No call failed, and 99 of 100 were answered before anybody asked again."""
+        return not self.failed and self.late <= self.calls / 100
+
+
+def call(
+    port: int,
+    target: str,
+    rate: int,
+    seconds: int,
+    *,
+    talk_ms: int = 0,
+    host: str = "127.0.0.1",
+    more: tuple[str, ...] = (),
+) -> Outcome:
+    """Call `target` at so many calls a second; each ends `talk_ms` after its answer."""
+    pause = f'<pause milliseconds="{talk_ms}"/>' if talk_ms else ""
+    with tempfile.TemporaryDirectory(prefix="ringback-sipp-") as folder:
+        scenario, statistics = Path(folder, "scenario.xml"), Path(folder, "stat.csv")
+        scenario.write_text(_SCENARIO.replace("@PAUSE@", pause))
+        words = ["taskset", "-c", LOAD_CORE] if shutil.which("taskset") else []
+        words += ["sipp", f"{host}:{port}", "-sf", str(scenario), "-s", target, "-r", str(rate)]
+        words += ["-m", str(rate * seconds), "-l", "50000", "-i", host, "-p", str(free_ports(4))]
+        words += ["-timeout", f"{seconds + 30}s", "-trace_stat", "-stf", str(statistics)]
+        words += ["-nostdin", "-recv_timeout", "10000", *more]
+        subprocess.run(words, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+        last = list(csv.DictReader(statistics.read_text().splitlines(), delimiter=";"))[-1]
+    late = sum(
+        int(count)
+        for name, count in last.items()
+        if name and name.startswith("ResponseTimeRepartition1") and ("1000" in name or ">=" in name)
+    )
+    calls = int(last["TotalCallCreated"])
+    return Outcome(calls, calls - int(last["SuccessfulCall(C)"]), late)

@@ -1,0 +1,243 @@
+"""linphone, a SIP phone that others wrote, driven by a test at the prompt of its console version `linphonec`.
+
+Quirks of Debian's version 5.1 that the settings below respect:
+- Without `~/.local/share/linphone` for its database it starts all the same, but never has a network.
+- It finds no IP address in a certificate, so that by TLS it knows the server as localhost.
+- With `soundcard use files` it plays one WAV and records into one, at the codec's rate; while it holds a call
+  nothing is recorded, and it plays to who is held. The file has a header once the call was held, or is over.
+- A digit alone, typed at the prompt in a call, is a key (RFC 4733).
+- A TLS listening point is given by its port, and only those of the transports in use are opened.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ringback.quality.tones import make_tones
+from tests.wire.namespaces import Host
+from tests.wire.ports import free_ports
+from tests.wire.server import RingbackServer
+from tests.wire.sound_files import read_wav, write_wav
+
+RATE = 8000
+TONE_SECONDS = 120
+
+CONFIG = """\
+[net]
+mtu=1300
+[sip]
+sip_port={udp}
+sip_tcp_port={tcp}
+sip_tls_port={tls}
+default_proxy=0
+guess_hostname=0
+root_ca={authority}
+verify_server_certs=1
+verify_server_cn=1
+media_encryption={encryption}
+inc_timeout=30
+[rtp]
+audio_rtp_port={rtp}
+audio_adaptive_jitt_comp_enabled=1
+[sound]
+echocancellation=0
+[auth_info_0]
+username={name}
+passwd={password}
+[proxy_0]
+reg_proxy=<sip:{host}{suffix}>
+reg_route=<sip:{host}{suffix};lr>
+reg_identity=<sip:{name}@{host}>
+reg_expires=60
+reg_sendregister=1
+publish=0
+"""
+
+
+class LinphoneError(AssertionError):
+    """The phone did not do what the test needs of it."""
+
+
+class Linphone:
+    """One linphonec that registers one account with `server`; its own ports and folder.
+
+    It speaks `tone_hz`; its codecs are its own, Opus first. By TLS it trusts the server's authority alone;
+    `srtp` makes its media encrypted by SDES. With `answers` it takes every call by itself. With `host` it
+    runs there, where the server is at `address`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        *,
+        server: RingbackServer,
+        password: str,
+        transport: str = "udp",
+        srtp: bool = False,
+        tone_hz: float | None = None,
+        level_dbfs: float = -12.0,
+        answers: bool = False,
+        host: Host | None = None,
+        address: str = "127.0.0.1",
+    ) -> None:
+        self.folder, self.name, self.host = folder, name, host
+        (folder / ".local/share/linphone").mkdir(parents=True)
+        first = free_ports(16)
+        speech = make_tones(RATE, TONE_SECONDS, [tone_hz] if tone_hz else [], level_dbfs)
+        self._speech = write_wav(folder / "speech.wav", speech, RATE)
+        self._recording = folder / "heard.wav"
+        self._answers = answers
+        self._config = folder / "linphonerc"
+        self._suffix = f":{server.tls_port if transport == 'tls' else server.udp_port};transport={transport}"
+        self._domain = "localhost" if transport == "tls" else address
+        self._config.write_text(
+            CONFIG.format(
+                udp=first if transport == "udp" else 0,
+                tcp=first if transport == "tcp" else 0,
+                tls=first if transport == "tls" else 0,
+                name=name,
+                password=password,
+                host=self._domain,
+                suffix=self._suffix,
+                authority=server.data / "tls/ca.pem",
+                encryption="srtp" if srtp else "none",
+                rtp=first + 4,
+            )
+        )
+        self._said = ""
+        self._news = threading.Condition()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    # Life
+
+    def start(self) -> Linphone:
+        """Start the program; its sound comes from and goes to files."""
+        words = ["linphonec", "-c", self._config, "-d", "6", "-l", self.folder / "linphone.log"]
+        self._process = subprocess.Popen(
+            [*(self.host.prefix if self.host else ()), *map(str, words), *(["-a"] if self._answers else [])],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=self.folder,
+            env=os.environ | {"HOME": str(self.folder)},
+        )
+        threading.Thread(target=self._read, daemon=True).start()
+        self.command("soundcard use files")
+        self.command(f"play {self._speech}")
+        self.command(f"record {self._recording}")
+        return self
+
+    def stop(self, patience_s: float = 5) -> None:
+        """End the program: as a person would, else by its process id."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def _read(self) -> None:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        while data := os.read(self._process.stdout.fileno(), 65536):
+            with self._news:
+                self._said += data.decode(errors="replace")
+                self._news.notify_all()
+
+    def log(self) -> str:
+        """What it logged, SIP messages included."""
+        path = self.folder / "linphone.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    # Control
+
+    @property
+    def said(self) -> int:
+        """How much it has printed so far: what `expect` may look after."""
+        with self._news:
+            return len(self._said)
+
+    def command(self, line: str) -> None:
+        """Type a line at its prompt."""
+        assert self._process is not None
+        assert self._process.stdin is not None
+        self._process.stdin.write(line.encode() + b"\n")
+        self._process.stdin.flush()
+
+    def expect(self, pattern: str, timeout: float = 10, *, after: int = 0) -> re.Match[str]:
+        """Wait until it prints something; raises LinphoneError at the time-out."""
+        deadline = time.monotonic() + timeout
+        with self._news:
+            while not (found := re.compile(pattern).search(self._said, after)):
+                remaining = deadline - time.monotonic()
+                if remaining <= 0 or not self._news.wait(remaining):
+                    raise LinphoneError(f"{self.name}: no {pattern!r} in {timeout} s, only\n{self._said}")
+        return found
+
+    # What a person does
+
+    def register(self, timeout: float = 10) -> None:
+        """Wait for the registration that starts with the program."""
+        deadline = time.monotonic() + timeout
+        while self._until("status register", r"registered(=-?\d|, )")[1] != ", ":
+            if time.monotonic() > deadline:
+                raise LinphoneError(f"{self.name} is not registered:\n{self.log()[-4000:]}")
+            time.sleep(0.1)
+
+    def uri(self, number: str) -> str:
+        """A number at its server."""
+        return f"sip:{number}@{self._domain}{self._suffix}"
+
+    def dial(self, number: str, timeout: float = 10) -> None:
+        """Call a number at its server, until sound flows."""
+        self._until(f"call {self.uri(number)}", r"Media streams established", timeout)
+
+    def answer(self, timeout: float = 10) -> None:
+        """Take the call that rings."""
+        self._until("answer", r"Media streams established", timeout)
+
+    def press(self, keys: str, pause_s: float = 0.3) -> None:
+        """Press keys one after another."""
+        for key in keys:
+            self.command(key)
+            time.sleep(pause_s)
+
+    def hold(self) -> None:
+        """Put the call on hold by re-INVITE."""
+        self._until("pause", r"is now paused")
+
+    def resume(self) -> None:
+        """Take the call off hold."""
+        self._until("resume", r"Media streams established")
+
+    def hang_up(self) -> None:
+        """End the call."""
+        self._until("terminate", r"Call \d+ with \S+ (ended|error)")
+
+    def _until(self, line: str, pattern: str, timeout: float = 10) -> re.Match[str]:
+        after = self.said
+        self.command(line)
+        return self.expect(pattern, timeout, after=after)
+
+    # What it heard
+
+    def heard(self, last_s: float, *, trim_s: float = 0.0) -> tuple[NDArray[np.float32], int]:
+        """The end of its recording so far: the last so many seconds less `trim_s`, and their rate."""
+        if not self._recording.exists():
+            raise LinphoneError(f"{self.name} recorded nothing\n{self.log()[-3000:]}")
+        audio, rate = read_wav(self._recording)
+        audio = audio[: len(audio) - round(trim_s * rate)]
+        return audio[-round(last_s * rate) :], rate

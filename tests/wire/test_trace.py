@@ -1,0 +1,137 @@
+"""A real call watched by the real command: live, as a capture file, after its end, and by a slow watcher."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.test_pcap import read
+from tests.wire.server import COMMAND, RingbackServer
+from tests.wire.sip_phone import SipPhone
+
+pytestmark = pytest.mark.wire
+MakePhone = Callable[..., SipPhone]
+
+
+@contextmanager
+def watching(server: RingbackServer, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """`ringback sip trace` that watches already; it is ended when left."""
+    process = subprocess.Popen(
+        [COMMAND, "sip", "trace", *words, "--data-dir", str(server.data)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr is not None
+        if "--json" not in words:
+            assert process.stderr.readline() == "watching; Ctrl-C ends it\n"
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def call_a_meeting(server: RingbackServer, phone: SipPhone) -> tuple[str, str, str]:
+    """A call with the PIN in the dialled number; the meeting's number, the PIN, and the Call-ID."""
+    meeting = server.add_meeting()
+    number, pin = str(meeting["number"]), str(meeting["guest_pin"])
+    call = phone.dial(server.uri(f"{number}*{pin}"))
+    call.hang_up()
+    return number, pin, call.call_id
+
+
+def lines_of(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_a_call_is_seen_as_it_was_and_nothing_private_with_it(
+    server: RingbackServer, make_phone: MakePhone, tmp_path: Path
+) -> None:
+    path = tmp_path / "call.pcap"
+    password = server.add_extension("481516")
+    phone = make_phone(server, "481516", password)
+    with watching(server, "--pcap", str(path), "--messages") as watcher:
+        phone.register()
+        number, pin, call_id = call_a_meeting(server, phone)
+        deadline = time.monotonic() + 10
+        while path.read_bytes().count(b"BYE\r\n") < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        watcher.send_signal(signal.SIGINT)
+        ladder, remarks = watcher.communicate(timeout=10)
+    assert watcher.returncode == 0
+    assert "messages, masked, in" in remarks
+    seen = read(path, "sip.Method", "sip.Status-Code", "sip.Call-ID", "udp.srcport")
+    ours = [(method or status, port) for method, status, call, port in seen if call == call_id]
+    we, they = str(server.udp_port), str(phone.port)
+    assert [row for row in ours if row[0] != "100"] == [
+        *[("INVITE", they), ("200", we), ("ACK", they), ("BYE", they), ("200", we)]
+    ]
+    after = server.run("sip", "trace", "--last", "5m", "--call", call_id[:8], "--json")
+    kept = lines_of(after.stdout)
+    assert {message["call_id"] for message in kept} == {call_id}
+    assert [message["method"] for message in kept if message["direction"] == "in"] == ["INVITE", "ACK", "BYE"]
+    everything = ladder + after.stdout + path.read_bytes().decode("latin-1") + server.output()
+    for private in (number, pin, "481516", password):
+        # Random tokens are of the same digits.
+        assert not re.search(rf"(?<![0-9a-f]){private}(?![0-9a-f])", everything)
+    assert 'Digest username="xxxxxx"' in ladder
+
+
+def test_a_number_chooses_and_an_administrator_may_see_it(
+    server: RingbackServer, make_phone: MakePhone
+) -> None:
+    phone, other = make_phone(server, "5552001"), make_phone(server, "5552002")
+    call_a_meeting(server, other)
+    number, pin, call_id = call_a_meeting(server, phone)
+    words = ("sip", "trace", "--last", "5m", "--number", number, "--json")
+    assert {message["call_id"] for message in lines_of(server.run(*words).stdout)} == {call_id}
+    revealed = lines_of(server.run(*words, "--reveal").stdout)
+    assert revealed[0]["to_user"] == f"{number}*{pin}"
+    assert f"sip:{number}*{pin}@" in revealed[0]["message"]
+    log = server.output()
+    assert "a SIP trace shows private data" in log
+    assert number not in log.partition('"ready"')[2]
+
+
+def test_a_watcher_who_does_not_read_disturbs_nobody(
+    make_server: Callable[..., RingbackServer], make_phone: MakePhone
+) -> None:
+    server = make_server()
+    phone = make_phone(server, "5552003")
+    with watching(server) as watcher:
+        watcher.send_signal(signal.SIGSTOP)
+        send_options(phone, 1_500)
+        call_a_meeting(server, phone)
+        watcher.send_signal(signal.SIGCONT)
+        assert watcher.stdout is not None
+        missed = next(line for line in watcher.stdout if "messages are missing here" in line)
+    assert int(missed.split()[0]) > 0
+    counted = server.fetch("/metrics")
+    asked = re.search(r'sip_messages_total{code="",direction="in",method="OPTIONS",.*} (\S+)', counted)
+    answered = re.search(r'sip_messages_total{code="200",direction="out",method="OPTIONS",.*} (\S+)', counted)
+    assert asked
+    assert answered
+    assert asked[1] == answered[1]
+
+
+def send_options(phone: SipPhone, count: int) -> None:
+    """OPTIONS one after the other, not all at once."""
+    for number in range(count):
+        phone.send(
+            f"OPTIONS sip:127.0.0.1 SIP/2.0\r\n"
+            f"Via: SIP/2.0/UDP {phone.local}:{phone.port};branch=z9hG4bKo{number};rport\r\n"
+            f"Max-Forwards: 70\r\nFrom: <sip:a@127.0.0.1>;tag=o\r\nTo: <sip:127.0.0.1>\r\n"
+            f"Call-ID: o{number}\r\nCSeq: 1 OPTIONS\r\nSubject: {'x' * 400}\r\nContent-Length: 0\r\n\r\n"
+        )
+        if number % 20 == 0:
+            time.sleep(0.01)
