@@ -329,7 +329,7 @@ def test_a_wrong_password_is_not_tried_again_and_again(
 
 
 def test_a_silent_registrar_is_tried_again(network: Network, member: AgentLine) -> None:
-    member.line.server = ("192.0.2.77", 5060)
+    member.line.server = member.line.flow_to(("192.0.2.77", 5060))
     member.line.registration.begin(network.clock.now)
     network.run(200)
     assert [changed.status for changed in member.registration][:2] == [408, 408]
