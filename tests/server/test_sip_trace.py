@@ -113,6 +113,17 @@ async def test_a_message_says_what_a_ladder_needs() -> None:
     assert (again.method, again.again) == ("INVITE", True)
 
 
+async def test_what_is_malformed_shows_what_can_be_read() -> None:
+    edge = Edge()
+    edge.hear(b"SIP/2.0 503 Busy\r\nTo: x\r\n\r\n", ALICE)
+    edge.tap.send(b"SIP/2.0 400 Bad Request\r\nVia: SIP/2.0/UDP 192.0.2.20\r\n\r\n", ALICE)
+    theirs, ours = [one async for one in edge.kept(TraceFilter())]
+    assert isinstance(theirs, SipMessage)
+    assert isinstance(ours, SipMessage)
+    assert (theirs.status, theirs.fault) == (503, "missing Call-ID")
+    assert (ours.status, ours.fault) == (400, None)
+
+
 async def test_nothing_private_without_reveal() -> None:
     edge = Edge()
     edge.a_call()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Final
@@ -20,6 +21,7 @@ from ringback.web.operations import Missed, SipMessage, TraceFilter
 # Between two messages, so that masking never takes the time that calls need: 500 a second at most.
 _PAUSE_S: Final = 0.002
 
+_STATUS_LINE: Final = re.compile(rb"SIP/2\.0 ([1-6][0-9]{2}) ")
 _REMEMBERED: Final = 2_000
 
 
@@ -115,7 +117,7 @@ class _Shown:
             remote=flow.remote,
             call_id=fit_to_show(headers.get("Call-ID") or "", 256),
             method=fit_to_show(_method(message), 32),
-            status=message.status if isinstance(message, Response) else None,
+            status=_status(message, data),
             reason=fit_to_show(shown.reason) if isinstance(shown, Response) else "",
             cseq=cseq.number if cseq is not None else None,
             from_user=_user(headers.get("From")),
@@ -125,7 +127,8 @@ class _Shown:
             and bool(message.body)
             and message.content_type == "application/sdp",
             again=self._was_there(captured),
-            fault=message.reason if isinstance(message, Malformed) else None,
+            # Our answer to a malformed message lacks what that lacked: this is not our fault.
+            fault=message.reason if isinstance(message, Malformed) and not captured.outgoing else None,
         )
 
     def _was_there(self, captured: Captured) -> bool:
@@ -143,6 +146,14 @@ def _method(message: Message | Malformed) -> str:
     if isinstance(message, Response):
         return message.cseq.method
     return message.method or ""
+
+
+def _status(message: Message | Malformed, data: bytes) -> int | None:
+    """The code of a response, also of one that is not usable."""
+    if isinstance(message, Response):
+        return message.status
+    start = _STATUS_LINE.match(data) if isinstance(message, Malformed) else None
+    return int(start[1]) if start is not None else None
 
 
 def _cseq(headers: Headers) -> CSeq | None:
