@@ -90,8 +90,9 @@ def trace(
             capture = opened.enter_context(CaptureFile(pcap)) if pcap is not None else None
         show, say_missed = _as_json() if options.json else _as_ladder(messages)
         for kind, data in server.trace(query, Private(number) if number else None, seconds):
-            if kind == "connected" and not options.json:
-                _remark("watching; Ctrl-C ends it" if query["follow"] == "true" else "")
+            if kind == "connected" and query["follow"] == "true":
+                # Also for programs: from here on nothing is missed.
+                _remark("watching; Ctrl-C ends it")
             elif kind == "missed":
                 say_missed(data)
             elif kind == "message":
@@ -114,8 +115,7 @@ def _seconds(text: str) -> float:
 
 
 def _remark(text: str) -> None:
-    if text:
-        print(text, file=sys.stderr, flush=True)
+    print(text, file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
