@@ -116,8 +116,8 @@ class _Shown:
             local=flow.local,
             remote=flow.remote,
             call_id=fit_to_show(headers.get("Call-ID") or "", 256),
-            method=fit_to_show(_method(message), 32),
-            status=_status(message, data),
+            method=fit_to_show(_method(shown), 32),
+            status=_status(shown, data),
             reason=fit_to_show(shown.reason) if isinstance(shown, Response) else "",
             cseq=cseq.number if cseq is not None else None,
             from_user=_user(headers.get("From")),
@@ -143,9 +143,10 @@ class _Shown:
 
 def _method(message: Message | Malformed) -> str:
     """The method of a request and of what a response answers; empty where there is none to be read."""
-    if isinstance(message, Response):
-        return message.cseq.method
-    return message.method or ""
+    if isinstance(message, Malformed):
+        cseq = _cseq(message.headers or Headers())
+        return message.method or (cseq.method if cseq is not None else "")
+    return message.method if isinstance(message, Request) else message.cseq.method
 
 
 def _status(message: Message | Malformed, data: bytes) -> int | None:
