@@ -335,22 +335,6 @@ class SipPhone:
         self.acknowledge(call, answer)
         return answer
 
-    def cancel(self, call: Call, timeout: float = 10) -> None:
-        """Take an INVITE back that rings (RFC 3261 9.1); `attempt` gets the 487."""
-        with self._arrived:
-            assert self._arrived.wait_for(lambda: self._provisional(call), timeout), "it does not ring"
-            branch = self._provisional(call)
-        self.send(self._build(call, "CANCEL", branch))
-
-    def _provisional(self, call: Call) -> str:
-        """The branch of the call's INVITE that rings, or nothing."""
-        for branch, answers in self._responses.items():
-            of_call = [one for one in answers if one.get("CSeq") == f"{call.cseq} INVITE"]
-            of_call = [one for one in of_call if one.get("Call-ID") == call.call_id]
-            if of_call and 100 < of_call[-1].status < 200:
-                return branch
-        return ""
-
     def dial(self, target: str) -> Call:
         """Call and wait for the answer; raises CallFailed with the status otherwise."""
         call = self.new_call(target)
@@ -372,6 +356,22 @@ class SipPhone:
             value = digest(answer.get("WWW-Authenticate"), "REGISTER", call.target, self.user, self.password)
             answer = self.request(call, "REGISTER", headers=(*headers, f"Authorization: {value}"))
         return answer
+
+    def cancel(self, call: Call, timeout: float = 10) -> None:
+        """Take an INVITE back that rings (RFC 3261 9.1); `attempt` gets the 487."""
+        with self._arrived:
+            assert self._arrived.wait_for(lambda: self._provisional(call), timeout), "it does not ring"
+            branch = self._provisional(call)
+        self.send(self._build(call, "CANCEL", branch))
+
+    def _provisional(self, call: Call) -> str:
+        """The branch of the call's INVITE that rings, or nothing."""
+        for branch, answers in self._responses.items():
+            of_call = [one for one in answers if one.get("CSeq") == f"{call.cseq} INVITE"]
+            of_call = [one for one in of_call if one.get("Call-ID") == call.call_id]
+            if of_call and 100 < of_call[-1].status < 200:
+                return branch
+        return ""
 
     # What comes in
 
