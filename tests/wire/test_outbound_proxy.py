@@ -133,13 +133,18 @@ def test_calls_stay_on_the_way_of_a_proxy(
 def test_who_gives_up_is_heard_behind_the_proxy(
     server: RingbackServer, make_kamailio: MakeKamailio, make_phone: MakePhone
 ) -> None:
-    proxy = make_kamailio(ROUTING.format(record=LOOSE, fork=""))
+    # The phone knows the server by a name that only the proxy can place.
+    place = f'if ($rd == "pbx.example.com") {{ $rd = "127.0.0.1"; $rp = "{server.udp_port}"; }}'
+    proxy = make_kamailio(ROUTING.format(record=LOOSE, fork=place))
     behind = make_phone(server, "2311", server.add_extension("2311"), proxy=proxy.address)
     phone = make_phone(server, "2312", server.add_extension("2312"))
     for one in (behind, phone):
         assert one.register().status == 200
-    for caller, called in ((phone, behind), (behind, phone)):
-        call = caller.new_call(server.uri(called.user))
+    for caller, called, target in (
+        (phone, behind, "2311"),
+        (behind, phone, "sip:2312@pbx.example.com"),
+    ):
+        call = caller.new_call(target)
         with ThreadPoolExecutor(1) as pool:
             calling = pool.submit(caller.attempt, call)
             ringing = called.wait_ringing()
