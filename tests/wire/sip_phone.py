@@ -69,6 +69,11 @@ class SipMessage:
         return [value for field in self.get_all("Record-Route") for value in re.findall(r"<[^>]*>", field)]
 
 
+def bracketed(host: str) -> str:
+    """The address as URIs write it."""
+    return f"[{host}]" if ":" in host else host
+
+
 def digest(challenge: str, method: str, uri: str, user: str, password: str) -> str:
     """An Authorization value for an MD5 challenge with qop=auth (RFC 2617)."""
     fields = dict(re.findall(r'(\w+)="?([^",]+)"?', challenge))
@@ -108,8 +113,8 @@ class Call:
     def sdp(self, direction: str = "sendrecv") -> str:
         """The offer or answer: PCMU and telephone events."""
         return (
-            f"v=0\r\no=- 1 {self.cseq + 1} IN IP4 {self.phone.local}\r\ns=-\r\n"
-            f"c=IN IP4 {self.phone.local}\r\nt=0 0\r\n"
+            f"v=0\r\no=- 1 {self.cseq + 1} IN IP4 {self.phone.media_local}\r\ns=-\r\n"
+            f"c=IN IP4 {self.phone.media_local}\r\nt=0 0\r\n"
             f"m=audio {self.media.port} RTP/AVP 0 101\r\n"
             f"a=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\n"
             f"a=fmtp:101 0-15\r\na=ptime:20\r\na={direction}\r\n"
@@ -161,7 +166,8 @@ class Call:
 class SipPhone:
     """A phone at a server; with `password` it answers challenges.
 
-    `local` is its own address; its clock is fast by `clock_ppm` (negative: slow).
+    `local` is its own address; its clock is fast by `clock_ppm` (negative: slow). Where it signals by IPv6
+    its media is on 127.0.0.1 all the same.
     """
 
     def __init__(
@@ -179,30 +185,32 @@ class SipPhone:
         """`inside` is entered to make sockets, such as a host's `entered`; all goes to `proxy`, if given."""
         self.server, self.user, self.password, self.host = server, user, password, host
         self._next_hop = proxy or server
-        self.local, self.clock_ppm, self._inside = local, clock_ppm, inside
+        self.clock_ppm, self._inside = clock_ppm, inside
         self.calls: dict[str, Call] = {}
         self.incoming: list[Call] = []
         self._arrived = threading.Condition()
         self._responses: dict[str, list[SipMessage]] = {}
         self._acks: dict[str, str] = {}
         self._closing = False
-        self._open()
+        self._open(local)
 
-    def _open(self) -> None:
+    def _open(self, local: str) -> None:
+        self.local = bracketed(local)
+        self.media_local = "127.0.0.1" if ":" in local else local
         with self._inside():
-            self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind((self.local, 0))
+            family = socket.AF_INET6 if ":" in local else socket.AF_INET
+            self._socket = socket.socket(family, socket.SOCK_DGRAM)
+        self._socket.bind((local, 0))
         self.port: int = self._socket.getsockname()[1]
         self.contact = f"<sip:{self.user}@{self.local}:{self.port}>"
         threading.Thread(target=self._read, args=(self._socket,), daemon=True).start()
 
     def move(self, local: str) -> None:
         """Go on at another address, calls and their media too; the server is told by what is sent next."""
-        self.local = local
-        self._open()
+        self._open(local)
         for call in self.calls.values():
             with self._inside():
-                call.media.move(local)
+                call.media.move(self.media_local)
 
     def close(self) -> None:
         """End all calls and the phone."""
@@ -213,12 +221,12 @@ class SipPhone:
             call.media.stop()
         self._closing = True
         with suppress(OSError):
-            self._socket.sendto(b"", (self.local, self.port))
+            self._socket.sendto(b"", self._socket.getsockname())
 
     def make_stream(self) -> RtpStream:
         """Ports for the media of a call."""
         with self._inside():
-            return RtpStream(self.local, clock_ppm=self.clock_ppm)
+            return RtpStream(self.media_local, clock_ppm=self.clock_ppm)
 
     # Requests
 
@@ -312,7 +320,7 @@ class SipPhone:
     def new_call(self, target: str) -> Call:
         """A dialog to be; `target` is a user part or a whole URI."""
         if not target.startswith("sip"):
-            target = f"sip:{target}@{self.server[0]}:{self.server[1]}"
+            target = f"sip:{target}@{bracketed(self.server[0])}:{self.server[1]}"
         call = Call(self, target, secrets.token_hex(12), outgoing=True)
         self.calls[call.call_id] = call
         return call
@@ -347,7 +355,9 @@ class SipPhone:
 
     def register(self, expires: int = 60) -> SipMessage:
         """Register this phone's contact; the final answer."""
-        call = Call(self, f"sip:{self.server[0]}:{self.server[1]}", secrets.token_hex(12), outgoing=True)
+        call = Call(
+            self, f"sip:{bracketed(self.server[0])}:{self.server[1]}", secrets.token_hex(12), outgoing=True
+        )
         call.media.stop()
         call.remote = f"<sip:{self.user}@{self.host}>"
         headers: tuple[str, ...] = (f"Expires: {expires}",)
