@@ -26,8 +26,6 @@ ITS_HZ, OUR_HZ, _ = TONES_HZ
 LOOSE = "record_route();"
 STRICT = r'insert_hf("Record-Route: <sip:$Ri:$Rp>\r\n");'
 ROUTING = """\
-loadmodule "path.so"
-loadmodule "corex.so"
 request_route {{
     xlog("L_NOTICE", "WAY $rm $ru\\n");
     if (!mf_process_maxfwd_header("10")) {{
@@ -57,7 +55,7 @@ request_route {{
 
 def passed(proxy: Kamailio, method: str) -> list[str]:
     """The request lines' URIs of all requests of a method that the proxy has seen."""
-    return re.findall(rf"WAY {method} (\S+)", proxy.output())
+    return re.findall(rf"WAY {method} (\S+)", proxy.log())
 
 
 def check_heard(call: Call) -> None:
@@ -83,7 +81,7 @@ def test_calls_stay_on_the_way_of_a_proxy(
 ) -> None:
     first = {"tcp": 2301, "udp": 2303}[transport] + 4 * (record is STRICT)
     number, other = str(first), str(first + 1)
-    proxy = make_kamailio(ROUTING.format(record=record, fork=""))
+    proxy = make_kamailio(ROUTING, record=record, fork="")
     behind = make_baresip(
         number,
         server=server.udp,
@@ -135,7 +133,7 @@ def test_who_gives_up_is_heard_behind_the_proxy(
 ) -> None:
     # The phone knows the server by a name that only the proxy can place.
     place = f'if ($rd == "pbx.example.com") {{ $rd = "127.0.0.1"; $rp = "{server.udp_port}"; }}'
-    proxy = make_kamailio(ROUTING.format(record=LOOSE, fork=place))
+    proxy = make_kamailio(ROUTING, record=LOOSE, fork=place)
     behind = make_phone(server, "2311", server.add_extension("2311"), proxy=proxy.address)
     phone = make_phone(server, "2312", server.add_extension("2312"))
     for one in (behind, phone):
@@ -171,7 +169,7 @@ def test_a_proxy_forks_a_call_to_two_phones(
     number, caller_number = ("2321", "2322") if second is SipPhone else ("2323", "2324")
     quiet = second(server.udp, "2329")
     fork = f'if ($rU == "{number}") append_branch("sip:2329@127.0.0.1:{quiet.port}");'
-    proxy = make_kamailio(ROUTING.format(record=LOOSE, fork=fork))
+    proxy = make_kamailio(ROUTING, record=LOOSE, fork=fork)
     quiet._next_hop = proxy.address
     answers = make_phone(server, number, server.add_extension(number), proxy=proxy.address)
     caller = make_phone(server, caller_number, server.add_extension(caller_number))
