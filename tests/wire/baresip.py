@@ -91,10 +91,12 @@ class PhoneError(AssertionError):
 class Baresip:
     """One baresip with one account, its own ports and folder.
 
+    All of it goes over `proxy` (host, port), where that is given.
+
     `ptime_ms` is how much it sends in a packet, and asks for. `tone_hz` is what it speaks (or `speech`, float
     audio at the codec's rate). `transport` and `srtp` are as in its account; `password` makes it register
-    with `server` (host, port), over `proxy` where that is given, and with `mwi` ask for its mailbox there.
-    With `host` it runs there, at its address `local`.
+    with `server` (host, port), and with `mwi` ask for its mailbox there. With `host` it runs there, at its
+    address `local`.
     """
 
     def __init__(
