@@ -5,9 +5,8 @@ from __future__ import annotations
 from ringback.governance.private import Private
 from ringback.sip.challenged import Account, ChallengeAnswers
 from ringback.sip.digest import Accepted, Credential, DigestAuthenticator, make_ha1
-from ringback.sip.effects import Answered, Effect, Failed, IncomingCall, Transmit
+from ringback.sip.effects import Answered, Effect, Failed, IncomingCall, OfferAnswered
 from ringback.sip.message import Headers, NameAddr, Request, Response, SipUri
-from ringback.sip.parse import parse_message
 from tests.sip.phones import ANSWER, OFFER, Network, Phone
 
 ACCOUNT = Account("alice", Private("secret"), "carrier")
@@ -101,25 +100,55 @@ def test_without_an_account_a_challenge_ends_the_call() -> None:
     assert len(carrier.invites) == 1
 
 
+def answer_to(request: Request, status: int, headers: Headers | None = None, body: bytes = b"") -> Response:
+    """What the far side says to a request within the call."""
+    fields = headers or Headers()
+    for name in ("Via", "From", "To", "Call-ID", "CSeq"):
+        fields.add(name, request.headers.get(name) or "")
+    if body:
+        fields.add("Content-Type", "application/sdp")
+    return Response(status, "", fields, body)
+
+
+CHALLENGE = 'Digest realm="carrier", nonce="n1", qop="auth", algorithm=MD5'
+
+
+def challenged_within(phone: Phone, effects: list[Effect]) -> tuple[Request, Request]:
+    """Send a request within the call, challenge it, and see it go again."""
+    phone.do(effects)
+    first = phone.sent[-1]
+    assert isinstance(first.message, Request)
+    challenge = answer_to(first.message, 401, Headers(("WWW-Authenticate", CHALLENGE)))
+    phone.do(phone.endpoint.receive(challenge, first.flow, phone.now))
+    again = phone.sent[-1].message
+    assert isinstance(again, Request)
+    assert again.method == first.message.method
+    assert again.cseq.number == first.message.cseq.number + 1
+    assert 'realm="carrier"' in (again.headers.get("Authorization") or "")
+    return first.message, again
+
+
 def test_a_challenged_bye_goes_again_so_that_no_call_goes_on_alone() -> None:
     network = Network()
     Carrier(network)
     phone = call(network, ACCOUNT)
     session = phone.told(Answered)[0].session
-    (bye,) = [e for e in session.hangup(phone.now) if isinstance(e, Transmit)]
-    challenge = 'Digest realm="carrier", nonce="n1", qop="auth", algorithm=MD5'
-    sent = parse_message(bye.data)
-    assert isinstance(sent, Request)
-    headers = Headers(("WWW-Authenticate", challenge))
-    for name in ("Via", "From", "To", "Call-ID", "CSeq"):
-        headers.add(name, sent.headers.get(name) or "")
-    answer = Response(401, "Unauthorized", headers)
-    phone.do(phone.endpoint.receive(answer, bye.flow, phone.now))
-    again = phone.sent[-1].message
-    assert isinstance(again, Request)
-    assert again.method == "BYE"
-    assert again.cseq.number == sent.cseq.number + 1
-    assert 'realm="carrier"' in (again.headers.get("Authorization") or "")
+    challenged_within(phone, session.hangup(phone.now))
+
+
+def test_a_challenged_offer_goes_again_and_is_answered() -> None:
+    network = Network()
+    Carrier(network)
+    phone = call(network, ACCOUNT)
+    session = phone.told(Answered)[0].session
+    first, again = challenged_within(phone, session.reinvite(OFFER, phone.now))
+    assert again.body == first.body == OFFER
+    response = answer_to(again, 200, Headers(("Contact", "<sip:192.0.2.2>")), ANSWER)
+    phone.do(phone.endpoint.receive(response, phone.sent[-1].flow, phone.now))
+    assert [event.sdp for event in phone.told(OfferAnswered)] == [ANSWER]
+    ack = phone.sent[-1].message
+    assert isinstance(ack, Request)
+    assert (ack.method, ack.cseq.number) == ("ACK", again.cseq.number)
 
 
 def challenge_of(*values: str) -> Response:
