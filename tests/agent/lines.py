@@ -40,7 +40,7 @@ class AgentLine:
             new_token=lambda: f"{host.rpartition('.')[2]}.{next(numbers)}",
             codecs=ALL,
         )
-        self.line.server = server
+        self.line.server = self.line.flow_to(server) if server is not None else ()
         self.commands: list[media.Command] = []
         self.arrived: list[int] = []
         self.told: list[tuple[int, CallEvent]] = []

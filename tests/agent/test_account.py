@@ -10,7 +10,7 @@ from ringback.governance.private import Private
 
 def test_the_server_is_the_host_of_the_address() -> None:
     account = make_account("sip:101@192.0.2.10", password="secret")
-    assert account.server == ("192.0.2.10", 5060)
+    assert str(account.server) == "sip:192.0.2.10;transport=udp"
     assert account.transport == "udp"
     assert account.username == "101"
     assert "secret" not in repr(account)
@@ -21,24 +21,24 @@ def test_the_server_is_the_host_of_the_address() -> None:
 def test_tls_encrypts_media_too() -> None:
     account = make_account("sips:101@example.com")
     assert account.transport == "tls"
-    assert account.server == ("example.com", 5061)
+    assert str(account.server) == "sips:example.com;transport=tcp"
     assert account.srtp == "required"
     assert make_account("sip:101@example.com;transport=tcp").transport == "tcp"
 
 
 def test_a_proxy_is_the_next_hop_of_everything() -> None:
     account = make_account("sip:101@example.com", proxy="192.0.2.20:5070")
-    assert account.server == ("192.0.2.20", 5070)
+    assert str(account.server) == "sip:192.0.2.20:5070;transport=udp"
     assert [str(route) for route in account.route_set] == ["<sip:192.0.2.20:5070;transport=udp;lr>"]
-    assert account.hop(account.target("sip:bob@192.0.2.99")) == ("192.0.2.20", 5070)
+    assert account.hop(account.target("sip:bob@192.0.2.99")) == account.server
 
 
 def test_whom_to_call() -> None:
     account = make_account("sip:101@example.com:5070")
     assert str(account.target("102")) == "sip:102@example.com:5070"
     assert str(account.target("*97#")) == "sip:*97%23@example.com:5070"
-    assert account.hop(account.target("102")) == ("example.com", 5070)
-    assert account.hop(account.target("sip:bob@192.0.2.99")) == ("192.0.2.99", 5060)
+    assert account.hop(account.target("102")) == account.server
+    assert str(account.hop(account.target("sip:bob@192.0.2.99"))) == "sip:192.0.2.99;transport=udp"
     with pytest.raises(ValueError, match="not empty"):
         account.target("")
 

@@ -157,8 +157,8 @@ def test_codecs_change_within_a_call(network: Network, alice: AgentLine, bob: Ag
     called.offer(network.clock.now, codecs=["PCMU"])
     bob.settle()
     network.run(0.2)
-    assert alice.events(calling)[-1] == Changed("PCMU", encrypted=False)
-    assert bob.events(called)[-1] == Changed("PCMU", encrypted=False)
+    assert alice.events(calling)[-1] == Changed("PCMU", encrypted=False, ours=False)
+    assert bob.events(called)[-1] == Changed("PCMU", encrypted=False, ours=True)
 
 
 def test_a_refused_change_leaves_the_call_as_it_was(network: Network, alice: AgentLine) -> None:
@@ -172,7 +172,7 @@ def test_a_refused_change_leaves_the_call_as_it_was(network: Network, alice: Age
     calling.offer(network.clock.now, direction="sendonly")
     alice.settle()
     network.run(0.2)
-    assert alice.events(calling)[-1] == Changed("PCMU", encrypted=False)
+    assert alice.events(calling)[-1] == Changed("PCMU", encrypted=False, ours=True)
     assert called.held
 
 
@@ -329,7 +329,7 @@ def test_a_wrong_password_is_not_tried_again_and_again(
 
 
 def test_a_silent_registrar_is_tried_again(network: Network, member: AgentLine) -> None:
-    member.line.server = ("192.0.2.77", 5060)
+    member.line.server = member.line.flow_to(("192.0.2.77", 5060))
     member.line.registration.begin(network.clock.now)
     network.run(200)
     assert [changed.status for changed in member.registration][:2] == [408, 408]

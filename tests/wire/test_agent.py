@@ -234,6 +234,25 @@ def test_what_goes_wrong_is_said(server: RingbackServer, tmp_path: Path) -> None
     run(test())
 
 
+def test_a_server_found_by_name_proves_it(server: RingbackServer) -> None:
+    password = server.add_extension("4181")
+
+    async def test() -> None:
+        authority = server.data / "tls" / "ca.pem"
+        uri = server.uri("4181", "tls").replace("127.0.0.1", "localhost")
+        async with UserAgent(uri, password=password, bind="127.0.0.1", ca=authority) as phone:
+            await phone.register()
+            call = await phone.call(ECHO)
+            await call.answered()
+            assert call.encrypted
+            await call.play(tone(LOW, 1), loop=True)
+            heard = await call.record(0.5)
+            assert heard.level_dbfs > -60, "the announcement"
+            await call.hangup()
+
+    run(test())
+
+
 def test_without_a_server_agents_call_each_other(tmp_path: Path) -> None:
     """Two stations, as two programs: hold is told, a file is played, calls are sent on."""
 
@@ -289,10 +308,10 @@ def test_a_hundred_agents_hear_the_echo_test(server: RingbackServer) -> None:
         async with agent as phone:
             call = await phone.call(ECHO)
             await call.answered()
-            # A key ends the announcement.
-            await call.send_dtmf("#")
             await call.play(tone(frequency, 1), loop=True)
-            for _ in range(30):
+            for _ in range(20):
+                # A key ends the announcement, once that has begun.
+                await call.send_dtmf("#")
                 heard = await call.record(0.6)
                 best = max(best, float(tone_levels(heard.samples, 16_000, [frequency])[0]))
                 if best > -20:

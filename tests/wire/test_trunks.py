@@ -14,6 +14,7 @@ from tests.wire.carrier import PASSWORD, USERNAME, carrier
 from tests.wire.kamailio import Kamailio
 from tests.wire.ports import free_ports
 from tests.wire.server import RingbackServer, ServerError
+from tests.wire.sip_phone import CallFailed, SipPhone
 from tests.wire.test_meeting import TONES_HZ, check_who_is_heard
 
 pytestmark = [pytest.mark.wire, pytest.mark.slow]
@@ -83,8 +84,13 @@ def test_calls_go_out_and_come_in_by_a_registered_trunk_and_are_heard_both_ways(
         check_who_is_heard([outside, inside], TONES_HZ[:2], 2)
     (usage,) = server.ask("trunk", "usage")
     assert (usage["account"], usage["call_class"], usage["calls"]) == ("2101", "national", 1)
-    # What was called counts on after a restart.
+    # The registration is taken back at the end; what was called counts on after a restart.
     server.stop()
+    phone = SipPhone(("127.0.0.1", carrier.port))
+    with pytest.raises(CallFailed) as failed:
+        phone.dial(DID)
+    phone.close()
+    assert failed.value.status == 480
     server.start()
     assert server.ask("trunk", "usage") == [usage]
     wait_state(server, True)

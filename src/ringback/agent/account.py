@@ -9,7 +9,7 @@ from ringback.governance.private import Private
 from ringback.media.protocol import Codec
 from ringback.sdp.negotiated import SrtpPolicy
 from ringback.sip.errors import SipSyntaxError
-from ringback.sip.flow import DEFAULT_PORT, Transport
+from ringback.sip.flow import Transport
 from ringback.sip.message import NameAddr, SipUri
 from ringback.sip.uri import escape_user
 
@@ -20,12 +20,12 @@ TRANSPORTS: Final[tuple[Transport, ...]] = ("udp", "tcp", "tls")
 class Account:
     """An address of record with what is needed to use it.
 
-    `server` is (host, port) of the next hop, a name or an IP address: the outbound proxy if there is one.
+    `server` is the next hop's URI, by which its addresses are found: of the outbound proxy if there is one.
     `srtp` other than "refused" is for TLS alone, where keys are safe on their way (RFC 4568 §7).
     """
 
     aor: SipUri
-    server: tuple[str, int]
+    server: SipUri
     username: str
     password: Private[str] | None = field(default=None, repr=False)
     realm: str | None = None
@@ -54,12 +54,12 @@ class Account:
             raise ValueError("whom to call is a number or a SIP URI, and not empty")
         return SipUri("sip", escape_user(number), host=self.aor.host, port=self.aor.port)
 
-    def hop(self, target: SipUri) -> tuple[str, int]:
-        """(host, port) that a request for `target` goes to: by the proxy or our server, or straight there."""
+    def hop(self, target: SipUri) -> SipUri:
+        """The URI that leads a request for `target`: the proxy's or our server's, or its own."""
         ours = target.host.lower() == self.aor.host.lower() and target.port in (None, self.aor.port)
         if self.proxy is not None or ours:
             return self.server
-        return target.address, target.port or DEFAULT_PORT[self.transport]
+        return by_transport(target, self.transport)
 
 
 def make_account(
@@ -92,10 +92,9 @@ def make_account(
         raise ValueError('encrypted media needs transport="tls": its keys go over the signalling')
     if not codecs:
         raise ValueError("at least one codec is needed")
-    first = hop or aor
     return Account(
         aor=SipUri("sip", aor.user, host=aor.host, port=aor.port),
-        server=(first.address, first.port or DEFAULT_PORT[chosen]),
+        server=by_transport(hop or aor, chosen),
         username=username or aor.username,
         password=Private(password) if isinstance(password, str) else password,
         realm=realm,
@@ -106,6 +105,12 @@ def make_account(
         codecs=codecs,
         expires_s=expires_s,
     )
+
+
+def by_transport(uri: SipUri, transport: Transport) -> SipUri:
+    """A URI of the same host that leads there by one transport alone (RFC 3263 §4.1)."""
+    scheme, named = ("sips", "tcp") if transport == "tls" else ("sip", transport)
+    return SipUri(scheme, host=uri.host, port=uri.port, params={"transport": named})
 
 
 def _parse(uri: str) -> SipUri:

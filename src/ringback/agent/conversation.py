@@ -329,7 +329,7 @@ class Conversation:
             return
         self._own = prepared.description
         self._owner.carry_out(self.session.answer_offer(encode_sdp(self._own), now), now)
-        self._change(prepared.media)
+        self._change(prepared.media, ours=False)
 
     def _offer_answered(self, sdp: bytes | None, now: float) -> None:
         negotiated = self._agreed(sdp)
@@ -338,7 +338,7 @@ class Conversation:
             self.hangup(now)
             return
         self._before = None
-        self._change(negotiated)
+        self._change(negotiated, ours=True)
 
     def _take_back(self) -> None:
         """An offer of ours was refused: what was agreed before holds."""
@@ -349,14 +349,14 @@ class Conversation:
                 version = self._own.origin.session_version
                 self._own = replace(before, origin=replace(before.origin, session_version=version))
 
-    def _change(self, negotiated: NegotiatedMedia) -> None:
+    def _change(self, negotiated: NegotiatedMedia, *, ours: bool) -> None:
         self._apply(negotiated)
         sending = self._local is not None and self._local.direction in ("sendrecv", "sendonly")
         held = sending and negotiated.on_hold
         if held is not self.held:
             self.held = held
             self._tell(Held(held))
-        self._tell(Changed(negotiated.send.codec, negotiated.srtp is not None))
+        self._tell(Changed(negotiated.send.codec, negotiated.srtp is not None, ours))
 
     def _apply(self, negotiated: NegotiatedMedia) -> None:
         first = self.media is None

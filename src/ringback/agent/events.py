@@ -32,10 +32,11 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A new agreement holds, of our making or the peer's: what we send now, and whether it is encrypted."""
+    """A new agreement holds: what we send now, whether it is encrypted, and whether the offer was ours."""
 
     codec: Codec
     encrypted: bool
+    ours: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -24,7 +23,9 @@ from ringback.sip.effects import (
     Transmit,
 )
 from ringback.sip.endpoint import Endpoint, EndpointSettings
-from ringback.sip.flow import Address, Flow
+from ringback.sip.failover import first_of
+from ringback.sip.flow import UNBOUND, Address, Flow, Targets
+from ringback.sip.locate import Location
 from ringback.sip.message import Headers, Message, NameAddr, SipUri, make_response
 from ringback.sip.parse import Malformed
 from ringback.sip.timers import Timers
@@ -35,8 +36,8 @@ USER_AGENT = "Ringback agent"
 class Line:
     """What one agent does, driven by messages, media events and time; what it wants is in `drain`.
 
-    `server` and `media_address` are ours to be told before anything is sent: the next hop's address, and our
-    own as it sees us. Numbers of calls are unique among all lines that share an engine.
+    `server` is the next hop's addresses, to be told before anything is sent. Numbers of calls are unique
+    among all lines that share an engine.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class Line:
         self.calls: dict[int, Conversation] = {}
         self.registration = ClientRegistration(account, new_token())
         self.follow_transfers = follow_transfers
-        self.server: Address | None = None
+        self.server: Flow | Targets = ()
         self._known = codecs
         self._codecs = self.usable(account.codecs)
         self._local_for = local_for
@@ -80,6 +81,7 @@ class Line:
         )
         self._sessions: dict[str, Conversation] = {}
         self._registering: str | None = None
+        self._registered_at: Address | None = None
 
     # Inputs
 
@@ -90,7 +92,7 @@ class Line:
     def connection_lost(self, flow: Flow, now: float) -> None:
         """A connection is gone."""
         self.carry_out(self.endpoint.connection_lost(flow, now), now)
-        if self.server is not None and flow.remote == self.server:
+        if flow.remote == self._registered_at:
             self.registration.lost(now)
 
     def media_event(self, call: int, event: Event, now: float) -> None:
@@ -119,12 +121,14 @@ class Line:
     def call(
         self,
         target: SipUri,
-        flow: Flow,
+        where: Flow | Targets,
         headers: Headers | None = None,
         codecs: tuple[Codec, ...] | None = None,
     ) -> Conversation:
-        """Call somebody by a flow; the INVITE goes out when the engine has ports."""
-        conversation = Conversation(self._next_call(), self, NameAddr(target), flow, incoming=False)
+        """Call somebody by a flow, or at the first target that answers; the INVITE goes out when the engine
+        has ports."""
+        peer = NameAddr(target)
+        conversation = Conversation(self._next_call(), self, peer, first_of(where), incoming=False)
         conversation.codecs = codecs or self._codecs
         self.calls[conversation.id] = conversation
 
@@ -133,7 +137,7 @@ class Line:
                 target=target,
                 to=NameAddr(replace(target, headers="")),
                 from_=self.account.address,
-                flow=flow,
+                flow=where,
                 now=now,
                 sdp=offer,
                 headers=headers,
@@ -163,8 +167,7 @@ class Line:
 
     def flow_to(self, address: Address) -> Flow:
         """The flow to an address by the account's transport; a connection that is there is used again."""
-        flow = Flow(self.account.transport, ("", 0), address)
-        return replace(flow, local=self._local_for(flow))
+        return Flow(self.account.transport, UNBOUND, address)
 
     # What conversations ask for (see conversation.Owner)
 
@@ -238,21 +241,24 @@ class Line:
         call.on_progress = lambda status, now: self.carry_out(event.session.notify_refer(status, now), now)
         self.outputs.append(Told(asked.id, Transferred(call.id)))
 
-    def _flow_of(self, event: ReferReceived, uri: SipUri) -> Flow:
+    def _flow_of(self, event: ReferReceived, uri: SipUri) -> Flow | Targets:
         """Where the new call goes. A name that is not our server's is left for our server to look up."""
-        host, port = self.account.hop(uri)
-        if _is_address(host):
-            return self.flow_to((host, port))
-        return event.session.flow if self.server is None else self.flow_to(self.server)
+        hop = self.account.hop(uri)
+        if hop != self.account.server:
+            direct = Location(hop, lambda: 0.0).targets
+            if direct:
+                return direct[0]
+        return self.server or event.session.flow
 
     # Registration
 
     def _register(self, now: float) -> None:
-        if self.server is None:
+        if not self.server:
             return
-        flow = self.flow_to(self.server)
-        request = self.registration.request(self._contact(flow))
-        self._registering, effects = self.endpoint.request(request, flow, now, credentials=self._credentials)
+        request = self.registration.request(self._contact(first_of(self.server)))
+        self._registering, effects = self.endpoint.request(
+            request, self.server, now, credentials=self._credentials
+        )
         self.carry_out(effects, now)
 
     def _register_answered(self, event: ResponseArrived | RequestTimedOut, now: float) -> None:
@@ -263,7 +269,8 @@ class Line:
         elif event.response.status < 200:
             return
         else:
-            contact = self._contact(self.flow_to(self.server or ("127.0.0.1", 9)))
+            contact = self._contact(first_of(self.server))
+            self._registered_at = first_of(self.server).remote
             answered = self.registration.answered(event.response, contact, now)
             if answered is None:
                 return
@@ -276,11 +283,3 @@ class Line:
         host = f"[{address}]" if ":" in address else address
         params = {} if flow.transport == "udp" else {"transport": flow.transport}
         return SipUri("sip", self.contact_user, host=host, port=port, params=dict(params))
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final, Protocol
@@ -119,6 +120,8 @@ class Leg:
         self.room: int | None = None
         self.on_hold = False
         self.rings = False
+        self.when_over: list[Callable[[float], None]] = []
+        """Called once the leg is over, whatever it was connected to by then."""
         self.codecs: tuple[str, ...] = ()
         """The only codecs spoken with this peer; empty: all of ours."""
         self.playing: int | None = None
@@ -447,6 +450,8 @@ class Leg:
         self.state = LegState.ENDED
         self._exchange.media(media.CloseLeg(leg=self.id))
         self.application.ended(self, now)
+        for settle in self.when_over:
+            settle(now)
 
     def _connect(self, negotiated: NegotiatedMedia, now: float) -> None:
         self.media = negotiated

@@ -32,7 +32,7 @@ from ringback.routing.dialplan import (
     needs_account,
     route,
 )
-from ringback.routing.numbers import DialString, parse_dial_string
+from ringback.routing.numbers import DialString, number_in, parse_dial_string
 from ringback.server.caller import fields_for, party_of, shown
 from ringback.server.challenges import ALGORITHMS, DigestChoice
 from ringback.server.outside import Outside, TooMuch
@@ -54,7 +54,7 @@ from ringback.sip.identity import is_anonymous, privacy_unmet
 from ringback.sip.message import Request, Response, make_response
 from ringback.sip.registration import Binding, Registrar
 from ringback.sip.session import InviteSession
-from ringback.sip.uri import NameAddr, SipUri, TelUri, escape_user
+from ringback.sip.uri import NameAddr, SipUri, escape_user
 from ringback.store.directory import Directory, Extension, Trunk
 
 BROWSER_TRANSPORTS: Final = ("ws", "wss")
@@ -137,7 +137,7 @@ class Policy:
         trunk = self._trunk(request, flow)
         if trunk is not None and trunk.inbound == "address":
             return self._from_trunk(trunk, event, now)
-        dialled = _dialled(request)
+        dialled = number_in(request.uri)
         destination = self._route(dialled)
         account: str | None = None
         visit: Visit | None = None
@@ -189,9 +189,7 @@ class Policy:
         extension = self._directory().extension(account) if account is not None else None
         if not self.accepting or account is None or extension is None or not extension.enabled:
             return 403
-        target = refer_to.uri
-        user = target.digits if isinstance(target, TelUri) else getattr(target, "user", None)
-        dialled = parse_dial_string(user)
+        dialled = number_in(refer_to.uri)
         party = Party(Private(account), Private(extension.display_name), account)
         application = self._application(self._route(dialled), dialled, party, None, remaining.flow, now)
         return 403 if isinstance(application, TooMuch) else application or 404
@@ -333,7 +331,7 @@ class Policy:
         if request.method == "OPTIONS":
             return _capabilities(request)
         if request.method == "INVITE":
-            destination = self._route(_dialled(request))
+            destination = self._route(number_in(request.uri))
             trunk = self._trunk(request, flow)
             if not self.accepting or (trunk is not None and trunk.inbound == "address"):
                 return None
@@ -548,7 +546,3 @@ def _open_to(visit: Visit, destination: Destination) -> bool:
 
 def _user_of(address: NameAddr) -> str:
     return address.uri.username if isinstance(address.uri, SipUri) else ""
-
-
-def _dialled(request: Request) -> DialString | None:
-    return parse_dial_string(request.uri.user) if isinstance(request.uri, SipUri) else None

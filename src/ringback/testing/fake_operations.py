@@ -84,7 +84,7 @@ class FakeOperations:
     devices: list[Registration] = field(default_factory=list)
     waiting_for: tuple[str, ...] = ()
     counted: tuple[Metric, ...] = ()
-    traced: list[SipMessage | Missed] = field(default_factory=list)
+    tell: Callable[[], AsyncIterator[SipMessage | Missed]] | None = None
     traces: list[tuple[TraceFilter, float, bool, bool]] = field(default_factory=list)
     lines: dict[str, LineSeries] = field(default_factory=dict)
     banned: dict[str, Ban] = field(default_factory=dict)
@@ -190,13 +190,14 @@ class FakeOperations:
         """The metrics put in."""
         return self.counted
 
-    async def trace(
+    def trace(
         self, wanted: TraceFilter, *, last_s: float = 0.0, follow: bool = True, reveal: bool = False
     ) -> AsyncIterator[SipMessage | Missed]:
-        """The messages put in, then the end; what was asked for is noted in `traces`."""
+        """What the test tells; what was asked for is noted in `traces`."""
         self.traces.append((wanted, last_s, follow, reveal))
-        for one in self.traced:
-            yield one
+        if self.tell is None:
+            raise OperationError("there is nothing to tell")
+        return self.tell()
 
     def _change(
         self, meeting: str, participant: str | None, change: Callable[[Participant], Participant | None]

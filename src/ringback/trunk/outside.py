@@ -78,6 +78,8 @@ class OutsideCall(Bridge):
         self._max_forwards = max_forwards
         self._unreachable = unreachable
         self._toll: TollCall | None = None
+        # The number that answered. It costs until this leg is over, whoever it is transferred to.
+        self._beyond: Leg | None = None
         self._attempt: Attempt | None = None
         self._next_at = 0.0
         self._outcome = 503
@@ -94,9 +96,12 @@ class OutsideCall(Bridge):
     def connected(self, leg: Leg, now: float) -> None:
         """The number answered, or the caller was answered in turn."""
         super().connected(leg, now)
-        if leg is self._callee and self._toll is not None and self._caps is not None:
-            self._caps.answered(self._toll, now)
-            self._watch_minutes(now)
+        if leg is self._callee and self._beyond is None:
+            self._beyond = leg
+            leg.when_over.append(self._settle)
+            if self._toll is not None and self._caps is not None:
+                self._caps.answered(self._toll, now)
+                self._watch_minutes(now)
 
     def failed(self, leg: Leg, status: int, now: float) -> None:
         """This way does not take the call: the next one may, unless it is about the number itself."""
@@ -110,7 +115,7 @@ class OutsideCall(Bridge):
 
     def expire(self, now: float) -> None:
         """An address said nothing, nobody answered, or the day's minutes are over."""
-        if self._callee is not None:
+        if self._beyond is not None:
             self._watch_minutes(now)
             return
         silent = [leg for leg in self._ringing.values() if _says_nothing(leg)]
@@ -125,12 +130,22 @@ class OutsideCall(Bridge):
         super().expire(now)
 
     def ended(self, leg: Leg, now: float) -> None:
-        """One side went: the other goes too, and no more is counted."""
+        """One side went: the other goes too, and of a call that nobody answered no more is counted."""
         if leg.id in self._ringing:
             # It ended by itself, not by an answer.
             self.failed(leg, 503, now)
         super().ended(leg, now)
-        if leg is self._caller and self._toll is not None and self._caps is not None:
+        if leg is self._caller and self._beyond is None:
+            self._settle(now)
+
+    def _refuse(self, status: int, now: float, reason: str | None = None) -> None:
+        if self._beyond is None:
+            self._settle(now)
+        super()._refuse(status, now, reason)
+
+    def _settle(self, now: float) -> None:
+        """The call is over, or nobody took it: it is counted no more."""
+        if self._toll is not None and self._caps is not None:
             self._caps.ended(self._toll, now)
 
     def _try_next(self, now: float) -> None:
@@ -165,11 +180,11 @@ class OutsideCall(Bridge):
 
     def _watch_minutes(self, now: float) -> None:
         """End the call when the day's minutes are over; others may have used them up meanwhile."""
-        if self._toll is None or self._caps is None or self._callee is None:
+        if self._toll is None or self._caps is None or self._beyond is None or self._beyond.over:
             return
         left = self._caps.seconds_left(self._toll, now)
         if left <= 0:
-            self._callee.hangup(now, "The minutes of this day are over")
+            self._beyond.hangup(now, "The minutes of this day are over")
         elif left < 86_400:
             self._line.wake(now + max(left, 1.0), self)
 

@@ -41,6 +41,8 @@ from ringback.sip.message import NameAddr
 DIGIT_S = 0.15
 """What a key takes: pressed for 100 ms, 50 ms to the next (RFC 4733)."""
 KEYS = frozenset("0123456789*#ABCD")
+MOST_EVENTS = 100_000
+"""What is kept of a call's events; what a peer makes happen after that is not told."""
 _PATIENCE_S = 35.0
 _RING_S = 120.0
 
@@ -292,7 +294,8 @@ class Call:
 
     def take(self, event: CallEvent) -> None:
         """Something happened; the agent calls this."""
-        self._history.append(event)
+        if len(self._history) < MOST_EVENTS or isinstance(event, Ended):
+            self._history.append(event)
         if isinstance(event, Ended):
             for play in list(self._playing):
                 self._release(play)
@@ -318,13 +321,14 @@ class Call:
         before = len(self._history)
         self._act(lambda conversation, now: conversation.offer(now, direction=direction, codecs=usable))
 
-        def told() -> Changed | ChangeFailed | None:
-            return next((e for e in self._history[before:] if isinstance(e, Changed | ChangeFailed)), None)
+        def outcome() -> Changed | ChangeFailed | None:
+            told = (event for event in self._history[before:] if isinstance(event, Changed | ChangeFailed))
+            return next((event for event in told if isinstance(event, ChangeFailed) or event.ours), None)
 
-        await self._until(lambda: told() is not None, _PATIENCE_S, "answer the offer")
-        outcome = told()
-        if isinstance(outcome, ChangeFailed):
-            raise ChangeRefusedError(outcome.status, outcome.reason)
+        await self._until(lambda: outcome() is not None, _PATIENCE_S, "answer the offer")
+        failed = outcome()
+        if isinstance(failed, ChangeFailed):
+            raise ChangeRefusedError(failed.status, failed.reason)
 
     async def _refer(self, verb: Callable[[Conversation, float], None], timeout_s: float) -> None:
         self._need_media()

@@ -13,11 +13,10 @@ from ringback.agent.errors import SoundError
 from ringback.media.playing import SoundShelf
 from ringback.media.sounds import SoundError as UnplayableError
 from ringback.media.sounds import load
+from ringback.media.tones import TONES
 
 Sound = NDArray[np.floating] | NDArray[np.integer] | str | Path
 """Samples at 16 kHz (float in [-1, 1] or int16), a .wav or .g722 file, `tone:NAME` or `music`."""
-
-_NAMED = ("tone:", "silence:", "music")
 
 
 class Lending:
@@ -30,7 +29,7 @@ class Lending:
     async def lend(self, sound: Sound) -> str:
         """The name by which the engine plays this sound, until `release`. Files are read and hashed beside
         the event loop; SoundError says what is wrong."""
-        if isinstance(sound, str) and sound.startswith(_NAMED):
+        if isinstance(sound, str) and _is_named(sound):
             return sound
         name, samples = await asyncio.to_thread(_prepare, sound)
         self._users[name] = self._users.get(name, 0) + 1
@@ -46,6 +45,14 @@ class Lending:
         if not self._users[name]:
             del self._users[name]
             self._shelf.take_back(name)
+
+
+def _is_named(sound: str) -> bool:
+    """Whether the engine knows a sound by this name; SoundError for a tone that there is not."""
+    kind, colon, name = sound.partition(":")
+    if kind == "tone" and colon and name not in TONES:
+        raise SoundError(f"there is no such tone; there are {', '.join(TONES)}")
+    return sound == "music" or (kind == "tone" and bool(colon)) or (kind == "silence" and name.isdigit())
 
 
 def _prepare(sound: Sound) -> tuple[str, NDArray[np.float32]]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-import ipaddress
 import itertools
 import logging
+import random
 import secrets
-import socket
 import ssl
 import time
 from collections.abc import Callable
@@ -22,14 +21,15 @@ from ringback.agent.errors import AgentError
 from ringback.agent.line import Line
 from ringback.agent.outputs import Output, ToMedia
 from ringback.media.protocol import Event, LegStatistics
-from ringback.net.bind import LocalAddresses
+from ringback.net.dns import Resolver
 from ringback.net.limits import Limits
 from ringback.net.tls import client_context
 from ringback.net.transports import SipTransports
 from ringback.quality.leg_history import LegHistory
 from ringback.sip.effects import Transmit
-from ringback.sip.flow import Address, Flow
+from ringback.sip.flow import UNBOUND, Address, Flow, Targets
 from ringback.sip.headers import MAGIC_COOKIE
+from ringback.sip.locate import Location
 from ringback.sip.message import Message, Request, Response, SipUri, encode, make_response
 from ringback.sip.parse import Malformed
 from ringback.sip.transaction.server import response_flow, stamp_via
@@ -80,7 +80,8 @@ class Station:
         self._transports = SipTransports(
             self._on_message, self._on_connection_lost, _STREAMS, tls_client=self._context
         )
-        self._address: LocalAddresses | None = None
+        self._resolver: Resolver | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
         self._lines: dict[int, tuple[Line, Member]] = {}
         self._users: dict[str, int] = {}
         self._calls: dict[int, int] = {}
@@ -99,8 +100,7 @@ class Station:
 
     async def open(self) -> None:
         """Open sockets and start the engine; OSError when `bind` is no address of ours."""
-        opened = await self._transports.open(self._bind, udp_port=self._port)
-        self._address = LocalAddresses([opened["udp"]])
+        await self._transports.open(self._bind, udp_port=self._port)
         await self.media.start(self._bind, self._media_ports)
         self._lending = Lending(self.media.thread.shelf)
 
@@ -109,6 +109,8 @@ class Station:
         await asyncio.gather(*(member.close() for _, member in list(self._lines.values())))
         if self._timer is not None:
             self._timer.cancel()
+        for task in list(self._tasks):
+            task.cancel()
         await self._transports.close()
         await self.media.stop()
 
@@ -170,21 +172,13 @@ class Station:
         """A number for something to be played."""
         return next(self._plays)
 
-    async def resolve(self, host: str, port: int) -> Address:
-        """The IPv4 address of a host; AgentError when it has none."""
-        try:
-            ipaddress.IPv4Address(host)
-        except ValueError:
-            pass
-        else:
-            return host, port
-        try:
-            found = await asyncio.get_running_loop().getaddrinfo(
-                host, port, family=socket.AF_INET, type=socket.SOCK_DGRAM
-            )
-        except OSError as error:
-            raise AgentError("the server's name has no IPv4 address: is it spelled right?") from error
-        return str(found[0][4][0]), port
+    async def locate(self, uri: SipUri) -> Targets:
+        """Where requests for a URI go, the best first (RFC 3263); AgentError when nothing is found."""
+        location = Location(uri, random.random, ("A",))
+        targets = await self._names().locate(uri) if location.questions() else location.targets
+        if not targets:
+            raise AgentError("the server's name leads to no IPv4 address: is it spelled right?")
+        return targets
 
     # Inputs
 
@@ -258,9 +252,7 @@ class Station:
     def _carry_out(self, member: Member, output: Output) -> None:
         match output:
             case Transmit(flow=flow, data=data):
-                if not self._transports.send(flow, data) and flow.reliable:
-                    # Told later: the line is in the middle of something.
-                    asyncio.get_running_loop().call_soon(self._on_connection_lost, flow)
+                self._send(flow, data)
             case ToMedia(command=command):
                 self.media.send(command)
             case _:
@@ -272,8 +264,29 @@ class Station:
         return call
 
     def _local_for(self, flow: Flow) -> Address:
-        assert self._address is not None
-        return self._address.towards(flow.remote[0])
+        # Nobody connects to us: on streams peers use the connection that we made.
+        return self._transports.contact_address(Flow("udp", UNBOUND, flow.remote))
+
+    def _send(self, flow: Flow, data: bytes) -> None:
+        if flow.named:
+            task = asyncio.get_running_loop().create_task(self._send_to_name(flow, data))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        elif not self._transports.send(flow, data) and flow.reliable:
+            # Told later: the line is in the middle of something.
+            asyncio.get_running_loop().call_soon(self._on_connection_lost, flow)
+
+    async def _send_to_name(self, flow: Flow, data: bytes) -> None:
+        """Requests in a call go to the host that its Contact or Record-Route names."""
+        opened = await self._names().open(flow)
+        if opened is None or not self._transports.send(opened, data):
+            self._on_connection_lost(flow)
+
+    def _names(self) -> Resolver:
+        if self._resolver is None:
+            # Media is IPv4 alone.
+            self._resolver = Resolver(families=("A",))
+        return self._resolver
 
     def _arm(self) -> None:
         if self._timer is not None:

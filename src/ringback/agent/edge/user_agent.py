@@ -92,11 +92,12 @@ class UserAgent:
         """Join the station; AgentError when the server's name is unknown."""
         if self._own_station:
             await self.station.open()
-        server = await self.station.resolve(*self.account.server)
+        server = await self.station.locate(self.account.server)
         self._number, self._line = self.station.join(
             self.account, self, follow_transfers=self._follow_transfers
         )
-        self._line.server = server
+        # One address is kept to for all of a call; of several the first that answers is taken.
+        self._line.server = server if len(server) > 1 else server[0]
 
     async def close(self) -> None:
         """Hang up all calls and take the registration back."""
@@ -155,8 +156,9 @@ class UserAgent:
         line = self._need_line()
         target = self.account.target(to)
         usable = line.usable(codecs if codecs is not None else self.account.codecs)
-        address = await self.station.resolve(*self.account.hop(target))
-        conversation = line.call(target, line.flow_to(address), Headers(*headers), usable)
+        hop = self.account.hop(target)
+        where = line.server if hop == self.account.server else await self.station.locate(hop)
+        conversation = line.call(target, where, Headers(*headers), usable)
         self.station.settle(self._number)
         return self._call(conversation.id)
 
