@@ -142,6 +142,40 @@ def test_the_caller_is_asserted_where_the_trunk_wants_it(door: Door) -> None:
     assert carrier.invites[0].headers.get("P-Asserted-Identity") == f'"Phone 101" <sip:101@{CARRIER}>'
 
 
+@pytest.mark.parametrize(("identity", "user"), [("from", "anonymous"), ("asserted", "alice")])
+def test_who_stays_unknown_is_known_to_the_carrier_alone(door: Door, identity: str, user: str) -> None:
+    carrier = Carrier(door)
+    door.with_trunk(trunk(identity=identity))
+    Visitor(door, PHONE).authorized_call("5550199", "101", headers=Headers(("Privacy", "id")))
+    door.run(1)
+    (invite,) = carrier.invites
+    assert getattr(invite.from_.uri, "user", None) == user
+    assert "101" not in str(invite.from_)
+    assert invite.headers.get("P-Asserted-Identity") == f'"Phone 101" <sip:101@{CARRIER}>'
+    assert invite.headers.get("Privacy") == "id"
+
+
+@pytest.mark.parametrize(
+    ("privacy", "known", "shown"),
+    [("none", True, "+15550123"), ("id", True, "anonymous"), ("none", False, None)],
+)
+def test_a_trunk_known_by_its_address_is_believed_who_calls(
+    door: Door, privacy: str, known: bool, shown: str | None
+) -> None:
+    assert Visitor(door, PHONE).register("102") == 200
+    carrier = Carrier(door)
+    if known:
+        door.with_trunk(trunk(inbound="address"))
+    asserted = Headers(("P-Asserted-Identity", "<sip:+15550123@example.com>"), ("Privacy", privacy))
+    carrier.call("+15550100", headers=asserted)
+    users = [
+        getattr(sent.message.from_.uri, "user", None)
+        for sent in door.phone.sent
+        if isinstance(sent.message, Request) and sent.flow.remote[0] == PHONE
+    ]
+    assert set(users) == ({shown} if shown else set())
+
+
 def test_the_trunks_password_answers_its_challenge(door: Door) -> None:
     carrier = Carrier(door)
     carrier.asks = True
