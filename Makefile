@@ -7,7 +7,7 @@ ARGS ?=
 # More words for the test runner: make test TESTS="tests/sip -k digest"
 TESTS ?=
 
-.PHONY: help setup run test lint format bench bench-media bench-quality bench-sip soak docs lock check-fresh clean
+.PHONY: help setup run test lint format bench bench-media bench-quality bench-sip soak fuzz docs lock check-fresh clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -58,6 +58,11 @@ bench-quality: ## Measure how speech sounds over bad lines, beside Janus AudioBr
 	@$(PY) scripts/install-extra bench
 	$(PY) -m bench quality
 
+fuzz: ## Look for input that breaks what reads the network (10 minutes; ARGS="--seconds 60 sdp digest": that alone)
+	@scripts/setup test
+	@$(PY) scripts/install-extra fuzz
+	$(PY) -m fuzz $(ARGS)
+
 docs: ## Print the pages that are made from the program: settings, verbs, transactions
 	@scripts/setup run
 	$(PY) -m ringback.cli.page > docs/command-line.md
@@ -74,4 +79,4 @@ check-fresh: ## Try set-up, start and restart in a bare Debian 12 made for it (r
 clean: ## Remove what was built; data stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist artifacts
 	rm -rf ui/node_modules src/ringback/web/static/ui
-	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests bench fuzz -name __pycache__ -type d -prune -exec rm -rf {} +

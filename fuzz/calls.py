@@ -20,7 +20,7 @@ _FLOWS: Final = (
     Flow("udp", ("192.0.2.1", 5060), ("192.0.2.9", 5060)),
     Flow("tcp", ("192.0.2.1", 5060), ("192.0.2.9", 5060), 7),
 )
-_PAUSES: Final = (0.0, 0.6, 5.0, 40.0)
+PAUSES: Final = (0.0, 0.6, 5.0, 40.0)
 _LONGEST_ANSWER: Final = 70_000
 # All timers of RFC 3261 and the shortest session timer of RFC 4028 fit in here many times.
 _AFTERWARDS_S: Final = 100_000.0
@@ -57,7 +57,7 @@ def play(data: bytes) -> Iterator[bytes]:
     yield from agent.carry_out(effects)
     for number, part in enumerate(data.split(SEPARATOR)[:12]):
         what = part[0] if number and part else 0
-        yield from agent.pass_time(_PAUSES[what & 3])
+        yield from agent.pass_time(PAUSES[what & 3])
         agent.answers = what >> 3
         flow = _FLOWS[what >> 2 & 1]
         message = parse_message(part[1:] if number else part)

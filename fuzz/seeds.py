@@ -11,8 +11,9 @@ from ringback.sip.digest import DigestAuthenticator, authorize, parse_challenge
 from ringback.sip.message import Headers, Request, Response, SipUri, encode, make_response
 from ringback.sip.parse import parse_message
 from ringback.webrtc import stun
+from tests.conference.stage import NUMBER
 from tests.sdp import bodies
-from tests.sip.test_parse import INVITE
+from tests.sip.generated import INVITE
 
 TORTURE: Final = Path(__file__).parents[2] / "shared" / "data" / "sip-torture"
 """Taken as seeds too where they are beside the checkout."""
@@ -140,6 +141,33 @@ def _conversations() -> list[bytes]:
     return [*joined, *_messages()]
 
 
+def _guests() -> list[bytes]:
+    """Guests of a meeting: every client's offer, and what may follow its answer."""
+    found = []
+    for offer in bodies.ALL.values():
+        invite = parse_message(INVITE)
+        assert isinstance(invite, Request)
+        invite.uri = SipUri(user=NUMBER, host="192.0.2.254")
+        invite.body = offer
+        parts = [encode(invite)]
+        invite.headers.set("To", "<sip:101@example.com>;tag=192-0-2-254-1")
+        for method, cseq, kind, body in (
+            ("ACK", 7, "", b""),
+            ("INFO", 8, "application/dtmf-relay", b"Signal=5\r\nDuration=100\r\n"),
+            ("INVITE", 9, "application/sdp", offer),
+            ("BYE", 10, "", b""),
+        ):
+            headers = invite.headers.copy()
+            headers.set("CSeq", f"{cseq} {method}")
+            headers.set("Via", f"SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK{cseq}{method}")
+            headers.remove("Content-Type")
+            if kind:
+                headers.add("Content-Type", kind)
+            parts.append(encode(Request(method, invite.uri, headers, body)))
+        found.append((SEPARATOR + b"\x01").join(parts))
+    return [*found, *_exchange()]
+
+
 def _streams() -> list[bytes]:
     several = [b"\r\n\r\n", *_exchange()]
     return [b"\x03\x10\x20\x30" + b"".join(several[n : n + 3]) for n in range(0, len(several), 2)]
@@ -190,4 +218,5 @@ _SEEDS: Final = {
     "digest": _digests,
     "stun": _stuns,
     "calls": _conversations,
+    "door": _guests,
 }

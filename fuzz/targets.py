@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from fuzz.calls import play
+from fuzz.door import knock
 from ringback.governance.private import Private
 from ringback.sdp.description import SessionDescription
 from ringback.sdp.encode import encode_sdp
@@ -263,4 +264,5 @@ TARGETS: Final[dict[str, Target]] = {
     "digest": digest,
     "stun": stun_check,
     "calls": calls,
+    "door": knock,
 }

@@ -163,3 +163,26 @@ def test_every_setting_is_documented():
         section, _, key = name.rpartition(".")
         model = type(getattr(Settings(), section)) if section else Settings
         assert model.model_fields[key].description, name
+
+
+def test_classes_of_numbers_are_tables_or_json():
+    classes = '{"all": {"prefixes": [""], "concurrent": 3}}'
+    settings = load_settings(environ={"RINGBACK_ROUTING__CLASSES": classes})
+    assert settings.routing.classes["all"].concurrent == 3
+    assert settings.routing.classes["all"].calls_a_day is None
+    assert {"national", "international", "premium"} == Settings().routing.classes.keys()
+
+
+@pytest.mark.parametrize(
+    ("classes", "complaint"),
+    [
+        ("nothing", "written as JSON"),
+        ('{"all": {"prefixes": ["0"]}}', "for all other numbers"),
+        ('{"a": {"prefixes": ["", "0"]}, "b": {"prefixes": ["0"]}}', "belongs to one class"),
+        ('{"All": {"prefixes": [""]}}', "small letters"),
+        ('{"all": {"prefixes": [""], "concurrent": -1}}', "greater than or equal to 0"),
+    ],
+)
+def test_wrong_classes_are_named(classes, complaint):
+    with pytest.raises(SettingsError, match=complaint):
+        load_settings(environ={"RINGBACK_ROUTING__CLASSES": classes})

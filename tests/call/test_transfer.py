@@ -118,6 +118,11 @@ class Company(Office):
         (leg,) = [leg.id for leg in self.switchboard.legs.values() if leg.party.number.reveal() == number]
         return playing.get(leg, [])
 
+    def listed(self) -> list[tuple[str, str]]:
+        """The calls that an administrator is shown: from and to."""
+        legs = [leg for leg in self.switchboard.legs.values() if leg.dialled is not None]
+        return [(leg.party.number.reveal(), leg.dialled.reveal() if leg.dialled else "") for leg in legs]
+
     def over(self, number: str) -> bool:
         return all(session.state.value == "ended" for session in self[number].sessions)
 
@@ -142,6 +147,7 @@ def test_either_side_hands_the_other_to_a_third(transferor: str) -> None:
     company.run()
     assert company.told(transferor) == [100, 180, 200]
     assert company.talking() == [{remaining, "103"}]
+    assert company.listed() == [(remaining, "103")]
     assert company.hears(remaining) == []
     assert company.over(transferor)
     assert not company.over(remaining)
@@ -162,6 +168,7 @@ def test_a_transfer_that_fails_leaves_the_call_as_it_was(manner: str, target: st
     company.refer("101", session, target)
     assert company.told("101") == told
     assert company.talking() == [{"101", "102"}]
+    assert company.listed() == [("101", "102")]
     assert company.hears("102") == []
     # And may be tried again.
     company.refer("101", session, target)
@@ -253,6 +260,7 @@ def test_two_calls_of_one_phone_are_joined() -> None:
     assert company.told("101") == [100, 200]
     assert company.talking() == [{"102", "103"}]
     assert company.hears("102") == company.hears("103") == []
+    assert company.listed() == [("102", "103")]
     assert company.over("101")
     assert len(company.switchboard.legs) == 2
     phone = company["103"].phone
@@ -318,6 +326,7 @@ def test_a_call_in_progress_is_taken_over_by_another_phone(side: str) -> None:
     replacing(company, "103", Replaces.of(company[side].sessions[-1]))
     other = {"101": "102", "102": "101"}[side]
     assert company.talking() == [{"103", other}]
+    assert company.listed() == [("103", "102") if side == "101" else ("101", "102")]
     assert company.over(side)
     assert not company.over(other)
     company["103"].phone.do(company["103"].sessions[-1].hangup(company.server.now))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
@@ -30,9 +31,15 @@ def message(status: int | None = None, data: bytes = BYE) -> SipMessage:
     )
 
 
+async def telling() -> AsyncIterator[SipMessage | Missed]:
+    yield message()
+    yield Missed(4)
+    yield message(200, b"\xff\x1b[31m")
+
+
 @pytest.fixture
 def told(server):
-    server.operations.traced = [message(), Missed(4), message(200, b"\xff\x1b[31m")]
+    server.operations.tell = telling
     return server.operations
 
 

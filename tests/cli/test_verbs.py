@@ -6,7 +6,7 @@ import pytest
 
 from ringback.governance.private import Private
 from ringback.store.lock import DataDirLock
-from ringback.web.operations import Participant
+from ringback.web.operations import Participant, TollUsage
 
 
 @pytest.fixture(params=["stopped", "running"])
@@ -184,6 +184,7 @@ def test_every_verb_takes_the_shared_options(ringback):
         "meeting": "add list show rotate-pin delete participants admit mute unmute remove lock unlock",
         "extension": "add list password remove",
         "token": "add list revoke",
+        "trunk": "add list show set remove test usage",
         "admin": "link",
         "config": "show check docs",
         "": "serve status version",
@@ -250,3 +251,34 @@ def test_a_system_that_never_ran_has_no_certificate_to_show(ringback):
     answer = ringback("certificate", "show")
     assert answer.code == 1
     assert "ringback serve" in answer.err
+
+
+def test_the_life_of_a_trunk(ringback, system, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("never shown\n"))
+    words = ("--username", "alice", "--password-stdin", "--register", "--did", "+15550100=101")
+    made = ringback("trunk", "add", "carrier", "sip.example.com", *words, "--prefix", "0", "--json")
+    assert made.code == 0
+    assert made.json["dids"] == {"+15550100": "101"}
+    assert (made.json["register"], made.json["has_password"]) == (True, True)
+    assert ringback("trunk", "list", "--json").json == [made.json]
+    changed = ringback("trunk", "set", "carrier", "--no-register", "--prefix", "", "--prefix", "9", "--json")
+    assert (changed.json["register"], changed.json["prefixes"]) == (False, ["", "9"])
+    shown = ringback("trunk", "show", "carrier").out
+    assert "+15550100 to 101" in shown
+    assert "all, 9" in shown
+    assert "never shown" not in shown
+    if system is None:
+        assert "no server runs" in shown
+    wrong = ringback("trunk", "set", "carrier", "--did", "reception")
+    assert (wrong.code, wrong.err[:20]) == (1, "ringback: --did take")
+    assert ringback("trunk", "remove", "carrier").out == "Trunk carrier is gone.\n"
+    assert ringback("trunk", "list").out == "There are no trunks.\n"
+    assert ringback("trunk", "show", "carrier").err == "ringback: there is no such trunk\n"
+
+
+def test_a_trunk_is_asked_and_what_was_called_is_shown(ringback, server):
+    ringback("trunk", "add", "carrier", "sip.example.com")
+    assert ringback("trunk", "test", "carrier").out == "carrier: up\n"
+    server.operations.outside.counts = [TollUsage("101", "international", 3, 12.5, 20, 60)]
+    assert "international" in ringback("trunk", "usage").out
+    assert ringback("trunk", "usage", "--reset", "101").out == "Nobody has called out today.\n"

@@ -61,6 +61,9 @@ class Stage:
     def local_media(self, flow: Flow, rtp_port: int, rtcp_port: int) -> object:
         raise AssertionError("these legs negotiate nothing")
 
+    def changed(self, leg: Leg) -> None:
+        """Nobody watches here."""
+
     def answered(self, leg: Leg) -> None:
         raise AssertionError("these legs are connected from the start")
 

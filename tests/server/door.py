@@ -7,25 +7,37 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
 
-from ringback.call.effects import ToMedia
+from ringback.call.effects import Notice, ToMedia
 from ringback.call.switchboard import Switchboard
 from ringback.conference.meetings import EntryTimings, Meetings
 from ringback.conference.pin_guard import PinGuard
 from ringback.conference.visits import Visits
+from ringback.config import Settings
 from ringback.governance.identity import SIP_REALM
 from ringback.governance.private import Private
 from ringback.governance.throttle import SourceGuard, SourceList
 from ringback.media import protocol as media
 from ringback.routing.dialplan import ServiceNumbers
+from ringback.routing.toll_caps import TollCaps
 from ringback.sdp.negotiated import Local
+from ringback.server.outside import Outside
 from ringback.server.policy import Policy
 from ringback.server.watching import Watching
 from ringback.sip.digest import DigestAuthenticator, authorize, make_ha1, parse_challenge
-from ringback.sip.effects import Effect, IncomingCall, RequestArrived, Transmit
+from ringback.sip.effects import (
+    Effect,
+    IncomingCall,
+    RequestArrived,
+    RequestTimedOut,
+    ResponseArrived,
+    Transmit,
+)
 from ringback.sip.flow import Flow, Transport
 from ringback.sip.message import Headers, NameAddr, Request, Response, SipUri
 from ringback.sip.registration import Registrar
-from ringback.store.directory import Directory, Extension
+from ringback.store.directory import Directory, Extension, Trunk
+from ringback.trunk.lines import TrunkLines
+from ringback.trunk.watch import Surroundings
 from tests.call.office import offer
 from tests.conference.stage import meeting
 from tests.sip.phones import Network, Phone
@@ -69,6 +81,17 @@ class Door:
         self._playing: list[media.PlayEnded] = []
         self.watching = Watching(self.phone.endpoint, self.switchboard, lambda: self.directory)
         sources = SourceList([allow] if allow else [])
+        self.day = "2026-01-01"
+        self.caps = TollCaps(Settings().routing.classes, lambda: self.day)
+        self.lines = TrunkLines(
+            self.phone.endpoint,
+            Surroundings(lambda flow: SipUri(host=SERVER), lambda: secrets.token_hex(8), lambda: 0.5),
+            locate=lambda trunk: self._looking.append(trunk),  # noqa: PLW0108 - made below
+            keep_open=lambda flow: None,
+            tell=self.switchboard.tell,
+        )
+        self._looking: list[Trunk] = []
+        self.notices: list[Notice] = []
         self.policy = Policy(
             endpoint=self.phone.endpoint,
             switchboard=self.switchboard,
@@ -84,8 +107,22 @@ class Door:
             contact_for=lambda flow: SipUri(host=SERVER, port=5060),
             on_registration=lambda user, flow: None,
             watching=self.watching,
+            outside=Outside(self.lines, self.caps, self.switchboard, lambda name: None),
         )
         self.switchboard.transfers = self.policy
+
+    def with_trunk(self, trunk: Trunk) -> None:
+        """Add a trunk, or change it; its host is an address."""
+        self.directory = self.directory.with_trunk(trunk)
+        self.phone.do(self._located(self.lines.follow(self.directory, self.phone.now)))
+        self.run(0.5)
+
+    def _located(self, effects: list[Effect]) -> list[Effect]:
+        while self._looking:
+            trunk = self._looking.pop()
+            flow = Flow("udp", (SERVER, 5060), (trunk.host, 5060))
+            effects = effects + self.lines.located(trunk, (flow,), self.phone.now)
+        return effects
 
     def _local_media(self, flow: Flow, rtp_port: int, rtcp_port: int) -> Local:
         return Local(address=SERVER, rtp_port=rtp_port, rtcp_port=rtcp_port, codecs=("PCMU",))
@@ -96,6 +133,8 @@ class Door:
             self.switchboard.sip_events(self.policy.call(event, now), now)
         elif isinstance(event, RequestArrived):
             self.switchboard.sip_events(self.policy.request(event, now), now)
+        elif isinstance(event, ResponseArrived | RequestTimedOut):
+            return self.lines.answered(event, now)
         else:
             self.switchboard.sip_events([event], now)
         return self._flush()
@@ -107,6 +146,8 @@ class Door:
             for one in out:
                 if isinstance(one, Transmit):
                     transmits.append(one)
+                elif isinstance(one, Notice):
+                    self.notices.append(one)
                 elif isinstance(one, ToMedia):
                     self.commands.append(one.command)
                     if isinstance(one.command, media.OpenLeg):

@@ -91,3 +91,20 @@ def test_a_fault_with_one_message_is_not_the_connections(caplog: pytest.LogCaptu
     doorway.sockets._on_message = fail
     doorway.sockets.received(page, OPTIONS)
     assert len(doorway.sockets) == 1
+
+
+def test_a_tap_hears_every_frame_that_is_no_keep_alive() -> None:
+    heard: list[tuple[bytes, Flow, Message | Malformed]] = []
+    sockets = SipSockets(
+        lambda _message, _flow: None,
+        lambda _flow: None,
+        lambda: ("192.0.2.254", 443),
+        hear=lambda *told: heard.append(told),
+    )
+    page = sockets.connected(("192.0.2.7", 50_000), True, lambda _data: None, lambda: None)
+    assert page is not None
+    for frame in (OPTIONS, b"\r\n\r\n", b"no SIP at all"):
+        sockets.received(page, frame)
+    assert [data for data, _, _ in heard] == [OPTIONS, b"no SIP at all"]
+    assert [type(message) for *_, message in heard] == [Request, Malformed]
+    assert {flow.transport for _, flow, _ in heard} == {"wss"}

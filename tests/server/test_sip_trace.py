@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator
 
 import pytest
+from hypothesis import given
 
 from ringback.governance.private import Private
-from ringback.server.sip_trace import SipTrace
+from ringback.server.sip_trace import SipTrace, _Shown
 from ringback.sip.flow import Flow
 from ringback.sip.parse import parse_message
 from ringback.sip.tap import BACKLOG, Tap
 from ringback.testing.fake_clock import FakeClock
 from ringback.web.operations import Missed, SipMessage, TraceFilter
+from tests.sip.test_masking import NAMES, NUMBERS, PINS, TEMPLATES, fill
 
 OURS = ("192.0.2.1", 5060)
 ALICE = Flow("udp", OURS, ("192.0.2.20", 5060))
@@ -113,6 +116,17 @@ async def test_a_message_says_what_a_ladder_needs() -> None:
     assert (again.method, again.again) == ("INVITE", True)
 
 
+async def test_what_is_malformed_shows_what_can_be_read() -> None:
+    edge = Edge()
+    edge.hear(b"SIP/2.0 503 Busy\r\nTo: x\r\n\r\n", ALICE)
+    edge.tap.send(b"SIP/2.0 400 Bad Request\r\nVia: SIP/2.0/UDP 192.0.2.20\r\n\r\n", ALICE)
+    theirs, ours = [one async for one in edge.kept(TraceFilter())]
+    assert isinstance(theirs, SipMessage)
+    assert isinstance(ours, SipMessage)
+    assert (theirs.status, theirs.fault) == (503, "missing Call-ID")
+    assert (ours.status, ours.fault) == (400, None)
+
+
 async def test_nothing_private_without_reveal() -> None:
     edge = Edge()
     edge.a_call()
@@ -124,6 +138,19 @@ async def test_nothing_private_without_reveal() -> None:
     first = revealed[0]
     assert isinstance(first, SipMessage)
     assert first.to_user == "481516234*274113"
+
+
+@pytest.mark.parametrize("kind", TEMPLATES)
+@given(number=NUMBERS, other=NUMBERS, pin=PINS, name=NAMES)
+def test_nothing_private_beside_the_message_either(
+    kind: str, number: str, other: str, pin: str, name: str
+) -> None:
+    edge = Edge()
+    edge.hear(fill(TEMPLATES[kind], number=number, other=other, pin=pin, name=name), ALICE)
+    (kept,) = edge.tap.since(0)
+    shown = _Shown(reveal=False).of(kept)
+    words = (shown.call_id, shown.method, shown.reason, shown.from_user, shown.to_user, shown.fault)
+    assert not re.search("[3456789]{3}|[QZqz]{2}", " ".join(map(str, words)))
 
 
 async def test_a_live_watcher_gets_what_comes_and_leaves_nothing_behind() -> None:

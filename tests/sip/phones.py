@@ -70,9 +70,12 @@ class Phone:
         remote = other.address if isinstance(other, Phone) else other
         return Flow(self.transport, self.address, remote, 0 if self.transport == "udp" else 7)
 
-    def call(self, other: Phone, sdp: bytes | None = OFFER, headers: Headers | None = None) -> InviteSession:
+    def call(
+        self, other: Phone | Address, sdp: bytes | None = OFFER, headers: Headers | None = None
+    ) -> InviteSession:
+        host, port = other.address if isinstance(other, Phone) else other
         session, effects = self.endpoint.invite(
-            target=SipUri(user="101", host=other.address[0], port=other.address[1]),
+            target=SipUri(user="101", host=host, port=port),
             to=NameAddr(SipUri(user="101", host="example.com")),
             from_=NameAddr(SipUri(user="102", host="example.com"), "Alice"),
             flow=self.flow_to(other),
@@ -114,6 +117,11 @@ class Phone:
         assert endpoint.dialogs == 0
         assert endpoint.transactions == 0
         assert endpoint.deadline() is None
+        # Nor do the tables beside them remember anything.
+        for owner in (endpoint._agent, endpoint._layer, endpoint._agent.queue):
+            assert not [
+                name for name, kept in vars(owner).items() if isinstance(kept, dict | set | list) and kept
+            ]
 
 
 class Network:

@@ -33,7 +33,7 @@ bad_links = st.builds(
 # What is done to one call, and after how many seconds: by the caller or the callee.
 deeds = st.lists(
     st.tuples(
-        st.sampled_from(["ring", "accept", "reject", "hangup", "reinvite", "info"]),
+        st.sampled_from(["ring", "early", "accept", "reject", "hangup", "reinvite", "info"]),
         st.booleans(),
         st.sampled_from([0.0, 0.05, 0.3, 1.0, 4.0, 40.0]),
     ),
@@ -60,6 +60,9 @@ def perform(phone: Phone, session: InviteSession, deed: str) -> None:
         phone.do(session.hangup(now))
     elif deed == "ring" and early:
         phone.do(session.ring(now))
+    elif deed == "early" and early:
+        # Goes out reliably (RFC 3262), as all our callers know how to acknowledge it.
+        phone.do(session.ring(now, 183, ANSWER if session.request.body else OFFER))
     elif deed == "accept" and early:
         phone.do(session.accept(ANSWER if session.request.body else OFFER, now))
     elif deed == "reject" and early:

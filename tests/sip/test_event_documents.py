@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from xml.etree import ElementTree
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ringback.sip.dialog_info import (
     MAX_DIALOGS,
@@ -15,8 +18,11 @@ from ringback.sip.dialog_info import (
     write_dialog_info,
 )
 from ringback.sip.errors import SipSyntaxError
+from ringback.sip.event import Event, SubscriptionState
 from ringback.sip.message import NameAddr, SipUri
 from ringback.sip.message_summary import Mailbox, write_message_summary
+from ringback.sip.refer import status_of
+from ringback.sip.replaces import Replaces, replaces_of_uri
 
 ENTITY = SipUri(user="101", host="example.com")
 SPACE = "{urn:ietf:params:xml:ns:dialog-info}"
@@ -87,6 +93,23 @@ def test_documents_that_are_none_are_refused(body: bytes) -> None:
 def test_of_many_dialogs_only_some_are_believed() -> None:
     many = [DialogState(str(number), "early") for number in range(100)]
     assert len(read_dialog_info(write_dialog_info(ENTITY, 0, many))) == MAX_DIALOGS
+
+
+@given(st.text())
+def test_no_text_raises_anything_but_a_syntax_error(text: str) -> None:
+    for read in (Event.parse, SubscriptionState.parse, Replaces.parse):
+        with suppress(SipSyntaxError):
+            read(text)
+    with suppress(SipSyntaxError):
+        replaces_of_uri(SipUri(user="101", headers=text))
+
+
+@given(st.binary())
+def test_no_body_raises_anything_but_a_syntax_error(body: bytes) -> None:
+    status_of(body)
+    for document in (body, body.join((b'<dialog-info xmlns="urn:ietf:params:xml:ns:dialog-info">', b"<!--"))):
+        with suppress(SipSyntaxError):
+            read_dialog_info(document)
 
 
 def test_a_mailbox_says_how_many_messages_wait() -> None:

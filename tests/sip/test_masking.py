@@ -105,7 +105,7 @@ Duration=120
 """
 
 BROKEN = """\
-INVITE sip:{number}*{pin} at 192.0.2.1
+INVITE sip:{number}*{pin} at 192.0.2.1 SIP/2.0
 From {name} <sip:{other}@192.0.2.1
 To: "{name} <sip:{number}*{pin}@192.0.2.1>
 {number} {pin}
@@ -116,7 +116,25 @@ Authorization {name}
 o={other} {name} {number}
 """
 
-TEMPLATES = {"invite": INVITE, "response": RESPONSE, "message": MESSAGE, "info": INFO, "broken": BROKEN}
+UNKNOWN = """\
+{number} sip:{number}@192.0.2.1 SIP/2.0
+Via: SIP/2.0/TCP 192.0.2.20:5002;branch=z9hG4bK21
+From: <sip:{other}@192.0.2.1>;tag=1
+To: <sip:{number}@192.0.2.1>;tag=2
+Call-ID: {number}
+CSeq: 2 x
+Content-Length: 0
+
+"""
+
+TEMPLATES = {
+    "unknown": UNKNOWN,
+    "invite": INVITE,
+    "response": RESPONSE,
+    "message": MESSAGE,
+    "info": INFO,
+    "broken": BROKEN,
+}
 
 
 def fill(template: str, **values: str) -> bytes:

@@ -251,6 +251,19 @@ def test_who_hangs_up_after_a_refer_is_still_told(network: Network, alice: Phone
     network.settle()
 
 
+@pytest.mark.parametrize("taken", [True, False])
+def test_who_hangs_up_before_the_answer_is_told_no_more(
+    network: Network, alice: Phone, bob: Phone, taken: bool
+) -> None:
+    caller, callee = talk(network, alice, bob)
+    alice.do(caller.refer(CAROL, alice.now))
+    network.run(0.02)
+    bob.do(callee.accept_refer(bob.now) if taken else callee.reject_refer(603, bob.now))
+    alice.do(caller.hangup(alice.now))
+    network.settle()
+    assert progress(alice) == []
+
+
 @pytest.mark.parametrize(
     ("fields", "body", "status"),
     [

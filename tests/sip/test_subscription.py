@@ -7,6 +7,7 @@ import pytest
 from ringback.sip.effects import Effect, RequestArrived
 from ringback.sip.message import SipUri, make_response
 from ringback.sip.subscription import Notifier, NotifierSettings
+from ringback.testing.lossy_link import LinkQuality
 from tests.sip.phones import Network, Phone
 from tests.sip.watcher import Watcher
 
@@ -33,8 +34,8 @@ class Weather:
 class Station:
     """A server with a notifier."""
 
-    def __init__(self, settings: NotifierSettings | None = None) -> None:
-        self.network = Network()
+    def __init__(self, settings: NotifierSettings | None = None, network: Network | None = None) -> None:
+        self.network = network or Network()
         self.weather = Weather()
         self.phone = self.network.phone(
             SERVER, on_event=self._on_event, allow=("SUBSCRIBE", "NOTIFY", "OPTIONS")
@@ -218,6 +219,30 @@ def test_subscriptions_are_bounded() -> None:
     assert one.subscribe("weather").status == 200
     assert one.subscribe("weather", call_id="two").status == 503
     assert other.subscribe("weather").status == 200
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_on_a_bad_line_the_last_word_arrives_and_nothing_is_left(seed: int) -> None:
+    station = Station(network=Network(seed, LinkQuality(loss=0.2, duplication=0.1, jitter=0.3)))
+    watcher = station.watcher()
+    for attempt in range(20):
+        # Each is a subscription of its own: a watcher that heard no answer asks anew.
+        watcher.subscribe("weather", 120, call_id=str(attempt))
+        station.run(1)
+        if watcher.notified:
+            break
+    for word in ("rainy", "windy", "snowy", "dry"):
+        station.become(word)
+        station.run(0.7)
+    station.run(40)
+    latest: dict[str, str] = {}
+    for request in sorted(watcher.notified, key=lambda request: request.cseq.number):
+        latest[request.call_id] = request.body.decode().split()[-1]
+    assert "dry" in latest.values()
+    station.run(130)
+    assert len(station.notifier) == 0
+    station.network.settle()
+    assert station.notifier.deadline() is None
 
 
 def test_requests_that_a_subscription_does_not_know_do_not_disturb_it(station: Station) -> None:

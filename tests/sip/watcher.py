@@ -55,7 +55,7 @@ class Watcher:
         request = Request(method, SipUri(user=to, host=self._server), fields, body)
         self._network.link.send(encode(request), self.address, (self._server, 5060))
         self._network.run(0.1)
-        return self.responses[-1]
+        return self.responses[-1] if self.responses else make_response(request, 408)
 
     def subscribe(
         self, package: str = "dialog", expires: int | str | None = 3600, **options: object

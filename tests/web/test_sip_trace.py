@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 from ringback.web.operations import Missed, SipMessage, TraceFilter
@@ -24,6 +25,11 @@ MESSAGE = SipMessage(
 )
 
 
+async def telling(*messages: SipMessage | Missed) -> AsyncIterator[SipMessage | Missed]:
+    for message in messages:
+        yield message
+
+
 def told(text: str) -> list[tuple[str, dict]]:
     blocks = [block.splitlines() for block in text.split("\n\n") if block.startswith("event: ")]
     return [(kind.removeprefix("event: "), json.loads(data.removeprefix("data: "))) for kind, data in blocks]
@@ -31,7 +37,7 @@ def told(text: str) -> list[tuple[str, dict]]:
 
 async def test_messages_come_as_events(web):
     binary = SipMessage(**{**fields(MESSAGE), "data": b"\xff\xfe", "fault": "empty datagram"})
-    web.operations.traced = [MESSAGE, Missed(3), binary]
+    web.operations.tell = lambda: telling(MESSAGE, Missed(3), binary)
     answer = await web.owner.get("/api/v1/sip/trace")
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert answer.text.startswith(": connected\n\n")
@@ -51,6 +57,7 @@ def fields(message: SipMessage) -> dict:
 
 
 async def test_what_is_asked_for(web):
+    web.operations.tell = telling
     wanted = {"call": "a84b", "source": "192.0.2.20", "method": "BYE", "last_s": 300, "follow": "false"}
     await web.owner.get("/api/v1/sip/trace", params=wanted, headers={"X-Number": "1001"})
     ((found, last_s, follow, reveal),) = web.operations.traces
@@ -61,6 +68,7 @@ async def test_what_is_asked_for(web):
 
 
 async def test_who_may_watch(web):
+    web.operations.tell = telling
     assert (await web.stranger.get("/api/v1/sip/trace")).status_code == 401
     for role, status in (("user", 403), ("auditor", 403), ("helpdesk", 200), ("admin", 200)):
         async with await web.client(role) as client:
@@ -68,6 +76,7 @@ async def test_who_may_watch(web):
 
 
 async def test_only_administrators_see_what_is_private_and_all_hear_of_it(web):
+    web.operations.tell = telling
     events = web.operations.events.subscribe()
     async with await web.client("helpdesk") as helpdesk:
         refused = await helpdesk.get("/api/v1/sip/trace?reveal=true")

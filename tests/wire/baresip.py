@@ -91,10 +91,12 @@ class PhoneError(AssertionError):
 class Baresip:
     """One baresip with one account, its own ports and folder.
 
+    All of it goes over `proxy` (host, port), where that is given.
+
     `ptime_ms` is how much it sends in a packet, and asks for. `tone_hz` is what it speaks (or `speech`, float
     audio at the codec's rate). `transport` and `srtp` are as in its account; `password` makes it register
-    with `server` (host, port), over `proxy` where that is given. With `host` it runs there, at its address
-    `local`.
+    with `server` (host, port), and with `mwi` ask for its mailbox there. With `host` it runs there, at its
+    address `local`.
     """
 
     def __init__(
@@ -113,6 +115,7 @@ class Baresip:
         transport: str = "udp",
         srtp: bool = False,
         answer: str = "manual",
+        mwi: bool = False,
         host: Host | None = None,
         local: str = "127.0.0.1",
     ) -> None:
@@ -133,7 +136,8 @@ class Baresip:
             speech = make_tones(self.rate, TONE_SECONDS, tones, level_dbfs)
         tone = write_wav(self.folder / "speech.wav", speech, self.rate)
         codecs = {"pcmu": "g711", "pcma": "g711", "g722": "g722", "opus": "opus", "l16": "l16"}
-        self._write_config(tone, f"module {codecs[codec]}.so")
+        modules = f"module {codecs[codec]}.so" + ("\nmodule_app mwi.so" if mwi else "")
+        self._write_config(tone, modules)
         domain, port = server or (local, self.sip_port)
         account = [f"<sip:{name}@{domain}:{port};transport={transport}>", f"answermode={answer}"]
         account += [f"audio_codecs={CODEC_NAMES[codec]}", f"ptime={ptime_ms}"]

@@ -147,8 +147,8 @@ def make_kamailio(tmp_path: Path) -> Iterator[Callable[..., Kamailio]]:
         pytest.fail("kamailio is missing: scripts/setup test installs it")
     proxies: list[Kamailio] = []
 
-    def make(config: str, **options: object) -> Kamailio:
-        proxy = Kamailio(tmp_path / f"kamailio-{len(proxies)}", config, **options)  # type: ignore[arg-type]
+    def make(script: str, **values: object) -> Kamailio:
+        proxy = Kamailio(tmp_path / f"kamailio-{len(proxies)}", script, **values)
         proxies.append(proxy)
         return proxy.start()
 

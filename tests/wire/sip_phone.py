@@ -206,41 +206,32 @@ class SipPhone:
         """`inside` is entered to make sockets, such as a host's `entered`; all goes to `proxy`, if given."""
         self.server, self.user, self.password, self.host = server, user, password, host
         self._next_hop = proxy or server
-        self._address, self.clock_ppm, self._inside = local, clock_ppm, inside
+        self.clock_ppm, self._inside = clock_ppm, inside
         self.calls: dict[str, Call] = {}
         self.incoming: list[Call] = []
         self._arrived = threading.Condition()
         self._responses: dict[str, list[SipMessage]] = {}
         self._acks: dict[str, str] = {}
         self._closing = False
-        self._open()
+        self._open(local)
 
-    @property
-    def local(self) -> str:
-        """Our address as URIs have it."""
-        return bracketed(self._address)
-
-    @property
-    def media_local(self) -> str:
-        """The address of our media, which is IPv4."""
-        return "127.0.0.1" if ":" in self._address else self._address
-
-    def _open(self) -> None:
-        family = socket.AF_INET6 if ":" in self._address else socket.AF_INET
+    def _open(self, local: str) -> None:
+        self.local = bracketed(local)
+        self.media_local = "127.0.0.1" if ":" in local else local
         with self._inside():
+            family = socket.AF_INET6 if ":" in local else socket.AF_INET
             self._socket = socket.socket(family, socket.SOCK_DGRAM)
-        self._socket.bind((self._address, 0))
+        self._socket.bind((local, 0))
         self.port: int = self._socket.getsockname()[1]
         self.contact = f"<sip:{self.user}@{self.local}:{self.port}>"
         threading.Thread(target=self._read, args=(self._socket,), daemon=True).start()
 
     def move(self, local: str) -> None:
         """Go on at another address, calls and their media too; the server is told by what is sent next."""
-        self._address = local
-        self._open()
+        self._open(local)
         for call in self.calls.values():
             with self._inside():
-                call.media.move(local)
+                call.media.move(self.media_local)
 
     def close(self) -> None:
         """End all calls and the phone."""
@@ -398,6 +389,22 @@ class SipPhone:
             raise CallFailed(answer.status, answer.first)
         call.start_media(answer.body)
         return call
+
+    def subscribe(self, number: str, package: str = "dialog") -> Call:
+        """Watch a number; what is told gathers in the result's `requests`. Raises CallFailed when refused."""
+        watch = self.new_call(number)
+        watch.media.stop()
+        watch.finish("no call")
+        headers: tuple[str, ...] = (f"Event: {package}", "Expires: 600")
+        answer = self.request(watch, "SUBSCRIBE", headers=headers)
+        if answer.status == 401 and self.password is not None:
+            value = digest(
+                answer.get("WWW-Authenticate"), "SUBSCRIBE", watch.target, self.user, self.password
+            )
+            answer = self.request(watch, "SUBSCRIBE", headers=(*headers, f"Authorization: {value}"))
+        if answer.status >= 300:
+            raise CallFailed(answer.status, answer.first)
+        return watch
 
     def register(self, expires: int = 60) -> SipMessage:
         """Register this phone's contact; the final answer."""

@@ -192,5 +192,6 @@ class Sipp:
         return "\n".join(path.read_text(errors="replace")[-3000:] for path in files if path.exists())
 
     def messages(self) -> str:
-        """All that it sent and received, oldest first."""
-        return (self.folder / "messages.log").read_text(errors="replace")
+        """All that it sent and received so far, oldest first."""
+        path = self.folder / "messages.log"
+        return path.read_text(errors="replace") if path.exists() else ""

@@ -50,16 +50,16 @@ def memory_mb(server: RingbackServer) -> float:
 
 
 @BOTH
-def test_a_byte_at_a_time(strict: RingbackServer, transport: str) -> None:
-    with StreamPeer(strict, transport) as peer:
+def test_a_byte_at_a_time(server: RingbackServer, transport: str) -> None:
+    with StreamPeer(server, transport) as peer:
         for byte in options(1, b"hello") + options(2):
             peer.send(bytes([byte]))
         assert [(peer.message().status, number) for number in (1, 2)] == [(200, 1), (200, 2)]
 
 
 @BOTH
-def test_many_in_one_segment_are_answered_in_order(strict: RingbackServer, transport: str) -> None:
-    with StreamPeer(strict, transport) as peer:
+def test_many_in_one_segment_are_answered_in_order(server: RingbackServer, transport: str) -> None:
+    with StreamPeer(server, transport) as peer:
         peer.send(b"".join(options(number, b"x" * (number % 7)) for number in range(500)))
         answers = [peer.message() for _ in range(500)]
     assert [int(answer.get("Call-ID")) for answer in answers] == list(range(500))
@@ -82,27 +82,27 @@ def test_many_in_one_segment_are_answered_in_order(strict: RingbackServer, trans
     ids=["missing", "negative", "letters", "hexadecimal", "empty", "two", "no number", "huge"],
 )
 def test_a_length_that_cannot_be_gets_one_answer_and_the_end(
-    strict: RingbackServer, transport: str, length: str, status: int
+    server: RingbackServer, transport: str, length: str, status: int
 ) -> None:
-    with StreamPeer(strict, transport) as peer:
+    with StreamPeer(server, transport) as peer:
         # What is behind it could be anything, so it is not looked at.
         peer.send(options(1, b"hello", length) + options(2))
         assert [answer.status for answer in peer.rest()] == [status]
-    serves(strict)
+    serves(server)
 
 
 @BOTH
-def test_a_length_too_small_makes_the_rest_another_message(strict: RingbackServer, transport: str) -> None:
-    with StreamPeer(strict, transport) as peer:
+def test_a_length_too_small_makes_the_rest_another_message(server: RingbackServer, transport: str) -> None:
+    with StreamPeer(server, transport) as peer:
         peer.send(options(1, b"hello", "Content-Length: 3\r\n") + options(2) + options(3))
         # "loOPTIONS" is no method that anybody knows; where it ends is clear.
         assert [peer.message().status for _ in range(3)] == [200, 501, 200]
 
 
 @BOTH
-def test_a_length_too_large_swallows_what_follows(strict: RingbackServer, transport: str) -> None:
+def test_a_length_too_large_swallows_what_follows(server: RingbackServer, transport: str) -> None:
     hidden = options(2)
-    with StreamPeer(strict, transport) as peer:
+    with StreamPeer(server, transport) as peer:
         peer.send(options(1, b"hello", f"Content-Length: {5 + len(hidden)}\r\n"))
         assert peer.silent(0.3)
         peer.send(hidden + options(3))
@@ -110,30 +110,30 @@ def test_a_length_too_large_swallows_what_follows(strict: RingbackServer, transp
 
 
 @BOTH
-def test_the_same_length_twice_is_one(strict: RingbackServer, transport: str) -> None:
-    with StreamPeer(strict, transport) as peer:
+def test_the_same_length_twice_is_one(server: RingbackServer, transport: str) -> None:
+    with StreamPeer(server, transport) as peer:
         peer.send(options(1, b"hello", "Content-Length: 5\r\nl: 5\r\n") + options(2))
         assert [peer.message().status for _ in range(2)] == [200, 200]
 
 
 @BOTH
-def test_a_head_of_64_kib_is_read_and_a_longer_one_refused(strict: RingbackServer, transport: str) -> None:
+def test_a_head_of_64_kib_is_read_and_a_longer_one_refused(server: RingbackServer, transport: str) -> None:
     line = "X-Long: " + "a" * 990 + "\r\n"
-    with StreamPeer(strict, transport) as peer:
+    with StreamPeer(server, transport) as peer:
         peer.send(options(1, more=line * 64) + options(2))
         assert [peer.message().status for _ in range(2)] == [200, 200]
-    with StreamPeer(strict, transport) as peer:
+    with StreamPeer(server, transport) as peer:
         peer.send(options(1, more=line * 70) + options(2))
         assert [answer.status for answer in peer.rest()] == [400]
-    with StreamPeer(strict, transport) as peer:
+    with StreamPeer(server, transport) as peer:
         peer.send(options(1, more="X-Much: " + "a" * 1_000_000))
         assert [answer.status for answer in peer.rest()] == [400]
-    serves(strict)
+    serves(server)
 
 
 @BOTH
-def test_each_ping_gets_a_pong(strict: RingbackServer, transport: str) -> None:
-    with StreamPeer(strict, transport) as peer:
+def test_each_ping_gets_a_pong(server: RingbackServer, transport: str) -> None:
+    with StreamPeer(server, transport) as peer:
         for piece in (b"\r\n", b"\r\n", b"\r\n\r\n", b"\r", b"\n\r\n"):
             peer.send(piece)
             time.sleep(0.02)
@@ -152,12 +152,12 @@ def test_each_ping_gets_a_pong(strict: RingbackServer, transport: str) -> None:
     ids=["noise", "half a ping", "a bare LF"],
 )
 def test_garbage_after_a_right_message_ends_the_connection(
-    strict: RingbackServer, transport: str, garbage: bytes
+    server: RingbackServer, transport: str, garbage: bytes
 ) -> None:
-    with StreamPeer(strict, transport) as peer:
+    with StreamPeer(server, transport) as peer:
         peer.send(options(1) + garbage + b"\r\n\r\n")
         assert [answer.status for answer in peer.rest(SLOWEST_S + 3)] == [200]
-    serves(strict)
+    serves(server)
 
 
 @pytest.mark.parametrize(
@@ -170,14 +170,14 @@ def test_garbage_after_a_right_message_ends_the_connection(
     ],
     ids=["noise", "plain SIP", "a record too long", "an empty hello"],
 )
-def test_what_is_no_client_hello_ends_the_connection(strict: RingbackServer, hello: bytes) -> None:
-    with socket.create_connection(strict.tls, 5) as connection:
+def test_what_is_no_client_hello_ends_the_connection(server: RingbackServer, hello: bytes) -> None:
+    with socket.create_connection(server.tls, 5) as connection:
         connection.sendall(hello)
         connection.settimeout(SLOWEST_S + 3)
         with suppress(ConnectionError):
             while connection.recv(4_096):
                 pass
-    serves(strict)
+    serves(server)
 
 
 def test_who_is_slow_is_closed_in_time_and_others_are_served(strict: RingbackServer) -> None:
@@ -249,11 +249,11 @@ def status(text: object) -> int:
     return int(str(text).split()[1])
 
 
-async def test_frames_whole_in_pieces_text_and_binary(strict: RingbackServer) -> None:
+async def test_frames_whole_in_pieces_text_and_binary(server: RingbackServer) -> None:
     text = options(1).decode()
     octets = text.encode()
     one_by_one = [octets[at : at + 1] for at in range(len(octets))]
-    async with talk(strict) as page, asyncio.timeout(5):
+    async with talk(server) as page, asyncio.timeout(5):
         for way in (text, octets, [text[:9], "", text[9:50], text[50:]], one_by_one):
             await page.send(way)
             assert status(await page.recv()) == 200
@@ -266,8 +266,8 @@ async def test_frames_whole_in_pieces_text_and_binary(strict: RingbackServer) ->
     ["", "\r\n", "\0", "hello", b"\xff\xfe\xfd", "INVITE sip:x SIP/2.0\r\n\r\n", NOISE.randbytes(60_000)],
     ids=["empty", "a pong", "NUL", "a word", "no UTF-8", "no header", "noise"],
 )
-async def test_a_frame_that_is_no_sip_is_passed_over(strict: RingbackServer, frame: str | bytes) -> None:
-    async with talk(strict) as page, asyncio.timeout(5):
+async def test_a_frame_that_is_no_sip_is_passed_over(server: RingbackServer, frame: str | bytes) -> None:
+    async with talk(server) as page, asyncio.timeout(5):
         await page.send(frame)
         await page.send(options(2).decode())
         assert status(await page.recv()) == 200
@@ -276,15 +276,15 @@ async def test_a_frame_that_is_no_sip_is_passed_over(strict: RingbackServer, fra
 @pytest.mark.parametrize(
     "frame", ["a" * 65_537, b"a" * 10_000_000, ["a" * 40_000] * 3], ids=["text", "binary", "pieces"]
 )
-async def test_a_message_over_64_kib_ends_the_connection(strict: RingbackServer, frame: object) -> None:
-    before = memory_mb(strict)
-    async with talk(strict) as page, asyncio.timeout(5):
+async def test_a_message_over_64_kib_ends_the_connection(server: RingbackServer, frame: object) -> None:
+    before = memory_mb(server)
+    async with talk(server) as page, asyncio.timeout(5):
         with pytest.raises(websockets.ConnectionClosed) as closed:  # noqa: PT012 - either of them may notice
             await page.send(frame)  # type: ignore[arg-type]
             await page.recv()
         assert closed.value.rcvd is None or closed.value.rcvd.code == 1009
-    assert memory_mb(strict) - before < 20
-    async with talk(strict) as page, asyncio.timeout(5):
+    assert memory_mb(server) - before < 20
+    async with talk(server) as page, asyncio.timeout(5):
         await page.send(options(1))
         assert status(await page.recv()) == 200
 
@@ -300,8 +300,8 @@ async def test_a_message_over_64_kib_ends_the_connection(strict: RingbackServer,
     ids=["another protocol", "none", "another page", "no page"],
 )
 async def test_who_is_not_our_page_is_refused(
-    strict: RingbackServer, wrong: dict[str, object], refusal: int
+    server: RingbackServer, wrong: dict[str, object], refusal: int
 ) -> None:
     with pytest.raises(websockets.InvalidStatus) as refused:
-        await talk(strict, **wrong)
+        await talk(server, **wrong)
     assert refused.value.response.status_code == refusal

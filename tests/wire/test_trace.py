@@ -33,21 +33,24 @@ def watching(server: RingbackServer, *words: str) -> Iterator[subprocess.Popen[s
     )
     try:
         assert process.stderr is not None
-        if "--json" not in words:
-            assert process.stderr.readline() == "watching; Ctrl-C ends it\n"
+        assert process.stderr.readline() == "watching; Ctrl-C ends it\n"
         yield process
     finally:
         process.kill()
         process.wait()
 
 
-def call_a_meeting(server: RingbackServer, phone: SipPhone) -> tuple[str, str, str]:
-    """A call with the PIN in the dialled number; the meeting's number, the PIN, and the Call-ID."""
+def make_meeting(server: RingbackServer) -> tuple[str, str]:
+    """A meeting's number and its PIN."""
     meeting = server.add_meeting()
-    number, pin = str(meeting["number"]), str(meeting["guest_pin"])
+    return str(meeting["number"]), str(meeting["guest_pin"])
+
+
+def call_a_meeting(server: RingbackServer, phone: SipPhone, number: str, pin: str) -> str:
+    """A call with the PIN in the dialled number; its Call-ID."""
     call = phone.dial(server.uri(f"{number}*{pin}"))
     call.hang_up()
-    return number, pin, call.call_id
+    return call.call_id
 
 
 def lines_of(text: str) -> list[dict[str, Any]]:
@@ -59,10 +62,11 @@ def test_a_call_is_seen_as_it_was_and_nothing_private_with_it(
 ) -> None:
     path = tmp_path / "call.pcap"
     password = server.add_extension("481516")
+    number, pin = make_meeting(server)
     phone = make_phone(server, "481516", password)
     with watching(server, "--pcap", str(path), "--messages") as watcher:
         phone.register()
-        number, pin, call_id = call_a_meeting(server, phone)
+        call_id = call_a_meeting(server, phone, number, pin)
         deadline = time.monotonic() + 10
         while path.read_bytes().count(b"BYE\r\n") < 2 and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -91,11 +95,17 @@ def test_a_number_chooses_and_an_administrator_may_see_it(
     server: RingbackServer, make_phone: MakePhone
 ) -> None:
     phone, other = make_phone(server, "5552001"), make_phone(server, "5552002")
-    call_a_meeting(server, other)
-    number, pin, call_id = call_a_meeting(server, phone)
-    words = ("sip", "trace", "--last", "5m", "--number", number, "--json")
-    assert {message["call_id"] for message in lines_of(server.run(*words).stdout)} == {call_id}
-    revealed = lines_of(server.run(*words, "--reveal").stdout)
+    number, pin = make_meeting(server)
+    with watching(server, "--number", number, "--json", "--count", "6") as watcher:
+        call_a_meeting(server, other, *make_meeting(server))
+        call_id = call_a_meeting(server, phone, number, pin)
+        live, _ = watcher.communicate(timeout=10)
+    shown = lines_of(live)
+    assert {message["call_id"] for message in shown} == {call_id}
+    assert [message["method"] for message in shown if "status" not in message] == ["INVITE", "ACK", "BYE"]
+    assert {message["to_user"] for message in shown} == {f"xxxxxxx{number[-2:]}*{'x' * len(pin)}"}
+    words = ("--last", "5m", "--number", number, "--json", "--reveal")
+    revealed = lines_of(server.run("sip", "trace", *words).stdout)
     assert revealed[0]["to_user"] == f"{number}*{pin}"
     assert f"sip:{number}*{pin}@" in revealed[0]["message"]
     log = server.output()
@@ -103,25 +113,31 @@ def test_a_number_chooses_and_an_administrator_may_see_it(
     assert number not in log.partition('"ready"')[2]
 
 
-def test_a_watcher_who_does_not_read_disturbs_nobody(
-    make_server: Callable[..., RingbackServer], make_phone: MakePhone
-) -> None:
-    server = make_server()
+def test_a_watcher_who_does_not_read_disturbs_nobody(server: RingbackServer, make_phone: MakePhone) -> None:
     phone = make_phone(server, "5552003")
-    with watching(server) as watcher:
+    number, pin = make_meeting(server)
+    before = counted(server)
+    with watching(server, "--method", "OPTIONS") as watcher:
         watcher.send_signal(signal.SIGSTOP)
         send_options(phone, 1_500)
-        call_a_meeting(server, phone)
+        call_a_meeting(server, phone, number, pin)
+        asked, answered = counted(server)
         watcher.send_signal(signal.SIGCONT)
         assert watcher.stdout is not None
         missed = next(line for line in watcher.stdout if "messages are missing here" in line)
     assert int(missed.split()[0]) > 0
-    counted = server.fetch("/metrics")
-    asked = re.search(r'sip_messages_total{code="",direction="in",method="OPTIONS",.*} (\S+)', counted)
-    answered = re.search(r'sip_messages_total{code="200",direction="out",method="OPTIONS",.*} (\S+)', counted)
-    assert asked
-    assert answered
-    assert asked[1] == answered[1]
+    assert asked - before[0] == answered - before[1] > 1_000
+
+
+def counted(server: RingbackServer) -> tuple[float, float]:
+    """How many OPTIONS came, and how many 200 went out to them."""
+    page = server.fetch("/metrics")
+    found = [
+        re.search(rf'sip_messages_total{{code="{code}",direction="{way}",method="OPTIONS",.*}} (\S+)', page)
+        for code, way in (("", "in"), ("200", "out"))
+    ]
+    asked, answered = (float(match[1]) if match is not None else 0.0 for match in found)
+    return asked, answered
 
 
 def send_options(phone: SipPhone, count: int) -> None:

@@ -10,6 +10,8 @@ from ringback.call.application import Application
 from ringback.call.leg import Leg, LegState, Party
 from ringback.call.terms import PLAIN, Terms
 from ringback.call.transfer import Handover, Transfer
+from ringback.governance.private import Private
+from ringback.routing.numbers import number_in
 from ringback.sip.effects import ReferReceived
 from ringback.sip.flow import Flow
 from ringback.sip.headers import Headers
@@ -245,7 +247,10 @@ class Bridge(Application):
             if isinstance(application, int):
                 leg.reject_refer(application, now)
                 return
-            application.take_over(other, self._give_away(leg, other, now), now)
+            transfer = self._give_away(leg, other, now)
+            target = number_in(refer.refer_to.uri)
+            other.dialled = Private(target.number if target is not None else "")
+            application.take_over(other, transfer, now)
 
     def _attended(self, leg: Leg, other: Leg, replaces: Replaces, now: float) -> None:
         # The dialog is of another call of the same phone with us, for we stand between all of them.
@@ -317,6 +322,8 @@ class Bridge(Application):
     def replace(self, old: Leg, new: Leg, now: float, handover: Handover | None = None) -> None:
         """Let `new`, which is connected, have the place of `old`, which is hung up."""
         new.application = self
+        # Whoever is in the caller's place stands for the call, where calls are listed.
+        new.dialled = old.dialled
         self._handover = handover
         if self._ringing.pop(old.id, None) is not None:
             self._answered_by(new, now)

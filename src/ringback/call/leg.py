@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final, Protocol
@@ -37,11 +38,13 @@ _RETRY_AFTER_S: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """Who is at the other end, as far as is known; `account` only where credentials proved it."""
+    """Who is at the other end, as far as is known; `account` only where credentials proved it, `trunk` where
+    the other end is beyond a trunk of that name."""
 
     number: Private[str]
     name: Private[str] | None = None
     account: str | None = None
+    trunk: str | None = None
 
 
 class LegState(Enum):
@@ -116,6 +119,10 @@ class Leg:
         self.room: int | None = None
         self.on_hold = False
         self.rings = False
+        self.when_over: list[Callable[[float], None]] = []
+        """Called once the leg is over, whatever it was connected to by then."""
+        self.codecs: tuple[str, ...] = ()
+        """The only codecs spoken with this peer; empty: all of ours."""
         self.playing: int | None = None
         self._exchange = exchange
         self._offer: SessionDescription | None = None
@@ -127,7 +134,11 @@ class Leg:
 
     @property
     def source(self) -> str:
-        """The network address the peer signals from."""
+        """Who answers for what the peer does: the network address it signals from; beyond a trunk, where many
+        share one, the caller there.
+        """
+        if self.party.trunk is not None:
+            return f"{self.party.trunk} {self.party.number.reveal()}"
         return self.flow.remote[0]
 
     @property
@@ -160,7 +171,7 @@ class Leg:
         """
         self.session = session
         self._offer = offer
-        local = self._exchange.local_media(self.flow, *_ANY_PORTS)
+        local = self._our_side(*_ANY_PORTS)
         if not local.codecs:
             # No engine runs just now: the offer may be as good as any.
             self.turn_away(now, "no media")
@@ -189,7 +200,12 @@ class Leg:
         """The engine has reserved an address. Returns our offer where we are the calling side."""
         if self.over:
             return None
-        self._local = self._exchange.local_media(self.flow, rtp_port, rtcp_port)
+        self._local = self._our_side(rtp_port, rtcp_port)
+        if self.session is None and not self._local.codecs:
+            # None of those that this peer may be offered is spoken here.
+            self.state = LegState.ENDING
+            self.application.failed(self, 488, now)
+            return None
         if self.session is None:
             self.state = LegState.DIALLING
             if self._local.srtp == "allowed":
@@ -207,6 +223,12 @@ class Leg:
         self.state = LegState.OFFERED
         self.application.offered(self, now)
         return None
+
+    def _our_side(self, rtp_port: int, rtcp_port: int) -> Local:
+        local = self._exchange.local_media(self.flow, rtp_port, rtcp_port)
+        if not self.codecs:
+            return local
+        return replace(local, codecs=tuple(codec for codec in self.codecs if codec in local.codecs))
 
     def offer_again(self, status: int) -> SessionDescription | None:
         """A plainer offer after a device refused the one with SRTP (488); None when there is none left."""
@@ -427,6 +449,8 @@ class Leg:
         self.state = LegState.ENDED
         self._exchange.media(media.CloseLeg(leg=self.id))
         self.application.ended(self, now)
+        for settle in self.when_over:
+            settle(now)
 
     def _connect(self, negotiated: NegotiatedMedia, now: float) -> None:
         self.media = negotiated
@@ -456,6 +480,7 @@ class Leg:
         if (
             negotiated.webrtc is None
             and self.party.account is None
+            and self.party.trunk is None
             and not _same_host(negotiated.remote_ip, self.source)
         ):
             return msgspec.structs.replace(command, remote_port=0, remote_rtcp_port=0)

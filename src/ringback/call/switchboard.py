@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import count
@@ -76,6 +76,7 @@ class Switchboard:
         self._by_account: dict[str, dict[int, Leg]] = {}
         self._touched: set[str] = set()
         self._dialling: dict[int, _Dialled] = {}
+        self._on_trunk: Counter[str] = Counter()
         self._leg_ids = count(1)
         self._plays = count(1)
         self._alarms: list[tuple[float, int, Application]] = []
@@ -127,6 +128,10 @@ class Switchboard:
         """Call `application.expire` at `at` or soon after."""
         heapq.heappush(self._alarms, (at, next(self._alarm_order), application))
 
+    def on_trunk(self, name: str) -> int:
+        """How many legs there are beyond a trunk."""
+        return self._on_trunk[name]
+
     # Calls begin
 
     def incoming(
@@ -138,6 +143,7 @@ class Switchboard:
         dialled: Private[str],
         application: Application,
         now: float,
+        codecs: tuple[str, ...] = (),
     ) -> None:
         """Take an INVITE that may come in; one whose body is no session description gets 400."""
         offer = parse_sdp(body) if body else None
@@ -146,6 +152,7 @@ class Switchboard:
             return
         leg = self._new_leg(party, application, flow, now)
         leg.dialled = dialled
+        leg.codecs = codecs
         self._by_session[session.id] = leg
         self.tell("leg.incoming", leg=leg.id)
         leg.receive_offer(session, offer, now)
@@ -163,6 +170,7 @@ class Switchboard:
     ) -> Leg:
         """Call a device; the INVITE goes out once the media engine has reserved an address."""
         leg = self._new_leg(party, application, first_of(flow), now)
+        leg.codecs = terms.codecs
         self._dialling[leg.id] = _Dialled(target, flow, to, from_, terms)
         self.tell("leg.dialling", leg=leg.id)
         self.media(protocol.OpenLeg(leg=leg.id, group=application.media_room))
@@ -173,6 +181,8 @@ class Switchboard:
         self.legs[leg.id] = leg
         if party.account is not None:
             self._by_account.setdefault(party.account, {})[leg.id] = leg
+        if party.trunk is not None:
+            self._on_trunk[party.trunk] += 1
         self.changed(leg)
         return leg
 
@@ -339,6 +349,7 @@ class Switchboard:
             headers=dialled.terms.headers,
             route_set=dialled.terms.route_set,
             credentials=dialled.terms.credentials,
+            max_forwards=dialled.terms.max_forwards,
         )
         leg.session = session
         self._by_session[session.id] = leg
@@ -352,7 +363,8 @@ class Switchboard:
             self._end(leg, now)
 
     def _end(self, leg: Leg, now: float) -> None:
-        self.legs.pop(leg.id, None)
+        if self.legs.pop(leg.id, None) is not None and leg.party.trunk is not None:
+            self._on_trunk[leg.party.trunk] -= 1
         if (account := leg.party.account) is not None and account in self._by_account:
             self._by_account[account].pop(leg.id, None)
             if not self._by_account[account]:

@@ -31,6 +31,7 @@ class Transfer:
         self._bridge = bridge
         self._transferor = transferor
         self._remaining = remaining
+        self._dialled = remaining.dialled
         self._rings = False
 
     def ringing(self, now: float) -> None:
@@ -47,6 +48,7 @@ class Transfer:
     def failed(self, status: int, now: float) -> None:
         """The transferor hears why, and the call that there was goes on."""
         self._transferor.notify_refer(status, now)
+        self._remaining.dialled = self._dialled
         self._bridge.take_back(self._remaining, now)
 
 

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import typer
 
-from ringback.cli import admin, certificate, config, extension, meeting, serve, sip, status, token
+from ringback.cli import (
+    admin,
+    certificate,
+    config,
+    extension,
+    meeting,
+    serve,
+    sip,
+    status,
+    token,
+    trunk,
+)
 from ringback.cli.verbs import AsJson, Config, DataDir, Options
 from ringback.cli.version import add_to as add_version
 
@@ -30,6 +41,7 @@ status.add_to(app)
 app.add_typer(meeting.app, name="meeting")
 app.add_typer(extension.app, name="extension")
 app.add_typer(sip.app, name="sip")
+app.add_typer(trunk.app, name="trunk")
 app.add_typer(token.app, name="token")
 app.add_typer(admin.app, name="admin")
 app.add_typer(certificate.app, name="certificate")

@@ -120,7 +120,7 @@ def _label(message: Mapping[str, Any], room: int) -> str:
     )
     if message.get("status") is None:
         return _cut(f"{method}{cseq}{marks}".lstrip(), room)
-    ending = f" · {method}{cseq}{marks}"
+    ending = f"{' · ' if method else ''}{method}{cseq}{marks}"
     status = str(message["status"])
     reason = _cut(f" {message['reason']}", max(0, room - len(status) - len(ending)))
     return _cut(f"{status}{reason.rstrip()}{ending}", room)

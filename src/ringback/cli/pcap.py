@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import stat
 import struct
 from collections.abc import Iterator
 from datetime import datetime
@@ -31,9 +32,13 @@ class CaptureFile:
     """A pcap file for its owner alone; each message is in the file when `write` returns."""
 
     def __init__(self, path: Path) -> None:
-        """Begin the file, replacing one of that name; OSError when it cannot be written."""
-        path.unlink(missing_ok=True)
-        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        """Begin the file in place of one of that name; pipes are written to. OSError when that fails."""
+        if path.is_file() and not path.is_symlink():
+            # Who has the old one open does not get to read this one.
+            path.unlink()
+        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        if stat.S_ISREG(os.fstat(number).st_mode):
+            os.fchmod(number, 0o600)
         self._file: BinaryIO = os.fdopen(number, "wb", buffering=0)
         self._sequences: dict[tuple[Address, Address], int] = {}
         self._file.write(

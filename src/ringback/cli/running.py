@@ -125,6 +125,26 @@ class RunningSystem:
         """DELETE /meetings/{number}."""
         self._call("DELETE", _meeting(number))
 
+    def add_trunk(self, given: Json) -> Json:
+        """POST /trunks."""
+        return self._json(self._call("POST", "/trunks", given))
+
+    def trunks(self) -> list[Json]:
+        """GET /trunks."""
+        return self._list(self._call("GET", "/trunks"))
+
+    def trunk(self, name: str) -> Json:
+        """GET /trunks/{name}."""
+        return self._json(self._call("GET", _trunk(name)))
+
+    def change_trunk(self, name: str, given: Json) -> Json:
+        """PATCH /trunks/{name}."""
+        return self._json(self._call("PATCH", _trunk(name), given))
+
+    def remove_trunk(self, name: str) -> None:
+        """DELETE /trunks/{name}."""
+        self._call("DELETE", _trunk(name))
+
     def add_token(self, role: str, name: str, valid_days: int | None) -> Json:
         """POST /tokens."""
         return self._json(
@@ -148,6 +168,18 @@ class RunningSystem:
     def status(self) -> Json:
         """GET /status."""
         return self._json(self._call("GET", "/status"))
+
+    def check_trunk(self, name: str) -> Json:
+        """POST /trunks/{name}/test."""
+        return self._json(self._call("POST", f"{_trunk(name)}/test"))
+
+    def tolls(self) -> list[Json]:
+        """GET /tolls."""
+        return self._list(self._call("GET", "/tolls"))
+
+    def reset_tolls(self, account: str | None) -> None:
+        """DELETE /tolls, or /tolls/{account}."""
+        self._call("DELETE", "/tolls" if account is None else f"/tolls/{quote(account, safe='')}")
 
     def participants(self, number: str) -> list[Json]:
         """GET /meetings/{number}/participants."""
@@ -212,6 +244,10 @@ class RunningSystem:
 def _raise_problem(status: int, problem: Any) -> NoReturn:
     detail = problem.get("detail") if isinstance(problem, dict) else None
     raise CliError(str(detail or f"the server answered {status}"))
+
+
+def _trunk(name: str) -> str:
+    return f"/trunks/{quote(name, safe='')}"
 
 
 def _meeting(number: str) -> str:

@@ -73,6 +73,8 @@ def trace(
     ] = False,
 ) -> None:
     """Show SIP messages as they come and go, with numbers, names and secrets masked."""
+    if not (number.isascii() and number.isprintable()):
+        raise CliError("--number wants the digits of a number", USAGE)
     query = {
         "call": call,
         "source": source,
@@ -84,16 +86,19 @@ def trace(
     shown = 0
     with contextlib.ExitStack() as opened, contextlib.suppress(KeyboardInterrupt):
         server = opened.enter_context(options.server())
-        capture = opened.enter_context(_capture(pcap)) if pcap is not None else None
+        with _writing(pcap):
+            capture = opened.enter_context(CaptureFile(pcap)) if pcap is not None else None
         show, say_missed = _as_json() if options.json else _as_ladder(messages)
         for kind, data in server.trace(query, Private(number) if number else None, seconds):
-            if kind == "connected" and not options.json:
-                _remark("watching; Ctrl-C ends it" if query["follow"] == "true" else "")
+            if kind == "connected" and query["follow"] == "true":
+                # Also for programs: from here on nothing is missed.
+                _remark("watching; Ctrl-C ends it")
             elif kind == "missed":
                 say_missed(data)
             elif kind == "message":
                 if capture is not None:
-                    _write(capture, data)
+                    with _writing(pcap):
+                        _write(capture, data)
                 show(data)
                 shown += 1
                 if shown == count:
@@ -110,15 +115,14 @@ def _seconds(text: str) -> float:
 
 
 def _remark(text: str) -> None:
-    if text:
-        print(text, file=sys.stderr, flush=True)
+    print(text, file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
-def _capture(path: Path) -> Iterator[CaptureFile]:
+def _writing(path: Path | None) -> Iterator[None]:
+    """Say what is wrong with the file, and not with anything else."""
     try:
-        with CaptureFile(path) as capture:
-            yield capture
+        yield
     except OSError as error:
         raise CliError(f"{path}: {error.strerror or error}") from None
 

@@ -43,6 +43,11 @@ def _print(found: dict[str, object]) -> None:
     if isinstance(addresses, dict):
         facts.update({name.upper(): address for name, address in addresses.items()})
     facts.update({name.capitalize(): found[name] for name in ("calls", "legs", "meetings", "registrations")})
+    trunks = found["trunks"]
+    if isinstance(trunks, list):
+        for trunk in trunks:
+            word = {True: "up", False: "down", None: "asking"}[trunk["up"]]
+            facts[f"Trunk {trunk['name']}"] = f"{word}: {trunk['reason']}" if trunk["reason"] else word
     print_facts(facts)
 
 

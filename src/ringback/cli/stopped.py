@@ -10,9 +10,10 @@ from ringback.cli.system import Json
 from ringback.config import Settings
 from ringback.governance.private import Private
 from ringback.governance.roles import LOCAL_ADMINISTRATOR
-from ringback.store.directory import Meeting
+from ringback.store.directory import Meeting, Trunk
 from ringback.store.store import Store, open_store
 from ringback.web.links import Links
+from ringback.web.trunk_views import TrunkView
 from ringback.web.views import (
     ExtensionView,
     ExtensionWithPassword,
@@ -83,6 +84,28 @@ class StoppedSystem:
         """Delete a meeting."""
         self._run(self._store.meetings.remove(number))
 
+    def add_trunk(self, given: Json) -> Json:
+        """A new trunk."""
+        name, password, details = _parts(given)
+        return _trunk_view(self._run(self._store.trunks.add(name, details, password)))
+
+    def trunks(self) -> list[Json]:
+        """All trunks."""
+        return [_trunk_view(trunk) for trunk in self._store.trunks.all()]
+
+    def trunk(self, name: str) -> Json:
+        """One trunk."""
+        return _trunk_view(self._store.trunks.get(name))
+
+    def change_trunk(self, name: str, given: Json) -> Json:
+        """A trunk with what is given changed."""
+        _, password, details = _parts(given)
+        return _trunk_view(self._run(self._store.trunks.change(name, details, password)))
+
+    def remove_trunk(self, name: str) -> None:
+        """Delete a trunk."""
+        self._run(self._store.trunks.remove(name))
+
     def add_token(self, role: str, name: str, valid_days: int | None) -> Json:
         """A new token."""
         token, secret = self._run(self._store.tokens.add(role, name=name, valid_days=valid_days))
@@ -102,6 +125,17 @@ class StoppedSystem:
 
     def _view(self, meeting: Meeting) -> Json:
         return _json(MeetingView.of(meeting, self._links, LOCAL_ADMINISTRATOR))
+
+
+def _parts(given: Json) -> tuple[str, Private[str] | None, Json]:
+    """Name, password and all else that was given of a trunk."""
+    details = {key: value for key, value in given.items() if key not in {"name", "password"}}
+    password = given.get("password")
+    return given.get("name", ""), None if password is None else Private(password), details
+
+
+def _trunk_view(trunk: Trunk) -> Json:
+    return TrunkView.of(trunk).model_dump(mode="json", by_alias=True)
 
 
 def _json(view: View) -> Json:

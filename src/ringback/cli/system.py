@@ -46,6 +46,21 @@ class System(Protocol):
     def remove_meeting(self, number: str) -> None:
         """Delete a meeting."""
 
+    def add_trunk(self, given: Json) -> Json:
+        """A new trunk: `given` is its name, its host, and what else is to be said of it."""
+
+    def trunks(self) -> list[Json]:
+        """All trunks."""
+
+    def trunk(self, name: str) -> Json:
+        """One trunk."""
+
+    def change_trunk(self, name: str, given: Json) -> Json:
+        """A trunk with what is given changed."""
+
+    def remove_trunk(self, name: str) -> None:
+        """Delete a trunk."""
+
     def add_token(self, role: str, name: str, valid_days: int | None) -> Json:
         """A new token."""
 

@@ -44,6 +44,8 @@ def _row(name: str, variable: str, default: str, field: FieldInfo) -> str:
 
 
 def _default(value: Any) -> str:
+    if isinstance(value, dict):
+        return "<br>".join(f"`{name} = {item}`" for name, item in value.items())
     if value in {None, ""}:
         return ""
     if value == ():

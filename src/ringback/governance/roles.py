@@ -23,6 +23,8 @@ class Permission(Enum):
     PEOPLE_WRITE = "people:write"
     EXTENSIONS_READ = "extensions:read"
     EXTENSIONS_WRITE = "extensions:write"
+    TRUNKS_READ = "trunks:read"
+    TRUNKS_WRITE = "trunks:write"
     MEETINGS_READ = "meetings:read"
     MEETINGS_WRITE = "meetings:write"
     MEETING_SECRETS_READ = "meeting-secrets:read"
@@ -51,6 +53,7 @@ PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
         {
             Permission.PEOPLE_READ,
             Permission.EXTENSIONS_READ,
+            Permission.TRUNKS_READ,
             Permission.MEETINGS_READ,
             Permission.PARTICIPANTS_READ,
             Permission.PARTICIPANTS_CONTROL,
@@ -67,6 +70,7 @@ PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
         {
             Permission.PEOPLE_READ,
             Permission.EXTENSIONS_READ,
+            Permission.TRUNKS_READ,
             Permission.MEETINGS_READ,
             Permission.PARTICIPANTS_READ,
             Permission.CALLS_READ,

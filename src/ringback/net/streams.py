@@ -100,8 +100,13 @@ class Streams:
         return self._enqueue(key, flow, data)
 
     def trust(self, flow: Flow) -> bool:
-        """Keep a connection open however silent it is; False when it is gone."""
-        connection = self._connections.get(flow.id)
+        """Keep a connection open however silent it is; False when it is gone. Without a number it is the one
+        to the flow's remote.
+        """
+        if flow.id:
+            connection = self._connections.get(flow.id)
+        else:
+            connection = self._by_remote.get((flow.transport, flow.remote, flow.name))
         if connection is not None:
             connection.trusted = True
         return connection is not None

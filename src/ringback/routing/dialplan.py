@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ringback.config.settings import EMERGENCY_NUMBERS
+from ringback.routing.outbound import WayOut, ways_out
 from ringback.store.directory import Directory, Extension, Meeting
 
 
@@ -36,7 +38,14 @@ class Nowhere:
     """Nothing has this number: 404 for callers with an account, and the usual 401 for anybody else."""
 
 
-Destination = ToMeeting | ToDialIn | ToExtension | ToEcho | Nowhere
+@dataclass(frozen=True, slots=True)
+class ToOutside:
+    """A number elsewhere, and the trunks that it can go by, the best first; for callers with an account."""
+
+    ways: tuple[WayOut, ...]
+
+
+Destination = ToMeeting | ToDialIn | ToExtension | ToEcho | ToOutside | Nowhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +54,11 @@ class ServiceNumbers:
 
     echo: str
     dial_in: frozenset[str]
+    emergency: frozenset[str] = frozenset(EMERGENCY_NUMBERS)
 
 
 def route(number: str, directory: Directory, services: ServiceNumbers) -> Destination:
-    """Return where `number` leads. Services come first, then meetings, then extensions."""
+    """Return where `number` leads. Services come first, then meetings, extensions, and what is outside."""
     if number == services.echo:
         return ToEcho()
     if number in services.dial_in:
@@ -59,6 +69,8 @@ def route(number: str, directory: Directory, services: ServiceNumbers) -> Destin
     extension = directory.extension(number)
     if extension is not None and extension.enabled:
         return ToExtension(extension)
+    if extension is None and (ways := ways_out(number, directory, services.emergency)):
+        return ToOutside(ways)
     return Nowhere()
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from ringback.governance.private import Private
+from ringback.sip.uri import SipUri, TelUri, Uri
 
 MAX_DIALLED = 64
 _VISUAL_SEPARATORS = str.maketrans("", "", "-.() ")
@@ -37,3 +38,10 @@ def parse_dial_string(user: str | None) -> DialString | None:
     if not star:
         return DialString(number)
     return DialString(number, Private(pin) if pin else None)
+
+
+def number_in(uri: Uri) -> DialString | None:
+    """What a Request-URI or Refer-To asks for, whatever host it names; None when that is no number."""
+    if isinstance(uri, TelUri):
+        return parse_dial_string(uri.digits)
+    return parse_dial_string(uri.user) if isinstance(uri, SipUri) else None

@@ -25,6 +25,7 @@ from ringback.media.protocol import Statistics, Talking
 from ringback.net.limits import Limits
 from ringback.net.transports import SipTransports
 from ringback.routing.dialplan import ServiceNumbers
+from ringback.routing.toll_caps import TollCaps
 from ringback.sdp.negotiated import Local
 from ringback.sdp.webrtc import LocalWebRtc
 from ringback.server.addresses import bracketed, is_wildcard, reachable
@@ -33,12 +34,16 @@ from ringback.server.exchange import Exchange
 from ringback.server.media_pool import MediaPool
 from ringback.server.names import NameService
 from ringback.server.operations import ServerOperations
+from ringback.server.outside import Outside
+from ringback.server.outside_operations import OutsideOperations
 from ringback.server.policy import Policy
 from ringback.server.prompts import PromptLibrary
 from ringback.server.registrations import RegistrationKeeper
 from ringback.server.sip_metrics import sip_metrics
 from ringback.server.sip_socket import SipSockets
 from ringback.server.sip_trace import SipTrace
+from ringback.server.tolls import TollKeeper, today
+from ringback.server.trunks import TrunkKeeper, locator
 from ringback.server.visiting import ServerVisits, make_visits
 from ringback.server.watching import Watching
 from ringback.sip.agent import EndpointSettings
@@ -50,6 +55,8 @@ from ringback.sip.tap import Tap
 from ringback.sip.uri import SipUri
 from ringback.store.directory import Directory
 from ringback.store.store import Store
+from ringback.trunk.lines import TrunkLines
+from ringback.trunk.watch import Surroundings
 from ringback.web.operations import Metric
 from ringback.webrtc.certificate import make_certificate
 
@@ -119,6 +126,17 @@ class Server:
             on_talking=self._on_talking,
             on_statistics=self._on_statistics,
         )
+        self.trunks = TrunkKeeper(self.exchange, locator(self.names))
+        self.caps = TollCaps(settings.routing.classes, today)
+        self.tolls = TollKeeper(self.caps, store.tolls)
+        self.lines = TrunkLines(
+            self.endpoint,
+            Surroundings(self._contact_for, lambda: secrets.token_hex(12), random.random),
+            locate=self.trunks.look,
+            keep_open=self._keep_open,
+            tell=self.switchboard.tell,
+        )
+        self.exchange.own = self.lines
         self.operations = ServerOperations(
             exchange=self.exchange,
             switchboard=self.switchboard,
@@ -128,6 +146,9 @@ class Server:
             addresses=self.addresses,
             sip_metrics=self._sip_metrics,
             sip_trace=self.sip_trace,
+            outside=OutsideOperations(
+                self.lines, self.caps, self.switchboard, self.trunks.check, lambda: store.directory
+            ),
         )
         self.visits = make_visits(allow)
         self.visiting = ServerVisits(self.visits, self.meetings, self.exchange)
@@ -153,6 +174,7 @@ class Server:
             services=ServiceNumbers(
                 echo=settings.routing.echo_number,
                 dial_in=frozenset(settings.conference.dial_in_numbers),
+                emergency=frozenset(settings.routing.emergency_numbers),
             ),
             timings=EntryTimings(
                 first_digit_s=settings.conference.first_digit_s,
@@ -162,6 +184,7 @@ class Server:
             contact_for=self._contact_for,
             on_registration=self._on_registration,
             watching=self.watching,
+            outside=Outside(self.lines, self.caps, self.switchboard, self.trunks.check),
         )
         self.exchange.policy = self.policy
         self.switchboard.transfers = self.policy
@@ -178,6 +201,7 @@ class Server:
             self.media.start(),
             self.prompts.prepare(),
             self.keeper.restore(self.store.directory),
+            self.tolls.restore(),
         )
         await self.transports.open(
             sip.bind,
@@ -189,6 +213,8 @@ class Server:
             require_client_certificate=sip.require_client_certificate,
         )
         self.keeper.start()
+        self.tolls.start()
+        self.trunks.start(self.lines, self.store.directory)
 
     def open_for_calls(self) -> None:
         """Say that calls can be taken."""
@@ -201,16 +227,18 @@ class Server:
         if self.switchboard.legs:
             log.info("ending calls", legs=len(self.switchboard.legs))
             self.exchange.hang_up_all("Server stops")
-            # The 200s to our BYEs are waited for, so that nobody is left in a dead call by a lost datagram.
-            deadline = time.monotonic() + _GOODBYE_PATIENCE_S
-            while self.endpoint.unanswered and time.monotonic() < deadline:  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
+        self.trunks.stop()
+        # The 200s to our BYEs are waited for, so that nobody is left in a dead call by a lost datagram.
+        deadline = time.monotonic() + _GOODBYE_PATIENCE_S
+        while self.endpoint.unanswered and time.monotonic() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
         self._stop_following()
         self.operations.events.close()
         self.sip_trace.close()
         self.sip_sockets.close()
         await self.keeper.stop()
         await self.names.close()
+        await self.tolls.stop()
         await self.transports.close()
         await self.media.stop()
 
@@ -283,6 +311,7 @@ class Server:
     def _on_directory(self, directory: Directory) -> None:
         before, self._directory = self._directory, directory
         self.keeper.follow(before, directory)
+        self.trunks.follow(directory)
         self.exchange.act(self._follow_directory)
 
     def _follow_directory(self, now: float) -> int:
@@ -298,6 +327,7 @@ class Server:
             self.keeper.changed(user)
         for lost in (flow, *self.names.connection_lost(flow)):
             self.exchange.on_connection_lost(lost)
+        self.exchange.perform(lambda now: self.lines.connection_lost(flow, now))
 
     def _on_talking(self, event: Talking) -> None:
         room = self.meetings.talking(event.room, dict(event.talkers))

@@ -13,7 +13,14 @@ import structlog
 from ringback.call.effects import Fault, KeepOpen, Notice, Outgoing, ToMedia
 from ringback.call.switchboard import Switchboard
 from ringback.media import protocol as media
-from ringback.sip.effects import Effect, IncomingCall, RequestArrived, Transmit
+from ringback.sip.effects import (
+    Effect,
+    IncomingCall,
+    RequestArrived,
+    RequestTimedOut,
+    ResponseArrived,
+    Transmit,
+)
 from ringback.sip.endpoint import Endpoint
 from ringback.sip.flow import Flow
 from ringback.sip.message import Message, make_response
@@ -45,6 +52,19 @@ class Watching(Protocol):
         """What is to be sent because its time has come."""
 
 
+class Own(Protocol):
+    """What sends requests of our own outside of calls, and has times of its own."""
+
+    def answered(self, event: ResponseArrived | RequestTimedOut, now: float) -> list[Effect]:
+        """What came of a request; nothing happens where it was none of its own."""
+
+    def deadline(self) -> float | None:
+        """When `expire` is wanted next, or None."""
+
+    def expire(self, now: float) -> list[Effect]:
+        """Do what is due."""
+
+
 class Exchange:
     """Joins endpoint, switchboard, transports and media: every input runs to its end before the next one."""
 
@@ -62,6 +82,7 @@ class Exchange:
     ) -> None:
         self.policy: Policy | None = None
         self.watching: Watching | None = None
+        self.own: Own | None = None
         self._endpoint = endpoint
         self._switchboard = switchboard
         self._send = send
@@ -107,6 +128,11 @@ class Exchange:
         self._flush()
         return result
 
+    def perform(self, act: Callable[[float], list[Effect]]) -> None:
+        """Carry out what an act asks for, and what follows."""
+        now = time.monotonic()
+        self._take(act(now), now)
+
     def hang_up_all(self, reason: str) -> None:
         """End every call."""
         self._switchboard.hang_up_all(time.monotonic(), reason)
@@ -122,6 +148,8 @@ class Exchange:
             for effect in pending:
                 if isinstance(effect, IncomingCall | RequestArrived):
                     following += self._decide(effect, now)
+                elif isinstance(effect, ResponseArrived | RequestTimedOut):
+                    following += self.own.answered(effect, now) if self.own is not None else []
                 else:
                     session_effects.append(effect)
             self._switchboard.sip_events(session_effects, now)
@@ -182,6 +210,7 @@ class Exchange:
             self._endpoint.deadline() or float("inf"),
             self._switchboard.deadline() or float("inf"),
             (self.watching.deadline() if self.watching is not None else None) or float("inf"),
+            (self.own.deadline() if self.own is not None else None) or float("inf"),
         )
         if at >= self._timer_at and self._timer is not None and not self._timer.cancelled():
             return
@@ -202,6 +231,8 @@ class Exchange:
             if self.watching is not None:
                 self._tell(self.watching.expire, now)
             self._take(self._endpoint.expire(now), now)
+            if self.own is not None:
+                self._take(self.own.expire(now), now)
         finally:
             # Whatever happened, time goes on for everybody else.
             self._arm()

@@ -23,6 +23,7 @@ from ringback.governance.shown import fit_to_show
 from ringback.server.exchange import Exchange
 from ringback.server.line_quality import line_metrics, line_series
 from ringback.server.media_pool import MediaPool
+from ringback.server.outside_operations import OutsideOperations
 from ringback.server.sip_trace import SipTrace
 from ringback.sip.registration import Registrar
 from ringback.web.events import Event, EventHub
@@ -45,7 +46,8 @@ from ringback.web.operations import (
 )
 
 # Happenings an administrator has to know of; their facts hold nothing private.
-_WARNINGS = frozenset({"media.refused"})
+_WARNINGS = frozenset({"media.refused", "trunk.down", "toll.refused"})
+_NEWS = frozenset({"trunk.up"})
 
 log = structlog.get_logger(__name__)
 
@@ -64,6 +66,7 @@ class ServerOperations:
         addresses: Callable[[], Mapping[str, str]],
         sip_metrics: Callable[[], Iterable[Metric]],
         sip_trace: SipTrace,
+        outside: OutsideOperations,
     ) -> None:
         self.waiting_for: tuple[str, ...] = ("start",)
         self._exchange = exchange
@@ -74,6 +77,7 @@ class ServerOperations:
         self._addresses = addresses
         self._sip_metrics = sip_metrics
         self._sip_trace = sip_trace
+        self.outside = outside
         self._events = EventHub()
         self._started_at = datetime.now(UTC)
         self._started = time.monotonic()
@@ -103,6 +107,7 @@ class ServerOperations:
             waiting_for=waiting,
             media=tuple(MediaWorker(load.pid, load.legs, load.busy_fraction) for load in self._media.loads),
             takeovers=self._media.takeovers,
+            trunks=tuple(self.outside.trunks()),
         )
 
     def participants(self, meeting: str) -> list[Participant]:
@@ -164,6 +169,7 @@ class ServerOperations:
         )
         yield from self._sip_metrics()
         yield from line_metrics(self._switchboard.history)
+        yield from self.outside.metrics()
         yield Metric(
             "ringback_media_takeovers",
             "counter",
@@ -254,6 +260,8 @@ class ServerOperations:
         """Count a happening and pass it to whoever listens."""
         if notice.kind in _WARNINGS:
             log.warning(notice.kind, **notice.facts)
+        elif notice.kind in _NEWS:
+            log.info(notice.kind, **notice.facts)
         self._counted[notice.kind] = self._counted.get(notice.kind, 0) + 1
         facts = dict(notice.facts)
         meeting, person = facts.pop("meeting", None), facts.pop("participant", None)

@@ -16,6 +16,7 @@ from ringback.conference.entry import Entry
 from ringback.conference.meetings import EntryTimings, Meetings
 from ringback.conference.pin_guard import PinGuard
 from ringback.conference.visits import Visit, Visits
+from ringback.governance.identity import SIP_REALM
 from ringback.governance.private import Private
 from ringback.governance.shown import fit_to_show
 from ringback.governance.throttle import SourceGuard
@@ -27,12 +28,14 @@ from ringback.routing.dialplan import (
     ToEcho,
     ToExtension,
     ToMeeting,
+    ToOutside,
     needs_account,
     route,
 )
-from ringback.routing.numbers import DialString, parse_dial_string
+from ringback.routing.numbers import DialString, number_in, parse_dial_string
+from ringback.server.outside import Outside, TooMuch
 from ringback.server.watching import Watching
-from ringback.sip.digest import Accepted, Credential, DigestAuthenticator
+from ringback.sip.digest import Accepted, Credential, DigestAuthenticator, make_ha1
 from ringback.sip.effects import Effect, IncomingCall, RequestArrived
 from ringback.sip.endpoint import Endpoint
 from ringback.sip.flow import Flow
@@ -40,8 +43,8 @@ from ringback.sip.headers import Headers
 from ringback.sip.message import Request, Response, make_response
 from ringback.sip.registration import Binding, Registrar
 from ringback.sip.session import InviteSession
-from ringback.sip.uri import NameAddr, SipUri, TelUri
-from ringback.store.directory import Directory, Extension
+from ringback.sip.uri import NameAddr, SipUri, escape_user
+from ringback.store.directory import Directory, Extension, Trunk
 
 BROWSER_TRANSPORTS: Final = ("ws", "wss")
 
@@ -84,6 +87,7 @@ class Policy:
         contact_for: Callable[[Flow], SipUri],
         on_registration: Callable[[str, Flow], None],
         watching: Watching,
+        outside: Outside | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._switchboard = switchboard
@@ -99,6 +103,7 @@ class Policy:
         self._contact_for = contact_for
         self._on_registration = on_registration
         self._watching = watching
+        self._outside = outside
         self.accepting = True
 
     # Calls
@@ -111,37 +116,40 @@ class Policy:
         request, session, flow = event.request, event.session, event.flow
         if not self.accepting:
             return session.reject(503, now, "Shutting down")
-        dialled = _dialled(request)
+        # Guests need no account, and what they have for another server is none of our business.
+        shown = self._authenticator.find(request.headers.get_all("Authorization")) is not None
+        trunk = self._outside.trunk_of(request, flow) if self._outside is not None and not shown else None
+        if trunk is not None and trunk.inbound == "address":
+            return self._from_trunk(trunk, event, now)
+        dialled = number_in(request.uri)
         destination = self._route(dialled)
         account: str | None = None
         visit: Visit | None = None
-        # Guests need no account, and what they have for another server is none of our business.
-        shown = self._authenticator.find(request.headers.get_all("Authorization")) is not None
         browser = flow.transport in BROWSER_TRANSPORTS
-        if needs_account(destination) or shown or browser or event.replaced is not None:
+        if needs_account(destination) or shown or trunk or browser or event.replaced is not None:
             proof = self._authenticate(request, flow, now)
             if isinstance(proof, Denied):
                 return session.reject(proof.status, now, proof.reason, proof.headers)
+            if isinstance(proof, Trunk):
+                return self._from_trunk(proof, event, now)
             account = proof
             visit = self._visits.account(account, now)
-        application: Application | int | None
-        if event.replaced is not None:
-            application = self._takeover(event.replaced, account)
-        elif visit is not None and not _open_to(visit, destination):
+        if visit is not None and event.replaced is None and not _open_to(visit, destination):
             return session.reject(403, now, "Not with this link")
-        else:
-            application = self._application(destination, dialled, account, visit, flow, now)
-        if application is None or isinstance(application, int):
-            return session.reject(application or 404, now)
         if visit is not None:
             # A visitor has a name and no number.
             party = Party(Private(""), Private(visit.name), account)
         else:
-            party = Party(
-                Private(account or fit_to_show(_user_of(request.from_))),
-                Private(fit_to_show(request.from_.display or "")),
-                account,
-            )
+            party = _party(request, account=account)
+        application: Application | TooMuch | int | None
+        if event.replaced is not None:
+            application = self._takeover(event.replaced, account)
+        else:
+            application = self._application(destination, dialled, party, visit, flow, now)
+        if application is None or isinstance(application, int):
+            return session.reject(application or 404, now)
+        if isinstance(application, TooMuch):
+            return session.reject(403, now, application.reason)
         number = Private(dialled.number if dialled else "")
         self._switchboard.incoming(session, flow, request.body, party, number, application, now)
         return []
@@ -164,11 +172,37 @@ class Policy:
         extension = self._directory().extension(account) if account is not None else None
         if not self.accepting or account is None or extension is None or not extension.enabled:
             return 403
-        target = refer_to.uri
-        user = target.digits if isinstance(target, TelUri) else getattr(target, "user", None)
-        dialled = parse_dial_string(user)
-        flow = remaining.flow
-        return self._application(self._route(dialled), dialled, account, None, flow, now) or 404
+        dialled = number_in(refer_to.uri)
+        party = Party(Private(account), Private(extension.display_name), account)
+        application = self._application(self._route(dialled), dialled, party, None, remaining.flow, now)
+        return 403 if isinstance(application, TooMuch) else application or 404
+
+    def _from_trunk(self, trunk: Trunk, event: IncomingCall, now: float) -> list[Effect]:
+        """A call from outside goes where its number leads; out again only where that is allowed."""
+        request, session = event.request, event.session
+        assert self._outside is not None
+        number = self._outside.destination(trunk, request)
+        dialled = parse_dial_string(number)
+        if dialled is None:
+            return session.reject(404, now)
+        if self._outside.is_full(trunk):
+            return session.reject(486, now, "Too many calls on this trunk")
+        destination = self._route(dialled)
+        if isinstance(destination, ToOutside) and not trunk.transit:
+            return session.reject(403, now, "Not from this trunk")
+        party = _party(request, trunk=trunk.name)
+        hops = request.max_forwards
+        if isinstance(destination, ToOutside) and hops is not None and hops <= 1:
+            return session.reject(483, now)
+        application = self._application(destination, dialled, party, None, event.flow, now, hops)
+        if application is None:
+            return session.reject(404, now)
+        if isinstance(application, TooMuch):
+            return session.reject(403, now, application.reason)
+        self._switchboard.incoming(
+            session, event.flow, request.body, party, Private(dialled.number), application, now, trunk.codecs
+        )
+        return []
 
     def _route(self, dialled: DialString | None) -> Destination:
         return route(dialled.number, self._directory(), self._services) if dialled else Nowhere()
@@ -177,11 +211,12 @@ class Policy:
         self,
         destination: Destination,
         dialled: DialString | None,
-        account: str | None,
+        party: Party,
         visit: Visit | None,
         flow: Flow,
         now: float,
-    ) -> Application | None:
+        max_forwards: int | None = None,
+    ) -> Application | TooMuch | None:
         match destination:
             case ToMeeting(meeting=meeting):
                 pin = dialled.pin if dialled else None
@@ -191,7 +226,9 @@ class Policy:
             case ToEcho():
                 return EchoTest()
             case ToExtension(extension=extension):
-                return self._bridge(extension, account or "", flow, now)
+                return self._bridge(extension, party, flow, now)
+            case ToOutside():
+                return self._call_out(destination, party, now, max_forwards)
             case Nowhere():
                 return None
 
@@ -209,15 +246,37 @@ class Policy:
             visit=visit,
         )
 
-    def _bridge(self, extension: Extension, account: str, flow: Flow, now: float) -> Bridge:
-        caller = self._directory().extension(account)
+    def _call_out(
+        self, destination: ToOutside, party: Party, now: float, max_forwards: int | None
+    ) -> Application | TooMuch | None:
+        if self._outside is None:
+            return None
+        extension = self._directory().extension(party.account or "")
+        caller = party
+        if extension is not None:
+            caller = Party(party.number, Private(extension.display_name), party.account)
+        return self._outside.call(
+            destination,
+            caller,
+            now,
+            account=party.account or f"trunk:{party.trunk}",
+            extension_id=extension.id if extension is not None else None,
+            max_forwards=70 if max_forwards is None else max_forwards - 1,
+        )
+
+    def _bridge(self, extension: Extension, party: Party, flow: Flow, now: float) -> Bridge:
+        caller = self._directory().extension(party.account or "")
+        name = caller.display_name if caller else ""
+        if party.trunk is not None and party.name is not None:
+            name = party.name.reveal()
+        user = escape_user(party.number.reveal()) or "anonymous"
         host = self._contact_for(flow).host
         devices = _devices(self._registrar.bindings(extension.number, now))
         return Bridge(
             line=self._switchboard,
             devices=devices,
             to=NameAddr(SipUri("sip", extension.number, host=host)),
-            from_=NameAddr(SipUri("sip", account, host=host), caller.display_name if caller else ""),
+            from_=NameAddr(SipUri("sip", user, host=host), name),
             called=Party(Private(extension.number), Private(extension.display_name), extension.number),
             room=next(self._switchboard.media_rooms),
         )
@@ -241,7 +300,7 @@ class Policy:
         return self._endpoint.respond(event.transaction_id, response, now)
 
     def _unserved(self, request: Request, flow: Flow, now: float) -> Response:
-        proof = self._authenticate(request, flow, now)
+        proof = self._account(request, flow, now)
         if isinstance(proof, Denied):
             return proof.response(request)
         response = make_response(request, 405)
@@ -249,7 +308,7 @@ class Policy:
         return response
 
     def _register(self, request: Request, flow: Flow, now: float) -> Response:
-        proof = self._authenticate(request, flow, now)
+        proof = self._account(request, flow, now)
         if isinstance(proof, Denied):
             return proof.response(request)
         if _user_of(request.to) != proof or self._visits.account(proof, now) is not None:
@@ -267,13 +326,13 @@ class Policy:
         if request.to.tag is not None:
             # In the dialog of a call, which has no room for other subscriptions (RFC 6665 §4.5.2).
             return self._endpoint.respond(event.transaction_id, make_response(request, 403), now)
-        proof = self._authenticate(request, event.flow, now)
+        proof = self._account(request, event.flow, now)
         if isinstance(proof, Denied):
             return self._endpoint.respond(event.transaction_id, proof.response(request), now)
         return self._watching.subscribe(event, proof, now)
 
     def _publish(self, request: Request, flow: Flow, now: float) -> Response:
-        proof = self._authenticate(request, flow, now)
+        proof = self._account(request, flow, now)
         if isinstance(proof, Denied):
             return proof.response(request)
         if not self._watching.speaks_for(request, proof):
@@ -282,8 +341,15 @@ class Policy:
 
     # Who is it
 
-    def _authenticate(self, request: Request, flow: Flow, now: float) -> str | Denied:
+    def _account(self, request: Request, flow: Flow, now: float) -> str | Denied:
+        """As `_authenticate`, for what trunks have no business with."""
+        proof = self._authenticate(request, flow, now)
+        return Denied(403, Headers(), "Not as a trunk") if isinstance(proof, Trunk) else proof
+
+    def _authenticate(self, request: Request, flow: Flow, now: float) -> str | Trunk | Denied:
         """The account whose credentials the request carries, bound to its From; else what to answer.
+
+        A trunk's account is shown for calls of anybody beyond it: its From is whoever calls.
 
         Nothing about the account is looked at before the credentials are checked, and unknown accounts are
         checked like known ones, so that neither code nor time tells which extensions exist.
@@ -306,6 +372,9 @@ class Policy:
             if verdict.reason == "credentials":
                 self._sources.failed(flow.remote[0], now)
             return self._challenge(flow, now, stale=verdict.stale)
+        trunk = self._trunk_account(verdict.username, now)
+        if trunk is not None:
+            return trunk
         if _user_of(request.from_) != verdict.username:
             return Denied(403, Headers(), "From is not the authenticated account")
         return verdict.username
@@ -318,8 +387,38 @@ class Policy:
         extension = self._directory().extension(username)
         if extension is None or not extension.enabled:
             visit = self._visits.account(username, now)
-            return visit.credential if visit is not None else None
+            if visit is not None:
+                return visit.credential
+            trunk = self._trunk_account(username, now)
+            return _credential_of(trunk) if trunk is not None else None
         return Credential(extension.number, extension.ha1_md5, extension.ha1_sha256)
+
+    def _trunk_account(self, username: str, now: float) -> Trunk | None:
+        """The trunk whose account this is; extensions and visits come first."""
+        directory = self._directory()
+        if self._outside is None or directory.extension(username) is not None:
+            return None
+        return directory.trunk_of(username) if self._visits.account(username, now) is None else None
+
+
+def _credential_of(trunk: Trunk) -> Credential | None:
+    if trunk.password is None:
+        return None
+    password = trunk.password.reveal()
+    return Credential(
+        trunk.username,
+        make_ha1(trunk.username, SIP_REALM, password),
+        make_ha1(trunk.username, SIP_REALM, password, "SHA-256"),
+    )
+
+
+def _party(request: Request, *, account: str | None = None, trunk: str | None = None) -> Party:
+    return Party(
+        Private(account or fit_to_show(_user_of(request.from_))),
+        Private(fit_to_show(request.from_.display or "")),
+        account,
+        trunk,
+    )
 
 
 def _devices(bindings: Sequence[Binding]) -> list[Device]:
@@ -348,7 +447,3 @@ def _open_to(visit: Visit, destination: Destination) -> bool:
 
 def _user_of(address: NameAddr) -> str:
     return address.uri.username if isinstance(address.uri, SipUri) else ""
-
-
-def _dialled(request: Request) -> DialString | None:
-    return parse_dial_string(request.uri.user) if isinstance(request.uri, SipUri) else None

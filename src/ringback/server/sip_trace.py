@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Final
@@ -17,10 +18,10 @@ from ringback.sip.parse import Malformed, parse_message
 from ringback.sip.tap import Captured, Tap, Watch
 from ringback.web.operations import Missed, SipMessage, TraceFilter
 
-# Between messages when there are many: masking must not take the time that calls need.
+# Between two messages, so that masking never takes the time that calls need: 500 a second at most.
 _PAUSE_S: Final = 0.002
-_FEW: Final = 50
 
+_STATUS_LINE: Final = re.compile(rb"SIP/2\.0 ([1-6][0-9]{2}) ")
 _REMEMBERED: Final = 2_000
 
 
@@ -52,17 +53,17 @@ class SipTrace:
                 self._wakes.add(wake)
                 self._tap.watch(watch)
             for captured in kept:
-                # Calls come first.
-                await asyncio.sleep(_PAUSE_S)
+                await asyncio.sleep(0)
                 if choose(captured):
                     yield shown.of(captured)
+                    await asyncio.sleep(_PAUSE_S)
             while follow and not self._closed:
                 await wake.wait()
                 wake.clear()
                 taken, missed = watch.take()
                 for captured in taken:
                     yield shown.of(captured)
-                    await asyncio.sleep(_PAUSE_S if len(taken) > _FEW else 0)
+                    await asyncio.sleep(_PAUSE_S)
                 if missed:
                     yield Missed(missed)
         finally:
@@ -115,8 +116,8 @@ class _Shown:
             local=flow.local,
             remote=flow.remote,
             call_id=fit_to_show(headers.get("Call-ID") or "", 256),
-            method=fit_to_show(_method(message), 32),
-            status=message.status if isinstance(message, Response) else None,
+            method=fit_to_show(_method(shown), 32),
+            status=_status(shown, data),
             reason=fit_to_show(shown.reason) if isinstance(shown, Response) else "",
             cseq=cseq.number if cseq is not None else None,
             from_user=_user(headers.get("From")),
@@ -126,7 +127,8 @@ class _Shown:
             and bool(message.body)
             and message.content_type == "application/sdp",
             again=self._was_there(captured),
-            fault=message.reason if isinstance(message, Malformed) else None,
+            # Our answer to a malformed message lacks what that lacked: this is not our fault.
+            fault=message.reason if isinstance(message, Malformed) and not captured.outgoing else None,
         )
 
     def _was_there(self, captured: Captured) -> bool:
@@ -141,9 +143,18 @@ class _Shown:
 
 def _method(message: Message | Malformed) -> str:
     """The method of a request and of what a response answers; empty where there is none to be read."""
+    if isinstance(message, Malformed):
+        cseq = _cseq(message.headers or Headers())
+        return message.method or (cseq.method if cseq is not None else "")
+    return message.method if isinstance(message, Request) else message.cseq.method
+
+
+def _status(message: Message | Malformed, data: bytes) -> int | None:
+    """The code of a response, also of one that is not usable."""
     if isinstance(message, Response):
-        return message.cseq.method
-    return message.method or ""
+        return message.status
+    start = _STATUS_LINE.match(data) if isinstance(message, Malformed) else None
+    return int(start[1]) if start is not None else None
 
 
 def _cseq(headers: Headers) -> CSeq | None:

@@ -7,6 +7,7 @@ from typing import Final
 
 from ringback.call.leg import Leg
 from ringback.call.switchboard import Switchboard
+from ringback.routing.numbers import number_in
 from ringback.sip.dialog_info import (
     DIALOG_INFO,
     DialogState,
@@ -185,9 +186,9 @@ def _state_of(leg: Leg, own: bool) -> DialogState:
         remote = NameAddr(session.request.from_.uri, session.request.from_.display)
     else:
         # Not as it was dialled: a PIN may be in that.
-        number = leg.dialled.reveal() if leg.dialled is not None else ""
+        called = number_in(session.request.uri)
         host = session.request.uri.host if isinstance(session.request.uri, SipUri) else ""
-        remote = NameAddr(SipUri(user=escape_user(number) or None, host=host))
+        remote = NameAddr(SipUri(user=escape_user(called.number) if called else None, host=host))
     return DialogState(
         id=str(leg.id),
         state=state,

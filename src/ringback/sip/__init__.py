@@ -9,5 +9,5 @@ returns `effects`. Calls are `session.InviteSession`. Below it, each usable alon
 - `dialog`, `session` (with `incoming`, `outgoing`, `renegotiation`): calls
 - `acceptance`: what is refused before the application sees it
 - `agent`: what sessions share; `timers`: the letters of RFC 3261 and the queue of what is due
-- `digest`, `registration`: who may call, and where they are
+- `digest`, `registration`: who may call, and where they are; `challenged`: who we are to others
 """

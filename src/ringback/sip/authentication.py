@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from ringback.governance.private import Private
 from ringback.sip.digest import Challenge, authorize, parse_challenge, parse_digest
@@ -11,6 +11,9 @@ from ringback.sip.message import Headers, Request, Response
 
 MOST_TRIES: Final = 2
 """How many challenges one request answers: the second only when the nonce is another one."""
+
+Refused = Literal["", "realm", "unsupported", "password"]
+"""Why a challenge was not answered: of another realm, in a way not known here, or answered in vain."""
 
 _FIELDS: Final = {
     401: ("WWW-Authenticate", "Authorization"),
@@ -36,6 +39,8 @@ class ClientAuthentication:
     def __init__(self, username: str, password: Private[str], realm: str | None = None) -> None:
         self.username = username
         self.realm = realm
+        self.refused: Refused = ""
+        """Why the last challenge that was looked at was not answered; empty: it was."""
         self._password = password
         self._known: dict[str, _Known] = {}
 
@@ -54,11 +59,15 @@ class ClientAuthentication:
         nonce is the one just tried: then the password is wrong.
         """
         names = _FIELDS.get(response.status)
-        if names is None or tries >= MOST_TRIES:
+        if names is None:
             return None
         asked, field = names
         challenge = self._ours(response.headers.get_all(asked))
-        if challenge is None or (tries and challenge.nonce == _nonce_in(request.headers.get(field))):
+        if challenge is None:
+            return None
+        tried = tries and challenge.nonce == _nonce_in(request.headers.get(field))
+        if tried or tries >= MOST_TRIES:
+            self.refused = "password"
             return None
         self.realm = challenge.realm
         known = self._known.get(field)
@@ -74,10 +83,15 @@ class ClientAuthentication:
     def _ours(self, values: list[str]) -> Challenge | None:
         """Of several challenges the first that we can answer: servers put the one they prefer first
         (RFC 8760 §2.3)."""
+        self.refused = "unsupported"
         for value in values:
             challenge = parse_challenge(value)
-            if challenge is not None and self.realm in (None, challenge.realm):
+            if challenge is None:
+                continue
+            if self.realm in (None, challenge.realm):
+                self.refused = ""
                 return challenge
+            self.refused = "realm"
         return None
 
     def _credentials(self, known: _Known, request: Request) -> str | None:

@@ -317,8 +317,9 @@ def authorize(
 def same_target(text: str, uri: Uri) -> bool:
     """Whether a digest uri names what the request goes to (RFC 3261 §22.4).
 
-    Parameters, sips for sip and a default port make no difference, as proxies and phones change them; user
-    and host do, or credentials for one number would open another.
+    The host makes no difference, nor do port, parameters and sips for sip: proxies put our address in place
+    of a name, and all that reaches us is for us. The user does, or credentials for one number would open
+    another.
     """
     if text == str(uri):
         return True
@@ -327,12 +328,7 @@ def same_target(text: str, uri: Uri) -> bool:
     except SipSyntaxError:
         return False
     if isinstance(given, SipUri) and isinstance(uri, SipUri):
-        ports = {given.port, uri.port}
-        return (
-            given.username == uri.username
-            and given.host.lower() == uri.host.lower()
-            and (len(ports) == 1 or (None in ports and ports & {5060, 5061} != set()))
-        )
+        return given.username == uri.username
     return isinstance(given, TelUri) and isinstance(uri, TelUri) and given.digits == uri.digits
 
 

@@ -130,19 +130,21 @@ class Endpoint:
         headers: Headers | None = None,
         route_set: tuple[NameAddr, ...] = (),
         credentials: ClientAuthentication | None = None,
+        max_forwards: int = 70,
     ) -> tuple[InviteSession, list[Effect]]:
         """Call `target` by `flow`. `sdp` None asks the callee for the offer; `headers` are added.
 
         Of several targets (see `failover`) the first that answers takes the call. A tag on `from_` is kept,
         one is made otherwise. `credentials` answer challenges to the INVITE and to all that follows in the
-        call; without, or when they do not help, a challenge is a failed call.
+        call; without, or when they do not help, a challenge is a failed call. `max_forwards` is less for a
+        call that came in from elsewhere (§16.6).
         """
         agent = self._agent
         uri, routes = route(target, route_set)
         fields = Headers(("Via", agent.via(first_of(flow))))
         for value in routes:
             fields.add("Route", str(value))
-        fields.add("Max-Forwards", "70")
+        fields.add("Max-Forwards", str(max_forwards))
         fields.add("From", str(from_ if from_.tag else from_.with_tag(agent.new_token())))
         fields.add("To", str(to))
         fields.add("Call-ID", agent.new_token())

@@ -157,7 +157,7 @@ def _masked_field(field: str, numbers: list[str], *, first: bool) -> str:
     if name == "Via":
         return label + _masked_via(value, numbers)
     if name in _NUMERIC:
-        return label + _ascii(value)
+        return label + _without([number for number in numbers if len(number) >= _DISTINCT], _ascii(value))
     if name == "Reason":
         return label + _keep(value, _hide(value), [m.span() for m in _CAUSE.finditer(value)])
     if name in _PLAIN:

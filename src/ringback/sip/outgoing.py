@@ -276,7 +276,7 @@ class OutgoingSession(InviteSession):
         if self._invite is not None:
             self._agent.layer.abandon(self._invite)
         self._forget()
-        return []
+        return super()._timer_fired(timer, now)
 
 
 def _reliable(response: Response) -> int | None:

@@ -71,7 +71,7 @@ class Referral:
 
     def answered(self, response: Response, now: float) -> list[Effect]:
         """The final answer to our REFER."""
-        if response.cseq.number != self._sent:
+        if response.cseq.number != self._sent or self._session.state is SessionState.ENDED:
             return []
         if response.status < 300 and not _without_subscription(response.headers):
             # The first NOTIFY is due at once (RFC 6665 §4.1.2.4, timer N).
@@ -83,7 +83,8 @@ class Referral:
 
     def failed(self, status: int) -> list[Effect]:
         """Our REFER had no answer, or no NOTIFY came in time."""
-        return [] if self._sent is None else self._done(status, REASONS[status])
+        over = self._sent is None or self._session.state is SessionState.ENDED
+        return [] if over else self._done(status, REASONS[status])
 
     def _done(self, status: int, reason: str) -> list[Effect]:
         self._sent = None

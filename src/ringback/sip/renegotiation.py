@@ -298,8 +298,16 @@ class Renegotiation:
         """The session ends: nothing waits any more, and the peer's open re-INVITE gets its 487 (§15.1.2)."""
         self._waiting = None
         self._glare = False
+        if self._outgoing is not None:
+            self._session.set_timer(SessionTimer.CANCEL, now + 64 * self._agent.settings.timers.t1)
         effects = self._refuse(487, now)
         if self._owed is not None:
             effects.append(self._acknowledge(self._owed, None))
             self._owed = None
         return effects
+
+    def abandon(self) -> None:
+        """Forget a re-INVITE that outlived the call: a peer that is gone after its 100 never answers it."""
+        if self._outgoing is not None:
+            self._agent.layer.abandon(self._outgoing[0])
+            self._outgoing = None

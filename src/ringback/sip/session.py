@@ -317,6 +317,8 @@ class InviteSession:
         return effects
 
     def _timer_fired(self, timer: SessionTimer, now: float) -> list[Effect]:
+        if timer is SessionTimer.CANCEL:
+            self._negotiation.abandon()
         if timer is SessionTimer.REFRESH:
             return self._negotiation.refresh(now)
         if timer is SessionTimer.EXPIRY and self.state is not SessionState.ENDED:

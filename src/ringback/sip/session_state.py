@@ -26,7 +26,7 @@ class SessionTimer(Enum):
 
     PROVISIONAL = "repeat the provisional response"
     EXPIRES = "the caller's Expires"
-    CANCEL = "give up on a cancelled INVITE"
+    CANCEL = "give up on an INVITE that was cancelled, or outlived its call"
     GLARE = "try the re-INVITE again"
     RELIABLE = "repeat the reliable provisional response"
     REFRESH = "refresh the session"

@@ -65,6 +65,8 @@ class Timers:
         return 64 * self.t1
 
 
+_FEW_TICKETS = 1_000
+
 # When an item is next looked at, and the number of its place in the queue.
 Ticket = tuple[float, int]
 
@@ -98,6 +100,7 @@ class TimerQueue:
                 return
             del self._items[ticket[1]]
             item.scheduled = None
+            self._sweep()
         if when is not None:
             ticket = item.scheduled = (when, next(self._numbers))
             self._items[ticket[1]] = item
@@ -128,6 +131,12 @@ class TimerQueue:
         item = self._items.pop(heapq.heappop(self._heap)[1])
         item.scheduled = None
         return item
+
+    def _sweep(self) -> None:
+        """Drop the tickets of what is done when they are the most: calls end long before their timers."""
+        if len(self._heap) > 2 * len(self._items) + _FEW_TICKETS:
+            self._heap = [ticket for ticket in self._heap if ticket[1] in self._items]
+            heapq.heapify(self._heap)
 
     def __len__(self) -> int:
         """How many items wait."""

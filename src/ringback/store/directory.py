@@ -45,11 +45,58 @@ class Meeting:
     created_at: datetime
 
 
+Inbound = Literal["none", "address", "digest", "both"]
+TrunkTransport = Literal["udp", "tcp", "tls"]
+Identity = Literal["from", "asserted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trunk:
+    """A way to and from another telephone system: a carrier, or an exchange of somebody else's.
+
+    Calls to numbers that begin with one of `prefixes` go out there: `strip` digits are taken away, `prepend`
+    is put in front; of trunks with the same prefix the lowest `priority` is tried first. `dids` maps what is
+    dialled from outside to the number here that it reaches. `inbound` says how the other side proves that a
+    call is its own: by its address (one of `networks`; none given: where the trunk's host is), by this
+    trunk's account, by both, or not at all. `realm` is the only one that the password is used for, where it
+    is given. Calls that came in by this trunk may leave through one again only with `transit`.
+    """
+
+    id: str
+    name: str
+    host: str
+    created_at: datetime
+    port: int | None = None
+    transport: TrunkTransport = "udp"
+    username: str = ""
+    password: Private[str] | None = None
+    realm: str = ""
+    register: bool = False
+    expires_s: int = 3600
+    inbound: Inbound = "address"
+    networks: tuple[str, ...] = ()
+    caller_id: str = ""
+    identity: Identity = "from"
+    codecs: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+    strip: int = 0
+    prepend: str = ""
+    priority: int = 10
+    dids: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    max_calls: int = 30
+    transit: bool = False
+    enabled: bool = True
+
+
 _T = TypeVar("_T", Extension, Meeting)
 
 
 def _by_number(things: Iterable[_T]) -> Mapping[str, _T]:
     return MappingProxyType({thing.number: thing for thing in things})
+
+
+def _by_name(trunks: Iterable[Trunk]) -> Mapping[str, Trunk]:
+    return MappingProxyType({trunk.name: trunk for trunk in trunks})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +105,17 @@ class Directory:
 
     extensions: Mapping[str, Extension] = field(default_factory=lambda: MappingProxyType({}))
     meetings: Mapping[str, Meeting] = field(default_factory=lambda: MappingProxyType({}))
+    trunks: Mapping[str, Trunk] = field(default_factory=lambda: MappingProxyType({}))
 
     @classmethod
-    def of(cls, extensions: Iterable[Extension] = (), meetings: Iterable[Meeting] = ()) -> Directory:
-        """A directory of these extensions and meetings."""
-        return cls(_by_number(extensions), _by_number(meetings))
+    def of(
+        cls,
+        extensions: Iterable[Extension] = (),
+        meetings: Iterable[Meeting] = (),
+        trunks: Iterable[Trunk] = (),
+    ) -> Directory:
+        """A directory of these extensions, meetings and trunks."""
+        return cls(_by_number(extensions), _by_number(meetings), _by_name(trunks))
 
     def extension(self, number: str) -> Extension | None:
         """The extension with this number, enabled or not."""
@@ -89,3 +142,23 @@ class Directory:
     def without_meeting(self, number: str) -> Directory:
         """This directory without that meeting."""
         return replace(self, meetings=_by_number(m for m in self.meetings.values() if m.number != number))
+
+    def trunk_of(self, username: str) -> Trunk | None:
+        """The trunk whose other side shows this account when it calls."""
+        return next(
+            (
+                trunk
+                for trunk in self.trunks.values()
+                if trunk.enabled and trunk.username == username and trunk.inbound in ("digest", "both")
+            ),
+            None,
+        )
+
+    def with_trunk(self, trunk: Trunk) -> Directory:
+        """This directory with `trunk` added, or in the place of the one with the same id."""
+        others = (other for other in self.trunks.values() if other.id != trunk.id)
+        return replace(self, trunks=_by_name([*others, trunk]))
+
+    def without_trunk(self, name: str) -> Directory:
+        """This directory without that trunk."""
+        return replace(self, trunks=_by_name(t for t in self.trunks.values() if t.name != name))

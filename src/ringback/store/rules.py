@@ -8,11 +8,9 @@ from collections.abc import Container
 from itertools import pairwise
 from typing import Final
 
+from ringback.config.settings import EMERGENCY_NUMBERS
 from ringback.governance.private import Private
 from ringback.store.errors import ConflictError, InvalidError
-
-EMERGENCY_NUMBERS: Final = frozenset({"110", "112", "118", "119", "911", "999"})
-"""No extension may have one of these: dialling it must never ring a desk."""
 
 MIN_PASSWORD_LENGTH: Final = 8
 # No letters or digits that are mistaken for each other when read out or typed from paper.
@@ -42,6 +40,7 @@ def checked_extension_number(number: str, reserved: Container[str]) -> str:
     """A number for an extension: 2 to 6 digits, not 0 first, not an emergency or service number."""
     if not re.fullmatch(r"[1-9][0-9]{1,5}", number):
         raise InvalidError("an extension's number has 2 to 6 digits and does not start with 0")
+    # Dialling it must never ring a desk.
     if number in EMERGENCY_NUMBERS:
         raise InvalidError(f"{number} is an emergency number in many countries; choose another number")
     if number in reserved:

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Dialect,
     ForeignKey,
     Index,
+    Integer,
     LargeBinary,
     MetaData,
     String,
@@ -133,6 +134,26 @@ registrations = Table(
     Column("expires_at", UtcDateTime, nullable=False),
     Column("details", JSON, nullable=False),
     Index(None, "number"),
+)
+
+trunks = Table(
+    "trunks",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("name", String(32), nullable=False, unique=True),
+    Column("password", LargeBinary),
+    Column("details", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+toll_usage = Table(
+    "toll_usage",
+    metadata,
+    Column("day", String(10), primary_key=True),
+    Column("account", String(40), primary_key=True),
+    Column("call_class", String(32), primary_key=True),
+    Column("calls", Integer, nullable=False),
+    Column("seconds", Integer, nullable=False),
 )
 
 settings = Table(

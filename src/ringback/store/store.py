@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from ringback.config import Settings
 from ringback.governance.private import Private
 from ringback.governance.sealing import Sealer, SealingError, create_key, read_key
@@ -19,6 +21,8 @@ from ringback.store.meetings import Meetings, load_meetings
 from ringback.store.people import People
 from ringback.store.registrations import Registrations
 from ringback.store.tokens import Tokens, load_tokens
+from ringback.store.tolls import Tolls
+from ringback.store.trunks import Trunks, load_trunks
 from ringback.store.values import Values, read_value, write_value
 
 _KEY_CHECK = "sealing-key-check"
@@ -42,6 +46,8 @@ class Store:
         self.people = People(database, holder)
         self.extensions = Extensions(database, sealer, holder, reserved)
         self.meetings = Meetings(database, sealer, holder, reserved)
+        self.trunks = Trunks(database, sealer, holder)
+        self.tolls = Tolls(database)
         self.tokens = tokens
         self.administrators = Administrators(database)
         self.registrations = Registrations(database)
@@ -57,9 +63,7 @@ class Store:
         try:
             await _check_key(database, sealer)
             async with database.read() as connection:
-                directory = Directory.of(
-                    await load_extensions(connection, sealer), await load_meetings(connection, sealer)
-                )
+                directory = await _load(connection, sealer)
                 known_tokens = await load_tokens(connection)
         except SealingError as error:
             await database.close()
@@ -88,9 +92,7 @@ class Store:
     async def reload(self) -> None:
         """Read the directory again, after something else has written to the database."""
         async with self.database.read() as connection:
-            directory = Directory.of(
-                await load_extensions(connection, self.sealer), await load_meetings(connection, self.sealer)
-            )
+            directory = await _load(connection, self.sealer)
         self._holder.replace(directory)
 
 
@@ -115,6 +117,14 @@ async def open_store(settings: Settings) -> Store:
         with contextlib.suppress(OSError):
             sqlite_file.touch(mode=0o600)
     return await Store.open(settings.database_url, sealer, settings.service_numbers)
+
+
+async def _load(connection: AsyncConnection, sealer: Sealer) -> Directory:
+    return Directory.of(
+        await load_extensions(connection, sealer),
+        await load_meetings(connection, sealer),
+        await load_trunks(connection, sealer),
+    )
 
 
 def _sqlite_file(url: str) -> Path | None:

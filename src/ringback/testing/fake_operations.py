@@ -22,7 +22,9 @@ from ringback.web.operations import (
     SentSeries,
     SipMessage,
     Status,
+    TollUsage,
     TraceFilter,
+    TrunkLine,
     UnknownCallError,
     UnknownParticipantError,
 )
@@ -40,6 +42,36 @@ NOTHING_MEASURED = LineSeries(
 
 
 @dataclass(slots=True)
+class FakeOutside:
+    """Implements `web.operations.OutsideLines`: every trunk that was put in is up when it is asked."""
+
+    lines: dict[str, TrunkLine] = field(default_factory=dict)
+    counts: list[TollUsage] = field(default_factory=list)
+
+    def trunks(self) -> list[TrunkLine]:
+        """The trunks put in."""
+        return list(self.lines.values())
+
+    def check(self, name: str) -> None:
+        """It answers."""
+        self.lines[name] = TrunkLine(name, True, "", STARTED_AT, calls=0)
+
+    def checking(self, name: str) -> bool:
+        """Answers are there at once."""
+        return False
+
+    def usage(self) -> list[TollUsage]:
+        """The counts put in."""
+        return list(self.counts)
+
+    def reset(self, account: str | None) -> int:
+        """Take counts away."""
+        before = len(self.counts)
+        self.counts = [count for count in self.counts if account not in (None, count.account)]
+        return before - len(self.counts)
+
+
+@dataclass(slots=True)
 class FakeOperations:
     """Implements `web.operations.Operations` on plain lists that a test fills."""
 
@@ -50,9 +82,10 @@ class FakeOperations:
     devices: list[Registration] = field(default_factory=list)
     waiting_for: tuple[str, ...] = ()
     counted: tuple[Metric, ...] = ()
-    traced: list[SipMessage | Missed] = field(default_factory=list)
+    tell: Callable[[], AsyncIterator[SipMessage | Missed]] | None = None
     traces: list[tuple[TraceFilter, float, bool, bool]] = field(default_factory=list)
     lines: dict[str, LineSeries] = field(default_factory=dict)
+    outside: FakeOutside = field(default_factory=FakeOutside)
 
     def status(self) -> Status:
         """A system that has run for a minute."""
@@ -69,6 +102,7 @@ class FakeOperations:
             waiting_for=self.waiting_for,
             media=(MediaWorker(2, 4, 0.25),),
             takeovers=3,
+            trunks=tuple(self.outside.trunks()),
         )
 
     def participants(self, meeting: str) -> list[Participant]:
@@ -138,13 +172,14 @@ class FakeOperations:
         """The metrics put in."""
         return self.counted
 
-    async def trace(
+    def trace(
         self, wanted: TraceFilter, *, last_s: float = 0.0, follow: bool = True, reveal: bool = False
     ) -> AsyncIterator[SipMessage | Missed]:
-        """The messages put in, then the end; what was asked for is noted in `traces`."""
+        """What the test tells; what was asked for is noted in `traces`."""
         self.traces.append((wanted, last_s, follow, reveal))
-        for one in self.traced:
-            yield one
+        if self.tell is None:
+            raise OperationError("there is nothing to tell")
+        return self.tell()
 
     def _change(
         self, meeting: str, participant: str | None, change: Callable[[Participant], Participant | None]

@@ -25,6 +25,7 @@ from ringback.web.api import (
     sip_trace,
     system,
     tokens,
+    trunks,
     visits,
 )
 from ringback.web.context import Context, Needs, WebContext, bearer
@@ -35,9 +36,23 @@ from ringback.web.operations import Operations
 from ringback.web.problems import Problem
 from ringback.web.visiting import SipDoor, Visiting
 
-ROUTERS: Final = tuple(
-    module.router
-    for module in (meetings, participants, quality, extensions, people, system, events, sip_trace, tokens)
+ROUTERS: Final = (
+    *(
+        module.router
+        for module in (
+            meetings,
+            participants,
+            quality,
+            extensions,
+            people,
+            trunks,
+            system,
+            events,
+            sip_trace,
+            tokens,
+        )
+    ),
+    trunks.tolls,
 )
 
 _DESCRIPTION: Final = """\
@@ -50,6 +65,7 @@ _TAGS: Final = [
     {"name": "meetings", "description": "Meetings as they are kept: number, PINs, links, admission."},
     {"name": "participants", "description": "Who is in a meeting now, and what a host can do about it."},
     {"name": "extensions", "description": "The numbers that devices register to."},
+    {"name": "trunks", "description": "Ways to and from other telephone systems, and what is called there."},
     {"name": "people", "description": "Who holds extensions."},
     {"name": "visits", "description": "How a page gets into a meeting by its link, without a token."},
     {"name": "system", "description": "What the system does now."},

@@ -60,6 +60,49 @@ class MediaWorker:
 
 
 @dataclass(frozen=True, slots=True)
+class TrunkLine:
+    """How a trunk is: `up` is None until it is known, `reason` says what is wrong and what to do about it."""
+
+    name: str
+    up: bool | None
+    reason: str
+    since: datetime
+    calls: int
+    targets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TollUsage:
+    """What was called by trunks today: by whom (`trunk:NAME` for calls that came in by one), and what."""
+
+    account: str
+    call_class: str
+    calls: int
+    minutes: float
+    most_calls: int | None
+    most_minutes: int | None
+
+
+class OutsideLines(Protocol):
+    """The trunks of a running system."""
+
+    def trunks(self) -> list[TrunkLine]:
+        """How all trunks are, by name."""
+
+    def check(self, name: str) -> None:
+        """Ask a trunk's other side now; the answer shows in `trunks`."""
+
+    def checking(self, name: str) -> bool:
+        """Whether an answer to that is still waited for."""
+
+    def usage(self) -> list[TollUsage]:
+        """What was called today, by account and class."""
+
+    def reset(self, account: str | None) -> int:
+        """Let one (None: all) begin the day anew; returns how many counts that were."""
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """How the system is doing; `addresses` maps udp, tcp, tls, http to host:port as bound,
     several with commas between.
@@ -80,6 +123,7 @@ class Status:
     waiting_for: tuple[str, ...] = ()
     media: tuple[MediaWorker, ...] = ()
     takeovers: int = 0
+    trunks: tuple[TrunkLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +305,10 @@ class Operations(Protocol):
     @property
     def events(self) -> EventHub:
         """Where the system tells what happens."""
+
+    @property
+    def outside(self) -> OutsideLines:
+        """The trunks."""
 
     def status(self) -> Status:
         """How it is doing."""

@@ -294,6 +294,15 @@ class MediaWorkerView(View):
     busy_fraction: float = Field(description="Share of its time that it works; near 1 it is full.")
 
 
+class TrunkStateView(View):
+    """How a trunk is."""
+
+    name: str = Field(examples=["carrier"])
+    up: bool | None = Field(description="Null until it is known.")
+    reason: str = Field(description="What is wrong, and what to do about it.")
+    since: datetime
+
+
 class StatusView(View):
     """How the system is doing."""
 
@@ -310,18 +319,21 @@ class StatusView(View):
     registrations: int
     media: list[MediaWorkerView]
     takeovers: int = Field(description="Legs that went on in another media process after theirs had died.")
+    trunks: list[TrunkStateView]
 
     @classmethod
     def of(cls, status: operations.Status) -> StatusView:
         """The status as JSON."""
-        made = {"ready", "pids", "media"}
+        made = {"ready", "pids", "media", "trunks"}
         plain = {name: getattr(status, name) for name in cls.model_fields if name not in made}
         pids = {"control": status.pids.control, "media": list(status.pids.media)}
         media = [
             MediaWorkerView(pid=each.pid, legs=each.legs, busy_fraction=each.busy_fraction)
             for each in status.media
         ]
-        return cls.model_validate({**plain, "ready": not status.waiting_for, "pids": pids, "media": media})
+        trunks = [TrunkStateView.model_validate(each) for each in status.trunks]
+        ready = not status.waiting_for
+        return cls.model_validate({**plain, "ready": ready, "pids": pids, "media": media, "trunks": trunks})
 
 
 class EventView(View):

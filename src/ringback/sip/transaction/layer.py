@@ -16,9 +16,6 @@ from ringback.sip.transaction.non_invite_client import NonInviteClientTransactio
 from ringback.sip.transaction.non_invite_server import NonInviteServerTransaction
 from ringback.sip.transaction.server import ServerTransaction, server_key
 
-# States in which a client transaction has its final response already.
-_FINAL = (State.COMPLETED, State.ACCEPTED)
-
 
 class TransactionLayer:
     """All transactions of an endpoint.
@@ -125,8 +122,13 @@ class TransactionLayer:
         transaction = self._clients.get(key)
         if transaction is None:
             return []
-        self.copies += transaction.state in _FINAL and response.status >= 200
-        return self._settle(transaction, transaction.receive(response, now), now)
+        again = _is_again(transaction, response)
+        effects = self._settle(transaction, transaction.receive(response, now), now)
+        if again:
+            self.copies += 1
+            # The ACK.
+            self.resent += sum(isinstance(effect, Transmit) for effect in effects)
+        return effects
 
     def abandon(self, transaction: ClientTransaction) -> None:
         """Forget a client transaction whose answer nobody waits for."""
@@ -197,3 +199,14 @@ def _tell(transaction: ClientTransaction, outcome: Outcome, now: float) -> list[
         response = transaction.response
         return [] if response is None else transaction.user.response_received(transaction, response, now)
     return transaction.user.request_failed(transaction, 408 if outcome is Outcome.TIMEOUT else 503, now)
+
+
+def _is_again(transaction: ClientTransaction, response: Response) -> bool:
+    """Whether a final response has come before; that of another fork has not."""
+    before = transaction.response
+    return (
+        transaction.state in (State.COMPLETED, State.ACCEPTED)
+        and response.status >= 200
+        and before is not None
+        and before.headers.get("To") == response.headers.get("To")
+    )

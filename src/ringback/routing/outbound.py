@@ -1,0 +1,47 @@
+"""By which trunks a number can go out: those with the longest prefix first; no I/O, no clock."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container
+from dataclasses import dataclass, field
+from typing import Final
+
+from ringback.store.directory import Directory, Trunk
+
+_GOES_OUT: Final = re.compile(r"\+?[0-9*#]{2,32}")
+
+
+@dataclass(frozen=True, slots=True)
+class WayOut:
+    """A trunk, and the number as its other side wants it."""
+
+    trunk: Trunk
+    number: str = field(repr=False)
+    emergency: bool = False
+
+
+def ways_out(number: str, directory: Directory, emergency: Container[str]) -> tuple[WayOut, ...]:
+    """The enabled trunks for a dialled number, the longest prefix first, then by priority and name.
+
+    An emergency number goes by every trunk that any number goes out by, as it was dialled.
+    """
+    if not _GOES_OUT.fullmatch(number):
+        return ()
+    urgent = number in emergency
+    found: list[tuple[int, int, str, WayOut]] = []
+    for trunk in directory.trunks.values():
+        fitting = [len(prefix) for prefix in trunk.prefixes if urgent or number.startswith(prefix)]
+        if not trunk.enabled or not fitting:
+            continue
+        sent = number if urgent else trunk.prepend + number[trunk.strip :]
+        if sent:
+            longest = 0 if urgent else max(fitting)
+            found.append((-longest, trunk.priority, trunk.name, WayOut(trunk, sent, urgent)))
+    return tuple(way for *_, way in sorted(found, key=lambda one: one[:3]))
+
+
+def destination_of(trunk: Trunk, *dialled: str) -> str | None:
+    """The number here that one of the numbers dialled outside leads to, with or without a plus in front."""
+    known = {did.removeprefix("+"): to for did, to in trunk.dids.items()}
+    return next((known[bare] for number in dialled if (bare := number.removeprefix("+")) in known), None)

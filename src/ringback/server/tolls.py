@@ -1,0 +1,64 @@
+"""Keeps what was called by trunks in the store, so that a restart does not begin the day anew."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from ringback.routing.toll_caps import TollCaps
+from ringback.store.tolls import Tolls
+
+_EVERY_S: Final = 5.0
+"""How much of calls under way a power cut may forget."""
+
+log = structlog.get_logger(__name__)
+
+
+def today() -> str:
+    """The day by the clock of the place, as YYYY-MM-DD."""
+    return datetime.now().astimezone().date().isoformat()
+
+
+class TollKeeper:
+    """Saves what changed every few seconds; the call path never waits."""
+
+    def __init__(self, caps: TollCaps, store: Tolls) -> None:
+        self._caps = caps
+        self._store = store
+        self._task: asyncio.Task[None] | None = None
+
+    async def restore(self) -> None:
+        """Give the caps what was saved of today."""
+        self._caps.restore(await self._store.load(today()))
+
+    def start(self) -> None:
+        """Begin to save changes."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Save what is left and end."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        await self._save()
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(_EVERY_S)
+            await self._save()
+
+    async def _save(self) -> None:
+        changed = self._caps.take_changed(time.monotonic())
+        if not changed:
+            return
+        try:
+            await self._store.save(changed)
+        except Exception:
+            # What was counted stays in memory, and is saved with the next call of who it is counted for.
+            log.exception("what was called by trunks could not be saved")

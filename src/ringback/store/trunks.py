@@ -1,0 +1,216 @@
+"""Trunks: ways to and from other telephone systems, with their passwords sealed."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, Final, get_args
+
+from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ringback.governance.private import Private
+from ringback.governance.sealing import Sealer
+from ringback.store import schema
+from ringback.store.database import Database
+from ringback.store.directory import Identity, Inbound, Trunk, TrunkTransport
+from ringback.store.errors import ConflictError, InvalidError, NotFoundError
+from ringback.store.holder import DirectoryHolder
+from ringback.store.rules import new_id
+
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+_HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+_NUMBER: Final = re.compile(r"\+?[0-9*#]{1,32}")
+_PREFIX: Final = re.compile(r"\+?[0-9*#]{0,32}")
+_LONGEST_TEXT: Final = 128
+_MOST: Final = 1_000
+_CODECS: Final = ("PCMU", "PCMA", "G722", "OPUS", "L16")
+_OWN_COLUMNS: Final = ("id", "name", "password", "created_at")
+DETAILS: Final = tuple(field.name for field in fields(Trunk) if field.name not in _OWN_COLUMNS)
+"""What can be said of a trunk beside its name and its password."""
+
+
+class Trunks:
+    """The trunks; every change shows in the directory as soon as it is committed."""
+
+    def __init__(self, database: Database, sealer: Sealer, holder: DirectoryHolder) -> None:
+        self._database = database
+        self._sealer = sealer
+        self._holder = holder
+
+    def all(self) -> list[Trunk]:
+        """All trunks, by name."""
+        return sorted(self._holder.current.trunks.values(), key=lambda trunk: trunk.name)
+
+    def get(self, name: str) -> Trunk:
+        """One trunk; raises NotFoundError."""
+        trunk = self._holder.current.trunks.get(name)
+        if trunk is None:
+            raise NotFoundError("there is no such trunk")
+        return trunk
+
+    async def add(self, name: str, details: Mapping[str, Any], password: Private[str] | None = None) -> Trunk:
+        """A new trunk; `details` are values of `DETAILS`. Raises InvalidError or ConflictError."""
+        if not _NAME.fullmatch(name):
+            raise InvalidError("a trunk's name has up to 32 small letters, digits and dashes")
+        if "host" not in details:
+            raise InvalidError("a trunk needs a host")
+        given = _known(details)
+        trunk = checked_trunk(Trunk(id=new_id(), name=name, created_at=datetime.now(UTC), **given))
+        trunk = replace(trunk, password=_checked_password(password))
+        _check_account(trunk)
+        async with self._database.write() as connection:
+            try:
+                await connection.execute(insert(schema.trunks).values(_values(self._sealer, trunk)))
+            except IntegrityError:
+                raise ConflictError("a trunk of this name exists already") from None
+        self._holder.replace(self._holder.current.with_trunk(trunk))
+        return trunk
+
+    async def change(
+        self, name: str, details: Mapping[str, Any], password: Private[str] | None = None
+    ) -> Trunk:
+        """Change what is given, keep the rest; an empty password takes it away."""
+        async with self._database.write() as connection:
+            # Read inside the transaction: two changes at once must not undo each other.
+            trunk = checked_trunk(replace(self.get(name), **_known(details)))
+            if password is not None:
+                trunk = replace(trunk, password=_checked_password(password))
+            _check_account(trunk)
+            statement = update(schema.trunks).where(schema.trunks.c.id == trunk.id)
+            await connection.execute(statement.values(_values(self._sealer, trunk)))
+        self._holder.replace(self._holder.current.with_trunk(trunk))
+        return trunk
+
+    async def remove(self, name: str) -> None:
+        """Delete a trunk; raises NotFoundError."""
+        trunk = self.get(name)
+        async with self._database.write() as connection:
+            await connection.execute(delete(schema.trunks).where(schema.trunks.c.id == trunk.id))
+        self._holder.replace(self._holder.current.without_trunk(name))
+
+
+async def load_trunks(connection: AsyncConnection, sealer: Sealer) -> list[Trunk]:
+    """All trunks with their passwords opened."""
+    return [_trunk(sealer, row) for row in await connection.execute(select(schema.trunks))]
+
+
+def checked_trunk(trunk: Trunk) -> Trunk:
+    """The trunk with its values in their usual form; raises InvalidError."""
+    try:
+        networks = tuple(str(ipaddress.ip_network(text, strict=False)) for text in trunk.networks)
+    except ValueError:
+        raise InvalidError("networks are addresses or CIDR, e.g. 192.0.2.0/24") from None
+    trunk = replace(
+        trunk,
+        networks=networks,
+        codecs=tuple(dict.fromkeys(name.upper().replace(".", "") for name in trunk.codecs)),
+        prefixes=tuple(dict.fromkeys(trunk.prefixes)),
+        dids=MappingProxyType(dict(trunk.dids)),
+    )
+    for wrong, complaint in _complaints(trunk):
+        if wrong:
+            raise InvalidError(complaint)
+    return trunk
+
+
+def _complaints(trunk: Trunk) -> list[tuple[bool, str]]:
+    texts = (trunk.username, trunk.realm, trunk.caller_id, trunk.prepend)
+    return [
+        (not _is_host(trunk.host), "the host is a name such as sip.example.com, or an IP address"),
+        (trunk.port is not None and not 1 <= trunk.port <= 65_535, "a port is 1 to 65535"),
+        (trunk.transport not in get_args(TrunkTransport), "the transport is udp, tcp or tls"),
+        (trunk.inbound not in get_args(Inbound), "inbound is none, address, digest or both"),
+        (trunk.identity not in get_args(Identity), "identity is from or asserted"),
+        (not 30 <= trunk.expires_s <= 86_400, "a registration lasts 30 to 86400 seconds"),
+        (not 1 <= trunk.max_calls <= 10_000, "a trunk has 1 to 10000 calls at once"),
+        (not 0 <= trunk.strip <= 32, "0 to 32 digits can be stripped"),
+        (not 0 <= trunk.priority <= 1_000, "a priority is 0 to 1000"),
+        (
+            any(len(text) > _LONGEST_TEXT or not text.isprintable() for text in texts),
+            f"texts of a trunk are printable and have at most {_LONGEST_TEXT} characters",
+        ),
+        (bool(trunk.caller_id) and not _NUMBER.fullmatch(trunk.caller_id), "the caller ID is a number"),
+        (not _PREFIX.fullmatch(trunk.prepend), "what is put in front is digits"),
+        (
+            any(not _PREFIX.fullmatch(p) for p in trunk.prefixes),
+            "a prefix is digits, or empty for all numbers",
+        ),
+        (
+            any(not _NUMBER.fullmatch(did) or not _NUMBER.fullmatch(to) for did, to in trunk.dids.items()),
+            "a number from outside leads to a number: +15550100 to 101",
+        ),
+        (max(len(trunk.prefixes), len(trunk.dids), len(trunk.networks)) > _MOST, f"at most {_MOST} of each"),
+        (any(codec not in _CODECS for codec in trunk.codecs), f"codecs are {', '.join(_CODECS)}"),
+    ]
+
+
+def _is_host(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return _HOST.fullmatch(host) is not None
+    return True
+
+
+def _known(details: Mapping[str, Any]) -> dict[str, Any]:
+    unknown = set(details) - set(DETAILS)
+    if unknown:
+        raise InvalidError(f"a trunk has no {', '.join(sorted(unknown))}")
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in details.items()}
+
+
+def _checked_password(password: Private[str] | None) -> Private[str] | None:
+    if password is None or not password.reveal():
+        return None
+    if len(password.reveal()) > _LONGEST_TEXT or not password.reveal().isprintable():
+        raise InvalidError(f"the password must be printable and not longer than {_LONGEST_TEXT} characters")
+    return password
+
+
+def _check_account(trunk: Trunk) -> None:
+    complete = bool(trunk.username) and trunk.password is not None
+    if trunk.inbound in ("digest", "both") and not complete:
+        raise InvalidError("calls that come in by digest need a username and a password")
+    if trunk.register and not trunk.username:
+        raise InvalidError("a trunk that registers needs a username")
+
+
+def _values(sealer: Sealer, trunk: Trunk) -> dict[str, Any]:
+    details = {name: getattr(trunk, name) for name in DETAILS}
+    sealed = None
+    if trunk.password is not None:
+        sealed = sealer.seal(trunk.password, "trunks", "password", trunk.id)
+    return {
+        "id": trunk.id,
+        "name": trunk.name,
+        "password": sealed,
+        "details": {
+            **details,
+            "dids": dict(trunk.dids),
+            "networks": list(trunk.networks),
+            "codecs": list(trunk.codecs),
+            "prefixes": list(trunk.prefixes),
+        },
+        "created_at": trunk.created_at,
+    }
+
+
+def _trunk(sealer: Sealer, row: Row[Any]) -> Trunk:
+    # A value that a newer version put in is left where it is.
+    details = {key: value for key, value in row.details.items() if key in DETAILS}
+    return Trunk(
+        id=row.id,
+        name=row.name,
+        created_at=row.created_at,
+        password=None if row.password is None else sealer.open(row.password, "trunks", "password", row.id),
+        **{
+            **_known(details),
+            "dids": MappingProxyType(dict(details.get("dids", {}))),
+        },
+    )

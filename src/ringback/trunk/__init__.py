@@ -1,0 +1,1 @@
+"""Trunks: whether the other side can be reached, and calls to and from it."""

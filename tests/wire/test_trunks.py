@@ -1,0 +1,126 @@
+"""Trunks at a carrier that others wrote: registered, called by, refused, lost and found again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.wire.baresip import Baresip
+from tests.wire.carrier import PASSWORD, USERNAME, carrier
+from tests.wire.kamailio import Kamailio
+from tests.wire.ports import free_ports
+from tests.wire.server import RingbackServer, ServerError
+from tests.wire.test_meeting import TONES_HZ, check_who_is_heard
+
+pytestmark = [pytest.mark.wire, pytest.mark.slow]
+MakeBaresip = Callable[..., Baresip]
+MakeServer = Callable[..., RingbackServer]
+MakeCarrier = Callable[..., Kamailio]
+
+OUTSIDE = "15550199"
+DID = "+15550100"
+
+
+@pytest.fixture
+def make_carrier(tmp_path: Path) -> Iterator[MakeCarrier]:
+    """Start carriers that end with the test."""
+    carriers: list[Kamailio] = []
+
+    def make(**words: Any) -> Kamailio:
+        carriers.append(carrier(tmp_path / f"carrier-{len(carriers)}", **words))
+        return carriers[-1].start()
+
+    yield make
+    for one in carriers:
+        one.stop()
+
+
+def add_trunk(server: RingbackServer, far: Kamailio, *words: str, password: str = PASSWORD) -> None:
+    """The trunk `carrier`, which registers."""
+    account = ("--username", USERNAME, "--password-stdin", "--register")
+    where = ("127.0.0.1", "--port", str(far.port))
+    server.ask("trunk", "add", "carrier", *where, *account, *words, stdin=password + "\n")
+
+
+def wait_state(server: RingbackServer, up: bool, timeout: float = 20) -> dict[str, Any]:
+    """Wait until the trunk is up or down; what is said of it."""
+    deadline = time.monotonic() + timeout
+    while (trunk := server.ask("trunk", "show", "carrier"))["up"] is not up:
+        if time.monotonic() > deadline:
+            raise ServerError(f"{trunk}\n{server.output()[-3000:]}")
+        time.sleep(0.2)
+    return dict(trunk)
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_calls_go_out_and_come_in_by_a_registered_trunk_and_are_heard_both_ways(
+    make_server: MakeServer, make_baresip: MakeBaresip, make_carrier: MakeCarrier, transport: str
+) -> None:
+    server = make_server()
+    outside = make_baresip(OUTSIDE, tone_hz=TONES_HZ[0], answer="auto")
+    far = make_carrier(phone=outside.sip_port)
+    words = ("--realm", "carrier.example", "--prefix", "1", "--did", f"{DID}=2101")
+    add_trunk(server, far, *words, "--transport", transport)
+    account = {"server": server.udp, "password": server.add_extension("2101"), "answer": "auto"}
+    inside = make_baresip("2101", tone_hz=TONES_HZ[1], **account)
+    inside.register()
+    wait_state(server, True)
+    assert 'ringback_trunk_up{trunk="carrier"} 1.0' in server.fetch("/metrics")
+    for caller, target in (
+        (inside, server.uri(OUTSIDE)),
+        (outside, f"sip:{DID}@127.0.0.1:{far.port}"),
+    ):
+        after = len(inside.events)
+        caller.dial(target)
+        time.sleep(3)
+        assert server.ask("trunk", "show", "carrier")["calls"] == 1
+        caller.hang_up_and_wait()
+        inside.wait_event("CALL_CLOSED", 5, after=after)
+        check_who_is_heard([outside, inside], TONES_HZ[:2], 2)
+    (usage,) = server.ask("trunk", "usage")
+    assert (usage["account"], usage["call_class"], usage["calls"]) == ("2101", "national", 1)
+    # What was called counts on after a restart.
+    server.stop()
+    server.start()
+    assert server.ask("trunk", "usage") == [usage]
+    wait_state(server, True)
+
+
+def test_a_wrong_password_and_a_carrier_that_is_gone_are_said_in_words(
+    make_server: MakeServer, make_carrier: MakeCarrier
+) -> None:
+    server = make_server()
+    far = make_carrier(algorithm="SHA-256", expires=6)
+    add_trunk(server, far, password="a wrong one")
+    assert wait_state(server, False)["reason"] == "wrong username or password (401)"
+    assert "trunk carrier" in server.run("status").stdout.lower()
+    server.ask("trunk", "set", "carrier", "--password-stdin", stdin=PASSWORD + "\n")
+    wait_state(server, True)
+    far.stop()
+    down = wait_state(server, False)
+    assert down["reason"] == f"no answer from 127.0.0.1:{far.port} over UDP"
+    assert 'ringback_trunk_up{trunk="carrier"} 0.0' in server.fetch("/metrics")
+    far.start()
+    wait_state(server, True)
+    assert server.run("trunk", "test", "carrier").stdout == "carrier: up\n"
+    assert PASSWORD not in server.output()
+    assert server.output().count("trunk.down") == 2
+
+
+def test_a_name_that_does_not_exist_and_a_refused_connection_are_said_in_words(
+    make_server: MakeServer,
+) -> None:
+    server = make_server()
+    server.ask("trunk", "add", "carrier", "no-such-host.invalid")
+    assert wait_state(server, False)["reason"] == "DNS: no such host no-such-host.invalid"
+    port = free_ports()
+    server.ask("trunk", "set", "carrier", "--host", "127.0.0.1", "--port", str(port), "--transport", "tcp")
+    deadline = time.monotonic() + 10
+    wanted = f"no connection to 127.0.0.1:{port} over TCP"
+    while (said := server.ask("trunk", "show", "carrier")["reason"]) != wanted:
+        assert time.monotonic() < deadline, said
+        time.sleep(0.2)
