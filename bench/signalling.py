@@ -170,7 +170,16 @@ def _our_exchange() -> Iterator[tuple[int, list[int]]]:
             phone = SipPhone(server.udp, "2102", server.add_extension("2102"), port=port)
             assert phone.register().status == 200
             phone.close()
-            words = ("--inbound", "address", "--did", f"{NUMBER}=2102", "--max-calls", "10000")
+            words = (
+                "--inbound",
+                "address",
+                "--network",
+                "127.0.0.1/32",
+                "--did",
+                f"{NUMBER}=2102",
+                "--max-calls",
+                "10000",
+            )
             server.ask("trunk", "add", "bench", "127.0.0.1", *words)
             told = server.ask("status")["pids"]
             pids = [int(told["control"]), *map(int, told["media"])]
