@@ -197,7 +197,7 @@ def _streams() -> list[bytes]:
     return [b"\x03\x10\x20\x30" + b"".join(several[n : n + 3]) for n in range(0, len(several), 2)]
 
 
-def _uris() -> list[bytes]:
+def _values() -> list[bytes]:
     texts = (
         "sip:alice:pw@example.com:5060;transport=tcp;lr?Subject=x&priority=urgent",
         "sips:%61lice@[2001:db8::1]:5061",
@@ -206,6 +206,13 @@ def _uris() -> list[bytes]:
         "Bob Smith <sip:bob@example.com>",
         "sip:bob@example.com;tag=2",
         "urn:service:sos",
+        "SIP/2.0/TLS [2001:db8::1]:5061;branch=z9hG4bKa;rport;received=192.0.2.1",
+        "7 INVITE",
+        "dialog;id=3",
+        "terminated;reason=timeout;expires=60",
+        "abc@192.0.2.1;to-tag=1;from-tag=2;early-only",
+        "1800;refresher=uas",
+        "481516234*274113",
     )
     return [text.encode() for text in texts]
 
@@ -235,7 +242,7 @@ def _stuns() -> list[bytes]:
 
 _SEEDS: Final = {
     "message": _messages,
-    "uri": _uris,
+    "values": _values,
     "stream": _streams,
     "websocket": lambda: [b"\0".join([b"\r\n\r\n", *_exchange()[:3]]), INVITE],
     "sdp": lambda: list(bodies.ALL.values()),
