@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench import (
+    agents,
     call_rate,
     capacity,
     delay,
@@ -66,6 +67,7 @@ ALONE: dict[str, Callable[[], Iterator[str]]] = {
     "quality": quality.measure,
     "sip": signalling.measure,
     "registrations": registrations.measure,
+    "agents": agents.measure,
 }
 EVERYTHING = [*WITH_SERVER, "media"]
 """What is run without names: that which needs no other product."""

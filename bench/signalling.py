@@ -1,9 +1,12 @@
-"""The SIP core beside two peers from PyPI: messages, and calls a second as a callee.
+"""The SIP core beside two peers from PyPI: messages, calls a second as a callee, and as a B2BUA.
 
-`make bench-sip`. One call is INVITE, ACK and BYE by SIPp, over UDP. The callee is pinned to core 0, SIPp to
-core 1. Ours is the endpoint with its transports (all four transactions, dialogs, timers); aiosipua has no
-server transactions; sippy has them. Python is run with -O for all three: aiosipua asserts what is not true of
-every Python.
+`make bench-sip`. One call is INVITE, ACK and BYE by SIPp, over UDP. What is measured is pinned to core 0,
+SIPp to core 1.
+
+As a callee, ours is the endpoint with its transports (all four transactions, dialogs, timers); aiosipua has
+no server transactions; sippy has them. Python is run with -O for all three: aiosipua asserts what is not true
+of every Python. As a B2BUA, ours is the whole server, control and media process on one core: calls come from
+a trunk, go to a registered phone, and their media is anchored; sippy's does no media.
 """
 
 from __future__ import annotations
@@ -11,18 +14,25 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from bench import rig, sipp
 from ringback.sip.message import encode
 from ringback.sip.parse import parse_message
 from tests.wire.ports import free_ports
+from tests.wire.server import RingbackServer
+from tests.wire.sip_phone import SipPhone
 
 PEERS = Path(".venv/peers")
 """Where `scripts/install-extra peers` puts them."""
+NUMBER = "5550100"
+SETTINGS = {"RINGBACK_MEDIA__PORT_RANGE": "20000-29999", "RINGBACK_MEDIA__WORKERS": "1"}
+Start = Callable[[], AbstractContextManager[tuple[int, list[int]]]]
+"""Starts what is measured: the port that it takes calls on, and its processes."""
 RATES = (200, 300, 400, 600, 800, 1000, 1200, 1500, 1800, 2100, 2400, 2700, 3000)
 SECONDS = 10
 MESSAGES = 20_000
@@ -50,15 +60,19 @@ def measure() -> Iterator[str]:
     yield messages()
     if not PEERS.is_dir():
         yield f"no peers: {PEERS} is missing; scripts/install-extra peers {PEERS} installs them"
+    yield from _compare("as a callee", CALLEES)
+    yield from _compare("as a B2BUA", EXCHANGES)
+
+
+def _compare(what: str, kind: Mapping[str, Start]) -> Iterator[str]:
     best = {}
-    for name in ("sippy", "aiosipua", "ringback"):
-        if name != "ringback" and not PEERS.is_dir():
-            continue
-        best[name] = yield from _climb(name)
+    for name, start in kind.items():
+        if name == "ringback" or PEERS.is_dir():
+            best[name] = yield from _climb(f"{name} {what}", start)
+    ours = best.pop("ringback")
     for name, rate in best.items():
-        if name != "ringback" and rate:
-            ours = best["ringback"]
-            yield f"calls a second, answered: ours {ours}, {name} {rate}: {ours / rate:.1f} times as many"
+        if rate:
+            yield f"{what}, calls a second: ours {ours}, {name} {rate}: {ours / rate:.1f} times as many"
 
 
 def messages() -> str:
@@ -82,15 +96,15 @@ def messages() -> str:
     )
 
 
-def _climb(name: str) -> Iterator[str]:
+def _climb(name: str, start: Start) -> Generator[str, None, int]:
     """Ever faster up to the first rate that is not clean; returns the last that was."""
     best = 0
     for rate in RATES:
-        # Each rate gets a fresh callee: what one rate leaves behind is not the next one's burden.
-        with answerer(name) as (port, pid):
-            before = rig.cpu_s(pid)
-            outcome = sipp.call(port, "600", rate, SECONDS)
-            used = (rig.cpu_s(pid) - before) / SECONDS
+        # Each rate gets a fresh server: what one rate leaves behind is not the next one's burden.
+        with start() as (port, pids):
+            before = sum(map(rig.cpu_s, pids))
+            outcome = sipp.call(port, NUMBER, rate, SECONDS)
+            used = (sum(map(rig.cpu_s, pids)) - before) / SECONDS
         yield (
             f"{name}: {rate} calls a second for {SECONDS} s: {outcome.calls} calls, {outcome.failed} failed, "
             f"{outcome.late} after {sipp.LATE_MS} ms, {used:.0%} of the core"
@@ -101,19 +115,84 @@ def _climb(name: str) -> Iterator[str]:
     return best
 
 
+def callee(name: str) -> Start:
+    """One of `bench.answerers`."""
+    return lambda: _program(name)
+
+
 @contextmanager
-def answerer(name: str) -> Iterator[tuple[int, int]]:
-    """A callee on core 0: its port and process."""
+def _program(name: str, *words: str) -> Iterator[tuple[int, list[int]]]:
+    """A program of `bench.answerers` on core 0: its port and process."""
     port = free_ports(2)
     path = os.pathsep.join(["src", str(PEERS)])
     environment = {**os.environ, "PYTHONPATH": path, "SIPLOG_BEND": "none"}
-    words = ["taskset", "-c", rig.SERVER_CORE, sys.executable, "-O", "-m", f"bench.answerers.{name}"]
+    command = ["taskset", "-c", rig.SERVER_CORE, sys.executable, "-O", "-m", f"bench.answerers.{name}"]
     with subprocess.Popen(
-        [*words, str(port)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        [*command, str(port), *words], env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:
         try:
             assert process.stdout is not None
             process.stdout.readline()
-            yield port, process.pid
+            yield port, [process.pid]
         finally:
             process.kill()
+
+
+@contextmanager
+def _phone(port: int) -> Iterator[None]:
+    """SIPp answering calls."""
+    words = ["taskset", "-c", rig.LOAD_CORE, "sipp", "-sn", "uas", "-i", "127.0.0.1", "-p", str(port)]
+    silent = subprocess.DEVNULL
+    with (
+        tempfile.TemporaryDirectory(prefix="ringback-sipp-") as folder,
+        subprocess.Popen([*words, "-nostdin"], cwd=folder, stdout=silent, stderr=silent) as process,
+    ):
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+@contextmanager
+def _sippy_exchange() -> Iterator[tuple[int, list[int]]]:
+    phone = free_ports(2)
+    with _phone(phone), _program("sippy_b2bua", str(phone)) as started:
+        yield started
+
+
+@contextmanager
+def _our_exchange() -> Iterator[tuple[int, list[int]]]:
+    """The whole server on core 0, a trunk by its address, and a phone that is registered."""
+    port = free_ports(2)
+    with tempfile.TemporaryDirectory(prefix="ringback-bench-") as folder:
+        server = RingbackServer(Path(folder), settings=SETTINGS).start()
+        try:
+            phone = SipPhone(server.udp, "2102", server.add_extension("2102"), port=port)
+            assert phone.register().status == 200
+            phone.close()
+            words = (
+                "--inbound",
+                "address",
+                "--network",
+                "127.0.0.1/32",
+                "--did",
+                f"{NUMBER}=2102",
+                "--max-calls",
+                "10000",
+            )
+            server.ask("trunk", "add", "bench", "127.0.0.1", *words)
+            told = server.ask("status")["pids"]
+            pids = [int(told["control"]), *map(int, told["media"])]
+            rig.pin(pids)
+            with _phone(port):
+                yield server.udp_port, pids
+        finally:
+            server.stop()
+
+
+CALLEES: dict[str, Start] = {
+    "sippy": callee("sippy"),
+    "aiosipua": callee("aiosipua"),
+    "ringback": callee("ringback"),
+}
+EXCHANGES: dict[str, Start] = {"sippy": _sippy_exchange, "ringback": _our_exchange}

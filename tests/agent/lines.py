@@ -46,6 +46,7 @@ class AgentLine:
         self.told: list[tuple[int, CallEvent]] = []
         self.registration: list[RegistrationChanged] = []
         self.sent: list[Request] = []
+        self.kept_alive: list[float] = []
         self.ports_left = 100
         network.link.attach(self.address, self._receive)
         network.phones.append(self)  # type: ignore[arg-type]
@@ -83,6 +84,9 @@ class AgentLine:
     def _carry_out(self, output: Output) -> None:
         match output:
             case Transmit(flow=flow, data=data):
+                if not data.strip():
+                    self.kept_alive.append(self.network.clock.now)
+                    return
                 message = parse_message(data)
                 if isinstance(message, Request):
                     self.sent.append(message)

@@ -296,6 +296,20 @@ def test_a_registration_is_refreshed_and_taken_back(
     assert len(registrar.expires) == 3
 
 
+def test_while_registered_the_way_back_is_kept_open(
+    network: Network, registrar: Registrar, member: AgentLine
+) -> None:
+    network.run(60)
+    assert member.kept_alive == []
+    member.line.registration.begin(network.clock.now)
+    network.run(60)
+    assert len(member.kept_alive) == 2
+    member.line.registration.end(network.clock.now)
+    network.run(60)
+    assert len(member.kept_alive) == 2
+    assert len(registrar.at) == 2
+
+
 def test_a_registrar_that_wants_longer_gets_it(
     network: Network, registrar: Registrar, member: AgentLine
 ) -> None:

@@ -16,6 +16,8 @@ from ringback.sip.effects import (
     IncomingCall,
     OfferAnswered,
     OfferReceived,
+    ReferProgress,
+    ReferReceived,
     RequestArrived,
     ResponseArrived,
 )
@@ -171,6 +173,23 @@ def test_a_reinvite_and_a_bye_are_challenged_when_the_nonce_is_old(network: Netw
     assert gate.methods()[2:] == [("INVITE", 3), ("INVITE", 4), ("BYE", 5), ("BYE", 6)]
     assert gate.told(Ended)[0].by == "peer"
     network.settle()
+
+
+def test_a_challenged_transfer_is_told_of(network: Network, alice: Phone) -> None:
+    gate = Gate(network)
+    session = call(alice, gate, account())
+    answer(gate)
+    network.run(1_000)
+    alice.do(session.refer(NameAddr(SipUri(user="103", host="example.com")), alice.now))
+    network.run(0.3)
+    assert gate.methods()[2:] == [("REFER", 3), ("REFER", 4)]
+    asked = gate.told(ReferReceived)[0].session
+    gate.do(asked.accept_refer(gate.now))
+    network.run(0.3)
+    gate.do(asked.notify_refer(200, gate.now))
+    network.run(0.3)
+    progress = [(event.status, event.done) for event in alice.told(ReferProgress)]
+    assert progress == [(100, False), (200, True)]
 
 
 def test_who_was_called_answers_challenges_too(network: Network, alice: Phone) -> None:

@@ -187,8 +187,8 @@ class Call:
 class SipPhone:
     """A phone at a server; with `password` it answers challenges.
 
-    `local` is its own address; its clock is fast by `clock_ppm` (negative: slow). Where it signals by IPv6
-    its media is on 127.0.0.1 all the same.
+    `local` is its own address, and `port` the one it signals from, if it matters; its clock is fast by
+    `clock_ppm` (negative: slow). Where it signals by IPv6 its media is on 127.0.0.1 all the same.
     """
 
     def __init__(
@@ -199,6 +199,7 @@ class SipPhone:
         *,
         host: str = "127.0.0.1",
         local: str = "127.0.0.1",
+        port: int = 0,
         clock_ppm: float = 0.0,
         proxy: tuple[str, int] | None = None,
         inside: Callable[[], AbstractContextManager[None]] = nullcontext,
@@ -213,15 +214,15 @@ class SipPhone:
         self._responses: dict[str, list[SipMessage]] = {}
         self._acks: dict[str, str] = {}
         self._closing = False
-        self._open(local)
+        self._open(local, port)
 
-    def _open(self, local: str) -> None:
+    def _open(self, local: str, port: int = 0) -> None:
         self.local = bracketed(local)
         self.media_local = "127.0.0.1" if ":" in local else local
         with self._inside():
             family = socket.AF_INET6 if ":" in local else socket.AF_INET
             self._socket = socket.socket(family, socket.SOCK_DGRAM)
-        self._socket.bind((local, 0))
+        self._socket.bind((local, port))
         self.port: int = self._socket.getsockname()[1]
         self.contact = f"<sip:{self.user}@{self.local}:{self.port}>"
         threading.Thread(target=self._read, args=(self._socket,), daemon=True).start()

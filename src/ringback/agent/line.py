@@ -9,7 +9,7 @@ from ringback.agent.account import Account
 from ringback.agent.conversation import Conversation
 from ringback.agent.events import Transferred
 from ringback.agent.outputs import Output, Told
-from ringback.agent.registration import ClientRegistration
+from ringback.agent.registration import ClientRegistration, RegistrationState
 from ringback.media.protocol import Codec, Event
 from ringback.sdp.negotiated import Local
 from ringback.sip.authentication import ClientAuthentication
@@ -31,6 +31,10 @@ from ringback.sip.parse import Malformed
 from ringback.sip.timers import Timers
 
 USER_AGENT = "Ringback agent"
+KEEPALIVE_S = 25.0
+"""Line ends go to the server so often while we are registered, so that NATs let its calls through (RFC 5626
+§4.4.1; over UDP without an answer)."""
+_LINE_ENDS = b"\r\n\r\n"
 
 
 class Line:
@@ -81,6 +85,7 @@ class Line:
         self._sessions: dict[str, Conversation] = {}
         self._registering: str | None = None
         self._registered_at: Address | None = None
+        self._alive_at: float | None = None
 
     # Inputs
 
@@ -101,14 +106,17 @@ class Line:
 
     def deadline(self) -> float | None:
         """When `expire` is wanted next, or None."""
-        times = [at for at in (self.endpoint.deadline(), self.registration.due) if at is not None]
-        return min(times) if times else None
+        times = (self.endpoint.deadline(), self.registration.due, self._alive_at)
+        return min((at for at in times if at is not None), default=None)
 
     def expire(self, now: float) -> None:
         """Do what is due."""
         self.carry_out(self.endpoint.expire(now), now)
         if self.registration.due is not None and self.registration.due <= now:
             self._register(now)
+        if self._alive_at is not None and self._alive_at <= now:
+            self._alive_at = now + KEEPALIVE_S
+            self.outputs.append(Transmit(first_of(self.server), _LINE_ENDS))
 
     def drain(self) -> list[Output]:
         """What is to be done and to be told since this was last asked."""
@@ -275,6 +283,7 @@ class Line:
                 return
             changed = answered
         self._registering = None
+        self._alive_at = now + KEEPALIVE_S if changed.state is RegistrationState.REGISTERED else None
         self.outputs.append(changed)
 
     def _contact(self, flow: Flow) -> SipUri:
