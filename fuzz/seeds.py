@@ -243,6 +243,7 @@ def _stuns() -> list[bytes]:
 _SEEDS: Final = {
     "message": _messages,
     "values": _values,
+    "masked": lambda: [*_messages(), *_guests()[:2]],
     "stream": _streams,
     "websocket": lambda: [b"\0".join([b"\r\n\r\n", *_exchange()[:3]]), INVITE],
     "sdp": lambda: list(bodies.ALL.values()),
