@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from bench.call_rate import run_sipp
+from bench import sipp
 from ringback.quality.silence import longest_gap_ms
 from ringback.quality.tones import tone_levels
 from tests.wire.baresip import Baresip
@@ -162,8 +162,8 @@ def test_a_phone_on_tcp_meets_one_on_udp(server: RingbackServer, make_baresip: M
 def test_sipp_calls_in_and_out_fifty_times(server: RingbackServer) -> None:
     meeting = server.add_meeting()
     target = f"{meeting['number']}*{meeting['guest_pin']}"
-    failed, _, calls = run_sipp(server, target, rate=10, seconds=5)
-    assert (failed, calls) == (0, 50)
+    outcome = sipp.call(server.udp_port, target, rate=10, seconds=5, talk_ms=1000)
+    assert (outcome.failed, outcome.calls) == (0, 50)
     server.wait_participants(meeting["number"], 0)
 
 
