@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench import capacity, rig
 from bench.memory import pss_kb
@@ -22,6 +23,8 @@ from tests.wire.server import RingbackServer
 from tests.wire.sip_phone import SipPhone
 
 SKEWS_PPM = (200.0, -200.0)
+LATELY_S = 1.0
+SENT_FRAME_MS = 1000 * FRAME / RATE
 SETTLE_S = 8
 """Until "you are the only person" is over."""
 LOOK_EVERY_S = 60
@@ -73,19 +76,29 @@ def _heard(speaker: RtpStream, listener: RtpStream) -> str:
     first, last = np.median(delays[:minute]), np.median(delays[-minute:])
     silent = gaps(audio, RATE, SILENT_DBFS, minimum_ms=FRAME_MS)
     gap_ms = 1000 * float((silent[:, 1] - silent[:, 0]).max(initial=0))
+    late_ms = _late_ms(speaker)
+    ours = sum(not _spoken_late(speaker, late_ms, times[int(begins * RATE)]) for begins, _ in silent)
     return (
-        f"spoken up to {_late_ms(speaker):.0f} ms late, heard for {len(audio) / RATE:.0f} s, "
-        f"gaps {len(silent)}, longest {gap_ms:.0f} ms, not sent {missing:.2f} s, "
+        f"spoken up to {late_ms.max():.0f} ms late, heard for {len(audio) / RATE:.0f} s, "
+        f"gaps {len(silent)}, longest {gap_ms:.0f} ms, {ours} of them while the speaker was in time, "
+        f"not sent {missing:.2f} s, "
         f"delay median {np.median(delays):.1f}, p99 {np.percentile(delays, 99):.1f}, "
         f"worst {delays.max():.1f} ms of {len(delays)} chirps, first tenth {first:.1f}, last {last:.1f} ms"
     )
 
 
-def _late_ms(speaker: RtpStream) -> float:
-    """How late at most a frame went out, after the speaker's own clock: what a busy machine does to it."""
+def _late_ms(speaker: RtpStream) -> NDArray[np.float64]:
+    """How late each frame went out, after the speaker's own clock: what a busy machine does to it."""
     frames = np.arange(len(speaker.sent_at)) * speaker.frame_s
     behind = np.asarray(speaker.sent_at) - frames
-    return 1000 * float(behind.max() - behind.min())
+    late: NDArray[np.float64] = 1000 * (behind - behind.min())
+    return late
+
+
+def _spoken_late(speaker: RtpStream, late_ms: NDArray[np.float64], heard_at: float) -> bool:
+    """Whether a frame of the second before something was heard was sent a frame or more late."""
+    before, after = np.searchsorted(speaker.sent_at, [heard_at - LATELY_S, heard_at + LATELY_S / 10])
+    return bool((late_ms[before:after] >= SENT_FRAME_MS).any())
 
 
 def _counted(line: LineSums) -> str:

@@ -22,7 +22,18 @@ from fuzz.seeds import WORDS
 ROOT: Final = Path(__file__).resolve().parent.parent
 CRASHES: Final = ROOT / "tests" / "sip" / "crashes"
 CORPUS: Final = ROOT / "artifacts" / "fuzz"
-NAMES: Final = ("message", "uri", "stream", "websocket", "sdp", "digest", "stun", "calls", "door")
+NAMES: Final = (
+    "message",
+    "values",
+    "masked",
+    "stream",
+    "websocket",
+    "sdp",
+    "digest",
+    "stun",
+    "calls",
+    "door",
+)
 LONGEST: Final = {"calls": 4_096, "sdp": 4_096, "door": 4_096}
 MOST_CRASHES: Final = 5
 """Of one target in one run: who has five to look at needs no more."""

@@ -6,8 +6,17 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Final
 
+from ringback.governance.private import Private
+from ringback.sip.authentication import ClientAuthentication
 from ringback.sip.effects import Effect, Transmit
-from ringback.sip.endpoint import Endpoint, EndpointSettings, IncomingCall, OfferReceived, RequestArrived
+from ringback.sip.endpoint import (
+    Endpoint,
+    EndpointSettings,
+    IncomingCall,
+    OfferReceived,
+    ReferReceived,
+    RequestArrived,
+)
 from ringback.sip.flow import Flow
 from ringback.sip.message import NameAddr, SipUri, make_response
 from ringback.sip.parse import Malformed, parse_message
@@ -16,6 +25,10 @@ SDP: Final = b"v=0\r\no=- 2 1 IN IP4 192.0.2.1\r\ns=-\r\n"
 SEPARATOR: Final = b"\0\0"
 """Between two messages; the byte after it says what happens before the next one."""
 
+_ALLOW: Final = (
+    *("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "REFER", "NOTIFY", "REGISTER"),
+    *("SUBSCRIBE", "PUBLISH"),
+)
 _FLOWS: Final = (
     Flow("udp", ("192.0.2.1", 5060), ("192.0.2.9", 5060)),
     Flow("tcp", ("192.0.2.1", 5060), ("192.0.2.9", 5060), 7),
@@ -39,7 +52,8 @@ def play(data: bytes) -> Iterator[bytes]:
         EndpointSettings(
             "Fuzz",
             contact_for=lambda _: contact,
-            allow=("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "REGISTER"),
+            allow=_ALLOW,
+            supported=("replaces",),
             session_expires_s=1_800,
         ),
         new_token=lambda: f"t{next(numbers)}",
@@ -53,6 +67,7 @@ def play(data: bytes) -> Iterator[bytes]:
         flow=_FLOWS[0],
         now=0.0,
         sdp=SDP,
+        credentials=ClientAuthentication("agent", Private("secret")),
     )
     yield from agent.carry_out(effects)
     for number, part in enumerate(data.split(SEPARATOR)[:12]):
@@ -120,6 +135,10 @@ class _Agent:
                 return session.ring(now) if choice == 2 else session.reject(486, now)
             case OfferReceived(session=session):
                 return session.reject_offer(488, now) if choice == 3 else session.answer_offer(SDP, now)
+            case ReferReceived(session=session):
+                if choice == 3:
+                    return session.reject_refer(603, now)
+                return [*session.accept_refer(now), *session.notify_refer(180 + 20 * choice, now)]
             case RequestArrived(transaction_id=transaction, request=request):
                 return self.endpoint.respond(
                     transaction, make_response(request, 200 + 204 * (choice & 1)), now

@@ -81,6 +81,16 @@ WORDS: Final = (
 )
 
 
+_MORE: Final = {
+    "REFER": (
+        ("Refer-To", "<sip:103@example.com?Replaces=a%3Bto-tag%3Db%3Bfrom-tag%3Dc>"),
+        ("Referred-By", "<sip:102@example.com>"),
+    ),
+    "NOTIFY": (("Event", "refer"), ("Subscription-State", "active;expires=60")),
+    "PRACK": (("RAck", "1 7 INVITE"),),
+}
+
+
 def seeds(target: str) -> list[bytes]:
     """The first inputs of a target."""
     return _SEEDS[target]()
@@ -97,11 +107,22 @@ def _exchange() -> list[bytes]:
     invite = parse_message(INVITE)
     assert isinstance(invite, Request)
     found = [encode(make_response(invite, status, to_tag="t")) for status in (100, 180, 200, 401, 486)]
-    for method, number in (("ACK", 7), ("CANCEL", 7), ("PRACK", 8), ("UPDATE", 9), ("INFO", 10), ("BYE", 11)):
+    for method, number in (
+        ("ACK", 7),
+        ("CANCEL", 7),
+        ("PRACK", 8),
+        ("UPDATE", 9),
+        ("INFO", 10),
+        ("REFER", 11),
+        ("NOTIFY", 12),
+        ("BYE", 13),
+    ):
         headers = invite.headers.copy()
         headers.set("CSeq", f"{number} {method}")
         headers.set("To", "<sip:101@example.com>;tag=t5")
         headers.remove("Content-Type")
+        for name, value in _MORE.get(method, ()):
+            headers.add(name, value)
         found.append(encode(Request(method, invite.uri, headers)))
     headers = invite.headers.copy()
     headers.set("CSeq", "1 REGISTER")
@@ -126,14 +147,17 @@ def _conversations() -> list[bytes]:
         ("CSeq", "1 INVITE"),
         ("Contact", "<sip:101@192.0.2.9>"),
     )
+    asked = ours.copy()
+    asked.add("WWW-Authenticate", 'Digest realm="r", nonce="n", qop="auth", algorithm=MD5')
     early = ours.copy()
     early.add("Require", "100rel")
     early.add("RSeq", "1")
     answers = [encode(Response(183, "", early, b"v=0")), encode(Response(200, "OK", ours, b"v=0"))]
     reliable = INVITE.replace(b"Max-Forwards: 70", b"Supported: 100rel, timer\r\nSession-Expires: 90")
-    exchange = _exchange()[5:12]
+    exchange = _exchange()[5:13]
     joined = [
         SEPARATOR.join(answers),
+        SEPARATOR.join([encode(Response(401, "", asked)), *answers]),
         (SEPARATOR + b"\x01").join([INVITE, *exchange]),
         (SEPARATOR + b"\x0d").join([reliable, *exchange]),
         (SEPARATOR + b"\x10").join([b"", INVITE, exchange[1]]),
@@ -173,7 +197,7 @@ def _streams() -> list[bytes]:
     return [b"\x03\x10\x20\x30" + b"".join(several[n : n + 3]) for n in range(0, len(several), 2)]
 
 
-def _uris() -> list[bytes]:
+def _values() -> list[bytes]:
     texts = (
         "sip:alice:pw@example.com:5060;transport=tcp;lr?Subject=x&priority=urgent",
         "sips:%61lice@[2001:db8::1]:5061",
@@ -182,6 +206,13 @@ def _uris() -> list[bytes]:
         "Bob Smith <sip:bob@example.com>",
         "sip:bob@example.com;tag=2",
         "urn:service:sos",
+        "SIP/2.0/TLS [2001:db8::1]:5061;branch=z9hG4bKa;rport;received=192.0.2.1",
+        "7 INVITE",
+        "dialog;id=3",
+        "terminated;reason=timeout;expires=60",
+        "abc@192.0.2.1;to-tag=1;from-tag=2;early-only",
+        "1800;refresher=uas",
+        "481516234*274113",
     )
     return [text.encode() for text in texts]
 
@@ -211,7 +242,8 @@ def _stuns() -> list[bytes]:
 
 _SEEDS: Final = {
     "message": _messages,
-    "uri": _uris,
+    "values": _values,
+    "masked": lambda: [*_messages(), *_guests()[:2]],
     "stream": _streams,
     "websocket": lambda: [b"\0".join([b"\r\n\r\n", *_exchange()[:3]]), INVITE],
     "sdp": lambda: list(bodies.ALL.values()),

@@ -10,6 +10,8 @@ from typing import Final
 from fuzz.calls import play
 from fuzz.door import knock
 from ringback.governance.private import Private
+from ringback.governance.shown import fit_to_show
+from ringback.routing.numbers import parse_dial_string
 from ringback.sdp.description import SessionDescription
 from ringback.sdp.encode import encode_sdp
 from ringback.sdp.negotiated import Answer, Local
@@ -26,10 +28,16 @@ from ringback.sip.digest import (
     parse_digest,
 )
 from ringback.sip.errors import SipSyntaxError
+from ringback.sip.event import Event, SubscriptionState
 from ringback.sip.flow import Flow
+from ringback.sip.grammar import split_list
+from ringback.sip.headers import CSeq, Via
+from ringback.sip.masking import mask
 from ringback.sip.message import Message, Request, Response, SipUri, encode
 from ringback.sip.parse import KeepAlive, Malformed, StreamFramer, parse_message
-from ringback.sip.uri import NameAddr, parse_uri
+from ringback.sip.replaces import Replaces
+from ringback.sip.session_expiry import SessionExpires
+from ringback.sip.uri import NameAddr, Uri, parse_uri
 from ringback.webrtc import stun
 from ringback.webrtc.ice_lite import IceCredentials, IceLite
 
@@ -75,19 +83,40 @@ def _read_all(parsed: Message) -> None:
     )
 
 
-def uri(data: bytes) -> None:
-    """A URI and a name-addr: what is read is written and read as equal."""
+def values(data: bytes) -> None:
+    """The value of a header field, whatever that is: what is read is written and read as equal."""
     text = data.decode("utf-8", "surrogateescape")
-    for read in (parse_uri, NameAddr.parse):
+    split_list(text)
+    parse_dial_string(text)
+    fit_to_show(text).encode()
+    for read in _VALUES:
         try:
             value = read(text)
         except SipSyntaxError:
             continue
-        again = read(str(value))
-        assert again == value
-        if not isinstance(value, NameAddr):
-            assert hash(again) == hash(value)
-        assert str(again) == str(value)
+        if value is not None:
+            again = read(str(value))
+            assert again == value
+            assert str(again) == str(value)
+        if isinstance(value, Uri):
+            assert hash(read(str(value))) == hash(value)
+
+
+_VALUES: Final[tuple[Callable[[str], object], ...]] = (
+    parse_uri,
+    NameAddr.parse,
+    Via.parse,
+    CSeq.parse,
+    Event.parse,
+    SubscriptionState.parse,
+    Replaces.parse,
+    SessionExpires.parse,
+)
+
+
+def masked(data: bytes) -> None:
+    """Any bytes as a watcher of SIP is shown them: as long as they were."""
+    assert len(mask(data)) == len(data)
 
 
 def stream(data: bytes) -> None:
@@ -257,7 +286,8 @@ def calls(data: bytes) -> None:
 
 TARGETS: Final[dict[str, Target]] = {
     "message": message,
-    "uri": uri,
+    "values": values,
+    "masked": masked,
     "stream": stream,
     "websocket": websocket,
     "sdp": sdp,

@@ -228,3 +228,16 @@ def test_addresses(written: str, shown: str) -> None:
     assert mask(f"To: <{written}>".encode().join([b"OPTIONS sip:h SIP/2.0\r\n", b"\r\n\r\n"])).decode() == (
         f"OPTIONS sip:h SIP/2.0\r\nTo: <{shown}>\r\n\r\n"
     )
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"INVITE a" + b" " * 300_000 + b"x\r\n\r\n",
+        b'INVITE sip:a@b SIP/2.0\r\nFrom: "' + b'\\"' * 150_000 + b"\r\n\r\n",
+    ],
+    ids=["spaces", "quotes"],
+)
+def test_no_message_takes_for_ever(data: bytes) -> None:
+    # Were the time quadratic, this would take longer than a test may.
+    assert len(mask(data)) == len(data)

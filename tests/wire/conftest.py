@@ -15,6 +15,7 @@ from tests.wire.baresip import Baresip
 from tests.wire.browser import CHROMIUM, Browser
 from tests.wire.kamailio import Kamailio
 from tests.wire.linphone import Linphone
+from tests.wire.long_calls import LongCalls
 from tests.wire.namespaces import skip_without_namespaces
 from tests.wire.server import RingbackServer
 from tests.wire.sip_phone import SipPhone
@@ -65,6 +66,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RingbackServer]
     server = RingbackServer(tmp_path_factory.mktemp("shared")).start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def long_calls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LongCalls]:
+    """Calls that want a refresh; tests that take long name them, too, so that nobody has to wait for them."""
+    calls = LongCalls(tmp_path_factory.mktemp("long")).start()
+    yield calls
+    calls.stop()
 
 
 @pytest.fixture

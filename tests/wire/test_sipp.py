@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,36 +15,11 @@ from tests.wire.server import RingbackServer
 from tests.wire.sip_phone import SipPhone
 from tests.wire.sipp import THERE, Sipp, challenged, expect, holds, in_dialog, label, pause, request, response
 
-pytestmark = [pytest.mark.wire, pytest.mark.slow]
+pytestmark = [pytest.mark.wire, pytest.mark.slow, pytest.mark.usefixtures("long_calls")]
 MakePhone = Callable[..., SipPhone]
 MakeSipp = Callable[..., Sipp]
 HANG_UP = request("BYE", 9) + expect(200)
 ANSWERED = expect(180, optional=True) + expect(200, rrs="true")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def long_calls(server: RingbackServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Sipp]]:
-    """Calls that go on while other tests run: each waits for our refresh, which comes after 45 s."""
-    meeting = server.add_meeting()
-    number = f"{meeting['number']}*{meeting['guest_pin']}"
-    runs = {}
-    for method, allow in (
-        ("UPDATE", "Allow: INVITE, ACK, BYE, UPDATE"),
-        ("INVITE", "Allow: INVITE, ACK, BYE"),
-    ):
-        asks = ("Supported: timer", allow, "Session-Expires: 90;refresher=uas")
-        scenario = request("INVITE", 1, *asks, uri=THERE, sdp=True) + expect(100, optional=True)
-        scenario += expect(200, holds("Session-Expires: 90;refresher=uas"), rrs="true") + request("ACK", 1)
-        scenario += expect(method, holds("Session-Expires: 90;refresher=uac"))
-        agreed = ("Session-Expires: 90;refresher=uac", "Require: timer")
-        scenario += in_dialog("200 OK", *agreed, sdp=method == "INVITE")
-        scenario += expect("ACK") if method == "INVITE" else ""
-        folder = tmp_path_factory.mktemp("long") / method
-        runs[method] = Sipp(folder, server.udp, "-s", number, scenario=scenario + pause(500) + HANG_UP)
-        runs[method].start()
-    yield runs
-    for run in runs.values():
-        run.stop()
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -171,12 +146,3 @@ def test_session_timers_and_update(server: RingbackServer, make_sipp: MakeSipp) 
     scenario += request("UPDATE", 4, *asks, longer, sdp=True) + expect(200, holds("m=audio"))
     number = f"{meeting['number']}*{meeting['guest_pin']}"
     make_sipp(server, "-s", number, scenario=scenario + HANG_UP).finish(10)
-
-
-@pytest.mark.parametrize("method", ["UPDATE", "INVITE"])
-def test_we_refresh_a_session_by_what_the_peer_takes(long_calls: dict[str, Sipp], method: str) -> None:
-    long_calls[method].finish(60)
-    described = re.findall(r"^o=- (\d+) (\d+)", long_calls[method].messages(), re.M)
-    ours = [each for each in described if each[0] != "1"]
-    assert len(ours) == (1 if method == "UPDATE" else 2)
-    assert len(set(ours)) == 1, "the session is described as before"

@@ -40,7 +40,7 @@ _HIGH = re.compile(r"[\x80-\xff]")
 _LONG_DIGITS = re.compile(r"[0-9]{3,}")
 _FIELD = re.compile(r"[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*")
 _HEADER = re.compile(r"([!#-'*+\-.0-9A-Z^-z|~]+)([ \t]*:)", re.DOTALL)
-_REQUEST = re.compile(r"([A-Z]{1,16})( +)(.*?)( +SIP/2\.0)?[ \t]*", re.DOTALL)
+_REQUEST = re.compile(r"[A-Z]{1,16} +")
 _STATUS = re.compile(r"(SIP/2\.0 +)([1-6][0-9]{2})(.*)", re.DOTALL)
 _SCHEME = re.compile(r"\b(?:sips?|tel):", re.IGNORECASE)
 _USER = re.compile(r"\b(?:sips?|tel):([^@<>\s\"]*)", re.IGNORECASE)
@@ -54,7 +54,8 @@ _HARMLESS: Final = frozenset({
 _DIGEST_NAME = re.compile(r"(?:^[ \t]*|[\s,])(Digest(?=[ \t])|[A-Za-z]+(?=[ \t]*=))")
 _DIGEST_USER = re.compile(r"username[ \t]*=[ \t]*\"?([^\",]*)", re.IGNORECASE)
 _LAST_DIGITS = re.compile(r"([0-9]{2})[^0-9]*$")
-_OPAQUE = re.compile(r"\"(?:[^\"\\]|\\.)*\"|\?[^>\s]*")
+# A quote that is never closed takes the rest; it must not be looked for again from each quote within.
+_OPAQUE = re.compile(r"\"(?:[^\"\\]|\\.?)*+\"?|\?[^>\s]*", re.DOTALL)
 _VIA_PARAMETER = re.compile(r"(?:branch|received|rport|ttl|maddr|alias)\b(?:=[^;,\s]*)?")
 _NEXT_VIA = re.compile(r"SIP/2\.0/[A-Z]+ +[A-Za-z0-9.:\[\]\-]+")
 _ORIGIN = re.compile(r"o=[^\s]*")
@@ -178,10 +179,12 @@ def _masked_start(field: str, numbers: list[str]) -> str:
         usual = status[3].strip() == REASONS.get(int(status[2]))
         reason = status[3] if usual else _ascii(re.sub(r"[0-9]", "x", _without(numbers, status[3])))
         return status[1] + status[2] + reason + end
-    if request := _REQUEST.fullmatch(line):
-        uri = _masked_addresses(request[3], numbers)
-        rest = line[request.end(3) :]
-        return request[1] + request[2] + uri + rest + end
+    if request := _REQUEST.match(line):
+        uri = line[request.end() :].rstrip(" \t")
+        if uri.endswith(" SIP/2.0"):
+            uri = uri.removesuffix("SIP/2.0").rstrip(" ")
+        rest = line[request.end() + len(uri) :]
+        return request[0] + _masked_addresses(uri, numbers) + rest + end
     return _masked_addresses(line, numbers) + end
 
 
