@@ -61,6 +61,14 @@ def test_many_names_without_an_account_are_a_scan(connected: bool) -> None:
     assert admitted(watched.sources, PHONE, 10, now=1.0) == 10
 
 
+def test_an_office_comes_back_over_hundreds_of_connections_after_a_restart() -> None:
+    watched = Watched()
+    watched.sources.at_home(PHONE[0], 0.0)
+    watched.scan(NEIGHBOUR, 500, connected=True)
+    assert not watched.told
+    assert admitted(watched.sources, NEIGHBOUR, 1_000, connected=True) == 1_000
+
+
 def test_one_name_may_be_tried_more_often_than_many() -> None:
     watched = Watched()
     for _ in range(90):

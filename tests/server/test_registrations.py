@@ -35,6 +35,7 @@ async def test_devices_go_with_their_account_and_with_its_password(tmp_path: Pat
     assert await restored.restore(Directory.of([extension("103")])) == 0
     assert await restored.restore(changed) == 1
     assert again.users() == ["101"]
+    assert restored.hosts == {"192.0.2.1"}
     await store.close()
 
 

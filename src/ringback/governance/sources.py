@@ -159,7 +159,11 @@ class SipSources:
     def proved(self, address: Address, now: float) -> None:
         """An account was proved from this address: the address is known, and its source somebody's home."""
         _remember(self._known, address, now + TRUST_S)
-        _remember(self._homes, source_key(address[0]), now + TRUST_S)
+        self.at_home(address[0], now)
+
+    def at_home(self, host: str, now: float) -> None:
+        """Some phone of this source has an account: that others there are challenged first means nothing."""
+        _remember(self._homes, source_key(host), now + TRUST_S)
 
     def banned_for(self, host: str, now: float) -> float:
         """Seconds for which passwords of this source are not looked at; 0 when they are."""

@@ -336,6 +336,9 @@ class Server:
 
     def _know_registered(self) -> None:
         now = time.monotonic()
+        # Hundreds of phones may come back at once over new connections.
+        for host in self.keeper.hosts:
+            self.sources.at_home(host, now)
         for user in self.registrar.users():
             for binding in self.registrar.bindings(user, now):
                 self.sources.proved(binding.flow.remote, now)

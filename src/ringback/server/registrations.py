@@ -28,6 +28,8 @@ class RegistrationKeeper:
         self._changed: set[str] = set()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self.hosts: frozenset[str] = frozenset()
+        """Where the phones were that are known from before the start, those of connections too."""
 
     async def restore(self, directory: Directory) -> int:
         """Give the registrar what was saved of accounts that exist; returns how many bindings came back."""
@@ -37,6 +39,7 @@ class RegistrationKeeper:
             for row in await self._store.load()
             if _account(directory, row.number) is not None
         ]
+        self.hosts = frozenset(binding.remote[0] for binding in saved)
         return self._registrar.restore(saved, time.monotonic())
 
     def start(self) -> None:
