@@ -57,7 +57,7 @@ class Company(Office):
         number = refer_to.uri.username
         if number == "echo":
             return EchoTest()
-        return self.bridge_to(number, transferor.party.account or "") if number in self.desks else 404
+        return self.bridge_to(number, remaining.party.number.reveal()) if number in self.desks else 404
 
     def _on_event(self, phone: Phone, event: Effect) -> list[Effect]:
         if not isinstance(event, IncomingCall):

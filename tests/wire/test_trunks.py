@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from tests.wire.baresip import Baresip
-from tests.wire.carrier import PASSWORD, USERNAME, carrier
-from tests.wire.kamailio import Kamailio
+from tests.wire.kamailio import CARRIER, Kamailio
 from tests.wire.ports import free_ports
 from tests.wire.server import RingbackServer, ServerError
 from tests.wire.sip_phone import CallFailed, SipPhone
@@ -22,6 +21,7 @@ MakeBaresip = Callable[..., Baresip]
 MakeServer = Callable[..., RingbackServer]
 MakeCarrier = Callable[..., Kamailio]
 
+PASSWORD = "carrier-secret"
 OUTSIDE = "15550199"
 DID = "+15550100"
 
@@ -31,19 +31,28 @@ def make_carrier(tmp_path: Path) -> Iterator[MakeCarrier]:
     """Start carriers that end with the test."""
     carriers: list[Kamailio] = []
 
-    def make(**words: Any) -> Kamailio:
-        carriers.append(carrier(tmp_path / f"carrier-{len(carriers)}", **words))
-        return carriers[-1].start()
+    def make(phone: int = 9, algorithm: str = "MD5", expires: int = 60) -> Kamailio:
+        carrier = Kamailio(
+            tmp_path / f"carrier-{len(carriers)}",
+            CARRIER,
+            phone=phone,
+            username="alice",
+            password=PASSWORD,
+            algorithm=algorithm,
+            expires=expires,
+        )
+        carriers.append(carrier)
+        return carrier.start()
 
     yield make
-    for one in carriers:
-        one.stop()
+    for carrier in carriers:
+        carrier.stop()
 
 
-def add_trunk(server: RingbackServer, far: Kamailio, *words: str, password: str = PASSWORD) -> None:
-    """The trunk `carrier`, which registers."""
-    account = ("--username", USERNAME, "--password-stdin", "--register")
-    where = ("127.0.0.1", "--port", str(far.port))
+def add_trunk(server: RingbackServer, carrier: Kamailio, *words: str, password: str = PASSWORD) -> None:
+    """The trunk `carrier`, which registers as alice."""
+    account = ("--username", "alice", "--password-stdin", "--register")
+    where = ("127.0.0.1", "--port", str(carrier.port))
     server.ask("trunk", "add", "carrier", *where, *account, *words, stdin=password + "\n")
 
 
@@ -63,9 +72,9 @@ def test_calls_go_out_and_come_in_by_a_registered_trunk_and_are_heard_both_ways(
 ) -> None:
     server = make_server()
     outside = make_baresip(OUTSIDE, tone_hz=TONES_HZ[0], answer="auto")
-    far = make_carrier(phone=outside.sip_port)
+    carrier = make_carrier(phone=outside.sip_port)
     words = ("--realm", "carrier.example", "--prefix", "1", "--did", f"{DID}=2101")
-    add_trunk(server, far, *words, "--transport", transport)
+    add_trunk(server, carrier, *words, "--transport", transport)
     account = {"server": server.udp, "password": server.add_extension("2101"), "answer": "auto"}
     inside = make_baresip("2101", tone_hz=TONES_HZ[1], **account)
     inside.register()
@@ -73,7 +82,7 @@ def test_calls_go_out_and_come_in_by_a_registered_trunk_and_are_heard_both_ways(
     assert 'ringback_trunk_up{trunk="carrier"} 1.0' in server.fetch("/metrics")
     for caller, target in (
         (inside, server.uri(OUTSIDE)),
-        (outside, f"sip:{DID}@127.0.0.1:{far.port}"),
+        (outside, f"sip:{DID}@127.0.0.1:{carrier.port}"),
     ):
         after = len(inside.events)
         caller.dial(target)
@@ -100,17 +109,17 @@ def test_a_wrong_password_and_a_carrier_that_is_gone_are_said_in_words(
     make_server: MakeServer, make_carrier: MakeCarrier
 ) -> None:
     server = make_server()
-    far = make_carrier(algorithm="SHA-256", expires=6)
-    add_trunk(server, far, password="a wrong one")
+    carrier = make_carrier(algorithm="SHA-256", expires=6)
+    add_trunk(server, carrier, password="a wrong one")
     assert wait_state(server, False)["reason"] == "wrong username or password (401)"
     assert "trunk carrier" in server.run("status").stdout.lower()
     server.ask("trunk", "set", "carrier", "--password-stdin", stdin=PASSWORD + "\n")
     wait_state(server, True)
-    far.stop()
+    carrier.stop()
     down = wait_state(server, False)
-    assert down["reason"] == f"no answer from 127.0.0.1:{far.port} over UDP"
+    assert down["reason"] == f"no answer from 127.0.0.1:{carrier.port} over UDP"
     assert 'ringback_trunk_up{trunk="carrier"} 0.0' in server.fetch("/metrics")
-    far.start()
+    carrier.start()
     wait_state(server, True)
     assert server.run("trunk", "test", "carrier").stdout == "carrier: up\n"
     assert PASSWORD not in server.output()

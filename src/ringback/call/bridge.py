@@ -302,18 +302,15 @@ class Bridge(Application):
             self._join(now)
 
     def take_over(self, leg: Leg, handover: Handover, now: float) -> None:
-        """Ring the called person for somebody who is in a call already, and hears it ring.
-
-        The called person is shown that one, and in Referred-By who transfers (RFC 3892 §2.2).
+        """Ring the called person for somebody who is in a call already, and hears it ring. Referred-By says
+        who transfers (RFC 3892 §2.2).
         """
         leg.application = self
         self._handover = handover
-        self._headers = Headers(("Referred-By", str(NameAddr(self._from.uri))))
-        number, name = leg.party.number.reveal(), leg.party.name
-        host = self._from.uri.host if isinstance(self._from.uri, SipUri) else ""
-        self._from = NameAddr(
-            SipUri(user=escape_user(number) or None, host=host), name.reveal() if name else ""
-        )
+        if not handover.by.hidden:
+            host = self._from.uri.host if isinstance(self._from.uri, SipUri) else ""
+            by = SipUri(user=escape_user(handover.by.number.reveal()) or None, host=host)
+            self._headers = Headers(("Referred-By", str(NameAddr(by))))
         leg.play(["tone:ringback"], loop=True)
         self.offered(leg, now)
 

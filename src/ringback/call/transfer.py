@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from ringback.call.application import Application
-from ringback.call.leg import Leg
+from ringback.call.leg import Leg, Party
 
 if TYPE_CHECKING:
     from ringback.call.bridge import Bridge
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 class Handover(Protocol):
     """Who gave a connected leg away: told how it goes there, and takes the leg back when it fails."""
+
+    @property
+    def by(self) -> Party:
+        """Who asked for it."""
 
     def ringing(self, now: float) -> None:
         """Somebody is being rung."""
@@ -33,6 +37,11 @@ class Transfer:
         self._remaining = remaining
         self._dialled = remaining.dialled
         self._rings = False
+
+    @property
+    def by(self) -> Party:
+        """The transferor."""
+        return self._transferor.party
 
     def ringing(self, now: float) -> None:
         """180 to the transferor, once."""

@@ -184,14 +184,19 @@ class Policy:
     def destination(
         self, transferor: Leg, remaining: Leg, refer_to: NameAddr, now: float
     ) -> Application | int:
-        """Where a transfer goes: whatever the transferor may call itself, and nowhere else."""
+        """Where a transfer goes: whatever the transferor may call itself, and nowhere else. A phone there is
+        shown who remains.
+        """
         account = transferor.party.account
         extension = self._directory().extension(account) if account is not None else None
         if not self.accepting or account is None or extension is None or not extension.enabled:
             return 403
         dialled = number_in(refer_to.uri)
         party = Party(Private(account), Private(extension.display_name), account)
-        application = self._application(self._route(dialled), dialled, party, None, remaining.flow, now)
+        destination = self._route(dialled)
+        if isinstance(destination, ToExtension):
+            return self._bridge(destination.extension, remaining.party, remaining.flow, now)
+        application = self._application(destination, dialled, party, None, remaining.flow, now)
         return 403 if isinstance(application, TooMuch) else application or 404
 
     def _from_trunk(self, trunk: Trunk, event: IncomingCall, now: float) -> list[Effect]:
