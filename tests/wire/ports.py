@@ -7,9 +7,10 @@ import os
 import socket
 
 # Test processes beside each other look in places of their own.
-PROCESS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-_next = itertools.count(10_000 + os.getpid() % 250 * 16 + PROCESS % 2 * 4_950)
+PROCESSES = 4
+PROCESS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % PROCESSES
 LAST = 19_900
+_next = itertools.count(10_000 + os.getpid() % 120 * 16 + PROCESS * ((LAST - 10_000) // PROCESSES))
 
 
 def is_free(port: int) -> bool:
@@ -25,7 +26,7 @@ def is_free(port: int) -> bool:
 
 MEDIA_BLOCK = 500
 MEDIA_BLOCKS = 20
-_media_blocks = itertools.count(2 * os.getpid() + PROCESS % 2, 2)
+_media_blocks = itertools.count(PROCESSES * os.getpid() + PROCESS, PROCESSES)
 
 
 def media_range() -> tuple[int, int]:

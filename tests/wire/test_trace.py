@@ -150,4 +150,4 @@ def send_options(phone: SipPhone, count: int) -> None:
             f"Call-ID: o{number}\r\nCSeq: 1 OPTIONS\r\nSubject: {'x' * 400}\r\nContent-Length: 0\r\n\r\n"
         )
         if number % 20 == 0:
-            time.sleep(0.01)
+            time.sleep(0.04)
