@@ -127,28 +127,17 @@ def _program(name: str, *words: str) -> Iterator[tuple[int, list[int]]]:
     path = os.pathsep.join(["src", str(PEERS)])
     environment = {**os.environ, "PYTHONPATH": path, "SIPLOG_BEND": "none"}
     command = ["taskset", "-c", rig.SERVER_CORE, sys.executable, "-O", "-m", f"bench.answerers.{name}"]
-    with subprocess.Popen(
-        [*command, str(port), *words], env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
-        try:
-            assert process.stdout is not None
-            process.stdout.readline()
-            yield port, [process.pid]
-        finally:
-            process.kill()
-
-
-@contextmanager
-def _phone(port: int) -> Iterator[None]:
-    """SIPp answering calls."""
-    words = ["taskset", "-c", rig.LOAD_CORE, "sipp", "-sn", "uas", "-i", "127.0.0.1", "-p", str(port)]
-    silent = subprocess.DEVNULL
     with (
-        tempfile.TemporaryDirectory(prefix="ringback-sipp-") as folder,
-        subprocess.Popen([*words, "-nostdin"], cwd=folder, stdout=silent, stderr=silent) as process,
+        # Not a pipe: who prints much would wait for a reader.
+        tempfile.TemporaryFile() as said,
+        subprocess.Popen(
+            [*command, str(port), *words], env=environment, stdout=said, stderr=subprocess.DEVNULL
+        ) as process,
     ):
         try:
-            yield
+            while os.pread(said.fileno(), 5, 0) != b"ready" and process.poll() is None:
+                time.sleep(0.05)
+            yield port, [process.pid]
         finally:
             process.kill()
 
@@ -156,7 +145,7 @@ def _phone(port: int) -> Iterator[None]:
 @contextmanager
 def _sippy_exchange() -> Iterator[tuple[int, list[int]]]:
     phone = free_ports(2)
-    with _phone(phone), _program("sippy_b2bua", str(phone)) as started:
+    with sipp.answering(phone), _program("sippy_b2bua", str(phone)) as started:
         yield started
 
 
@@ -184,7 +173,7 @@ def _our_exchange() -> Iterator[tuple[int, list[int]]]:
             told = server.ask("status")["pids"]
             pids = [int(told["control"]), *map(int, told["media"])]
             rig.pin(pids)
-            with _phone(port):
+            with sipp.answering(port):
                 yield server.udp_port, pids
         finally:
             server.stop()

@@ -6,6 +6,8 @@ import csv
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +71,73 @@ Content-Length: 0
   <ResponseTimeRepartition value="50, 100, 200, 500, 1000"/>
 </scenario>
 """
+
+
+_ANSWERS = """<?xml version="1.0" encoding="UTF-8"?>
+<scenario name="answers">
+  <recv request="INVITE" crlf="true"/>
+  <send><![CDATA[
+SIP/2.0 180 Ringing
+[last_Via:]
+[last_From:]
+[last_To:];tag=[pid]a[call_number]
+[last_Call-ID:]
+[last_CSeq:]
+Contact: <sip:[local_ip]:[local_port]>
+Content-Length: 0
+
+  ]]></send>
+  <send retrans="500"><![CDATA[
+SIP/2.0 200 OK
+[last_Via:]
+[last_From:]
+[last_To:];tag=[pid]a[call_number]
+[last_Call-ID:]
+[last_CSeq:]
+Contact: <sip:[local_ip]:[local_port]>
+Content-Type: application/sdp
+Content-Length: [len]
+
+v=0
+o=- 1 1 IN IP4 [local_ip]
+s=-
+c=IN IP4 [media_ip]
+t=0 0
+m=audio [media_port] RTP/AVP 0
+a=rtpmap:0 PCMU/8000
+  ]]></send>
+  <recv request="ACK" crlf="true"/>
+  <recv request="BYE"/>
+  <send><![CDATA[
+SIP/2.0 200 OK
+[last_Via:]
+[last_From:]
+[last_To:]
+[last_Call-ID:]
+[last_CSeq:]
+Content-Length: 0
+
+  ]]></send>
+</scenario>
+"""
+"""Its Contact has no transport: sippy fails on SIPp's own, which is in capitals."""
+
+
+@contextmanager
+def answering(port: int) -> Iterator[None]:
+    """SIPp rings and answers on a port of loopback."""
+    with tempfile.TemporaryDirectory(prefix="ringback-sipp-") as folder:
+        scenario = Path(folder, "scenario.xml")
+        scenario.write_text(_ANSWERS)
+        words = ["taskset", "-c", LOAD_CORE, "sipp", "-sf", str(scenario), "-i", "127.0.0.1"]
+        silent = subprocess.DEVNULL
+        with subprocess.Popen(
+            [*words, "-p", str(port), "-nostdin"], cwd=folder, stdout=silent, stderr=silent
+        ) as process:
+            try:
+                yield
+            finally:
+                process.kill()
 
 
 @dataclass(frozen=True, slots=True)
