@@ -76,11 +76,10 @@ class RegistrationKeeper:
             return
         now = datetime.now(UTC)
         rows: dict[str, list[StoredRegistration]] = {user: [] for user in changed}
-        for binding in self._registrar.snapshot(time.monotonic()):
-            if binding.user in rows:
-                details: dict[str, Any] = asdict(binding)
-                expires_at = now + timedelta(seconds=details.pop("expires_in_s"))
-                rows[binding.user].append(StoredRegistration(binding.user, expires_at, details))
+        for binding in self._registrar.snapshot(time.monotonic(), changed):
+            details: dict[str, Any] = asdict(binding)
+            expires_at = now + timedelta(seconds=details.pop("expires_in_s"))
+            rows[binding.user].append(StoredRegistration(binding.user, expires_at, details))
         try:
             await self._store.save(rows)
         except Exception:

@@ -214,8 +214,8 @@ class Registrar:
         self._keep(user, [])
         return gone
 
-    def snapshot(self, now: float) -> list[SavedBinding]:
-        """Every live binding, to be given to `restore` of a later run."""
+    def snapshot(self, now: float, users: Iterable[str] | None = None) -> list[SavedBinding]:
+        """Every live binding, or those of `users`, to be given to `restore` of a later run."""
         return [
             SavedBinding(
                 user=user,
@@ -232,7 +232,8 @@ class Registrar:
                 reg_id=binding.reg_id,
                 path=binding.path,
             )
-            for user, registered in self._users.items()
+            for user in (self._users if users is None else users)
+            if (registered := self._users.get(user)) is not None
             for binding in registered.bindings
             if binding.expires_at > now
         ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 
 from ringback.store import schema
 from ringback.store.database import Database
@@ -34,6 +34,8 @@ class Registrations:
 
     async def save(self, changed: Mapping[str, Sequence[StoredRegistration]]) -> None:
         """Replace the registrations of the numbers in `changed`, all in one transaction."""
+        if not changed:
+            return
         table = schema.registrations
         rows = [
             {"id": new_id(), "number": r.number, "expires_at": r.expires_at, "details": dict(r.details)}
@@ -41,8 +43,10 @@ class Registrations:
             for r in registrations
         ]
         async with self._database.write() as connection:
-            for number in changed:
-                await connection.execute(delete(table).where(table.c.number == number))
+            await connection.execute(
+                delete(table).where(table.c.number == bindparam("changed")),
+                [{"changed": number} for number in changed],
+            )
             if rows:
                 await connection.execute(insert(table), rows)
 
