@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,6 +17,9 @@ from tests.wire.test_transfer import check_both_hear, connect, phones, wait_for
 pytestmark = [pytest.mark.wire, pytest.mark.slow]
 MakeBaresip = Callable[..., Baresip]
 MakePhone = Callable[..., SipPhone]
+
+STARTS = 8
+"""At one start of three baresip's module for mailboxes sends SUBSCRIBE without end and reads nothing."""
 
 
 def lamp(watch: Call) -> list[str]:
@@ -61,8 +65,21 @@ def test_another_device_picks_up_the_call_that_its_lamp_shows(
 
 
 def test_the_message_lamp_of_baresip_is_served(server: RingbackServer, make_baresip: MakeBaresip) -> None:
-    phone = make_baresip("3211", server=server.udp, password=server.add_extension("3211"), mwi=True)
-    # It tells nothing of this on its control connection; what it shows is in its log.
-    wait_for(lambda: "----- MWI for" in phone.log(), 15)
+    account = {"server": server.udp, "password": server.add_extension("3211")}
+    for _ in range(STARTS):
+        phone = make_baresip("3211", mwi=True, **account)
+        # It tells nothing of this on its control connection; what it shows is in its log.
+        if shows_its_mailbox(phone):
+            break
+        phone.stop()
     shown = phone.log().partition("----- MWI for")[2]
     assert "Messages-Waiting: no" in shown.splitlines()[1]
+
+
+def shows_its_mailbox(phone: Baresip) -> bool:
+    deadline = time.monotonic() + 2
+    while "----- MWI for" not in phone.log():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
