@@ -15,7 +15,6 @@ import json
 import logging
 import queue
 import re
-import signal
 import socket
 import subprocess
 import tempfile
@@ -29,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ringback.quality.tones import make_tones
+from tests.wire.ending import end
 from tests.wire.namespaces import Host
 from tests.wire.ports import free_ports
 from tests.wire.sound_files import read_wav, write_wav
@@ -204,12 +204,7 @@ class Baresip:
         """End the program: hang up, then by its process id."""
         if self._process is None:
             return
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            self._process.wait(patience_s)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end(self._process, patience_s)
         self._process = None
         if self._control is not None:
             self._control.close()

@@ -9,12 +9,12 @@ What it does is a routing script of the test's: `CARRIER` is one. Quirks of Debi
 
 from __future__ import annotations
 
-import signal
 import socket
 import subprocess
 import time
 from pathlib import Path
 
+from tests.wire.ending import end
 from tests.wire.ports import free_ports
 
 COMMAND = Path("/usr/sbin/kamailio")
@@ -123,12 +123,7 @@ class Kamailio:
         """End it and all its processes."""
         if self._process is None:
             return
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end(self._process, 10)
         self._process = None
 
     def log(self) -> str:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import subprocess
 import threading
 import time
@@ -23,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ringback.quality.tones import make_tones
+from tests.wire.ending import end
 from tests.wire.namespaces import Host
 from tests.wire.ports import free_ports
 from tests.wire.server import RingbackServer
@@ -141,12 +141,7 @@ class Linphone:
         """End the program: as a person would, else by its process id."""
         if self._process is None:
             return
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            self._process.wait(patience_s)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end(self._process, patience_s)
         self._process = None
 
     def _read(self) -> None:
