@@ -24,6 +24,7 @@ how a call ended; why it was not set up; what is heard; how long it takes; or fi
 
 UNKNOWN = 0.0
 """The weight of "something else": a case needs more than nothing to be likelier than not."""
+SURE, DEEPER = 0.8, 0.2
 SHOWN = 0.12
 """Causes less likely than this are not worth their lines."""
 
@@ -71,7 +72,14 @@ def weigh(cases: Iterable[Case], *, certain: float = 0.97) -> tuple[Cause, ...]:
         known = told.get(case.cause)
         if known is None or confidence > known[0]:
             told[case.cause] = (confidence, case.score, case)
-    ranked = sorted(told.values(), key=lambda entry: (-round(entry[0], 3), -entry[1]))
+    # Why a queue hits voice at all says more than that it does: a mark that is surely missing goes first.
+    ranked = sorted(
+        told.values(),
+        key=lambda entry: (
+            -round(entry[0] + (DEEPER if entry[2].explains == "marking" and entry[0] > SURE else 0.0), 3),
+            -entry[1],
+        ),
+    )
     return tuple(_cause(case, confidence, all_cases) for confidence, _, case in ranked if confidence >= SHOWN)
 
 
