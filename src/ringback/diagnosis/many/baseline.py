@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from ringback.diagnosis.many.calls import DIMENSIONS, MEASURES, CallRow, values_of
-from ringback.diagnosis.many.patterns import ALPHA, Share, fisher, shown_p
+from ringback.diagnosis.many.patterns import ALPHA, LOWER_IS_WORSE, Share, fisher, shown_p
 
 FORMAT: Final = 1
 MOST_VALUES: Final = 2_000
@@ -24,12 +24,13 @@ Answer = Literal["better", "worse", "unproven"]
 # The smallest change that is called one, in the measure's unit: less is noise to a listener.
 _NOTICED: Final[Mapping[str, float]] = {
     "mos": 0.1,
+    "mos_wideband": 0.1,
+    "mos_fullband": 0.1,
     "loss_percent": 0.2,
     "late_percent": 0.2,
     "jitter_ms": 2.0,
     "setup_ms": 100.0,
 }
-_HIGHER_IS_BETTER: Final = frozenset({"mos"})
 
 
 class BaselineError(Exception):
@@ -198,7 +199,7 @@ def _measure_change(measure: str, before: Sequence[float], after: Sequence[float
     p_value = float(mannwhitneyu(before, after, alternative="two-sided").pvalue)
     answer: Answer = "unproven"
     if p_value < ALPHA and abs(new - old) >= _NOTICED[measure]:
-        answer = "better" if (new > old) == (measure in _HIGHER_IS_BETTER) else "worse"
+        answer = "better" if (new > old) == (measure in LOWER_IS_WORSE) else "worse"
     return Change(measure, "", "", old, new, len(before), len(after), p_value, answer, None)
 
 

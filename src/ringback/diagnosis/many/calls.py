@@ -12,7 +12,16 @@ from typing import Final
 
 DIMENSIONS: Final = ("site", "trunk", "device", "network", "direction", "hour")
 """What calls are compared by; `network` is Wi-Fi or wired, `hour` the hour of the day on the site's clock."""
-MEASURES: Final = ("mos", "loss_percent", "late_percent", "jitter_ms", "setup_ms")
+MEASURES: Final = (
+    "mos",
+    "mos_wideband",
+    "mos_fullband",
+    "loss_percent",
+    "late_percent",
+    "jitter_ms",
+    "setup_ms",
+)
+"""`mos` is narrowband: scores of different scales are never put together."""
 
 BAD_MOS: Final = 3.6
 """Below it many users are dissatisfied (ITU-T G.107, table B.1: R below 70)."""
@@ -43,7 +52,7 @@ class CallRow:
         return (
             self.failed
             or self.one_way
-            or self.measures.get("mos", math.inf) < BAD_MOS
+            or any(self.measures.get(name, math.inf) < BAD_MOS for name in MEASURES if name.startswith("mos"))
             or self.measures.get("loss_percent", 0.0) >= BAD_LOSS_PERCENT
         )
 

@@ -25,9 +25,11 @@ FEWEST_CALLS: Final = 5
 FEWEST_VALUES: Final = 8
 SMALLEST_RATIO: Final = 1.5
 """What differs by less is not worth a person's time, however sure it is."""
-_LOWER_IS_WORSE: Final = frozenset({"mos"})
+LOWER_IS_WORSE: Final = frozenset({"mos", "mos_wideband", "mos_fullband"})
 _WORTH_TELLING: Final[Mapping[str, float]] = {
     "mos": 0.15,
+    "mos_wideband": 0.15,
+    "mos_fullband": 0.15,
     "loss_percent": 0.5,
     "late_percent": 0.5,
     "jitter_ms": 3.0,
@@ -176,7 +178,7 @@ def _measure_compared(
     from scipy.stats import mannwhitneyu  # noqa: PLC0415 - takes a second to load, and only this needs it
 
     value, rest = float(np.median(here)), float(np.median(there))
-    worse = rest - value if measure in _LOWER_IS_WORSE else value - rest
+    worse = rest - value if measure in LOWER_IS_WORSE else value - rest
     if worse < _WORTH_TELLING[measure]:
         return None
     p_value = float(mannwhitneyu(here, there, alternative="two-sided").pvalue)
