@@ -60,7 +60,8 @@ ffi.cdef(
                            uint32_t largest_packet, uint32_t simple_limit, int64_t most, void *offset,
                            void *captured, void *original, void *interface, void *ticks, void *state);
     void rb_sift(void *data, int64_t n, void *offset, void *captured, void *original, void *link, void *at_ns,
-                 void *ports, void *squares, void *way, void *rows, void *keys, void *flow_keys, void *found);
+                 void *ports, void *squares, void *way, void *rows, void *keys, void *flow_keys,
+                 void *flow_octets, void *found);
     int64_t rb_number(void *keys, int64_t n, uint64_t seed, void *slots, uint64_t mask, void *known,
                       int64_t room, void *count, void *number);
     """

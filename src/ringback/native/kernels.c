@@ -510,12 +510,12 @@ static int datagram(const uint8_t *payload, int64_t there, int64_t length, const
     return FLOW;
 }
 
-/* As plain_rtp.sift: the way of each of n frames; rows and keys of those that are RTP, and keys of the datagrams
- * that are counted, one after another. `found` int64[2] is how many there are of each. */
+/* As plain_rtp.sift: the way of each of n frames; rows and keys of those that are RTP, keys and lengths of the
+ * datagrams that are counted, one after another. `found` int64[2] is how many there are of each. */
 void rb_sift(const uint8_t *data, int64_t n, const int64_t *offset, const uint32_t *captured,
              const uint32_t *original, const uint16_t *link, const int64_t *at_ns, const uint8_t *ports,
              const uint64_t *squares, uint8_t *way, struct row *rows, uint8_t *keys, uint8_t *flow_keys,
-             int64_t *found) {
+             uint16_t *flow_octets, int64_t *found) {
     int64_t streams = 0, flows = 0;
     for (int64_t i = 0; i < n; i++) {
         const uint8_t *frame = data + offset[i];
@@ -608,7 +608,7 @@ void rb_sift(const uint8_t *data, int64_t n, const int64_t *offset, const uint32
             streams++;
         } else {
             memset(key + 36, 0, 4);
-            flows++;
+            flow_octets[flows++] = (uint16_t)(length - 8);
         }
     }
     found[0] = streams;

@@ -1,5 +1,5 @@
-"""The classic capture format, in either byte order, with µs or ns, and what can be read of it where it is damaged
-(draft-ietf-opsawg-pcap)."""
+"""The classic capture format, in either byte order, with µs or ns, and what can be read of it where it is
+damaged (draft-ietf-opsawg-pcap)."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def walk(data: Octets, at: int, form: Form, last: int, *, strict: bool, trusted:
             *map(pointer, (offset, captured, original, at_ns, state)),
         )
         return Walked(offset[:n], captured[:n], original[:n], at_ns[:n], int(state[0]), bool(state[1]))
-    view, n, odd = memoryview(data), 0, False
+    view, n, odd = data.data, 0, False
     unit = _NANOSECONDS // form.per_second
     while n < most and at + form.header <= len(data):
         seconds, fraction, there, whole = form.numbers.unpack_from(view, at)
@@ -127,7 +127,7 @@ def _is_odd(seconds: int, fraction: int, there: int, whole: int, form: Form, las
 
 def follows(data: Octets, at: int, form: Form, last: int, *, ended: bool) -> bool:
     """Whether the record at `at`, however odd itself, is followed by plausible ones, or by the file's end."""
-    view, reference = memoryview(data), last
+    view, reference = data.data, last
     for place in range(_RUN):
         if at + form.header > len(data):
             return place > 0 and ended and at == len(data)
@@ -194,7 +194,7 @@ class PcapReader:
             return
         order = ">" if self._form.big else "<"
         # The upper bits say how long a checksum the frames have; what is in IP knows its own length.
-        self._link = struct.unpack_from(f"{order}I", memoryview(window.data), 20)[0] & 0xFFFF
+        self._link = struct.unpack_from(f"{order}I", window.data.data, 20)[0] & 0xFFFF
         at, trusted = FILE_HEADER, -1
         while at >= 0:
             data, strict = window.data, self._odd_records < _ODD_FILE
@@ -261,13 +261,13 @@ class PcapReader:
         believed."""
         place, form = found.stopped, self._form
         self._odd_records += 1
-        seconds, fraction, there, whole = form.numbers.unpack_from(memoryview(self._window.data), place)
+        seconds, fraction, there, whole = form.numbers.unpack_from(self._window.data.data, place)
         beyond = place + form.header + there
         at_ns = seconds * _NANOSECONDS + fraction * (_NANOSECONDS // form.per_second)
         if self._last >= 0 and _is_odd(seconds, fraction, 0, 0, form, self._last):
             after = seconds
             if beyond + form.header <= len(self._window.data):
-                after = form.numbers.unpack_from(memoryview(self._window.data), beyond)[0]
+                after = form.numbers.unpack_from(self._window.data.data, beyond)[0]
             if abs(after - self._last) <= _NEAR_S:
                 at_ns = int(found.at_ns[-1]) if len(found.at_ns) else self._last * _NANOSECONDS
                 seconds = self._last
@@ -288,7 +288,7 @@ class PcapReader:
                 words = "the length of a packet is damaged; it ends where the next one begins"
                 self._problems.add(start + before, words, 1)
                 return found
-        seconds, fraction, _, whole = self._form.numbers.unpack_from(memoryview(self._window.data), place)
+        seconds, fraction, _, whole = self._form.numbers.unpack_from(self._window.data.data, place)
         if whole == following - place - head and self._last >= 0:
             words = "the header of a packet is damaged; it ends where the next one begins"
             self._problems.add(start + place, words, 1)

@@ -1,5 +1,5 @@
-"""The next generation's capture format: sections, interfaces and packets, and what can be read of them where the file
-is damaged (draft-ietf-opsawg-pcapng)."""
+"""The next generation's capture format: sections, interfaces and packets, and what can be read of them where
+the file is damaged (draft-ietf-opsawg-pcapng)."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _LOST: Final = -2
 
 
 class Interface(NamedTuple):
-    """What a file says of one of its interfaces: link type, ticks a second, seconds that its clock is late."""
+    """What a file says of one of its interfaces: link type, ticks a second, seconds to add to its clock."""
 
     link: int
     per_second: int
@@ -100,8 +100,8 @@ def walk(data: Octets, at: int, *, big: bool, simple_limit: int, most: int) -> W
             most,
             *map(pointer, columns),
         )
-        return _walked(columns, n, int(state[0]), int(state[1]))
-    view, n, reason = memoryview(data), 0, DONE
+        return _first(Walked(offset, captured, original, interface, ticks, int(state[0]), int(state[1])), n)
+    view, n, reason = data.data, 0, DONE
     order = ">" if big else "<"
     two, four, five = struct.Struct(f"{order}II"), struct.Struct(f"{order}I"), struct.Struct(f"{order}IIIII")
     while n < most and at + 12 <= len(data):
@@ -131,18 +131,26 @@ def walk(data: Octets, at: int, *, big: bool, simple_limit: int, most: int) -> W
             offset[n], captured[n], original[n] = at + head, min(there, length - head - 4), whole
             n += 1
         at += length
-    return _walked((offset, captured, original, interface, ticks), n, at, reason)
+    return _first(Walked(offset, captured, original, interface, ticks, at, reason), n)
 
 
-def _walked(columns: tuple[NDArray[np.generic], ...], n: int, stopped: int, reason: int) -> Walked:
-    return Walked(*(column[:n] for column in columns[:5]), stopped, reason)  # type: ignore[arg-type]
+def _first(walked: Walked, n: int) -> Walked:
+    return Walked(
+        walked.offset[:n],
+        walked.captured[:n],
+        walked.original[:n],
+        walked.interface[:n],
+        walked.ticks[:n],
+        walked.stopped,
+        walked.reason,
+    )
 
 
 def block_length(data: Octets, at: int, *, big: bool) -> int:
     """The length of a block of known kind that begins at `at`, if both places that tell it agree; else 0."""
     if at + 12 > len(data):
         return 0
-    view, order = memoryview(data), ">" if big else "<"
+    view, order = data.data, ">" if big else "<"
     kind, length = struct.unpack_from(f"{order}II", view, at)
     if kind == _SECTION and at + 16 <= len(data):
         order = _section_order(data, at) or order
@@ -176,11 +184,16 @@ def find(data: Octets, start: int, *, big: bool) -> int:
 
 def _section_order(data: Octets, at: int) -> str:
     """The byte order of the section that begins at `at`, as struct writes it; empty if it tells none."""
-    view = memoryview(data)
+    view = data.data
     for order in "<>":
         if struct.unpack_from(f"{order}I", view, at + 8)[0] == _BYTE_ORDER:
             return order
     return ""
+
+
+def has_byte_order(data: Octets) -> bool:
+    """Whether a file shows itself as this format by the mark of its byte order."""
+    return len(data) >= 28 and _section_order(data, 0) != ""
 
 
 def read_interface(block: bytes, *, big: bool) -> Interface:
@@ -213,7 +226,8 @@ def to_nanoseconds(ticks: NDArray[np.uint64], interface: Interface) -> NDArray[n
         fraction = (rest.astype(np.float64) * (_NANOSECONDS / rate)).astype(np.uint64)
     late = max(-_LATEST_S, min(_LATEST_S, interface.late_s))
     whole = np.minimum(seconds, np.uint64(_LATEST_S)).astype(np.int64) + late
-    return np.clip(whole, 0, _LATEST_S) * _NANOSECONDS + fraction.astype(np.int64)
+    ns: NDArray[np.int64] = np.clip(whole, 0, _LATEST_S) * _NANOSECONDS + fraction.astype(np.int64)
+    return ns
 
 
 def settle(at_ns: NDArray[np.int64], before_ns: int) -> int:
@@ -277,12 +291,12 @@ class PcapngReader:
                 at = 0
 
     def _define(self, at: int) -> int:
-        """Take the section or interface at `at`; where the block behind it begins, or _END if it is damaged."""
+        """Take the section or interface at `at`; where the next block begins, or _END if it is damaged."""
         data = self._window.data
         if at + 20 > len(data):
             return _END
         kind_order = ">I" if self._big else "<I"
-        kind = struct.unpack_from(kind_order, memoryview(data), at)[0]
+        kind = struct.unpack_from(kind_order, data.data, at)[0]
         if kind == _SECTION:
             length = bytes(data[at + 4 : at + 8])
             # Where even the mark of the byte order is damaged, the length of a section's header is small.
@@ -346,7 +360,7 @@ class PcapngReader:
             self._problems.add(start, words, 1)
             return found, _END
         room = following - place
-        order, view = ">" if self._big else "<", memoryview(data)
+        order, view = ">" if self._big else "<", data.data
         kind, told = struct.unpack_from(f"{order}II", view, place)
         told_again = struct.unpack_from(f"{order}I", view, following - 4)[0]
         if room in (told, told_again) and kind == _ENHANCED and room >= 32:
@@ -373,7 +387,7 @@ class PcapngReader:
         data = self._window.data
         if find(data, 4, big=self._big) >= 0:
             return self._over_damage(found)
-        return found, struct.unpack_from(">I" if self._big else "<I", memoryview(data), 4)[0]
+        return found, struct.unpack_from(">I" if self._big else "<I", data.data, 4)[0]
 
     def _seek(self, place: int) -> int:
         """Move the window on until a block begins in it, and say where; _END where none does."""
@@ -387,7 +401,9 @@ class PcapngReader:
                 return 0
             if window.ended:
                 left = window.start + len(window.data) - damaged
-                self._problems.add(damaged, f"damaged: in the last {left} octets nothing looks like packets", 1)
+                self._problems.add(
+                    damaged, f"damaged: in the last {left} octets nothing looks like packets", 1
+                )
                 return _END
             window.forget(max(4, len(window.data) - 2 * _LARGEST_PACKET))
 

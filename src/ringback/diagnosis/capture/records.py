@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,11 +80,12 @@ class Window:
     """
 
     def __init__(self, path: Path, size: int = WINDOW_BYTES) -> None:
-        self._raw = path.open("rb", buffering=0)
+        self._raw = io.FileIO(path)
         self.octets = os.fstat(self._raw.fileno()).st_size
-        self._file: IO[bytes] | gzip.GzipFile = self._raw
+        self._read_into: Callable[[memoryview], int | None] = self._raw.readinto
         if self._raw.read(2) == _GZIP:
-            self._file = gzip.GzipFile(fileobj=self._raw)
+            # One piece at a time: what was unpacked before a fault is not lost.
+            self._read_into = gzip.GzipFile(fileobj=self._raw).readinto1
         self._raw.seek(0)
         self._buffer = np.empty(size, np.uint8)
         self._filled = 0
@@ -129,7 +132,7 @@ class Window:
 
     def _read(self, octets: int, place: int) -> int:
         try:
-            got = self._file.readinto(memoryview(self._buffer)[place : place + octets]) or 0  # type: ignore[union-attr]
+            got = self._read_into(self._buffer[place : place + octets].data) or 0
         except (OSError, EOFError, zlib.error) as error:
             self.fault = str(error) or type(error).__name__
             got = 0

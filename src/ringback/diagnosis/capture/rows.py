@@ -1,4 +1,4 @@
-"""RTP packets as rows of one dtype, and the keys that tell their streams apart, between the file and `Packets`."""
+"""RTP packets as rows of one dtype, and the keys that tell their streams apart, on their way to `Packets`."""
 
 from __future__ import annotations
 
@@ -28,11 +28,21 @@ ROW: Final = np.dtype(
         ("unused", "u2"),
     ]
 )
-"""A packet: as in `Packets`, but `power` is the mean square of its samples (1 at full scale, NaN where they are not
-known). `struct row` of kernels.c is the same."""
+"""A packet: as in `Packets`, but `power` is the mean square of its samples (1 at full scale, NaN where they
+are not known). `struct row` of kernels.c is the same."""
 
 KEY_BYTES: Final = 40
-"""Source and destination address of 16 octets each (IPv4 mapped into IPv6), ports, SSRC; all as on the wire."""
+"""Source and destination address of 16 octets each (IPv4 mapped into IPv6), ports, SSRC; as on the wire."""
+
+SORT: Final = 0
+"""A frame to be looked at by itself."""
+RTP: Final = 1
+FLOW: Final = 2
+"""UDP of unknown kind: the first of a flow are to be looked at."""
+COUNT: Final = 3
+"""UDP at a port of something else: need only be counted."""
+NOTHING: Final = 4
+"""A frame that tells nothing of calls (ARP)."""
 
 _FULL_SCALE: Final = 8192
 SILENT_DBOV: Final = -127.0
@@ -49,7 +59,7 @@ def _squares(law: g711.Law) -> NDArray[np.uint64]:
 
 
 SQUARES: Final = np.concatenate((_squares("PCMU"), _squares("PCMA")))
-"""uint64[512]: of each code of μ-law and then A-law its square, full scale 8192, and 2^48 if it is outermost."""
+"""uint64[512]: of each code of μ-law, then A-law, its square, full scale 8192, and 2^48 if outermost."""
 
 
 def power(sums: NDArray[np.uint64], samples: NDArray[np.int64]) -> NDArray[np.float32]:
