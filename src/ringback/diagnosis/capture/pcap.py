@@ -134,9 +134,12 @@ def follows(data: Octets, at: int, form: Form, last: int, *, ended: bool) -> boo
         seconds, fraction, there, whole = form.numbers.unpack_from(view, at)
         if not 0 < there <= LARGEST_RECORD:
             return False
-        if place:
+        if not place:
+            # Programs exist that do not fill in the length on the wire.
+            unfilled = there > whole
+        else:
             near = min(abs(seconds - reference), abs(seconds - last) if last >= 0 else _NEAR_S + 1)
-            if near > _NEAR_S or fraction >= form.per_second or there > whole:
+            if near > _NEAR_S or fraction >= form.per_second or (there > whole) != unfilled:
                 return False
         reference = seconds
         at += form.header + there
