@@ -77,7 +77,7 @@ class Reassembly:
             self._next, ahead = sequence, 0
         self._strays = 0
         self._deliver(ahead, data, missing, seen)
-        self._go_on()
+        self._go_on(seen)
 
     def acknowledged(self, number: int, at_ns: Nanoseconds) -> None:
         """Take note of what the receiver has, and of the time: gaps are given up by it."""
@@ -94,7 +94,7 @@ class Reassembly:
         if self._held:
             self.reader.gap()
             self._next = min(self._held, key=self._ahead)
-            self._go_on()
+            self._go_on(self._held[self._next][2])
 
     def skip_all(self) -> None:
         """Go on to the end of what is there."""
@@ -115,7 +115,8 @@ class Reassembly:
         self._held[sequence] = data, missing, seen
         self.held_bytes += len(data)
 
-    def _go_on(self) -> None:
+    def _go_on(self, since: Seen) -> None:
+        """Hand on what was held for this; nobody could read it before what came `since`."""
         while self._held:
             first = min(self._held, key=self._ahead)
             ahead = self._ahead(first)
@@ -124,7 +125,8 @@ class Reassembly:
             data, missing, seen = self._held.pop(first)
             self.held_bytes -= len(data)
             self._gap_since = seen.at_ns
-            self._deliver(ahead, data, missing, seen)
+            since = max(since, seen)
+            self._deliver(ahead, data, missing, since)
 
     def _deliver(self, ahead: int, data: bytes, missing: int, seen: Seen) -> None:
         """Hand on what is new of a segment that begins at or before the next byte."""

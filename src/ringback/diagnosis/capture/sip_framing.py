@@ -7,15 +7,21 @@ from collections.abc import Callable
 from typing import Final
 
 from ringback.diagnosis.capture.reassembly import Seen
+from ringback.sip.message import KNOWN_METHODS
 
 MOST_HEADER_BYTES: Final = 65_536
 MOST_BODY_BYTES: Final = 1_048_576
 _LONGEST_START_LINE: Final = 8_192
 
+_METHODS: Final = b"|".join(method.encode() for method in sorted(KNOWN_METHODS))
+_ADDRESSED: Final = rb" [A-Za-z][A-Za-z0-9+.-]*:[^\r\n ]+ SIP/2\.0\r?\n"
+_STATUS: Final = rb"SIP/2\.0 [1-6][0-9]{2}[ \r]"
 _START_LINE: Final = re.compile(
-    # At the beginning, or of a line: what is in the middle of one is none.
-    rb"(?<![^\n])(?:SIP/2\.0 [1-6][0-9]{2}[ \r]|[!-~]+ [A-Za-z][A-Za-z0-9+.-]*:[^\r\n ]+ SIP/2\.0\r?\n)"
+    # Behind a line's end any method; where bytes begin, perhaps in the middle of one, those that exist.
+    rb"(?:\A(?:" + _METHODS + rb")|(?<=\n)[!-~]+)" + _ADDRESSED + rb"|(?<![^\n])" + _STATUS
 )
+_NEXT_START: Final = re.compile(_STATUS + rb"|[!-~]+" + _ADDRESSED)
+"""Where a message must begin, as the one before was whole."""
 _VERSION: Final = b"SIP/2.0"
 _CONTENT_LENGTH: Final = re.compile(
     rb"\n(?:content-length|l)[ \t]*:[ \t]*([0-9]{1,9})[ \t]*\r\n", re.IGNORECASE
@@ -47,6 +53,8 @@ class SipFraming:
         self._needed = 0
         """Octets of the message in work once its header is complete."""
         self._scanned = 0
+        self._follows = False
+        """The buffer begins right behind a message."""
         self._seen = Seen(0, 0, 0)
 
     def feed(self, data: bytes, seen: Seen) -> None:
@@ -58,9 +66,10 @@ class SipFraming:
 
     def gap(self) -> None:
         """Hand on what is there of a message in work, as cut, and begin anew."""
-        if _START_LINE.match(self._buffer):
+        if self._scanned or (_NEXT_START if self._follows else _START_LINE).match(self._buffer):
             self._take(bytes(self._buffer), self._seen, True)
         self._restart(len(self._buffer))
+        self._follows = False
 
     def finish(self) -> None:
         """The same, at the end."""
@@ -74,6 +83,7 @@ class SipFraming:
             return False
         message = bytes(self._buffer[: self._needed])
         self._restart(self._needed)
+        self._follows = True
         self._take(message, self._seen, False)
         return True
 
@@ -103,13 +113,20 @@ class SipFraming:
 
     def _find_start(self) -> bool:
         buffer = self._buffer
+        if self._follows and _NEXT_START.match(buffer):
+            return True
         at = find_start_line(buffer)
         if at >= 0:
             del buffer[:at]
             return True
         # The beginning of a start line may be at the end.
         line = buffer.rfind(b"\n") + 1
-        del buffer[: line if len(buffer) - line <= _LONGEST_START_LINE else len(buffer)]
+        if line:
+            # What is before it was no message, what is behind it begins a line.
+            self._follows = True
+        elif len(buffer) > _LONGEST_START_LINE:
+            line, self._follows = len(buffer), False
+        del buffer[:line]
         return False
 
     def _restart(self, octets: int) -> None:
