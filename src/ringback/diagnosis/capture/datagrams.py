@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final, Literal
 
+from ringback.diagnosis.capture.handshakes import is_dtls
+from ringback.diagnosis.capture.stun import is_channel_data, stun_kind
+
 Kind = Literal[
     "sip", "rtp", "rtcp", "srtcp", "stun", "turn", "dtls", "t38", "dns", "zrtp", "keepalive", "unknown"
 ]
@@ -25,14 +28,6 @@ _SRTCP_TAILS: Final = (14, 8, 4)
 """Where SRTCP's E flag stands from the end: before a tag of 10 or 4 octets, or last (RFC 3711, 3.4; RFC 7714,
 9.1)."""
 
-_STUN_HEADER: Final = 20
-STUN_COOKIE: Final = b"\x21\x12\xa4\x42"
-BINDING: Final = 0x001
-_TURN_METHODS: Final = frozenset({3, 4, 6, 7, 8, 9, 10, 11, 12})
-CHANNELS: Final = range(0x4000, 0x5000)
-
-_DTLS_RECORD: Final = 13
-_DTLS_TYPES: Final = range(20, 26)
 _ZRTP: Final = b"ZRTP"
 _DNS_PORTS: Final = frozenset({53, 5353, 5355})
 _SHORTEST_UDPTL: Final = 6
@@ -48,9 +43,9 @@ def kind_of(payload: bytes, sport: int, dport: int, *, cut: bool = False) -> Kin
     first = payload[0]
     if first >> 6 == 2:
         return _real_time(payload, cut)
-    if first < 4 and (found := stun_kind(payload, cut)):
+    if first < 4 and (found := stun_kind(payload, cut=cut)):
         return found
-    if first in _DTLS_TYPES and _is_dtls(payload):
+    if is_dtls(payload):
         return "dtls"
     if first == 0x10 and payload[4:8] == _ZRTP:
         return "zrtp"
@@ -58,7 +53,7 @@ def kind_of(payload: bytes, sport: int, dport: int, *, cut: bool = False) -> Kin
         return "keepalive"
     if is_sip(payload):
         return "sip"
-    if len(payload) >= 4 and payload[0] << 8 | payload[1] in CHANNELS and _fits_channel(payload, cut):
+    if is_channel_data(payload, cut=cut):
         return "turn"
     if (sport in _DNS_PORTS or dport in _DNS_PORTS) and _is_dns(payload):
         return "dns"
@@ -106,42 +101,6 @@ def _has_srtcp_tail(payload: bytes, first_length: int) -> bool:
         if at >= first_length and payload[at] == 0x80:
             return True
     return False
-
-
-def stun_kind(payload: bytes, cut: bool = False) -> Literal["stun", "turn"] | None:
-    """Whether it is STUN (RFC 8489, 5; RFC 3489 had no cookie) or a method of TURN (RFC 8656, 17)."""
-    if len(payload) < _STUN_HEADER or payload[0] >> 6 or payload[3] & 3:
-        return None
-    length = payload[2] << 8 | payload[3]
-    method = stun_method(payload)
-    if payload[4:8] == STUN_COOKIE:
-        if not cut and length + _STUN_HEADER > len(payload):
-            return None
-    elif method != BINDING or length + _STUN_HEADER != len(payload):
-        return None
-    return "turn" if method in _TURN_METHODS else "stun"
-
-
-def stun_method(payload: bytes) -> int:
-    """The method in a STUN message's type, without its class (RFC 8489, 5)."""
-    kind = payload[0] << 8 | payload[1]
-    return kind & 0x000F | (kind & 0x00E0) >> 1 | (kind & 0x3E00) >> 2
-
-
-def _fits_channel(payload: bytes, cut: bool) -> bool:
-    """Whether TURN's length of channel data is that of the datagram, padding apart (RFC 8656, 12.4)."""
-    length = payload[2] << 8 | payload[3]
-    return cut or length + 4 <= len(payload) <= (length + 3 & ~3) + 4
-
-
-def _is_dtls(payload: bytes) -> bool:
-    """Whether version and length are those of a record (RFC 6347, 4.1; 1.3 says 1.2 in its records)."""
-    return (
-        len(payload) >= _DTLS_RECORD
-        and payload[1] == 0xFE
-        and payload[2] in (0xFF, 0xFD, 0xFC)
-        and payload[11] << 8 | payload[12] <= 0x4800
-    )
 
 
 def _is_dns(payload: bytes) -> bool:
