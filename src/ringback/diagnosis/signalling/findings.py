@@ -14,6 +14,7 @@ from ringback.diagnosis.capture.captured import Nanoseconds
 from ringback.diagnosis.signalling.call import Finding
 
 Severity = Literal["info", "warning", "fault"]
+Figures = dict[str, float | int | str]
 
 
 class Meaning(NamedTuple):
@@ -175,6 +176,11 @@ CODES: Final[Mapping[str, Meaning]] = {
     ),
     "clipping-risk": Meaning(
         "warning", "The answer's SDP or the ACK came so late that the first words can be lost.", ("seconds",)
+    ),
+    "media-late": Meaning(
+        "warning",
+        "One side's media began more than 1 s after the answer (by `media.media_findings`).",
+        ("by", "seconds"),
     ),
     "call-transferred": Meaning("info", "REFER: one side asked the other to call a third.", ("by", "status")),
     "transfer-failed": Meaning(
