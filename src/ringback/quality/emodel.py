@@ -89,7 +89,7 @@ def rate(
     """Rate a connection on one scale; `ie` and `bpl` must be of that scale (see `impairment`).
 
     `delay_ms` is Ta. Where echo turns back at the far end the echo path T is as long, and the loop Tr twice,
-    which is taken where `echo_ms` and `round_trip_ms` are not given. The fullband model has no terms for echo.
+    which is taken where `echo_ms` and `round_trip_ms` are not given. Fullband has no terms for echo.
     """
     given = surroundings or (WIDEBAND_DEFAULTS if scale == "wideband" else DEFAULTS)
     ta = _array(delay_ms)
@@ -112,7 +112,7 @@ def rate(
 
 
 def mos(scale: Scale, r: Values) -> Array:
-    """The mean opinion score (1 to 4.5) of a rating on its own scale (G.107 B-4, G.107.1 and G.107.2 Annex A).
+    """The mean opinion score (1 to 4.5) of a rating on its own scale (G.107 B-4; G.107.1, G.107.2 Annex A).
 
     As the Recommendation has it, it falls to 0.988 between R = 0 and 6.5, where it means no more than 1.
     """
@@ -181,7 +181,7 @@ def simultaneous_impairment(given: Surroundings, echo_ms: Values) -> Array:
     y = (signal_to_noise(given) - 100) / 15 + 46 / 8.4 - g / 9
     z = 46 / 30 - g / 40
     iq = 15 * np.log10(1 + 10**y + 10**z)
-    return iolr + side_tone(given, echo_ms) + iq
+    return np.asarray(iolr + side_tone(given, echo_ms) + iq)
 
 
 def side_tone(given: Surroundings, echo_ms: Values) -> Array:
