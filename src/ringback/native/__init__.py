@@ -15,7 +15,7 @@ from typing import Any, Final
 import cffi
 
 LIBRARY: Final = Path(__file__).with_name("kernels.so")
-VERSION: Final = 3
+VERSION: Final = 4
 """Of the interface: a library left from another version of the code is not used."""
 
 ffi: Final = cffi.FFI()
@@ -64,6 +64,11 @@ ffi.cdef(
                  void *flow_octets, void *found);
     int64_t rb_number(void *keys, int64_t n, uint64_t seed, void *slots, uint64_t mask, void *known,
                       int64_t room, void *count, void *number);
+    void rb_extend(int64_t n, void *sequence, void *timestamp, int64_t step, int64_t dropout, int64_t misorder,
+                   int64_t successor, int64_t apart, void *extended, void *count);
+    void rb_jitter(int64_t n, void *change, void *how, void *out);
+    double rb_play(int64_t n, void *transit, void *arrived, void *restart, double depth, double most,
+                   double resync, int64_t window, void *recent, void *result);
     """
 )
 at: Final = ffi.from_buffer
