@@ -18,16 +18,11 @@ from ringback.rtp import rtcp
 from ringback.testing.captures import file, reports
 from ringback.testing.captures.dialog import Agent, Dialog, Media
 from ringback.testing.captures.hops import Hop, Line, Traffic
-from ringback.testing.captures.labelled import StreamTruth
 from ringback.testing.captures.packets import (
-    DONT_FRAGMENT,
     RTP_OVERHEAD,
     Route,
-    fragments,
-    rtp_packets,
-    udp_packet,
 )
-from ringback.testing.captures.voice import Chance, Codec, Talker, Voice, conversation, payloads, speak
+from ringback.testing.captures.voice import Chance, Codec, Talker, Voice, conversation, speak
 
 Side = Literal["caller", "called"]
 SIDES: tuple[Side, Side] = ("caller", "called")
@@ -76,8 +71,21 @@ class Said:
     mtu: int = MTU
 
 
-Effect = Callable[[NDArray[np.float64], NDArray[np.intp], NDArray[np.bool_], Chance], NDArray[np.intp] | None]
-"""What capturing itself does: may change the times in place, and gives the rows that are written."""
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What is about to be written: times, which packet each is, and from which side."""
+
+    at: NDArray[np.float64]
+    packet: NDArray[np.intp]
+    from_caller: NDArray[np.bool_]
+
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Records:
+        """Some of them."""
+        return Records(self.at[rows], self.packet[rows], self.from_caller[rows])
+
+
+Effect = Callable[[Records, Chance], Records]
+"""What capturing itself does."""
 
 
 @dataclass
@@ -114,6 +122,12 @@ class Call:
     seen: dict[tuple[Side, int], Traffic] = field(default_factory=dict)
     buffers_s: dict[Side, float] = field(default_factory=dict)
     """Receivers that send extended reports, by the length of their buffer."""
+    described: dict[Side, dict[str, object]] = field(default_factory=dict)
+    """What a side's SDP says otherwise than its device is."""
+    rewritten: tuple[int, str, str] | None = None
+    """An ALG in a stage: what it finds in messages, and what it makes of that."""
+    quiet_reports: dict[Side, tuple[float, float]] = field(default_factory=dict)
+    """When a side sends no RTCP either."""
     invited_s: float = 0.0
     ringing_s: float = 0.0
     answered_s: float = 0.0
@@ -127,7 +141,7 @@ class Call:
             contact = f"{device.sip_address}:{device.sip_port}"
             agents.append(Agent(device.user, device.sip_address, contact, device.product, self.token(8)))
             self.routes[side] = [self.usual_route(side)]
-        self.dialog = Dialog(self.rng, *agents)
+        self.dialog = Dialog(self.rng, agents[0], agents[1])
         self.talks = dict(zip(SIDES, conversation(self.rng, self.seconds + 40), strict=True))
         self.codecs: dict[int, Codec] = {}
         self.ip_ids: dict[Side, NDArray[np.uint16]] = {}
@@ -193,7 +207,7 @@ class Call:
             "codecs": codecs or (device.talker.codec,),
             "ptime_ms": device.talker.ptime_ms,
         }
-        return Media(**(fields | changes))  # type: ignore[arg-type]
+        return Media(**(fields | self.described.get(side, {}) | changes))  # type: ignore[arg-type]
 
     def say(self, side: Side, at_s: float, text: str | Callable[[int], str], **loss: object) -> float:
         """A side sends a message; when it comes to the other (if it does)."""
@@ -250,16 +264,56 @@ class Call:
             self.say("caller", back + 0.003, ack)
         self.ended_s = self.answered_s + self.seconds
 
-    def hang_up(self, side: Side | None = None, at_s: float | None = None, **loss: object) -> float:
+    def reinvite(
+        self,
+        side: Side,
+        at_s: float,
+        own: Media,
+        peer: Media | None,
+        *,
+        method: str = "INVITE",
+        status: int = 200,
+        headers: Sequence[str] = (),
+        answer_headers: Sequence[str] = (),
+    ) -> float:
+        """A side changes the session; when it knows how that went."""
+        dialog, who = self.dialog, other(side)
+        branch, cseq = dialog.token(12), dialog.next_cseq(side)
+        body = own.text(dialog.session[side])
+        came = self.say(
+            side, at_s, dialog.request(side, method, cseq, branch=branch, body=body, headers=headers)
+        )
+        if method == "INVITE":
+            self.say(who, came + 0.002, dialog.response(who, 100, method, cseq, branch=branch))
+        answer = peer.text(dialog.session[who]) if peer and status == 200 else ""
+        at = came + float(self.rng.uniform(0.02, 0.12))
+        back = self.say(
+            who,
+            at,
+            dialog.response(who, status, method, cseq, branch=branch, body=answer, headers=answer_headers),
+        )
+        if method == "INVITE":
+            ack_branch = dialog.token(12) if status == 200 else branch
+            self.say(side, back + 0.002, dialog.request(side, "ACK", cseq, branch=ack_branch))
+        return back
+
+    def hang_up(
+        self, side: Side | None = None, at_s: float | None = None, headers: Sequence[str] = ()
+    ) -> float:
         """A side ends the call; when the other hears of it."""
         who: Side = side or SIDES[int(self.rng.integers(2))]
         at = self.ended_s if at_s is None else at_s
         branch, cseq = self.dialog.token(12), self.dialog.next_cseq(who)
-        came = self.say(who, at, self.dialog.request(who, "BYE", cseq, branch=branch), **loss)
-        if not loss:
-            answer = self.dialog.response(other(who), 200, "BYE", cseq, branch=branch)
-            self.say(other(who), came + 0.003, answer)
+        bye = self.dialog.request(who, "BYE", cseq, branch=branch, headers=headers)
+        came = self.say(who, at, bye)
+        answer = self.dialog.response(other(who), 200, "BYE", cseq, branch=branch)
+        self.say(other(who), came + 0.003, answer)
         return came
+
+    @staticmethod
+    def last_cseq(text: str) -> int:
+        """The number in a message's CSeq."""
+        return int(text.partition("\r\nCSeq: ")[2].split()[0])
 
     # Media
 
@@ -272,6 +326,11 @@ class Call:
         voice = speak(self.rng, talker, self.talks[side], begin, end)
         self.voices[side] = voice
         return voice
+
+    def extend_talk(self) -> None:
+        """Give both something to say until the end, where that was moved."""
+        self.seconds = self.ended_s - self.answered_s
+        self.talks = dict(zip(SIDES, conversation(self.rng, self.ended_s + 40), strict=True))
 
     def both_talk(self) -> None:
         """Both speak until the end."""
@@ -293,8 +352,10 @@ class Call:
         at = np.zeros(0)
         if self.reports_every_s:
             at = reports.times(self.rng, voice.sent_s[0], voice.sent_s[-1], self.reports_every_s)
+            begin, end = self.quiet_reports.get(side, (0.0, 0.0))
+            at = at[(at < begin) | (at > end)]
         self.report_times[side] = at
-        count, total = len(voice), len(voice) + len(at)
+        total = len(voice) + len(at)
         traffic = Traffic(
             at=np.concatenate((voice.sent_s, at)),
             size=np.concatenate((voice.size + RTP_OVERHEAD, np.full(len(at), reports.SIZE))),
@@ -359,9 +420,7 @@ class Call:
                 trip = self.way_s("caller") + self.way_s("called")
                 of = sources[block[0]]
                 buffer_s = self.buffers_s[side]
-                compound += reports.voip_metrics(
-                    ssrc, block[0], of, at, buffer_s=buffer_s, round_trip_s=trip
-                )
+                compound += reports.voip_metrics(ssrc, block[0], of, at, buffer_s=buffer_s, round_trip_s=trip)
             data.append(compound)
         return data
 
@@ -374,161 +433,3 @@ class Call:
         sent = self.report_times[sender][traffic.row[rows] - count]
         epoch = self.epoch_ns / 1e9
         return [(at, rtcp.ntp_time(epoch + when)) for at, when in zip(traffic.at[rows], sent, strict=True)]
-
-    # The files
-
-    def files(self) -> tuple[dict[str, bytes], tuple[StreamTruth, ...]]:
-        """The capture of each point, and what they really hold."""
-        written, truths = {}, []
-        for point in self.points:
-            data, truth = _Writing(self, point).finished()
-            written[point.name] = data
-            truths += truth
-        return written, tuple(truths)
-
-
-class _Writing:
-    """One point's packets while they are gathered."""
-
-    def __init__(self, call: Call, point: Point) -> None:
-        self.call, self.point = call, point
-        self.at: list[float] = []
-        self.packets: list[bytes] = []
-        self.from_caller: list[bool] = []
-        self.voice_rows: list[tuple[Side, int, int]] = []
-        """Sender, first place in `packets`, and the rows in `voice_order`."""
-        self.origin: list[tuple[Side, NDArray[np.int64]]] = []
-
-    def finished(self) -> tuple[bytes, list[StreamTruth]]:
-        call, point = self.call, self.point
-        sender, row = [], []
-        for number, side in enumerate(SIDES):
-            if (side, point.position) in call.seen:
-                rows = self._voice(side)
-                sender.append(np.full(len(rows), number))
-                row.append(rows)
-        streams = len(self.packets)
-        self._reports()
-        self._signalling()
-        for position, at, packet, side in call.extras:
-            if position == point.position:
-                self._add(at, packet, side)
-        rest = len(self.packets) - streams
-        senders = np.concatenate([*sender, np.full(rest, -1)])
-        rows_of = np.concatenate([*row, np.full(rest, -1)])
-        at = np.asarray(self.at)
-        toward = np.asarray(self.from_caller)
-        order = np.argsort(at, kind="stable")
-        for effect in point.effects:
-            chosen = effect(at, order, toward, call.rng)
-            order = order if chosen is None else chosen
-        at_ns = call.epoch_ns + np.round(at[order] * 1e9).astype(np.int64)
-        packets = [self.packets[k] for k in order.tolist()]
-        data = file.write(at_ns, packets, toward[order], call.link, form=point.form)
-        return data, self._truth(senders[order], rows_of[order])
-
-    def _add(self, at: float, packet: bytes, side: Side) -> None:
-        self.at.append(at)
-        self.packets.append(packet)
-        self.from_caller.append(side == "caller")
-
-    def _voice(self, side: Side) -> NDArray[np.int64]:
-        """Add a side's RTP; the rows of its voice in the order in which they were added."""
-        call, voice = self.call, self.call.voices[side]
-        traffic = call.seen[side, self.point.position]
-        mine = np.flatnonzero(traffic.row < len(voice))
-        row = traffic.row[mine]
-        kinds = voice.size[row] * 65536 + voice.payload_type[row].astype(np.int64) * 256 + voice.route[row]
-        added = []
-        for kind in np.unique(kinds):
-            places = mine[kinds == kind]
-            chosen = traffic.row[places]
-            part = voice.take(chosen)
-            self.packets += rtp_packets(
-                call.routes[side][int(kind) & 255](self.point.position),
-                dscp=traffic.dscp[places],
-                ttl=traffic.ttl[places],
-                ip_id=call.ip_ids[side][chosen],
-                dont_fragment=call.devices[side].dont_fragment,
-                marker=part.marker,
-                payload_type=part.payload_type,
-                sequence=part.sequence.astype(np.uint16),
-                timestamp=part.timestamp.astype(np.uint32),
-                ssrc=part.ssrc,
-                payload=payloads(part, call.codecs),
-            )
-            self.at += traffic.at[places].tolist()
-            self.from_caller += [side == "caller"] * len(places)
-            added.append(chosen)
-        return np.concatenate(added) if added else np.zeros(0, np.int64)
-
-    def _reports(self) -> None:
-        call, position = self.call, self.point.position
-        for side in call.voices:
-            traffic, count = call.seen[side, position], len(call.voices[side])
-            route = call.routes[side][-1](position)
-            above = Route(route.src, route.sport + 1, route.dst, route.dport + 1)
-            flags = DONT_FRAGMENT if call.devices[side].dont_fragment else 0
-            for place in np.flatnonzero(traffic.row >= count).tolist():
-                row = int(traffic.row[place])
-                marks = {"dscp": int(traffic.dscp[place]), "ttl": int(traffic.ttl[place])}
-                ip_id = int(call.ip_ids[side][row])
-                data = call.report_data[side][row - count]
-                packet = udp_packet(above, data, ip_id=ip_id, flags=flags, **marks)
-                self._add(float(traffic.at[place]), packet, side)
-
-    def _signalling(self) -> None:
-        call, position = self.call, self.point.position
-        for said in call.said:
-            passed = call.passed(said.side, position)
-            pieces = 0
-            if said.lost_stage is not None and said.lost_stage in passed:
-                if not said.pieces:
-                    continue
-                pieces = said.pieces
-            device = call.devices[said.side]
-            places = call.sip_place(said.side, position), call.sip_place(other(said.side), position)
-            route = said.route or Route(*places[0], *places[1])
-            ttl = device.ttl - call.hops(said.side, position)
-            ip_id = int(call.rng.integers(65536))
-            flags = DONT_FRAGMENT if device.dont_fragment else 0
-            text = said.render(position).encode()
-            packet = udp_packet(route, text, dscp=device.sip_dscp, ttl=ttl, ip_id=ip_id, flags=flags)
-            at = said.at_s + call.way_s(said.side, position) + float(call.rng.gamma(2, 0.0002))
-            parts = [packet] if flags else fragments(packet, said.mtu)
-            for number, part in enumerate(parts[:pieces] if pieces else parts):
-                self._add(at + number * 0.00001, part, said.side)
-
-    def _truth(self, senders: NDArray[np.int64], rows: NDArray[np.int64]) -> list[StreamTruth]:
-        call, truths = self.call, []
-        for number, side in enumerate(SIDES):
-            if side not in call.voices:
-                continue
-            voice = call.voices[side]
-            mine = rows[senders == number]
-            traffic = call.heard[side]
-            heard = np.unique(traffic.row[traffic.row < len(voice)])
-            keys = voice.ssrc.astype(np.int64) * 256 + voice.route
-            for key in np.unique(keys[mine]).tolist():
-                here = mine[keys[mine] == key]
-                sequence = voice.sequence[here]
-                fresh = np.zeros(len(sequence), np.bool_)
-                fresh[np.unique(sequence, return_index=True)[1]] = True
-                highest = np.maximum.accumulate(sequence)
-                unique, expected = int(fresh.sum()), int(sequence.max() - sequence.min()) + 1
-                sent = int((keys == key).sum())
-                truths.append(
-                    StreamTruth(
-                        self.point.name,
-                        *call.routes[side][key & 255](self.point.position),
-                        ssrc=key >> 8,
-                        sent=sent,
-                        expected=expected,
-                        unique=unique,
-                        lost=expected - unique,
-                        duplicates=len(sequence) - unique,
-                        reordered=int((fresh & (sequence < highest)).sum()),
-                        far_lost=sent - int((keys[heard] == key).sum()),
-                    )
-                )
-        return truths

@@ -136,7 +136,15 @@ class Dialog:
         return self._finished([*lines, *headers], body)
 
     def response(
-        self, side: str, status: int, method: str, cseq: int, *, branch: str, body: str = "", headers: Sequence[str] = ()
+        self,
+        side: str,
+        status: int,
+        method: str,
+        cseq: int,
+        *,
+        branch: str,
+        body: str = "",
+        headers: Sequence[str] = (),
     ) -> str:
         """An answer of one side to a request of the other."""
         own, peer = (self.caller, self.called) if side == "caller" else (self.called, self.caller)

@@ -1,4 +1,4 @@
-"""Calls in order, drawn at random: codecs, clocks, delays, addresses, markings, and where they are captured."""
+"""Calls in order, drawn at random: codecs, clocks, delays, addresses, marking, place of the capture."""
 
 from __future__ import annotations
 
@@ -102,10 +102,10 @@ def _name(position: int) -> str:
 
 
 def _link(rng: Chance) -> Link:
-    macs = [b"\x02" + rng.bytes(5) for _ in range(2)]
+    near, far = (b"\x02" + rng.bytes(5) for _ in range(2))
     if rng.random() < 0.25:
-        return Link(*macs, vlan=int(rng.integers(2, 4000)), priority=5)
-    return Link(*macs)
+        return Link(near, far, vlan=int(rng.integers(2, 4000)), priority=5)
+    return Link(near, far)
 
 
 def _addresses(rng: Chance, position: int) -> tuple[Device, Device]:

@@ -6,6 +6,7 @@ in the order of their arrival. Each is made for one call and one direction, and 
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 
@@ -76,6 +77,13 @@ class CrossTraffic:
     rest: float = 0.35
     surge: float = 0.8
     growth_per_s: float = 0.25
+
+    def within(self, begin: float, end: float) -> CrossTraffic:
+        """With the busy times moved into a stretch."""
+        first = min(at for at, _ in self.busy)
+        scale = (end - begin) / (max(at for _, at in self.busy) - first)
+        moved = [(begin + (a - first) * scale, begin + (b - first) * scale) for a, b in self.busy]
+        return replace(self, busy=moved)
 
 
 @dataclass
@@ -172,10 +180,10 @@ class Policer:
         trains = np.repeat(rng.gamma(0.8, 1.25, count // 8 + 1), 8)[:count]
         load = np.where(busy, (1 + self.excess) * (0.4 + 0.6 * trains), 0.3)
         tokens, share = self.bucket_s, [0.0] * count
-        for tick, come in enumerate((load * TICK_S).tolist()):
+        for number, come in enumerate((load * TICK_S).tolist()):
             tokens = min(self.bucket_s, tokens + TICK_S) - come
             if tokens < 0:
-                share[tick] = min(1.0, -tokens / come)
+                share[number] = min(1.0, -tokens / come)
                 tokens = 0.0
         tick = np.clip(traffic.at / TICK_S, 0, count - 1).astype(np.intp)
         return traffic.take(rng.random(len(traffic)) >= np.asarray(share)[tick])
@@ -204,7 +212,7 @@ class Radio:
             length = rng.gamma(2.0, self.fade_s / 2)
             edges.append((at, at + length))
             at += length + rng.exponential(self.fade_every_s)
-        edges_flat = np.array([edge for pair in edges for edge in pair])
+        flat = [edge for pair in edges for edge in pair]
         free, kept, arrived = 0.0, [], []
         draws = rng.random((len(traffic), self.attempts)).tolist()
         slots = rng.exponential(1.0, (len(traffic), self.attempts)).tolist()
@@ -215,7 +223,7 @@ class Radio:
             now, delivered = start, False
             for attempt in range(self.attempts):
                 now = self._after_roaming(now) + 0.0006
-                faded = bool(np.searchsorted(edges_flat, now) % 2) if edges else False
+                faded = bisect.bisect(flat, now) % 2
                 if draws[row][attempt] >= (self.fail if faded else 0.06):
                     delivered = True
                     break
@@ -338,9 +346,15 @@ class Stalls:
 
     def __call__(self, traffic: Traffic, rng: Chance) -> Traffic:
         """Carry packets."""
+        begins, ends = (np.array([stretch[k] for stretch in self.stretches]) for k in (0, 1))
+        which = np.searchsorted(begins, traffic.at, "right") - 1
+        held = (which >= 0) & (traffic.at < ends[np.maximum(which, 0)])
+        # The place of each in its burst, from the first and from the last.
+        rows = np.flatnonzero(held)
+        group = which[rows]
+        first = np.searchsorted(group, group, "left")
+        left = np.searchsorted(group, group, "right") - np.arange(len(rows))
         at, lost = traffic.at.copy(), np.zeros(len(traffic), np.bool_)
-        for begin, end in self.stretches:
-            held = np.flatnonzero((at >= begin) & (at < end))
-            at[held] = end + 0.0002 * np.arange(len(held)) + rng.uniform(0, 0.0001)
-            lost[held[: max(0, len(held) - self.keeps)]] = True
+        at[rows] = ends[group] + 0.0002 * (np.arange(len(rows)) - first) + rng.uniform(0, 0.0001, len(rows))
+        lost[rows] = left > self.keeps
         return replace(traffic, at=at).take(~lost).delayed(0.0)

@@ -9,19 +9,33 @@ import numpy as np
 
 from ringback.testing.captures.draw import Case
 from ringback.testing.captures.labelled import LabelledCapture
-from ringback.testing.captures.models import paths
+from ringback.testing.captures.models import artefacts, devices, marking, paths, sessions, setup
 from ringback.testing.captures.voice import Chance
+from ringback.testing.captures.writing import files
 
 Model = Callable[[Chance, float], Case]
 
 MODELS: dict[str, Model] = {
     "congestion": paths.congestion,
+    "qos-marking-missing-at-source": marking.missing_at_source,
+    "qos-rewritten-at-a-hop": marking.rewritten_at_a_hop,
     "jitter-with-a-small-buffer": paths.jitter_with_a_small_buffer,
     "route-flap": paths.route_flap,
     "constant-path-fault": paths.constant_path_fault,
+    "mtu-or-fragmentation": sessions.mtu,
     "radio": paths.radio,
     "carrier-or-interconnect": paths.carrier_or_interconnect,
+    "local-side": devices.local_side,
+    "one-way-media": setup.one_way_media,
+    "nat-timeout": sessions.nat_timeout,
+    "session-timer": sessions.session_timer,
+    "missing-ack-or-contact-fault": sessions.missing_ack,
+    "renegotiation-or-transcoding": setup.renegotiation,
+    "codec-mismatch": setup.codec_mismatch,
     "latency-or-echo-risk": paths.latency_or_echo_risk,
+    "endpoint-audio": devices.endpoint_audio,
+    "clock-drift": devices.clock_drift,
+    "measurement-artefact": artefacts.artefact,
     "none": paths.clean,
 }
 LABELS = tuple(MODELS)
@@ -42,7 +56,7 @@ def make(label: str, seed: int, severity: float | None = None) -> LabelledCaptur
 
 def finished(case: Case, label: str, seed: int, severity: float) -> LabelledCapture:
     """A case as files."""
-    points, streams = case.call.files()
+    points, streams = files(case.call)
     complaint = None
     if case.complaint_s is not None:
         begin, end = (case.call.epoch_ns + round(at * 1e9) for at in case.complaint_s)

@@ -65,7 +65,7 @@ def _word_sums(octets: NDArray[np.uint8]) -> NDArray[np.uint64]:
     sums = np.ascontiguousarray(octets[:, :even]).view("<u2").sum(axis=1, dtype=np.uint64)
     if even < octets.shape[1]:
         sums += octets[:, -1]
-    return sums
+    return np.asarray(sums, np.uint64)
 
 
 def rtp_packets(
@@ -101,7 +101,9 @@ def rtp_packets(
     pseudo += int.from_bytes(struct.pack("!H", 20 + size), "little")
     sums = _word_sums(octets[:, 12:]) + np.uint64(pseudo)
     checksum = _fold(sums)
-    octets[:, 26:28] = np.where(checksum == 0, 0xFFFF, checksum).astype("<u2").view(np.uint8).reshape(count, 2)
+    octets[:, 26:28] = (
+        np.where(checksum == 0, 0xFFFF, checksum).astype("<u2").view(np.uint8).reshape(count, 2)
+    )
     data, step = octets.tobytes(), RTP_OVERHEAD + size
     return [data[at : at + step] for at in range(0, len(data), step)]
 

@@ -29,7 +29,9 @@ class Heard:
     def of(self, ssrc: int) -> Heard:
         """One source alone."""
         rows = self.ssrc == ssrc
-        return Heard(self.at[rows], self.sequence[rows], self.timestamp[rows], self.ssrc[rows], self.clock_rate)
+        return Heard(
+            self.at[rows], self.sequence[rows], self.timestamp[rows], self.ssrc[rows], self.clock_rate
+        )
 
 
 def times(rng: Chance, begin_s: float, end_s: float, interval_s: float) -> Floats:

@@ -166,7 +166,7 @@ def _syllables(rng: Chance, count: int, step: float) -> Floats:
     time = np.arange(count) * step
     phase = rng.uniform(0, 6.28, 3)
     waves = np.sin(6.28 * 3.7 * time + phase[0]) + np.sin(6.28 * 0.9 * time + phase[1])
-    return 2.5 * waves - 1.0 + rng.normal(0, 0.8, count)
+    return np.asarray(2.5 * waves - 1.0 + rng.normal(0, 0.8, count))
 
 
 def _sizes(rng: Chance, talker: Talker, active: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -227,13 +227,12 @@ def payloads(voice: Voice, codecs: dict[int, Codec]) -> NDArray[np.uint8]:
     if law is not None:
         bins = np.round((_LOUDEST_DB - voice.level_db) / _STEP_DB).astype(np.int64)
         start = np.clip(bins, 0, _BINS - 1) * _POOL + voice.start
-        return np.lib.stride_tricks.sliding_window_view(_pool(law), size)[start]
+        return np.asarray(np.lib.stride_tricks.sliding_window_view(_pool(law), size)[start])
     if payload_type == COMFORT_NOISE:
         return np.full((len(voice), size), 64, np.uint8)
     codec = codecs.get(payload_type)
     name = codec.name if codec else "unknown"
-    made = np.lib.stride_tricks.sliding_window_view(_coded(name), size)[voice.start]
+    made: NDArray[np.uint8] = np.lib.stride_tricks.sliding_window_view(_coded(name), size)[voice.start]
     if name == "opus":
-        made = made.copy()
         made[:, 0] = _OPUS_TOC[20]
     return made

@@ -76,7 +76,9 @@ def congestion(rng: Chance, severity: float) -> Case:
         call.both_talk()
         call.hang_up()
         call.run()
-        text = f"a queue of {queue.depth_s * 1000:.0f} ms before {queue.rate_bps / 1e6:g} Mbit/s, full at times"
+        text = (
+            f"a queue of {queue.depth_s * 1000:.0f} ms before {queue.rate_bps / 1e6:g} Mbit/s, full at times"
+        )
         also = frozenset() if marked else frozenset({"qos-marking-missing-at-source"})
         return Case(call, f"{text}; {side}'s packets", also, facts={"peak_s": queue.peak_s})
 
@@ -174,7 +176,9 @@ def route_flap(rng: Chance, severity: float) -> Case:
     call = draw_call(rng, seconds=(45, 300))
     call.invite()
     side = upstream(call)
-    stretches = share_of(rng, call, float(rng.uniform(0.3, 0.6)), int(rng.integers(1, 3 + round(3 * severity))))
+    stretches = share_of(
+        rng, call, float(rng.uniform(0.3, 0.6)), int(rng.integers(1, 3 + round(3 * severity)))
+    )
     extra = between(rng, 0.012, 0.09, severity)
     hops = int(rng.integers(1, 5)) if rng.random() < 0.8 else 0
     detour = Detour(stretches, extra, hops, between(rng, 0.06, 1.5, severity, 0.1))
