@@ -22,7 +22,7 @@ from ringback.testing.captures.packets import (
     RTP_OVERHEAD,
     Route,
 )
-from ringback.testing.captures.voice import Chance, Codec, Talker, Voice, conversation, speak
+from ringback.testing.captures.voice import Chance, Codec, Talker, Voice, conversation, press_keys, speak
 
 Side = Literal["caller", "called"]
 SIDES: tuple[Side, Side] = ("caller", "called")
@@ -110,6 +110,8 @@ class Call:
     points: list[Point]
     link: file.Link
     reports_every_s: float | None = 5.0
+    keys: int = 0
+    """How many the caller presses."""
     inside: dict[Side, list[Hop]] = field(default_factory=lambda: {"caller": [], "called": []})
     """What happens within a device before its packets get an IP header."""
     voices: dict[Side, Voice] = field(default_factory=dict)
@@ -324,6 +326,8 @@ class Call:
         end = self.ended_s if end_s is None else end_s
         talker = self.devices[side].talker
         voice = speak(self.rng, talker, self.talks[side], begin, end)
+        if self.keys and side == "caller" and not talker.dtx and talker.codec.clock_rate == 8000:
+            voice = press_keys(self.rng, voice, self.keys)
         self.voices[side] = voice
         return voice
 

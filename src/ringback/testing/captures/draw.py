@@ -94,6 +94,7 @@ def draw_call(
         points=[Point(_name(position), position, str(rng.choice(_FORMS)))],
         link=_link(rng),
         reports_every_s=every,
+        keys=int(rng.integers(1, 8)) if rng.random() < 0.12 else 0,
     )
 
 

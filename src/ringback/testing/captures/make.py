@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ringback.testing.captures.background import add_background
 from ringback.testing.captures.draw import Case
 from ringback.testing.captures.labelled import LabelledCapture
-from ringback.testing.captures.models import artefacts, devices, marking, paths, sessions, setup
+from ringback.testing.captures.models import artefacts, devices, marking, paths, refusals, sessions, setup
 from ringback.testing.captures.voice import Chance
 from ringback.testing.captures.writing import files
 
@@ -37,9 +38,10 @@ MODELS: dict[str, Model] = {
     "clock-drift": devices.clock_drift,
     "measurement-artefact": artefacts.artefact,
     "none": paths.clean,
+    "refuse": refusals.refuse,
 }
 LABELS = tuple(MODELS)
-"""All labels: the causes, and `none` for calls without fault."""
+"""All labels: the causes, `none` for calls without fault, `refuse` for complaints without a cause."""
 
 
 def make(label: str, seed: int, severity: float | None = None) -> LabelledCapture:
@@ -56,6 +58,7 @@ def make(label: str, seed: int, severity: float | None = None) -> LabelledCaptur
 
 def finished(case: Case, label: str, seed: int, severity: float) -> LabelledCapture:
     """A case as files."""
+    add_background(case.call)
     points, streams = files(case.call)
     complaint = None
     if case.complaint_s is not None:

@@ -220,6 +220,24 @@ _LAWS: dict[int, g711.Law] = {0: "PCMU", 8: "PCMA"}
 _OPUS_TOC = {10: 0x40, 20: 0x48, 40: 0x50}
 
 
+def press_keys(rng: Chance, voice: Voice, count: int) -> Voice:
+    """Some keys, sent instead of the sound of their time (RFC 4733): 160 ms each and three ends."""
+    changed = {name: getattr(voice, name).copy() for name in ("timestamp", "payload_type", "size", "start")}
+    marker = voice.marker.copy()
+    for first in rng.integers(20, max(21, len(voice) - 40), count).tolist():
+        rows = np.arange(first, min(first + 10, len(voice)))
+        if (changed["payload_type"][rows] == TELEPHONE_EVENT).any():
+            continue
+        passed = voice.timestamp[rows] - voice.timestamp[first]
+        is_end = np.arange(len(rows)) >= 7
+        passed = np.minimum(passed, passed[min(7, len(rows) - 1)])
+        changed["timestamp"][rows] = voice.timestamp[first]
+        changed["payload_type"][rows], changed["size"][rows] = TELEPHONE_EVENT, 4
+        changed["start"][rows] = int(rng.integers(12)) << 24 | np.where(is_end, 0x8A, 0x0A) << 16 | passed
+        marker[rows] = rows == first
+    return replace(voice, marker=marker, **changed)
+
+
 def payloads(voice: Voice, codecs: dict[int, Codec]) -> NDArray[np.uint8]:
     """The payloads uint8[n, m] of packets of one size and payload type."""
     size, payload_type = int(voice.size[0]), int(voice.payload_type[0])
@@ -230,6 +248,8 @@ def payloads(voice: Voice, codecs: dict[int, Codec]) -> NDArray[np.uint8]:
         return np.asarray(np.lib.stride_tricks.sliding_window_view(_pool(law), size)[start])
     if payload_type == COMFORT_NOISE:
         return np.full((len(voice), size), 64, np.uint8)
+    if payload_type == TELEPHONE_EVENT:
+        return voice.start.astype(">u4").view(np.uint8).reshape(len(voice), 4)
     codec = codecs.get(payload_type)
     name = codec.name if codec else "unknown"
     made: NDArray[np.uint8] = np.lib.stride_tricks.sliding_window_view(_coded(name), size)[voice.start]

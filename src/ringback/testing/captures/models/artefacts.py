@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -44,10 +45,10 @@ def mirrored(rng: Chance, severity: float) -> Case:
     return Case(call, f"a mirror port doubles {share:.0%} of the packets", facts={"share": share})
 
 
-def holes(rng: Chance, severity: float) -> Case:
+def holes(rng: Chance, severity: float, **wishes: Any) -> Case:
     """A capture that lost packets itself: all of some stretches, of both ways and all kinds; RTCP, and who
     receives, know nothing of it."""
-    call = draw_call(rng, reports=True)
+    call = draw_call(rng, reports=True, **wishes)
     plain_call(call)
     stretches = share_of(rng, call, between(rng, 0.01, 0.12, severity), int(rng.integers(3, 9)))
 
@@ -121,14 +122,17 @@ def restarted(rng: Chance, voice: Voice, at: float) -> Voice:
     return replace(voice, ssrc=ssrc, marker=marker, sequence=sequence, timestamp=timestamp)
 
 
-def hold(rng: Chance, severity: float) -> Case:
+def hold(rng: Chance, severity: float, *, from_start: bool = False) -> Case:
     """A side puts the call on hold and takes it back: nobody sends meanwhile, as agreed."""
     call = draw_call(rng, seconds=(50, 300))
     call.invite()
     side: Side = SIDES[int(rng.integers(2))]
     begin = call.media_s + call.seconds * float(rng.uniform(0.2, 0.4))
     end = begin + call.seconds * between(rng, 0.15, 0.5, severity)
-    direction, reply = ("inactive", "inactive") if rng.random() < 0.6 else ("sendonly", "recvonly")
+    music = bool(rng.random() < 0.4)
+    if from_start:
+        begin, end, music = call.media_s + 1.5, call.ended_s - 2, True
+    direction, reply = ("sendonly", "recvonly") if music else ("inactive", "inactive")
     own, peer = call.media(side), call.media(other(side))
     held = call.reinvite(
         side, begin, replace(own, direction=direction, version=2), replace(peer, direction=reply, version=2)

@@ -13,10 +13,10 @@ from ringback.testing.captures.models.paths import plain_call, until_seen
 from ringback.testing.captures.voice import SILENT, Chance
 
 
-def local_side(rng: Chance, severity: float) -> Case:
+def local_side(rng: Chance, severity: float, *, kind: str = "") -> Case:
     """The device beside the point sends badly: it stalls and then sends a burst, loses what gathered, or
     sends by a coarse timer. Mild: a stall of 70 ms each six seconds."""
-    kind = str(rng.choice(("stalls", "drops", "timer")))
+    kind = kind or str(rng.choice(("stalls", "drops", "timer")))
 
     def build(more: float) -> Case:
         near = bool(rng.random() < 0.6)
@@ -56,10 +56,10 @@ def _bad_sender(call: Call, kind: str, severity: float) -> Stalls:
     return Stalls(stretches, keeps=int(rng.integers(1, 3)) if kind == "drops" else 1 << 30)
 
 
-def endpoint_audio(rng: Chance, severity: float) -> Case:
+def endpoint_audio(rng: Chance, severity: float, *, kind: str = "") -> Case:
     """One side's sound is bad before it is sent: silent, clipped, low. Mild: silent for half of the call,
     one sample of fifty clipped, -44 dBov."""
-    kind = str(rng.choice(("silent", "clipped", "low")))
+    kind = kind or str(rng.choice(("silent", "clipped", "low")))
     call = draw_call(rng, codecs=("pcmu", "pcma"), dtx=False, seconds=(40, 300))
     side: Side = SIDES[int(rng.integers(2))]
     if kind == "clipped":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from ringback.testing.captures.call import SIDES, Call, Side, other
 from ringback.testing.captures.draw import (
@@ -63,12 +64,15 @@ def bottleneck(call: Call, severity: float, *, prioritised: bool) -> Bottleneck:
 
 def congestion(rng: Chance, severity: float) -> Case:
     """A full queue, or a policer. Mild: delay ramps of 40 ms and four drops at least."""
-    if rng.random() < 0.15:
-        return _policed(rng, severity)
+    return policed(rng, severity) if rng.random() < 0.15 else queued(rng, severity)
+
+
+def queued(rng: Chance, severity: float, **wishes: Any) -> Case:
+    """Congestion at a queue."""
     marked = bool(rng.random() < 0.7)
 
     def build(more: float) -> Case:
-        call = draw_call(rng, marked=marked)
+        call = draw_call(rng, marked=marked, **wishes)
         call.invite()
         side = upstream(call)
         queue = bottleneck(call, min(1.0, severity + more), prioritised=False)
@@ -89,9 +93,11 @@ def _ramped(case: Case) -> bool:
     return any(lost_at_point(case.call, side) >= 4 and spread_s(case.call, side) >= 0.04 for side in SIDES)
 
 
-def _policed(rng: Chance, severity: float) -> Case:
+def policed(rng: Chance, severity: float, **wishes: Any) -> Case:
+    """Congestion at a policer. Mild: 15 packets dropped."""
+
     def build(more: float) -> Case:
-        call = draw_call(rng)
+        call = draw_call(rng, **wishes)
         call.invite()
         side = upstream(call)
         level = min(1.0, severity + more)
@@ -107,13 +113,13 @@ def _policed(rng: Chance, severity: float) -> Case:
     return until_seen(build, lambda case: any(lost_at_point(case.call, side) >= 15 for side in SIDES))
 
 
-def radio(rng: Chance, severity: float) -> Case:
+def radio(rng: Chance, severity: float, *, weak: Side | None = None, **wishes: Any) -> Case:
     """A wireless link at one end, both ways. Mild: some spikes above 40 ms, three losses at least."""
+    end: Side = weak or SIDES[int(rng.integers(2))]
 
     def build(more: float) -> Case:
-        call = draw_call(rng)
-        position = call.points[0].position
-        stage, weak = (0, "caller") if position == 2 or rng.random() < 0.5 else (3, "called")
+        call = draw_call(rng, **wishes)
+        stage = 0 if end == "caller" else 3
         call.invite()
         level = min(1.0, severity + more)
         count = int(rng.integers(0, 2 + round(2 * level)))
@@ -133,7 +139,7 @@ def radio(rng: Chance, severity: float) -> Case:
         call.both_talk()
         call.hang_up()
         call.run()
-        return Case(call, f"{weak} on a fading radio link, {len(roams)} roams")
+        return Case(call, f"{end} on a fading radio link, {len(roams)} roams")
 
     return until_seen(build, lambda case: _spiky(case, 3))
 
@@ -147,11 +153,11 @@ def _spiky(case: Case, lost: int) -> bool:
     )
 
 
-def constant_path_fault(rng: Chance, severity: float) -> Case:
+def constant_path_fault(rng: Chance, severity: float, **wishes: Any) -> Case:
     """Frames damaged at random, all the time. Mild: 0.8 % lost, eight packets at least."""
 
     def build(more: float) -> Case:
-        call = draw_call(rng)
+        call = draw_call(rng, **wishes)
         call.invite()
         side = upstream(call)
         share = between(rng, 0.008, 0.08, severity + more, 0.1)
@@ -190,12 +196,12 @@ def route_flap(rng: Chance, severity: float) -> Case:
     return Case(call, f"{text}; {side}'s packets", facts={"extra_s": extra, "hops": hops})
 
 
-def jitter_with_a_small_buffer(rng: Chance, severity: float) -> Case:
+def jitter_with_a_small_buffer(rng: Chance, severity: float, **wishes: Any) -> Case:
     """Delay that varies, nothing lost. Mild: 45 ms between most and least."""
     turns = bool(rng.random() < 0.35)
 
     def build(more: float) -> Case:
-        call = draw_call(rng, dtx=False)
+        call = draw_call(rng, dtx=False, **wishes)
         call.invite()
         side = upstream(call)
         level = min(1.0, severity + more)

@@ -20,7 +20,7 @@ GIVE_UP_S = 64 * T1_S
 def nat_timeout(rng: Chance, severity: float) -> Case:
     """A NAT that forgets: its mapping of the media after a pause, or that of the signalling after silence.
     Mild: at the end of the call; severe: after a third of it."""
-    return _forgotten_signalling(rng) if rng.random() < 0.3 else _forgotten_media(rng, severity)
+    return forgotten_signalling(rng) if rng.random() < 0.3 else _forgotten_media(rng, severity)
 
 
 def _forgotten_media(rng: Chance, severity: float) -> Case:
@@ -73,7 +73,7 @@ def _forgotten_media(rng: Chance, severity: float) -> Case:
     return Case(call, text, facts={"timeout_s": timeout, "gone_s": gone})
 
 
-def _forgotten_signalling(rng: Chance) -> Case:
+def forgotten_signalling(rng: Chance) -> Case:
     """Nothing is signalled for longer than the NAT remembers: the called one's BYE never comes."""
     call = draw_call(rng, seconds=(60, 260), positions=("middle", "near-called"))
     behind_nat(call)
@@ -92,12 +92,12 @@ def _forgotten_signalling(rng: Chance) -> Case:
     return Case(call, "the NAT has forgotten the caller's signalling: the BYE is not answered")
 
 
-def session_timer(rng: Chance, severity: float) -> Case:
+def session_timer(rng: Chance, severity: float, *, kind: str = "") -> Case:
     """A session that expires: nobody refreshes it, or the refresh is refused or not answered (RFC 4028).
 
     Mild: after two to four minutes; severe: sooner.
     """
-    kind = str(rng.choice(("never", "refused", "unanswered")))
+    kind = kind or str(rng.choice(("never", "refused", "unanswered")))
     expires = int(rng.choice((90, 90, 120) if severity > 0.5 else (120, 180, 240)))
     refresher: Side = SIDES[int(rng.integers(2))]
     call = draw_call(rng, seconds=(30, 40))
@@ -171,10 +171,10 @@ def missing_ack(rng: Chance, _severity: float) -> Case:
     return Case(call, why)
 
 
-def mtu(rng: Chance, severity: float) -> Case:
+def mtu(rng: Chance, severity: float, *, kind: str = "") -> Case:
     """Messages too large for the way: their later fragments are dropped, or they may not be cut and are too
     big for a link. Without them there is no call, however mild."""
-    kind = str(rng.choice(("invite", "answer", "df")))
+    kind = kind or str(rng.choice(("invite", "answer", "df")))
     call = draw_call(rng, seconds=(30, 60))
     lines = [
         f"a=candidate:{k} 1 UDP {2130706431 - k} 10.0.{k}.{k + 7} {40000 + k} typ host" for k in range(40)
