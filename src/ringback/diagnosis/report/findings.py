@@ -38,9 +38,8 @@ def verdict_card(call: DiagnosedCall, *, with_summary: bool) -> Markup:
             tag("details", tag("summary", _named(cause)), _evidence(cause)) for cause in verdict.causes[1:]
         ]
         parts.append(tag("div", tag("h4", "Less likely"), *others, class_="others"))
-    findings = (*(call.record.findings if call.record is not None else ()), *verdict.findings)
-    if findings:
-        parts.append(_findings(findings))
+    if call.findings:
+        parts.append(_findings(call.findings))
     return tag("div", *parts, class_=f"card verdict {call.standing}")
 
 
