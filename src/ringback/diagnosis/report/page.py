@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import tzinfo
-from functools import cache
-from importlib.resources import files
 from typing import Final
 
 from ringback import __version__
@@ -16,6 +12,7 @@ from ringback.diagnosis.report.findings import standing_chip, verdict_card
 from ringback.diagnosis.report.ladder import ladder
 from ringback.diagnosis.report.markup import Child, Markup, tag
 from ringback.diagnosis.report.method import method
+from ringback.diagnosis.report.policy import asset, content_security_policy
 from ringback.diagnosis.report.tables import interval_table, offer_table, stream_table, table
 from ringback.diagnosis.report.timeline import axis_of, counter_figure, stream_figures, time_axis
 from ringback.diagnosis.shown import at, call_name, clock, count, length, outcome, overview, who
@@ -23,21 +20,6 @@ from ringback.diagnosis.shown import at, call_name, clock, count, length, outcom
 FEW: Final = 12
 """So many calls of which nothing is wrong have all their numbers; of more, only those with trouble have the
 numbers of each ten seconds."""
-
-
-@cache
-def _asset(name: str) -> str:
-    return files("ringback.diagnosis.report").joinpath(name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
-
-
-def content_security_policy() -> str:
-    """What the page may do: be styled by its own style, and filter its table by its own script."""
-    style, script = _hash(_asset("page.css")), _hash(_asset("page.js"))
-    return f"default-src 'none'; style-src {style}; script-src {script}; base-uri 'none'; form-action 'none'"
 
 
 def report_html(
@@ -59,7 +41,7 @@ def report_html(
         tag("meta", name="referrer", content="no-referrer"),
         tag("meta", name="generator", content=f"Ringback {__version__}"),
         tag("title", f"{title} · Diagnosis"),
-        tag("style", Markup(_asset("page.css"))),
+        tag("style", Markup(asset("page.css"))),
     )
     yield "\n<body>"
     yield tag("a", "To the verdict", href="#verdict", class_="skip")
@@ -76,7 +58,7 @@ def report_html(
     yield "</main>"
     yield tag("footer", f"Made by Ringback {__version__}. ", _masked(show_numbers))
     if several:
-        yield tag("script", Markup(_asset("page.js")))
+        yield tag("script", Markup(asset("page.js")))
     yield "</body></html>\n"
 
 
