@@ -429,6 +429,7 @@ double rb_play(int64_t n, const double *transit, const double *arrived, const ui
         depths += point - low;
     }
     return depths;
+}
 
 /* Captures ---------------------------------------------------------------------------------------------------- */
 
