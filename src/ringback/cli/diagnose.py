@@ -129,7 +129,7 @@ def _diagnosed(
     files: Sequence[Path], points: dict[str, list[Path]], complaint: Complaint | None
 ) -> Diagnosis:
     from ringback.cli.progress import shown_progress  # noqa: PLC0415
-    from ringback.diagnosis.diagnose import diagnose as diagnose_files  # noqa: PLC0415 - loads NumPy
+    from ringback.diagnosis.from_files import diagnose as diagnose_files  # noqa: PLC0415 - loads NumPy
 
     try:
         with shown_progress() as progress:
@@ -160,6 +160,6 @@ def _write_report(diagnosis: Diagnosis, path: Path, show_numbers: bool, zone: Zo
 
 def _print_json(diagnosis: Diagnosis, show_numbers: bool) -> None:
     from ringback.cli.output import print_json  # noqa: PLC0415
-    from ringback.diagnosis.as_json import as_json  # noqa: PLC0415
+    from ringback.diagnosis.json_form import as_json  # noqa: PLC0415
 
     print_json(as_json(diagnosis, show_numbers=show_numbers))

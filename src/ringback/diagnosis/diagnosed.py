@@ -8,7 +8,8 @@ from typing import Literal
 
 from ringback.diagnosis.capture.captured import Capture, FileProblem, RtpStream
 from ringback.diagnosis.causes.verdict import Counter, Mark, Verdict, Window
-from ringback.diagnosis.signalling.call import CallRecord, OtherDialogs, Side
+from ringback.diagnosis.points.segments import Comparison
+from ringback.diagnosis.signalling.call import CallRecord, Finding, OtherDialogs, Side
 from ringback.diagnosis.stream.curves import curves
 from ringback.diagnosis.stream.measured import Measured, Series
 
@@ -58,6 +59,12 @@ class DiagnosedCall:
         return "unclear" if self.verdict.refused else "good"
 
     @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is remarkable about the signalling, and what the verdict adds to it."""
+        known = self.record.findings if self.record is not None else ()
+        return (*known, *(finding for finding in self.verdict.findings if finding not in known))
+
+    @property
     def began_ns(self) -> int:
         """When it began, by its first message or packet."""
         if self.record is not None:
@@ -82,6 +89,8 @@ class Diagnosis:
     complaint: Window | None = None
     counters: tuple[Counter, ...] = ()
     marks: tuple[Mark, ...] = ()
+    comparison: Comparison | None = None
+    """With several points: what lies between them."""
 
     @property
     def window(self) -> Window:
@@ -90,9 +99,13 @@ class Diagnosis:
 
     @property
     def streams(self) -> Iterator[DiagnosedStream]:
-        """All streams, by when they began."""
-        found = (stream for call in (*self.calls, *self.unsignalled) for stream in call.streams)
-        return iter(sorted(found, key=lambda stream: (stream.measured.began_ns, stream.measured.key)))
+        """All streams, each once, by when they began; two legs of one call may share one."""
+        found = {
+            (stream.point, stream.measured.key): stream
+            for call in (*reversed(self.calls), *self.unsignalled)
+            for stream in call.streams
+        }
+        return iter(sorted(found.values(), key=lambda one: (one.measured.began_ns, one.measured.key)))
 
     @property
     def problems(self) -> tuple[FileProblem, ...]:

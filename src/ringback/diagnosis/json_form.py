@@ -71,7 +71,7 @@ def _call(call: DiagnosedCall, record: CallRecord, show_numbers: bool) -> Json:
             "negotiated": list(record.negotiated),
             "sent": list(sent),
         },
-        "findings": [_finding(finding) for finding in (*record.findings, *call.verdict.findings)],
+        "findings": [_finding(finding) for finding in call.findings],
         "verdict": _verdict(call.verdict),
         "standing": call.standing,
         "label": record.label,

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from ringback.diagnosis.as_json import as_json
+from ringback.diagnosis.json_form import as_json
 from tests.diagnosis import made
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from ringback.diagnosis.capture.captured import (
@@ -24,7 +25,8 @@ from ringback.diagnosis.causes.judge import judge
 from ringback.diagnosis.causes.verdict import Counter, Evidence, Mark, StreamEvidence, Window
 from ringback.diagnosis.complaint import Complaint
 from ringback.diagnosis.diagnosed import DiagnosedCall, DiagnosedStream, Diagnosis, window_of
-from ringback.diagnosis.signalling.call import CallRecord
+from ringback.diagnosis.points.segments import Comparison, compare
+from ringback.diagnosis.signalling.call import CallRecord, OtherDialogs, Signalling
 from ringback.diagnosis.signalling.follow import follow
 from ringback.diagnosis.signalling.media import StreamContext, assign
 from ringback.diagnosis.stream.curves import curves
@@ -54,8 +56,12 @@ def diagnose(
     captures = []
     for point, paths in {"": files, **(points or {})}.items():
         if paths:
-            captures.append(read_capture(paths, point=point, progress=progress))
+            captures.append(read_capture(paths, point=point, progress=_reading(progress)))
     return diagnosis_of(captures, complaint=complaint, counters=counters, marks=marks, progress=progress)
+
+
+def _reading(progress: Progress | None) -> Callable[[int, int], None] | None:
+    return None if progress is None else partial(progress, "reading")
 
 
 def diagnosis_of(
@@ -71,79 +77,124 @@ def diagnosis_of(
     window = window_of(captures)
     if isinstance(complaint, Complaint):
         complaint = complaint.within(window)
-    signalling = follow([packet for capture in captures for packet in capture.signalling])
-    streams = [_Placed(capture, stream) for capture in captures for stream in capture.streams]
-    contexts = assign(signalling.calls, [placed.stream for placed in streams])
-    records = {record.label: record for record in signalling.calls}
-    groups, loose = _by_call(streams, contexts, records)
-    conversations = list(_conversations(loose))
+    sights = [_Sight.of(capture) for capture in captures]
+    comparison = _compared(captures)
+    cases = [*_calls(sights), *_conversations(_loose(sights))]
+    concerned = _concerned(complaint, cases)
     surroundings = _Surroundings.of(captures)
-    concerned = _concerned(complaint, groups, conversations, records)
-
-    cases: list[tuple[CallRecord | None, list[_Placed]]] = [
-        (record, groups.get(record.label, [])) for record in signalling.calls
-    ]
-    cases += [(None, members) for members in conversations]
-    total = sum(placed.stream.count for _, members in cases for placed in members)
+    base = Evidence(
+        None,
+        (),
+        window,
+        counters=tuple(counters),
+        marks=tuple(marks),
+        snap_length=min((c.snap_length for c in captures if c.snap_length), default=0),
+        segments=None if comparison is None else comparison.segments_of(),
+    )
+    total = sum(case.packets for case in cases)
     done = 0
     judged = []
-    for at, (record, members) in enumerate(cases):
+    for case in cases:
         if progress is not None:
             progress("judging", done, total)
-        evidence = Evidence(
-            record,
-            (),
-            window,
-            complaint=complaint if at in concerned else None,
-            counters=tuple(counters),
-            marks=tuple(marks),
-            snap_length=_snap_length(captures),
-        )
-        judged.append(_judged(surroundings.added_to(evidence, record, members), members, contexts))
-        done += sum(placed.stream.count for placed in members)
+        evidence = replace(base, call=case.record, complaint=complaint if case in concerned else None)
+        judged.append(_judged(surroundings.added_to(evidence, case), case))
+        done += case.packets
     if progress is not None:
         progress("judging", total, total)
+    judged.sort(key=lambda call: call.began_ns)
     return Diagnosis(
         captures,
-        tuple(sorted((c for c in judged if c.record is not None), key=lambda c: c.began_ns)),
-        tuple(sorted((c for c in judged if c.record is None), key=lambda c: c.began_ns)),
-        signalling.other,
+        tuple(call for call in judged if call.record is not None),
+        tuple(call for call in judged if call.record is None),
+        _other_dialogs([sight.signalling for sight in sights]),
         complaint,
         tuple(counters),
         tuple(marks),
+        comparison,
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Placed:
-    """A stream and the capture that it is in."""
+class _Sight:
+    """What one point saw: its signalling, and which streams that explains.
+
+    Each point assigns streams by the SDP that it saw itself: addresses are rewritten between points.
+    """
 
     capture: Capture
+    signalling: Signalling
+    contexts: Mapping[StreamKey, StreamContext]
+
+    @classmethod
+    def of(cls, capture: Capture) -> _Sight:
+        signalling = follow(capture.signalling)
+        return cls(capture, signalling, assign(signalling.calls, capture.streams))
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """A stream, the point that it was seen at, and what signalling knows of it."""
+
+    point: str
     stream: RtpStream
+    context: StreamContext | None = None
 
 
-def _by_call(
-    streams: Iterable[_Placed],
-    contexts: Mapping[StreamKey, StreamContext],
-    records: Mapping[str, CallRecord],
-) -> tuple[dict[str, list[_Placed]], list[_Placed]]:
-    """Streams by the label of their call, and those without one.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Case:
+    """What is judged at once: a call with its streams, or streams that belong together without one."""
 
-    What only looks a little like RTP is one only if signalling says so.
-    """
-    groups: dict[str, list[_Placed]] = defaultdict(list)
-    loose = []
-    for placed in streams:
-        key = placed.stream.key
-        context = contexts.get(key)
-        if context is not None and context.call in records:
-            groups[context.call].append(placed)
-        elif key not in placed.capture.uncertain:
-            loose.append(placed)
-    return groups, loose
+    record: CallRecord | None
+    members: tuple[_Placed, ...]
+
+    @property
+    def packets(self) -> int:
+        return sum(placed.stream.count for placed in self.members)
+
+    @property
+    def span(self) -> Window:
+        """From the first to the last packet of it."""
+        times = [ns for placed in self.members for ns in (placed.stream.began_ns, placed.stream.ended_ns)]
+        if self.record is not None:
+            times += [self.record.start_ns, *(message.at_ns for message in self.record.messages[-1:])]
+        return Window(min(times), max(times))
 
 
-def _conversations(streams: Iterable[_Placed]) -> Iterator[list[_Placed]]:
+def _compared(captures: Sequence[Capture]) -> Comparison | None:
+    """What several points tell together; None for one."""
+    if len(captures) < 2:
+        return None
+    return compare([(capture.point, capture.streams) for capture in captures])
+
+
+def _calls(sights: Sequence[_Sight]) -> list[_Case]:
+    """The calls with their streams. One that several points saw is told by what saw most of it."""
+    records: dict[str, CallRecord] = {}
+    members: dict[str, list[_Placed]] = defaultdict(list)
+    for sight in sights:
+        calls = sight.signalling.calls
+        for record in calls:
+            known = records.get(record.label)
+            if known is None or len(record.messages) > len(known.messages):
+                records[record.label] = record
+        for stream in sight.capture.streams:
+            context = sight.contexts.get(stream.key)
+            if context is not None:
+                for call in (context.call, *context.also):
+                    members[calls[call].label].append(_Placed(sight.capture.point, stream, context))
+    return [_Case(record, tuple(members[label])) for label, record in records.items()]
+
+
+def _loose(sights: Sequence[_Sight]) -> Iterator[_Placed]:
+    """Streams that no call named. What only looks a little like RTP is a stream only if one did."""
+    for sight in sights:
+        for stream in sight.capture.streams:
+            if stream.key not in sight.contexts and stream.key not in sight.capture.uncertain:
+                yield _Placed(sight.capture.point, stream)
+
+
+def _conversations(streams: Iterable[_Placed]) -> Iterator[_Case]:
     """Streams between the same two addresses and ports, both ways, unless long silence lies between."""
     between: dict[frozenset[tuple[str, int]], list[_Placed]] = defaultdict(list)
     for placed in streams:
@@ -155,61 +206,55 @@ def _conversations(streams: Iterable[_Placed]) -> Iterator[list[_Placed]]:
         ended_ns = 0
         for placed in members:
             if together and placed.stream.began_ns > ended_ns + APART_NS:
-                yield together
+                yield _Case(None, tuple(together))
                 together = []
             together.append(placed)
             ended_ns = max(ended_ns, placed.stream.ended_ns)
-        yield together
+        yield _Case(None, tuple(together))
 
 
-def _concerned(
-    complaint: Window | None,
-    groups: Mapping[str, list[_Placed]],
-    conversations: Sequence[list[_Placed]],
-    records: Mapping[str, CallRecord],
-) -> set[int]:
-    """Which cases (calls, then conversations, by their place) a complaint is about.
+def _concerned(complaint: Window | None, cases: Sequence[_Case]) -> set[_Case]:
+    """Which cases a complaint is about: those that went on at its time.
 
-    Those that went on at its time; all, if none did, so that each says that it was not meant.
+    All, if none did, so that each says that it was not meant.
     """
     if complaint is None:
         return set()
-    spans = []
-    for label, record in records.items():
-        times = [record.start_ns, record.ended_ns or record.start_ns]
-        times += [message.at_ns for message in record.messages[-1:]]
-        for placed in groups.get(label, []):
-            times += [placed.stream.began_ns, placed.stream.ended_ns]
-        spans.append((min(times), max(times)))
-    for members in conversations:
-        spans.append((min(p.stream.began_ns for p in members), max(p.stream.ended_ns for p in members)))
     meant = {
-        at
-        for at, (began, ended) in enumerate(spans)
-        if began <= complaint.ended_ns and complaint.began_ns <= ended
+        case
+        for case in cases
+        if case.span.began_ns <= complaint.ended_ns and complaint.began_ns <= case.span.ended_ns
     }
-    return meant or set(range(len(spans)))
+    return meant or set(cases)
 
 
-def _judged(
-    evidence: Evidence, members: Sequence[_Placed], contexts: Mapping[StreamKey, StreamContext]
-) -> DiagnosedCall:
+def _judged(evidence: Evidence, case: _Case) -> DiagnosedCall:
     found, shown = [], []
-    for placed in members:
-        stream = placed.stream
-        context = contexts.get(stream.key)
-        formats = context.formats if context is not None else {}
+    for placed in case.members:
+        stream, context = placed.stream, placed.context
         packets = stream.packets()
-        measured = measure(stream.key, packets, formats)
+        measured = measure(stream.key, packets, context.formats if context is not None else {})
+        series = curves(packets, measured.formats)
         sent_by = context.sent_by if context is not None else None
         expected_at = context.expected_at if context is not None else None
-        point = placed.capture.point
-        series = curves(packets, measured.formats)
-        found.append(StreamEvidence(measured, series, sent_by, expected_at, point))
-        label = evidence.call.label if evidence.call is not None else None
-        shown.append(DiagnosedStream(measured, stream, label, sent_by, expected_at, point))
+        found.append(StreamEvidence(measured, series, sent_by, expected_at, placed.point))
+        label = case.record.label if case.record is not None else None
+        shown.append(DiagnosedStream(measured, stream, label, sent_by, expected_at, placed.point))
     verdict = judge(replace(evidence, streams=tuple(found)))
-    return DiagnosedCall(evidence.call, verdict, tuple(shown))
+    return DiagnosedCall(case.record, verdict, tuple(shown))
+
+
+def _other_dialogs(signalled: Sequence[Signalling]) -> OtherDialogs:
+    """Signalling beside calls of all points together."""
+    requests: dict[str, int] = defaultdict(int)
+    statuses: dict[str, int] = defaultdict(int)
+    for signalling in signalled:
+        for name, number in signalling.other.requests.items():
+            requests[name] += number
+        for name, number in signalling.other.statuses.items():
+            statuses[name] += number
+    findings = tuple(finding for signalling in signalled for finding in signalling.other.findings)
+    return OtherDialogs(requests, statuses, findings, sum(s.other.malformed for s in signalled))
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,9 +287,10 @@ class _Surroundings:
                 found.broken[frozenset(broken[1:])].append(broken)
         return found
 
-    def added_to(self, evidence: Evidence, record: CallRecord | None, members: Sequence[_Placed]) -> Evidence:
-        """The evidence with what lies between the same hosts while the call went on."""
-        keys = [placed.stream.key for placed in members]
+    def added_to(self, evidence: Evidence, case: _Case) -> Evidence:
+        """The evidence with what lies between the same hosts and ports."""
+        record = case.record
+        keys = [placed.stream.key for placed in case.members]
         pairs = {frozenset({key.src, key.dst}) for key in keys}
         ports = {(key.src, key.sport) for key in keys} | {(key.dst, key.dport) for key in keys}
         if record is not None:
@@ -279,7 +325,3 @@ class _Surroundings:
             ),
             fragmentation=Fragmentation(self.whole, len(broken), broken, self.largest_bytes),
         )
-
-
-def _snap_length(captures: Iterable[Capture]) -> int:
-    return min((capture.snap_length for capture in captures if capture.snap_length), default=0)
