@@ -141,7 +141,8 @@ def shape_of(series: Series, loss: LossShape, ptime_ms: float) -> DelayShape | N
             excess[here] -= np.percentile(excess[here], 2)
     excess = np.maximum(excess, 0.0)
     median, p95, p99, p998 = (float(v) for v in np.percentile(excess, (50, 95, 99, 99.8)))
-    high = max(10.0, 3.0 * median)
+    # Against what neighbours differ by: a queue that stands is no jitter.
+    high = max(10.0, 4.0 * float(np.median(np.abs(np.diff(excess)))))
     return DelayShape(
         times_s=order,
         excess_ms=excess,
@@ -274,7 +275,7 @@ def _episodes(
         top = float(excess[peak])
         onset = onset_of(excess, peak, top)
         rises = np.diff(excess[onset : peak + 1])
-        sudden = bool(len(rises)) and float(rises.max()) >= 0.6 * (top - float(excess[onset]))
+        sudden = bool(len(rises)) and float(rises.max()) >= 0.6 * top
         end = min(last + 2, len(times))
         together = np.diff(times[peak:end]) < 0.35 * ptime_ms / 1e3
         episodes.append(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ringback.diagnosis.causes.case import Case
 from ringback.diagnosis.causes.scene import Scene, StreamView, usual
-from ringback.diagnosis.causes.transport import grows_before_loss
+from ringback.diagnosis.causes.transport import queue_odds
 from ringback.diagnosis.causes.trouble import jitter_beyond, reported_trouble
 from ringback.diagnosis.causes.words import count, ms, percent
 
@@ -30,9 +30,9 @@ def suffers_from_queues(view: StreamView) -> tuple[float, str]:
     if shape is None:
         return 0.0, ""
     before = shape.before_loss
-    grown = grows_before_loss(view)
-    if before.bursts >= 2 and grown > 0.2:
-        return min(1.5, 0.5 + grown), (
+    odds = queue_odds(view)
+    if odds > 0.5:
+        return min(1.5, 0.5 + 0.3 * odds), (
             f"The delay rose by {ms(before.rise_ms)} before {before.rose} of "
             f"{count(before.bursts, 'loss burst')}: "
             f"it stands in a queue with other traffic."

@@ -13,15 +13,18 @@ MORE_BANDWIDTH = "More bandwidth would not help"
 BIGGER_BUFFER = "A bigger jitter buffer would not help"
 
 
-def grows_before_loss(view: StreamView) -> float:
-    """How clearly the delay rises before losses, -1 (never) to 1 (always), beyond what chance would show."""
+def queue_odds(view: StreamView) -> float:
+    """How much what the delay does before losses speaks for a full queue, in nats (-4 to 4).
+
+    By the binomial likelihood of the bursts that began while the delay was up: nearly all do if a queue
+    drops them; if nothing relates them, as many as the share of time that the delay is up.
+    """
     if view.delay is None or view.delay.before_loss.bursts < 2:
         return 0.0
     before = view.delay.before_loss
-    rose = before.rose / before.bursts
-    if rose > before.by_chance + 0.15:
-        return min(1.0, (rose - before.by_chance) / max(1.0 - before.by_chance, 0.2))
-    return -before.still / before.bursts
+    chance = float(np.clip(before.by_chance, 0.02, 0.97))
+    odds = before.rose * np.log(0.93 / chance) + (before.bursts - before.rose) * np.log(0.07 / (1.0 - chance))
+    return float(np.clip(odds, -4.0, 4.0))
 
 
 def congestion(view: StreamView) -> Case:
@@ -29,18 +32,20 @@ def congestion(view: StreamView) -> Case:
     case = Case("congestion", "transport", prior=-1.5, streams=(view.key,))
     shape, loss = view.delay, view.loss
     if shape is not None:
-        before, grown = shape.before_loss, grows_before_loss(view)
+        before, odds = shape.before_loss, queue_odds(view)
         # A policer, or a queue of a few packets, drops without delay; but only while there is much.
         heaps = loss.uneven_p < 0.001 and loss.unevenness > 2.0
-        if before.bursts and grown > 0 and before.rise_s >= 0.06:
+        if odds > 0 and before.rise_s >= 0.06:
             case.clue(
-                (1.0 + 3.0 * grown) * min(1.0, before.bursts / 4),
+                odds,
                 f"The delay rose by {ms(before.rise_ms)} in the {seconds(before.rise_s)} before "
-                f"{before.rose} of {count(before.bursts, 'loss burst')}.",
+                f"{before.rose} of "
+                f"{count(before.bursts, 'loss burst')}; it was up for {percent(before.by_chance)} of the "
+                f"time.",
             )
-        elif before.bursts >= 3 and grown < -0.4:
+        elif odds < 0 and before.bursts >= 3:
             case.clue(
-                (1.2 if heaps else 3.5) * grown,
+                (0.35 if heaps else 0.9) * odds,
                 f"The delay stood at its floor before and after {before.still} of "
                 f"{count(before.bursts, 'loss burst')}: no queue was full.",
             )
@@ -50,6 +55,13 @@ def congestion(view: StreamView) -> Case:
                     f"{count(loss.runs, 'run')} of lost packets come in heaps without any delay, as a "
                     f"policer drops them.",
                 )
+        if shape.smooth > 0.6 and before.by_chance > 0.1 and not shape.steps:
+            case.clue(
+                1.5,
+                f"For {percent(before.by_chance)} of the time packets stood in a queue, up to "
+                f"{ms(shape.largest_ms)}: "
+                f"neighbours have like delays (rank correlation {shape.smooth:.2f}).",
+            )
         ramps = [e for e in shape.episodes if e.ramp]
         if ramps:
             tops = np.array([e.peak_ms for e in ramps])
@@ -60,7 +72,7 @@ def congestion(view: StreamView) -> Case:
                 f"{seconds(float(np.median([e.rise_s for e in ramps])))} to {ms(float(np.median(tops)))} "
                 f"(medians).",
             )
-        elif loss.runs >= 3 and not heaps:
+        elif loss.runs >= 3 and not heaps and before.by_chance < 0.1:
             case.clue(-1.5, f"The delay never grew gradually; it stayed within {ms(shape.p99_ms)} (99 %).")
         if shape.holds >= 3 and shape.holds > len(ramps):
             case.clue(
@@ -68,8 +80,6 @@ def congestion(view: StreamView) -> Case:
                 f"{count(shape.holds, 'time')} packets were held up at once and came together, unlike a "
                 f"queue.",
             )
-        if shape.smooth > 0.7 and shape.p95_ms > 8:
-            case.clue(0.6, f"Neighbouring packets have like delays (rank correlation {shape.smooth:.2f}).")
     else:
         case.missing.append("The delay: the packets' clock rate is not known.")
     _unevenness(case, view, 0.6)
@@ -107,9 +117,9 @@ def radio(view: StreamView) -> Case:
                 f"After {before.held} of {count(before.bursts, 'loss burst')} the packets that came had "
                 f"been held up.",
             )
-        if before.bursts >= 3 and grows_before_loss(view) > 0.3 and before.rise_s >= 0.06:
+        if before.bursts >= 3 and queue_odds(view) > 1.0 and before.rise_s >= 0.06:
             case.clue(
-                -2.5 * grows_before_loss(view),
+                -0.6 * queue_odds(view),
                 f"The delay grew for {seconds(before.rise_s)} before {before.rose} of {before.bursts} "
                 f"loss bursts, as in a queue.",
             )
@@ -160,16 +170,16 @@ def constant_path_fault(view: StreamView) -> Case:
                 f"{int(loss.run_length.max())}.",
             )
     if shape is not None and shape.before_loss.bursts >= 3:
-        grown, before = grows_before_loss(view), shape.before_loss
-        if grown < -0.5:
+        odds, before = queue_odds(view), shape.before_loss
+        if odds < -1.0:
             case.clue(
-                -1.8 * grown,
+                -0.45 * odds,
                 f"The delay stood at its floor before and after {before.still} of "
                 f"{count(before.bursts, 'loss', 'losses')}.",
             )
-        elif grown > 0.2:
+        elif odds > 0.5:
             case.clue(
-                -2.5 * grown,
+                -odds,
                 f"The delay was {ms(before.rise_ms)} up before {before.rose} of {before.bursts} losses.",
             )
         if shape.holds >= 3:
