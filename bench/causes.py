@@ -1,4 +1,4 @@
-"""How often the diagnosis names the right cause: labelled captures of each cause, diagnosed from their files."""
+"""How often the diagnosis names the right cause: labelled captures, diagnosed from their files."""
 
 from __future__ import annotations
 

@@ -108,14 +108,17 @@ def radio(view: StreamView) -> Case:
                 f"{ms(float(np.median([e.peak_ms for e in held])))} "
                 f"(median) between one and the next, then came together; the delay was back at once.",
             )
+            _like_a_device(case, view)
         elif shape.before_loss.bursts >= 3:
             case.clue(-1.2, "No packets were held up and let go together, as radio retries do.")
         before = shape.before_loss
-        if before.bursts >= 3 and before.held:
+        together = lost_together_odds(view)
+        if together > 0:
             case.clue(
-                min(1.5, 3.0 * before.held / before.bursts),
-                f"After {before.held} of {count(before.bursts, 'loss burst')} the packets that came had "
-                f"been held up.",
+                min(2.0, 0.7 * together),
+                f"{shape.lost_in_episodes} of {count(loss.lost, 'lost packet')} are among those held up, "
+                f"which are "
+                f"{percent(shape.episode_share)} of all.",
             )
         if before.bursts >= 3 and queue_odds(view) > 1.0 and before.rise_s >= 0.06:
             case.clue(
@@ -129,7 +132,7 @@ def radio(view: StreamView) -> Case:
             f"Losses come in runs of {loss.run_length.mean():.1f} (mean) where chance would make "
             f"{1 / (1 - loss.share):.1f}.",
         )
-    elif loss.runs >= MIN_RUNS_FOR_A_PATTERN:
+    elif loss.runs >= MIN_RUNS_FOR_A_PATTERN and (shape is None or lost_together_odds(view) <= 0):
         case.clue(-0.8, f"{percent(loss.single_share)} of the losses are of single packets, as if by chance.")
     case.missing.append("Signal, retries and roaming from the access point or the phone at these times.")
     case.next_step = (
@@ -142,6 +145,50 @@ def radio(view: StreamView) -> Case:
     return case
 
 
+def _like_a_device(case: Case, view: StreamView) -> None:
+    """What is held up by a device that stalls, or by service in turns, and not by a radio's retries."""
+    shape = view.delay
+    if shape is None:
+        return
+    if shape.in_turns:
+        case.clue(
+            -3.0,
+            f"{percent(shape.together)} of all packets come right after another: they are sent or served "
+            f"in turns.",
+        )
+    if shape.holds >= 4 and shape.lost_in_episodes == 0:
+        case.clue(-1.2, f"Not one packet was lost in {shape.holds} times that they were held up.")
+    if shape.holds >= 5 and shape.unlike < 1.8:
+        case.clue(
+            -1.2,
+            f"They were held up for nearly the same time each time (90th percentile {shape.unlike:.1f} "
+            f"times the 10th).",
+        )
+    elif shape.unlike > 2.5:
+        case.clue(
+            0.8, f"How long varies, as retries do: the 90th percentile is {shape.unlike:.1f} times the 10th."
+        )
+    if view.loss.runs >= 4 and view.loss.clustering > 4.5 and view.loss.single_share < 0.2:
+        case.clue(
+            -1.2,
+            f"Losses come in whole runs of {view.loss.run_length.mean():.1f} packets (mean), hardly one "
+            f"alone.",
+        )
+
+
+def lost_together_odds(view: StreamView) -> float:
+    """How much more packets are lost while the delay is up than chance would have it, in nats (-3 to 3)."""
+    shape = view.delay
+    if shape is None or view.loss.lost < 3 or not shape.episodes:
+        return 0.0
+    chance = float(np.clip(shape.episode_share, 0.02, 0.97))
+    inside = min(shape.lost_in_episodes, view.loss.lost)
+    # Losses of one burst are one event.
+    events = min(1.0, max(3, len(view.loss.burst_at)) / view.loss.lost)
+    odds = inside * np.log(0.85 / chance) + (view.loss.lost - inside) * np.log(0.15 / (1.0 - chance))
+    return float(np.clip(events * odds, -3.0, 3.0))
+
+
 def constant_path_fault(view: StreamView) -> Case:
     """Something on the way breaks packets at an even rate, whatever the load: a cable, an optic, a duplex."""
     case = Case("constant-path-fault", "transport", prior=-1.5, streams=(view.key,))
@@ -151,7 +198,7 @@ def constant_path_fault(view: StreamView) -> Case:
     else:
         if loss.uneven_p > 0.01 and loss.seconds_with_loss > 0.5:
             case.clue(
-                1.8,
+                1.8 * min(1.0, loss.runs / 15),
                 f"{count(loss.lost, 'loss', 'losses')} lie evenly over {seconds(view.seconds)} "
                 f"(variance {loss.unevenness:.1f} times that of chance, p = {loss.uneven_p:.2f}).",
             )
@@ -182,8 +229,12 @@ def constant_path_fault(view: StreamView) -> Case:
                 -odds,
                 f"The delay was {ms(before.rise_ms)} up before {before.rose} of {before.bursts} losses.",
             )
-        if shape.holds >= 3:
-            case.clue(-1.0, f"{count(shape.holds, 'time')} packets were held up and came together.")
+        together = lost_together_odds(view)
+        if together > 0:
+            case.clue(
+                -together,
+                f"{shape.lost_in_episodes} of {count(loss.lost, 'lost packet')} lie where the delay was up.",
+            )
     case.missing.append("Error counters (FCS, CRC, late collisions) of the ports on the way.")
     case.next_step = (
         "Read the error counters of each port on the way, twice, and change the cable or "
@@ -210,8 +261,8 @@ def route_flap(view: StreamView) -> Case:
         steps = shape.steps
         told = ", ".join(f"{s.by_ms:+.0f} ms at {clock(view.at_ns(s.at_s))}" for s in steps[:4])
         case.clue(
-            3.0 + 0.5 * min(2, len(steps) - 1),
-            f"The floor of the delay moved within {ms(12 * (view.measured.ptime_ms or 20))} and stayed: "
+            2.6 + 0.4 * min(2, len(steps) - 1),
+            f"The floor of the delay moved from one packet to the next and stayed: "
             f"{told}"
             f"{' and so on' if len(steps) > 4 else ''}.",
         )
@@ -241,11 +292,11 @@ def route_flap(view: StreamView) -> Case:
 def small_buffer(view: StreamView) -> Case:
     """Packets come, but unevenly: a buffer of 50 ms plays without those that a bigger one would have."""
     case = Case("jitter-with-a-small-buffer", "transport", prior=-1.5, streams=(view.key,))
-    late, lost = view.late_share, view.loss.share
+    late, lost = _late(view), view.loss.share
     if late >= 0.003:
         case.clue(
-            min(3.0, 1.0 + 40.0 * late),
-            f"{percent(late)} of the packets came too late for a buffer of 50 ms, "
+            min(2.5, 1.0 + 40.0 * late),
+            f"{percent(late)} of the packets come too late for a buffer of 40 to 50 ms, "
             f"{percent(view.late_share_200)} for one of 200 ms.",
         )
         if late > 3 * lost:
@@ -257,10 +308,9 @@ def small_buffer(view: StreamView) -> Case:
                 -min(3.0, 0.8 * lost / late),
                 f"More packets were lost ({percent(lost)}) than late ({percent(late)}).",
             )
-    else:
-        case.clue(-2.5, f"Only {percent(late)} of the packets came too late for a buffer of 50 ms.")
-    if late >= 0.003:
         _uneven_delay(case, view)
+    else:
+        case.clue(-2.5, f"Only {percent(late)} of the packets come too late for a buffer of 40 to 50 ms.")
     _discards(case, view)
     case.next_step = (
         f"Set the receiver's jitter buffer to adaptive, up to {_buffer_for(view)} ms at "
@@ -270,12 +320,23 @@ def small_buffer(view: StreamView) -> Case:
     return case
 
 
+def _late(view: StreamView) -> float:
+    """Share of packets that a short buffer plays without, whenever it began."""
+    return max(view.late_share, view.delay.over_40 if view.delay is not None else 0.0)
+
+
 def _uneven_delay(case: Case, view: StreamView) -> None:
     """How the delay of a stream varies: by itself, like a queue, with its floor or with a clock."""
     shape = view.delay
     if shape is None:
         return
-    if shape.smooth < 0.5:
+    if shape.in_turns:
+        case.clue(
+            1.8,
+            f"{percent(shape.together)} of the packets come right after another, all the time: they are "
+            f"served in turns.",
+        )
+    elif shape.smooth < 0.5 and shape.holds < 0.5 * len(shape.episodes):
         case.clue(
             0.8,
             f"Delays of neighbouring packets differ (rank correlation {shape.smooth:.2f}): no queue stands.",
@@ -298,8 +359,8 @@ def _discards(case: Case, view: StreamView) -> None:
     if reported is not None and reported.discard_share is not None:
         if reported.discard_share > 0.003:
             case.clue(1.5, f"The receiver says by XR that it discarded {percent(reported.discard_share)}.")
-        elif view.late_share >= 0.003:
-            case.clue(-1.5, f"The receiver says by XR that it discarded {percent(reported.discard_share)}.")
+        elif _late(view) >= 0.003:
+            case.clue(-1.0, f"The receiver says by XR that it discarded {percent(reported.discard_share)}.")
     else:
         case.missing.append("How long the receiver's buffer is, and what it discarded (RTCP XR).")
 
