@@ -57,7 +57,7 @@ ffi.cdef(
                    int64_t successor, int64_t apart, void *extended, void *count);
     void rb_jitter(int64_t n, void *change, void *how, void *out);
     double rb_play(int64_t n, void *transit, void *arrived, void *restart, double depth, double most,
-                   double resync, int64_t window, void *recent, void *result);
+                   double resync, int64_t window, int64_t ring, void *recent, void *result);
     """
 )
 at: Final = ffi.from_buffer

@@ -141,8 +141,13 @@ def skew_ppm(timing: Timing) -> float | None:
     if span < SKEW_MS:
         return None
     where = np.minimum(((when - when.min()) * (_BINS / span)).astype(np.intp), _BINS - 1)
-    order = np.lexsort((transit, where))
-    least = order[np.concatenate(([True], np.diff(where[order]) > 0))]
+    if (where[1:] < where[:-1]).any():
+        order = np.argsort(where, kind="stable")
+        when, transit, where = when[order], transit[order], where[order]
+    begins = np.concatenate(([0], np.flatnonzero(where[1:] != where[:-1]) + 1))
+    lowest = np.minimum.reduceat(transit, begins)
+    least = np.flatnonzero(transit == np.repeat(lowest, np.diff(begins, append=len(where))))
+    least = least[np.concatenate(([True], where[least[1:]] != where[least[:-1]]))]
     apart = max(len(least) // 8, 1)
     x, y = when[least], transit[least]
     length = x[apart:] - x[:-apart]
@@ -174,9 +179,11 @@ def as_wireshark(packets: Packets, formats: Mapping[int, PayloadFormat]) -> Wire
     table = clocks({n: f for n, f in formats.items() if n < FIRST_DYNAMIC or f.source == "sdp"})
     kinds = packets.payload_type
     rows = np.flatnonzero((packets.timestamp - packets.timestamp[0]).view(np.int32) >= 0)
-    noise = np.isin(kinds, list(COMFORT_NOISE))
-    counts = ~(packets.marker | noise)
-    counts[1:] &= ~noise[:-1]
+    counts = ~packets.marker
+    if any(number in COMFORT_NOISE for number in formats):
+        noise = np.isin(kinds, list(COMFORT_NOISE))
+        counts &= ~noise
+        counts[1:] &= ~noise[:-1]
     delta = np.diff(packets.arrived_ns[rows]) / 1e6
     clock = table[kinds[rows]] // 1000
     # The first packet's time stamp counts whatever it is.
@@ -197,6 +204,8 @@ def _running_mean(values: Times, numbers: Rows) -> float:
     """m += (value - m) / number, which is the plain mean where the numbers are 1, 2, 3, ..."""
     if not len(values):
         return 0.0
+    if len(values) == numbers[-1]:
+        return float(values.mean())
     weights = (numbers - 1) / numbers
     start = 1 if numbers[0] == 1 else 0
     # The weight of a value is what all that came after it left of it.
