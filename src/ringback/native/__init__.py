@@ -53,8 +53,8 @@ ffi.cdef(
     void rb_srtp(void *operation, void *contexts, void *data, int64_t width, void *rows, void *lengths,
                  int64_t n, void *status);
     void rb_own(void *mix, void *of, void *voices, void *less, void *more, int64_t n, int64_t m, void *out);
-    void rb_extend(int64_t n, void *sequence, void *timestamp, int64_t step, int64_t dropout, int64_t misorder,
-                   int64_t successor, int64_t apart, void *extended, void *count);
+    void rb_extend(int64_t n, void *sequence, void *timestamp, int64_t step, int64_t dropout,
+                   int64_t misorder, int64_t successor, int64_t apart, void *extended, void *count);
     void rb_jitter(int64_t n, void *change, void *how, void *out);
     double rb_play(int64_t n, void *transit, void *arrived, void *restart, double depth, double most,
                    double resync, int64_t window, int64_t ring, void *recent, void *result);

@@ -59,6 +59,9 @@ class Played:
 
 def play(transit_ms: Times, arrived_ms: Times, restarts: Mask, buffer: Buffer) -> Played:
     """Run m packets in the order they came through a buffer; it begins anew at `restarts` bool[m]."""
+    if len(transit_ms) and float(transit_ms.max() - transit_ms.min()) <= buffer.depth_ms:
+        # Any buffer bears what never differs by more than it waits at the least.
+        return Played(np.zeros(len(transit_ms), np.uint8), buffer.depth_ms)
     if kernels is None:
         return play_plainly(transit_ms, arrived_ms, restarts, buffer)
     m = len(transit_ms)
