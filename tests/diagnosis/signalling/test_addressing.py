@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -59,7 +60,7 @@ def test_a_router_that_rewrites_half_of_it() -> None:
 
 def test_one_message_before_and_behind_a_router() -> None:
     scene = Scene(caller=(INSIDE, 5060))
-    same = {"branch": "z9hG4bKone", "cseq": 1}
+    same: dict[str, Any] = {"branch": "z9hG4bKone", "cseq": 1}
     scene.request(0, "INVITE", "caller", sdp(INSIDE, 4000), in_dialog=False, **same)
     scene.request(0.001, "INVITE", "caller", sdp(CALLER[0], 31_000), in_dialog=False, source=CALLER, **same)
     call = scene.record()

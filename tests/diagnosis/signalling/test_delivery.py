@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ringback.diagnosis.signalling.call import Side
 from ringback.diagnosis.signalling.follow import follow
 from tests.diagnosis.signalling.scene import CALLED, CALLER, PROXY, Scene, codes, sdp
 
@@ -81,12 +82,9 @@ def test_an_ack_past_the_proxy_is_nothing_to_wonder_at() -> None:
 
 
 @pytest.mark.parametrize("by", ["caller", "called"])
-def test_a_bye_without_an_answer(by: str) -> None:
+def test_a_bye_without_an_answer(by: Side) -> None:
     scene = Scene().invite().answered()
-    side = "caller" if by == "caller" else "called"
-    scene.request(10, "BYE", side).request(10.5, "BYE", side, repeat=True).request(
-        11.5, "BYE", side, repeat=True
-    )
+    scene.request(10, "BYE", by).request(10.5, "BYE", by, repeat=True).request(11.5, "BYE", by, repeat=True)
     call = scene.record()
     assert call.ended_by == by
     (finding,) = call.findings

@@ -33,3 +33,13 @@ def test_codes_are_kebab_case_and_meanings_are_sentences() -> None:
     for code, meaning in CODES.items():
         assert code == code.lower().strip("-").replace("_", "-").replace(" ", "-")
         assert meaning.text.endswith(".")
+
+
+def test_the_documentation_has_the_table() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "diagnosis.md").read_text()
+    missing = [
+        code
+        for code, meaning in CODES.items()
+        if f"| `{code}` | {meaning.severity} | {meaning.text} |" not in text
+    ]
+    assert missing == []

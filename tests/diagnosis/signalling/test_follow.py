@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -149,8 +150,8 @@ def proxied() -> Scene:
     scene = Scene()
     via = f"{CALLER[0]}:5060;branch=z9hG4bKone"
     offer, answer = sdp(CALLER[0], 4000), sdp(CALLED[0], 6000)
-    first = {"branch": "z9hG4bKone", "cseq": 1, "target": PROXY, "in_dialog": False}
-    second = {"branch": "z9hG4bKtwo", "cseq": 1, "source": PROXY, "in_dialog": False}
+    first: dict[str, Any] = {"branch": "z9hG4bKone", "cseq": 1, "target": PROXY, "in_dialog": False}
+    second: dict[str, Any] = {"branch": "z9hG4bKtwo", "cseq": 1, "source": PROXY, "in_dialog": False}
     scene.request(0, "INVITE", "caller", offer, **first)
     scene.request(0.1, "INVITE", "caller", offer, **second, more_vias=[via])
     scene.response(0.6, 180).response(1.5, 200, body=answer)

@@ -88,7 +88,7 @@ def test_an_address_that_the_call_moves_to() -> None:
     assert contexts[after.key].expected_at == (PROXY[0], 7000)
     assert contexts[after.key].sent_by == "called"
     assert {number: told.name for number, told in contexts[after.key].formats.items()} == {
-        9: "g722", 0: "pcmu", 101: "telephone-event",
+        0: "pcmu", 9: "g722", 101: "telephone-event",
     }  # fmt: skip
 
 

@@ -233,13 +233,8 @@ def _formats(
         late = [o for o in told if o.at_ns > stream.ended_ns]
         held = [o for o in told if o.at_ns <= stream.ended_ns]
         for offer in (*reversed(late), *held):
-            known = {
-                number: told_format
-                for number, told_format in offer.formats.items()
-                if told_format.source != "unknown" or number not in formats
-            }
-            formats.update(known)
-    return formats
+            formats.update({n: told for n, told in offer.formats.items() if told.source != "unknown"})
+    return dict(sorted(formats.items()))
 
 
 def media_findings(
