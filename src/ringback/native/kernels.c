@@ -720,8 +720,9 @@ int64_t rb_number(const uint8_t *keys, int64_t n, uint64_t seed, int32_t *slots,
         uint64_t hash = seed, word;
         for (int j = 0; j < 5; j++) {
             memcpy(&word, key + 8 * j, 8);
-            hash = (hash ^ word) * 0x9E3779B97F4A7C15u;
-            hash ^= hash >> 29;
+            /* Both halves of the product, so that high bits of the key reach the low ones of the slot. */
+            unsigned __int128 product = (unsigned __int128)(hash ^ word) * 0x9E3779B97F4A7C15u;
+            hash = (uint64_t)product ^ (uint64_t)(product >> 64);
         }
         uint64_t slot = hash & mask;
         while (slots[slot] >= 0 && memcmp(known + 40 * (int64_t)slots[slot], key, 40)) slot = (slot + 1) & mask;
