@@ -199,9 +199,9 @@ def test_fragments_and_tunnels_keep_their_places_in_a_stream(tmp_path: Path) -> 
     records = []
     for i in range(12):
         packet = udp(rtp(i))
-        halves = (
-            packet[:6] + b"\x20\x00" + packet[8 : 20 + 96],
-            packet[:6] + struct.pack("!H", 96 // 8) + packet[8:20] + packet[20 + 96 :],
+        halves = tuple(
+            packet[:2] + struct.pack("!HHH", 20 + len(part), i, flags) + packet[8:20] + part
+            for part, flags in ((packet[20:116], 0x2000), (packet[116:], 96 // 8))
         )
         tunnel = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(packet), 1, 0, 64, 4, 0) + bytes(8) + packet
         for part in ((packet,), halves, (tunnel,))[i % 3]:
