@@ -273,10 +273,10 @@ class Connections:
         way.opening = None
 
     def _note_websocket(self, way: _Direction, reader: WebSocketReader) -> None:
-        if reader.compressed:
-            self.problems["WebSocket messages that permessage-deflate compressed"] += reader.compressed
+        if reader.unreadable:
+            self.problems["WebSocket messages compressed by what is not in the capture"] += reader.unreadable
         if not reader.messages:
-            way.flow.detail = "WebSocket, " + ("compressed" if reader.compressed else "without SIP")
+            way.flow.detail = "WebSocket, " + ("unreadable" if reader.unreadable else "without SIP")
 
     def _close(self, key: FlowKey) -> None:
         way = self._directions.pop(key)
