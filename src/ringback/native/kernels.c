@@ -19,7 +19,7 @@
 #define FAST
 #endif
 
-int32_t rb_version(void) { return 3; }
+int32_t rb_version(void) { return 5; }
 
 /* RTP headers (RFC 3550 5.1) ------------------------------------------------------------------------------- */
 
@@ -337,6 +337,99 @@ void rb_address(const int32_t *length, const uint32_t *ip, const uint16_t *port,
     }
 }
 
+/* Captured streams -------------------------------------------------------------------------------------------- */
+
+/* As counting.extend_plainly: numbers that go on over wraps, and which count each belongs to, -1 for none. */
+void rb_extend(int64_t n, const uint16_t *sequence, const uint32_t *timestamp, int64_t step, int64_t dropout,
+               int64_t misorder, int64_t successor, int64_t apart, int64_t *extended, int32_t *count) {
+    int64_t highest = n ? sequence[0] : 0, candidate = -1;
+    int32_t current = 0;
+    uint16_t number = n ? sequence[0] : 0;
+    uint32_t stamp = n ? timestamp[0] : 0;
+    for (int64_t i = 0; i < n; i++) {
+        int64_t ahead = (int16_t)(uint16_t)(sequence[i] - number);
+        int64_t off = (int32_t)(timestamp[i] - stamp) - ahead * step, room = (ahead < 0 ? -ahead : ahead) * step / 8;
+        if ((ahead < dropout && ahead > -misorder) ||
+            (step > 0 && (off < 0 ? -off : off) <= room + step)) {
+            extended[i] = highest + ahead;
+            count[i] = current;
+            candidate = -1;
+            if (ahead > 0) highest += ahead, number = sequence[i], stamp = timestamp[i];
+            continue;
+        }
+        count[i] = -1;
+        extended[i] = 0;
+        uint16_t after = candidate < 0 ? 0 : (uint16_t)(sequence[i] - sequence[candidate]);
+        if (candidate >= 0 && after == 0) continue;
+        if (candidate < 0 || after > successor) {
+            candidate = i;
+            continue;
+        }
+        current++;
+        for (int64_t j = candidate; j <= i; j++) {
+            count[j] = current;
+            extended[j] = highest + apart + (j < i ? 0 : after);
+        }
+        highest = extended[i], number = sequence[i], stamp = timestamp[i], candidate = -1;
+    }
+}
+
+/* As timing.smooth_plainly: J += (|D| - J)/16 where `how` is 1, J = 0 where it is 2 (RFC 3550 A.8). */
+void rb_jitter(int64_t n, const double *change, const uint8_t *how, double *out) {
+    double jitter = 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (how[i] == 2)
+            jitter = 0;
+        else if (how[i] == 1)
+            jitter += (fabs(change[i]) - jitter) / 16;
+        out[i] = jitter;
+    }
+}
+
+/* As buffers.play_plainly: 1 for packets that come too late for a buffer, 2 too early; the sum of its depths.
+ * `recent` has room for 4 * ring values, ring a power of two above window, which is 0 for a fixed buffer. */
+double rb_play(int64_t n, const double *transit, const double *arrived, const uint8_t *restart, double depth,
+               double most, double resync, int64_t window, int64_t ring, double *recent, uint8_t *result) {
+    double low = 0, point = 0, late_since = 0, depths = 0;
+    int64_t highs = 0, high_end = 0, lows = 0, low_end = 0;
+    double *high_value = recent, *high_at = recent + ring, *low_value = recent + 2 * ring, *low_at = recent + 3 * ring;
+    int late = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double x = transit[i];
+        int again = i == 0 || restart[i];
+        result[i] = 0;
+        if (!again && x > point) {
+            result[i] = 1;
+            if (!late) late_since = arrived[i];
+            late = 1;
+            again = x > point + resync || arrived[i] - late_since >= resync;
+        } else if (!again && x < point - most - resync) {
+            result[i] = 2;
+            again = 1;
+        } else {
+            late = 0;
+        }
+        if (again) {
+            low = x, point = x + depth, late = 0;
+            highs = high_end = lows = low_end = 0;
+        }
+        if (window) {
+            if (highs < high_end && high_at[highs & (ring - 1)] <= (double)(i - window)) highs++;
+            if (lows < low_end && low_at[lows & (ring - 1)] <= (double)(i - window)) lows++;
+            while (high_end > highs && high_value[(high_end - 1) & (ring - 1)] <= x) high_end--;
+            while (low_end > lows && low_value[(low_end - 1) & (ring - 1)] >= x) low_end--;
+            high_value[high_end & (ring - 1)] = x, high_at[high_end++ & (ring - 1)] = (double)i;
+            low_value[low_end & (ring - 1)] = x, low_at[low_end++ & (ring - 1)] = (double)i;
+            low = low_value[lows & (ring - 1)];
+            point = high_value[highs & (ring - 1)];
+            if (point < low + depth) point = low + depth;
+            if (point > low + most) point = low + most;
+        }
+        depths += point - low;
+    }
+    return depths;
+}
+
 /* Captures ---------------------------------------------------------------------------------------------------- */
 
 static inline uint32_t le32(const uint8_t *at) {
@@ -626,8 +719,9 @@ int64_t rb_number(const uint8_t *keys, int64_t n, uint64_t seed, int32_t *slots,
         uint64_t hash = seed, word;
         for (int j = 0; j < 5; j++) {
             memcpy(&word, key + 8 * j, 8);
-            hash = (hash ^ word) * 0x9E3779B97F4A7C15u;
-            hash ^= hash >> 29;
+            /* Both halves of the product, so that high bits of the key reach the low ones of the slot. */
+            unsigned __int128 product = (unsigned __int128)(hash ^ word) * 0x9E3779B97F4A7C15u;
+            hash = (uint64_t)product ^ (uint64_t)(product >> 64);
         }
         uint64_t slot = hash & mask;
         while (slots[slot] >= 0 && memcmp(known + 40 * (int64_t)slots[slot], key, 40)) slot = (slot + 1) & mask;

@@ -14,7 +14,7 @@ from ringback.diagnosis.capture.captured import Capture, FileProblem
 from ringback.diagnosis.capture.datagram_counts import DatagramCounts
 from ringback.diagnosis.capture.records import Batch, Problems, Window
 from ringback.diagnosis.capture.rows import COUNT, FLOW, RTP, SORT
-from ringback.diagnosis.capture.sift import sift
+from ringback.diagnosis.capture.sift import Sifter
 from ringback.diagnosis.capture.sorting import MediaDatagram, Sorter
 from ringback.diagnosis.capture.streams import MEMORY_BYTES, StreamGatherer
 from ringback.diagnosis.capture.unwrapped import rows_of
@@ -86,6 +86,7 @@ class _Reading:
         self._snap_length = 0
         self._streams = StreamGatherer(memory_bytes)
         self._datagrams = DatagramCounts()
+        self._sifter = Sifter()
         self._sorter = Sorter()
         self._problems: list[FileProblem] = []
 
@@ -114,7 +115,7 @@ class _Reading:
         if len(cut):
             limit = int(cut.min())
             self._snap_length = min(limit, self._snap_length or limit)
-        sifted = sift(batch)
+        sifted = self._sifter.sift(batch)
         way, rows, keys = sifted.way, sifted.rows, sifted.keys
         look = way == SORT
         flows = np.flatnonzero((way == FLOW) | (way == COUNT))
