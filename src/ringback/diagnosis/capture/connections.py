@@ -131,6 +131,14 @@ class Connections:
         self._directions: dict[FlowKey, _Direction] = {}
         self._until_relief = _RELIEF
 
+    def passes_over(self, key: FlowKey, flags: int, octets: int, at_ns: Nanoseconds) -> bool:
+        """Count a segment of which nothing is expected; False where it is one that `segment` has to take."""
+        way = self._directions.get(key)
+        if way is None or way.state != "refused" or flags & (_SYN | _RST):
+            return False
+        way.flow.count(at_ns, octets)
+        return True
+
     def segment(self, packet: IpPacket, at_ns: Nanoseconds, frame: int) -> None:
         """Take one segment."""
         data = packet.payload
