@@ -59,18 +59,21 @@ def clocks(formats: Mapping[int, PayloadFormat]) -> Times:
 
 def time(packets: Packets, counted: Counted, table: Times) -> Timing:
     """Transit and jitter of the packets that have a clock in `table` (see `clocks`)."""
-    rows = np.flatnonzero(counted.fresh & (table[packets.payload_type] > 0))
+    rows = np.flatnonzero(counted.fresh & (table > 0)[packets.payload_type])
     arrived = (packets.arrived_ns[rows] - packets.arrived_ns[0]) / 1e6
     m = len(rows)
     if m == 0:
         nothing = np.zeros(0)
         return Timing(rows, nothing, nothing, nothing, np.zeros(0, np.bool_), nothing)
-    clock = table[packets.payload_type[rows]]
     change, jumps = np.zeros(m), np.zeros(m, np.bool_)
-    elapsed = np.diff(arrived)
-    sent = np.diff(packets.timestamp[rows]).view(np.int32) * (1000.0 / clock[1:])
-    # Time stamps in two clocks cannot be compared: transit is taken not to have changed.
-    change[1:] = np.where(clock[1:] == clock[:-1], elapsed - sent, 0.0)
+    elapsed, sent = np.diff(arrived), np.diff(packets.timestamp[rows]).view(np.int32)
+    rates = set(table.tolist()) - {0.0}
+    if len(rates) == 1:
+        change[1:] = elapsed - sent * (1000.0 / rates.pop())
+    else:
+        # Time stamps in two clocks cannot be compared: transit is taken not to have changed.
+        clock = table[packets.payload_type[rows]]
+        change[1:] = np.where(clock[1:] == clock[:-1], elapsed - sent * 1000.0 / clock[1:], 0.0)
     if (np.abs(change) > JUMP_MS).any():
         jumps = _jumps(change, arrived)
         change[jumps] = 0.0
@@ -177,7 +180,7 @@ def as_wireshark(packets: Packets, formats: Mapping[int, PayloadFormat]) -> Wire
     comfort noise, and what follows comfort noise, are left out of mean and largest. The mean is Wireshark's
     running one, whose weights count the packets left out, too.
     """
-    table = clocks({n: f for n, f in formats.items() if n < FIRST_DYNAMIC or f.source == "sdp"})
+    table = clocks({n: f for n, f in formats.items() if n < FIRST_DYNAMIC or f.source == "sdp"}) // 1000
     kinds = packets.payload_type
     counts = ~packets.marker
     if any(number in COMFORT_NOISE for number in formats):
@@ -185,7 +188,7 @@ def as_wireshark(packets: Packets, formats: Mapping[int, PayloadFormat]) -> Wire
         counts &= ~noise
         counts[1:] &= ~noise[:-1]
     numbers, stamps, arrived = np.arange(len(packets)), packets.timestamp, packets.arrived_ns
-    clock = table[kinds] // 1000
+    clock = table[kinds]
     early = (stamps - stamps[0]).view(np.int32) < 0
     if early.any():
         numbers, stamps, arrived, clock, counts = (
