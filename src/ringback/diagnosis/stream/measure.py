@@ -33,14 +33,17 @@ def measure(key: StreamKey, packets: Packets, formats: Mapping[int, PayloadForma
     known = complete(packets, formats)
     types = np.bincount(packets.payload_type, minlength=128)
     main = _main_type(types, known)
-    counted = count(packets, usual_step(packets))
+    step = usual_step(packets)
+    counted = count(packets, step)
     timed = timing.time(packets, counted, timing.clocks(known))
     silences = pauses(packets, counted)
     played = _play(counted, timed, silences)
     runs = _runs(counted, timed, played[-1])
     fresh = np.flatnonzero(counted.fresh)
     mine = fresh[packets.payload_type[fresh] == main]
-    codec, step = known[main], usual_step(packets, mine)
+    codec = known[main]
+    if len(mine) < len(packets):
+        step = usual_step(packets, mine)
     ptime_ms = 1000 * step / codec.clock_rate if codec.clock_rate > 0 else 0.0
     delta_ms = np.diff(packets.arrived_ns[fresh]) / 1e6
     parts = split(packets, counted)
