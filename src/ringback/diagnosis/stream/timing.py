@@ -74,7 +74,7 @@ def time(packets: Packets, counted: Counted, table: Times) -> Timing:
 
 
 def _changes(packets: Packets, fresh: Mask, table: Times) -> tuple[Rows, Times, Times, float]:
-    """The rows of timed packets, when they came, by how much transit changed at each, and the largest change."""
+    """The rows of timed packets, when they came, by how much transit changed at each, at most how much."""
     if kernels is None:
         return changes_plainly(packets, fresh, table)
     n = len(packets)
