@@ -109,14 +109,12 @@ def _sdp(seen: Seen, *, direct: bool) -> Iterator[Finding]:
     elif direct and address != source and kind in ("private", "public"):
         text = f"The {whose} wants its media at {address}, and signals from {source}."
         yield finding("sdp-differs-from-source", seen.at_ns, text, **data, source=source)
-    origin, contact = session.origin.address, contact_host(seen)
-    if direct and address == source and kind == "public":
-        left = next((host for host in (contact, origin) if kind_of(host) == "private"), "")
-        if left:
-            what = "Contact" if left == contact else "o="
-            text = f"c= of the {whose} was changed to {address} on the way: {what} still says {left}."
-            data = {"what": what, "before": left, "after": address}
-            yield finding("alg-rewrite", seen.at_ns, text, by=side, **data)
+    origin = session.origin.address
+    if direct and address == source and kind == "public" and kind_of(origin) == "private":
+        text = f"c= of the {whose} was changed to {address} on the way: o= still says {origin}."
+        yield finding(
+            "alg-rewrite", seen.at_ns, text, by=side, what="o= and c=", before=origin, after=address
+        )
 
 
 def _length(seen: Seen) -> Iterator[Finding]:
@@ -131,6 +129,10 @@ def _length(seen: Seen) -> Iterator[Finding]:
     if gap and (more or less):
         text = f"Content-Length says {expected}, the body has {len(body)} octets."
         yield finding("content-length-wrong", seen.at_ns, text, by=seen.side, told=expected, octets=len(body))
+        if seen.sdp is not None:
+            text = f"The SDP of the {_SIDES[seen.side]} was changed on the way, its length was not."
+            data = {"what": "Content-Length", "before": str(expected), "after": str(len(body))}
+            yield finding("alg-rewrite", seen.at_ns, text, by=seen.side, **data)
 
 
 def _between_hops(found: list[Exchange]) -> Iterator[Finding]:
