@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ringback.diagnosis.signalling.addressing import Kind, kind_of
+from ringback.diagnosis.signalling.addressing import Kind, between_points, kind_of
 from ringback.diagnosis.signalling.follow import follow
 from tests.diagnosis.signalling.scene import CALLED, CALLER, PROXY, Scene, codes, sdp
 
@@ -129,3 +129,15 @@ def test_each_side_is_told_once() -> None:
     scene.request(20, "INVITE", "caller", sdp(CALLER[0], 4000)).response(20.1, 200, body=sdp(CALLED[0], 6000))
     found = [f.data for f in scene.record().findings if f.code == "contact-differs-from-source"]
     assert [told["by"] for told in found if told is not None] == ["caller", "called"]
+
+
+def test_a_router_between_two_capture_points() -> None:
+    near = Scene(caller=(INSIDE, 5060)).invite(0, sdp(INSIDE, 4000)).answered().bye()
+    far = Scene().invite(0, sdp(CALLER[0], 31_000)).answered().bye()
+    other = [replace(packet, at_ns=packet.at_ns + 7 * 10**9) for packet in far.packets]
+    records = [follow(near.packets).calls[0], follow(other).calls[0]]
+    (found,) = between_points(records)
+    assert found.data == {
+        "by": "caller", "what": "c= and m=", "before": f"{INSIDE}:4000", "after": f"{CALLER[0]}:31000",
+    }  # fmt: skip
+    assert between_points(records[:1] * 2) == ()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ringback.diagnosis.capture.captured import Packets, SipPacket, StreamKey
 from ringback.diagnosis.signalling.call import CallRecord
 from ringback.diagnosis.signalling.follow import follow
-from ringback.diagnosis.signalling.media import assign, media_findings
+from ringback.diagnosis.signalling.media import assign, with_late_media
 from tests.diagnosis.signalling.scene import CALLED, CALLER, PROXY, Scene, at, moved, sdp
 
 SSRC = itertools.count(1)
@@ -179,11 +179,18 @@ def test_early_media() -> None:
 
 
 def test_media_that_comes_long_after_the_answer() -> None:
-    calls = calls_of(plain())
+    found = follow(plain().packets)
     out, back = stream(HERE, THERE, 2.1), stream(THERE, HERE, 4.5)
-    contexts = assign(calls, [out, back])
-    (found,) = media_findings(calls, contexts, [out, back])[0]
-    assert (found.code, found.data) == ("media-late", {"by": "called", "seconds": 2.5})
+    told = with_late_media(found, assign(found.calls, [out, back]), [out, back])
+    (finding,) = told.calls[0].findings
+    assert (finding.code, finding.data) == ("media-late", {"by": "called", "seconds": 2.5})
+
+
+def test_media_of_a_side_that_was_not_to_send_is_not_late() -> None:
+    scene = Scene().invite(0, OFFER).answered(2, sdp(CALLED[0], 6000, "0", "recvonly")).bye(10)
+    found = follow(scene.packets)
+    back = stream(THERE, HERE, 4.5)
+    assert with_late_media(found, assign(found.calls, [back]), [back]) is found
 
 
 def many(number: int) -> tuple[list[SipPacket], list[Stream]]:

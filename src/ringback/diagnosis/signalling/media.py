@@ -5,12 +5,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import Final, Literal, NamedTuple
 
 from ringback.diagnosis.capture.captured import Nanoseconds, RtpStream, StreamKey
-from ringback.diagnosis.signalling.call import CallRecord, Finding, MediaOffer, Side
+from ringback.diagnosis.signalling.call import CallRecord, Finding, MediaOffer, Side, Signalling
 from ringback.diagnosis.signalling.findings import finding
 from ringback.diagnosis.signalling.tracing import OTHER, SECOND
 from ringback.diagnosis.stream.measured import PayloadFormat
@@ -295,25 +295,42 @@ def _formats(
     return dict(sorted(formats.items()))
 
 
-def media_findings(
-    calls: Sequence[CallRecord], contexts: Mapping[StreamKey, StreamContext], streams: Iterable[RtpStream]
-) -> dict[int, tuple[Finding, ...]]:
-    """What signalling and media tell together, by call: a side whose media began long after the answer."""
+def with_late_media(
+    signalling: Signalling, contexts: Mapping[StreamKey, StreamContext], streams: Iterable[RtpStream]
+) -> Signalling:
+    """The signalling with what only media tells: sides whose first packet came long after the answer."""
     first: dict[tuple[int, Side], Nanoseconds] = {}
     for stream in streams:
         context = contexts.get(stream.key)
         if context is not None and context.sent_by is not None:
             key = context.call, context.sent_by
             first[key] = min(first.get(key, _EVER), stream.began_ns)
-    found: dict[int, list[Finding]] = defaultdict(list)
+    late: dict[int, list[Finding]] = defaultdict(list)
     for (number, side), began_ns in sorted(first.items()):
-        answered_ns = calls[number].answered_ns
-        if answered_ns is None:
-            continue
-        seconds = (began_ns - answered_ns) / SECOND
-        if seconds > _LATE_S:
-            who = "caller" if side == "caller" else "called side"
-            text = f"Media of the {who} began {seconds:.1f} s after the answer: first words are lost."
-            told = finding("media-late", began_ns, text, by=side, seconds=round(seconds, 3))
-            found[number].append(told)
-    return {number: tuple(told) for number, told in found.items()}
+        found = _late(signalling.calls[number], side, began_ns)
+        late[number] += found
+    if not any(late.values()):
+        return signalling
+    calls = tuple(
+        replace(call, findings=_in_time((*call.findings, *late.get(number, ()))))
+        for number, call in enumerate(signalling.calls)
+    )
+    return replace(signalling, calls=calls)
+
+
+def _in_time(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple(sorted(findings, key=lambda found: found.at_ns))
+
+
+def _late(call: CallRecord, side: Side, began_ns: Nanoseconds) -> Iterator[Finding]:
+    """Whether a side that was to send from the answer on began late."""
+    if call.answered_ns is None:
+        return
+    told = [
+        o for o in call.media if o.by == side and o.kind == "audio" and o.at_ns <= call.answered_ns + SECOND
+    ]
+    seconds = (began_ns - call.answered_ns) / SECOND
+    if seconds > _LATE_S and told and told[-1].direction in ("sendrecv", "sendonly"):
+        who = "caller" if side == "caller" else "called side"
+        text = f"Media of the {who} began {seconds:.1f} s after the answer; nothing before was heard."
+        yield finding("media-late", began_ns, text, by=side, seconds=round(seconds, 3))
