@@ -193,11 +193,11 @@ class Traffic:
 
 
 class Capture:
-    """All UDP that passes an interface, written down until `stop`."""
+    """All UDP that passes an interface (or what `kinds` chooses), written down until `stop`."""
 
-    def __init__(self, interface: Interface, path: Path) -> None:
+    def __init__(self, interface: Interface, path: Path, *, kinds: str = "udp") -> None:
         self.path = path
-        words = ["dumpcap", "-q", "-i", interface.name, "-f", "udp", "-B", "32", "-w", path]
+        words = ["dumpcap", "-q", "-i", interface.name, "-f", kinds, "-B", "32", "-w", path]
         self._said = path.with_suffix(".log")
         with self._said.open("wb") as log:
             self._process = interface.host.popen(words, stdin=subprocess.DEVNULL, stderr=log)
@@ -209,13 +209,17 @@ class Capture:
 
     def stop(self) -> Recorded:
         """End it: what it holds, by tshark."""
+        self.end()
+        return read(self.path)
+
+    def end(self) -> None:
+        """End it: the file is whole."""
         # The kernel hands packets over in blocks, and the last one only when it is full or old.
         time.sleep(BLOCK_S)
         self._process.send_signal(signal.SIGINT)
         self._process.wait(START_S)
         said = self._said.read_text()
         assert re.search(r"received/dropped[^:]*: \d+/0 ", said), f"the capture is not whole: {said}"
-        return read(self.path)
 
 
 def _tshark(path: Path, *words: str) -> str:
