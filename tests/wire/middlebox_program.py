@@ -4,8 +4,8 @@ It forwards Ethernet frames between two interfaces of its namespace. PLAN is JSO
 "dscp": {"46": 0}     other DSCPs, both ways;
 "alg": 10             added to the port of m=audio in SIP that goes out, and nothing done for it;
 "nat": {"inside": …, "outside": …, "timeout_s": …}
-                      another address and other UDP ports for what goes out; a mapping is forgotten when nothing
-                      went out by it for so long, whatever comes in (RFC 4787, REQ-6).
+                      another address and other UDP ports for what goes out; a mapping is forgotten when
+                      nothing went out by it for so long, whatever comes in (RFC 4787, REQ-6).
 Ends on SIGTERM. UDP checksums of what it changes are 0, which IPv4 allows.
 """
 
