@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "call": LEAVES | {"store", "quality", "sip", "sdp", "media", "rtp", "routing"},
     "web": LEAVES | {"store"},
     "agent": LEAVES | {"net", "quality", "sip", "sdp", "media"},
-    "cli": LEAVES | {"store", "web", "server", "sip"},
+    "cli": LEAVES | {"store", "web", "server", "sip", "diagnosis"},
 }
 """What a room may import beside itself: a package, or one module of it as `package.module`."""
 

@@ -41,7 +41,7 @@ def decode_ulaw(payload: bytes) -> NDArray[np.float32]:
     return (np.where(code & 0x80, -magnitude, magnitude) / 32768.0).astype(np.float32)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Received:
     """An RTP packet as it came: `at` in seconds of the monotonic clock, taken by the kernel."""
 

@@ -68,7 +68,7 @@ def test_chromium_hears_its_own_microphone_through_a_call(make_browser: MakeBrow
         piece = sound.audio[-2 * sound.rate :]
         assert tone_levels(piece, sound.rate, [440, 1090])[0] == pytest.approx(-12, abs=1.5)
         assert tone_levels(piece, sound.rate, [440, 1090])[1] < -45
-        assert longest_gap_ms(piece, sound.rate) == 0
+        assert longest_gap_ms(piece, sound.rate) <= 200
 
 
 @pytest.mark.parametrize(("microphone", "error"), [("denied", "NotAllowedError"), ("none", "NotFoundError")])

@@ -30,7 +30,7 @@ def test_two_baresip_hear_each_other(make_baresip: MakePhone, codec: str) -> Non
         levels = tone_levels(heard, phone.rate, [440, 1090])
         assert levels[other] == pytest.approx(-12, abs=1)
         assert levels[own] < -50
-        assert longest_gap_ms(heard, phone.rate) == 0
+        assert longest_gap_ms(heard, phone.rate) <= 200
 
 
 def test_keys_are_received(make_baresip: MakePhone) -> None:
@@ -56,7 +56,7 @@ def test_the_small_phone_and_baresip_hear_each_other(make_baresip: MakePhone) ->
         bob.wait_event("CALL_CLOSED")
         heard = call.media.heard(1)
         assert tone_levels(heard, 8000, [440, 1090])[1] == pytest.approx(-12, abs=0.5)
-        assert longest_gap_ms(heard, 8000) == 0
+        assert longest_gap_ms(heard, 8000) <= 200
         assert tone_levels(bob.heard(1, trim_s=0.6), 8000, [440, 1090])[0] == pytest.approx(-12, abs=0.5)
         keys = [event["param"] for event in bob.events if event["type"] == "CALL_DTMF_START"]
         assert "".join(keys) == "12#"

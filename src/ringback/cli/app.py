@@ -9,6 +9,7 @@ from ringback.cli import (
     ban,
     certificate,
     config,
+    diagnose,
     extension,
     meeting,
     serve,
@@ -39,6 +40,7 @@ def shared(
 
 serve.add_to(app)
 status.add_to(app)
+diagnose.add_to(app)
 app.add_typer(meeting.app, name="meeting")
 app.add_typer(extension.app, name="extension")
 app.add_typer(ban.app, name="ban")

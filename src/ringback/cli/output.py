@@ -29,7 +29,7 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], n
         table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*(Text(_word(row.get(key))) for key in columns.values()))
-    _print(table)
+    print_rich(table)
 
 
 def print_facts(facts: Mapping[str, Any]) -> None:
@@ -43,15 +43,16 @@ def print_facts(facts: Mapping[str, Any]) -> None:
     for name, value in facts.items():
         if value not in {None, ""}:
             table.add_row(name, Text(_word(value)))
-    _print(table)
+    print_rich(table)
 
 
-def _print(table: Any) -> None:
+def print_rich(shown: Any, widest: int | None = None) -> None:
+    """Something of rich's, as wide as the terminal or at most `widest` columns."""
     from rich.console import Console  # noqa: PLC0415
 
     console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
     with console.capture() as capture:
-        console.print(table)
+        console.print(shown, width=None if widest is None else min(widest, console.width))
     # Tables fill their last column with spaces, which get in the way when they are copied.
     for line in capture.get().splitlines():
         print(line.rstrip())

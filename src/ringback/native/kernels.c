@@ -19,7 +19,7 @@
 #define FAST
 #endif
 
-int32_t rb_version(void) { return 2; }
+int32_t rb_version(void) { return 5; }
 
 /* RTP headers (RFC 3550 5.1) ------------------------------------------------------------------------------- */
 
@@ -335,4 +335,402 @@ void rb_address(const int32_t *length, const uint32_t *ip, const uint16_t *port,
         to[4] = (uint8_t)(ip[i] >> 24), to[5] = (uint8_t)(ip[i] >> 16), to[6] = (uint8_t)(ip[i] >> 8);
         to[7] = (uint8_t)ip[i];
     }
+}
+
+/* Captured streams -------------------------------------------------------------------------------------------- */
+
+/* As counting.extend_plainly: numbers that go on over wraps, and which count each belongs to, -1 for none. */
+void rb_extend(int64_t n, const uint16_t *sequence, const uint32_t *timestamp, int64_t step, int64_t dropout,
+               int64_t misorder, int64_t successor, int64_t apart, int64_t *extended, int32_t *count) {
+    int64_t highest = n ? sequence[0] : 0, candidate = -1;
+    int32_t current = 0;
+    uint16_t number = n ? sequence[0] : 0;
+    uint32_t stamp = n ? timestamp[0] : 0;
+    for (int64_t i = 0; i < n; i++) {
+        int64_t ahead = (int16_t)(uint16_t)(sequence[i] - number);
+        int64_t off = (int32_t)(timestamp[i] - stamp) - ahead * step, room = (ahead < 0 ? -ahead : ahead) * step / 8;
+        if ((ahead < dropout && ahead > -misorder) ||
+            (step > 0 && (off < 0 ? -off : off) <= room + step)) {
+            extended[i] = highest + ahead;
+            count[i] = current;
+            candidate = -1;
+            if (ahead > 0) highest += ahead, number = sequence[i], stamp = timestamp[i];
+            continue;
+        }
+        count[i] = -1;
+        extended[i] = 0;
+        uint16_t after = candidate < 0 ? 0 : (uint16_t)(sequence[i] - sequence[candidate]);
+        if (candidate >= 0 && after == 0) continue;
+        if (candidate < 0 || after > successor) {
+            candidate = i;
+            continue;
+        }
+        current++;
+        for (int64_t j = candidate; j <= i; j++) {
+            count[j] = current;
+            extended[j] = highest + apart + (j < i ? 0 : after);
+        }
+        highest = extended[i], number = sequence[i], stamp = timestamp[i], candidate = -1;
+    }
+}
+
+/* As timing.smooth_plainly: J += (|D| - J)/16 where `how` is 1, J = 0 where it is 2 (RFC 3550 A.8). */
+void rb_jitter(int64_t n, const double *change, const uint8_t *how, double *out) {
+    double jitter = 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (how[i] == 2)
+            jitter = 0;
+        else if (how[i] == 1)
+            jitter += (fabs(change[i]) - jitter) / 16;
+        out[i] = jitter;
+    }
+}
+
+/* As buffers.play_plainly: 1 for packets that come too late for a buffer, 2 too early; the sum of its depths.
+ * `recent` has room for 4 * ring values, ring a power of two above window, which is 0 for a fixed buffer. */
+double rb_play(int64_t n, const double *transit, const double *arrived, const uint8_t *restart, double depth,
+               double most, double resync, int64_t window, int64_t ring, double *recent, uint8_t *result) {
+    double low = 0, point = 0, late_since = 0, depths = 0;
+    int64_t highs = 0, high_end = 0, lows = 0, low_end = 0;
+    double *high_value = recent, *high_at = recent + ring, *low_value = recent + 2 * ring, *low_at = recent + 3 * ring;
+    int late = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double x = transit[i];
+        int again = i == 0 || restart[i];
+        result[i] = 0;
+        if (!again && x > point) {
+            result[i] = 1;
+            if (!late) late_since = arrived[i];
+            late = 1;
+            again = x > point + resync || arrived[i] - late_since >= resync;
+        } else if (!again && x < point - most - resync) {
+            result[i] = 2;
+            again = 1;
+        } else {
+            late = 0;
+        }
+        if (again) {
+            low = x, point = x + depth, late = 0;
+            highs = high_end = lows = low_end = 0;
+        }
+        if (window) {
+            if (highs < high_end && high_at[highs & (ring - 1)] <= (double)(i - window)) highs++;
+            if (lows < low_end && low_at[lows & (ring - 1)] <= (double)(i - window)) lows++;
+            while (high_end > highs && high_value[(high_end - 1) & (ring - 1)] <= x) high_end--;
+            while (low_end > lows && low_value[(low_end - 1) & (ring - 1)] >= x) low_end--;
+            high_value[high_end & (ring - 1)] = x, high_at[high_end++ & (ring - 1)] = (double)i;
+            low_value[low_end & (ring - 1)] = x, low_at[low_end++ & (ring - 1)] = (double)i;
+            low = low_value[lows & (ring - 1)];
+            point = high_value[highs & (ring - 1)];
+            if (point < low + depth) point = low + depth;
+            if (point > low + most) point = low + most;
+        }
+        depths += point - low;
+    }
+    return depths;
+}
+
+/* Captures ---------------------------------------------------------------------------------------------------- */
+
+static inline uint32_t le32(const uint8_t *at) {
+    return (uint32_t)at[3] << 24 | (uint32_t)at[2] << 16 | (uint32_t)at[1] << 8 | at[0];
+}
+
+static inline uint32_t be16(const uint8_t *at) { return (uint32_t)at[0] << 8 | at[1]; }
+
+static inline uint32_t either32(const uint8_t *at, int32_t big) { return big ? be32(at) : le32(at); }
+
+/* As pcap.walk: records of the classic format from `at` on, at most `most`, whose headers have `header` octets. Where
+ * it stopped and why come back in `state` int64[3]: position, reason (0 no more whole ones here, 1 one that is not
+ * plausible), seconds of the last. */
+int64_t rb_pcap_walk(const uint8_t *data, int64_t size, int64_t at, int32_t big, int64_t header,
+                     int64_t per_second, uint32_t largest, int32_t strict, int64_t trusted, int64_t most,
+                     int64_t *offset, uint32_t *captured, uint32_t *original, int64_t *at_ns, int64_t *state) {
+    int64_t n = 0, last = state[2], unit = 1000000000 / per_second;
+    state[1] = 0;
+    for (; n < most && at + header <= size; n++) {
+        const uint8_t *head = data + at;
+        int64_t seconds = either32(head, big), fraction = either32(head + 4, big);
+        uint32_t there = either32(head + 8, big), whole = either32(head + 12, big);
+        int64_t apart = last < 0 ? 0 : seconds - last;
+        int odd = there > whole || fraction >= per_second || apart > 3600 || apart < -3600;
+        if (there > largest || (odd && strict && at != trusted)) {
+            state[1] = 1;
+            break;
+        }
+        if (at + header + (int64_t)there > size) break;
+        offset[n] = at + header;
+        captured[n] = there;
+        original[n] = whole;
+        at_ns[n] = seconds * 1000000000 + fraction * unit;
+        last = seconds;
+        at += header + (int64_t)there;
+    }
+    state[0] = at;
+    state[2] = last;
+    return n;
+}
+
+/* As pcapng.walk: packets of the next generation's format from `at` on, at most `most`; blocks of other kinds are
+ * passed over. `state` int64[2]: position, reason (0 no more whole ones here, 1 not plausible, 2 a section or an
+ * interface begins). */
+int64_t rb_pcapng_walk(const uint8_t *data, int64_t size, int64_t at, int32_t big, uint32_t largest,
+                       uint32_t largest_packet, uint32_t simple_limit, int64_t most, int64_t *offset, uint32_t *captured,
+                       uint32_t *original, uint32_t *interface, uint64_t *ticks, int64_t *state) {
+    int64_t n = 0;
+    state[1] = 0;
+    while (n < most && at + 12 <= size) {
+        const uint8_t *block = data + at;
+        uint32_t kind = either32(block, big), length = either32(block + 4, big), there, head;
+        if (kind == 0x0A0D0D0A || kind == 1) {
+            state[1] = 2;
+            break;
+        }
+        int packet = kind == 6 || kind == 3 || kind == 2;
+        head = kind == 3 ? 12 : 28;
+        if (length < 12 || length & 3 || length > (packet ? largest_packet : largest) ||
+            (packet && length < head + 4)) {
+            state[1] = 1;
+            break;
+        }
+        if (at + (int64_t)length > size) break;
+        if (either32(block + length - 4, big) != length) {
+            state[1] = 1;
+            break;
+        }
+        if (packet) {
+            uint32_t room = length - head - 4;
+            if (kind == 3) {
+                original[n] = either32(block + 8, big);
+                there = original[n];
+                if (simple_limit && there > simple_limit) there = simple_limit;
+                interface[n] = 0;
+                ticks[n] = UINT64_MAX;
+            } else {
+                interface[n] = kind == 6 ? either32(block + 8, big)
+                               : big     ? be16(block + 8)
+                                         : (uint32_t)(block[8] | block[9] << 8);
+                ticks[n] = (uint64_t)either32(block + 12, big) << 32 | either32(block + 16, big);
+                there = either32(block + 20, big);
+                original[n] = either32(block + 24, big);
+            }
+            captured[n] = there > room ? room : there;
+            offset[n] = at + head;
+            n++;
+        }
+        at += length;
+    }
+    state[0] = at;
+    return n;
+}
+
+struct row {
+    int64_t arrived_ns;
+    float power;
+    uint32_t timestamp;
+    uint16_t sequence, payload_bytes, wire_bytes, ip_id, clipped;
+    uint8_t payload_type, marker, dscp, ttl;
+    uint16_t unused;
+};
+
+enum { SORT, RTP, FLOW, COUNT, NOTHING };
+
+static inline int token(uint8_t octet) { return octet > 32 && octet < 127; }
+
+/* Squares of a payload's samples and, from bit 48 on, how many are at the end of the scale. */
+static inline uint64_t loudness(const uint8_t *payload, int64_t size, const uint64_t *table) {
+    uint64_t a = 0, b = 0, c = 0, d = 0;
+    int64_t i = 0;
+    for (; i + 8 <= size; i += 8) {
+        uint64_t eight;
+        memcpy(&eight, payload + i, 8);
+        a += table[eight & 255] + table[eight >> 32 & 255];
+        b += table[eight >> 8 & 255] + table[eight >> 40 & 255];
+        c += table[eight >> 16 & 255] + table[eight >> 48 & 255];
+        d += table[eight >> 24 & 255] + table[eight >> 56];
+    }
+    for (; i < size; i++) a += table[payload[i]];
+    return a + b + c + d;
+}
+
+/* Whether `length` octets, of which `there` are here, are RTP; if so the row is filled. */
+static int rtp(const uint8_t *packet, int64_t there, int64_t length, const uint64_t *squares, struct row *row) {
+    uint8_t type = packet[1] & 127;
+    if (there < 12 || packet[0] >> 6 != 2 || (packet[1] >= 192 && packet[1] <= 223) || (type >= 72 && type <= 76))
+        return 0;
+    int64_t start = 12 + 4 * (packet[0] & 15), end = length;
+    if (packet[0] & 16 && start + 4 <= there) start += 4 + 4 * (int64_t)be16(packet + start + 2);
+    if (packet[0] & 32 && there == length) {
+        if (!packet[length - 1]) return 0;
+        end -= packet[length - 1];
+    }
+    if (start > end) return 0;
+    row->timestamp = be32(packet + 4);
+    row->sequence = (uint16_t)be16(packet + 2);
+    row->payload_bytes = (uint16_t)(end - start);
+    row->payload_type = type;
+    row->marker = packet[1] >> 7;
+    row->power = NAN;
+    row->clipped = 0;
+    row->unused = 0;
+    if ((type == 0 || type == 8) && start < end && end <= there) {
+        uint64_t sum = loudness(packet + start, end - start, squares + (type ? 256 : 0));
+        row->clipped = (uint16_t)(sum >> 48);
+        row->power = (float)((double)(sum & 0xFFFFFFFFFFFF) / (67108864.0 * (double)(end - start)));
+    }
+    return 1;
+}
+
+/* What a UDP payload is; RTP in a TURN channel is RTP. */
+static int datagram(const uint8_t *payload, int64_t there, int64_t length, const uint64_t *squares,
+                    struct row *row) {
+    uint8_t first = there > 0 ? payload[0] : 0;
+    if (there < 4) return FLOW;
+    if (first >> 6 == 2) {
+        if (payload[1] >= 192 && payload[1] <= 223) return SORT;
+        return rtp(payload, there, length, squares, row) ? RTP : FLOW;
+    }
+    if (token(first) && token(payload[1]) && token(payload[2])) return SORT;
+    if (first < 4 && there >= 8 && be32(payload + 4) == 0x2112A442) return SORT;
+    if (first >= 20 && first <= 26 && payload[1] == 0xFE) return SORT;
+    if (first >= 64 && first < 80 && there >= 16 && 4 + (int64_t)be16(payload + 2) <= length) {
+        int64_t inner = be16(payload + 2);
+        int kind = payload[4] >> 6 == 2
+                       ? datagram(payload + 4, there - 4 < inner ? there - 4 : inner, inner, squares, row)
+                       : SORT;
+        return kind == RTP ? RTP : SORT;
+    }
+    return FLOW;
+}
+
+/* As plain_rtp.sift: the way of each of n frames; rows and keys of those that are RTP, keys and lengths of the
+ * datagrams that are counted, one after another. `found` int64[2] is how many there are of each. */
+void rb_sift(const uint8_t *data, int64_t n, const int64_t *offset, const uint32_t *captured,
+             const uint32_t *original, const uint16_t *link, const int64_t *at_ns, const uint8_t *ports,
+             const uint64_t *squares, uint8_t *way, struct row *rows, uint8_t *keys, uint8_t *flow_keys,
+             uint16_t *flow_octets, int64_t *found) {
+    int64_t streams = 0, flows = 0;
+    for (int64_t i = 0; i < n; i++) {
+        const uint8_t *frame = data + offset[i];
+        int64_t size = captured[i], at = -1;
+        uint32_t type = 0;
+        way[i] = SORT;
+        switch (link[i]) {
+        case 1:
+            if (size >= 14) type = be16(frame + 12), at = 14;
+            break;
+        case 113:
+            if (size >= 16) type = be16(frame + 14), at = 16;
+            break;
+        case 276:
+            if (size >= 20) type = be16(frame), at = 20;
+            break;
+        case 9:
+        case 50:
+            if (size >= 4 && be16(frame) == 0xFF03) type = be16(frame + 2), at = 4;
+            type = type == 0x21 ? 0x0800 : type == 0x57 ? 0x86DD : 0;
+            break;
+        case 0:
+        case 108:
+            if (size >= 5) type = frame[4] >> 4 == 4 ? 0x0800 : frame[4] >> 4 == 6 ? 0x86DD : 0, at = 4;
+            break;
+        case 12:
+        case 14:
+        case 101:
+        case 228:
+        case 229:
+            if (size >= 1) type = frame[0] >> 4 == 4 ? 0x0800 : frame[0] >> 4 == 6 ? 0x86DD : 0, at = 0;
+            break;
+        }
+        for (int tags = 0; at > 0 && tags < 4 && (type == 0x8100 || type == 0x88A8 || type == 0x9100); tags++) {
+            if (size < at + 4) break;
+            type = be16(frame + at + 2);
+            at += 4;
+        }
+        if (type == 0x0806) {
+            way[i] = NOTHING;
+            continue;
+        }
+        if (at < 0 || (type != 0x0800 && type != 0x86DD)) continue;
+        const uint8_t *ip = frame + at;
+        int64_t left = size - at, udp_at, udp_room;
+        uint32_t wire, dscp, ttl, id;
+        if (type == 0x0800) {
+            if (left < 28 || ip[0] >> 4 != 4 || ip[9] != 17 || be16(ip + 6) & 0x3FFF) continue;
+            udp_at = 4 * (ip[0] & 15);
+            wire = be16(ip + 2);
+            if (!wire) wire = (uint32_t)(original[i] - at > 65535 ? 65535 : original[i] - at);
+            udp_room = (int64_t)wire - udp_at;
+            dscp = ip[1] >> 2, ttl = ip[8], id = be16(ip + 4);
+            if (udp_at < 20) continue;
+        } else {
+            if (left < 48 || ip[0] >> 4 != 6 || ip[6] != 17) continue;
+            udp_at = 40;
+            udp_room = be16(ip + 4);
+            wire = (uint32_t)(udp_room + 40 > 65535 ? 65535 : udp_room + 40);
+            dscp = be16(ip) >> 6 & 63, ttl = ip[7], id = 0;
+        }
+        if (left < udp_at + 8 || udp_room < 8) continue;
+        const uint8_t *udp = ip + udp_at;
+        int64_t length = be16(udp + 4), there = left - udp_at;
+        if (length < 8 || length > udp_room) continue;
+        if (there > length) there = length;
+        uint8_t rule = ports[be16(udp)] | ports[be16(udp + 2)];
+        struct row *row = rows + streams;
+        int kind = rule & 1 ? SORT : rule & 2 ? COUNT : datagram(udp + 8, there - 8, length - 8, squares, row);
+        way[i] = (uint8_t)kind;
+        if (kind == SORT) continue;
+        uint8_t *key = kind == RTP ? keys + 40 * streams : flow_keys + 40 * flows;
+        if (type == 0x0800) {
+            memset(key, 0, 10);
+            key[10] = key[11] = 255;
+            memcpy(key + 12, ip + 12, 4);
+            memcpy(key + 16, key, 12);
+            memcpy(key + 28, ip + 16, 4);
+        } else {
+            memcpy(key, ip + 8, 32);
+        }
+        memcpy(key + 32, udp, 4);
+        if (kind == RTP) {
+            memcpy(key + 36, udp[8] >> 6 == 2 ? udp + 16 : udp + 20, 4);
+            row->arrived_ns = at_ns[i];
+            row->wire_bytes = (uint16_t)wire;
+            row->ip_id = (uint16_t)id;
+            row->dscp = (uint8_t)dscp;
+            row->ttl = (uint8_t)ttl;
+            streams++;
+        } else {
+            memset(key + 36, 0, 4);
+            flow_octets[flows++] = (uint16_t)(length - 8);
+        }
+    }
+    found[0] = streams;
+    found[1] = flows;
+}
+
+/* The number of each of n keys of 40 octets in a table that grows: `slots` int32[mask + 1], -1 where free, has
+ * numbers of rows of `known`, of which there are `*count`. Stops when half of the slots are taken, or no row is
+ * free; returns how many keys it has numbered. */
+int64_t rb_number(const uint8_t *keys, int64_t n, uint64_t seed, int32_t *slots, uint64_t mask, uint8_t *known,
+                  int64_t room, int64_t *count, int32_t *number) {
+    int64_t i;
+    for (i = 0; i < n; i++) {
+        const uint8_t *key = keys + 40 * i;
+        uint64_t hash = seed, word;
+        for (int j = 0; j < 5; j++) {
+            memcpy(&word, key + 8 * j, 8);
+            /* Both halves of the product, so that high bits of the key reach the low ones of the slot. */
+            unsigned __int128 product = (unsigned __int128)(hash ^ word) * 0x9E3779B97F4A7C15u;
+            hash = (uint64_t)product ^ (uint64_t)(product >> 64);
+        }
+        uint64_t slot = hash & mask;
+        while (slots[slot] >= 0 && memcmp(known + 40 * (int64_t)slots[slot], key, 40)) slot = (slot + 1) & mask;
+        if (slots[slot] < 0) {
+            if (*count >= room || 2 * (uint64_t)*count > mask) break;
+            memcpy(known + 40 * *count, key, 40);
+            slots[slot] = (int32_t)(*count)++;
+        }
+        number[i] = slots[slot];
+    }
+    return i;
 }

@@ -21,7 +21,7 @@ Reason = Literal["malformed", "realm", "unsupported", "uri", "credentials", "sta
 
 NONCE_LIFETIME_S: Final = 300.0
 MAX_VALUE_CHARACTERS: Final = 4_096
-MAX_USED_NONCES: Final = 20_000
+MAX_USED_NONCES: Final = 100_000
 
 _ALGORITHMS: Final[dict[str, Algorithm]] = {"md5": "MD5", "sha-256": "SHA-256"}
 _SCHEME = re.compile(r"[ \t]*digest[ \t]+", re.IGNORECASE)
@@ -146,7 +146,8 @@ class DigestAuthenticator:
 
     A nonce is its time, some randomness and an HMAC of both and of the source it was given to, so that
     nothing is kept for a challenge nobody answers, and nobody fails in the name of an address that is not
-    theirs. Memory is only spent on nonces that were used with the right password, at most `MAX_USED_NONCES`.
+    theirs. Memory (some 350 octets each) is only spent on nonces that were used with the right password, at most
+    `MAX_USED_NONCES`: enough for all phones of a big site, so that refreshes are not challenged anew.
     `secret` is 16 bytes or more; two servers that share it take each other's nonces if their clocks agree.
     """
 

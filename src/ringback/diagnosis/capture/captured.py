@@ -142,15 +142,24 @@ class OtherFlow:
     """What is known beside, in words: `binding requests without an answer`."""
 
 
+NoticeKind = Literal[
+    "port-unreachable",
+    "host-unreachable",
+    "prohibited",
+    "fragmentation-needed",
+    "time-exceeded",
+    "reassembly-exceeded",
+]
+"""`reassembly-exceeded`: a host waited in vain for a fragment."""
+
+
 @dataclass(frozen=True, slots=True)
 class IcmpNotice:
     """An ICMP error about a packet of ours: evidence of a closed port, a filter or a small MTU (RFC 792, RFC
     4443)."""
 
     at_ns: Nanoseconds
-    kind: Literal[
-        "port-unreachable", "host-unreachable", "prohibited", "fragmentation-needed", "time-exceeded"
-    ]
+    kind: NoticeKind
     reporter: str
     about: Endpoints
     """The packet that it answers."""

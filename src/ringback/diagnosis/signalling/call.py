@@ -58,6 +58,8 @@ class MediaOffer:
     """Part of an exchange that was completed: both sides held to it from `at_ns` on."""
     in_dialog: bool
     """By re-INVITE or UPDATE."""
+    hop: int = 0
+    """0 at the caller's end; the same offer may name another address at the next hop."""
 
 
 @dataclass(frozen=True, slots=True)

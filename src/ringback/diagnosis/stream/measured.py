@@ -183,7 +183,9 @@ class Measured:
     phases: tuple[Phase, ...]
     intervals: tuple[Interval, ...]
     kernel_duplicates: int = 0
-    """Duplicates with the same IPv4 identification: the capture saw one packet twice."""
+    """Duplicates with the same IPv4 identification within a millisecond: the capture saw one packet twice."""
+    strays: int = 0
+    """Packets whose number lies far from all others, once: of no count, and neither unique nor duplicates."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,165 @@
+"""`ringback diagnose`: what was wrong with the calls in captures, and why. It needs no server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+from zoneinfo import ZoneInfo
+
+import typer
+
+from ringback.cli.errors import USAGE, CliError
+from ringback.cli.verbs import Options, verb
+
+if TYPE_CHECKING:
+    from ringback.diagnosis.complaint import Complaint
+    from ringback.diagnosis.diagnosed import Diagnosis
+
+ENDINGS: Final = (".pcap", ".pcapng", ".cap", ".pcap.gz", ".pcapng.gz", ".cap.gz")
+"""What is taken for a capture in a folder."""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make it a verb of the application."""
+    verb(app, "diagnose")(diagnose)
+
+
+def diagnose(
+    options: Options,
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[FILE]...", help="Captures (pcap, pcapng), or folders of them."),
+    ] = None,
+    point: Annotated[
+        list[str] | None,
+        typer.Option("--point", metavar="NAME=FILE", help="A capture of the same calls at another place."),
+    ] = None,
+    complaint: Annotated[
+        str,
+        typer.Option("--complaint", metavar="FROM-TO", help="When it was bad: 14:02:10-14:02:40."),
+    ] = "",
+    time_zone: Annotated[
+        str,
+        typer.Option("--time-zone", metavar="ZONE", help="Of times said and shown: UTC, Europe/Berlin."),
+    ] = "",
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="OUT.html", help="Write a report: one page that opens offline."),
+    ] = None,
+    show_numbers: Annotated[
+        bool, typer.Option("--show-numbers", help="Mask no phone numbers, names and Call-IDs.")
+    ] = False,
+) -> None:
+    """Say what was wrong with the calls in captures, and why, with the evidence for and against."""
+    zone = _zone(time_zone)
+    window = _complaint(complaint, zone)
+    first, points = _captures(files or ()), _points(point or ())
+    if not first and not points:
+        raise CliError("name a capture: ringback diagnose calls.pcap", USAGE)
+    for path in (report,):
+        _check_writable(path)
+    diagnosis = _diagnosed(first, points, window)
+    if report is not None:
+        _write_report(diagnosis, report, show_numbers, zone)
+    if options.json:
+        _print_json(diagnosis, show_numbers)
+    else:
+        from ringback.cli.verdict import print_diagnosis  # noqa: PLC0415 - loads rich
+
+        print_diagnosis(diagnosis, show_numbers, zone, report)
+
+
+def _zone(name: str) -> ZoneInfo | None:
+    """The zone of this name, None for this machine's."""
+    if not name:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (KeyError, OSError, ValueError):
+        raise CliError(
+            f"there is no time zone {name!r}; take UTC or a name like Europe/Berlin", USAGE
+        ) from None
+
+
+def _complaint(text: str, zone: ZoneInfo | None) -> Complaint | None:
+    if not text:
+        return None
+    from ringback.diagnosis.complaint import NotATimeError, complaint_from  # noqa: PLC0415
+
+    try:
+        return complaint_from(text, zone)
+    except NotATimeError as error:
+        raise CliError(f"--complaint: {error}", USAGE) from None
+
+
+def _captures(paths: Sequence[Path]) -> list[Path]:
+    """The files; of folders those that are captures by name, in the order of their names."""
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(one for one in path.iterdir() if one.name.lower().endswith(ENDINGS))
+            if not inside:
+                raise CliError(f"there is no capture in the folder {path} (names end with .pcap or .pcapng)")
+            found += inside
+        elif not path.exists():
+            raise CliError(f"there is no file {path}")
+        else:
+            found.append(path)
+    return found
+
+
+def _points(given: Sequence[str]) -> dict[str, list[Path]]:
+    points: dict[str, list[Path]] = {}
+    for text in given:
+        name, equals, path = text.partition("=")
+        if not (name and equals and path):
+            raise CliError(f"--point wants NAME=FILE, as in --point wan=router.pcap, not {text!r}", USAGE)
+        points.setdefault(name, []).extend(_captures([Path(path)]))
+    return points
+
+
+def _check_writable(path: Path | None) -> None:
+    """Before minutes of work: the folder is there."""
+    if path is not None and not path.absolute().parent.is_dir():
+        raise CliError(f"there is no folder {path.absolute().parent} to write {path.name} to")
+
+
+def _diagnosed(
+    files: Sequence[Path], points: dict[str, list[Path]], complaint: Complaint | None
+) -> Diagnosis:
+    from ringback.cli.progress import shown_progress  # noqa: PLC0415
+    from ringback.diagnosis.from_files import diagnose as diagnose_files  # noqa: PLC0415 - loads NumPy
+
+    try:
+        with shown_progress() as progress:
+            diagnosis = diagnose_files(files, points=points, complaint=complaint, progress=progress)
+    except OSError as error:
+        raise CliError(f"{error.filename or 'the capture'}: {error.strerror or error}") from None
+    if not any(capture.packets for capture in diagnosis.captures):
+        raise CliError("\n".join(_why_nothing(diagnosis)))
+    return diagnosis
+
+
+def _why_nothing(diagnosis: Diagnosis) -> Iterator[str]:
+    if not diagnosis.problems:
+        yield "there is not one packet in the capture"
+    for problem in diagnosis.problems:
+        yield f"{problem.file}: {problem.problem}"
+
+
+def _write_report(diagnosis: Diagnosis, path: Path, show_numbers: bool, zone: ZoneInfo | None) -> None:
+    from ringback.diagnosis.report.page import report_html  # noqa: PLC0415
+
+    try:
+        with path.open("w", encoding="utf-8") as file:
+            file.writelines(report_html(diagnosis, show_numbers=show_numbers, zone=zone))
+    except OSError as error:
+        raise CliError(f"{path}: {error.strerror or error}") from None
+
+
+def _print_json(diagnosis: Diagnosis, show_numbers: bool) -> None:
+    from ringback.cli.output import print_json  # noqa: PLC0415
+    from ringback.diagnosis.json_form import as_json  # noqa: PLC0415
+
+    print_json(as_json(diagnosis, show_numbers=show_numbers))

@@ -1,0 +1,187 @@
+"""Causes in how packets are marked (RFC 2474, RFC 4594): not at the source, or a hop takes it away."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ringback.diagnosis.causes.case import Case
+from ringback.diagnosis.causes.scene import Scene, StreamView, usual
+from ringback.diagnosis.causes.transport import grows_before_loss
+from ringback.diagnosis.causes.trouble import jitter_beyond, reported_trouble
+from ringback.diagnosis.causes.words import count, ms, percent
+
+EXPEDITED = 46
+"""EF, for voice (RFC 3246)."""
+VOICE = frozenset({EXPEDITED, 44, 40, 34, 32})
+"""What is queued as voice or close to it: EF, VOICE-ADMIT, CS5, AF41, CS4."""
+LEFTOVERS: Mapping[int, str] = {
+    6: "46 without its three bits of IP precedence",
+    4: "46 without its upper bits",
+}
+"""What hops leave of 46 that set or clear the old precedence bits only."""
+
+
+def suffers_from_queues(view: StreamView) -> tuple[float, str]:
+    """How much a stream shows what priority would spare it: a weight, and a sentence or nothing."""
+    shape = view.delay
+    beyond = jitter_beyond(view) or reported_trouble(view)
+    if beyond is not None:
+        return 1.5, f"Beyond this point it suffers: {beyond.text}."
+    if shape is None:
+        return 0.0, ""
+    before = shape.before_loss
+    grown = grows_before_loss(view)
+    if before.bursts >= 2 and grown > 0.2:
+        return min(1.5, 0.5 + grown), (
+            f"The delay rose by {ms(before.rise_ms)} before {before.rose} of "
+            f"{count(before.bursts, 'loss burst')}: "
+            f"it stands in a queue with other traffic."
+        )
+    if shape.ramps >= 2 or view.late_share > 0.01:
+        return 0.8, (
+            f"{percent(view.late_share)} of the packets came later than 50 ms; "
+            f"{count(shape.ramps, 'time')} the "
+            f"delay grew like a queue, to {ms(shape.largest_ms)} at most."
+        )
+    return 0.0, ""
+
+
+def missing_at_source(scene: Scene, view: StreamView) -> Case:
+    """The sender does not mark its voice, so that queues treat it like everything else."""
+    case = Case("qos-marking-missing-at-source", "marking", prior=-2.5, streams=(view.key,))
+    mark, total = usual(view.measured.dscp), max(1, sum(view.measured.dscp.values()))
+    if mark is None or mark in VOICE:
+        return case
+    weight, text = suffers_from_queues(view)
+    share = view.measured.dscp[mark] / total
+    if share < 0.95 or mark in LEFTOVERS:
+        case.clue(
+            -2.0,
+            f"{percent(share)} of its packets have DSCP {mark}, the others another: it was changed on the "
+            f"way.",
+        )
+    else:
+        case.clue(
+            0.6,
+            f"All {count(total, 'packet')} of {view.name} have DSCP {mark}, where voice should have "
+            f"{EXPEDITED}.",
+        )
+    if weight:
+        case.clue(weight, text)
+    elif view.loss.runs >= 3:
+        case.clue(
+            -2.0,
+            f"The delay did not grow before the {view.loss.runs} runs of lost packets: no queue that a mark "
+            f"would pass.",
+        )
+    else:
+        case.clue(
+            -1.0,
+            f"The delay stayed within {ms(view.delay.p99_ms) if view.delay else 'an unknown range'} (99 %).",
+        )
+    hops = view.hops
+    if hops is not None and hops <= 1:
+        case.clue(
+            1.2,
+            f"The TTL of {usual(view.measured.ttl)} says that {count(hops, 'router')} lie between the "
+            f"sender and here: "
+            f"it left the sender so.",
+        )
+    elif hops is not None:
+        case.missing.append(
+            f"A capture at the sender: {count(hops, 'router')} on the way could have changed the mark."
+        )
+    other = scene.opposite(view)
+    if other is not None and usual(other.measured.dscp) in VOICE:
+        case.clue(
+            1.5,
+            f"{other.name.capitalize()} has DSCP {usual(other.measured.dscp)} at the same place, and lost "
+            f"{percent(other.loss.share)}.",
+        )
+    signals = _signalling_mark(scene, view)
+    if signals:
+        case.clue(
+            0.8,
+            f"SIP from the same host has DSCP {signals}: marks from there arrive, this one was never set.",
+        )
+    case.next_step = (
+        f"Set DSCP {EXPEDITED} for RTP in the device or the system that sends this stream, "
+        f"and capture again beside it."
+    )
+    case.useless += ["Trusting DSCP in the switches alone would not help: there is no mark to trust."]
+    return case
+
+
+def rewritten(scene: Scene, view: StreamView) -> Case:
+    """A hop changes or clears the mark."""
+    case = Case("qos-rewritten-at-a-hop", "marking", prior=-2.5, streams=(view.key,))
+    marks = {mark: n for mark, n in view.measured.dscp.items() if n >= max(5, 0.01 * view.measured.received)}
+    for other in scene.streams:
+        if other.key.ssrc != view.key.ssrc or other is view or other.evidence.point == view.evidence.point:
+            continue
+        here, there = usual(view.measured.dscp), usual(other.measured.dscp)
+        if here != there:
+            case.clue(
+                4.5,
+                f"The same stream has DSCP {there} at {other.evidence.point} and {here} at "
+                f"{view.evidence.point}.",
+            )
+            break
+    if len(marks) > 1:
+        told = " and ".join(f"{mark} on {n:,}" for mark, n in sorted(marks.items(), key=lambda m: -m[1])[:3])
+        case.clue(3.5, f"The mark of {view.name} changed within the stream: DSCP {told} packets.")
+    mark = usual(view.measured.dscp)
+    if mark is not None and mark in LEFTOVERS:
+        case.clue(3.5, f"DSCP {mark} is {LEFTOVERS[mark]}: nothing marks voice so on purpose.")
+    if mark is not None and mark not in VOICE and len(marks) == 1 and mark not in LEFTOVERS:
+        _washed(case, scene, view, mark)
+    for text in (scene.evidence.segments or {}).get(view.key, ()):
+        if "DSCP" in text:
+            case.clue(4.0, text)
+    if case.for_:
+        weight, text = suffers_from_queues(view)
+        if weight:
+            case.clue(weight, text)
+        case.missing.append("A capture on either side of each hop, until the mark is seen to change.")
+    case.next_step = (
+        "Capture before and after each router or switch, and let the one between which the "
+        "mark changes trust or set DSCP 46."
+    )
+    case.useless += ["Marking in the phone again would not help: the mark does not survive the way."]
+    return case
+
+
+def _washed(case: Case, scene: Scene, view: StreamView, mark: int) -> None:
+    """Whether a stream without a mark may have had one, by its way and by what else comes from there."""
+    hops = view.hops
+    other = scene.opposite(view)
+    if hops is None:
+        return
+    if hops < 2:
+        case.clue(
+            -2.5,
+            f"The TTL of {usual(view.measured.ttl)} says that {count(hops, 'router')} lie between the "
+            f"sender and here.",
+        )
+        return
+    if other is not None and usual(other.measured.dscp) in VOICE:
+        case.clue(
+            1.2,
+            f"{other.name.capitalize()} has DSCP {usual(other.measured.dscp)} here, while this one comes "
+            f"over "
+            f"{count(hops, 'router')} with {mark}.",
+        )
+    if _signalling_mark(scene, view) == 0:
+        case.clue(0.7, f"SIP from there has lost its mark, too, over {count(hops, 'router')}.")
+
+
+def _signalling_mark(scene: Scene, view: StreamView) -> int | None:
+    """The mark of SIP messages from the stream's host, None where there are none."""
+    call = scene.evidence.call
+    if call is None:
+        return None
+    marks: dict[int, int] = {}
+    for message in call.messages:
+        if message.endpoints.src == view.key.src:
+            marks[message.packet.dscp] = marks.get(message.packet.dscp, 0) + 1
+    return usual(marks)

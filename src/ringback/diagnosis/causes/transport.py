@@ -1,0 +1,316 @@
+"""Causes of loss and jitter on the way: congestion, radio, a faulty path, changing routes, a small buffer."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ringback.diagnosis.causes.case import Case
+from ringback.diagnosis.causes.loss import MIN_RUNS_FOR_A_PATTERN
+from ringback.diagnosis.causes.scene import StreamView
+from ringback.diagnosis.causes.words import clock, count, ms, percent, seconds
+
+MORE_BANDWIDTH = "More bandwidth would not help"
+BIGGER_BUFFER = "A bigger jitter buffer would not help"
+
+
+def grows_before_loss(view: StreamView) -> float:
+    """How clearly the delay rises before losses, -1 (never) to 1 (always), beyond what chance would show."""
+    if view.delay is None or view.delay.before_loss.bursts < 2:
+        return 0.0
+    before = view.delay.before_loss
+    rose = before.rose / before.bursts
+    if rose > before.by_chance + 0.15:
+        return min(1.0, (rose - before.by_chance) / max(1.0 - before.by_chance, 0.2))
+    return -before.still / before.bursts
+
+
+def congestion(view: StreamView) -> Case:
+    """A queue fills, the delay grows with it, and what does not fit is dropped."""
+    case = Case("congestion", "transport", prior=-1.5, streams=(view.key,))
+    shape, loss = view.delay, view.loss
+    if shape is not None:
+        before, grown = shape.before_loss, grows_before_loss(view)
+        # A policer, or a queue of a few packets, drops without delay; but only while there is much.
+        heaps = loss.uneven_p < 0.001 and loss.unevenness > 2.0
+        if before.bursts and grown > 0 and before.rise_s >= 0.06:
+            case.clue(
+                (1.0 + 3.0 * grown) * min(1.0, before.bursts / 4),
+                f"The delay rose by {ms(before.rise_ms)} in the {seconds(before.rise_s)} before "
+                f"{before.rose} of {count(before.bursts, 'loss burst')}.",
+            )
+        elif before.bursts >= 3 and grown < -0.4:
+            case.clue(
+                (1.2 if heaps else 3.5) * grown,
+                f"The delay stood at its floor before and after {before.still} of "
+                f"{count(before.bursts, 'loss burst')}: no queue was full.",
+            )
+            if heaps and shape.holds < 3:
+                case.clue(
+                    2.5,
+                    f"{count(loss.runs, 'run')} of lost packets come in heaps without any delay, as a "
+                    f"policer drops them.",
+                )
+        ramps = [e for e in shape.episodes if e.ramp]
+        if ramps:
+            tops = np.array([e.peak_ms for e in ramps])
+            share = len(ramps) / len(shape.episodes)
+            case.clue(
+                0.5 + 2.0 * share * min(1.0, len(ramps) / 3),
+                f"{count(len(ramps), 'time')} the delay grew like a queue, over "
+                f"{seconds(float(np.median([e.rise_s for e in ramps])))} to {ms(float(np.median(tops)))} "
+                f"(medians).",
+            )
+        elif loss.runs >= 3 and not heaps:
+            case.clue(-1.5, f"The delay never grew gradually; it stayed within {ms(shape.p99_ms)} (99 %).")
+        if shape.holds >= 3 and shape.holds > len(ramps):
+            case.clue(
+                -1.5,
+                f"{count(shape.holds, 'time')} packets were held up at once and came together, unlike a "
+                f"queue.",
+            )
+        if shape.smooth > 0.7 and shape.p95_ms > 8:
+            case.clue(0.6, f"Neighbouring packets have like delays (rank correlation {shape.smooth:.2f}).")
+    else:
+        case.missing.append("The delay: the packets' clock rate is not known.")
+    _unevenness(case, view, 0.6)
+    case.missing.append(
+        "Drop counters of the queues on the way (a file for --counters would be laid over it)."
+    )
+    case.next_step = (
+        "Look at the load and drops of the narrowest link at the times of the losses, and give voice a "
+        "priority queue there (DSCP 46)."
+    )
+    case.useless += [f"{BIGGER_BUFFER}: packets are dropped, not late."] if loss.lost else []
+    return case
+
+
+def radio(view: StreamView) -> Case:
+    """A radio link repeats what was not heard: packets are held up, then come together; some are given up."""
+    case = Case("radio", "transport", prior=-1.5, streams=(view.key,))
+    shape, loss = view.delay, view.loss
+    if shape is not None:
+        held = [e for e in shape.episodes if e.held]
+        if held:
+            share = len(held) / len(shape.episodes)
+            case.clue(
+                (0.7 + 2.8 * share) * min(1.0, len(held) / 4),
+                f"{count(len(held), 'time')} packets were held up for "
+                f"{ms(float(np.median([e.peak_ms for e in held])))} "
+                f"(median) between one and the next, then came together; the delay was back at once.",
+            )
+        elif shape.before_loss.bursts >= 3:
+            case.clue(-1.2, "No packets were held up and let go together, as radio retries do.")
+        before = shape.before_loss
+        if before.bursts >= 3 and before.held:
+            case.clue(
+                min(1.5, 3.0 * before.held / before.bursts),
+                f"After {before.held} of {count(before.bursts, 'loss burst')} the packets that came had "
+                f"been held up.",
+            )
+        if before.bursts >= 3 and grows_before_loss(view) > 0.3 and before.rise_s >= 0.06:
+            case.clue(
+                -2.5 * grows_before_loss(view),
+                f"The delay grew for {seconds(before.rise_s)} before {before.rose} of {before.bursts} "
+                f"loss bursts, as in a queue.",
+            )
+    if loss.runs >= 4 and loss.clustering > 1.4:
+        case.clue(
+            min(1.2, 0.6 * loss.clustering - 0.4),
+            f"Losses come in runs of {loss.run_length.mean():.1f} (mean) where chance would make "
+            f"{1 / (1 - loss.share):.1f}.",
+        )
+    elif loss.runs >= MIN_RUNS_FOR_A_PATTERN:
+        case.clue(-0.8, f"{percent(loss.single_share)} of the losses are of single packets, as if by chance.")
+    case.missing.append("Signal, retries and roaming from the access point or the phone at these times.")
+    case.next_step = (
+        "Repeat the call by cable; if it is clean, look at channel use, signal and roaming of this device."
+    )
+    case.useless += [
+        f"{MORE_BANDWIDTH}: the losses do not follow a full queue.",
+        "Priority by DSCP in the wired network would not help: it does not reach the radio's retries.",
+    ]
+    return case
+
+
+def constant_path_fault(view: StreamView) -> Case:
+    """Something on the way breaks packets at an even rate, whatever the load: a cable, an optic, a duplex."""
+    case = Case("constant-path-fault", "transport", prior=-1.5, streams=(view.key,))
+    loss, shape = view.loss, view.delay
+    if loss.runs < MIN_RUNS_FOR_A_PATTERN:
+        case.missing.append(f"More losses: {loss.runs} are too few to see whether they lie evenly.")
+    else:
+        if loss.uneven_p > 0.01 and loss.seconds_with_loss > 0.5:
+            case.clue(
+                1.8,
+                f"{count(loss.lost, 'loss', 'losses')} lie evenly over {seconds(view.seconds)} "
+                f"(variance {loss.unevenness:.1f} times that of chance, p = {loss.uneven_p:.2f}).",
+            )
+        else:
+            _unevenness(case, view, -1.6)
+        if loss.clustering < 1.25:
+            case.clue(
+                1.2,
+                f"They are independent: runs of {loss.run_length.mean():.2f} (mean), by chance "
+                f"{1 / (1 - loss.share):.2f}.",
+            )
+        else:
+            case.clue(
+                -min(2.0, 1.2 * (loss.clustering - 0.8)),
+                f"Losses come in runs of {loss.run_length.mean():.1f} (mean), up to "
+                f"{int(loss.run_length.max())}.",
+            )
+    if shape is not None and shape.before_loss.bursts >= 3:
+        grown, before = grows_before_loss(view), shape.before_loss
+        if grown < -0.5:
+            case.clue(
+                -1.8 * grown,
+                f"The delay stood at its floor before and after {before.still} of "
+                f"{count(before.bursts, 'loss', 'losses')}.",
+            )
+        elif grown > 0.2:
+            case.clue(
+                -2.5 * grown,
+                f"The delay was {ms(before.rise_ms)} up before {before.rose} of {before.bursts} losses.",
+            )
+        if shape.holds >= 3:
+            case.clue(-1.0, f"{count(shape.holds, 'time')} packets were held up and came together.")
+    case.missing.append("Error counters (FCS, CRC, late collisions) of the ports on the way.")
+    case.next_step = (
+        "Read the error counters of each port on the way, twice, and change the cable or "
+        "optic where they grow."
+    )
+    case.useless += [
+        f"{MORE_BANDWIDTH}: the losses do not depend on load.",
+        "QoS would not help: what is broken is dropped whatever its mark.",
+        f"{BIGGER_BUFFER}: packets are lost, not late.",
+    ]
+    return case
+
+
+def route_flap(view: StreamView) -> Case:
+    """The way itself changes: the floor of the delay steps and stays, often with loss or overtaking there."""
+    case = Case("route-flap", "transport", prior=-2.0, streams=(view.key,))
+    shape = view.delay
+    if shape is None:
+        case.missing.append("The delay: the packets' clock rate is not known.")
+    elif not shape.steps:
+        if shape.times_s[-1] > 10:
+            case.clue(-2.0, "The floor of the delay never moved by a step.")
+    else:
+        steps = shape.steps
+        told = ", ".join(f"{s.by_ms:+.0f} ms at {clock(view.at_ns(s.at_s))}" for s in steps[:4])
+        case.clue(
+            3.0 + 0.5 * min(2, len(steps) - 1),
+            f"The floor of the delay moved within {ms(12 * (view.measured.ptime_ms or 20))} and stayed: "
+            f"{told}"
+            f"{' and so on' if len(steps) > 4 else ''}.",
+        )
+        near = sum(step.lost_near > 0 for step in steps)
+        if near:
+            lost = sum(step.lost_near for step in steps)
+            case.clue(
+                0.8 * near / len(steps) + min(1.5, 2.0 * lost / max(1, view.loss.runs)),
+                f"{lost} of {count(view.loss.runs, 'run')} of lost packets lie within 1 s of "
+                f"{'a step' if near > 1 else 'the step'}.",
+            )
+        elif view.loss.runs >= 4:
+            case.clue(-2.0, f"None of the {view.loss.runs} runs of lost packets lies within 1 s of a step.")
+        if view.measured.reordered:
+            case.clue(0.4, f"{count(view.measured.reordered, 'packet')} overtook others.")
+        ttls = [n for n in view.measured.ttl.values() if n >= 20]
+        if len(ttls) > 1:
+            case.clue(1.5, f"The TTL took {len(ttls)} values: the number of hops changed.")
+    case.missing.append("Traceroutes or routing logs from the times of the steps.")
+    case.next_step = (
+        "Ask who runs the routers or the SD-WAN for path changes at these times; traceroute both ways now."
+    )
+    case.useless += [f"{MORE_BANDWIDTH}: the path changes, it is not full."]
+    return case
+
+
+def small_buffer(view: StreamView) -> Case:
+    """Packets come, but unevenly: a buffer of 50 ms plays without those that a bigger one would have."""
+    case = Case("jitter-with-a-small-buffer", "transport", prior=-1.5, streams=(view.key,))
+    late, lost = view.late_share, view.loss.share
+    if late >= 0.003:
+        case.clue(
+            min(3.0, 1.0 + 40.0 * late),
+            f"{percent(late)} of the packets came too late for a buffer of 50 ms, "
+            f"{percent(view.late_share_200)} for one of 200 ms.",
+        )
+        if late > 3 * lost:
+            case.clue(
+                1.2, f"Of all packets {percent(lost)} were lost on the way, {percent(late)} were only late."
+            )
+        elif lost > late:
+            case.clue(
+                -min(3.0, 0.8 * lost / late),
+                f"More packets were lost ({percent(lost)}) than late ({percent(late)}).",
+            )
+    else:
+        case.clue(-2.5, f"Only {percent(late)} of the packets came too late for a buffer of 50 ms.")
+    if late >= 0.003:
+        _uneven_delay(case, view)
+    _discards(case, view)
+    case.next_step = (
+        f"Set the receiver's jitter buffer to adaptive, up to {_buffer_for(view)} ms at "
+        f"least, and find what makes the jitter."
+    )
+    case.useless += [f"{MORE_BANDWIDTH} by itself: {percent(1 - lost)} of the packets arrive."]
+    return case
+
+
+def _uneven_delay(case: Case, view: StreamView) -> None:
+    """How the delay of a stream varies: by itself, like a queue, with its floor or with a clock."""
+    shape = view.delay
+    if shape is None:
+        return
+    if shape.smooth < 0.5:
+        case.clue(
+            0.8,
+            f"Delays of neighbouring packets differ (rank correlation {shape.smooth:.2f}): no queue stands.",
+        )
+    if shape.ramps >= 3 and shape.ramps > len(shape.episodes) / 2:
+        case.clue(-0.8, f"{count(shape.ramps, 'time')} the delay grew like a queue.")
+    if shape.p99_ms < 45 and view.late_share_200 < view.late_share:
+        case.clue(
+            -2.5,
+            f"Without the slow drift of the clocks 99 % of the packets come within {ms(shape.p99_ms)} "
+            f"of each other.",
+        )
+    if shape.steps:
+        case.clue(-1.5, f"The floor of the delay moved {count(len(shape.steps), 'time')}.")
+
+
+def _discards(case: Case, view: StreamView) -> None:
+    """What the receiver says that its buffer threw away."""
+    reported = view.reported
+    if reported is not None and reported.discard_share is not None:
+        if reported.discard_share > 0.003:
+            case.clue(1.5, f"The receiver says by XR that it discarded {percent(reported.discard_share)}.")
+        elif view.late_share >= 0.003:
+            case.clue(-1.5, f"The receiver says by XR that it discarded {percent(reported.discard_share)}.")
+    else:
+        case.missing.append("How long the receiver's buffer is, and what it discarded (RTCP XR).")
+
+
+def _buffer_for(view: StreamView) -> int:
+    top = view.delay.p99_ms if view.delay is not None else 4.0 * view.measured.jitter_ms.max
+    return int(np.ceil(max(top, 60.0) / 20.0) * 20)
+
+
+def _unevenness(case: Case, view: StreamView, weight: float) -> None:
+    loss = view.loss
+    if loss.runs < MIN_RUNS_FOR_A_PATTERN:
+        return
+    if loss.uneven_p < 0.001 and loss.unevenness > 2:
+        case.clue(
+            weight * min(2.0, loss.unevenness / 4),
+            f"Losses come in heaps: their number varies {loss.unevenness:.1f} times as much as chance "
+            f"would let it "
+            f"(p < 0.001).",
+        )
+    elif weight > 0 and loss.uneven_p > 0.05 and loss.seconds_with_loss > 0.6:
+        case.clue(
+            -weight * min(1.0, loss.runs / 40), f"Losses lie evenly over the call (p = {loss.uneven_p:.2f})."
+        )

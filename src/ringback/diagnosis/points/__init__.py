@@ -1,0 +1,1 @@
+"""Several capture points: the same stream seen in more than one place, and what happened between them."""
