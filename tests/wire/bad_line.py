@@ -239,6 +239,9 @@ def read(path: Path) -> Recorded:
     streams: dict[tuple[str, ...], Stream] = {}
     names = "frame.time_epoch ip.src udp.srcport ip.dst udp.dstport rtp.ssrc rtp.seq udp.length"
     for at, *ends, ssrc, number, length in _rows(path, "rtp", names):
+        if not ssrc:
+            # tshark calls some keepalives RTP, too.
+            continue
         key = (*ends, str(int(ssrc, 0)))
         if key not in streams:
             source, destination = (ends[0], int(ends[1])), (ends[2], int(ends[3]))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ringback.quality.tones import make_tones
 from tests.wire.bad_line import BadLine, Capture, Impairment, Traffic, limit_rate
@@ -24,7 +25,7 @@ from tests.wire.linphone import Linphone
 from tests.wire.middlebox import Middlebox
 from tests.wire.namespaces import Host, Interface, Network
 from tests.wire.server import RingbackServer
-from tests.wire.sip_phone import SipPhone
+from tests.wire.sip_phone import Call, SipPhone
 
 SERVER = "10.9.0.2"
 TALK_S = 11.0
@@ -55,15 +56,23 @@ SCENES = (
     Scene("crowd", kbit=256),
     Scene("wash", box={"dscp": {"46": 0}}, kbit=256, points=("caller", "called")),
     Scene("alg", box={"alg": 10}),
-    Scene("mtu", points=("caller",), connects=False),
+    Scene("tunnel", points=("caller",), connects=False),
 )
 SMALL_MTU = 576
 
 
 class Crowd(Traffic):
-    """More than a slow line takes beside a voice."""
+    """Now and then a quarter more than a slow line takes beside a voice, at an even pace."""
 
-    BURST, EVERY_S = 7, 0.5
+    EVERY_S, BUSY_S, QUIET_S = 0.04, 2.2, 1.2
+
+    def _run(self) -> None:
+        while not self._over.wait(self.QUIET_S):
+            until = time.monotonic() + self.BUSY_S
+            while time.monotonic() < until and not self._over.wait(self.EVERY_S):
+                # That nobody is there is told to the next one.
+                with contextlib.suppress(OSError):
+                    self._socket.sendto(bytes(self.OCTETS), self._to)
 
 
 @dataclass
@@ -101,14 +110,16 @@ class Town:
         if scene.kbit:
             limit_rate(inlet, scene.kbit, queue_ms=150)
         host = self.network.host(f"caller{number}")
-        if scene.name == "mtu":
+        if scene.name == "tunnel":
             caller = self._tunnel(host, number)
         elif scene.box is not None:
             box = Middlebox(self.network, scene.name, host, self.router, dict(scene.box))
+            self.ends.callback(box.cut)
             caller = box.one
             box.other.add(f"10.30.{number}.1/24")
         else:
             line = BadLine(self.network, scene.name, host, self.router, there=scene.there, back={})
+            self.ends.callback(line.cut)
             caller = line.one
             line.other.add(f"10.30.{number}.1/24")
         caller.add(f"{near}/24")
@@ -121,8 +132,9 @@ class Town:
         caller, inner = self.network.cable(host, gate, "eth0", other_name="inner")
         inner.add(f"10.30.{number}.1/24")
         line = BadLine(
-            self.network, "mtu", gate, self.router, there={"nofrag": True}, back={}, one_name="outer"
+            self.network, "tunnel", gate, self.router, there={"nofrag": True}, back={}, one_name="outer"
         )
+        self.ends.callback(line.cut)
         line.one.add("10.31.0.2/24")
         line.one.route("10.31.0.1")
         line.other.add("10.31.0.1/24")
@@ -184,6 +196,7 @@ class Town:
         line = BadLine(
             self.network, "linphone", host, self.router, there={"delay": 5, "loss": 6}, back={"delay": 5}
         )
+        self.ends.callback(line.cut)
         line.other.add("10.20.0.1/24")
         line.one.add("10.20.0.2/24")
         line.one.route("10.20.0.1")
@@ -216,6 +229,7 @@ class Town:
         host = self.network.host("inside")
         plan = {"nat": {"inside": PRIVATE, "outside": PUBLIC, "timeout_s": NAT_TIMEOUT_S}}
         box = Middlebox(self.network, "nat", host, self.router, plan)
+        self.ends.callback(box.cut)
         box.one.add(f"{PRIVATE}/24")
         box.one.route(INVISIBLE)
         box.other.add("198.51.100.1/24")
@@ -223,11 +237,10 @@ class Town:
         macs = [_mac(end) for end in (box.one, box.other)]
         host.ip("neigh", "replace", INVISIBLE, "lladdr", macs[1], "dev", box.one.name)
         self.router.ip("neigh", "replace", PUBLIC, "lladdr", macs[0], "dev", box.other.name)
-        number = "2302"
         phone = SipPhone(
             (SERVER, server.udp_port),
-            number,
-            server.add_extension(number),
+            "2302",
+            server.add_extension("2302"),
             local=PRIVATE,
             inside=host.entered,
         )
@@ -235,8 +248,10 @@ class Town:
             ends.callback(phone.close)
             self.capture("forget", "caller", box.one)
             meeting = server.add_meeting("Waiting")
-            call = phone.dial(f"{meeting['number']}*{meeting['guest_pin']}")
+            number = f"{meeting['number']}*{meeting['guest_pin']}"
+            call = phone.dial(number)
             call.media.speak(make_tones(8000, 2, [440.0]))
+            self._companion(server, number, ends).media.speak(make_tones(8000, 2, [1090.0]))
             time.sleep(6)
             call.media.sending = False
             time.sleep(NAT_TIMEOUT_S + 6)
@@ -244,6 +259,14 @@ class Town:
             time.sleep(4)
             call.hang_up()
             self.captures["forget", "caller"].end()
+
+    def _companion(self, server: RingbackServer, number: str, ends: contextlib.ExitStack) -> Call:
+        """Somebody beside the server in the same meeting."""
+        phone = SipPhone(
+            (SERVER, server.udp_port), "companion", local=SERVER, inside=self.uplink.host.entered
+        )
+        ends.callback(phone.close)
+        return phone.dial(number)
 
     def all_calls(self) -> dict[tuple[str, str], Path]:
         """Everything at once; the captures by scene and point."""
@@ -260,7 +283,6 @@ def _mac(end: Interface) -> str:
     return str(json.loads(end.host.ip("-j", "link", "show", end.name))[0]["address"])
 
 
-def spread_ms(arrivals: list[float], step_ms: float) -> float:
-    """How far the delay goes above its floor, for packets that were sent at even steps and all came."""
-    late = np.asarray(arrivals) * 1000 - np.arange(len(arrivals)) * step_ms
-    return float(np.percentile(late, 99) - np.percentile(late, 1))
+def delays_ms(arrivals: list[float], step_ms: float) -> NDArray[np.float64]:
+    """The delay of packets that were sent at even steps and all came, against any zero."""
+    return np.asarray(arrivals) * 1000 - np.arange(len(arrivals)) * step_ms

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.wire.bad_line import without_offload
+from tests.wire.bad_line import START_S, without_offload
 from tests.wire.namespaces import Host, Network
 
 PROGRAM = Path(__file__).with_name("middlebox_program.py")
@@ -35,3 +35,8 @@ class Middlebox:
             without_offload(end)
         words = [sys.executable, PROGRAM, near.name, far.name, json.dumps(plan)]
         self._process = box.popen(words, stdin=subprocess.DEVNULL)
+
+    def cut(self) -> None:
+        """Nothing passes any more."""
+        self._process.terminate()
+        self._process.wait(START_S)

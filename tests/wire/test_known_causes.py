@@ -6,14 +6,15 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.testing.captures import tshark
 from tests.wire.bad_line import Stream, read, skip_without_wire
-from tests.wire.known_causes import NAT_TIMEOUT_S, SERVER, SMALL_MTU, Town, spread_ms
+from tests.wire.known_causes import NAT_TIMEOUT_S, SERVER, SMALL_MTU, Town, delays_ms
 from tests.wire.namespaces import Network, skip_without_namespaces
 
-pytestmark = [pytest.mark.wire, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.wire, pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(400)]
 Captures = dict[tuple[str, str], Path]
 
 
@@ -22,7 +23,7 @@ def captures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Captures]:
     """All calls, made once."""
     skip_without_namespaces()
     skip_without_wire()
-    with contextlib.ExitStack() as ends, Network() as network:
+    with Network() as network, contextlib.ExitStack() as ends:
         yield Town(network, tmp_path_factory.mktemp("causes"), ends).all_calls()
 
 
@@ -40,13 +41,17 @@ def test_loss(captures: Captures) -> None:
 def test_jitter(captures: Captures) -> None:
     stream = stream_to(captures["jitter", "called"], "10.40.1.2")
     assert stream.unique == stream.expected == len(stream.sequences)
-    assert 50 < spread_ms(stream.times, 20) < 200
+    low, high = np.percentile(delays_ms(stream.times, 20), [1, 99])
+    assert high - low > 50
 
 
 def test_route_that_changes(captures: Captures) -> None:
     stream = stream_to(captures["flap", "called"], "10.40.2.2")
     assert stream.unique == stream.expected
-    assert 50 < spread_ms(stream.times, 20) < 100
+    # The median of each half second: what single packets do on a busy machine is no part of it.
+    delays = delays_ms(stream.times, 20)
+    floors = [float(np.median(part)) for part in np.array_split(delays, len(delays) // 25)]
+    assert max(floors) - min(floors) == pytest.approx(60, abs=15)
 
 
 def test_crowded_line(captures: Captures) -> None:
@@ -69,7 +74,7 @@ def test_rewriting_gateway(captures: Captures) -> None:
 
 
 def test_small_tunnel(captures: Captures) -> None:
-    path = captures["mtu", "caller"]
+    path = captures["tunnel", "caller"]
     notices = tshark.fields(path, "icmp.type == 3 && icmp.code == 4", "icmp.mtu")
     assert {row[0] for row in notices} == {str(SMALL_MTU)}
     assert len(tshark.fields(path, "ip.flags.mf == 1", "ip.id")) >= 3
