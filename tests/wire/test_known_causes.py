@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from tests.testing.captures import tshark
 from tests.wire.bad_line import Stream, read, skip_without_wire
 from tests.wire.known_causes import NAT_TIMEOUT_S, SERVER, SMALL_MTU, Town, delays_ms
 from tests.wire.namespaces import Network, skip_without_namespaces
+from tests.wire.server import COMMAND
 
 pytestmark = [pytest.mark.wire, pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(400)]
 Captures = dict[tuple[str, str], Path]
@@ -25,6 +28,31 @@ def captures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Captures]:
     skip_without_wire()
     with Network() as network, contextlib.ExitStack() as ends:
         yield Town(network, tmp_path_factory.mktemp("causes"), ends).all_calls()
+
+
+CAUSES = {
+    "loss": "constant-path-fault",
+    "jitter": "jitter-with-a-small-buffer",
+    "flap": "route-flap",
+    "crowd": "congestion",
+    "wash": "qos-rewritten-at-a-hop",
+    "alg": "one-way-media",
+    "tunnel": "mtu-or-fragmentation",
+    "linphone": "constant-path-fault",
+    "forget": "nat-timeout",
+}
+
+
+@pytest.mark.parametrize("scene", CAUSES)
+def test_the_cause_is_named(scene: str, captures: Captures) -> None:
+    files = {point: path for (name, point), path in captures.items() if name == scene}
+    words = [f"--point={point}={path}" for point, path in files.items()]
+    command = [COMMAND, "diagnose", *(words if len(files) > 1 else files.values()), "--json"]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    (call,) = json.loads(said)["calls"]
+    verdict = call["verdict"]
+    assert verdict["causes"], verdict
+    assert verdict["causes"][0]["cause"] == CAUSES[scene], verdict
 
 
 def stream_to(path: Path, address: str) -> Stream:
