@@ -19,7 +19,7 @@
 #define FAST
 #endif
 
-int32_t rb_version(void) { return 4; }
+int32_t rb_version(void) { return 5; }
 
 /* RTP headers (RFC 3550 5.1) ------------------------------------------------------------------------------- */
 
@@ -387,13 +387,12 @@ void rb_jitter(int64_t n, const double *change, const uint8_t *how, double *out)
 }
 
 /* As buffers.play_plainly: 1 for packets that come too late for a buffer, 2 too early; the sum of its depths.
- * `recent` has room for 4 * window values; window is 0 for a fixed buffer. */
+ * `recent` has room for 4 * ring values, ring a power of two above window, which is 0 for a fixed buffer. */
 double rb_play(int64_t n, const double *transit, const double *arrived, const uint8_t *restart, double depth,
-               double most, double resync, int64_t window, double *recent, uint8_t *result) {
+               double most, double resync, int64_t window, int64_t ring, double *recent, uint8_t *result) {
     double low = 0, point = 0, late_since = 0, depths = 0;
     int64_t highs = 0, high_end = 0, lows = 0, low_end = 0;
-    double *high_value = recent, *high_at = recent + window, *low_value = recent + 2 * window,
-           *low_at = recent + 3 * window;
+    double *high_value = recent, *high_at = recent + ring, *low_value = recent + 2 * ring, *low_at = recent + 3 * ring;
     int late = 0;
     for (int64_t i = 0; i < n; i++) {
         double x = transit[i];
@@ -415,14 +414,14 @@ double rb_play(int64_t n, const double *transit, const double *arrived, const ui
             highs = high_end = lows = low_end = 0;
         }
         if (window) {
-            if (highs < high_end && high_at[highs % window] <= (double)(i - window)) highs++;
-            if (lows < low_end && low_at[lows % window] <= (double)(i - window)) lows++;
-            while (high_end > highs && high_value[(high_end - 1) % window] <= x) high_end--;
-            while (low_end > lows && low_value[(low_end - 1) % window] >= x) low_end--;
-            high_value[high_end % window] = x, high_at[high_end++ % window] = (double)i;
-            low_value[low_end % window] = x, low_at[low_end++ % window] = (double)i;
-            low = low_value[lows % window];
-            point = high_value[highs % window];
+            if (highs < high_end && high_at[highs & (ring - 1)] <= (double)(i - window)) highs++;
+            if (lows < low_end && low_at[lows & (ring - 1)] <= (double)(i - window)) lows++;
+            while (high_end > highs && high_value[(high_end - 1) & (ring - 1)] <= x) high_end--;
+            while (low_end > lows && low_value[(low_end - 1) & (ring - 1)] >= x) low_end--;
+            high_value[high_end & (ring - 1)] = x, high_at[high_end++ & (ring - 1)] = (double)i;
+            low_value[low_end & (ring - 1)] = x, low_at[low_end++ & (ring - 1)] = (double)i;
+            low = low_value[lows & (ring - 1)];
+            point = high_value[highs & (ring - 1)];
             if (point < low + depth) point = low + depth;
             if (point > low + most) point = low + most;
         }
@@ -720,8 +719,9 @@ int64_t rb_number(const uint8_t *keys, int64_t n, uint64_t seed, int32_t *slots,
         uint64_t hash = seed, word;
         for (int j = 0; j < 5; j++) {
             memcpy(&word, key + 8 * j, 8);
-            hash = (hash ^ word) * 0x9E3779B97F4A7C15u;
-            hash ^= hash >> 29;
+            /* Both halves of the product, so that high bits of the key reach the low ones of the slot. */
+            unsigned __int128 product = (unsigned __int128)(hash ^ word) * 0x9E3779B97F4A7C15u;
+            hash = (uint64_t)product ^ (uint64_t)(product >> 64);
         }
         uint64_t slot = hash & mask;
         while (slots[slot] >= 0 && memcmp(known + 40 * (int64_t)slots[slot], key, 40)) slot = (slot + 1) & mask;

@@ -133,7 +133,7 @@ def test_a_link_that_is_too_small_tells_by_icmp() -> None:
 
 
 def test_reports_are_counted_by_what_they_are_about() -> None:
-    found = read_reports(reports(0.04, 60.0))[CALLER.ssrc]
+    found = read_reports(reports(0.04, 60.0)).about[CALLER.ssrc]
     assert found.reports == 11
     assert found.lost_share is not None
     assert abs(found.lost_share - 0.04) < 0.002
@@ -143,7 +143,7 @@ def test_reports_are_counted_by_what_they_are_about() -> None:
 
 def test_reports_captured_twice_count_once() -> None:
     twice = tuple(packet for packet in reports(0.04) for _ in range(2))
-    assert read_reports(twice)[CALLER.ssrc].reports == 11
+    assert read_reports(twice).about[CALLER.ssrc].reports == 11
 
 
 def test_loss_that_only_the_receiver_sees_lies_beyond_the_capture() -> None:

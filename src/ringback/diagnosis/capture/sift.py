@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 from ringback.diagnosis.capture import plain_sift
 from ringback.diagnosis.capture.records import Batch, Octets
 from ringback.diagnosis.capture.rows import KEY_BYTES, ROW, SQUARES
+from ringback.diagnosis.capture.tunnels import TUNNEL_PORTS
 from ringback.native import at as pointer
 from ringback.native import kernels
 
-_SIP_AND_TUNNELS: Final = (5060, 5061, 2152, 3544, 4754, 4789, 6081, 8472, 37008)
-"""SIP, and what carries other packets: GTP-U, Teredo, GRE in UDP, VXLAN, Geneve, TZSP."""
+_SIP_PORTS: Final = (5060, 5061)
 _OTHER_SERVICES: Final = (53, 67, 68, 69, 123, 137, 138, 161, 162, 500, 514, 520, 1900, 4500, 5353, 5355)
 """DNS, DHCP, TFTP, NTP, NetBIOS, SNMP, IKE, syslog, RIP, SSDP, IPsec, multicast DNS and LLMNR."""
 
 
 def _ports() -> NDArray[np.uint8]:
     ports = np.zeros(65536, np.uint8)
-    ports[list(_SIP_AND_TUNNELS)] = 1
+    ports[[*_SIP_PORTS, *TUNNEL_PORTS]] = 1
     ports[list(_OTHER_SERVICES)] = 2
     return ports
 

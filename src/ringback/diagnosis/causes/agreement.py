@@ -171,6 +171,8 @@ def codec_mismatch(scene: Scene) -> Case:
                 f"which the other side did not accept.",
             )
             case.streams = (*case.streams, view.key)
+    for view in scene.streams:
+        _clock_rate(case, view)
     if call is not None and call.offered and not call.negotiated and call.outcome == "failed" and case.for_:
         case.clue(
             0.5,
@@ -185,6 +187,31 @@ def codec_mismatch(scene: Scene) -> Case:
         "media."
     ]
     return case
+
+
+def _clock_rate(case: Case, view: StreamView) -> None:
+    """Whether time stamps run at another rate than the format's: it is played too fast, too slow, or not."""
+    measured = view.measured
+    if (
+        not view.judged
+        or not measured.ptime_ms
+        or not measured.codec.clock_rate
+        or not measured.mean_delta_ms
+    ):
+        return
+    if measured.silence_suppressed or view.loss.share > 0.2:
+        return
+    ratio = measured.ptime_ms / measured.mean_delta_ms
+    if 0.75 < ratio < 1.35:
+        return
+    case.explains = "sound"
+    case.clue(
+        4.0,
+        f"The time stamps of {view.name} tell {measured.ptime_ms:.0f} ms a packet at the "
+        f"{measured.codec.clock_rate:,} Hz of "
+        f"{measured.codec.name}, its packets come every {measured.mean_delta_ms:.1f} ms.",
+    )
+    case.streams = (*case.streams, view.key)
 
 
 def _called(view: StreamView, number: int) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ringback.diagnosis.causes.case import Case
 from ringback.diagnosis.causes.scene import SIDES, Scene, StreamView
-from ringback.diagnosis.causes.words import clock, count, percent, seconds
+from ringback.diagnosis.causes.words import clock, count, ms, percent, seconds
 
+EARLY_MS = 30.0
 _AS_CAPTURED = "Changes in the network would not help: the capture shows what did not happen."
 
 
 def artefacts(scene: Scene) -> list[Case]:
     """Every artefact of a call's capture that can be seen."""
-    cases = [_hold(scene), _fax(scene), _mixed_clocks(scene)]
+    cases = [_hold(scene), _fax(scene), _mixed_clocks(scene), _new_sources(scene)]
     for view in scene.streams:
         cases += [_duplicates(view), _trimmed(scene, view), _restart(view)]
     return [case for case in cases if case.for_]
@@ -79,13 +82,13 @@ def _trimmed(scene: Scene, view: StreamView) -> Case:
             f"50 and more, with "
             f"whole stretches between: packets were taken out of the capture.",
         )
-    both = _missing_together(scene, view)
-    if both > 0.6 and loss.blocks > 0.5 * loss.lost:
+    both, by_chance = _missing_together(scene, view)
+    if both - by_chance > 0.6 * (1.0 - min(by_chance, 0.99)):
         case.clue(
             2.5,
-            f"{percent(both)} of the missing packets of both directions lie at the same times: the "
-            f"capture itself "
-            f"paused.",
+            f"{percent(both)} of the missing packets of both directions lie at the same times "
+            f"({percent(by_chance)} by "
+            f"chance): the capture itself paused.",
         )
     reported = view.reported
     if reported is not None and reported.lost_share is not None and loss.share > 0.02:
@@ -100,25 +103,47 @@ def _trimmed(scene: Scene, view: StreamView) -> Case:
     return case
 
 
-def _missing_together(scene: Scene, view: StreamView) -> float:
-    """Share of a stream's lost packets at times at which the other direction misses packets, too."""
+def _missing_together(scene: Scene, view: StreamView) -> tuple[float, float]:
+    """Share of a stream's lost packets at times at which the other direction misses some, and by chance."""
     other = scene.opposite(view)
-    if other is None or not other.loss.runs or not view.loss.runs:
-        return 0.0
+    if other is None or other.loss.runs < 1 or view.loss.runs < 1:
+        return 0.0, 0.0
     offset = (other.measured.began_ns - view.measured.began_ns) / 1e9
-    spans = [
-        (
-            float(other.loss.times_s[a]) + offset - 0.05,
-            float(other.loss.times_s[min(a + n, other.loss.expected - 1)]) + offset + 0.05,
+    slack = 1.5e-3 * (other.measured.ptime_ms or 20.0)
+    last = other.loss.expected - 1
+    begins = other.loss.times_s[other.loss.run_at] + offset - slack
+    ends = (
+        other.loss.times_s[np.minimum(other.loss.run_at + other.loss.run_length - 1, last)] + offset + slack
+    )
+    times = np.sort(view.loss.times_s[view.evidence.series.lost])
+    # Begins and ends rise together: a time is in a run when the last run that began before has not ended.
+    at = np.searchsorted(begins, times, side="right") - 1
+    within = (at >= 0) & (times <= ends[np.maximum(at, 0)])
+    return float(within.mean()), min(1.0, float((ends - begins).sum()) / max(view.seconds, 1.0))
+
+
+def _new_sources(scene: Scene) -> Case:
+    """A sender that goes on with another SSRC between the same ports: nothing was lost in between."""
+    case = _case("Count each source by itself; the sender or a server before it began anew.")
+    case.explains = "figures"
+    views = sorted(scene.streams, key=lambda view: view.measured.began_ns)
+    changes = []
+    for earlier in (view for view in views if view.measured.unique >= 2):
+        following = [v for v in views if v.key.endpoints == earlier.key.endpoints and v is not earlier]
+        after = [v for v in following if v.measured.began_ns > earlier.measured.began_ns]
+        if after and abs(after[0].measured.began_ns - earlier.measured.ended_ns) < 2 * 10**9:
+            changes.append((earlier, after[0]))
+    if changes:
+        first = changes[0][0]
+        case.clue(
+            3.4,
+            f"{count(len(changes), 'time')} {first.name} went on with another source (SSRC) from one "
+            f"packet to the next, "
+            f"first at {clock(changes[0][1].measured.began_ns)}: its numbers begin anew, and nothing is "
+            f"lost.",
         )
-        for a, n in zip(other.loss.run_at, other.loss.run_length, strict=True)
-        if n >= 10
-    ]
-    if not spans:
-        return 0.0
-    times = view.loss.times_s[view.evidence.series.lost]
-    within = sum(((times >= a) & (times <= b)).sum() for a, b in spans[:2000])
-    return float(within) / len(times)
+        case.streams = tuple(dict.fromkeys(view.key for change in changes for view in change))
+    return case
 
 
 def _restart(view: StreamView) -> Case:
@@ -148,19 +173,19 @@ def _hold(scene: Scene) -> Case:
     if scene.talk is None or scene.evidence.call is None:
         return case
     for side in SIDES:
-        held_s = scene.held_s(side, scene.talk)
-        if held_s < 2:
+        holds = scene.holds(side, scene.talk)
+        held_s = sum((hold.ended_ns - hold.began_ns) / 1e9 for hold in holds)
+        sent = [view for view in scene.of(side) if view.measured.unique >= 2]
+        silent_s = sum(min((view.silence_s(hold) for view in sent), default=0.0) for hold in holds)
+        if held_s < 2 or silent_s < 0.6 * held_s:
             continue
         name = "the caller" if side == "caller" else "the called side"
-        whole_s = (scene.talk.ended_ns - scene.talk.began_ns) / 1e9
-        sent = sum(view.seconds for view in scene.of(side))
-        if sent < whole_s - 0.5 * held_s:
-            case.clue(
-                4.0,
-                f"SDP kept {name} from sending for {seconds(held_s)} of {seconds(whole_s)}: the call was "
-                f"on hold, and no "
-                f"packet was due.",
-            )
+        case.clue(
+            4.0 if not case.for_ else 0.5,
+            f"SDP kept {name} from sending for {seconds(held_s)} from {clock(holds[0].began_ns)} on, and "
+            f"it sent nothing for "
+            f"{seconds(silent_s)} of it: the call was on hold, and no packet was due.",
+        )
     return case
 
 
@@ -190,6 +215,7 @@ def _mixed_clocks(scene: Scene) -> Case:
                 f"goes on: packets of two clocks are mixed.",
             )
             case.streams = (*case.streams, view.key)
+    _clocks_of_reports(case, scene)
     call, talk = scene.evidence.call, scene.talk
     if call is not None and talk is not None and scene.streams:
         early = [view for view in scene.streams if view.measured.ended_ns < call.start_ns - int(2e9)]
@@ -201,3 +227,48 @@ def _mixed_clocks(scene: Scene) -> Case:
                 f"call's INVITE: their times are not of one clock.",
             )
     return case
+
+
+def _clocks_of_reports(case: Case, scene: Scene) -> None:
+    """An answer that comes before its question shows that both ways have clocks of their own."""
+    for view in scene.streams:
+        trip = view.reported.half_trip_ms if view.reported is not None else None
+        if (
+            view.reported is not None
+            and trip is not None
+            and trip < -EARLY_MS
+            and len(view.reported.half_trips_ms) >= 2
+        ):
+            case.explains = "figures"
+            case.clue(
+                4.0,
+                f"{count(len(view.reported.half_trips_ms), 'RTCP answer')} came {ms(-trip)} before the "
+                f"report that they "
+                f"answer (median): the two ways were captured by different clocks.",
+            )
+            case.streams = (*case.streams, view.key)
+    early = _early_answers(scene)
+    if early:
+        case.explains = "figures"
+        case.clue(
+            2.5,
+            f"{count(len(early), 'SIP answer')} came before the request, by up to {ms(max(early))}: the "
+            f"two ways were "
+            f"captured by different clocks.",
+        )
+
+
+def _early_answers(scene: Scene) -> list[float]:
+    """By how many ms answers come before the first request that they can be about."""
+    call = scene.evidence.call
+    asked: dict[tuple[str, int, str], int] = {}
+    for message in call.messages if call is not None else ():
+        if not message.status:
+            key = message.method, message.cseq, message.endpoints.src
+            asked[key] = min(asked.get(key, message.at_ns), message.at_ns)
+    early = []
+    for message in call.messages if call is not None else ():
+        first = asked.get((message.method, message.cseq, message.endpoints.dst))
+        if message.status and first is not None and message.at_ns < first - int(EARLY_MS * 1e6):
+            early.append((first - message.at_ns) / 1e6)
+    return early

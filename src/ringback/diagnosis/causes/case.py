@@ -72,11 +72,15 @@ def weigh(cases: Iterable[Case], *, certain: float = 0.97) -> tuple[Cause, ...]:
         known = told.get(case.cause)
         if known is None or confidence > known[0]:
             told[case.cause] = (confidence, case.score, case)
-    # Why a queue hits voice at all says more than that it does: a mark that is surely missing goes first.
+    # A mark that is surely missing tells why a queue hits voice, and reports tell of what is out of sight:
+    # both say more than the shape of what is left to be seen.
     ranked = sorted(
         told.values(),
         key=lambda entry: (
-            -round(entry[0] + (DEEPER if entry[2].explains == "marking" and entry[0] > SURE else 0.0), 3),
+            -round(
+                entry[0] + (DEEPER if entry[2].explains in ("marking", "place") and entry[0] > SURE else 0.0),
+                3,
+            ),
             -entry[1],
         ),
     )

@@ -101,8 +101,12 @@ class DelayShape:
     median_ms: float
     p95_ms: float
     p99_ms: float
+    spread_ms: float
+    """What 99.8 % stay within."""
     largest_ms: float
     smooth: float
+    together: float
+    """Share of packets that came right after the one before (within a third of the packet time)."""
     episodes: tuple[Episode, ...]
     before_loss: BeforeLoss
     backwards: int
@@ -136,7 +140,7 @@ def shape_of(series: Series, loss: LossShape, ptime_ms: float) -> DelayShape | N
         if here.any():
             excess[here] -= np.percentile(excess[here], 2)
     excess = np.maximum(excess, 0.0)
-    median, p95, p99 = (float(v) for v in np.percentile(excess, (50, 95, 99)))
+    median, p95, p99, p998 = (float(v) for v in np.percentile(excess, (50, 95, 99, 99.8)))
     high = max(10.0, 3.0 * median)
     return DelayShape(
         times_s=order,
@@ -146,8 +150,10 @@ def shape_of(series: Series, loss: LossShape, ptime_ms: float) -> DelayShape | N
         median_ms=median,
         p95_ms=p95,
         p99_ms=p99,
+        spread_ms=p998,
         largest_ms=float(excess.max()),
         smooth=_smoothness(excess),
+        together=float((np.diff(times) < 0.35 * ptime_ms / 1e3).mean()),
         episodes=_episodes(times, excess, slots, high, ptime_ms),
         before_loss=_before_loss(times, excess, slots, loss, high, ptime_ms),
         backwards=backwards,

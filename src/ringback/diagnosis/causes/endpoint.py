@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ringback.diagnosis.causes.case import Case
 from ringback.diagnosis.causes.scene import Scene, StreamView
 from ringback.diagnosis.causes.words import count, ms, percent, seconds
@@ -9,8 +11,9 @@ from ringback.diagnosis.causes.words import count, ms, percent, seconds
 LOUD_DBOV, QUIET_DBOV, FAINT_DBOV = -12.0, -38.0, -45.0
 """Speech lies between -20 and -30 dBov (ITU-T P.56 aims at -26)."""
 CLIPPED = 0.002
-DRIFT_PPM = 150.0
-"""Crystals of phones stay within 100 ppm; sound cards and virtual machines may not."""
+SPEAKS_DBOV = -55.0
+DRIFT_PPM = 100.0
+"""Crystals of phones stay within some 50 ppm; sound cards and virtual machines may not."""
 ROUND_TRIP_MS, TALKERS_COLLIDE_MS = 300.0, 500.0
 """ITU-T G.114: up to 150 ms one way is fine, more than 400 ms is not."""
 
@@ -31,6 +34,8 @@ def sound(scene: Scene, view: StreamView) -> Case:
             f"codec's zero for "
             f"{seconds(view.seconds)}: muted, or no microphone.",
         )
+    elif (quiet := _falls_silent(view)) is not None:
+        case.clue(*quiet)
     elif heard.silent_share > 0.97:
         case.clue(3.0, f"{percent(heard.silent_share)} of the packets of {view.name} are below -50 dBov.")
     elif heard.level_dbov < FAINT_DBOV:
@@ -71,6 +76,35 @@ def sound(scene: Scene, view: StreamView) -> Case:
     )
     case.useless += ["Nothing in the network would help: the packets arrive as they were sent."]
     return case
+
+
+def _falls_silent(view: StreamView) -> tuple[float, str] | None:
+    """Whether somebody who spoke is not heard any more, far longer than people are silent for."""
+    level = view.evidence.series.level_dbov
+    known = np.flatnonzero(np.isfinite(level))
+    if len(known) < 500:
+        return None
+    loud = known[level[known] > SPEAKS_DBOV]
+    last = int(loud[-1]) if len(loud) else int(known[0])
+    silent_s = float(view.loss.times_s[known[-1]] - view.loss.times_s[last])
+    spoken_s = float(view.loss.times_s[last] - view.loss.times_s[known[0]])
+    rest = level[known[known > last]]
+    if silent_s < 8.0 or not len(rest):
+        return None
+    zero = float(np.mean(rest <= -100.0))
+    longest = float(np.diff(view.loss.times_s[loud]).max(initial=0.0))
+    if zero > 0.9:
+        weight = 3.5
+    elif silent_s > max(20.0, 3.0 * longest):
+        weight = 2.5
+    else:
+        return None
+    after = f" after {seconds(spoken_s)} of speech" if len(loud) else ""
+    zeros = f", {percent(zero)} of them the codec's zero" if zero > 0.1 else ""
+    return weight, (
+        f"{view.name.capitalize()} is at {float(np.median(rest)):.0f} dBov (median) for its last "
+        f"{seconds(silent_s)}{after}{zeros}."
+    )
 
 
 def clock_drift(scene: Scene, view: StreamView) -> Case:
@@ -132,10 +166,13 @@ def clock_drift(scene: Scene, view: StreamView) -> Case:
 def latency(scene: Scene) -> Case:
     """It takes so long both ways that people talk into each other, and any echo is heard."""
     case = Case("latency-or-echo-risk", "delay", prior=-1.5)
-    trips = [view.reported.half_trip_ms for view in scene.streams if view.reported is not None]
-    halves = [trip for trip in trips if trip is not None]
-    told = [r.round_trip_ms for r in scene.reports.values() if r.round_trip_ms]
-    trip_ms = max([sum(halves), *told], default=0.0)
+    halves = [
+        trip
+        for view in scene.streams
+        if view.reported is not None and (trip := view.reported.half_trip_ms) is not None
+    ]
+    told = [r.round_trip_ms for r in scene.reports.about.values() if r.round_trip_ms]
+    trip_ms = max([sum(halves[:2]), *told], default=0.0)
     if trip_ms >= ROUND_TRIP_MS:
         sides = "both sides" if len(halves) > 1 else "one side" if halves else "the receiver's own report"
         case.clue(
@@ -149,7 +186,7 @@ def latency(scene: Scene) -> Case:
         case.clue(-3.0, f"The round trip takes {ms(trip_ms)} by RTCP.")
     else:
         case.missing.append("The round trip: RTCP sender reports and their answers.")
-    ends = [r.end_system_ms for r in scene.reports.values() if r.end_system_ms]
+    ends = [r.end_system_ms for r in scene.reports.about.values() if r.end_system_ms]
     if ends and max(ends) > 150:
         case.clue(1.5, f"An end system takes {ms(max(ends))} by itself (RTCP XR).")
     case.next_step = (

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ringback.diagnosis.causes import absence as absent
-from ringback.diagnosis.causes import agreement, artefact, endpoint, marking, place, transport
+from ringback.diagnosis.causes import agreement, artefact, endpoint, marking, nat, one_way, place, transport
 from ringback.diagnosis.causes.case import Case, weigh
 from ringback.diagnosis.causes.complaint import look_in
 from ringback.diagnosis.causes.correlation import of_counter, of_marks
 from ringback.diagnosis.causes.scene import Scene, StreamView, scene_of
 from ringback.diagnosis.causes.summary import fine, in_plain_words, not_enough
-from ringback.diagnosis.causes.trouble import Trouble, reported_trouble, transport_troubles, troubles_of
+from ringback.diagnosis.causes.trouble import (
+    Trouble,
+    jitter_beyond,
+    reported_trouble,
+    transport_troubles,
+    troubles_of,
+)
 from ringback.diagnosis.causes.verdict import Cause, Evidence, Verdict
 from ringback.diagnosis.causes.words import count, seconds
 
@@ -50,8 +56,9 @@ def _cases(scene: Scene, absences: list[absent.Absence]) -> Iterator[Case]:
     for view in scene.streams:
         yield from _of_stream(scene, view)
     for absence in absences:
-        yield absent.one_way(scene, absence)
-        yield absent.nat_timeout(scene, absence)
+        yield one_way.absent(scene, absence)
+        yield nat.stopped(scene, absence)
+    yield nat.unanswered(scene)
     yield agreement.session_timer(scene)
     yield agreement.missing_ack(scene)
     yield agreement.codec_mismatch(scene)
@@ -66,20 +73,24 @@ def _cases(scene: Scene, absences: list[absent.Absence]) -> Iterator[Case]:
 def _of_stream(scene: Scene, view: StreamView) -> Iterator[Case]:
     if not view.judged:
         return
+    yield one_way.misdirected(scene, view)
+    yield nat.moved(scene, view)
     yield endpoint.sound(scene, view)
     yield endpoint.clock_drift(scene, view)
     changed = marking.rewritten(scene, view)
     suffering = bool(transport_troubles(view))
+    beyond = reported_trouble(view) is not None or jitter_beyond(view) is not None
     if suffering or any(weight >= 3 for weight, _ in changed.for_):
         yield changed
-    if suffering:
+    if suffering or beyond:
         yield marking.missing_at_source(scene, view)
+    if suffering:
         yield transport.congestion(view)
         yield transport.radio(view)
         yield transport.constant_path_fault(view)
         yield transport.route_flap(view)
         yield transport.small_buffer(view)
-    if suffering or reported_trouble(view) is not None:
+    if suffering or beyond:
         yield place.carrier(scene, view)
         yield place.local_side(scene, view)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ringback.diagnosis.causes.case import Case
-from ringback.diagnosis.causes.scene import Scene, StreamView
+from ringback.diagnosis.causes.scene import Scene, StreamView, usual
 from ringback.diagnosis.causes.transport import grows_before_loss
+from ringback.diagnosis.causes.trouble import jitter_beyond, reported_trouble
 from ringback.diagnosis.causes.words import count, ms, percent
 
 EXPEDITED = 46
@@ -18,25 +19,14 @@ LEFTOVERS: Mapping[int, str] = {
     4: "46 without its upper bits",
 }
 """What hops leave of 46 that set or clear the old precedence bits only."""
-_FIRST_TTLS = (32, 64, 128, 255)
-
-
-def usual(values: Mapping[int, int]) -> int | None:
-    """The most frequent value."""
-    return max(values, key=lambda value: values[value]) if values else None
-
-
-def hops_of(view: StreamView) -> int | None:
-    """Routers between the source and the capture, by the TTL (None where it tells nothing)."""
-    ttl = usual(view.measured.ttl)
-    if not ttl:
-        return None
-    return min((first - ttl for first in _FIRST_TTLS if first >= ttl), default=None)
 
 
 def suffers_from_queues(view: StreamView) -> tuple[float, str]:
     """How much a stream shows what priority would spare it: a weight, and a sentence or nothing."""
     shape = view.delay
+    beyond = jitter_beyond(view) or reported_trouble(view)
+    if beyond is not None:
+        return 1.5, f"Beyond this point it suffers: {beyond.text}."
     if shape is None:
         return 0.0, ""
     before = shape.before_loss
@@ -89,7 +79,7 @@ def missing_at_source(scene: Scene, view: StreamView) -> Case:
             -1.0,
             f"The delay stayed within {ms(view.delay.p99_ms) if view.delay else 'an unknown range'} (99 %).",
         )
-    hops = hops_of(view)
+    hops = view.hops
     if hops is not None and hops <= 1:
         case.clue(
             1.2,
@@ -163,7 +153,7 @@ def rewritten(scene: Scene, view: StreamView) -> Case:
 
 def _washed(case: Case, scene: Scene, view: StreamView, mark: int) -> None:
     """Whether a stream without a mark may have had one, by its way and by what else comes from there."""
-    hops = hops_of(view)
+    hops = view.hops
     other = scene.opposite(view)
     if hops is None:
         return

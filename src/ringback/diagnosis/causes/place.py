@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from ringback.diagnosis.causes.case import Case
-from ringback.diagnosis.causes.marking import hops_of
 from ringback.diagnosis.causes.scene import Scene, StreamView
-from ringback.diagnosis.causes.trouble import reported_trouble, transport_troubles
-from ringback.diagnosis.causes.words import count, is_private, percent
+from ringback.diagnosis.causes.trouble import jitter_beyond, reported_trouble, transport_troubles
+from ringback.diagnosis.causes.words import count, is_private, ms, percent
+
+NEAR_HOPS = 1
+"""A host this close is in the same site as the capture."""
+
+
+def is_far(scene: Scene, host: str) -> bool:
+    """Whether a host is in another site than the capture: by TTL, else by its address."""
+    hops = scene.distance(host)
+    return hops > NEAR_HOPS if hops is not None else not is_private(host)
 
 
 def carrier(scene: Scene, view: StreamView) -> Case:
     """What is wrong lies with the carrier or between networks."""
     case = Case("carrier-or-interconnect", "place", prior=-1.5, streams=(view.key,))
-    _beyond(case, view, outside=True)
-    _upstream(case, scene, view, outside=True)
+    _beyond(case, scene, view, far=True)
+    if is_far(scene, view.key.src):
+        _upstream(case, scene, view)
     case.next_step = (
         "Give the carrier the times and these figures, with the capture, and ask for the "
         "same stream at its edge."
@@ -23,35 +32,45 @@ def carrier(scene: Scene, view: StreamView) -> Case:
 
 
 def local_side(scene: Scene, view: StreamView) -> Case:
-    """What is wrong lies between the capture and the local device."""
+    """What is wrong lies between the capture and the local device, or in that device."""
     case = Case("local-side", "place", prior=-1.5, streams=(view.key,))
-    _beyond(case, view, outside=False)
-    _upstream(case, scene, view, outside=False)
+    _beyond(case, scene, view, far=False)
+    if not is_far(scene, view.key.src):
+        _sent_so(case, scene, view)
     case.next_step = (
         "Capture at the device's own port: cable, switch port, Wi-Fi or the device itself is left."
     )
-    case.useless += ["A complaint to the carrier would not help: its side is whole here."]
+    case.useless += ["A complaint to the carrier would not help: it gets the packets as they are here."]
     return case
 
 
-def _beyond(case: Case, view: StreamView, *, outside: bool) -> None:
-    """Loss that the receiver reports and that had not happened here: it lies towards the receiver."""
+def _beyond(case: Case, scene: Scene, view: StreamView, *, far: bool) -> None:
+    """Loss and jitter that the receiver reports and that were not yet here: they lie towards the receiver."""
     reported = view.reported
     if reported is None or reported.lost_share is None:
         case.missing.append("RTCP reports of the receiver: they would tell loss beyond this capture.")
         return
-    beyond = reported_trouble(view)
-    if is_private(view.key.dst) == outside:
+    if is_far(scene, view.key.dst) != far:
         return
-    if beyond is not None:
-        where = "outside" if outside else "on the local side"
+    lost, jitter = reported_trouble(view), jitter_beyond(view)
+    where = f"{scene.distance(view.key.dst)} routers away" if scene.distance(view.key.dst) else view.key.dst
+    if lost is not None:
         case.clue(
             2.5 + min(1.5, reported.reports / 4),
-            f"{count(reported.reports, 'report')} of the receiver ({where}, {view.key.dst}) tell "
-            f"{percent(reported.lost_share)} lost of {view.name}; only {percent(view.loss.share)} of it "
-            f"were missing here.",
+            f"{count(reported.reports, 'report')} of the receiver ({where}) tell "
+            f"{percent(reported.lost_share)} "
+            f"lost of {view.name}; only {percent(view.loss.share)} of it were missing here.",
         )
-    elif view.loss.share > 0.005 and reported.lost_share < 1.5 * view.loss.share + 0.005:
+        other = scene.opposite(view)
+        if other is not None and other.loss.share > 0.005 and is_far(scene, other.key.src) == far:
+            case.clue(
+                0.8,
+                f"{other.name.capitalize()}, from there, had lost {percent(other.loss.share)} when it "
+                f"came by.",
+            )
+    if jitter is not None:
+        case.clue(0.8 if lost is not None else 2.2, f"{jitter.text[:1].upper()}{jitter.text[1:]}.")
+    if lost is None and view.loss.share > 0.005 and reported.lost_share < 1.5 * view.loss.share + 0.005:
         case.clue(
             -1.5,
             f"The receiver reports {percent(reported.lost_share)} lost, no more than the "
@@ -59,20 +78,60 @@ def _beyond(case: Case, view: StreamView, *, outside: bool) -> None:
         )
 
 
-def _upstream(case: Case, scene: Scene, view: StreamView, *, outside: bool) -> None:
+def _upstream(case: Case, scene: Scene, view: StreamView) -> None:
     """Loss that had happened when the stream came by: it lies towards its sender."""
-    if not transport_troubles(view) or is_private(view.key.src) == outside:
+    if not transport_troubles(view):
         return
-    hops = hops_of(view)
-    far = f", {count(hops, 'router')} away" if hops is not None else ""
+    hops = f", {count(view.hops, 'router')} away" if view.hops is not None else ""
     case.clue(
-        1.8 if hops is not None and hops <= 1 else 0.2,
-        f"{view.name.capitalize()} comes from {view.key.src}{far}, and {percent(view.loss.share)} of it were "
+        0.2,
+        f"{view.name.capitalize()} comes from {view.key.src}{hops}, and {percent(view.loss.share)} of it "
+        f"were "
         f"missing when it came by here.",
     )
     other = scene.opposite(view)
     if other is not None and other.judged:
         if not transport_troubles(other):
-            case.clue(0.7, f"{other.name.capitalize()} is whole here ({percent(other.loss.share)} lost).")
+            case.clue(0.5, f"{other.name.capitalize()} is whole here ({percent(other.loss.share)} lost).")
         else:
-            case.clue(-0.7, f"{other.name.capitalize()} has losses as well ({percent(other.loss.share)}).")
+            case.clue(-0.5, f"{other.name.capitalize()} has losses as well ({percent(other.loss.share)}).")
+
+
+def _sent_so(case: Case, scene: Scene, view: StreamView) -> None:
+    """Trouble of a stream whose sender is next to the capture: it was sent so, or spoilt in the same room."""
+    if not transport_troubles(view):
+        return
+    case.explains = "transport"
+    shape, hops = view.delay, view.hops
+    between = f"{count(hops, 'router')} between" if hops is not None else "the same network for"
+    case.clue(
+        2.2 if hops == 0 else 0.8,
+        f"With {between} its sender and the capture, {view.name} misses {percent(view.loss.share)} "
+        f"already and is "
+        f"delayed by up to {ms(shape.largest_ms) if shape else 'an unknown time'}.",
+    )
+    if shape is None:
+        return
+    if shape.holds >= 3 or shape.together > 0.2:
+        case.clue(
+            1.5,
+            f"{count(shape.holds, 'time')} it paused and then sent what had gathered; "
+            f"{percent(shape.together)} of its "
+            f"packets come right after another.",
+        )
+    other = scene.opposite(view)
+    if other is not None and other.judged and not transport_troubles(other):
+        far = f", from {other.hops} routers away" if other.hops else ""
+        case.clue(0.6, f"{other.name.capitalize()}{far}, is even at the same place.")
+    if other is not None and other.reported_jitter_ms is not None:
+        if other.reported_jitter_ms < 5 and reported_trouble(other) is None:
+            case.clue(
+                0.8,
+                f"What the same device receives is whole: it reports {ms(other.reported_jitter_ms)} of "
+                f"jitter at most.",
+            )
+        elif jitter_beyond(other) is not None:
+            case.clue(
+                -1.5,
+                f"What goes to it is spoilt as well: it reports {ms(other.reported_jitter_ms)} of jitter.",
+            )

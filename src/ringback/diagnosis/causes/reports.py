@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from ringback.rtp.rtcp_xr import VoipMetrics
 
 MOST_PACKETS = 20_000
 """RTCP packets of a call that are read; an hour of one a second both ways has 7,200."""
+MOST_TRIP_MS = 60_000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +22,8 @@ class Reported:
     """What the receiver of one source said of it.
 
     `lost_share` is over the reported sequence numbers (0 to 1), None with a single report that cannot tell;
-    `jitter` is the largest, in RTP units; `discard_share` is of XR and None without. `half_trips_ms` are the
-    times from the capture point to the reporter and back.
+    `jitter` is the largest, in RTP units. `half_trips_ms` are the times from the capture point to the
+    reporter and back, below 0 where the two ways have other clocks. `discard_share` is of XR, None without.
     """
 
     reports: int
@@ -41,6 +43,18 @@ class Reported:
         return float(np.median(self.half_trips_ms)) if self.half_trips_ms else None
 
 
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """All reports of a call: `about` by the SSRC they are about, `sent` how many each SSRC sent."""
+
+    about: Mapping[int, Reported]
+    sent: Mapping[int, int]
+    mentions: frozenset[tuple[int, int]]
+    """Who reported of whom."""
+    counted: Mapping[int, tuple[str, int]]
+    """By source: the host that its last sender report came from, and how many packets that counts."""
+
+
 @dataclass(slots=True)
 class _Heard:
     blocks: list[tuple[Nanoseconds, ReportBlock]]
@@ -48,33 +62,39 @@ class _Heard:
     trips: list[float]
 
 
-def read_reports(control: Iterable[RtcpPacket]) -> Mapping[int, Reported]:
-    """All that was reported, by the SSRC that the reports are about; what cannot be read is passed over."""
+def read_reports(control: Iterable[RtcpPacket]) -> Reports:
+    """All that was reported; what cannot be read is passed over."""
     heard: dict[int, _Heard] = {}
-    sent: dict[tuple[int, int], Nanoseconds] = {}
+    left_ns: dict[tuple[int, int], Nanoseconds] = {}
+    sent: dict[int, int] = {}
+    mentions: set[tuple[int, int]] = set()
+    counted: dict[int, tuple[str, int]] = {}
     seen: set[tuple[Endpoints, bytes]] = set()
-    for number, packet in enumerate(control):
-        if number >= MOST_PACKETS:
-            break
+    for packet in islice(control, MOST_PACKETS):
         # A capture that sees every packet twice must not count reports twice.
         if packet.encrypted or (packet.endpoints, packet.data) in seen:
             continue
         seen.add((packet.endpoints, packet.data))
         for part in parse(packet.data).packets:
             if isinstance(part, SenderReport):
-                sent.setdefault((part.ssrc, part.ntp_time >> 16 & 0xFFFFFFFF), packet.at_ns)
+                counted[part.ssrc] = (packet.endpoints.src, part.packet_count)
+                left_ns.setdefault((part.ssrc, part.ntp_time >> 16 & 0xFFFFFFFF), packet.at_ns)
             if isinstance(part, SenderReport | ReceiverReport):
+                sent[part.ssrc] = sent.get(part.ssrc, 0) + 1
                 for block in part.blocks:
+                    mentions.add((part.ssrc, block.ssrc))
                     entry = heard.setdefault(block.ssrc, _Heard([], [], []))
                     entry.blocks.append((packet.at_ns, block))
-                    left = sent.get((block.ssrc, block.last_sr)) if block.last_sr else None
+                    left = left_ns.get((block.ssrc, block.last_sr)) if block.last_sr else None
                     if left is not None:
                         trip = (packet.at_ns - left) / 1e6 - block.delay_since_last_sr / 65.536
-                        if -5.0 < trip < 10_000.0:
-                            entry.trips.append(max(trip, 0.0))
+                        if abs(trip) < MOST_TRIP_MS:
+                            entry.trips.append(trip)
             elif isinstance(part, VoipMetrics):
                 heard.setdefault(part.ssrc, _Heard([], [], [])).metrics.append(part)
-    return {ssrc: _summed(entry) for ssrc, entry in heard.items()}
+    return Reports(
+        {ssrc: _summed(entry) for ssrc, entry in heard.items()}, sent, frozenset(mentions), counted
+    )
 
 
 def _summed(heard: _Heard) -> Reported:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+
+import numpy as np
 
 from ringback.diagnosis.capture.captured import Nanoseconds, StreamKey
 from ringback.diagnosis.causes import delay as delays
 from ringback.diagnosis.causes import loss as losses
 from ringback.diagnosis.causes.delay import DelayShape
 from ringback.diagnosis.causes.loss import LossShape
-from ringback.diagnosis.causes.reports import Reported, read_reports
+from ringback.diagnosis.causes.reports import Reported, Reports, read_reports
 from ringback.diagnosis.causes.verdict import Evidence, StreamEvidence, Window
 from ringback.diagnosis.signalling.call import Finding, MediaOffer, Side
 from ringback.diagnosis.stream.measured import Measured
@@ -19,6 +21,15 @@ from ringback.diagnosis.stream.measured import Measured
 SIDES: tuple[Side, Side] = ("caller", "called")
 LEAST_PACKETS = 50
 """A stream shorter than a second says nothing by its figures."""
+
+
+FIRST_TTLS = (32, 64, 128, 255)
+"""What senders begin with."""
+
+
+def usual(values: Mapping[int, int]) -> int | None:
+    """The most frequent value."""
+    return max(values, key=lambda value: values[value]) if values else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +83,27 @@ class StreamView:
         """Of packets that came: too late for a buffer of 200 ms."""
         return self.measured.late.fixed_200 / self.measured.unique if self.measured.unique else 0.0
 
+    @property
+    def reported_jitter_ms(self) -> float | None:
+        """The largest jitter that the receiver reports."""
+        rate = self.measured.codec.clock_rate
+        return self.reported.jitter * 1000.0 / rate if self.reported is not None and rate else None
+
+    @property
+    def hops(self) -> int | None:
+        """Routers between the source and the capture, by the TTL (None where it tells nothing)."""
+        ttl = usual(self.measured.ttl)
+        if not ttl:
+            return None
+        return min((first - ttl for first in FIRST_TTLS if first >= ttl), default=None)
+
+    def silence_s(self, window: Window) -> float:
+        """Seconds of a window in which it had no packets, but for pauses below a second."""
+        arrived = self.evidence.series.arrived_ns
+        inside = np.sort(arrived[(arrived >= window.began_ns) & (arrived <= window.ended_ns)])
+        waits = np.diff(np.concatenate(([window.began_ns], inside, [window.ended_ns])))
+        return float(waits[waits > 10**9].sum()) / 1e9
+
     def at_ns(self, seconds: float) -> Nanoseconds:
         """The capture's time, from seconds after the first arrival."""
         return self.measured.began_ns + int(seconds * 1e9)
@@ -83,7 +115,7 @@ class Scene:
 
     evidence: Evidence
     streams: tuple[StreamView, ...]
-    reports: Mapping[int, Reported]
+    reports: Reports
     findings: Mapping[str, tuple[Finding, ...]]
     talk: Window | None
     """From answer to end, where both are known or the capture bounds them; None for a call never answered."""
@@ -110,6 +142,11 @@ class Scene:
         ]
         return max(others, key=lambda other: other.measured.received, default=None)
 
+    def distance(self, host: str) -> int | None:
+        """Routers between a host and the capture, by the TTL of what it sends."""
+        hops = [view.hops for view in self.streams if view.key.src == host and view.hops is not None]
+        return min(hops, default=None)
+
     def found(self, *codes: str) -> tuple[Finding, ...]:
         """What signalling found, of some codes."""
         return tuple(finding for code in codes for finding in self.findings.get(code, ()))
@@ -133,8 +170,12 @@ class Scene:
 
     def held_s(self, side: Side, window: Window) -> float:
         """Seconds of a window in which a side should not send."""
+        return sum((w.ended_ns - w.began_ns) / 1e9 for w in self.holds(side, window))
+
+    def holds(self, side: Side, window: Window) -> Sequence[Window]:
+        """The parts of a window in which a side should not send."""
         if self.evidence.call is None:
-            return 0.0
+            return ()
         marks = sorted(
             {
                 window.began_ns,
@@ -142,7 +183,7 @@ class Scene:
                 *(o.at_ns for o in self.evidence.call.media if window.began_ns < o.at_ns < window.ended_ns),
             }
         )
-        return sum((b - a) / 1e9 for a, b in pairwise(marks) if not self.may_send(side, a))
+        return [Window(a, b) for a, b in pairwise(marks) if not self.may_send(side, a)]
 
 
 def scene_of(evidence: Evidence) -> Scene:
@@ -157,7 +198,7 @@ def scene_of(evidence: Evidence) -> Scene:
                 stream,
                 loss,
                 delays.shape_of(stream.series, loss, ptime),
-                reports.get(stream.measured.key.ssrc),
+                reports.about.get(stream.measured.key.ssrc),
             )
         )
     findings: dict[str, tuple[Finding, ...]] = {}

@@ -8,14 +8,17 @@ import numpy as np
 
 from ringback.diagnosis.causes.case import Symptom
 from ringback.diagnosis.causes.scene import Scene, StreamView
-from ringback.diagnosis.causes.words import clock, count, percent, seconds
+from ringback.diagnosis.causes.words import clock, count, ms, percent, seconds
 
 LOSS = 0.005
 """Share of lost packets from which loss is heard (G.711 with concealment loses 0.03 of MOS there)."""
 LOST_RUN_MS = 120.0
 """A gap that concealment does not cover."""
 LATE = 0.01
-REPORTED_LOSS = 0.01
+SPREAD_MS = 35.0
+"""Of the delay, in 99.8 % of the packets: from here on buffers of 40 ms begin to miss some."""
+REPORTED_LOSS = 0.008
+REPORTED_JITTER_MS = 8.0
 SILENT_S = 3.0
 """A side that should send and sends nothing for this long is noticed."""
 
@@ -56,6 +59,15 @@ def transport_troubles(view: StreamView) -> list[Trouble]:
     if view.late_share >= LATE:
         text = f"{percent(view.late_share)} of the packets of {view.name} came too late for a buffer of 50 ms"
         troubles.append(Trouble("transport", min(1.0, 0.2 + view.late_share * 6), text, view))
+    shape = view.delay
+    if shape is not None and not troubles and shape.spread_ms >= SPREAD_MS:
+        text = (
+            f"the delay of {view.name} varied by {ms(shape.spread_ms)}, which a short buffer does not cover"
+        )
+        troubles.append(Trouble("transport", 0.2, text, view))
+    if shape is not None and not troubles and any(step.lost_near for step in shape.steps):
+        text = f"the delay of {view.name} stepped, and {count(view.loss.lost, 'packet')} were lost"
+        troubles.append(Trouble("transport", 0.2, text, view))
     return troubles
 
 
@@ -73,14 +85,21 @@ def reported_trouble(view: StreamView) -> Trouble | None:
     return Trouble("place", min(1.0, 0.2 + reported.lost_share * 8), text, view)
 
 
+def jitter_beyond(view: StreamView) -> Trouble | None:
+    """Jitter that the receiver reports and this capture does not see."""
+    reported, own = view.reported_jitter_ms, view.measured.jitter_ms.max
+    if reported is None or not view.judged or reported < max(REPORTED_JITTER_MS, 2.5 * own):
+        return None
+    text = f"the receiver of {view.name} reports {ms(reported)} of jitter, here it was {ms(own)} at most"
+    return Trouble("place", min(1.0, 0.1 + reported / 100), text, view)
+
+
 def troubles_of(scene: Scene) -> list[Trouble]:
     """All that is wrong with the figures of a call's streams, the worst first."""
     found: list[Trouble] = []
     for view in scene.streams:
         found += transport_troubles(view)
-        beyond = reported_trouble(view)
-        if beyond is not None:
-            found.append(beyond)
+        found += [beyond for beyond in (reported_trouble(view), jitter_beyond(view)) if beyond is not None]
     return sorted(found, key=lambda trouble: -trouble.weight)
 
 

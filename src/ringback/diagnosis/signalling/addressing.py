@@ -135,7 +135,7 @@ def _length(seen: Seen) -> Iterator[Finding]:
 
 def _between_hops(found: list[Exchange]) -> Iterator[Finding]:
     """The same description at two hops, with other addresses: a relay, or under one branch, an ALG."""
-    places: dict[tuple[object, ...], list[tuple[Seen, str]]] = defaultdict(list)
+    places: dict[tuple[Side, str, int, int], list[tuple[Seen, str]]] = defaultdict(list)
     for exchange in found:
         for seen in (exchange.offer, exchange.answer):
             said = audio_of(seen)
@@ -143,11 +143,12 @@ def _between_hops(found: list[Exchange]) -> Iterator[Finding]:
                 place = f"{address_of(*said)}:{said[1].port}"
                 places[seen.side, seen.method, seen.cseq, seen.status].append((seen, place))
     known: set[tuple[str, Side]] = set()
-    for told in places.values():
+    for (side, *_), told in places.items():
+        # From who described it on.
+        told.sort(key=lambda pair: pair[0].hop, reverse=side == "called")
         for (before, old), (after, new) in pairwise(told):
             if old == new or before.hop == after.hop:
                 continue
-            side = before.side
             if before.branch and before.branch == after.branch:
                 if ("alg", side) not in known:
                     text = f"A router changed the media address of the {_SIDES[side]} from {old} to {new}."

@@ -47,6 +47,10 @@ def delivery_findings(traced: Traced, ending: Ending) -> Iterator[Finding]:
         yield finding("several-hops", traced.messages[0].at_ns, text, count=traced.hops)
 
 
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
 def _unanswered(traced: Traced, transaction: Transaction) -> bool:
     """Whether a request was repeated, or long enough before the capture's end, and nothing came back."""
     if transaction.request is None or transaction.responses:
@@ -68,19 +72,17 @@ def _invites(traced: Traced) -> Iterator[Finding]:
                     "large-invite-fragmented", request.at_ns, text, octets=octets, fragments=fragments
                 )
             if repeats:
-                text = f"INVITE was sent {repeats + 1} times before an answer came."
+                text = f"INVITE was sent {_times(repeats + 1)} before an answer came."
                 yield finding("invite-retransmitted", request.at_ns, text, count=repeats, seconds=seconds)
         elif not _unanswered(traced, transaction):
             continue
         elif fragments > 1:
-            text = (
-                f"INVITE of {octets} octets, {fragments} fragments, sent {repeats + 1} times, got no answer."
-            )
+            text = f"INVITE of {octets} octets in fragments, sent {_times(repeats + 1)}, got no answer."
             data: Figures = {"octets": octets, "fragments": fragments, "count": repeats}
             yield finding("fragmented-invite-unanswered", request.at_ns, text, **data)
         else:
             where = request.endpoints.dst
-            text = f"INVITE was sent {repeats + 1} times to {where} over {seconds:.1f} s; no answer came."
+            text = f"INVITE was sent {_times(repeats + 1)} to {where} over {seconds:.1f} s; no answer came."
             data = {"count": repeats, "seconds": seconds, "octets": octets}
             yield finding("invite-unanswered", request.at_ns, text, **data, address=where)
 
@@ -104,14 +106,14 @@ def _acknowledgements(traced: Traced, ending: Ending) -> Iterator[Finding]:
         elif came is None:
             after_s = round((ending.at_ns - final.at_ns) / SECOND, 3) if ending.at_ns is not None else 0.0
             ended = f" The call ended {after_s:.1f} s after its answer." if after_s else ""
-            text = f"200 was repeated {len(repeats)} times over {seconds:.1f} s, and no ACK came.{ended}"
+            text = f"200 was repeated {_times(len(repeats))} over {seconds:.1f} s, and no ACK came.{ended}"
             data: Figures = {"count": len(repeats), "seconds": seconds, "ended_after_s": after_s}
             yield finding("ack-missing", final.at_ns, text, **data)
         else:
             # ACK is on its way, but does not arrive where 200 is repeated from.
             after = [seen for seen in repeats if seen.at_ns > came]
             lasting = len(after) > 2
-            text = f"200 was repeated {len(repeats)} times over {seconds:.1f} s" + (
+            text = f"200 was repeated {_times(len(repeats))} over {seconds:.1f} s" + (
                 "; the ACK that was seen does not arrive." if lasting else " before its ACK came."
             )
             if lasting:
@@ -135,7 +137,7 @@ def _astray(final: Seen, ack: Transaction, repeats: list[Seen]) -> Finding:
     sent_to = ack.request.endpoints.dst if ack.request is not None else ""
     text = (
         f"ACK went to {sent_to}, while 200 came from {source}: the Contact ({contact}) does not lead there. "
-        f"200 was repeated {len(repeats)} times."
+        f"200 was repeated {_times(len(repeats))}."
     )
     data: Figures = {"contact": contact, "source": source, "sent_to": sent_to}
     return finding("ack-to-wrong-address", final.at_ns, text, **data)
@@ -166,7 +168,9 @@ def _reliable(traced: Traced) -> Iterator[Finding]:
             )
             if repeats and not acknowledged:
                 seconds = round((repeats[-1].at_ns - response.at_ns) / SECOND, 3)
-                text = f"{response.status} was repeated {len(repeats)} times; the PRACK it needs never came."
+                text = (
+                    f"{response.status} was repeated {_times(len(repeats))}; the PRACK it needs never came."
+                )
                 data: Figures = {"status": response.status, "count": len(repeats), "seconds": seconds}
                 yield finding("prack-missing", response.at_ns, text, **data)
 
@@ -177,9 +181,9 @@ def _lost(traced: Traced, transaction: Transaction) -> Finding:
     if request is None:
         raise ValueError("a request that was not seen cannot be unanswered")
     count, by, method = len(transaction.repeats), transaction.side, transaction.method
-    other: set[str] = {
-        seen.endpoints.src for seen in traced.messages if seen.side != by and seen.hop == transaction.hop
-    }
+    heard = (seen for seen in traced.messages if seen.side != by)
+    # Where the other side's messages to this sender came from.
+    other = {seen.endpoints.src for seen in heard if seen.endpoints.dst == request.endpoints.src}
     target = request.endpoints.dst
     contacts = {contact_host(seen) for seen in traced.messages if seen.side != by}
     seconds = round((transaction.last_sent_ns - request.at_ns) / SECOND, 3)
@@ -190,7 +194,7 @@ def _lost(traced: Traced, transaction: Transaction) -> Finding:
         return finding(
             "contact-unreachable", request.at_ns, text, by=by, contact=target, source=source, method=method
         )
-    text = f"{told}; it was sent {count + 1} times."
+    text = f"{told}; it was sent {_times(count + 1)}."
     if method == "BYE":
         return finding("bye-unanswered", request.at_ns, text, by=by, count=count)
     if method == "CANCEL":

@@ -111,7 +111,8 @@ def _with_reason(
     match = _CAUSE.search(value)
     text = _TEXT.search(value)
     why = fit_to_show((text[1] or text[2] or "") if text is not None else "")
-    why = re.sub(r"[0-9]", "x", why)
+    # Some put a number only, which says nothing.
+    why = re.sub(r"[0-9]", "x", why) if any(character.isalpha() for character in why) else ""
     cause = f"{match[1].upper()} {int(match[2])}" if match is not None else ""
     meaning = _Q850.get(int(match[2]), "") if match is not None and match[1].upper() == "Q.850" else ""
     reason = why or meaning

@@ -186,9 +186,11 @@ def audio_of(seen: Seen | None) -> tuple[SessionDescription, MediaDescription] |
     return next(((seen.sdp, media) for media in seen.sdp.media if media.kind == "audio" and media.port), None)
 
 
-def codecs_of(seen: Seen | None) -> tuple[str, ...]:
-    """The names of a message's audio formats, in order."""
+def codecs_of(seen: Seen | None, *, switched_off: bool = False) -> tuple[str, ...]:
+    """The names of a message's audio formats, in order; on demand also of a section with port 0."""
     found = audio_of(seen)
+    if found is None and switched_off and seen is not None and seen.sdp is not None:
+        found = next(((seen.sdp, media) for media in seen.sdp.media if media.kind == "audio"), None)
     if found is None:
         return ()
     formats = read_formats(*found)

@@ -76,7 +76,7 @@ def timer_findings(traced: Traced, ending: Ending) -> Iterator[Finding]:
         if ending.names_timer or not (at_half and failed is not None):
             whose = _SIDES[timer.refresher]
             text = (
-                f"The call ended {seconds:.0f} s after its last refresh, its session timer being {expires} s: "
+                f"The call ended {seconds:.0f} s after its last refresh (timer: {expires} s): "
                 f"the {whose} did not refresh it."
             )
             yield finding("session-timer-expired", last_ns, text, by=ending.by, **data)

@@ -183,12 +183,11 @@ def _known_of_called(traced: Traced) -> tuple[str, ...]:
 
 
 def _overloaded(_: Traced, __: Transaction, final: Seen) -> Finding:
-    if "Retry-After" in final.headers:
-        wait_s = _number(final, "Retry-After")
-        text = f"A server or trunk has no room (503), and asks to be left alone for {wait_s} s."
-        return finding("server-overloaded", final.at_ns, text, status=503, retry_after_s=wait_s)
+    wait_s = _number(final, "Retry-After")
     text = "A server or trunk on the way does not serve (503): overload, maintenance, or no route."
-    return finding("server-overloaded", final.at_ns, text, status=503)
+    if wait_s:
+        text = f"A server or trunk has no room (503), and asks to be left alone for {wait_s} s."
+    return finding("server-overloaded", final.at_ns, text, status=503, retry_after_s=wait_s)
 
 
 def _number(seen: Seen, name: str) -> int:

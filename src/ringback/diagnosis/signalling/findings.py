@@ -71,7 +71,7 @@ CODES: Final[Mapping[str, Meaning]] = {
         "fault", "481: the other side has no such call any more.", ("status", "method", "by")
     ),
     "server-overloaded": Meaning(
-        "fault", "503, with Retry-After where it was told.", ("status", "retry_after_s")
+        "fault", "503; Retry-After is 0 where it was not told.", ("status", "retry_after_s")
     ),
     "server-error": Meaning("fault", "Another 5xx.", ("status",)),
     "call-refused": Meaning("fault", "Any other 4xx or 6xx.", ("status",)),

@@ -108,7 +108,7 @@ def _record(traced: Traced) -> CallRecord:
 
 
 def _caller(first: Seen) -> Endpoints:
-    return first.endpoints if first.is_request == (first.side == "caller") else first.endpoints.reverse
+    return first.endpoints if first.side == "caller" else first.endpoints.reverse
 
 
 def _answer(traced: Traced, begun: list[Transaction]) -> Seen | None:
@@ -161,7 +161,7 @@ def _nearest(found: list[Exchange]) -> list[Exchange]:
 def _offered(nearest: list[Exchange]) -> tuple[str, ...]:
     """The codecs of the offer that began the call; without one, of the answer."""
     first = next((e for e in nearest if not e.in_dialog), nearest[0] if nearest else None)
-    return codecs_of(first.offer or first.answer) if first is not None else ()
+    return codecs_of(first.offer or first.answer, switched_off=True) if first is not None else ()
 
 
 def _who(seen: Seen, field: str) -> str:

@@ -145,22 +145,22 @@ def _during(stays: Iterable[_Stay], stream: RtpStream) -> Iterator[_Stay]:
 
 
 def _overlap(stay: _Stay, stream: RtpStream) -> int:
-    return min(stay.ended_ns, stream.ended_ns) - max(stay.began_ns, stream.began_ns)
+    """How long a stream ran while an address held; what follows the call's end does not count."""
+    return min(stay.ended_ns - _AFTER_NS, stream.ended_ns) - max(stay.began_ns, stream.began_ns)
 
 
 def _rank(match: _Match, stream: RtpStream) -> tuple[int, ...]:
     """How well a call fits: for most of the stream's time, by destination, by both ends, agreed on, early."""
     stays = match.receiving or match.sending
     overlap = max(_overlap(stay, stream) for stay in stays)
-    length = stream.ended_ns - stream.began_ns
-    # The same port may be named anew just before another call's last packets: who named it last has it.
-    began = max(stay.began_ns for stay in stays)
+    mostly = 2 * overlap >= stream.ended_ns - stream.began_ns
     return (
-        2 * overlap >= length,
+        mostly,
         bool(match.receiving),
         _between_sides(match),
         any(stay.offer.accepted for stay in stays),
-        min(began, stream.began_ns),
+        # Two legs whose media goes directly end at different moments: that must not part their streams.
+        0 if mostly else overlap,
         -match.call,
     )
 
@@ -233,13 +233,8 @@ def _formats(
         late = [o for o in told if o.at_ns > stream.ended_ns]
         held = [o for o in told if o.at_ns <= stream.ended_ns]
         for offer in (*reversed(late), *held):
-            known = {
-                number: told_format
-                for number, told_format in offer.formats.items()
-                if told_format.source != "unknown" or number not in formats
-            }
-            formats.update(known)
-    return formats
+            formats.update({n: told for n, told in offer.formats.items() if told.source != "unknown"})
+    return dict(sorted(formats.items()))
 
 
 def media_findings(

@@ -16,7 +16,7 @@ from ringback.diagnosis.stream.formats import EVENT, NOISE, complete
 from ringback.diagnosis.stream.intervals import Split, intervals, split
 from ringback.diagnosis.stream.measured import Bursts, Late, Measured, Mos, PayloadFormat
 from ringback.diagnosis.stream.phases import pauses, phases
-from ringback.diagnosis.stream.sound import hear
+from ringback.diagnosis.stream.sound import hear, sound
 
 _OPUS_DTX_BYTES: Final = 2
 """A packet of Opus that says no more than that nothing is sent (RFC 6716, 2.1.9)."""
@@ -46,6 +46,7 @@ def measure(key: StreamKey, packets: Packets, formats: Mapping[int, PayloadForma
     parts = split(packets, counted)
     mos = _scores(packets, counted, timed, played[-1], parts, runs, codec, mine)
     wireshark = timing.as_wireshark(packets, known)
+    heard = hear(packets, fresh)
     return Measured(
         key=key,
         began_ns=int(packets.arrived_ns[0]),
@@ -75,9 +76,9 @@ def measure(key: StreamKey, packets: Packets, formats: Mapping[int, PayloadForma
         skew_ppm=timing.skew_ppm(timed),
         silence_suppressed=_discontinuous(packets, known, codec, mine, step),
         event_packets=sum(int(types[number]) for number, each in known.items() if each.name == EVENT),
-        sound=hear(packets, fresh),
+        sound=sound(heard) if heard is not None else None,
         phases=phases(packets, counted, timed, known, silences),
-        intervals=intervals(packets, counted, timed, parts, played, mos[1:], ptime_ms),
+        intervals=intervals(packets, counted, timed, parts, played, mos[1:], heard, ptime_ms),
         kernel_duplicates=counted.kernel_duplicates,
     )
 
@@ -143,13 +144,12 @@ def _scores(
 ) -> Sequence[Mos]:
     """The score of the whole, then that of each interval."""
     dropped = timed.rows[np.flatnonzero(played.discarded)]
-    lost, (_, lost_runs) = parts.lost(), parts.lost_runs()
-    failed = lost + parts.count(dropped)
-    expected = lost + parts.count(np.flatnonzero(counted.fresh))
+    failed = parts.lost + parts.count(dropped)
+    expected = parts.lost + parts.unique
     alone = dropped[np.concatenate(([True], np.diff(dropped) > 1))] if len(dropped) else dropped
-    each = np.maximum(lost_runs + parts.count(alone), 1)
-    size = int(np.median(packets.payload_bytes[mine])) if len(mine) else 0
-    costs = score.costs(codec, size)
+    each = np.maximum(parts.lost_runs + parts.count(alone), 1)
+    sizes = np.bincount(packets.payload_bytes[mine], minlength=1)
+    costs = score.costs(codec, int(sizes.argmax()))
     return score.scores(
         costs,
         np.append(counted.expected, expected).astype(np.float64),

@@ -141,16 +141,22 @@ def skew_ppm(timing: Timing) -> float | None:
     if span < SKEW_MS:
         return None
     where = np.minimum(((when - when.min()) * (_BINS / span)).astype(np.intp), _BINS - 1)
-    order = np.lexsort((transit, where))
-    least = order[np.concatenate(([True], np.diff(where[order]) > 0))]
+    if (where[1:] < where[:-1]).any():
+        order = np.argsort(where, kind="stable")
+        when, transit, where = when[order], transit[order], where[order]
+    begins = np.concatenate(([0], np.flatnonzero(where[1:] != where[:-1]) + 1))
+    lowest = np.minimum.reduceat(transit, begins)
+    least = np.flatnonzero(transit == np.repeat(lowest, np.diff(begins, append=len(where))))
+    least = least[np.concatenate(([True], where[least[1:]] != where[least[:-1]]))]
     apart = max(len(least) // 8, 1)
     x, y = when[least], transit[least]
     length = x[apart:] - x[:-apart]
     slopes = (y[apart:] - y[:-apart])[length > 0] / length[length > 0] * 1e6
     if len(slopes) < _BINS // 2:
         return None
-    low, middle, high = np.percentile(slopes, (25, 50, 75))
-    return float(-middle) if high - low <= _STEADY_PPM + abs(middle) else None
+    slopes.sort()
+    low, middle, high = (float(slopes[len(slopes) * part // 4]) for part in (1, 2, 3))
+    return -middle if high - low <= _STEADY_PPM + abs(middle) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,30 +179,44 @@ def as_wireshark(packets: Packets, formats: Mapping[int, PayloadFormat]) -> Wire
     """
     table = clocks({n: f for n, f in formats.items() if n < FIRST_DYNAMIC or f.source == "sdp"})
     kinds = packets.payload_type
-    rows = np.flatnonzero((packets.timestamp - packets.timestamp[0]).view(np.int32) >= 0)
-    noise = np.isin(kinds, list(COMFORT_NOISE))
-    counts = ~(packets.marker | noise)
-    counts[1:] &= ~noise[:-1]
-    delta = np.diff(packets.arrived_ns[rows]) / 1e6
-    clock = table[kinds[rows]] // 1000
-    # The first packet's time stamp counts whatever it is.
-    clock[0] = max(clock[0], 1.0)
-    timed = np.flatnonzero(clock)
-    sent = np.diff(packets.timestamp[rows[timed]]).view(np.int32) / clock[timed[1:]]
-    jitter = smooth(np.abs(delta[timed[1:] - 1] - sent), np.ones(len(sent), np.uint8))
-    with_delta, with_jitter = counts[rows[1:]], counts[rows[timed[1:]]]
-    jitter, delta = jitter[with_jitter], delta[with_delta]
-    return WiresharkTiming(
-        Jitter(_running_mean(jitter, rows[timed[1:]][with_jitter]), float(jitter.max(initial=0.0))),
-        float(delta.max(initial=0.0)),
-        _running_mean(delta, rows[1:][with_delta]),
-    )
+    counts = ~packets.marker
+    if any(number in COMFORT_NOISE for number in formats):
+        noise = np.isin(kinds, list(COMFORT_NOISE))
+        counts &= ~noise
+        counts[1:] &= ~noise[:-1]
+    numbers, stamps, arrived = np.arange(len(packets)), packets.timestamp, packets.arrived_ns
+    clock = table[kinds] // 1000
+    early = (stamps - stamps[0]).view(np.int32) < 0
+    if early.any():
+        numbers, stamps, arrived, clock, counts = (
+            column[~early] for column in (numbers, stamps, arrived, clock, counts)
+        )
+    delta = np.diff(arrived) / 1e6
+    max_delta, mean_delta = _largest_and_mean(delta, numbers[1:], counts[1:])
+    moved = delta
+    if not clock[1:].all():
+        # The first packet's time stamp counts whatever it is.
+        timed = np.append(0, np.flatnonzero(clock[1:]) + 1)
+        moved = delta[timed[1:] - 1]
+        numbers, stamps, clock, counts = (column[timed] for column in (numbers, stamps, clock, counts))
+    change = np.abs(moved - np.diff(stamps).view(np.int32) / clock[1:])
+    jitter = smooth(change, np.ones(len(change), np.uint8))
+    max_jitter, mean_jitter = _largest_and_mean(jitter, numbers[1:], counts[1:])
+    return WiresharkTiming(Jitter(mean_jitter, max_jitter), max_delta, mean_delta)
+
+
+def _largest_and_mean(values: Times, numbers: Rows, counts: Mask) -> tuple[float, float]:
+    if not counts.all():
+        values, numbers = values[counts], numbers[counts]
+    return float(values.max(initial=0.0)), _running_mean(values, numbers)
 
 
 def _running_mean(values: Times, numbers: Rows) -> float:
     """m += (value - m) / number, which is the plain mean where the numbers are 1, 2, 3, ..."""
     if not len(values):
         return 0.0
+    if len(values) == numbers[-1]:
+        return float(values.mean())
     weights = (numbers - 1) / numbers
     start = 1 if numbers[0] == 1 else 0
     # The weight of a value is what all that came after it left of it.
