@@ -29,14 +29,8 @@ from ringback.diagnosis.points.segments import Comparison, compare
 from ringback.diagnosis.signalling.addressing import between_points
 from ringback.diagnosis.signalling.call import CallRecord, OtherDialogs, Signalling
 from ringback.diagnosis.signalling.follow import follow
-<<<<<<< HEAD
-from ringback.diagnosis.signalling.media import StreamContext, assign
-from ringback.diagnosis.stream.measure import examine
-=======
 from ringback.diagnosis.signalling.media import StreamContext, assign, with_late_media
-from ringback.diagnosis.stream.curves import curves
-from ringback.diagnosis.stream.measure import measure
->>>>>>> signalling
+from ringback.diagnosis.stream.measure import examine
 
 Progress = Callable[[str, int, int], None]
 """Told again and again: what is done (`reading`, `judging`), how much of it, and of how much."""
