@@ -238,15 +238,16 @@ def settle(at_ns: NDArray[np.int64], before: NDArray[np.int64]) -> int:
     beginning. Returns how many there were.
     """
     joined = np.concatenate((before, at_ns))
-    far = np.abs(np.diff(joined, prepend=joined[-1])) > _FAR_NS
+    # What no clock can say was made the latest time of all: such do not confirm each other.
+    absurd = joined >= _LATEST_S * _NANOSECONDS
+    far = absurd | (np.abs(np.diff(joined, prepend=joined[-1])) > _FAR_NS)
     settled = 0
     for place in np.flatnonzero(far).tolist():
         if place < len(before) or len(joined) == 1:
             continue
         neighbour = joined[place - 1] if place else joined[1]
         around = np.abs(joined[max(0, place - AGREEING) : place + 1 + AGREEING] - joined[place])
-        # What no clock can say was made the latest time of all: such do not confirm each other.
-        alone = np.count_nonzero(around <= _FAR_NS) == 1 or joined[place] >= _LATEST_S * _NANOSECONDS
+        alone = np.count_nonzero(around <= _FAR_NS) == 1 or absurd[place]
         if abs(joined[place] - neighbour) > _FAR_NS and alone:
             joined[place] = neighbour
             settled += 1
