@@ -30,8 +30,7 @@ from ringback.diagnosis.signalling.addressing import between_points
 from ringback.diagnosis.signalling.call import CallRecord, OtherDialogs, Signalling
 from ringback.diagnosis.signalling.follow import follow
 from ringback.diagnosis.signalling.media import StreamContext, assign, with_late_media
-from ringback.diagnosis.stream.curves import curves
-from ringback.diagnosis.stream.measure import measure
+from ringback.diagnosis.stream.measure import examine
 
 Progress = Callable[[str, int, int], None]
 """Told again and again: what is done (`reading`, `judging`), how much of it, and of how much."""
@@ -241,8 +240,8 @@ def _judged(evidence: Evidence, case: _Case) -> DiagnosedCall:
     for placed in case.members:
         stream, context = placed.stream, placed.context
         packets = stream.packets()
-        measured = measure(stream.key, packets, context.formats if context is not None else {})
-        series = curves(packets, measured.formats)
+        formats = context.formats if context is not None else {}
+        measured, series = examine(stream.key, packets, formats)
         sent_by = context.sent_by if context is not None else None
         expected_at = context.expected_at if context is not None else None
         found.append(StreamEvidence(measured, series, sent_by, expected_at, placed.point))
