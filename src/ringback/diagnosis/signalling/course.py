@@ -15,6 +15,7 @@ from ringback.diagnosis.signalling.exchange import (
     codec,
     codecs_of,
     has_t38,
+    place,
 )
 from ringback.diagnosis.signalling.findings import Figures, finding
 from ringback.diagnosis.signalling.formats import read_ptime_ms
@@ -177,13 +178,13 @@ def _moved(seen: Seen | None, places: dict[Side, str]) -> Iterator[Finding]:
         return
     session, media = found
     address = address_of(session, media)
-    place, before = f"{address}:{media.port}", places.get(seen.side, "")
+    now, before = place(address, media.port), places.get(seen.side, "")
     if address == "0.0.0.0":  # noqa: S104  # compared, not bound: an old hold moves nothing
         return
-    places[seen.side] = place
-    if before and before != place:
-        text = f"The {_SIDES[seen.side]} moved its media from {before} to {place}."
-        yield finding("media-address-changed", seen.at_ns, text, by=seen.side, before=before, after=place)
+    places[seen.side] = now
+    if before and before != now:
+        text = f"The {_SIDES[seen.side]} moved its media from {before} to {now}."
+        yield finding("media-address-changed", seen.at_ns, text, by=seen.side, before=before, after=now)
 
 
 def _fax(nearest: list[Exchange]) -> Iterator[Finding]:
