@@ -75,6 +75,9 @@ def _contact(seen: Seen, *, direct: bool) -> Iterator[Finding]:
     host, source = contact_host(seen), seen.endpoints.src
     if seen.method not in ("INVITE", "UPDATE") or host == source or kind_of(host) != "private":
         return
+    if "Record-Route" in seen.headers and not direct:
+        # Requests go back the same way, over a proxy that knows where the Contact is.
+        return
     if kind_of(source) == "public" or direct:
         text = f"The {_SIDES[seen.side]} gives {host} as its Contact, while its packets come from {source}."
         data = {"contact": host, "source": source}

@@ -111,7 +111,11 @@ def _refused_changes(traced: Traced) -> Iterator[Finding]:
             continue
         text = f"{name} of the {_SIDES[by]} was refused ({final.status} {final.phrase})."
         yield finding("reinvite-refused", final.at_ns, text, by=by, method=transaction.method, **data)
-    for transaction in traced.of("BYE"):
+    byes = traced.of("BYE")
+    if len({t.side for t in byes}) > 1:
+        # Both hung up at once: each finds the call gone.
+        return
+    for transaction in byes:
         final = transaction.final
         if final is not None and final.status == 481:
             text = f"BYE of the {_SIDES[transaction.side]}: the other side knows no such call any more (481)."
