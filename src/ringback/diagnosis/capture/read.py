@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ringback.diagnosis.capture import netmon, pcap, pcapng
 from ringback.diagnosis.capture.captured import Capture, FileProblem
 from ringback.diagnosis.capture.datagram_counts import DatagramCounts
+from ringback.diagnosis.capture.link_guess import LinkGuess
 from ringback.diagnosis.capture.records import Batch, Problems, Window
 from ringback.diagnosis.capture.rows import COUNT, FLOW, RTP, SORT
 from ringback.diagnosis.capture.sift import Sifter
@@ -94,8 +95,9 @@ class _Reading:
         """Take a file."""
         problems = Problems(path.name)
         with Window(path) as window:
+            links = LinkGuess(problems)
             for batch in open_records(window, problems):
-                self._take(batch)
+                self._take(links.settle(batch))
                 if self._progress is not None:
                     self._progress(min(self._done + window.done, self._octets), self._octets)
             if window.fault:
