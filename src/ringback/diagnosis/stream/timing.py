@@ -27,7 +27,8 @@ _MOST_JUMPS: Final = 1000
 SKEW_MS: Final = 30_000.0
 """The shortest stretch over which skew is told."""
 _BINS: Final = 64
-_STEADY_PPM: Final = 200.0
+_STEADY_PPM: Final = 100.0
+"""How far the quartiles of slopes may lie apart, beside half of their median."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +181,7 @@ def skew_ppm(timing: Timing) -> float | None:
         return None
     slopes.sort()
     low, middle, high = (float(slopes[len(slopes) * part // 4]) for part in (1, 2, 3))
-    return -middle if high - low <= _STEADY_PPM + abs(middle) else None
+    return -middle if high - low <= _STEADY_PPM + abs(middle) / 2 else None
 
 
 @dataclass(frozen=True, slots=True)
