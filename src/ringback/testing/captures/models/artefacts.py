@@ -159,7 +159,7 @@ def fax(rng: Chance, _severity: float) -> Case:
         "called", at, replace(own, image=True, version=2), replace(peer, image=True, version=2)
     )
     for side in SIDES:
-        call.talk(side, end_s=changed)
+        call.talk(side, end_s=at)
         _pages(call, side, changed + 0.2)
     call.hang_up()
     call.run()
