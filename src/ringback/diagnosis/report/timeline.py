@@ -212,8 +212,18 @@ def _score_panel(measured: Measured, axis: Axis) -> Markup:
             if value is None
             else f"MOS {value:.1f}, lost {percent(interval.lost, interval.expected)}"
         )
-        place_of = {"x": _percent(left), "width": _percent(width), "y": 1, "height": 22}
-        cells.append(tag("rect", tag("title", title), class_=f"cell {grade(value)}", **place_of))
+        kind = f"cell {grade(value)}"
+        cells.append(
+            tag(
+                "rect",
+                tag("title", title),
+                x=_percent(left),
+                width=_percent(width),
+                y=1,
+                height=22,
+                class_=kind,
+            )
+        )
         # Below a ninetieth of the width the words would run into each other.
         if value is not None and width > 1 / 24:
             words.append(
