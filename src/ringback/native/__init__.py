@@ -56,6 +56,11 @@ ffi.cdef(
     void rb_extend(int64_t n, void *sequence, void *timestamp, int64_t step, int64_t dropout,
                    int64_t misorder, int64_t successor, int64_t apart, void *extended, void *count);
     void rb_jitter(int64_t n, void *change, void *how, void *out);
+    int64_t rb_transit(int64_t n, void *arrived, void *timestamp, void *payload_type, void *fresh,
+                       void *clock, void *rows, void *arrived_ms, void *change, void *largest);
+    void rb_wireshark(int64_t n, void *arrived, void *timestamp, void *payload_type, void *marker,
+                      void *clock, void *noise, void *out);
+    void rb_sums(int64_t m, void *of, void *values, void *count, void *sum, void *largest);
     double rb_play(int64_t n, void *transit, void *arrived, void *restart, double depth, double most,
                    double resync, int64_t window, int64_t ring, void *recent, void *result);
     int64_t rb_pcap_walk(void *data, int64_t size, int64_t at, int32_t big, int64_t header,

@@ -386,6 +386,67 @@ void rb_jitter(int64_t n, const double *change, const uint8_t *how, double *out)
     }
 }
 
+/* As timing.changes_plainly: the packets that are fresh and have a clock, when they came, and by how much their transit
+ * changed. Returns how many they are; `largest` is the largest size of a change. */
+int64_t rb_transit(int64_t n, const int64_t *arrived, const uint32_t *timestamp, const uint8_t *payload_type,
+                   const uint8_t *fresh, const double *clock, int64_t *rows, double *arrived_ms, double *change,
+                   double *largest) {
+    int64_t m = 0;
+    double before = 0, most = 0;
+    uint32_t stamp = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double rate = clock[payload_type[i]];
+        if (!fresh[i] || rate <= 0) continue;
+        rows[m] = i;
+        arrived_ms[m] = (double)(arrived[i] - arrived[0]) / 1e6;
+        change[m] = 0;
+        if (m && rate == before)
+            change[m] = arrived_ms[m] - arrived_ms[m - 1] - (int32_t)(timestamp[i] - stamp) * (1000.0 / rate);
+        if (fabs(change[m]) > most) most = fabs(change[m]);
+        before = rate, stamp = timestamp[i];
+        m++;
+    }
+    *largest = most;
+    return m;
+}
+
+/* As timing.wireshark_plainly: largest and mean jitter, largest and mean delta; `clock` is in kHz by payload type. */
+void rb_wireshark(int64_t n, const int64_t *arrived, const uint32_t *timestamp, const uint8_t *payload_type,
+                  const uint8_t *marker, const double *clock, const uint8_t *noise, double *out) {
+    int64_t came = n ? arrived[0] : 0;
+    uint32_t stamp = n ? timestamp[0] : 0;
+    double jitter = 0;
+    out[0] = out[1] = out[2] = out[3] = 0;
+    for (int64_t i = 1; i < n; i++) {
+        if ((int32_t)(timestamp[i] - timestamp[0]) < 0) continue;
+        double rate = clock[payload_type[i]], delta = (double)(arrived[i] - came) / 1e6;
+        int counts = !(marker[i] || noise[payload_type[i]] || noise[payload_type[i - 1]]);
+        came = arrived[i];
+        if (rate > 0) {
+            jitter += (fabs(delta - (int32_t)(timestamp[i] - stamp) / rate) - jitter) / 16;
+            stamp = timestamp[i];
+            if (counts) {
+                if (jitter > out[0]) out[0] = jitter;
+                out[1] += (jitter - out[1]) / (double)i;
+            }
+        }
+        if (counts) {
+            if (delta > out[2]) out[2] = delta;
+            out[3] += (delta - out[3]) / (double)i;
+        }
+    }
+}
+
+/* As intervals.sums_plainly: how many of m values are in each group, their sum and their largest, from 0 on. */
+void rb_sums(int64_t m, const int64_t *of, const double *values, int64_t *count, double *sum, double *largest) {
+    for (int64_t i = 0; i < m; i++) {
+        int64_t group = of[i];
+        count[group]++;
+        sum[group] += values[i];
+        if (values[i] > largest[group]) largest[group] = values[i];
+    }
+}
+
 /* As buffers.play_plainly: 1 for packets that come too late for a buffer, 2 too early; the sum of its depths.
  * `recent` has room for 4 * ring values, ring a power of two above window, which is 0 for a fixed buffer. */
 double rb_play(int64_t n, const double *transit, const double *arrived, const uint8_t *restart, double depth,

@@ -152,6 +152,22 @@ def test_a_damaged_magic_number(tmp_path: Path, at: int) -> None:
         assert len(capture.problems) == 1
 
 
+@pytest.mark.parametrize("link", [0x8301, 147, 0xFFFF])
+def test_a_damaged_link_type_is_guessed(tmp_path: Path, link: int) -> None:
+    capture = read(tmp_path, pcap(call(20), link=link))
+    assert sequences(capture) == list(range(1, 21))
+    (problem,) = capture.problems
+    assert problem.problem == f"link type {link} is not known; the frames are read as Ethernet"
+
+
+def test_a_wrong_time_at_the_beginning_costs_nothing(tmp_path: Path) -> None:
+    damaged = overwritten(pcap(call(40)), 24, struct.pack("<I", 5))
+    capture = read(tmp_path, overwritten(damaged, 24 + 20 * RECORD, b"\xff" * 12))
+    found = sequences(capture)
+    assert found[:20] == list(range(1, 21))
+    assert found[-19:] == list(range(22, 41))
+
+
 def test_a_pcapng_file_cut_within_a_block(tmp_path: Path) -> None:
     whole = pcapng(call(10))
     capture = read(tmp_path, whole[:-50])

@@ -19,7 +19,7 @@ from ringback.diagnosis.capture import sift as sift_module
 from ringback.diagnosis.capture.keys import KeyTable
 from ringback.diagnosis.capture.records import Batch
 from ringback.diagnosis.capture.rows import COUNT, FLOW, NOTHING, RTP, SORT
-from ringback.diagnosis.capture.sift import Sifted, sift
+from ringback.diagnosis.capture.sift import Sifted, Sifter
 
 from .written import call, ethernet, pcap, pcapng, rtp, udp
 
@@ -34,6 +34,10 @@ def plain(module: Any) -> Iterator[None]:
         yield
     finally:
         module.kernels = COMPILED
+
+
+def sift(some: Batch) -> Sifted:
+    return Sifter().sift(some)
 
 
 def batch(frames: list[bytes], link: int = 1, cut: int = 0) -> Batch:

@@ -141,3 +141,17 @@ def test_long_values_cost_little(header: str) -> None:
     for number in range(50):
         scene.request(number, "BYE", "caller", "", header)
     assert len(look(scene.packets).calls) == 1
+
+
+@pytest.mark.parametrize("method", ["INVITE", "BYE", "UPDATE", "PRACK", "REFER", "ACK", "CANCEL", "OPTIONS"])
+def test_one_call_of_very_many_requests(method: str) -> None:
+    """What takes the square of it would not end."""
+    scene = Scene().invite(0, sdp(CALLER[0], 4000)).response(1, 183, body=sdp(CALLED[0], 6000))
+    for number in range(1_500):
+        scene.request(
+            2 + number, method, "caller", sdp(CALLER[0], 4000 + number), "RAck: 1 1 INVITE", cseq=number
+        )
+    (call,) = follow(scene.packets).calls
+    assert len(call.messages) == 1_502
+    assert len(call.findings) < 100
+    assign([call], STREAMS)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ringback.diagnosis.capture.captured import Packets, SipPacket, StreamKey
 from ringback.diagnosis.signalling.call import CallRecord
 from ringback.diagnosis.signalling.follow import follow
-from ringback.diagnosis.signalling.media import assign, media_findings
+from ringback.diagnosis.signalling.media import assign, with_late_media
 from tests.diagnosis.signalling.scene import CALLED, CALLER, PROXY, Scene, at, moved, sdp
 
 SSRC = itertools.count(1)
@@ -179,11 +179,18 @@ def test_early_media() -> None:
 
 
 def test_media_that_comes_long_after_the_answer() -> None:
-    calls = calls_of(plain())
+    found = follow(plain().packets)
     out, back = stream(HERE, THERE, 2.1), stream(THERE, HERE, 4.5)
-    contexts = assign(calls, [out, back])
-    (found,) = media_findings(calls, contexts, [out, back])[0]
-    assert (found.code, found.data) == ("media-late", {"by": "called", "seconds": 2.5})
+    told = with_late_media(found, assign(found.calls, [out, back]), [out, back])
+    (finding,) = told.calls[0].findings
+    assert (finding.code, finding.data) == ("media-late", {"by": "called", "seconds": 2.5})
+
+
+def test_media_of_a_side_that_was_not_to_send_is_not_late() -> None:
+    scene = Scene().invite(0, OFFER).answered(2, sdp(CALLED[0], 6000, "0", "recvonly")).bye(10)
+    found = follow(scene.packets)
+    back = stream(THERE, HERE, 4.5)
+    assert with_late_media(found, assign(found.calls, [back]), [back]) is found
 
 
 def many(number: int) -> tuple[list[SipPacket], list[Stream]]:
@@ -199,9 +206,47 @@ def many(number: int) -> tuple[list[SipPacket], list[Stream]]:
 
 
 def test_thousands_of_calls_keep_their_streams_apart() -> None:
-    made = [many(number) for number in range(1_000)]
+    made = [many(number) for number in range(500)]
     calls = follow([packet for packets, _ in made for packet in packets]).calls
     contexts = assign(calls, [one for _, streams in made for one in streams])
     assert [contexts[one.key].call for _, streams in made for one in streams] == [
-        number for number in range(1_000) for _ in range(2)
+        number for number in range(500) for _ in range(2)
     ]
+
+
+def test_two_sections_of_a_kind_do_not_take_each_others_place() -> None:
+    both = sdp(CALLED[0], 6000) + "m=audio 6010 RTP/AVP 8\r\n"
+    scene = Scene().invite(0, sdp(CALLER[0], 4000) + "m=audio 4010 RTP/AVP 8\r\n").answered(2, both)
+    scene.request(5, "INVITE", "called", both).response(5.1, 200, "INVITE", "caller", scene_offer())
+    calls = calls_of(scene.request(5.2, "ACK", "called").bye(200))
+    first, second = stream(HERE, THERE, 100, 199), stream((CALLER[0], 4010), (CALLED[0], 6010), 100, 199)
+    contexts = assign(calls, [first, second])
+    assert [contexts[one.key].matched for one in (first, second)] == ["address", "address"]
+
+
+def scene_offer() -> str:
+    return sdp(CALLER[0], 4000) + "m=audio 4010 RTP/AVP 8\r\n"
+
+
+def test_ports_used_again_by_calls_whose_end_was_not_captured() -> None:
+    scenes = []
+    for number in range(3):
+        scene = Scene(f"{number}@example.com").invite(0, OFFER).answered(2, ANSWER)
+        scene.packets = moved(scene.packets, 60 * number)
+        scenes.append(scene)
+    ways = [stream(HERE, THERE, 60 * number + 2, 60 * number + 30) for number in range(3)]
+    contexts = assign(calls_of(*scenes), ways)
+    assert [(contexts[way.key].call, contexts[way.key].also) for way in ways] == [(0, ()), (1, ()), (2, ())]
+
+
+def test_one_port_for_very_many_calls() -> None:
+    """As load generators do: all calls of one side have one port."""
+    made = []
+    for number in range(600):
+        scene = Scene(f"{number}@example.com").invite(0, OFFER)
+        scene.answered(0.1, sdp(CALLED[0], 10_000 + number)).bye(5)
+        there = (CALLED[0], 10_000 + number)
+        made.append((moved(scene.packets, number), stream(there, HERE, number + 0.2, number + 5)))
+    calls = follow([packet for packets, _ in made for packet in packets]).calls
+    contexts = assign(calls, [way for _, way in made])
+    assert [contexts[way.key].call for _, way in made] == list(range(600))

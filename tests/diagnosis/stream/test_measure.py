@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringback.diagnosis.stream.curves import curves
-from ringback.diagnosis.stream.measure import measure
+from ringback.diagnosis.stream.measure import examine, measure
 from ringback.diagnosis.stream.measured import Late, Measured, PayloadFormat
 from tests.diagnosis.stream.streams import BEGAN_NS, KEY, kept, on_time, packets
 
@@ -242,8 +242,7 @@ def test_it_bears_anything(rows: list[Any], clock: int) -> None:
         ip_id=0,
     )
     formats = {96: PayloadFormat("made-up", clock, source="sdp"), 101: EVENTS}
-    of = measure(KEY, made, formats)
-    series = curves(made, formats)
+    of, series = examine(KEY, made, formats)
     assert len(series.lost) == of.expected
     assert of.received == len(rows) == of.unique + of.duplicates + of.strays
     assert of.lost >= 0

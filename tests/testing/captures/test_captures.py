@@ -108,6 +108,21 @@ def test_marks_are_lost_between_two_points() -> None:
     assert near.lost == 0 < far.lost
 
 
+def test_a_call_is_captured_at_three_places_by_three_clocks(tmp_path: Path) -> None:
+    made = make("constant-path-fault", 5, 0.5, everywhere=True)
+    assert list(made.points) == ["near-caller", "middle", "near-called"]
+    check_counts(made, tmp_path)
+    assert sum(name.startswith("clock_") for name in made.facts) == 2
+    # What is lost at one place is so at all that come after it, and at none before.
+    ways: dict[str, list[int]] = {}
+    for one in made.streams:
+        ways.setdefault(one.src, []).append(one.lost)
+    caller, called = ways.values()
+    assert caller == sorted(caller)
+    assert called == sorted(called, reverse=True)
+    assert caller[-1] + called[0] >= 8
+
+
 def test_a_refused_complaint_lies_within_the_call() -> None:
     for seed in range(8):
         made = make("refuse", seed)

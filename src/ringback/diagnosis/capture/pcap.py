@@ -35,7 +35,7 @@ _PIECE: Final = 1 << 14
 _END: Final = -1
 _LOST: Final = -2
 _ODD_FILE: Final = 8
-"""So many records that look odd, but are followed by others, make it the file's way."""
+"""So many records that look odd but are followed by others are the file's way, if they are half of all."""
 
 
 class Form(NamedTuple):
@@ -200,7 +200,8 @@ class PcapReader:
         self._link = struct.unpack_from(f"{order}I", window.data.data, 20)[0] & 0xFFFF
         at, trusted = FILE_HEADER, -1
         while at >= 0:
-            data, strict = window.data, self._odd_records < _ODD_FILE
+            data = window.data
+            strict = self._odd_records < max(_ODD_FILE, self._frame // 2)
             found = walk(data, at, self._form, self._last, strict=strict, trusted=trusted, most=most)
             n = len(found.offset)
             if found.odd and (window.ended or len(data) - found.stopped >= _LOOK_AHEAD):
@@ -246,7 +247,7 @@ class PcapReader:
             return self._take_odd(found)
         before = int(found.offset[-1]) - head if n else -1
         start = place + 1 if before < 0 else before + head
-        following = find(data, start, form, self._last, ended=window.ended)
+        following = self._find(data, start)
         if following >= 0:
             return self._mend(found, before, following), following
         if not window.ended:
@@ -310,12 +311,21 @@ class PcapReader:
             at_ns=np.append(found.at_ns, np.int64(at_ns)),
         )
 
+    def _find(self, data: Octets, start: int) -> int:
+        """Where the next record begins: one near in time, or else, as the last time may be wrong, any."""
+        following = find(data, start, self._form, self._last, ended=self._window.ended)
+        if following < 0 <= self._last:
+            following = find(data, start, self._form, -1, ended=self._window.ended)
+            if following >= 0:
+                self._last = -1
+        return following
+
     def _seek(self, place: int) -> int:
         """Move the window on until a record begins in it, and say where; _END where none does."""
         window, damaged = self._window, self._window.start + place
         window.forget(place)
         while True:
-            following = find(window.data, 1, self._form, self._last, ended=window.ended)
+            following = self._find(window.data, 1)
             if following >= 0:
                 window.forget(following)
                 self._skipped(damaged, window.start - damaged)

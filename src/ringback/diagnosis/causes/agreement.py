@@ -71,6 +71,12 @@ def missing_ack(scene: Scene) -> Case:
     """ACK or later requests do not arrive, since the Contact leads nowhere."""
     case = Case("missing-ack-or-contact-fault", "ending", prior=-2.0)
     _tell(case, scene.found("ack-missing"), 4.0)
+    fragments = scene.evidence.fragmentation
+    if fragmented_answer(scene) is not None or (fragments.broken and not scene.found("ack-to-wrong-address")):
+        case.clue(
+            -4.0,
+            f"The 200 is so large that it goes in fragments, {fragments.broken} of which never came whole.",
+        )
     _tell(case, scene.found("ack-to-wrong-address", "contact-unreachable"), 3.0)
     _tell(case, scene.found("contact-differs-from-source"), 1.0)
     _tell(case, scene.found("bye-unanswered", "request-unanswered", "dialog-unknown"), 0.7)
@@ -92,11 +98,7 @@ def renegotiation(scene: Scene) -> Case:
     changes = scene.found("codec-changed", "ptime-changed", "media-address-changed")
     _tell(case, scene.found("codec-changed"), 1.6)
     _tell(case, scene.found("ptime-changed", "media-address-changed"), 0.8)
-    _tell(
-        case,
-        scene.found("reinvite-refused", "reinvite-unanswered", "request-collision", "offer-unanswered"),
-        1.5,
-    )
+    _tell(case, scene.found("reinvite-refused", "request-collision", "offer-unanswered"), 1.2)
     for view in scene.streams:
         for change in changes[:5]:
             near = _gap_near(view, change.at_ns)
@@ -107,18 +109,8 @@ def renegotiation(scene: Scene) -> Case:
                     f"{clock(change.at_ns)}.",
                 )
                 break
-        types = [p for p in view.measured.phases if p.reason == "payload-type"]
-        names = {
-            view.measured.formats[p.payload_type].name
-            for p in types
-            if p.payload_type in view.measured.formats
-        }
-        if types and names - _BESIDE_AUDIO and not changes:
-            case.clue(
-                1.0,
-                f"{view.name.capitalize()} changed its codec {count(len(types), 'time')} without "
-                f"signalling ({listed(sorted(names))}).",
-            )
+        if not changes:
+            _changed_silently(case, view)
         heavy = view.loss.runs >= 4 and _loss_near(view, [c.at_ns for c in changes])
         if heavy:
             case.clue(
@@ -134,6 +126,30 @@ def renegotiation(scene: Scene) -> Case:
     )
     case.useless += ["More bandwidth would not help: the change itself is what is heard."]
     return case
+
+
+def _changed_silently(case: Case, view: StreamView) -> None:
+    """A sender or a gateway that goes on in another codec without a word of it in the signalling."""
+    formats = view.measured.formats
+    types = [
+        phase
+        for phase in view.measured.phases
+        if phase.reason == "payload-type"
+        and phase.payload_type in formats
+        and formats[phase.payload_type].name not in _BESIDE_AUDIO
+    ]
+    if not types:
+        return
+    names = sorted({formats[phase.payload_type].name for phase in types})
+    case.clue(
+        2.6,
+        f"{view.name.capitalize()} changed its codec {count(len(types), 'time')} without signalling (to "
+        f"{listed(names)}), "
+        f"first at {clock(types[0].began_ns)}.",
+    )
+    gap = max(_gap_near(view, phase.began_ns) for phase in types[:20])
+    if gap >= 0.15:
+        case.clue(1.6, f"{view.name.capitalize()} paused for {seconds(gap)} at a change.")
 
 
 def _gap_near(view: StreamView, at_ns: int) -> float:
@@ -263,6 +279,9 @@ def fragmentation(scene: Scene) -> Case:
             f"{f' for a link of {mtu} octets' if mtu else ''}.",
         )
     _tell(case, scene.found("fragmented-invite-unanswered"), 4.0)
+    lost_answer = fragmented_answer(scene)
+    if lost_answer is not None:
+        case.clue(4.5, lost_answer)
     _tell(case, scene.found("message-too-large"), 3.0)
     _tell(case, scene.found("large-invite-fragmented"), 1.0)
     unanswered = scene.found("invite-unanswered")
@@ -283,6 +302,23 @@ def fragmentation(scene: Scene) -> Case:
     )
     case.useless += ["QoS and more bandwidth would not help: size decides which packets are lost."]
     return case
+
+
+def fragmented_answer(scene: Scene) -> str | None:
+    """A 200 that goes in fragments again and again and is never acknowledged, in a sentence."""
+    call = scene.evidence.call
+    if call is None or not scene.found("ack-missing"):
+        return None
+    answers = [m for m in call.messages if m.method == "INVITE" and m.status == 200]
+    large = [m for m in answers if m.packet.fragments > 1 or m.packet.cut]
+    if len(large) < 2:
+        return None
+    octets = max(len(m.packet.data) for m in large)
+    return (
+        f"200 was sent {count(len(large), 'time')} in fragments ({octets:,} octets seen) and never "
+        f"acknowledged, while "
+        f"smaller messages pass."
+    )
 
 
 def _octets(finding: Finding) -> int:

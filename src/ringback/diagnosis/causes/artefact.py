@@ -263,12 +263,18 @@ def _early_answers(scene: Scene) -> list[float]:
     call = scene.evidence.call
     asked: dict[tuple[str, int, str], int] = {}
     for message in call.messages if call is not None else ():
-        if not message.status:
-            key = message.method, message.cseq, message.endpoints.src
+        if not message.status or (message.status == 200 and message.method == "INVITE"):
+            name = "200" if message.status else message.method
+            key = name, message.cseq, message.endpoints.src
             asked[key] = min(asked.get(key, message.at_ns), message.at_ns)
     early = []
     for message in call.messages if call is not None else ():
         first = asked.get((message.method, message.cseq, message.endpoints.dst))
-        if message.status and first is not None and message.at_ns < first - int(EARLY_MS * 1e6):
+        if message.method == "ACK":
+            # Of the 200 to the INVITE with the same number.
+            first = asked.get(("200", message.cseq, message.endpoints.dst))
+        elif not message.status:
+            continue
+        if first is not None and message.at_ns < first - int(EARLY_MS * 1e6):
             early.append((first - message.at_ns) / 1e6)
     return early

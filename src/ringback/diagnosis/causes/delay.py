@@ -12,6 +12,8 @@ from ringback.diagnosis.stream.measured import Series
 
 WINDOW_S = 0.5
 """Of which the smallest delay is taken: a queue is seldom full for all of it."""
+MOST_DRIFT = 3.0
+"""In ms a second: 3,000 ppm; no clock is that wrong."""
 BACKWARDS_S = 1.0
 """More than packets overtake each other by."""
 _STEP_WINDOWS = 6
@@ -107,10 +109,34 @@ class DelayShape:
     smooth: float
     together: float
     """Share of packets that came right after the one before (within a third of the packet time)."""
+    over_40: float
+    """Share of packets more than 40 ms above the floor."""
     episodes: tuple[Episode, ...]
     before_loss: BeforeLoss
     backwards: int
     """Places where the capture's clock runs back by more than BACKWARDS_S."""
+
+    @property
+    def lost_in_episodes(self) -> int:
+        """Packets lost while the delay was up."""
+        return sum(e.lost for e in self.episodes)
+
+    @property
+    def episode_share(self) -> float:
+        """Share of all packets, lost ones too, that fall into episodes."""
+        slots = sum(e.packets + e.lost for e in self.episodes)
+        return min(1.0, slots / (len(self.times_s) + self.lost_in_episodes))
+
+    @property
+    def in_turns(self) -> bool:
+        """Packets come in groups all the time, as by a sender or a link that is served in turns."""
+        return self.together > 0.25
+
+    @property
+    def unlike(self) -> float:
+        """How much the heights of what was held differ: the 90th percentile over the 10th."""
+        peaks = [e.peak_ms for e in self.episodes if e.held]
+        return float(np.percentile(peaks, 90) / np.percentile(peaks, 10)) if len(peaks) >= 4 else 1.0
 
     @property
     def ramps(self) -> int:
@@ -141,7 +167,8 @@ def shape_of(series: Series, loss: LossShape, ptime_ms: float) -> DelayShape | N
             excess[here] -= np.percentile(excess[here], 2)
     excess = np.maximum(excess, 0.0)
     median, p95, p99, p998 = (float(v) for v in np.percentile(excess, (50, 95, 99, 99.8)))
-    high = max(10.0, 3.0 * median)
+    # Against what neighbours differ by: a queue that stands is no jitter.
+    high = max(10.0, 4.0 * float(np.median(np.abs(np.diff(excess)))))
     return DelayShape(
         times_s=order,
         excess_ms=excess,
@@ -154,6 +181,7 @@ def shape_of(series: Series, loss: LossShape, ptime_ms: float) -> DelayShape | N
         largest_ms=float(excess.max()),
         smooth=_smoothness(excess),
         together=float((np.diff(times) < 0.35 * ptime_ms / 1e3).mean()),
+        over_40=float((excess > 40.0).mean()),
         episodes=_episodes(times, excess, slots, high, ptime_ms),
         before_loss=_before_loss(times, excess, slots, loss, high, ptime_ms),
         backwards=backwards,
@@ -214,6 +242,8 @@ def _sharp_step(
     middle = (float(np.percentile(before, 25)) + float(np.percentile(after, 25))) / 2
     if np.mean((before - middle) * by_ms > 0) > 0.3 or np.mean((after - middle) * by_ms < 0) > 0.3:
         return None
+    if not _instant(times, transit, slots, place, height * float(np.sign(by_ms))):
+        return None
     for side in (before, after):
         if abs(float(np.median(side[:half]) - np.median(side[half:]))) > 0.35 * height:
             return None
@@ -221,9 +251,24 @@ def _sharp_step(
     return Step(float(times[place]), by_ms, int(slots[place]), lost_near)
 
 
+def _instant(times: Floats, transit: Floats, slots: Places, place: int, by_ms: float) -> bool:
+    """Whether the delay jumps between neighbours, with nothing between them but lost packets."""
+    for at in range(max(2, place - 3), min(len(times) - 2, place + 4)):
+        jump = float(np.median(transit[at : at + 3]) - np.median(transit[max(0, at - 3) : at]))
+        one = float(transit[at] - transit[at - 1])
+        if jump * by_ms < 0.6 * by_ms**2 or one * by_ms < 0.5 * by_ms**2:
+            continue
+        waited = float(times[at] - times[at - 1])
+        missing = int(slots[at] - slots[at - 1]) - 1
+        if waited < 0.3 or missing > 0:
+            return True
+    return False
+
+
 def _drift(times: Floats, transit: Floats, plateau: Places) -> float:
     """Median slope of the floors between windows 10 s apart and more, within plateaus, in ms a second."""
     slopes: list[Floats] = []
+    bends = 0.0
     for number in np.unique(plateau):
         here = plateau == number
         began, floors = _window_floors(times[here], transit[here])
@@ -231,13 +276,16 @@ def _drift(times: Floats, transit: Floats, plateau: Places) -> float:
             continue
         half = len(floors) // 2
         slopes.append((floors[half:] - floors[:-half]) / (began[half:] - began[:-half]))
+        line = np.median(slopes[-1]) * began
+        bends = max(bends, float(np.median(np.abs(floors - line - np.median(floors - line)))))
     if not slopes:
         return 0.0
     every = np.concatenate(slopes)
     slope = float(np.median(every))
     # A floor that wanders is no clock: slopes of clocks agree with each other.
     spread = float(np.percentile(every, 75) - np.percentile(every, 25))
-    return slope if abs(slope) > spread else 0.0
+    straight = bends < 0.1 * abs(slope) * float(times[-1] - times[0])
+    return slope if abs(slope) > spread and straight and abs(slope) < MOST_DRIFT else 0.0
 
 
 def _smoothness(excess: Floats) -> float:
@@ -274,7 +322,7 @@ def _episodes(
         top = float(excess[peak])
         onset = onset_of(excess, peak, top)
         rises = np.diff(excess[onset : peak + 1])
-        sudden = bool(len(rises)) and float(rises.max()) >= 0.6 * (top - float(excess[onset]))
+        sudden = bool(len(rises)) and float(rises.max()) >= 0.6 * top
         end = min(last + 2, len(times))
         together = np.diff(times[peak:end]) < 0.35 * ptime_ms / 1e3
         episodes.append(
@@ -285,7 +333,7 @@ def _episodes(
                 peak_ms=top,
                 packets=last - first + 1,
                 sudden=sudden,
-                clumped=bool(len(together)) and float(together.mean()) >= 0.6,
+                clumped=len(together) > 0 and top >= 1.5 * ptime_ms and float(together.mean()) >= 0.6,
                 lost=int(lost_until[min(last + 1, len(slots) - 1)] - lost_until[onset]),
             )
         )

@@ -146,7 +146,7 @@ def clock_drift(scene: Scene, view: StreamView) -> Case:
                 )
     else:
         case.clue(-2.0, f"The sender's clock is within {abs(own):.0f} ppm of the capture's.")
-    if view.loss.share > 0.005:
+    if view.loss.share > 0.003:
         case.clue(-1.5, f"{percent(view.loss.share)} of the packets were lost, which no clock does.")
     if shape.steps:
         case.clue(

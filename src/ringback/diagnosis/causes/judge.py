@@ -82,7 +82,7 @@ def _of_stream(scene: Scene, view: StreamView) -> Iterator[Case]:
     beyond = reported_trouble(view) is not None or jitter_beyond(view) is not None
     if suffering or any(weight >= 3 for weight, _ in changed.for_):
         yield changed
-    if suffering or beyond:
+    if suffering or beyond or marking.hints_beyond(view):
         yield marking.missing_at_source(scene, view)
     if suffering:
         yield transport.congestion(view)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ringback.diagnosis.causes.case import Case
 from ringback.diagnosis.causes.scene import Scene, StreamView, usual
-from ringback.diagnosis.causes.transport import grows_before_loss
+from ringback.diagnosis.causes.transport import queue_odds
 from ringback.diagnosis.causes.trouble import jitter_beyond, reported_trouble
 from ringback.diagnosis.causes.words import count, ms, percent
 
@@ -30,9 +30,9 @@ def suffers_from_queues(view: StreamView) -> tuple[float, str]:
     if shape is None:
         return 0.0, ""
     before = shape.before_loss
-    grown = grows_before_loss(view)
-    if before.bursts >= 2 and grown > 0.2:
-        return min(1.5, 0.5 + grown), (
+    odds = queue_odds(view)
+    if odds > 0.5:
+        return min(1.5, 0.5 + 0.3 * odds), (
             f"The delay rose by {ms(before.rise_ms)} before {before.rose} of "
             f"{count(before.bursts, 'loss burst')}: "
             f"it stands in a queue with other traffic."
@@ -44,6 +44,14 @@ def suffers_from_queues(view: StreamView) -> tuple[float, str]:
             f"delay grew like a queue, to {ms(shape.largest_ms)} at most."
         )
     return 0.0, ""
+
+
+def hints_beyond(view: StreamView) -> bool:
+    """Whether the receiver reports anything worse than what is seen here, however little."""
+    reported, jitter = view.reported, view.reported_jitter_ms
+    if reported is None or not view.judged:
+        return False
+    return reported.lost > view.loss.lost or (jitter or 0.0) > max(1.0, 2.0 * view.measured.jitter_ms.mean)
 
 
 def missing_at_source(scene: Scene, view: StreamView) -> Case:
@@ -68,6 +76,13 @@ def missing_at_source(scene: Scene, view: StreamView) -> Case:
         )
     if weight:
         case.clue(weight, text)
+    elif hints_beyond(view) and view.reported is not None:
+        case.clue(
+            0.6,
+            f"Its receiver reports {count(view.reported.lost, 'packet')} lost and "
+            f"{ms(view.reported_jitter_ms or 0.0)} of "
+            f"jitter, here were {view.loss.lost:,} and {ms(view.measured.jitter_ms.mean)}.",
+        )
     elif view.loss.runs >= 3:
         case.clue(
             -2.0,
@@ -82,7 +97,7 @@ def missing_at_source(scene: Scene, view: StreamView) -> Case:
     hops = view.hops
     if hops is not None and hops <= 1:
         case.clue(
-            1.2,
+            1.5,
             f"The TTL of {usual(view.measured.ttl)} says that {count(hops, 'router')} lie between the "
             f"sender and here: "
             f"it left the sender so.",
@@ -94,14 +109,14 @@ def missing_at_source(scene: Scene, view: StreamView) -> Case:
     other = scene.opposite(view)
     if other is not None and usual(other.measured.dscp) in VOICE:
         case.clue(
-            1.5,
+            2.0,
             f"{other.name.capitalize()} has DSCP {usual(other.measured.dscp)} at the same place, and lost "
             f"{percent(other.loss.share)}.",
         )
     signals = _signalling_mark(scene, view)
     if signals:
         case.clue(
-            0.8,
+            1.5,
             f"SIP from the same host has DSCP {signals}: marks from there arrive, this one was never set.",
         )
     case.next_step = (

@@ -74,7 +74,7 @@ def stopped(scene: Scene, absence: Absence) -> Case:
 
 
 def moved(scene: Scene, view: StreamView) -> Case:
-    """A stream that came back from another port after a silence: it got a new binding, the old one was gone."""
+    """A stream that came back from another port after a silence: the old binding was gone."""
     case = Case("nat-timeout", "absence", prior=-1.5, streams=(view.key,))
     for later in scene.streams:
         quiet = (later.measured.began_ns - view.measured.ended_ns) / 1e9
@@ -112,6 +112,10 @@ def unanswered(scene: Scene) -> Case:
     """Signalling that reaches a side no more, whose media goes on as if nothing had happened."""
     case = Case("nat-timeout", "ending", prior=-2.0)
     for finding in scene.found("bye-unanswered", "reinvite-unanswered", "request-unanswered"):
+        if finding.code != "bye-unanswered" and scene.found(
+            "session-refresh-failed", "session-timer-expired"
+        ):
+            continue
         by = (finding.data or {}).get("by")
         deaf = [v for v in scene.streams if v.side not in (None, by) and v.judged]
         on_s = max(((v.measured.ended_ns - finding.at_ns) / 1e9 for v in deaf), default=0.0)

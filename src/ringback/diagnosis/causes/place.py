@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ringback.diagnosis.causes.case import Case
 from ringback.diagnosis.causes.scene import Scene, StreamView
+from ringback.diagnosis.causes.transport import lost_together_odds
 from ringback.diagnosis.causes.trouble import jitter_beyond, reported_trouble, transport_troubles
 from ringback.diagnosis.causes.words import count, is_private, ms, percent
 
@@ -53,6 +54,7 @@ def _beyond(case: Case, scene: Scene, view: StreamView, *, far: bool) -> None:
     if is_far(scene, view.key.dst) != far:
         return
     lost, jitter = reported_trouble(view), jitter_beyond(view)
+    _shape_from_there(case, scene, view)
     where = f"{scene.distance(view.key.dst)} routers away" if scene.distance(view.key.dst) else view.key.dst
     if lost is not None:
         case.clue(
@@ -75,6 +77,25 @@ def _beyond(case: Case, scene: Scene, view: StreamView, *, far: bool) -> None:
             -1.5,
             f"The receiver reports {percent(reported.lost_share)} lost, no more than the "
             f"{percent(view.loss.share)} missing here already.",
+        )
+
+
+def _shape_from_there(case: Case, scene: Scene, view: StreamView) -> None:
+    """What comes from the place that reports may show what is wrong there better than a place does."""
+    other = scene.opposite(view)
+    if other is None or other.delay is None or not other.judged:
+        return
+    if (
+        other.delay.holds >= 3
+        and not other.delay.in_turns
+        and other.loss.lost
+        and lost_together_odds(other) > 0
+    ):
+        case.clue(
+            -3.5,
+            f"{other.name.capitalize()}, from there, was held up and let go "
+            f"{count(other.delay.holds, 'time')}: that is a "
+            f"radio link, whoever runs it.",
         )
 
 
@@ -112,7 +133,7 @@ def _sent_so(case: Case, scene: Scene, view: StreamView) -> None:
     )
     if shape is None:
         return
-    if shape.holds >= 3 or shape.together > 0.2:
+    if (shape.holds >= 3 and shape.unlike < 2.2) or shape.in_turns:
         case.clue(
             1.5,
             f"{count(shape.holds, 'time')} it paused and then sent what had gathered; "

@@ -22,8 +22,9 @@ class Reported:
     """What the receiver of one source said of it.
 
     `lost_share` is over the reported sequence numbers (0 to 1), None with a single report that cannot tell;
-    `jitter` is the largest, in RTP units. `half_trips_ms` are the times from the capture point to the
-    reporter and back, below 0 where the two ways have other clocks. `discard_share` is of XR, None without.
+    `jitter` is what three of four reports stay below, in RTP units. `half_trips_ms` are the times from the
+    capture point to the reporter and back, below 0 where the two ways have other clocks. `discard_share` is
+    of XR, None without.
     """
 
     reports: int
@@ -118,7 +119,7 @@ def _summed(heard: _Heard) -> Reported:
         lost=lost,
         lost_share=share,
         worst_fraction=max(fractions, default=0.0),
-        jitter=max((block.jitter for block in blocks), default=0),
+        jitter=int(np.percentile([block.jitter for block in blocks], 75)) if blocks else 0,
         half_trips_ms=tuple(heard.trips),
         discard_share=metrics.discard_rate / 256 if metrics else None,
         round_trip_ms=float(metrics.round_trip_ms) if metrics and metrics.round_trip_ms else None,

@@ -85,7 +85,7 @@ class StreamView:
 
     @property
     def reported_jitter_ms(self) -> float | None:
-        """The largest jitter that the receiver reports."""
+        """The jitter that three of four reports of the receiver stay below."""
         rate = self.measured.codec.clock_rate
         return self.reported.jitter * 1000.0 / rate if self.reported is not None and rate else None
 

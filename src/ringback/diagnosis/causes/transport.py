@@ -13,15 +13,18 @@ MORE_BANDWIDTH = "More bandwidth would not help"
 BIGGER_BUFFER = "A bigger jitter buffer would not help"
 
 
-def grows_before_loss(view: StreamView) -> float:
-    """How clearly the delay rises before losses, -1 (never) to 1 (always), beyond what chance would show."""
+def queue_odds(view: StreamView) -> float:
+    """How much what the delay does before losses speaks for a full queue, in nats (-4 to 4).
+
+    By the binomial likelihood of the bursts that began while the delay was up: nearly all do if a queue
+    drops them; if nothing relates them, as many as the share of time that the delay is up.
+    """
     if view.delay is None or view.delay.before_loss.bursts < 2:
         return 0.0
     before = view.delay.before_loss
-    rose = before.rose / before.bursts
-    if rose > before.by_chance + 0.15:
-        return min(1.0, (rose - before.by_chance) / max(1.0 - before.by_chance, 0.2))
-    return -before.still / before.bursts
+    chance = float(np.clip(before.by_chance, 0.02, 0.97))
+    odds = before.rose * np.log(0.93 / chance) + (before.bursts - before.rose) * np.log(0.07 / (1.0 - chance))
+    return float(np.clip(odds, -4.0, 4.0))
 
 
 def congestion(view: StreamView) -> Case:
@@ -29,18 +32,20 @@ def congestion(view: StreamView) -> Case:
     case = Case("congestion", "transport", prior=-1.5, streams=(view.key,))
     shape, loss = view.delay, view.loss
     if shape is not None:
-        before, grown = shape.before_loss, grows_before_loss(view)
+        before, odds = shape.before_loss, queue_odds(view)
         # A policer, or a queue of a few packets, drops without delay; but only while there is much.
         heaps = loss.uneven_p < 0.001 and loss.unevenness > 2.0
-        if before.bursts and grown > 0 and before.rise_s >= 0.06:
+        if odds > 0 and before.rise_s >= 0.06:
             case.clue(
-                (1.0 + 3.0 * grown) * min(1.0, before.bursts / 4),
+                odds,
                 f"The delay rose by {ms(before.rise_ms)} in the {seconds(before.rise_s)} before "
-                f"{before.rose} of {count(before.bursts, 'loss burst')}.",
+                f"{before.rose} of "
+                f"{count(before.bursts, 'loss burst')}; it was up for {percent(before.by_chance)} of the "
+                f"time.",
             )
-        elif before.bursts >= 3 and grown < -0.4:
+        elif odds < 0 and before.bursts >= 3:
             case.clue(
-                (1.2 if heaps else 3.5) * grown,
+                (0.35 if heaps else 0.9) * odds,
                 f"The delay stood at its floor before and after {before.still} of "
                 f"{count(before.bursts, 'loss burst')}: no queue was full.",
             )
@@ -50,6 +55,13 @@ def congestion(view: StreamView) -> Case:
                     f"{count(loss.runs, 'run')} of lost packets come in heaps without any delay, as a "
                     f"policer drops them.",
                 )
+        if shape.smooth > 0.6 and before.by_chance > 0.1 and not shape.steps:
+            case.clue(
+                1.5,
+                f"For {percent(before.by_chance)} of the time packets stood in a queue, up to "
+                f"{ms(shape.largest_ms)}: "
+                f"neighbours have like delays (rank correlation {shape.smooth:.2f}).",
+            )
         ramps = [e for e in shape.episodes if e.ramp]
         if ramps:
             tops = np.array([e.peak_ms for e in ramps])
@@ -60,7 +72,7 @@ def congestion(view: StreamView) -> Case:
                 f"{seconds(float(np.median([e.rise_s for e in ramps])))} to {ms(float(np.median(tops)))} "
                 f"(medians).",
             )
-        elif loss.runs >= 3 and not heaps:
+        elif loss.runs >= 3 and not heaps and before.by_chance < 0.1:
             case.clue(-1.5, f"The delay never grew gradually; it stayed within {ms(shape.p99_ms)} (99 %).")
         if shape.holds >= 3 and shape.holds > len(ramps):
             case.clue(
@@ -68,8 +80,6 @@ def congestion(view: StreamView) -> Case:
                 f"{count(shape.holds, 'time')} packets were held up at once and came together, unlike a "
                 f"queue.",
             )
-        if shape.smooth > 0.7 and shape.p95_ms > 8:
-            case.clue(0.6, f"Neighbouring packets have like delays (rank correlation {shape.smooth:.2f}).")
     else:
         case.missing.append("The delay: the packets' clock rate is not known.")
     _unevenness(case, view, 0.6)
@@ -98,18 +108,21 @@ def radio(view: StreamView) -> Case:
                 f"{ms(float(np.median([e.peak_ms for e in held])))} "
                 f"(median) between one and the next, then came together; the delay was back at once.",
             )
+            _like_a_device(case, view)
         elif shape.before_loss.bursts >= 3:
             case.clue(-1.2, "No packets were held up and let go together, as radio retries do.")
         before = shape.before_loss
-        if before.bursts >= 3 and before.held:
+        together = lost_together_odds(view)
+        if together > 0:
             case.clue(
-                min(1.5, 3.0 * before.held / before.bursts),
-                f"After {before.held} of {count(before.bursts, 'loss burst')} the packets that came had "
-                f"been held up.",
+                min(2.0, 0.7 * together),
+                f"{shape.lost_in_episodes} of {count(loss.lost, 'lost packet')} are among those held up, "
+                f"which are "
+                f"{percent(shape.episode_share)} of all.",
             )
-        if before.bursts >= 3 and grows_before_loss(view) > 0.3 and before.rise_s >= 0.06:
+        if before.bursts >= 3 and queue_odds(view) > 1.0 and before.rise_s >= 0.06:
             case.clue(
-                -2.5 * grows_before_loss(view),
+                -0.6 * queue_odds(view),
                 f"The delay grew for {seconds(before.rise_s)} before {before.rose} of {before.bursts} "
                 f"loss bursts, as in a queue.",
             )
@@ -119,7 +132,7 @@ def radio(view: StreamView) -> Case:
             f"Losses come in runs of {loss.run_length.mean():.1f} (mean) where chance would make "
             f"{1 / (1 - loss.share):.1f}.",
         )
-    elif loss.runs >= MIN_RUNS_FOR_A_PATTERN:
+    elif loss.runs >= MIN_RUNS_FOR_A_PATTERN and (shape is None or lost_together_odds(view) <= 0):
         case.clue(-0.8, f"{percent(loss.single_share)} of the losses are of single packets, as if by chance.")
     case.missing.append("Signal, retries and roaming from the access point or the phone at these times.")
     case.next_step = (
@@ -132,6 +145,50 @@ def radio(view: StreamView) -> Case:
     return case
 
 
+def _like_a_device(case: Case, view: StreamView) -> None:
+    """What is held up by a device that stalls, or by service in turns, and not by a radio's retries."""
+    shape = view.delay
+    if shape is None:
+        return
+    if shape.in_turns:
+        case.clue(
+            -3.0,
+            f"{percent(shape.together)} of all packets come right after another: they are sent or served "
+            f"in turns.",
+        )
+    if shape.holds >= 4 and shape.lost_in_episodes == 0:
+        case.clue(-1.2, f"Not one packet was lost in {shape.holds} times that they were held up.")
+    if shape.holds >= 5 and shape.unlike < 1.8:
+        case.clue(
+            -1.2,
+            f"They were held up for nearly the same time each time (90th percentile {shape.unlike:.1f} "
+            f"times the 10th).",
+        )
+    elif shape.unlike > 2.5:
+        case.clue(
+            0.8, f"How long varies, as retries do: the 90th percentile is {shape.unlike:.1f} times the 10th."
+        )
+    if view.loss.runs >= 4 and view.loss.clustering > 4.5 and view.loss.single_share < 0.2:
+        case.clue(
+            -1.2,
+            f"Losses come in whole runs of {view.loss.run_length.mean():.1f} packets (mean), hardly one "
+            f"alone.",
+        )
+
+
+def lost_together_odds(view: StreamView) -> float:
+    """How much more packets are lost while the delay is up than chance would have it, in nats (-3 to 3)."""
+    shape = view.delay
+    if shape is None or view.loss.lost < 3 or not shape.episodes:
+        return 0.0
+    chance = float(np.clip(shape.episode_share, 0.02, 0.97))
+    inside = min(shape.lost_in_episodes, view.loss.lost)
+    # Losses of one burst are one event.
+    events = min(1.0, max(3, len(view.loss.burst_at)) / view.loss.lost)
+    odds = inside * np.log(0.85 / chance) + (view.loss.lost - inside) * np.log(0.15 / (1.0 - chance))
+    return float(np.clip(events * odds, -3.0, 3.0))
+
+
 def constant_path_fault(view: StreamView) -> Case:
     """Something on the way breaks packets at an even rate, whatever the load: a cable, an optic, a duplex."""
     case = Case("constant-path-fault", "transport", prior=-1.5, streams=(view.key,))
@@ -141,7 +198,7 @@ def constant_path_fault(view: StreamView) -> Case:
     else:
         if loss.uneven_p > 0.01 and loss.seconds_with_loss > 0.5:
             case.clue(
-                1.8,
+                1.8 * min(1.0, loss.runs / 15),
                 f"{count(loss.lost, 'loss', 'losses')} lie evenly over {seconds(view.seconds)} "
                 f"(variance {loss.unevenness:.1f} times that of chance, p = {loss.uneven_p:.2f}).",
             )
@@ -160,20 +217,24 @@ def constant_path_fault(view: StreamView) -> Case:
                 f"{int(loss.run_length.max())}.",
             )
     if shape is not None and shape.before_loss.bursts >= 3:
-        grown, before = grows_before_loss(view), shape.before_loss
-        if grown < -0.5:
+        odds, before = queue_odds(view), shape.before_loss
+        if odds < -1.0:
             case.clue(
-                -1.8 * grown,
+                -0.45 * odds,
                 f"The delay stood at its floor before and after {before.still} of "
                 f"{count(before.bursts, 'loss', 'losses')}.",
             )
-        elif grown > 0.2:
+        elif odds > 0.5:
             case.clue(
-                -2.5 * grown,
+                -odds,
                 f"The delay was {ms(before.rise_ms)} up before {before.rose} of {before.bursts} losses.",
             )
-        if shape.holds >= 3:
-            case.clue(-1.0, f"{count(shape.holds, 'time')} packets were held up and came together.")
+        together = lost_together_odds(view)
+        if together > 0:
+            case.clue(
+                -together,
+                f"{shape.lost_in_episodes} of {count(loss.lost, 'lost packet')} lie where the delay was up.",
+            )
     case.missing.append("Error counters (FCS, CRC, late collisions) of the ports on the way.")
     case.next_step = (
         "Read the error counters of each port on the way, twice, and change the cable or "
@@ -200,8 +261,8 @@ def route_flap(view: StreamView) -> Case:
         steps = shape.steps
         told = ", ".join(f"{s.by_ms:+.0f} ms at {clock(view.at_ns(s.at_s))}" for s in steps[:4])
         case.clue(
-            3.0 + 0.5 * min(2, len(steps) - 1),
-            f"The floor of the delay moved within {ms(12 * (view.measured.ptime_ms or 20))} and stayed: "
+            2.6 + 0.4 * min(2, len(steps) - 1),
+            f"The floor of the delay moved from one packet to the next and stayed: "
             f"{told}"
             f"{' and so on' if len(steps) > 4 else ''}.",
         )
@@ -231,11 +292,11 @@ def route_flap(view: StreamView) -> Case:
 def small_buffer(view: StreamView) -> Case:
     """Packets come, but unevenly: a buffer of 50 ms plays without those that a bigger one would have."""
     case = Case("jitter-with-a-small-buffer", "transport", prior=-1.5, streams=(view.key,))
-    late, lost = view.late_share, view.loss.share
+    late, lost = _late(view), view.loss.share
     if late >= 0.003:
         case.clue(
-            min(3.0, 1.0 + 40.0 * late),
-            f"{percent(late)} of the packets came too late for a buffer of 50 ms, "
+            min(2.5, 1.0 + 40.0 * late),
+            f"{percent(late)} of the packets come too late for a buffer of 40 to 50 ms, "
             f"{percent(view.late_share_200)} for one of 200 ms.",
         )
         if late > 3 * lost:
@@ -247,10 +308,9 @@ def small_buffer(view: StreamView) -> Case:
                 -min(3.0, 0.8 * lost / late),
                 f"More packets were lost ({percent(lost)}) than late ({percent(late)}).",
             )
-    else:
-        case.clue(-2.5, f"Only {percent(late)} of the packets came too late for a buffer of 50 ms.")
-    if late >= 0.003:
         _uneven_delay(case, view)
+    else:
+        case.clue(-2.5, f"Only {percent(late)} of the packets come too late for a buffer of 40 to 50 ms.")
     _discards(case, view)
     case.next_step = (
         f"Set the receiver's jitter buffer to adaptive, up to {_buffer_for(view)} ms at "
@@ -260,12 +320,23 @@ def small_buffer(view: StreamView) -> Case:
     return case
 
 
+def _late(view: StreamView) -> float:
+    """Share of packets that a short buffer plays without, whenever it began."""
+    return max(view.late_share, view.delay.over_40 if view.delay is not None else 0.0)
+
+
 def _uneven_delay(case: Case, view: StreamView) -> None:
     """How the delay of a stream varies: by itself, like a queue, with its floor or with a clock."""
     shape = view.delay
     if shape is None:
         return
-    if shape.smooth < 0.5:
+    if shape.in_turns:
+        case.clue(
+            1.8,
+            f"{percent(shape.together)} of the packets come right after another, all the time: they are "
+            f"served in turns.",
+        )
+    elif shape.smooth < 0.5 and shape.holds < 0.5 * len(shape.episodes):
         case.clue(
             0.8,
             f"Delays of neighbouring packets differ (rank correlation {shape.smooth:.2f}): no queue stands.",
@@ -288,8 +359,8 @@ def _discards(case: Case, view: StreamView) -> None:
     if reported is not None and reported.discard_share is not None:
         if reported.discard_share > 0.003:
             case.clue(1.5, f"The receiver says by XR that it discarded {percent(reported.discard_share)}.")
-        elif view.late_share >= 0.003:
-            case.clue(-1.5, f"The receiver says by XR that it discarded {percent(reported.discard_share)}.")
+        elif _late(view) >= 0.003:
+            case.clue(-1.0, f"The receiver says by XR that it discarded {percent(reported.discard_share)}.")
     else:
         case.missing.append("How long the receiver's buffer is, and what it discarded (RTCP XR).")
 

@@ -10,15 +10,17 @@ from ringback.diagnosis.causes.case import Symptom
 from ringback.diagnosis.causes.scene import Scene, StreamView
 from ringback.diagnosis.causes.words import clock, count, ms, percent, seconds
 
-LOSS = 0.005
-"""Share of lost packets from which loss is heard (G.711 with concealment loses 0.03 of MOS there)."""
+LOSS, FEWEST_LOST = 0.003, 5
+"""Share of lost packets, and number, from which a cause is looked for; it is heard from some 0.5 % on."""
 LOST_RUN_MS = 120.0
 """A gap that concealment does not cover."""
-LATE = 0.01
+LATE = 0.005
 SPREAD_MS = 35.0
 """Of the delay, in 99.8 % of the packets: from here on buffers of 40 ms begin to miss some."""
-REPORTED_LOSS = 0.008
-REPORTED_JITTER_MS = 8.0
+REPORTED_LOSS = 0.0035
+REPORTED_JITTER_MS = 5.0
+JITTER_MS = 8.0
+"""Mean, from which a buffer of 40 ms begins to miss packets."""
 SILENT_S = 3.0
 """A side that should send and sends nothing for this long is noticed."""
 
@@ -50,12 +52,12 @@ def transport_troubles(view: StreamView) -> list[Trouble]:
     troubles = []
     ptime = view.measured.ptime_ms or 20.0
     longest_ms = view.measured.bursts.longest_lost * ptime
-    if view.loss.share >= LOSS or longest_ms >= LOST_RUN_MS:
+    if (view.loss.share >= LOSS and view.loss.lost >= FEWEST_LOST) or longest_ms >= LOST_RUN_MS:
         text = (
             f"{view.name} lost {view.loss.lost:,} of {view.loss.expected:,} packets "
             f"({percent(view.loss.share)}, {longest_ms:.0f} ms at the longest)"
         )
-        troubles.append(Trouble("transport", min(1.0, 0.2 + view.loss.share * 8), text, view))
+        troubles.append(Trouble("transport", min(1.0, 0.1 + view.loss.share * 20), text, view))
     if view.late_share >= LATE:
         text = f"{percent(view.late_share)} of the packets of {view.name} came too late for a buffer of 50 ms"
         troubles.append(Trouble("transport", min(1.0, 0.2 + view.late_share * 6), text, view))
@@ -65,6 +67,9 @@ def transport_troubles(view: StreamView) -> list[Trouble]:
             f"the delay of {view.name} varied by {ms(shape.spread_ms)}, which a short buffer does not cover"
         )
         troubles.append(Trouble("transport", 0.2, text, view))
+    jitter = view.measured.jitter_ms.mean
+    if not troubles and jitter >= JITTER_MS:
+        troubles.append(Trouble("transport", 0.2, f"the jitter of {view.name} is {ms(jitter)} (mean)", view))
     if shape is not None and not troubles and any(step.lost_near for step in shape.steps):
         text = f"the delay of {view.name} stepped, and {count(view.loss.lost, 'packet')} were lost"
         troubles.append(Trouble("transport", 0.2, text, view))
@@ -76,7 +81,7 @@ def reported_trouble(view: StreamView) -> Trouble | None:
     reported = view.reported
     if reported is None or reported.lost_share is None or not view.judged:
         return None
-    if reported.lost_share < max(REPORTED_LOSS, 2.0 * view.loss.share + 0.005):
+    if reported.lost < FEWEST_LOST or reported.lost_share < max(REPORTED_LOSS, 2.0 * view.loss.share + 0.002):
         return None
     text = (
         f"the receiver of {view.name} reports {percent(reported.lost_share)} lost, "

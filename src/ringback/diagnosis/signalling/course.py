@@ -23,6 +23,7 @@ from ringback.diagnosis.signalling.tracing import SECOND, Traced, Transaction
 from ringback.sdp.section import read_direction
 
 _SLOW_RINGING_S: Final = 8.0
+_MOST_TRANSFERS: Final = 100
 _SLOW_ACK_S: Final = 0.4
 """A late offer is answered by ACK only: until then the called side's first words go nowhere."""
 _SIPFRAG: Final = re.compile(rb"SIP/2\.0[ \t]+([1-6][0-9]{2})")
@@ -85,15 +86,16 @@ def _late_offer(
 
 
 def _refused_changes(traced: Traced) -> Iterator[Finding]:
-    for transaction in traced.renewals:
+    renewals = traced.renewals
+    lowest: dict[tuple[int, Side], int] = {}
+    for transaction in renewals:
+        key = transaction.cseq, transaction.side
+        lowest[key] = min(lowest.get(key, transaction.hop), transaction.hop)
+    for transaction in renewals:
         final = transaction.final
-        lowest = min((t.hop for t in traced.renewals if t.cseq == transaction.cseq), default=0)
-        if (
-            final is None
-            or final.status < 300
-            or final.status in (401, 407, 491)
-            or transaction.hop != lowest
-        ):
+        if final is None or final.status < 300 or final.status in (401, 407, 491):
+            continue
+        if transaction.hop != lowest[transaction.cseq, transaction.side]:
             continue
         by = transaction.side
         data: Figures = {"status": final.status}
@@ -193,7 +195,7 @@ def _fax(nearest: list[Exchange]) -> Iterator[Finding]:
 
 def _transfers(traced: Traced) -> Iterator[Finding]:
     lowest: dict[int, int] = {}
-    for transaction in traced.of("REFER"):
+    for transaction in traced.of("REFER")[:_MOST_TRANSFERS]:
         lowest.setdefault(transaction.cseq, transaction.hop)
         final, by = transaction.final, transaction.side
         if transaction.hop != lowest[transaction.cseq] or (final and final.status in (401, 407)):

@@ -92,7 +92,7 @@ def ending_of(traced: Traced, begun: list[Transaction], answer: Seen | None) -> 
 
 def _of_renewal(traced: Traced, cancel: Transaction) -> bool:
     """Whether a CANCEL takes back a re-INVITE only."""
-    return any(t.cseq == cancel.cseq and t.side == cancel.side for t in traced.of("INVITE") if t.in_dialog)
+    return any(t.side == cancel.side and t.in_dialog for t in traced.numbered("INVITE", cancel.cseq))
 
 
 def _from_between(traced: Traced, byes: list[Transaction]) -> bool:

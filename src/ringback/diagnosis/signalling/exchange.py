@@ -11,7 +11,7 @@ from ringback.diagnosis.capture.captured import Nanoseconds
 from ringback.diagnosis.signalling.call import MediaOffer, Side
 from ringback.diagnosis.signalling.formats import NOT_AUDIO, names, read_formats, read_ptime_ms
 from ringback.diagnosis.signalling.reading import Seen
-from ringback.diagnosis.signalling.tracing import OTHER, Traced, Transaction
+from ringback.diagnosis.signalling.tracing import OTHER, Traced, Transaction, rack_of
 from ringback.sdp.description import MediaDescription, SessionDescription
 from ringback.sdp.section import read_direction
 
@@ -80,35 +80,25 @@ def _delayed(traced: Traced, transaction: Transaction, told: list[Seen]) -> Iter
     """INVITE without SDP: the offer comes back, and ACK or PRACK brings the answer."""
     if not told:
         return
-    pracks = [
-        t.request
-        for t in traced.of("PRACK", hop=transaction.hop)
-        if t.request is not None and t.request.sdp is not None and _acknowledges(t.request, transaction)
-    ]
-    acks = [
-        t.request
-        for t in traced.of("ACK", hop=transaction.hop)
-        if t.request is not None and t.request.sdp is not None and t.cseq == transaction.cseq
-    ]
+    pracks = _described(traced.pracks(transaction))
+    acks = _described([t for t in traced.numbered("ACK", transaction.cseq) if t.hop == transaction.hop])
     # Without a PRACK what came in a provisional answer was only a view of the offer in the 200.
     offer = told[0] if pracks else told[-1]
     answers = pracks[:1] or [ack for ack in acks if ack.side == transaction.side]
     yield Exchange(transaction, OTHER[transaction.side], offer, answers, bool(answers))
 
 
-def _acknowledges(prack: Seen, invite: Transaction) -> bool:
-    """Whether RAck names a response of this INVITE (RFC 3262, 7.2)."""
-    parts = (prack.headers.get("RAck") or "").split()
-    return len(parts) == 3 and parts[1] == str(invite.cseq) and parts[2] == "INVITE"
+def _described(transactions: list[Transaction]) -> list[Seen]:
+    return [t.request for t in transactions if t.request is not None and t.request.sdp is not None]
 
 
 def _answers_provisional(traced: Traced, prack: Transaction) -> bool:
     """Whether the SDP in a PRACK is an answer, its INVITE having brought no offer."""
-    request = prack.request
-    if request is None:
+    if prack.request is None:
         return False
-    invites = traced.of("INVITE", hop=prack.hop)
-    return any(_acknowledges(request, t) for t in invites if t.request is not None and t.request.sdp is None)
+    invites = traced.numbered("INVITE", rack_of(prack.request)[1])
+    requests = [t.request for t in invites if t.hop == prack.hop and t.request is not None]
+    return any(request.sdp is None for request in requests)
 
 
 def media_offers(found: list[Exchange]) -> tuple[MediaOffer, ...]:

@@ -61,13 +61,13 @@ def failure_findings(
         refused = _refused(traced, begun, last, final)
         if refused is not None:
             yield refused
-    collisions = sum(
-        1 for t in traced.of("INVITE", "UPDATE") if t.final is not None and t.final.status == 491
-    )
+    collisions = {
+        (t.cseq, t.side) for t in traced.of("INVITE", "UPDATE") if t.final and t.final.status == 491
+    }
     if collisions:
         at_ns = next(t.began_ns for t in traced.transactions if t.final is not None and t.final.status == 491)
         text = "Both sides changed the session at the same time (491)."
-        yield finding("request-collision", at_ns, text, count=collisions)
+        yield finding("request-collision", at_ns, text, count=len(collisions))
 
 
 def _given_up(begun: list[Transaction], ending: Ending) -> Finding:

@@ -179,7 +179,7 @@ CODES: Final[Mapping[str, Meaning]] = {
     ),
     "media-late": Meaning(
         "warning",
-        "One side's media began more than 1 s after the answer (by `media.media_findings`).",
+        "One side's media began more than 1 s after the answer (RTP in the capture).",
         ("by", "seconds"),
     ),
     "call-transferred": Meaning("info", "REFER: one side asked the other to call a third.", ("by", "status")),

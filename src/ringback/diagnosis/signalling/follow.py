@@ -10,7 +10,7 @@ from typing import Final
 from ringback.diagnosis.capture.captured import Endpoints, Nanoseconds, SipPacket
 from ringback.diagnosis.signalling.addressing import address_findings
 from ringback.diagnosis.signalling.beside import other_dialogs
-from ringback.diagnosis.signalling.call import CallRecord, LadderMessage, Outcome, Side, Signalling
+from ringback.diagnosis.signalling.call import CallRecord, Finding, LadderMessage, Outcome, Side, Signalling
 from ringback.diagnosis.signalling.course import course_findings
 from ringback.diagnosis.signalling.delivery import delivery_findings
 from ringback.diagnosis.signalling.ending import Ending, ending_findings, ending_of
@@ -26,6 +26,7 @@ from ringback.sip.message import KNOWN_METHODS, NameAddr, SipUri, TelUri
 
 _OF_CALLS: Final = frozenset({"INVITE", "ACK", "BYE", "CANCEL", "PRACK"})
 _LABEL_DIGITS: Final = 12
+_MOST_OF_ONE: Final = 20
 
 
 def follow(packets: Sequence[SipPacket]) -> Signalling:
@@ -102,9 +103,20 @@ def _record(traced: Traced) -> CallRecord:
         session_expires_s=timer.seconds if timer is not None else None,
         refresher=timer.refresher if timer is not None else None,
         user_agents=_user_agents(traced),
-        findings=tuple(sorted(findings, key=lambda finding: finding.at_ns)),
+        findings=_limited(findings),
         complete=begins and ending.at_ns is not None,
     )
+
+
+def _limited(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The findings in the order of time, of each code the first twenty."""
+    kept: list[Finding] = []
+    told: Counter[str] = Counter()
+    for found in sorted(findings, key=lambda finding: finding.at_ns):
+        told[found.code] += 1
+        if told[found.code] <= _MOST_OF_ONE:
+            kept.append(found)
+    return tuple(kept)
 
 
 def _caller(first: Seen) -> Endpoints:

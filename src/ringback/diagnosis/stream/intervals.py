@@ -15,6 +15,7 @@ from ringback.diagnosis.stream.counting import Counted, Numbers, Rows
 from ringback.diagnosis.stream.measured import INTERVAL_S, Interval, Jitter, Late, Mos
 from ringback.diagnosis.stream.sound import DIGITAL_SILENCE_DBOV, Heard
 from ringback.diagnosis.stream.timing import Timing
+from ringback.native import at, kernels
 
 Values = NDArray[np.float64]
 
@@ -90,8 +91,8 @@ def _lost_runs(of: Rows, runs: Rows, weights: Numbers | None, size: int) -> tupl
     begins = np.flatnonzero(np.concatenate(([True], (np.diff(of) != 0) | (np.diff(runs) != 0))))
     each = np.ones(len(of), np.int64) if weights is None else weights
     where = of[begins]
-    longest = _largest(where, np.add.reduceat(each, begins).astype(np.float64), size)
-    return longest.astype(np.int64), np.bincount(where, minlength=size)
+    count, _, longest = sums(where, np.add.reduceat(each, begins).astype(np.float64), size)
+    return longest.astype(np.int64), count
 
 
 def _compressed(keys: Numbers) -> tuple[Numbers, Rows]:
@@ -104,16 +105,22 @@ def _compressed(keys: Numbers) -> tuple[Numbers, Rows]:
     return np.flatnonzero(present), (np.cumsum(present) - 1)[keys]
 
 
-def _largest(where: Rows, values: Values, size: int) -> Values:
-    out = np.zeros(size)
-    if not len(where):
-        return out
-    if (np.diff(where) < 0).any():
-        order = np.argsort(where, kind="stable")
-        where, values = where[order], values[order]
-    begins = np.flatnonzero(np.concatenate(([True], where[1:] != where[:-1])))
-    out[where[begins]] = np.maximum.reduceat(values, begins)
-    return out
+def sums(of: Rows, values: Values, size: int) -> tuple[Numbers, Values, Values]:
+    """How many of some values are in each of `size` groups, their sum, and the largest, at least 0."""
+    if kernels is None:
+        return sums_plainly(of, values, size)
+    count, total, largest = np.zeros(size, np.int64), np.zeros(size), np.zeros(size)
+    columns = np.ascontiguousarray(of, np.int64), np.ascontiguousarray(values, np.float64)
+    kernels.rb_sums(len(of), *map(at, columns), at(count), at(total), at(largest))
+    return count, total, largest
+
+
+def sums_plainly(of: Rows, values: Values, size: int) -> tuple[Numbers, Values, Values]:
+    """As `sums`, without the compiled loop."""
+    largest = np.zeros(size)
+    np.maximum.at(largest, of, values)
+    count = np.bincount(of, minlength=size)
+    return count, np.bincount(of, values, size).astype(np.float64), largest
 
 
 def intervals(
@@ -131,11 +138,10 @@ def intervals(
     duplicates = parts.count(np.flatnonzero(counted.duplicate))
     reordered = parts.count(np.flatnonzero(counted.reordered))
     late = [parts.count(timing.rows[np.flatnonzero(each.late)]).tolist() for each in played]
-    timed, jitter = parts.of[timing.rows[1:]], timing.jitter_ms[1:]
-    changes = np.maximum(np.bincount(timed, minlength=len(parts)), 1)
-    mean_jitter = np.bincount(timed, jitter, len(parts)) / changes
-    max_jitter = _largest(timed, jitter, len(parts))
-    max_delta = _largest(parts.of[fresh[1:]], np.diff(packets.arrived_ns[fresh]) / 1e6, len(parts))
+    changes, jitter, max_jitter = sums(parts.of[timing.rows[1:]], timing.jitter_ms[1:], len(parts))
+    mean_jitter = jitter / np.maximum(changes, 1)
+    deltas = np.diff(packets.arrived_ns[fresh]) / 1e6
+    _, _, max_delta = sums(parts.of[fresh[1:]], deltas, len(parts))
     levels, silent, clipped = _sounds(heard, parts)
     began = (int(packets.arrived_ns[0]) + parts.number * LENGTH_NS).tolist()
     seconds = [float(INTERVAL_S)] * len(parts)
@@ -166,9 +172,9 @@ def _sounds(heard: Heard | None, parts: Split) -> tuple[list[float | None], ...]
     if heard is None:
         nothing: list[float | None] = [None] * len(parts)
         return nothing, nothing, nothing
-    every, loud = parts.of[heard.rows], parts.of[heard.rows[heard.loud]]
-    count, voiced = np.bincount(every, minlength=len(parts)), np.bincount(loud, minlength=len(parts))
-    power = np.bincount(loud, heard.power, len(parts))
+    every = parts.of[heard.rows]
+    count = np.bincount(every, minlength=len(parts))
+    voiced, power, _ = sums(every[heard.loud], heard.power, len(parts))
     some = voiced > 0
     level = np.full(len(parts), DIGITAL_SILENCE_DBOV)
     level[some] = 10 * np.log10(power[some] / voiced[some])

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from ringback.diagnosis.capture.captured import Packets, StreamKey
 from ringback.diagnosis.stream import bursts, score, timing
 from ringback.diagnosis.stream.buffers import ADAPTIVE, FIXED_50, FIXED_200, Played, play
-from ringback.diagnosis.stream.counting import Counted, Mask, Rows, count, usual_step
-from ringback.diagnosis.stream.formats import EVENT, NOISE, complete
+from ringback.diagnosis.stream.counting import Counted, Mask, Rows, usual_step
+from ringback.diagnosis.stream.curves import draw
+from ringback.diagnosis.stream.formats import EVENT, NOISE
 from ringback.diagnosis.stream.intervals import Split, intervals, split
-from ringback.diagnosis.stream.measured import Bursts, Late, Measured, Mos, PayloadFormat
+from ringback.diagnosis.stream.laid_out import LaidOut, lay_out
+from ringback.diagnosis.stream.measured import Bursts, Late, Measured, Mos, PayloadFormat, Series
 from ringback.diagnosis.stream.phases import pauses, phases
 from ringback.diagnosis.stream.sound import hear, sound
 
@@ -25,22 +27,36 @@ _FEW: Final = 3
 
 
 def measure(key: StreamKey, packets: Packets, formats: Mapping[int, PayloadFormat]) -> Measured:
-    """Measure a stream of one packet or more; `formats` are those that signalling told.
+    """Measure a stream of one packet or more; `formats` are those that signalling told."""
+    return measure_laid_out(key, lay_out(packets, formats))
+
+
+def examine(
+    key: StreamKey, packets: Packets, formats: Mapping[int, PayloadFormat]
+) -> tuple[Measured, Series]:
+    """The numbers and the curves of a stream, for less than each by itself."""
+    stream = lay_out(packets, formats)
+    return measure_laid_out(key, stream), draw(stream)
+
+
+def measure_laid_out(key: StreamKey, stream: LaidOut) -> Measured:
+    """Measure a stream that was laid out.
 
     Bursts and the score are those of a receiver with the adaptive buffer: what a fixed one would have
     discarded beside is in `late` and `discarded`.
     """
-    known = complete(packets, formats)
+    packets, known, step = stream.packets, stream.formats, stream.step
+    counted, timed = stream.counted, stream.timing
     types = np.bincount(packets.payload_type, minlength=128)
     main = _main_type(types, known)
-    counted = count(packets, usual_step(packets))
-    timed = timing.time(packets, counted, timing.clocks(known))
     silences = pauses(packets, counted)
     played = _play(counted, timed, silences)
     runs = _runs(counted, timed, played[-1])
     fresh = np.flatnonzero(counted.fresh)
     mine = fresh[packets.payload_type[fresh] == main]
-    codec, step = known[main], usual_step(packets, mine)
+    codec = known[main]
+    if len(mine) < len(packets):
+        step = usual_step(packets, mine)
     ptime_ms = 1000 * step / codec.clock_rate if codec.clock_rate > 0 else 0.0
     delta_ms = np.diff(packets.arrived_ns[fresh]) / 1e6
     parts = split(packets, counted)

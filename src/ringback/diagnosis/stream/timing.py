@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,8 +49,8 @@ class Timing:
 
 
 def clocks(formats: Mapping[int, PayloadFormat]) -> Times:
-    """Clock in Hz by payload type, float64[128]: 0 for events, whose time stamps stand still."""
-    table = np.zeros(128)
+    """Clock in Hz by payload type, float64[256]: 0 for events, whose time stamps stand still."""
+    table = np.zeros(256)
     for number, known in formats.items():
         if 0 <= number < 128 and known.name != EVENT:
             table[number] = max(known.clock_rate, 0)
@@ -59,26 +59,50 @@ def clocks(formats: Mapping[int, PayloadFormat]) -> Times:
 
 def time(packets: Packets, counted: Counted, table: Times) -> Timing:
     """Transit and jitter of the packets that have a clock in `table` (see `clocks`)."""
-    rows = np.flatnonzero(counted.fresh & (table[packets.payload_type] > 0))
-    arrived = (packets.arrived_ns[rows] - packets.arrived_ns[0]) / 1e6
-    m = len(rows)
-    if m == 0:
-        nothing = np.zeros(0)
-        return Timing(rows, nothing, nothing, nothing, np.zeros(0, np.bool_), nothing)
-    clock = table[packets.payload_type[rows]]
-    change, jumps = np.zeros(m), np.zeros(m, np.bool_)
-    elapsed = np.diff(arrived)
-    sent = np.diff(packets.timestamp[rows]).view(np.int32) * (1000.0 / clock[1:])
-    # Time stamps in two clocks cannot be compared: transit is taken not to have changed.
-    change[1:] = np.where(clock[1:] == clock[:-1], elapsed - sent, 0.0)
-    if (np.abs(change) > JUMP_MS).any():
+    rows, arrived, change, largest = _changes(packets, counted.fresh, table)
+    jumps = np.zeros(len(rows), np.bool_)
+    if not len(rows):
+        return Timing(rows, arrived, change, change, jumps, change)
+    how = np.ones(len(rows), np.uint8)
+    how[0] = 2
+    if largest > JUMP_MS:
         jumps = _jumps(change, arrived)
         change[jumps] = 0.0
+        how[jumps] = 2
     transit = np.cumsum(change)
-    how = np.ones(m, np.uint8)
-    how[0] = 2
-    how[jumps] = 2
     return Timing(rows, arrived, transit - transit.min(), change, jumps, smooth(change, how))
+
+
+def _changes(packets: Packets, fresh: Mask, table: Times) -> tuple[Rows, Times, Times, float]:
+    """The rows of timed packets, when they came, by how much transit changed at each, at most how much."""
+    if kernels is None:
+        return changes_plainly(packets, fresh, table)
+    n = len(packets)
+    rows, arrived, change, largest = np.empty(n, np.int64), np.empty(n), np.empty(n), np.empty(1)
+    m = kernels.rb_transit(
+        n, *_columns(packets), at(fresh), at(table), at(rows), at(arrived), at(change), at(largest)
+    )
+    return rows[:m], arrived[:m], change[:m], float(largest[0])
+
+
+def changes_plainly(packets: Packets, fresh: Mask, table: Times) -> tuple[Rows, Times, Times, float]:
+    """As `_changes`, without the compiled loop."""
+    rows = np.flatnonzero(fresh & (table > 0)[packets.payload_type])
+    arrived = (packets.arrived_ns[rows] - packets.arrived_ns[0]) / 1e6
+    change, clock = np.zeros(len(rows)), table[packets.payload_type[rows]]
+    elapsed, sent = np.diff(arrived), np.diff(packets.timestamp[rows]).view(np.int32)
+    # Time stamps in two clocks cannot be compared: transit is taken not to have changed.
+    change[1:] = np.where(clock[1:] == clock[:-1], elapsed - sent * (1000.0 / clock[1:]), 0.0)
+    return rows, arrived, change, float(np.abs(change).max(initial=0.0))
+
+
+def _columns(packets: Packets) -> tuple[Any, Any, Any]:
+    """Arrival, time stamp and payload type for a compiled loop."""
+    return (
+        at(np.ascontiguousarray(packets.arrived_ns, np.int64)),
+        at(np.ascontiguousarray(packets.timestamp, np.uint32)),
+        at(np.ascontiguousarray(packets.payload_type, np.uint8)),
+    )
 
 
 def _jumps(change: Times, arrived: Times) -> Mask:
@@ -177,15 +201,26 @@ def as_wireshark(packets: Packets, formats: Mapping[int, PayloadFormat]) -> Wire
     comfort noise, and what follows comfort noise, are left out of mean and largest. The mean is Wireshark's
     running one, whose weights count the packets left out, too.
     """
-    table = clocks({n: f for n, f in formats.items() if n < FIRST_DYNAMIC or f.source == "sdp"})
+    named = {n: known for n, known in formats.items() if n < FIRST_DYNAMIC or known.source == "sdp"}
+    table = clocks(named) // 1000
+    if kernels is None:
+        return wireshark_plainly(packets, table)
+    noise, out = np.zeros(256, np.uint8), np.empty(4)
+    noise[list(COMFORT_NOISE)] = 1
+    marker = at(np.ascontiguousarray(packets.marker, np.bool_))
+    kernels.rb_wireshark(len(packets), *_columns(packets), marker, at(table), at(noise), at(out))
+    max_jitter, mean_jitter, max_delta, mean_delta = out.tolist()
+    return WiresharkTiming(Jitter(mean_jitter, max_jitter), max_delta, mean_delta)
+
+
+def wireshark_plainly(packets: Packets, table: Times) -> WiresharkTiming:
+    """As `as_wireshark`, without the compiled loop; `table` is clocks in kHz by payload type."""
     kinds = packets.payload_type
-    counts = ~packets.marker
-    if any(number in COMFORT_NOISE for number in formats):
-        noise = np.isin(kinds, list(COMFORT_NOISE))
-        counts &= ~noise
-        counts[1:] &= ~noise[:-1]
+    noise = np.isin(kinds, list(COMFORT_NOISE))
+    counts = ~(packets.marker | noise)
+    counts[1:] &= ~noise[:-1]
     numbers, stamps, arrived = np.arange(len(packets)), packets.timestamp, packets.arrived_ns
-    clock = table[kinds] // 1000
+    clock = table[kinds]
     early = (stamps - stamps[0]).view(np.int32) < 0
     if early.any():
         numbers, stamps, arrived, clock, counts = (

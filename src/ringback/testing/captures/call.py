@@ -377,14 +377,13 @@ class Call:
             ids[:] = self.rng.integers(0, 65536, total)
         self.ip_ids[side] = ids
         self.voices[side] = voice
-        places = {point.position for point in self.points}
         for stage in self.passed(side, None):
             # A point at k lies between the stages k and k + 1.
-            if side == "called" and stage in places:
+            if side == "called" and stage < 3:
                 self.seen[side, stage] = traffic
             for hop in self.stages[side][stage]:
                 traffic = hop(traffic, self.rng)
-            if side == "caller" and stage in places:
+            if side == "caller" and stage < 3:
                 self.seen[side, stage] = traffic
         self.heard[side] = traffic
 

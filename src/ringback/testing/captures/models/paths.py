@@ -84,7 +84,9 @@ def queued(rng: Chance, severity: float, **wishes: Any) -> Case:
             f"a queue of {queue.depth_s * 1000:.0f} ms before {queue.rate_bps / 1e6:g} Mbit/s, full at times"
         )
         also = frozenset() if marked else frozenset({"qos-marking-missing-at-source"})
-        return Case(call, f"{text}; {side}'s packets", also, facts={"peak_s": queue.peak_s})
+        busy = queue.cross.busy
+        complaint = (busy[0][0], busy[-1][1]) if rng.random() < 0.25 else None
+        return Case(call, f"{text}; {side}'s packets", also, complaint, {"peak_s": queue.peak_s})
 
     return until_seen(build, _ramped)
 
