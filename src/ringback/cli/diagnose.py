@@ -59,6 +59,9 @@ def diagnose(
         Path | None,
         typer.Option("--report", metavar="OUT.html", help="Write a report: one page that opens offline."),
     ] = None,
+    ladder: Annotated[
+        bool, typer.Option("--ladder", help="Show the SIP messages of the worst calls, without numbers.")
+    ] = False,
     show_numbers: Annotated[
         bool, typer.Option("--show-numbers", help="Mask no phone numbers, names and Call-IDs.")
     ] = False,
@@ -84,6 +87,10 @@ def diagnose(
         from ringback.cli.verdict import print_diagnosis  # noqa: PLC0415 - loads rich
 
         print_diagnosis(diagnosis, show_numbers, zone, report)
+        if ladder:
+            from ringback.cli.call_ladder import print_ladders  # noqa: PLC0415 - loads rich
+
+            print_ladders(diagnosis)
 
 
 def _zone(name: str) -> ZoneInfo | None:
