@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from ringback.diagnosis.causes.case import Case
 from ringback.diagnosis.causes.scene import Scene, StreamView
 from ringback.diagnosis.causes.words import clock, count, listed, percent, seconds
@@ -131,13 +133,12 @@ def renegotiation(scene: Scene) -> Case:
 def _changed_silently(case: Case, view: StreamView) -> None:
     """A sender or a gateway that goes on in another codec without a word of it in the signalling."""
     formats = view.measured.formats
-    types = [
+    spoken = [
         phase
         for phase in view.measured.phases
-        if phase.reason == "payload-type"
-        and phase.payload_type in formats
-        and formats[phase.payload_type].name not in _BESIDE_AUDIO
+        if phase.payload_type in formats and formats[phase.payload_type].name not in _BESIDE_AUDIO
     ]
+    types = [later for one, later in pairwise(spoken) if later.payload_type != one.payload_type]
     if not types:
         return
     names = sorted({formats[phase.payload_type].name for phase in types})

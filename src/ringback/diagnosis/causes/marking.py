@@ -117,7 +117,7 @@ def missing_at_source(scene: Scene, view: StreamView) -> Case:
     if signals:
         case.clue(
             1.5,
-            f"SIP from the same host has DSCP {signals}: marks from there arrive, this one was never set.",
+            f"SIP from the same side has DSCP {signals}: marks from there arrive, this one was never set.",
         )
     case.next_step = (
         f"Set DSCP {EXPEDITED} for RTP in the device or the system that sends this stream, "
@@ -147,7 +147,11 @@ def rewritten(scene: Scene, view: StreamView) -> Case:
         case.clue(3.5, f"The mark of {view.name} changed within the stream: DSCP {told} packets.")
     mark = usual(view.measured.dscp)
     if mark is not None and mark in LEFTOVERS:
-        case.clue(3.5, f"DSCP {mark} is {LEFTOVERS[mark]}: nothing marks voice so on purpose.")
+        other = scene.opposite(view)
+        whole = other is not None and usual(other.measured.dscp) in VOICE
+        case.clue(
+            4.5 if whole else 3.5, f"DSCP {mark} is {LEFTOVERS[mark]}: nothing marks voice so on purpose."
+        )
     if mark is not None and mark not in VOICE and len(marks) == 1 and mark not in LEFTOVERS:
         _washed(case, scene, view, mark)
     for text in (scene.evidence.segments or {}).get(view.key, ()):
@@ -191,12 +195,13 @@ def _washed(case: Case, scene: Scene, view: StreamView, mark: int) -> None:
 
 
 def _signalling_mark(scene: Scene, view: StreamView) -> int | None:
-    """The mark of SIP messages from the stream's host, None where there are none."""
+    """The mark of SIP messages from the stream's host or side, None where there are none."""
     call = scene.evidence.call
     if call is None:
         return None
     marks: dict[int, int] = {}
+    of_side = call.caller.src if view.side == "caller" else call.caller.dst if view.side == "called" else ""
     for message in call.messages:
-        if message.endpoints.src == view.key.src:
+        if message.endpoints.src in (view.key.src, of_side):
             marks[message.packet.dscp] = marks.get(message.packet.dscp, 0) + 1
     return usual(marks)
