@@ -79,6 +79,12 @@ def clock(at_ns: int, zone: tzinfo | None = UTC) -> str:
     return at(at_ns, zone).strftime("%H:%M:%S")
 
 
+def sentences(text: str) -> list[str]:
+    """The sentences of a text; figures are not torn from their units at the ends of lines."""
+    whole = re.sub(r"(?<=[0-9]) (?=(?:%|ms|s|min|h|dB|ppm|kHz|Mbit)(?:\W|$))", "\N{NO-BREAK SPACE}", text)
+    return re.split(r"(?<=[.!?]) +(?=[A-Z])", whole) if whole else [""]
+
+
 def count(number: int, noun: str) -> str:
     """`1 call`, `1,200 calls`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
