@@ -80,9 +80,8 @@ def clock(at_ns: int, zone: tzinfo | None = UTC) -> str:
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of a text; figures are not torn from their units at the ends of lines."""
-    whole = re.sub(r"(?<=[0-9]) (?=(?:%|ms|s|min|h|dB|ppm|kHz|Mbit)(?:\W|$))", "\N{NO-BREAK SPACE}", text)
-    return re.split(r"(?<=[.!?]) +(?=[A-Z])", whole) if whole else [""]
+    """The sentences of a text."""
+    return re.split(r"(?<=[.!?]) +(?=[A-Z])", text)
 
 
 def count(number: int, noun: str) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 from ringback.diagnosis.causes.verdict import Cause
 from ringback.diagnosis.diagnosed import LIKELY, DiagnosedCall, Standing
 from ringback.diagnosis.report.markup import Child, Markup, joined, tag
-from ringback.diagnosis.shown import sentences, sure
+from ringback.diagnosis.shown import sure
 from ringback.diagnosis.signalling.call import Finding
 
 ACTED_ON: Final = 0.8
@@ -27,7 +27,7 @@ def verdict_card(call: DiagnosedCall, *, with_summary: bool) -> Markup:
     verdict = call.verdict
     parts: list[Child] = [
         tag("p", standing_chip(call.standing), class_="standing"),
-        tag("p", " ".join(sentences(verdict.summary)), class_="summary") if with_summary else None,
+        tag("p", verdict.summary, class_="summary") if with_summary else None,
     ]
     if verdict.refused and (verdict.refused != verdict.summary or not with_summary):
         parts.append(tag("p", tag("strong", "Why there is no answer: "), verdict.refused, class_="refused"))

@@ -41,6 +41,7 @@ def report_html(
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", http_equiv="Content-Security-Policy", content=content_security_policy()),
         tag("meta", name="referrer", content="no-referrer"),
+        tag("meta", name="description", content=title),
         tag("meta", name="generator", content=f"Ringback {__version__}"),
         tag("title", f"{sentences(title)[0]} · Diagnosis"),
         tag("style", Markup(asset("page.css"))),
