@@ -141,3 +141,9 @@ def test_a_router_between_two_capture_points() -> None:
         "by": "caller", "what": "c= and m=", "before": f"{INSIDE}:4000", "after": f"{CALLER[0]}:31000",
     }  # fmt: skip
     assert between_points(records[:1] * 2) == ()
+
+
+def test_a_private_contact_behind_a_proxy_that_stays_in_the_way_is_fine() -> None:
+    scene = Scene(called_contact="10.0.0.7").invite()
+    scene.response(2, 200, "INVITE", "called", sdp(CALLED[0], 6000), "Record-Route: <sip:198.51.100.20;lr>")
+    assert codes(scene.request(2.1, "ACK").bye().record()) == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ringback.diagnosis.signalling.call import Finding, Side
-from tests.diagnosis.signalling.scene import CALLED, CALLER, Scene, at, codes, sdp
+from tests.diagnosis.signalling.scene import CALLED, CALLER, PROXY, Scene, at, codes, sdp
 
 OFFER, ANSWER = sdp(CALLER[0], 4000), sdp(CALLED[0], 6000)
 
@@ -288,3 +288,30 @@ def test_both_sides_change_the_session_at_once() -> None:
     scene.response(5.1, 491).response(5.11, 491, "INVITE", "caller")
     call = scene.request(5.2, "ACK").request(5.21, "ACK", "called").bye().record()
     assert only(call.findings, "request-collision").data == {"count": 2}
+
+
+def test_two_who_hang_up_at_once_find_the_call_gone() -> None:
+    scene = Scene().invite(0, OFFER).answered(2, ANSWER).request(9, "BYE").request(9.01, "BYE", "called")
+    scene.response(9.05, 481, "BYE").response(9.06, 481, "BYE", "caller")
+    call = scene.record()
+    assert (call.ended_by, codes(call)) == ("caller", [])
+    alone = Scene().invite(0, OFFER).answered(2, ANSWER).request(9, "BYE").response(9.05, 481, "BYE")
+    assert codes(alone.record()) == ["dialog-unknown"]
+
+
+def test_a_call_that_somebody_between_the_sides_ends() -> None:
+    scene = Scene()
+    scene.request(0, "INVITE", "caller", OFFER, in_dialog=False, branch="z9hG4bKa", cseq=1, target=PROXY)
+    scene.request(0.1, "INVITE", "caller", OFFER, in_dialog=False, branch="z9hG4bKb", cseq=1, source=PROXY,
+                  more_vias=["192.0.2.10;branch=z9hG4bKa"])  # fmt: skip
+    scene.response(1.9, 200, body=ANSWER)
+    scene.request(30, "BYE", "caller", source=PROXY).response(30.1, 200, "BYE")
+    scene.request(30, "BYE", "called", source=PROXY).response(30.1, 200, "BYE", "caller")
+    call = scene.record()
+    assert call.ended_by == "network"
+    assert "ended-by-network" in codes(call)
+
+
+def test_a_call_that_ends_about_the_half_of_a_short_timer_by_chance() -> None:
+    assert timed("Session-Expires: 90;refresher=uac", ended=47) == ()
+    assert timed("Session-Expires: 600;refresher=uac", ended=300.5) == ()

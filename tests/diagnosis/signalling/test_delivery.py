@@ -143,3 +143,10 @@ def test_over_tcp_nothing_is_repeated_and_silence_tells_only_later() -> None:
     scene = Scene(transport="tcp").invite().answered().request(10, "BYE")
     assert codes(scene.record()) == []
     assert codes(follow(scene.tick(20).packets).calls[0]) == ["bye-unanswered"]
+
+
+def test_a_capture_of_nothing_but_a_bye_that_is_repeated() -> None:
+    scene = Scene().invite().answered()
+    scene.request(10, "BYE").request(10.5, "BYE", repeat=True)
+    (call,) = follow(scene.packets[-2:]).calls
+    assert codes(call) == ["bye-unanswered", "begins-in-the-call"]

@@ -32,8 +32,8 @@ def test_a_plain_call() -> None:
 def test_names_are_private_and_the_label_is_the_same_in_each_run() -> None:
     scene = Scene().invite().answered().bye()
     call = scene.record()
-    assert call.from_.reveal() == "5550100"
-    assert call.to.reveal() == "5550101"
+    assert call.from_.reveal() == "sip:5550100@example.com"
+    assert call.to.reveal() == "sip:5550101@example.com"
     assert "5550100" not in repr(call)
     assert "scene-1" not in repr(call)
     assert len(call.label) == 12

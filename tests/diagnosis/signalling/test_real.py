@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import random
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from ringback.diagnosis.capture.captured import Capture
+from ringback.diagnosis.capture.captured import Capture, Endpoints, SipPacket
 from ringback.diagnosis.capture.read import read_capture
 from ringback.diagnosis.signalling.call import Outcome, Side, Signalling
 from ringback.diagnosis.signalling.follow import follow
-from ringback.diagnosis.signalling.ladder import draw, ladder
+from ringback.diagnosis.signalling.ladder import draw, ladder, masked_text
 from ringback.diagnosis.signalling.media import StreamContext, assign
 from tests.diagnosis.signalling.scene import codes
 
@@ -200,3 +202,41 @@ def test_what_payload_types_mean(name: str, codec: tuple[int, str, int]) -> None
     for told in contexts(name).values():
         assert told.matched == "address"
         assert (told.formats[number].name, told.formats[number].clock_rate) == (meaning, rate)
+
+
+SIGNALLED = [name for name in TOLD if name != "protos-malformed.cap"]
+
+
+@pytest.mark.parametrize("name", SIGNALLED)
+def test_damaged_messages_never_raise_and_the_rest_is_told(name: str) -> None:
+    capture, found = read(name)
+    rng = random.Random(name)
+    for _ in range(10):
+        packets = list(capture.signalling)
+        for place in rng.sample(range(len(packets)), min(4, len(packets))):
+            data = bytearray(packets[place].data)
+            for _ in range(20):
+                data[rng.randrange(len(data))] = rng.randrange(256)
+            kept = rng.randrange(len(data))
+            packets[place] = replace(packets[place], data=bytes(data[:kept]), cut=True)
+        told = follow(packets)
+        assign(told.calls, capture.streams)
+        untouched = sum(len(call.messages) for call in found.calls) - 4
+        assert sum(len(call.messages) for call in told.calls) >= untouched
+        for call in told.calls:
+            draw(ladder(call))
+
+
+TORTURE = FOLDER.parent / "sip-torture"
+
+
+@pytest.mark.skipif(not TORTURE.exists(), reason="the torture messages are not beside the checkout")
+def test_the_torture_messages_of_rfc_4475() -> None:
+    ends = Endpoints("192.0.2.1", 5060, "192.0.2.2", 5060)
+    files = sorted(path for path in TORTURE.rglob("*") if path.is_file() and path.suffix != ".json")
+    assert files
+    for path in files:
+        found = follow([SipPacket(0, ends, "udp", path.read_bytes())])
+        for call in found.calls:
+            draw(ladder(call))
+            masked_text(call.messages[0])

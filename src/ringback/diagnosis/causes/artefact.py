@@ -66,7 +66,7 @@ def _trimmed(scene: Scene, view: StreamView) -> Case:
         view,
     )
     loss = view.loss
-    if loss.lost < 20:
+    if loss.lost < 5:
         return case
     if loss.timeless > 0.5 * loss.lost:
         case.clue(
@@ -91,10 +91,10 @@ def _trimmed(scene: Scene, view: StreamView) -> Case:
             f"chance): the capture itself paused.",
         )
     reported = view.reported
-    if reported is not None and reported.lost_share is not None and loss.share > 0.02:
+    if reported is not None and reported.lost_share is not None and reported.reports >= 2:
         if reported.lost_share < 0.3 * loss.share:
             case.clue(
-                2.5,
+                min(3.5, 0.2 * loss.lost),
                 f"The receiver reports {percent(reported.lost_share)} lost, where the capture misses "
                 f"{percent(loss.share)}.",
             )
@@ -247,7 +247,7 @@ def _clocks_of_reports(case: Case, scene: Scene) -> None:
                 f"answer (median): the two ways were captured by different clocks.",
             )
             case.streams = (*case.streams, view.key)
-    early = _early_answers(scene)
+    early = early_answers(scene)
     if early:
         case.explains = "figures"
         case.clue(
@@ -258,7 +258,7 @@ def _clocks_of_reports(case: Case, scene: Scene) -> None:
         )
 
 
-def _early_answers(scene: Scene) -> list[float]:
+def early_answers(scene: Scene) -> list[float]:
     """By how many ms answers come before the first request that they can be about."""
     call = scene.evidence.call
     asked: dict[tuple[str, int, str], int] = {}

@@ -291,10 +291,11 @@ def _drift(times: Floats, transit: Floats, plateau: Places) -> float:
 def _smoothness(excess: Floats) -> float:
     if len(excess) < _FEWEST:
         return 0.0
-    ranks = np.argsort(np.argsort(excess)).astype(np.float64)
-    ranks -= ranks.mean()
-    power = float((ranks * ranks).mean())
-    return float((ranks[4:] * ranks[:-4]).mean()) / power if power else 0.0
+    # Not by ranks: those of the quiet times would drown what happens in the others.
+    values = np.minimum(excess, np.percentile(excess, 99.5))
+    values = values - values.mean()
+    power = float((values * values).mean())
+    return float((values[4:] * values[:-4]).mean()) / power if power else 0.0
 
 
 def _chosen(count: int) -> Places:

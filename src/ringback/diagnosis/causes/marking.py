@@ -113,11 +113,16 @@ def missing_at_source(scene: Scene, view: StreamView) -> Case:
             f"{other.name.capitalize()} has DSCP {usual(other.measured.dscp)} at the same place, and lost "
             f"{percent(other.loss.share)}.",
         )
+    if other is not None and other.judged and usual(other.measured.dscp) not in VOICE:
+        case.clue(
+            -0.8,
+            f"{other.name.capitalize()} has DSCP {usual(other.measured.dscp)}, too: nobody marks voice here.",
+        )
     signals = _signalling_mark(scene, view)
     if signals:
         case.clue(
             1.5,
-            f"SIP from the same host has DSCP {signals}: marks from there arrive, this one was never set.",
+            f"SIP from the same side has DSCP {signals}: marks from there arrive, this one was never set.",
         )
     case.next_step = (
         f"Set DSCP {EXPEDITED} for RTP in the device or the system that sends this stream, "
@@ -131,23 +136,27 @@ def rewritten(scene: Scene, view: StreamView) -> Case:
     """A hop changes or clears the mark."""
     case = Case("qos-rewritten-at-a-hop", "marking", prior=-2.5, streams=(view.key,))
     marks = {mark: n for mark, n in view.measured.dscp.items() if n >= max(5, 0.01 * view.measured.received)}
-    for other in scene.streams:
-        if other.key.ssrc != view.key.ssrc or other is view or other.evidence.point == view.evidence.point:
+    for twin in scene.streams:
+        if twin.key.ssrc != view.key.ssrc or twin is view or twin.evidence.point == view.evidence.point:
             continue
-        here, there = usual(view.measured.dscp), usual(other.measured.dscp)
+        here, there = usual(view.measured.dscp), usual(twin.measured.dscp)
         if here != there:
             case.clue(
                 4.5,
-                f"The same stream has DSCP {there} at {other.evidence.point} and {here} at "
+                f"The same stream has DSCP {there} at {twin.evidence.point} and {here} at "
                 f"{view.evidence.point}.",
             )
             break
     if len(marks) > 1:
         told = " and ".join(f"{mark} on {n:,}" for mark, n in sorted(marks.items(), key=lambda m: -m[1])[:3])
-        case.clue(3.5, f"The mark of {view.name} changed within the stream: DSCP {told} packets.")
+        case.clue(4.5, f"The mark of {view.name} changed within the stream: DSCP {told} packets.")
     mark = usual(view.measured.dscp)
     if mark is not None and mark in LEFTOVERS:
-        case.clue(3.5, f"DSCP {mark} is {LEFTOVERS[mark]}: nothing marks voice so on purpose.")
+        other = scene.opposite(view)
+        whole = other is not None and usual(other.measured.dscp) in VOICE
+        case.clue(
+            4.5 if whole else 3.5, f"DSCP {mark} is {LEFTOVERS[mark]}: nothing marks voice so on purpose."
+        )
     if mark is not None and mark not in VOICE and len(marks) == 1 and mark not in LEFTOVERS:
         _washed(case, scene, view, mark)
     for text in (scene.evidence.segments or {}).get(view.key, ()):
@@ -191,12 +200,13 @@ def _washed(case: Case, scene: Scene, view: StreamView, mark: int) -> None:
 
 
 def _signalling_mark(scene: Scene, view: StreamView) -> int | None:
-    """The mark of SIP messages from the stream's host, None where there are none."""
+    """The mark of SIP messages from the stream's host or side, None where there are none."""
     call = scene.evidence.call
     if call is None:
         return None
     marks: dict[int, int] = {}
+    of_side = call.caller.src if view.side == "caller" else call.caller.dst if view.side == "called" else ""
     for message in call.messages:
-        if message.endpoints.src == view.key.src:
+        if message.endpoints.src in (view.key.src, of_side):
             marks[message.packet.dscp] = marks.get(message.packet.dscp, 0) + 1
     return usual(marks)

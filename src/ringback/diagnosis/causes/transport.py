@@ -27,6 +27,14 @@ def queue_odds(view: StreamView) -> float:
     return float(np.clip(odds, -4.0, 4.0))
 
 
+def in_heaps(view: StreamView) -> float:
+    """How surely losses come in heaps: 0 for p of 0.1 and more, 1 for 0.001 and less."""
+    loss = view.loss
+    if loss.runs < MIN_RUNS_FOR_A_PATTERN or loss.unevenness < 1.8:
+        return 0.0
+    return float(np.clip((-np.log10(max(loss.uneven_p, 1e-9)) - 1.0) / 2.0, 0.0, 1.0))
+
+
 def congestion(view: StreamView) -> Case:
     """A queue fills, the delay grows with it, and what does not fit is dropped."""
     case = Case("congestion", "transport", prior=-1.5, streams=(view.key,))
@@ -34,7 +42,7 @@ def congestion(view: StreamView) -> Case:
     if shape is not None:
         before, odds = shape.before_loss, queue_odds(view)
         # A policer, or a queue of a few packets, drops without delay; but only while there is much.
-        heaps = loss.uneven_p < 0.001 and loss.unevenness > 2.0
+        heaps = in_heaps(view)
         if odds > 0 and before.rise_s >= 0.06:
             case.clue(
                 odds,
@@ -45,22 +53,29 @@ def congestion(view: StreamView) -> Case:
             )
         elif odds < 0 and before.bursts >= 3:
             case.clue(
-                (0.35 if heaps else 0.9) * odds,
+                (0.9 - 0.55 * heaps) * odds,
                 f"The delay stood at its floor before and after {before.still} of "
                 f"{count(before.bursts, 'loss burst')}: no queue was full.",
             )
-            if heaps and shape.holds < 3:
+            if heaps > 0 and shape.holds < 3:
                 case.clue(
-                    2.5,
+                    2.5 * heaps,
                     f"{count(loss.runs, 'run')} of lost packets come in heaps without any delay, as a "
                     f"policer drops them.",
+                )
+            elif loss.train_z > 4.0 and shape.holds < 3 and shape.spread_ms < 20.0:
+                case.clue(
+                    2.0,
+                    f"{loss.lost - loss.runs} losses follow another directly, by chance "
+                    f"{loss.lost * loss.share:.1f} would, "
+                    f"without any delay: as a policer drops trains of packets.",
                 )
         if shape.smooth > 0.6 and before.by_chance > 0.1 and not shape.steps:
             case.clue(
                 1.5,
                 f"For {percent(before.by_chance)} of the time packets stood in a queue, up to "
                 f"{ms(shape.largest_ms)}: "
-                f"neighbours have like delays (rank correlation {shape.smooth:.2f}).",
+                f"neighbours have like delays (correlation {shape.smooth:.2f}).",
             )
         ramps = [e for e in shape.episodes if e.ramp]
         if ramps:
@@ -72,7 +87,7 @@ def congestion(view: StreamView) -> Case:
                 f"{seconds(float(np.median([e.rise_s for e in ramps])))} to {ms(float(np.median(tops)))} "
                 f"(medians).",
             )
-        elif loss.runs >= 3 and not heaps and before.by_chance < 0.1:
+        elif loss.runs >= 3 and heaps <= 0 and before.by_chance < 0.1:
             case.clue(-1.5, f"The delay never grew gradually; it stayed within {ms(shape.p99_ms)} (99 %).")
         if shape.holds >= 3 and shape.holds > len(ramps):
             case.clue(
@@ -196,7 +211,7 @@ def constant_path_fault(view: StreamView) -> Case:
     if loss.runs < MIN_RUNS_FOR_A_PATTERN:
         case.missing.append(f"More losses: {loss.runs} are too few to see whether they lie evenly.")
     else:
-        if loss.uneven_p > 0.01 and loss.seconds_with_loss > 0.5:
+        if loss.uneven_p > 0.02 and loss.seconds_with_loss > 0.5:
             case.clue(
                 1.8 * min(1.0, loss.runs / 15),
                 f"{count(loss.lost, 'loss', 'losses')} lie evenly over {seconds(view.seconds)} "
@@ -204,17 +219,17 @@ def constant_path_fault(view: StreamView) -> Case:
             )
         else:
             _unevenness(case, view, -1.6)
-        if loss.clustering < 1.25:
+        if loss.train_z < 2.0:
             case.clue(
                 1.2,
-                f"They are independent: runs of {loss.run_length.mean():.2f} (mean), by chance "
-                f"{1 / (1 - loss.share):.2f}.",
+                f"They are independent: {loss.lost - loss.runs} follow another directly, by chance "
+                f"{loss.lost * loss.share:.1f} would.",
             )
-        else:
+        elif loss.train_z > 3.0:
             case.clue(
-                -min(2.0, 1.2 * (loss.clustering - 0.8)),
-                f"Losses come in runs of {loss.run_length.mean():.1f} (mean), up to "
-                f"{int(loss.run_length.max())}.",
+                -min(3.0, 0.5 * loss.train_z),
+                f"Losses come in trains: {loss.lost - loss.runs} follow another directly, by chance "
+                f"{loss.lost * loss.share:.1f} would.",
             )
     if shape is not None and shape.before_loss.bursts >= 3:
         odds, before = queue_odds(view), shape.before_loss
@@ -309,6 +324,16 @@ def small_buffer(view: StreamView) -> Case:
                 f"More packets were lost ({percent(lost)}) than late ({percent(late)}).",
             )
         _uneven_delay(case, view)
+        if lost_together_odds(view) > 1.0:
+            case.clue(
+                -1.5,
+                f"{count(view.loss.lost, 'packet')} were lost among those that were late: something gave "
+                f"up on them.",
+            )
+        if view.hops == 0:
+            case.clue(
+                -1.2, "No router lies between its sender and here (0 hops by the TTL): it was sent as it is."
+            )
     else:
         case.clue(-2.5, f"Only {percent(late)} of the packets come too late for a buffer of 40 to 50 ms.")
     _discards(case, view)
@@ -339,11 +364,11 @@ def _uneven_delay(case: Case, view: StreamView) -> None:
     elif shape.smooth < 0.5 and shape.holds < 0.5 * len(shape.episodes):
         case.clue(
             0.8,
-            f"Delays of neighbouring packets differ (rank correlation {shape.smooth:.2f}): no queue stands.",
+            f"Delays of neighbouring packets differ (correlation {shape.smooth:.2f}): no queue stands.",
         )
     if shape.ramps >= 3 and shape.ramps > len(shape.episodes) / 2:
         case.clue(-0.8, f"{count(shape.ramps, 'time')} the delay grew like a queue.")
-    if shape.p99_ms < 45 and view.late_share_200 < view.late_share:
+    if abs(shape.drift_ms_per_s) * view.seconds > 30.0 and shape.p99_ms < 45:
         case.clue(
             -2.5,
             f"Without the slow drift of the clocks 99 % of the packets come within {ms(shape.p99_ms)} "
@@ -371,15 +396,15 @@ def _buffer_for(view: StreamView) -> int:
 
 
 def _unevenness(case: Case, view: StreamView, weight: float) -> None:
-    loss = view.loss
+    loss, heaps = view.loss, in_heaps(view)
     if loss.runs < MIN_RUNS_FOR_A_PATTERN:
         return
-    if loss.uneven_p < 0.001 and loss.unevenness > 2:
+    if heaps > 0.2:
         case.clue(
-            weight * min(2.0, loss.unevenness / 4),
+            weight * heaps * min(2.0, loss.unevenness / 3),
             f"Losses come in heaps: their number varies {loss.unevenness:.1f} times as much as chance "
             f"would let it "
-            f"(p < 0.001).",
+            f"(p {'< 0.001' if loss.uneven_p < 0.001 else f'= {loss.uneven_p:.3f}'}).",
         )
     elif weight > 0 and loss.uneven_p > 0.05 and loss.seconds_with_loss > 0.6:
         case.clue(

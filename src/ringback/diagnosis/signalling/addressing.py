@@ -12,7 +12,7 @@ from typing import Final, Literal
 from ringback.diagnosis.capture.captured import Nanoseconds
 from ringback.diagnosis.signalling.call import CallRecord, Finding, Side
 from ringback.diagnosis.signalling.delivery import contact_host
-from ringback.diagnosis.signalling.exchange import Exchange, address_of, audio_of
+from ringback.diagnosis.signalling.exchange import Exchange, address_of, audio_of, place
 from ringback.diagnosis.signalling.findings import finding
 from ringback.diagnosis.signalling.reading import Seen, read
 from ringback.diagnosis.signalling.tracing import Traced, trace
@@ -74,6 +74,9 @@ def _of_message(seen: Seen) -> Iterator[Finding]:
 def _contact(seen: Seen, *, direct: bool) -> Iterator[Finding]:
     host, source = contact_host(seen), seen.endpoints.src
     if seen.method not in ("INVITE", "UPDATE") or host == source or kind_of(host) != "private":
+        return
+    if "Record-Route" in seen.headers and not direct:
+        # Requests go back the same way, over a proxy that knows where the Contact is.
         return
     if kind_of(source) == "public" or direct:
         text = f"The {_SIDES[seen.side]} gives {host} as its Contact, while its packets come from {source}."
@@ -143,8 +146,8 @@ def _between_hops(found: list[Exchange]) -> Iterator[Finding]:
         for seen in (exchange.offer, exchange.answer):
             said = audio_of(seen)
             if seen is not None and said is not None:
-                place = f"{address_of(*said)}:{said[1].port}"
-                places[seen.side, seen.method, seen.cseq, seen.status].append((seen, place))
+                where = place(address_of(*said), said[1].port)
+                places[seen.side, seen.method, seen.cseq, seen.status].append((seen, where))
     known: set[tuple[str, Side]] = set()
     for (side, *_), told in places.items():
         # From who described it on.
@@ -184,9 +187,9 @@ def between_points(records: Sequence[CallRecord]) -> tuple[Finding, ...]:
             said = audio_of(seen)
             if said is None or not seen.branch:
                 continue
-            place = f"{address_of(*said)}:{said[1].port}"
+            where = place(address_of(*said), said[1].port)
             key = (seen.branch, seen.method, seen.cseq, seen.status, seen.to_tag, seen.side)
-            before = places.setdefault(key, place)
-            if before != place and seen.side not in found:
-                found[seen.side] = _rewritten(seen.side, before, place, seen.at_ns)
+            before = places.setdefault(key, where)
+            if before != where and seen.side not in found:
+                found[seen.side] = _rewritten(seen.side, before, where, seen.at_ns)
     return tuple(found.values())

@@ -15,6 +15,7 @@ from ringback.diagnosis.signalling.exchange import (
     codec,
     codecs_of,
     has_t38,
+    place,
 )
 from ringback.diagnosis.signalling.findings import Figures, finding
 from ringback.diagnosis.signalling.formats import read_ptime_ms
@@ -110,7 +111,11 @@ def _refused_changes(traced: Traced) -> Iterator[Finding]:
             continue
         text = f"{name} of the {_SIDES[by]} was refused ({final.status} {final.phrase})."
         yield finding("reinvite-refused", final.at_ns, text, by=by, method=transaction.method, **data)
-    for transaction in traced.of("BYE"):
+    byes = traced.of("BYE")
+    if len({t.side for t in byes}) > 1:
+        # Both hung up at once: each finds the call gone.
+        return
+    for transaction in byes:
         final = transaction.final
         if final is not None and final.status == 481:
             text = f"BYE of the {_SIDES[transaction.side]}: the other side knows no such call any more (481)."
@@ -177,13 +182,13 @@ def _moved(seen: Seen | None, places: dict[Side, str]) -> Iterator[Finding]:
         return
     session, media = found
     address = address_of(session, media)
-    place, before = f"{address}:{media.port}", places.get(seen.side, "")
+    now, before = place(address, media.port), places.get(seen.side, "")
     if address == "0.0.0.0":  # noqa: S104  # compared, not bound: an old hold moves nothing
         return
-    places[seen.side] = place
-    if before and before != place:
-        text = f"The {_SIDES[seen.side]} moved its media from {before} to {place}."
-        yield finding("media-address-changed", seen.at_ns, text, by=seen.side, before=before, after=place)
+    places[seen.side] = now
+    if before and before != now:
+        text = f"The {_SIDES[seen.side]} moved its media from {before} to {now}."
+        yield finding("media-address-changed", seen.at_ns, text, by=seen.side, before=before, after=now)
 
 
 def _fax(nearest: list[Exchange]) -> Iterator[Finding]:

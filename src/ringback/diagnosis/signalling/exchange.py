@@ -160,6 +160,11 @@ def address_of(session: SessionDescription, media: MediaDescription) -> str:
     return connection.address.lower() if connection is not None else ""
 
 
+def place(address: str, port: int) -> str:
+    """`192.0.2.1:5060`, `[2001:db8::1]:5060`."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
 def _rtcp_port(media: MediaDescription, partner: MediaDescription | None) -> int:
     """RTCP's port: RTP's where both sides multiplex (RFC 5761), as a=rtcp says (RFC 3605), or the next."""
     if media.has("rtcp-mux") and partner is not None and partner.has("rtcp-mux"):

@@ -90,7 +90,7 @@ CODES: Final[Mapping[str, Meaning]] = {
         "warning", "INVITE was answered only after it was repeated.", ("count", "seconds")
     ),
     "large-invite-fragmented": Meaning(
-        "warning", "INVITE over UDP is so large that it went in fragments.", ("octets", "fragments")
+        "info", "INVITE over UDP is so large that it went in fragments.", ("octets", "fragments")
     ),
     "fragmented-invite-unanswered": Meaning(
         "fault",

@@ -177,14 +177,15 @@ def _offered(nearest: list[Exchange]) -> tuple[str, ...]:
 
 
 def _who(seen: Seen, field: str) -> str:
-    """The user part of From or To, decoded; the host where there is none, empty where it is unreadable."""
+    """The URI of From or To without parameters: `sip:5550100@example.com`; empty where it is unreadable."""
     try:
         uri = NameAddr.parse(seen.headers.get(field) or "").uri
     except SipSyntaxError:
         return ""
     if isinstance(uri, SipUri):
-        return fit_to_show(uri.username or uri.host)
-    return fit_to_show(uri.number if isinstance(uri, TelUri) else str(uri))
+        user = f"{uri.username}@" if uri.user else ""
+        return f"{uri.scheme}:{user}{uri.host}"
+    return f"tel:{uri.number}" if isinstance(uri, TelUri) else str(uri)
 
 
 def _retransmissions(messages: Sequence[Seen]) -> dict[str, int]:

@@ -138,6 +138,9 @@ class Traced:
         if len(sides) != 1:
             return None
         (side,) = sides
+        if any(seen.repeat == "again" and seen.is_request for seen in self.messages):
+            # Who repeats a request misses its answer itself.
+            return None
         went_on = any(seen.method in ("ACK", "BYE", "PRACK") or seen.to_tag for seen in self.messages)
         return side if went_on else None
 

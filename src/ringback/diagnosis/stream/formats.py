@@ -64,13 +64,13 @@ def complete(packets: Packets, given: Mapping[int, PayloadFormat]) -> dict[int, 
     types = np.flatnonzero(np.bincount(packets.payload_type, minlength=128)).tolist()
     for number in types:
         known = given.get(number) or STATIC.get(number)
-        found[number] = known or _guess(packets, number, alone=len(types) == 1)
+        found[number] = known or _guess(packets, number)
     return found
 
 
-def _guess(packets: Packets, number: int, *, alone: bool) -> PayloadFormat:
+def _guess(packets: Packets, number: int) -> PayloadFormat:
     mine = np.flatnonzero(packets.payload_type == number)
-    if not alone and _looks_like_events(packets, mine):
+    if _looks_like_events(packets, mine):
         return PayloadFormat(EVENT, 8_000, source="guessed")
     clock = _guess_clock(packets, mine)
     if clock == 0:

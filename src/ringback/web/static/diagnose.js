@@ -82,7 +82,11 @@ async function showReport(state) {
   shownUntil = Date.parse(state.expires_at);
   element("until").textContent = `Kept here until ${new Date(shownUntil).toLocaleTimeString()}.`;
   show("found");
-  element("report").srcdoc = html;
+  const frame = document.createElement("iframe");
+  frame.title = "Report";
+  frame.sandbox = "allow-scripts";
+  frame.srcdoc = html;
+  element("report").replaceChildren(frame);
   element("save-report").focus();
 }
 
@@ -101,7 +105,7 @@ async function remove() {
 }
 
 function again(text = "") {
-  element("report").srcdoc = "";
+  element("report").replaceChildren();
   show("ask");
   complain(text);
   element("file").focus();
