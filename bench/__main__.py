@@ -15,6 +15,7 @@ from bench import (
     agents,
     call_rate,
     capacity,
+    captures,
     delay,
     endless,
     flood,
@@ -76,10 +77,12 @@ EVERYTHING = [*WITH_SERVER, "media"]
 
 
 def main(names: list[str]) -> int:
-    """Run what was asked for; 2 when a name is unknown. The words after `soak` are its own."""
+    """Run what was asked for; 2 when a name is unknown. `soak` and `captures` take words of their own."""
     if names[:1] == ["soak"]:
         return soak.main(names[1:])
-    known = [*WITH_SERVER, *ALONE, "soak"]
+    if names[:1] == ["captures"]:
+        return captures.main(names[1:])
+    known = [*WITH_SERVER, *ALONE, "soak", "captures"]
     unknown = set(names) - set(known)
     if unknown:
         print(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(known)}", file=sys.stderr)

@@ -33,6 +33,7 @@ NAMES: Final = (
     "stun",
     "calls",
     "door",
+    "frames",
 )
 LONGEST: Final = {"calls": 4_096, "sdp": 4_096, "door": 4_096}
 MOST_CRASHES: Final = 5

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from fuzz import frames
 from fuzz.calls import SEPARATOR
 from ringback.governance.private import Private
 from ringback.sip.digest import DigestAuthenticator, authorize, parse_challenge
@@ -251,4 +252,5 @@ _SEEDS: Final = {
     "stun": _stuns,
     "calls": _conversations,
     "door": _guests,
+    "frames": frames.seeds,
 }

@@ -9,6 +9,7 @@ from typing import Final
 
 from fuzz.calls import play
 from fuzz.door import knock
+from fuzz.frames import sort_frames
 from ringback.governance.private import Private
 from ringback.governance.shown import fit_to_show
 from ringback.routing.numbers import parse_dial_string
@@ -295,4 +296,5 @@ TARGETS: Final[dict[str, Target]] = {
     "stun": stun_check,
     "calls": calls,
     "door": knock,
+    "frames": sort_frames,
 }

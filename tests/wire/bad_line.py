@@ -193,11 +193,11 @@ class Traffic:
 
 
 class Capture:
-    """All UDP that passes an interface, written down until `stop`."""
+    """All UDP that passes an interface (or what `kinds` chooses), written down until `stop`."""
 
-    def __init__(self, interface: Interface, path: Path) -> None:
+    def __init__(self, interface: Interface, path: Path, *, kinds: str = "udp") -> None:
         self.path = path
-        words = ["dumpcap", "-q", "-i", interface.name, "-f", "udp", "-B", "32", "-w", path]
+        words = ["dumpcap", "-q", "-i", interface.name, "-f", kinds, "-B", "32", "-w", path]
         self._said = path.with_suffix(".log")
         with self._said.open("wb") as log:
             self._process = interface.host.popen(words, stdin=subprocess.DEVNULL, stderr=log)
@@ -209,13 +209,17 @@ class Capture:
 
     def stop(self) -> Recorded:
         """End it: what it holds, by tshark."""
+        self.end()
+        return read(self.path)
+
+    def end(self) -> None:
+        """End it: the file is whole."""
         # The kernel hands packets over in blocks, and the last one only when it is full or old.
         time.sleep(BLOCK_S)
         self._process.send_signal(signal.SIGINT)
         self._process.wait(START_S)
         said = self._said.read_text()
         assert re.search(r"received/dropped[^:]*: \d+/0 ", said), f"the capture is not whole: {said}"
-        return read(self.path)
 
 
 def _tshark(path: Path, *words: str) -> str:
@@ -235,6 +239,9 @@ def read(path: Path) -> Recorded:
     streams: dict[tuple[str, ...], Stream] = {}
     names = "frame.time_epoch ip.src udp.srcport ip.dst udp.dstport rtp.ssrc rtp.seq udp.length"
     for at, *ends, ssrc, number, length in _rows(path, "rtp", names):
+        if not ssrc:
+            # tshark calls some keepalives RTP, too.
+            continue
         key = (*ends, str(int(ssrc, 0)))
         if key not in streams:
             source, destination = (ends[0], int(ends[1])), (ends[2], int(ends[3]))

@@ -26,6 +26,7 @@ from tests.wire.namespaces import Host
 from tests.wire.sound_files import write_wav
 
 CHROMIUM = Path("/usr/bin/chromium")
+AXE = Path(__file__).resolve().parents[2] / "ui" / "node_modules" / "axe-core" / "axe.min.js"
 RATE = 48000
 FLAGS = (
     "--no-sandbox",
@@ -257,6 +258,19 @@ class Tab:
         """
         answer: list[dict[str, Any]] = self.page.evaluate(script, kind)
         return answer
+
+
+def serious(tab: Tab) -> list[str]:
+    """What axe finds wrong for people who cannot see or use a mouse, serious or worse."""
+    assert AXE.exists(), "axe-core is missing: scripts/setup test installs it"
+    # Through the debugger: the page itself may load nothing but its own scripts.
+    tab.page.evaluate(AXE.read_text() + "; undefined")
+    found: dict[str, Any] = tab.page.evaluate("() => axe.run()")
+    return [
+        f"{one['id']}: {one['help']}: {one['nodes'][0]['html']}"
+        for one in found["violations"]
+        if one["impact"] in {"serious", "critical"}
+    ]
 
 
 class Browser(Tab):

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.wire.browser import Browser
+from tests.wire.browser import Browser, serious
 from tests.wire.server import RingbackServer
 from tests.wire.sip_phone import SipPhone
 
@@ -19,7 +17,6 @@ MakeBrowser = Callable[..., Browser]
 MakePhone = Callable[..., SipPhone]
 Measured = Callable[[str], None]
 
-AXE = Path(__file__).resolve().parents[2] / "ui" / "node_modules" / "axe-core" / "axe.min.js"
 PAGE_BYTES = 150_000
 
 
@@ -71,24 +68,10 @@ def test_a_wrong_link_is_said(server: RingbackServer, make_browser: MakeBrowser)
     browser.page.get_by_text("This link is not valid").first.wait_for()
 
 
-def serious(browser: Browser) -> list[str]:
-    """What axe finds wrong for people who cannot see or use a mouse, serious or worse."""
-    # Through the debugger: the page itself may load nothing but its own scripts.
-    browser.page.evaluate(AXE.read_text() + "; undefined")
-    found: dict[str, Any] = browser.page.evaluate("() => axe.run()")
-    return [
-        f"{one['id']}: {one['help']}: {one['nodes'][0]['html']}"
-        for one in found["violations"]
-        if one["impact"] in {"serious", "critical"}
-    ]
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(
     server: RingbackServer, make_browser: MakeBrowser, make_phone: MakePhone, scheme: str
 ) -> None:
-    if not AXE.exists():
-        pytest.fail("axe-core is missing: scripts/setup test installs it")
     meeting = server.ask("meeting", "add", "Weekly", "--admission", "lobby")
     guest = make_browser("Ada", context={"color_scheme": scheme})
     guest.open(meeting["link"])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 import typer
@@ -13,6 +14,7 @@ from ringback.cli.errors import USAGE, CliError
 from ringback.cli.verbs import Options, verb
 
 if TYPE_CHECKING:
+    from ringback.diagnosis.causes.verdict import Counter, Mark
     from ringback.diagnosis.complaint import Complaint
     from ringback.diagnosis.diagnosed import Diagnosis
 
@@ -43,10 +45,23 @@ def diagnose(
         str,
         typer.Option("--time-zone", metavar="ZONE", help="Of times said and shown: UTC, Europe/Berlin."),
     ] = "",
+    counters: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--counters", metavar="FILE.csv", help="Counters beside the calls: a time, and numbers."
+        ),
+    ] = None,
+    marks: Annotated[
+        list[Path] | None,
+        typer.Option("--marks", metavar="FILE.csv", help="What happened when: a time, and a text."),
+    ] = None,
     report: Annotated[
         Path | None,
         typer.Option("--report", metavar="OUT.html", help="Write a report: one page that opens offline."),
     ] = None,
+    ladder: Annotated[
+        bool, typer.Option("--ladder", help="Show the SIP messages of the worst calls, without numbers.")
+    ] = False,
     show_numbers: Annotated[
         bool, typer.Option("--show-numbers", help="Mask no phone numbers, names and Call-IDs.")
     ] = False,
@@ -59,7 +74,11 @@ def diagnose(
         raise CliError("name a capture: ringback diagnose calls.pcap", USAGE)
     for path in (report,):
         _check_writable(path)
-    diagnosis = _diagnosed(first, points, window)
+    beside = Beside(
+        _table(counters or (), "counters", zone),
+        _table(marks or (), "marks", zone),
+    )
+    diagnosis = _diagnosed(first, points, window, beside)
     if report is not None:
         _write_report(diagnosis, report, show_numbers, zone)
     if options.json:
@@ -68,6 +87,10 @@ def diagnose(
         from ringback.cli.verdict import print_diagnosis  # noqa: PLC0415 - loads rich
 
         print_diagnosis(diagnosis, show_numbers, zone, report)
+        if ladder:
+            from ringback.cli.call_ladder import print_ladders  # noqa: PLC0415 - loads rich
+
+            print_ladders(diagnosis)
 
 
 def _zone(name: str) -> ZoneInfo | None:
@@ -125,15 +148,52 @@ def _check_writable(path: Path | None) -> None:
         raise CliError(f"there is no folder {path.absolute().parent} to write {path.name} to")
 
 
+class Beside(NamedTuple):
+    """What was counted and noted beside the captures."""
+
+    counters: list[Counter]
+    marks: list[Mark]
+
+
+def _table(paths: Sequence[Path], what: Literal["counters", "marks"], zone: ZoneInfo | None) -> list[Any]:
+    """Counters or marks of tables; lines that cannot be read are told on standard error."""
+    found: list[Any] = []
+    for path in paths:
+        from ringback.diagnosis.beside import read_counters, read_marks  # noqa: PLC0415 - loads NumPy
+
+        try:
+            text = path.read_text(encoding="utf-8-sig", errors="replace")
+        except OSError as error:
+            raise CliError(f"{path}: {error.strerror or error}") from None
+        read: Any = read_counters if what == "counters" else read_marks
+        rows, problems = read(text, zone)
+        if not rows:
+            reason = problems[0].reason if problems else f"there are no {what} in it"
+            raise CliError(f"{path}: {reason}")
+        for problem in problems[:3]:
+            print(f"ringback: {path}, line {problem.line}: {problem.reason}", file=sys.stderr)
+        if len(problems) > 3:
+            print(f"ringback: {path}: {len(problems) - 3} more lines were left out", file=sys.stderr)
+        found += rows
+    return found
+
+
 def _diagnosed(
-    files: Sequence[Path], points: dict[str, list[Path]], complaint: Complaint | None
+    files: Sequence[Path], points: dict[str, list[Path]], complaint: Complaint | None, beside: Beside
 ) -> Diagnosis:
     from ringback.cli.progress import shown_progress  # noqa: PLC0415
     from ringback.diagnosis.from_files import diagnose as diagnose_files  # noqa: PLC0415 - loads NumPy
 
     try:
         with shown_progress() as progress:
-            diagnosis = diagnose_files(files, points=points, complaint=complaint, progress=progress)
+            diagnosis = diagnose_files(
+                files,
+                points=points,
+                complaint=complaint,
+                counters=beside.counters,
+                marks=beside.marks,
+                progress=progress,
+            )
     except OSError as error:
         raise CliError(f"{error.filename or 'the capture'}: {error.strerror or error}") from None
     if not any(capture.packets for capture in diagnosis.captures):

@@ -116,7 +116,7 @@ def _print_verdict(call: DiagnosedCall, heading: str) -> None:
     table.add_column(overflow="fold")
     table.add_row(Text(mark, style=style), Text(call.verdict.summary, style="bold"))
     _put(table)
-    if call.verdict.refused:
+    if call.verdict.refused and call.verdict.refused != call.verdict.summary:
         _put(Padding(Text(call.verdict.refused), (0, 0, 0, 2)))
     if call.verdict.causes:
         _print_cause(call.verdict.causes[0])

@@ -164,6 +164,10 @@ class WebSettings(_Section):
         description="Whether /metrics, which holds counts only, is served without a token.",
     )
 
+    upload_limit_mb: int = Field(
+        default=200, ge=1, le=20_000, description="The largest capture that may be uploaded, in MB."
+    )
+
     @model_validator(mode="after")
     def _both_or_none(self) -> WebSettings:
         if (self.certificate is None) != (self.private_key is None):

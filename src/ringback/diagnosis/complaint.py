@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from ringback.diagnosis.causes.verdict import Window
+if TYPE_CHECKING:
+    # The server reads times without what is loaded for captures.
+    from ringback.diagnosis.causes.verdict import Window
 
 _TIME: Final = re.compile(
     r"(?:(\d{4}-\d{2}-\d{2})[T ])?(\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,6}))?)?", re.ASCII
@@ -45,6 +47,8 @@ class Complaint:
         began_on = self.began_on or day
         began = datetime.combine(began_on, self.began)
         ended = datetime.combine(self.ended_on or began_on, self.ended)
+        from ringback.diagnosis.causes.verdict import Window  # noqa: PLC0415
+
         if ended < began and self.ended_on is None:
             ended += timedelta(days=1)
         return Window(self._nanoseconds(began), self._nanoseconds(ended))

@@ -26,11 +26,11 @@ from ringback.diagnosis.causes.verdict import Counter, Evidence, Mark, StreamEvi
 from ringback.diagnosis.complaint import Complaint
 from ringback.diagnosis.diagnosed import DiagnosedCall, DiagnosedStream, Diagnosis, window_of
 from ringback.diagnosis.points.segments import Comparison, compare
+from ringback.diagnosis.signalling.addressing import between_points
 from ringback.diagnosis.signalling.call import CallRecord, OtherDialogs, Signalling
 from ringback.diagnosis.signalling.follow import follow
-from ringback.diagnosis.signalling.media import StreamContext, assign
-from ringback.diagnosis.stream.curves import curves
-from ringback.diagnosis.stream.measure import measure
+from ringback.diagnosis.signalling.media import StreamContext, assign, with_late_media
+from ringback.diagnosis.stream.measure import examine
 
 Progress = Callable[[str, int, int], None]
 """Told again and again: what is done (`reading`, `judging`), how much of it, and of how much."""
@@ -129,7 +129,8 @@ class _Sight:
     @classmethod
     def of(cls, capture: Capture) -> _Sight:
         signalling = follow(capture.signalling)
-        return cls(capture, signalling, assign(signalling.calls, capture.streams))
+        contexts = assign(signalling.calls, capture.streams)
+        return cls(capture, with_late_media(signalling, contexts, capture.streams), contexts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,20 +171,26 @@ def _compared(captures: Sequence[Capture]) -> Comparison | None:
 
 def _calls(sights: Sequence[_Sight]) -> list[_Case]:
     """The calls with their streams. One that several points saw is told by what saw most of it."""
-    records: dict[str, CallRecord] = {}
+    records: dict[str, list[CallRecord]] = defaultdict(list)
     members: dict[str, list[_Placed]] = defaultdict(list)
     for sight in sights:
         calls = sight.signalling.calls
         for record in calls:
-            known = records.get(record.label)
-            if known is None or len(record.messages) > len(known.messages):
-                records[record.label] = record
+            records[record.label].append(record)
         for stream in sight.capture.streams:
             context = sight.contexts.get(stream.key)
             if context is not None:
                 for call in (context.call, *context.also):
                     members[calls[call].label].append(_Placed(sight.capture.point, stream, context))
-    return [_Case(record, tuple(members[label])) for label, record in records.items()]
+    return [_Case(_fullest(seen), tuple(members[label])) for label, seen in records.items()]
+
+
+def _fullest(records: Sequence[CallRecord]) -> CallRecord:
+    """Of a call at several points what saw most of it, with what only all of them tell."""
+    best = max(records, key=lambda record: len(record.messages))
+    if len(records) < 2:
+        return best
+    return replace(best, findings=(*best.findings, *between_points(records)))
 
 
 def _loose(sights: Sequence[_Sight]) -> Iterator[_Placed]:
@@ -233,8 +240,8 @@ def _judged(evidence: Evidence, case: _Case) -> DiagnosedCall:
     for placed in case.members:
         stream, context = placed.stream, placed.context
         packets = stream.packets()
-        measured = measure(stream.key, packets, context.formats if context is not None else {})
-        series = curves(packets, measured.formats)
+        formats = context.formats if context is not None else {}
+        measured, series = examine(stream.key, packets, formats)
         sent_by = context.sent_by if context is not None else None
         expected_at = context.expected_at if context is not None else None
         found.append(StreamEvidence(measured, series, sent_by, expected_at, placed.point))

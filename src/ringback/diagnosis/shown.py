@@ -79,6 +79,11 @@ def clock(at_ns: int, zone: tzinfo | None = UTC) -> str:
     return at(at_ns, zone).strftime("%H:%M:%S")
 
 
+def sentences(text: str) -> list[str]:
+    """The sentences of a text."""
+    return re.split(r"(?<=[.!?]) +(?=[A-Z])", text)
+
+
 def count(number: int, noun: str) -> str:
     """`1 call`, `1,200 calls`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

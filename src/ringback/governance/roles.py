@@ -47,6 +47,8 @@ class Permission(Enum):
     TOKENS_READ = "tokens:read"
     TOKENS_WRITE = "tokens:write"
     ADMINISTRATORS_WRITE = "administrators:write"
+    DIAGNOSES_WRITE = "diagnoses:write"
+    """Upload captures, which hold what was said, and read what is found in them."""
 
 
 PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {

@@ -15,7 +15,7 @@ from typing import Any, Final
 import cffi
 
 LIBRARY: Final = Path(__file__).with_name("kernels.so")
-VERSION: Final = 4
+VERSION: Final = 6
 """Of the interface: a library left from another version of the code is not used."""
 
 ffi: Final = cffi.FFI()
@@ -53,11 +53,17 @@ ffi.cdef(
     void rb_srtp(void *operation, void *contexts, void *data, int64_t width, void *rows, void *lengths,
                  int64_t n, void *status);
     void rb_own(void *mix, void *of, void *voices, void *less, void *more, int64_t n, int64_t m, void *out);
-    void rb_extend(int64_t n, void *sequence, void *timestamp, int64_t step, int64_t dropout, int64_t misorder,
-                   int64_t successor, int64_t apart, void *extended, void *count);
+    void rb_extend(int64_t n, void *arrived, void *sequence, void *timestamp, int64_t step, int64_t dropout,
+                   int64_t misorder, int64_t silence, int64_t successor, int64_t apart, void *extended,
+                   void *count);
     void rb_jitter(int64_t n, void *change, void *how, void *out);
+    int64_t rb_transit(int64_t n, void *arrived, void *timestamp, void *payload_type, void *fresh,
+                       void *clock, void *rows, void *arrived_ms, void *change, void *largest);
+    void rb_wireshark(int64_t n, void *arrived, void *timestamp, void *payload_type, void *marker,
+                      void *clock, void *noise, void *out);
+    void rb_sums(int64_t m, void *of, void *values, void *count, void *sum, void *largest);
     double rb_play(int64_t n, void *transit, void *arrived, void *restart, double depth, double most,
-                   double resync, int64_t window, void *recent, void *result);
+                   double resync, int64_t window, int64_t ring, void *recent, void *result);
     int64_t rb_pcap_walk(void *data, int64_t size, int64_t at, int32_t big, int64_t header,
                          int64_t per_second, uint32_t largest, int32_t strict, int64_t trusted, int64_t most,
                          void *offset, void *captured, void *original, void *at_ns, void *state);

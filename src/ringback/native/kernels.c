@@ -19,7 +19,7 @@
 #define FAST
 #endif
 
-int32_t rb_version(void) { return 4; }
+int32_t rb_version(void) { return 6; }
 
 /* RTP headers (RFC 3550 5.1) ------------------------------------------------------------------------------- */
 
@@ -340,21 +340,23 @@ void rb_address(const int32_t *length, const uint32_t *ip, const uint16_t *port,
 /* Captured streams -------------------------------------------------------------------------------------------- */
 
 /* As counting.extend_plainly: numbers that go on over wraps, and which count each belongs to, -1 for none. */
-void rb_extend(int64_t n, const uint16_t *sequence, const uint32_t *timestamp, int64_t step, int64_t dropout,
-               int64_t misorder, int64_t successor, int64_t apart, int64_t *extended, int32_t *count) {
-    int64_t highest = n ? sequence[0] : 0, candidate = -1;
+void rb_extend(int64_t n, const int64_t *arrived, const uint16_t *sequence, const uint32_t *timestamp, int64_t step,
+               int64_t dropout, int64_t misorder, int64_t silence, int64_t successor, int64_t apart,
+               int64_t *extended, int32_t *count) {
+    int64_t highest = n ? sequence[0] : 0, came = n ? arrived[0] : 0, candidate = -1;
     int32_t current = 0;
     uint16_t number = n ? sequence[0] : 0;
     uint32_t stamp = n ? timestamp[0] : 0;
     for (int64_t i = 0; i < n; i++) {
         int64_t ahead = (int16_t)(uint16_t)(sequence[i] - number);
         int64_t off = (int32_t)(timestamp[i] - stamp) - ahead * step, room = (ahead < 0 ? -ahead : ahead) * step / 8;
-        if ((ahead < dropout && ahead > -misorder) ||
-            (step > 0 && (off < 0 ? -off : off) <= room + step)) {
+        int64_t since = arrived[i] - came;
+        if ((ahead < dropout && ahead > -misorder && (ahead > 0 || since < silence)) ||
+            (step > 0 && (off < 0 ? -off : off) <= room + step && (ahead > 0 || since < 0))) {
             extended[i] = highest + ahead;
             count[i] = current;
             candidate = -1;
-            if (ahead > 0) highest += ahead, number = sequence[i], stamp = timestamp[i];
+            if (ahead > 0) highest += ahead, number = sequence[i], stamp = timestamp[i], came = arrived[i];
             continue;
         }
         count[i] = -1;
@@ -370,7 +372,7 @@ void rb_extend(int64_t n, const uint16_t *sequence, const uint32_t *timestamp, i
             count[j] = current;
             extended[j] = highest + apart + (j < i ? 0 : after);
         }
-        highest = extended[i], number = sequence[i], stamp = timestamp[i], candidate = -1;
+        highest = extended[i], number = sequence[i], stamp = timestamp[i], came = arrived[i], candidate = -1;
     }
 }
 
@@ -386,14 +388,74 @@ void rb_jitter(int64_t n, const double *change, const uint8_t *how, double *out)
     }
 }
 
+/* As timing.changes_plainly: the packets that are fresh and have a clock, when they came, and by how much their transit
+ * changed. Returns how many they are; `largest` is the largest size of a change. */
+int64_t rb_transit(int64_t n, const int64_t *arrived, const uint32_t *timestamp, const uint8_t *payload_type,
+                   const uint8_t *fresh, const double *clock, int64_t *rows, double *arrived_ms, double *change,
+                   double *largest) {
+    int64_t m = 0;
+    double before = 0, most = 0;
+    uint32_t stamp = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double rate = clock[payload_type[i]];
+        if (!fresh[i] || rate <= 0) continue;
+        rows[m] = i;
+        arrived_ms[m] = (double)(arrived[i] - arrived[0]) / 1e6;
+        change[m] = 0;
+        if (m && rate == before)
+            change[m] = arrived_ms[m] - arrived_ms[m - 1] - (int32_t)(timestamp[i] - stamp) * (1000.0 / rate);
+        if (fabs(change[m]) > most) most = fabs(change[m]);
+        before = rate, stamp = timestamp[i];
+        m++;
+    }
+    *largest = most;
+    return m;
+}
+
+/* As timing.wireshark_plainly: largest and mean jitter, largest and mean delta; `clock` is in kHz by payload type. */
+void rb_wireshark(int64_t n, const int64_t *arrived, const uint32_t *timestamp, const uint8_t *payload_type,
+                  const uint8_t *marker, const double *clock, const uint8_t *noise, double *out) {
+    int64_t came = n ? arrived[0] : 0;
+    uint32_t stamp = n ? timestamp[0] : 0;
+    double jitter = 0;
+    out[0] = out[1] = out[2] = out[3] = 0;
+    for (int64_t i = 1; i < n; i++) {
+        if ((int32_t)(timestamp[i] - timestamp[0]) < 0) continue;
+        double rate = clock[payload_type[i]], delta = (double)(arrived[i] - came) / 1e6;
+        int counts = !(marker[i] || noise[payload_type[i]] || noise[payload_type[i - 1]]);
+        came = arrived[i];
+        if (rate > 0) {
+            jitter += (fabs(delta - (int32_t)(timestamp[i] - stamp) / rate) - jitter) / 16;
+            stamp = timestamp[i];
+            if (counts) {
+                if (jitter > out[0]) out[0] = jitter;
+                out[1] += (jitter - out[1]) / (double)i;
+            }
+        }
+        if (counts) {
+            if (delta > out[2]) out[2] = delta;
+            out[3] += (delta - out[3]) / (double)i;
+        }
+    }
+}
+
+/* As intervals.sums_plainly: how many of m values are in each group, their sum and their largest, from 0 on. */
+void rb_sums(int64_t m, const int64_t *of, const double *values, int64_t *count, double *sum, double *largest) {
+    for (int64_t i = 0; i < m; i++) {
+        int64_t group = of[i];
+        count[group]++;
+        sum[group] += values[i];
+        if (values[i] > largest[group]) largest[group] = values[i];
+    }
+}
+
 /* As buffers.play_plainly: 1 for packets that come too late for a buffer, 2 too early; the sum of its depths.
- * `recent` has room for 4 * window values; window is 0 for a fixed buffer. */
+ * `recent` has room for 4 * ring values, ring a power of two above window, which is 0 for a fixed buffer. */
 double rb_play(int64_t n, const double *transit, const double *arrived, const uint8_t *restart, double depth,
-               double most, double resync, int64_t window, double *recent, uint8_t *result) {
+               double most, double resync, int64_t window, int64_t ring, double *recent, uint8_t *result) {
     double low = 0, point = 0, late_since = 0, depths = 0;
     int64_t highs = 0, high_end = 0, lows = 0, low_end = 0;
-    double *high_value = recent, *high_at = recent + window, *low_value = recent + 2 * window,
-           *low_at = recent + 3 * window;
+    double *high_value = recent, *high_at = recent + ring, *low_value = recent + 2 * ring, *low_at = recent + 3 * ring;
     int late = 0;
     for (int64_t i = 0; i < n; i++) {
         double x = transit[i];
@@ -415,14 +477,14 @@ double rb_play(int64_t n, const double *transit, const double *arrived, const ui
             highs = high_end = lows = low_end = 0;
         }
         if (window) {
-            if (highs < high_end && high_at[highs % window] <= (double)(i - window)) highs++;
-            if (lows < low_end && low_at[lows % window] <= (double)(i - window)) lows++;
-            while (high_end > highs && high_value[(high_end - 1) % window] <= x) high_end--;
-            while (low_end > lows && low_value[(low_end - 1) % window] >= x) low_end--;
-            high_value[high_end % window] = x, high_at[high_end++ % window] = (double)i;
-            low_value[low_end % window] = x, low_at[low_end++ % window] = (double)i;
-            low = low_value[lows % window];
-            point = high_value[highs % window];
+            if (highs < high_end && high_at[highs & (ring - 1)] <= (double)(i - window)) highs++;
+            if (lows < low_end && low_at[lows & (ring - 1)] <= (double)(i - window)) lows++;
+            while (high_end > highs && high_value[(high_end - 1) & (ring - 1)] <= x) high_end--;
+            while (low_end > lows && low_value[(low_end - 1) & (ring - 1)] >= x) low_end--;
+            high_value[high_end & (ring - 1)] = x, high_at[high_end++ & (ring - 1)] = (double)i;
+            low_value[low_end & (ring - 1)] = x, low_at[low_end++ & (ring - 1)] = (double)i;
+            low = low_value[lows & (ring - 1)];
+            point = high_value[highs & (ring - 1)];
             if (point < low + depth) point = low + depth;
             if (point > low + most) point = low + most;
         }
@@ -720,8 +782,9 @@ int64_t rb_number(const uint8_t *keys, int64_t n, uint64_t seed, int32_t *slots,
         uint64_t hash = seed, word;
         for (int j = 0; j < 5; j++) {
             memcpy(&word, key + 8 * j, 8);
-            hash = (hash ^ word) * 0x9E3779B97F4A7C15u;
-            hash ^= hash >> 29;
+            /* Both halves of the product, so that high bits of the key reach the low ones of the slot. */
+            unsigned __int128 product = (unsigned __int128)(hash ^ word) * 0x9E3779B97F4A7C15u;
+            hash = (uint64_t)product ^ (uint64_t)(product >> 64);
         }
         uint64_t slot = hash & mask;
         while (slots[slot] >= 0 && memcmp(known + 40 * (int64_t)slots[slot], key, 40)) slot = (slot + 1) & mask;

@@ -126,7 +126,7 @@ def rating_of(scale: Scale, score: Values) -> Array:
     root = np.sqrt(np.maximum(-903522 + 1113960 * value - 202500 * value * value, 0.0))
     h = np.arctan2(15 * root, 18566 - 6750 * value) / 3
     on_base = 20 / 3 * (8 - np.sqrt(226) * np.cos(h + np.pi / 3))
-    return np.clip(on_base, 0.0, 100.0) * STRETCH[scale]
+    return np.asarray(np.clip(on_base, 0.0, 100.0) * STRETCH[scale])
 
 
 def effective_impairment(

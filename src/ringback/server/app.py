@@ -32,6 +32,7 @@ from ringback.sdp.webrtc import LocalWebRtc
 from ringback.server.addresses import bracketed, is_wildcard, reachable
 from ringback.server.certificates import sip_certificate
 from ringback.server.challenges import DigestChoice
+from ringback.server.diagnoses import Diagnoses
 from ringback.server.edge import Edge
 from ringback.server.exchange import Exchange
 from ringback.server.media_pool import MediaPool
@@ -166,6 +167,7 @@ class Server:
                 self.lines, self.caps, self.switchboard, self.trunks.check, lambda: store.directory
             ),
         )
+        self.diagnoses = Diagnoses(settings.data_dir / "diagnoses", settings.web.upload_limit_mb * 1_000_000)
         self.visits = make_visits(allow)
         self.visiting = ServerVisits(self.visits, self.meetings, self.exchange)
         self.sip_sockets = SipSockets(
@@ -223,6 +225,7 @@ class Server:
             self.prompts.prepare(),
             self.keeper.restore(self.store.directory),
             self.tolls.restore(),
+            self.diagnoses.start(),
         )
         self._know_registered()
         await self.transports.open(
@@ -258,6 +261,7 @@ class Server:
         self.operations.events.close()
         self.sip_trace.close()
         self.sip_sockets.close()
+        await self.diagnoses.stop()
         await self.keeper.stop()
         await self.names.close()
         await self.tolls.stop()

@@ -74,7 +74,12 @@ async def _serve(settings: Settings, console: Console, command: str) -> int:
     try:
         server = Server(settings, store)
         app = create_app(
-            store, server.operations, settings, door=server.sip_sockets, visiting=server.visiting
+            store,
+            server.operations,
+            settings,
+            door=server.sip_sockets,
+            visiting=server.visiting,
+            diagnosing=server.diagnoses,
         )
         certificate = await asyncio.to_thread(web_certificate, settings)
         tls = server_context(certificate.certificate, certificate.key) if certificate else None

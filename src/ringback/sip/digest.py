@@ -146,8 +146,8 @@ class DigestAuthenticator:
 
     A nonce is its time, some randomness and an HMAC of both and of the source it was given to, so that
     nothing is kept for a challenge nobody answers, and nobody fails in the name of an address that is not
-    theirs. Memory (some 350 octets each) is only spent on nonces that were used with the right password, at most
-    `MAX_USED_NONCES`: enough for all phones of a big site, so that refreshes are not challenged anew.
+    theirs. Memory (some 350 octets each) is only spent on nonces that were used with the right password, at
+    most `MAX_USED_NONCES`: enough for all phones of a big site, so that refreshes are not challenged anew.
     `secret` is 16 bytes or more; two servers that share it take each other's nonces if their clocks agree.
     """
 

@@ -17,6 +17,7 @@ from ringback.store.store import Store
 from ringback.web import pages, problems, sip_socket
 from ringback.web.api import (
     bans,
+    diagnoses,
     events,
     extensions,
     meetings,
@@ -30,6 +31,7 @@ from ringback.web.api import (
     visits,
 )
 from ringback.web.context import Context, Needs, WebContext, bearer
+from ringback.web.diagnosing import Diagnosing
 from ringback.web.limits import Limits
 from ringback.web.links import Links
 from ringback.web.metrics import CONTENT_TYPE, CountRequests, Metrics
@@ -51,6 +53,7 @@ ROUTERS: Final = (
             bans,
             events,
             sip_trace,
+            diagnoses,
             tokens,
         )
     ),
@@ -74,6 +77,7 @@ _TAGS: Final = [
     {"name": "bans", "description": "Sources of SIP that are shut out."},
     {"name": "events", "description": "What happens, as it happens."},
     {"name": "sip", "description": "The SIP messages themselves, masked."},
+    {"name": "diagnoses", "description": "Captures that are uploaded to learn why calls were bad."},
     {"name": "tokens", "description": "Ways into this API."},
     {"name": "administrators", "description": "Links with which administrators choose a password."},
     {"name": "health", "description": "For load balancers and monitoring."},
@@ -138,10 +142,11 @@ def create_app(
     *,
     door: SipDoor | None = None,
     visiting: Visiting | None = None,
+    diagnosing: Diagnosing | None = None,
 ) -> FastAPI:
     """The application on these parts; its links are for the configured ports until `announce` is called.
 
-    Without `door` and `visiting` no browser can call.
+    Without `door` and `visiting` no browser can call, without `diagnosing` no capture is diagnosed.
     """
     app = FastAPI(
         title="Ringback",
@@ -154,7 +159,9 @@ def create_app(
         openapi_url="/openapi.json",
     )
     guard = SourceGuard(SourceList(settings.security.allow_sources))
-    app.state.context = WebContext(store, operations, settings, Links.of(settings), guard, door, visiting)
+    app.state.context = WebContext(
+        store, operations, settings, Links.of(settings), guard, door, visiting, diagnosing
+    )
     app.state.metrics = Metrics(operations)
     for router in ROUTERS:
         app.include_router(router, responses=_PROBLEMS)
@@ -163,7 +170,8 @@ def create_app(
     app.include_router(health)
     app.include_router(pages.router, include_in_schema=False)
     problems.install(app)
-    app.add_middleware(Limits)
+    larger = {diagnoses.PATH: settings.web.upload_limit_mb * 1_000_000}
+    app.add_middleware(Limits, larger=larger)
     app.add_middleware(CountRequests, metrics=app.state.metrics)
     return app
 

@@ -16,6 +16,7 @@ from ringback.governance.private import Private
 from ringback.governance.roles import LOCAL_ADMINISTRATOR, Identity, Permission
 from ringback.governance.throttle import SourceGuard
 from ringback.store.store import Store
+from ringback.web.diagnosing import Diagnosing
 from ringback.web.links import Links
 from ringback.web.operations import Operations
 from ringback.web.problems import ProblemError
@@ -30,7 +31,7 @@ _WRONG: Final = "this token is unknown, revoked or expired; make a new one: ring
 class WebContext:
     """The parts that routes use; `links` is replaced once the ports are known.
 
-    Without `door` and `visiting` no browser can call.
+    Without `door` and `visiting` no browser can call, without `diagnosing` no capture is diagnosed.
     """
 
     store: Store
@@ -40,6 +41,7 @@ class WebContext:
     guard: SourceGuard
     door: SipDoor | None = None
     visiting: Visiting | None = None
+    diagnosing: Diagnosing | None = None
     now: Callable[[], float] = time.monotonic
 
     def refuse_if_banned(self, request: Request) -> None:

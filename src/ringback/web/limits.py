@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Final
 
 from starlette.datastructures import MutableHeaders
@@ -29,12 +30,17 @@ class Limits:
     """ASGI middleware: refuses large bodies (413), gives up on slow ones (408), adds the security headers."""
 
     def __init__(
-        self, app: ASGIApp, max_body_bytes: int = MAX_BODY_BYTES, patience_s: float = BODY_PATIENCE_S
+        self,
+        app: ASGIApp,
+        max_body_bytes: int = MAX_BODY_BYTES,
+        patience_s: float = BODY_PATIENCE_S,
+        larger: Mapping[str, int] | None = None,
     ):
+        """`larger` has paths whose routes take larger bodies, piece by piece, with how large these may be."""
         self._app = app
         self._max_body_bytes = max_body_bytes
         self._patience_s = patience_s
-        self._too_large = f"the body is larger than {max_body_bytes} bytes"
+        self._larger = larger or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -42,6 +48,8 @@ class Limits:
             await self._app(scope, receive, send)
             return
         read, complete = 0, False
+        most = self._larger.get(scope["path"], self._max_body_bytes)
+        too_large = f"the body is larger than {most} bytes"
 
         async def bounded_receive() -> Message:
             nonlocal read, complete
@@ -54,8 +62,8 @@ class Limits:
                 raise HTTPException(408, "the body took too long", _CLOSE) from None
             read += len(message.get("body", b""))
             complete = not message.get("more_body", False)
-            if read > self._max_body_bytes:
-                raise HTTPException(413, self._too_large, _CLOSE)
+            if read > most:
+                raise HTTPException(413, too_large, _CLOSE)
             return message
 
         async def send_with_headers(message: Message) -> None:
@@ -67,8 +75,8 @@ class Limits:
                     headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        if _announced(scope) > self._max_body_bytes:
-            await problem_response(413, self._too_large, _CLOSE)(scope, receive, send_with_headers)
+        if _announced(scope) > most:
+            await problem_response(413, too_large, _CLOSE)(scope, receive, send_with_headers)
         else:
             await self._app(scope, bounded_receive, send_with_headers)
 

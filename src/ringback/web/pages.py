@@ -23,6 +23,8 @@ from ringback.web.views import Body, View
 router = APIRouter()
 
 ASSETS: Final = {
+    "diagnose.css": "text/css; charset=utf-8",
+    "diagnose.js": "text/javascript; charset=utf-8",
     "page.css": "text/css; charset=utf-8",
     "setup.js": "text/javascript; charset=utf-8",
 }
@@ -150,6 +152,21 @@ async def authority(context: Context) -> Response:
         raise ProblemError(404, "this server has no authority of its own")
     headers = {"Content-Type": "application/x-x509-ca-cert", "Cache-Control": "no-cache"}
     return Response(pem.read_bytes(), headers=headers)
+
+
+@router.get("/diagnose")
+async def diagnose_page(context: Context) -> HTMLResponse:
+    """Where a capture is uploaded; what is found is shown in a frame that can do nothing but show it."""
+    diagnosing = context.diagnosing
+    if diagnosing is None:
+        raise ProblemError(503, "captures are not diagnosed here")
+    page = _page("diagnose.html", limit_mb=str(diagnosing.limit_bytes // 1_000_000))
+    style, script = diagnosing.report_sources
+    page.headers["Content-Security-Policy"] = (
+        f"default-src 'none'; style-src 'self' {style}; script-src 'self' {script}; connect-src 'self'; "
+        "img-src data:; frame-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+    )
+    return page
 
 
 @router.get("/setup")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
+import zlib
 from collections.abc import Iterable, Sequence
 
 import pytest
@@ -278,12 +279,38 @@ def test_a_gap_in_a_websocket() -> None:
     ]
 
 
-def test_compression_is_told() -> None:
-    client = frame_of(b"\xaa\x56\x4a" * 40, mask=MASK, first=0xC0)
+def deflated(*payloads: bytes) -> list[bytes]:
+    """Messages of one sender as permessage-deflate has them, each referring to those before."""
+    compressor = zlib.compressobj(wbits=-15)
+    return [(compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH))[:-4] for payload in payloads]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_compressed_messages(kept: bool) -> None:
+    plain = [invite(n, SDP) for n in (1, 2, 3)]
+    parts = deflated(*plain) if kept else [deflated(message)[0] for message in plain]
+    client = b"".join(frame_of(part, mask=MASK, first=0xC0) for part in parts)
+    client += frame_of(invite(4), mask=MASK)
+    found, _ = sort_packets([*handshake(), *websocket(client, b"", 200)])
+    assert messages(found) == [*plain, invite(4)]
+
+
+def test_compression_that_needs_what_was_not_captured_is_told() -> None:
+    parts = [frame_of(part, mask=MASK, first=0xC0) for part in deflated(invite(1, SDP), invite(2, SDP))]
+    found, _ = sort_packets([there(parts[1], 5_000), back(frame_of(ok(1)))])
+    assert messages(found) == [ok(1)]
+    assert found.problems == (("WebSocket messages compressed by what is not in the capture", 1),)
+    assert [flow.detail for flow in found.other] == ["WebSocket, unreadable"]
+
+
+def test_what_inflates_without_end_is_left() -> None:
+    bomb = deflated(b"INVITE sip:a@example.com SIP/2.0\r\n" + bytes(50_000_000))[0]
+    client = frame_of(bomb, mask=MASK, first=0xC0) + frame_of(invite(1), mask=MASK)
     found, _ = sort_packets([*handshake(), *websocket(client, b"")])
-    assert not found.signalling
-    assert ("WebSocket messages that permessage-deflate compressed", 1) in found.problems
-    assert [flow.detail for flow in found.other] == ["WebSocket, compressed", "WebSocket, without SIP"]
+    assert [(len(packet.data), packet.cut) for packet in found.signalling] == [
+        (1 << 20, True),
+        (len(invite(1)), False),
+    ]
 
 
 def hello(version: bytes, kind: int, extensions: bytes = b"") -> bytes:

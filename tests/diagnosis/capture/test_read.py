@@ -195,6 +195,27 @@ def test_cut_packets_count_whole_and_have_no_level(tmp_path: Path) -> None:
     assert np.isnan(packets.level_dbov).all()
 
 
+def test_fragments_and_tunnels_keep_their_places_in_a_stream(tmp_path: Path) -> None:
+    records = []
+    for i in range(12):
+        packet = udp(rtp(i))
+        halves = tuple(
+            packet[:2] + struct.pack("!HHH", 20 + len(part), i, flags) + packet[8:20] + part
+            for part, flags in ((packet[20:116], 0x2000), (packet[116:], 96 // 8))
+        )
+        tunnel = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(packet), 1, 0, 64, 4, 0) + bytes(8) + packet
+        for part in ((packet,), halves, (tunnel,))[i % 3]:
+            records.append(Record(BEGAN_NS + i * 20_000_000, ethernet(part)))
+    capture = read(tmp_path, pcap(records))
+    packets = only(capture)
+    assert packets.sequence.tolist() == list(range(12))
+    assert packets.payload_bytes.tolist() == [160] * 12
+    assert packets.wire_bytes[0] == packets.wire_bytes[2] == 200
+    assert packets.level_dbov.tolist() == [-127.0] * 12
+    assert packets.arrived_ns.tolist() == [BEGAN_NS + i * 20_000_000 for i in range(12)]
+    assert capture.fragmentation.whole == 4
+
+
 def test_rtp_in_a_turn_channel(tmp_path: Path) -> None:
     packets = [rtp(i) for i in range(6)]
     wrapped = [struct.pack("!HH", 0x4001, len(packet)) + packet for packet in packets]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -121,6 +122,11 @@ def test_a_step_of_the_route_is_no_skew() -> None:
     assert timing.skew_ppm(timed(packets(n, arrived_ms=waits))) == pytest.approx(0, abs=10)
 
 
+def test_time_stamps_of_another_rate_are_no_skew() -> None:
+    """16 kHz under a payload type whose clock is 8 kHz."""
+    assert timing.skew_ppm(timed(packets(range(3000), timestamp=320 * np.arange(3000)))) is None
+
+
 def test_no_skew_of_a_short_stream_or_one_without_a_clock() -> None:
     assert timing.skew_ppm(timed(packets(range(1400)))) is None
     made = packets(range(3000), payload_type=96, timestamp=np.zeros(3000))
@@ -196,3 +202,41 @@ def test_wireshark_s_running_mean_packet_by_packet(rows: list[tuple[int, int, bo
     assert of.jitter.max == pytest.approx(largest, abs=1e-4)
     assert of.jitter.mean == pytest.approx(mean, abs=1e-4)
     assert of.mean_delta_ms == pytest.approx(delta_mean, abs=1e-4)
+
+
+ROWS = st.lists(
+    st.tuples(
+        st.integers(-(10**12), 10**12) | st.integers(0, 10**8),
+        st.integers(0, 2**32 - 1) | st.integers(0, 5000),
+        st.sampled_from([0, 8, 13, 19, 96, 101, 255]),
+        st.booleans(),
+        st.booleans(),
+    ),
+    min_size=1,
+    max_size=40,
+)
+
+
+@given(ROWS)
+def test_compiled_loops_and_plain_code_agree_on_anything(
+    rows: list[tuple[int, int, int, bool, bool]],
+) -> None:
+    times, stamps, kinds, marker, fresh = zip(*rows, strict=True)
+    made = packets(range(len(rows)), timestamp=stamps, payload_type=kinds, marker=marker)
+    made = replace(made, arrived_ns=np.array(times, np.int64))
+    formats = {0: "static", 8: "static", 13: "static", 19: "static", 96: "sdp"}
+    known = {number: PayloadFormat("x", 8000 if number < 96 else 48_000, source="sdp") for number in formats}
+    table, kept_ = timing.clocks(known), np.array(fresh, np.bool_)
+    counted = replace(count(made, 0), fresh=kept_)
+    plainly = timing.changes_plainly(made, kept_, table)
+    ours = timing.time(made, counted, table)
+    assert ours.rows.tolist() == plainly[0].tolist()
+    assert ours.arrived_ms == pytest.approx(plainly[1])
+    if not ours.jumps.any():
+        assert ours.change_ms == pytest.approx(plainly[2], abs=1e-6)
+    wanted, got = timing.wireshark_plainly(made, table // 1000), timing.as_wireshark(made, known)
+    for name in ("max_delta_ms", "mean_delta_ms"):
+        assert getattr(got, name) == pytest.approx(getattr(wanted, name), abs=1e-6, rel=1e-9)
+    assert (got.jitter.max, got.jitter.mean) == pytest.approx(
+        (wanted.jitter.max, wanted.jitter.mean), abs=1e-6
+    )

@@ -6,10 +6,13 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ringback.diagnosis.causes.verdict import CAUSES
 from ringback.testing.captures import LABELS, PAIRS, LabelledCapture, make, make_pair
+from ringback.testing.captures.make import Model, finished
+from ringback.testing.captures.models import artefacts, setup
 from tests.testing.captures import tshark
 
 
@@ -48,6 +51,15 @@ def test_there_is_a_model_of_every_cause() -> None:
 @pytest.mark.parametrize("label", LABELS)
 def test_tshark_reads_what_was_made_and_counts_the_same(label: str, tmp_path: Path) -> None:
     check_counts(make(label, 7), tmp_path)
+
+
+KINDS = [*artefacts.KINDS.items(), *setup.ONE_WAY.items()]
+
+
+@pytest.mark.parametrize(("kind", "model"), KINDS, ids=[kind for kind, _ in KINDS])
+def test_each_kind_is_whole(kind: str, model: Model, tmp_path: Path) -> None:
+    case = model(np.random.default_rng(5), 0.2)
+    check_counts(finished(case, kind, 5, 0.2), tmp_path)
 
 
 @pytest.mark.parametrize("name", PAIRS)
@@ -106,6 +118,21 @@ def test_marks_are_lost_between_two_points() -> None:
     near, far = (one for one in made.streams if one.src == made.streams[0].src)
     assert (near.sent, near.ssrc) == (far.sent, far.ssrc)
     assert near.lost == 0 < far.lost
+
+
+def test_a_call_is_captured_at_three_places_by_three_clocks(tmp_path: Path) -> None:
+    made = make("constant-path-fault", 5, 0.5, everywhere=True)
+    assert list(made.points) == ["near-caller", "middle", "near-called"]
+    check_counts(made, tmp_path)
+    assert sum(name.startswith("clock_") for name in made.facts) == 2
+    # What is lost at one place is so at all that come after it, and at none before.
+    ways: dict[str, list[int]] = {}
+    for one in made.streams:
+        ways.setdefault(one.src, []).append(one.lost)
+    caller, called = ways.values()
+    assert caller == sorted(caller)
+    assert called == sorted(called, reverse=True)
+    assert caller[-1] + called[0] >= 8
 
 
 def test_a_refused_complaint_lies_within_the_call() -> None:

@@ -131,6 +131,14 @@ class Connections:
         self._directions: dict[FlowKey, _Direction] = {}
         self._until_relief = _RELIEF
 
+    def passes_over(self, key: FlowKey, flags: int, octets: int, at_ns: Nanoseconds) -> bool:
+        """Count a segment of which nothing is expected; False where it is one that `segment` has to take."""
+        way = self._directions.get(key)
+        if way is None or way.state != "refused" or flags & (_SYN | _RST):
+            return False
+        way.flow.count(at_ns, octets)
+        return True
+
     def segment(self, packet: IpPacket, at_ns: Nanoseconds, frame: int) -> None:
         """Take one segment."""
         data = packet.payload
@@ -273,10 +281,10 @@ class Connections:
         way.opening = None
 
     def _note_websocket(self, way: _Direction, reader: WebSocketReader) -> None:
-        if reader.compressed:
-            self.problems["WebSocket messages that permessage-deflate compressed"] += reader.compressed
+        if reader.unreadable:
+            self.problems["WebSocket messages compressed by what is not in the capture"] += reader.unreadable
         if not reader.messages:
-            way.flow.detail = "WebSocket, " + ("compressed" if reader.compressed else "without SIP")
+            way.flow.detail = "WebSocket, " + ("unreadable" if reader.unreadable else "without SIP")
 
     def _close(self, key: FlowKey) -> None:
         way = self._directions.pop(key)

@@ -20,6 +20,8 @@ LOOKED_AT: Final = 64
 MOST_LOOKED_AT: Final = 200_000
 """Of all such flows together, so that a flood of addresses costs no more."""
 MOST_FLOWS: Final = 1 << 16
+_ALWAYS_LOOKED_AT: Final = frozenset({"stun", "turn", "dtls"})
+"""Kinds that are known by a look in columns: what was only counted is none of them."""
 _DNS_PORTS: Final = frozenset({53, 5353, 5355})
 
 
@@ -87,7 +89,8 @@ class DatagramCounts:
             counted[endpoints(keys[number].tobytes())] = tuple(values)  # type: ignore[assignment]
         flows = []
         for flow in sorted_flows:
-            more = counted.pop(flow.endpoints, None) if flow.transport == "udp" else None
+            counts = flow.transport == "udp" and flow.kind not in _ALWAYS_LOOKED_AT
+            more = counted.pop(flow.endpoints, None) if counts else None
             if more is not None:
                 packets, octets, began, ended = more
                 flow = replace(  # noqa: PLW2901
@@ -98,9 +101,9 @@ class DatagramCounts:
                     ended_ns=max(flow.ended_ns, ended),
                 )
             flows.append(flow)
-        for place, counts in counted.items():
+        for place, numbers in counted.items():
             dns = place.sport in _DNS_PORTS or place.dport in _DNS_PORTS
-            flows.append(OtherFlow("dns" if dns else "unknown", place, "udp", *counts))
+            flows.append(OtherFlow("dns" if dns else "unknown", place, "udp", *numbers))
         return tuple(sorted(flows, key=lambda flow: flow.began_ns))
 
     def _grow(self, size: int) -> None:

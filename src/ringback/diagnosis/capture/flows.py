@@ -52,6 +52,19 @@ class Flow:
         self.octets += octets
         self.ended_ns = max(self.ended_ns, at_ns)
 
+    def add(self, other: Flow) -> None:
+        """The packets of another."""
+        self.packets += other.packets
+        self.octets += other.octets
+        self.began_ns = min(self.began_ns, other.began_ns)
+        self.ended_ns = max(self.ended_ns, other.ended_ns)
+        self.detail = self.detail or other.detail
+        self.facts = self.facts or other.facts
+
+
+_FAX_OR_NOT: Final[tuple[OtherKind, OtherKind]] = "t38", "unknown"
+_FEWEST_FAX_PACKETS: Final = 3
+"""That nothing but their form makes a fax."""
 
 _Place = tuple[OtherKind, Literal["udp", "tcp"], FlowKey]
 
@@ -90,12 +103,7 @@ class Flows:
         place = flow.kind, flow.transport, flow.key
         known = self._flows.get(place)
         if known is not None:
-            known.packets += flow.packets
-            known.octets += flow.octets
-            known.began_ns = min(known.began_ns, flow.began_ns)
-            known.ended_ns = max(known.ended_ns, flow.ended_ns)
-            known.detail = known.detail or flow.detail
-            known.facts = known.facts or flow.facts
+            known.add(flow)
             return
         if len(self._flows) >= 2 * self._most:
             self._prune()
@@ -122,14 +130,19 @@ class Flows:
         )
 
     def _name_faxes(self, ports: frozenset[tuple[str, int]]) -> None:
-        if not ports:
-            return
-        for place, flow in list(self._flows.items()):
-            if flow.kind == "unknown" and flow.transport == "udp":
-                src, sport, dst, dport = endpoints_of(flow.key)
-                if (src, sport) in ports or (dst, dport) in ports:
-                    del self._flows[place]
-                    flow.kind = "t38"
+        """Decide for whole flows what single packets only look like: fax or not, by SDP or by their most."""
+        keys = dict.fromkeys(key for kind, over, key in self._flows if kind in _FAX_OR_NOT and over == "udp")
+        for key in keys:
+            faxes, others = (self._flows.pop((kind, "udp", key), None) for kind in _FAX_OR_NOT)
+            src, sport, dst, dport = endpoints_of(key)
+            signalled = (src, sport) in ports or (dst, dport) in ports
+            alike, unlike = (flow.packets if flow is not None else 0 for flow in (faxes, others))
+            is_fax = signalled or (alike >= _FEWEST_FAX_PACKETS and alike > unlike)
+            for flow in (faxes, others):
+                if flow is not None:
+                    flow.kind = "t38" if is_fax else "unknown"
+                    if is_fax:
+                        flow.detail = "at a port that SDP named" if signalled else "by its form alone"
                     self.take(flow)
 
     def _detail(self, flow: Flow) -> str:

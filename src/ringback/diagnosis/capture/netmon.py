@@ -14,6 +14,7 @@ from ringback.diagnosis.capture.records import Batch, Problems, Window
 MAGIC: Final = b"GMBU"
 _HEADER: Final = struct.Struct("<4sBBH8HII")
 _FRAME: Final = struct.Struct("<QII")
+_FIRST_FRAME: Final = 128
 _ETHERNET: Final = 1
 _LINKS: Final = {_ETHERNET: 1}
 
@@ -27,18 +28,18 @@ def records(window: Window, problems: Problems) -> Iterator[Batch]:
     view = data.data
     _, _, _, network, *began, table, octets = _HEADER.unpack_from(view)
     places = range(table, min(table + octets, len(data) - 3), 4)
+    if len(places) * 4 < octets:
+        problems.add(table, "the file ends within its table of frames, or before it")
+    starts = _starts(view, table, [struct.unpack_from("<I", view, place)[0] for place in places])
     link, began_ns = _LINKS.get(network, network), _time(began)
     columns = []
-    for place in places:
-        at = struct.unpack_from("<I", view, place)[0]
+    for at in starts:
         frame = _FRAME.unpack_from(view, at) if at + _FRAME.size <= len(data) else None
         if frame is None or at + _FRAME.size + frame[2] > len(data) or frame[0] >= 1 << 52:
             problems.add(at, "a frame of the file's table is not there", 1)
             continue
         after_us, whole, there = frame
         columns.append((at + _FRAME.size, there, max(whole, there), began_ns + after_us * 1000))
-    if len(places) * 4 < octets:
-        problems.add(table, "the file ends within its table of frames, or before it")
     if columns:
         offset, captured, original, at_ns = (np.array(column) for column in zip(*columns, strict=True))
         yield Batch(
@@ -50,6 +51,20 @@ def records(window: Window, problems: Problems) -> Iterator[Batch]:
             np.full(len(offset), link & 0xFFFF, np.uint16),
             1,
         )
+
+
+def _starts(view: memoryview, table: int, listed: list[int]) -> list[int]:
+    """Where frames begin: as they follow each other up to their table, else as it lists them."""
+    followed, at = [], _FIRST_FRAME
+    while at + _FRAME.size <= min(table, len(view)):
+        followed.append(at)
+        at += _FRAME.size + _FRAME.unpack_from(view, at)[2]
+    if at == table or not listed:
+        return followed
+    known = set(listed)
+    while followed and followed[-1] not in known:
+        followed.pop()
+    return followed + sorted(place for place in known if not followed or place > followed[-1])
 
 
 def _time(fields: list[int]) -> int:

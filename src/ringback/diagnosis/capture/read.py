@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from ringback.diagnosis.capture import netmon, pcap, pcapng
 from ringback.diagnosis.capture.captured import Capture, FileProblem
 from ringback.diagnosis.capture.datagram_counts import DatagramCounts
+from ringback.diagnosis.capture.link_guess import LinkGuess
 from ringback.diagnosis.capture.records import Batch, Problems, Window
 from ringback.diagnosis.capture.rows import COUNT, FLOW, RTP, SORT
-from ringback.diagnosis.capture.sift import sift
+from ringback.diagnosis.capture.sift import Sifter
 from ringback.diagnosis.capture.sorting import MediaDatagram, Sorter
 from ringback.diagnosis.capture.streams import MEMORY_BYTES, StreamGatherer
 from ringback.diagnosis.capture.unwrapped import rows_of
@@ -86,6 +87,7 @@ class _Reading:
         self._snap_length = 0
         self._streams = StreamGatherer(memory_bytes)
         self._datagrams = DatagramCounts()
+        self._sifter = Sifter()
         self._sorter = Sorter()
         self._problems: list[FileProblem] = []
 
@@ -93,8 +95,9 @@ class _Reading:
         """Take a file."""
         problems = Problems(path.name)
         with Window(path) as window:
+            links = LinkGuess(problems)
             for batch in open_records(window, problems):
-                self._take(batch)
+                self._take(links.settle(batch))
                 if self._progress is not None:
                     self._progress(min(self._done + window.done, self._octets), self._octets)
             if window.fault:
@@ -114,7 +117,7 @@ class _Reading:
         if len(cut):
             limit = int(cut.min())
             self._snap_length = min(limit, self._snap_length or limit)
-        sifted = sift(batch)
+        sifted = self._sifter.sift(batch)
         way, rows, keys = sifted.way, sifted.rows, sifted.keys
         look = way == SORT
         flows = np.flatnonzero((way == FLOW) | (way == COUNT))

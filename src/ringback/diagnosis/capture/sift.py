@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 from ringback.diagnosis.capture import plain_sift
 from ringback.diagnosis.capture.records import Batch, Octets
 from ringback.diagnosis.capture.rows import KEY_BYTES, ROW, SQUARES
+from ringback.diagnosis.capture.tunnels import TUNNEL_PORTS
 from ringback.native import at as pointer
 from ringback.native import kernels
 
-_SIP_AND_TUNNELS: Final = (5060, 5061, 2152, 3544, 4754, 4789, 6081, 8472, 37008)
-"""SIP, and what carries other packets: GTP-U, Teredo, GRE in UDP, VXLAN, Geneve, TZSP."""
+_SIP_PORTS: Final = (5060, 5061)
 _OTHER_SERVICES: Final = (53, 67, 68, 69, 123, 137, 138, 161, 162, 500, 514, 520, 1900, 4500, 5353, 5355)
 """DNS, DHCP, TFTP, NTP, NetBIOS, SNMP, IKE, syslog, RIP, SSDP, IPsec, multicast DNS and LLMNR."""
 
 
 def _ports() -> NDArray[np.uint8]:
     ports = np.zeros(65536, np.uint8)
-    ports[list(_SIP_AND_TUNNELS)] = 1
+    ports[[*_SIP_PORTS, *TUNNEL_PORTS]] = 1
     ports[list(_OTHER_SERVICES)] = 2
     return ports
 
@@ -46,19 +46,31 @@ class Sifted(NamedTuple):
     flow_octets: NDArray[np.uint16]
 
 
-def sift(batch: Batch) -> Sifted:
-    """Sort the frames of a batch."""
-    if kernels is None:
-        return Sifted(*plain_sift.sift(batch, PORTS))
-    n = len(batch.offset)
-    way, rows = np.empty(n, np.uint8), np.empty(n, ROW)
+class Sifter:
+    """Sorts frames, batch by batch, into the same memory."""
+
+    def __init__(self) -> None:
+        self._found = _room(0)
+
+    def sift(self, batch: Batch) -> Sifted:
+        """Sort the frames of a batch. The result is valid until the next one."""
+        if kernels is None:
+            return Sifted(*plain_sift.sift(batch, PORTS))
+        n = len(batch.offset)
+        if n > len(self._found.way):
+            self._found = _room(n)
+        counts = np.zeros(2, np.int64)
+        kernels.rb_sift(
+            pointer(batch.data),
+            n,
+            *map(pointer, (batch.offset, batch.captured, batch.original, batch.link, batch.at_ns)),
+            *map(pointer, (PORTS, SQUARES, *self._found, counts)),
+        )
+        streams, flows = counts.tolist()
+        way, rows, keys, flow_keys, flow_octets = self._found
+        return Sifted(way[:n], rows[:streams], keys[:streams], flow_keys[:flows], flow_octets[:flows])
+
+
+def _room(n: int) -> Sifted:
     keys, flow_keys = np.empty((n, KEY_BYTES), np.uint8), np.empty((n, KEY_BYTES), np.uint8)
-    flow_octets, found = np.empty(n, np.uint16), np.zeros(2, np.int64)
-    kernels.rb_sift(
-        pointer(batch.data),
-        n,
-        *map(pointer, (batch.offset, batch.captured, batch.original, batch.link, batch.at_ns)),
-        *map(pointer, (PORTS, SQUARES, way, rows, keys, flow_keys, flow_octets, found)),
-    )
-    streams, flows = found.tolist()
-    return Sifted(way, rows[:streams], keys[:streams], flow_keys[:flows], flow_octets[:flows])
+    return Sifted(np.empty(n, np.uint8), np.empty(n, ROW), keys, flow_keys, np.empty(n, np.uint16))

@@ -22,6 +22,7 @@ _START_LINE: Final = re.compile(
 )
 _NEXT_START: Final = re.compile(_STATUS + rb"|[!-~]+" + _ADDRESSED)
 """Where a message must begin, as the one before was whole."""
+_LATER_START: Final = re.compile(rb"\n(?:" + _NEXT_START.pattern + rb")")
 _VERSION: Final = b"SIP/2.0"
 _CONTENT_LENGTH: Final = re.compile(
     rb"\n(?:content-length|l)[ \t]*:[ \t]*([0-9]{1,9})[ \t]*\r\n", re.IGNORECASE
@@ -98,9 +99,9 @@ class SipFraming:
                 self.gap()
             return False
         # A start line among the header fields: the first was a piece of a message, as NOTIFY carries them.
-        other = _START_LINE.search(buffer, 1, end)
+        other = _LATER_START.search(buffer, 0, end)
         if other is not None:
-            self._restart(other.start())
+            self._restart(other.start() + 1)
             return True
         length = _CONTENT_LENGTH.search(buffer, 0, end + 2)
         body = int(length[1]) if length else 0

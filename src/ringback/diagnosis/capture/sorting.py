@@ -17,10 +17,9 @@ from ringback.diagnosis.capture.captured import (
     OtherKind,
     RtcpPacket,
     SipPacket,
-    Transport,
 )
 from ringback.diagnosis.capture.connections import Connections
-from ringback.diagnosis.capture.datagrams import Kind, kind_of
+from ringback.diagnosis.capture.datagrams import is_sip, kind_of
 from ringback.diagnosis.capture.flows import FlowKey, Flows, endpoints_of, reverse_key
 from ringback.diagnosis.capture.fragments import Fragments
 from ringback.diagnosis.capture.handshakes import HandshakeFacts
@@ -37,7 +36,7 @@ from ringback.diagnosis.capture.internet import (
     IpPacket,
     read_ip,
 )
-from ringback.diagnosis.capture.links import DAMAGED, UNKNOWN_LINK, find_ip
+from ringback.diagnosis.capture.links import DAMAGED, ENCRYPTED, UNKNOWN_LINK, find_ip
 from ringback.diagnosis.capture.reassembly import Seen
 from ringback.diagnosis.capture.stun import StunFacts, carried
 from ringback.diagnosis.capture.tunnels import MOST_NESTED, TUNNEL_PORTS, in_gre, in_udp
@@ -45,14 +44,14 @@ from ringback.diagnosis.capture.tunnels import MOST_NESTED, TUNNEL_PORTS, in_gre
 MOST_SIGNALLING_BYTES: Final = 256 << 20
 MOST_CONTROL: Final = 400_000
 MOST_NOTICES: Final = 100_000
+_ETHERNET: Final = 1
+_PLAIN_IPV4: Final = b"\x08\0\x45"
+"""EtherType and first octet of IPv4 without options, in a frame without tags."""
 _MOST_FAX_PORTS: Final = 10_000
 _STREAM_HEADERS: Final = 40
 """Of IPv4 and TCP: what a datagram within a stream is counted with."""
 _FAX: Final = re.compile(rb"\nm=image ([0-9]{1,5}) udptl", re.IGNORECASE)
 _CONNECTION: Final = re.compile(rb"\nc=IN IP[46] ([0-9A-Fa-f.:]{2,45})")
-
-_COUNTED: Final[dict[Kind, OtherKind]] = {"t38": "t38", "dns": "dns", "zrtp": "zrtp", "unknown": "unknown"}
-"""What is only counted. Keep-alives are not even that."""
 
 
 class MediaDatagram(NamedTuple):
@@ -116,6 +115,8 @@ class Sorter:
 
     def frame(self, at_ns: Nanoseconds, link_type: int, data: bytes, original_bytes: int, frame: int) -> None:
         """Sort one frame: `data` as captured of `original_bytes`, and its number in its file, from 1."""
+        if link_type == _ETHERNET and data[12:15] == _PLAIN_IPV4 and self._passes_over(data, at_ns):
+            return
         start = find_ip(link_type, data)
         if start >= 0:
             self._ip(data, start, at_ns, frame, 0)
@@ -123,6 +124,15 @@ class Sorter:
             self._problems[f"frames of link type {link_type}, which is not read"] += 1
         elif start == DAMAGED:
             self._problems["frames that end within their link header"] += 1
+        elif start == ENCRYPTED:
+            self._problems["frames of wireless LAN that are encrypted"] += 1
+
+    def _passes_over(self, data: bytes, at_ns: Nanoseconds) -> bool:
+        """Count, without reading it, what is by far the most frequent: TCP that is nothing to us."""
+        if len(data) < 54 or data[23] != TCP or data[20] & 0x3F or data[21]:
+            return False
+        octets = (data[16] << 8 | data[17]) - 20 - (data[46] >> 2 & 0x3C)
+        return octets >= 0 and self._connections.passes_over(data[26:38], data[47], octets, at_ns)
 
     def reassembled(self) -> Sequence[MediaDatagram]:
         """What looks like RTP since the last time, in the order of the capture; it is forgotten here."""
@@ -164,8 +174,10 @@ class Sorter:
             self._transport(packet, at_ns, frame, depth)
 
     def _take_broken(self) -> None:
-        for broken in self._fragments.take_broken():
-            self._transport(broken.packet, broken.at_ns, broken.frame, 0)
+        """Tell what is left of SIP messages; no other packet got anywhere either."""
+        for at_ns, frame, packet in self._fragments.take_broken():
+            if packet.protocol == UDP and len(packet.payload) > 8 and is_sip(packet.payload[8:]):
+                self._datagram(packet, at_ns, frame, 0)
 
     def _transport(self, packet: IpPacket, at_ns: Nanoseconds, frame: int, depth: int) -> None:
         protocol = packet.protocol
@@ -235,49 +247,60 @@ class Sorter:
         sport, dport = key[-4] << 8 | key[-3], key[-2] << 8 | key[-1]
         kind = kind_of(payload, sport, dport, cut=missing > 0)
         octets = len(payload) + missing
-        if kind == "rtp":
-            self._media.append(
-                MediaDatagram(
-                    at_ns,
-                    endpoints_of(key),
-                    carriage.dscp,
-                    carriage.ttl,
-                    carriage.ip_id,
-                    min(carriage.wire_bytes, 65_535),
-                    payload,
-                    missing,
-                )
-            )
-        elif kind == "sip":
-            over: Transport = transport
-            data = payload.lstrip(b"\r\n")
-            endpoints, fragments = endpoints_of(key), carriage.fragments
-            self._sip(
-                SipPacket(at_ns, endpoints, over, data, carriage.dscp, carriage.frame, missing > 0, fragments)
-            )
-        elif kind in ("rtcp", "srtcp"):
-            if len(self._control) < MOST_CONTROL:
-                self._control.append(RtcpPacket(at_ns, endpoints_of(key), payload, kind == "srtcp"))
-            else:
-                self._problems["RTCP packets beyond those that are kept"] += 1
-        elif kind == "stun" or kind == "turn":  # noqa: PLR1714 (for the type checker)
-            self._stun(kind, key, payload, missing, carriage)
-            if kind == "turn" and not relayed and (inner := carried(payload)):
-                self._payload(key, inner, missing, carriage, relayed=True)
-        elif kind == "dtls" or (kind == "unknown" and self._is_dtls_1_3(key, payload, transport)):
-            flow = self._flows.note("dtls", transport, key, at_ns, octets)
-            if flow.facts is None:
-                flow.facts = HandshakeFacts()
-            if isinstance(flow.facts, HandshakeFacts):
-                flow.facts.note_datagram(payload)
-        elif (counted := _COUNTED.get(kind)) is not None:
-            self._flows.note(counted, transport, key, at_ns, octets)
+        match kind:
+            case "rtp":
+                self._keep_media(key, payload, missing, carriage)
+            case "sip":
+                data, endpoints = payload.lstrip(b"\r\n"), endpoints_of(key)
+                _, frame, dscp, *_, fragments, _ = carriage
+                self._sip(SipPacket(at_ns, endpoints, transport, data, dscp, frame, missing > 0, fragments))
+            case "rtcp" | "srtcp":
+                self._keep_control(RtcpPacket(at_ns, endpoints_of(key), payload, kind == "srtcp"))
+            case "stun":
+                self._note_stun(kind, key, payload, octets, carriage)
+            case "turn":
+                inner = carried(payload)
+                if inner and not self._is_turn(key, inner, transport):
+                    self._flows.note("unknown", transport, key, at_ns, octets)
+                    return
+                self._note_stun(kind, key, payload, octets, carriage)
+                if inner and not relayed:
+                    self._payload(key, inner, missing, carriage, relayed=True)
+            case "dtls":
+                self._note_dtls(key, payload, octets, carriage)
+            case "unknown" if self._is_dtls_1_3(key, payload, transport):
+                self._note_dtls(key, payload, octets, carriage)
+            case "unknown" | "t38" | "dns" | "zrtp":
+                self._flows.note(kind, transport, key, at_ns, octets)
+            case "keepalive":
+                pass
 
-    def _stun(
-        self, kind: Literal["stun", "turn"], key: FlowKey, payload: bytes, missing: int, carriage: _Carriage
+    def _keep_media(self, key: FlowKey, payload: bytes, missing: int, carriage: _Carriage) -> None:
+        at_ns, _, dscp, ttl, ip_id, wire_bytes, *_ = carriage
+        self._media.append(
+            MediaDatagram(
+                at_ns, endpoints_of(key), dscp, ttl, ip_id, min(wire_bytes, 65_535), payload, missing
+            )
+        )
+
+    def _keep_control(self, packet: RtcpPacket) -> None:
+        if len(self._control) < MOST_CONTROL:
+            self._control.append(packet)
+        else:
+            self._problems["RTCP packets beyond those that are kept"] += 1
+
+    def _note_dtls(self, key: FlowKey, payload: bytes, octets: int, carriage: _Carriage) -> None:
+        flow = self._flows.note("dtls", carriage.transport, key, carriage.at_ns, octets)
+        if flow.facts is None:
+            flow.facts = HandshakeFacts()
+        if isinstance(flow.facts, HandshakeFacts):
+            flow.facts.note_datagram(payload)
+
+    def _note_stun(
+        self, kind: Literal["stun", "turn"], key: FlowKey, payload: bytes, octets: int, carriage: _Carriage
     ) -> None:
         transport = carriage.transport
-        flow = self._flows.note(kind, transport, key, carriage.at_ns, len(payload) + missing)
+        flow = self._flows.note(kind, transport, key, carriage.at_ns, octets)
         back = self._flows.find(kind, transport, reverse_key(key))
         if flow.facts is None:
             flow.facts = StunFacts()
@@ -285,16 +308,17 @@ class Sorter:
             other_side = back.facts if back is not None else None
             flow.facts.note(payload, other_side if isinstance(other_side, StunFacts) else None)
 
+    def _is_turn(self, key: FlowKey, inner: bytes, transport: Literal["udp", "tcp"]) -> bool:
+        """Whether what looks like channel data is some: others have numbers at the same place, too."""
+        return kind_of(inner, 0, 0) != "unknown" or self._has_spoken("turn", key, transport)
+
     def _is_dtls_1_3(self, key: FlowKey, payload: bytes, transport: Literal["udp", "tcp"]) -> bool:
         """Whether it begins as a ciphertext does (RFC 9147, 4), between two that have spoken DTLS before."""
-        return (
-            payload[:1] != b""
-            and payload[0] & 0xE0 == 0x20
-            and (
-                self._flows.find("dtls", transport, key) is not None
-                or self._flows.find("dtls", transport, reverse_key(key)) is not None
-            )
-        )
+        return bool(payload) and payload[0] & 0xE0 == 0x20 and self._has_spoken("dtls", key, transport)
+
+    def _has_spoken(self, kind: OtherKind, key: FlowKey, transport: Literal["udp", "tcp"]) -> bool:
+        """Whether there was a packet of that kind between the two."""
+        return any(self._flows.find(kind, transport, way) for way in (key, reverse_key(key)))
 
     def _sip(self, packet: SipPacket) -> None:
         if self._signalling_bytes > MOST_SIGNALLING_BYTES:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ringback.diagnosis.capture.captured import Nanoseconds, Packets, StreamKey
 from ringback.diagnosis.capture.keys import KeyTable
 from ringback.diagnosis.capture.records import Octets
-from ringback.diagnosis.capture.rows import ROW, stream_key, to_packets
+from ringback.diagnosis.capture.rows import ROW, stream_key, to_packets, whole
 
 Rows = NDArray[np.void]
 Longs = NDArray[np.int64]
@@ -24,7 +24,7 @@ MOST_STREAMS: Final = 1 << 17
 """That are followed at once; beyond it those that do not look like RTP are forgotten."""
 MOST_UNCERTAIN: Final = 10_000
 """That are handed on although they do not look like RTP."""
-_SEGMENT_ROWS: Final = 1 << 19
+_SEGMENT_ROWS: Final = 1 << 18
 _CERTAIN_PACKETS: Final = 4
 _LARGEST_STEP: Final = 200
 """Of sequence numbers between packets of one stream, with losses."""
@@ -71,7 +71,7 @@ class Shelf:
         """Copy rows of a segment from `start` on until `out` is full."""
         place = self._segments[segment]
         if not isinstance(place, int):
-            out[:] = place[start : start + len(out)]
+            whole(out)[:] = whole(place)[start : start + len(out)]
             return
         assert self._file is not None
         view, at = out.view(np.uint8).data, place + start * ROW.itemsize
@@ -172,7 +172,7 @@ class StreamGatherer:
         while len(rows):
             room = min(len(rows), len(self._rows) - self._waiting)
             place = slice(self._waiting, self._waiting + room)
-            self._rows[place], self._streams[place] = rows[:room], streams[:room]
+            whole(self._rows)[place], self._streams[place] = whole(rows)[:room], streams[:room]
             self._waiting += room
             rows, streams = rows[room:], streams[room:]
             if self._waiting == len(self._rows):
@@ -198,7 +198,7 @@ class StreamGatherer:
         if not n:
             return
         order = stable_order(self._streams[:n])
-        streams, rows = self._streams[:n][order], self._rows[:n].take(order)
+        streams, rows = self._streams[:n][order], whole(self._rows).take(order, axis=0).view(ROW)[:, 0]
         starts = np.flatnonzero(np.concatenate(([True], streams[1:] != streams[:-1])))
         counts = np.diff(np.append(starts, n))
         numbers = streams[starts]
@@ -242,8 +242,8 @@ class StreamGatherer:
         if kept.sum() > MOST_STREAMS // 2:
             kept = self._certain()
         if kept.sum() > MOST_STREAMS // 4 * 3:
-            packets = self._tally.packets[: len(kept)] * kept
-            kept &= packets > np.partition(packets, -(MOST_STREAMS // 2))[-(MOST_STREAMS // 2)]
+            longest = np.argsort(-(self._tally.packets[: len(kept)] * kept), kind="stable")
+            kept[longest[MOST_STREAMS // 2 :]] = False
         self._drop(kept)
 
     def _drop(self, kept: NDArray[np.bool_]) -> None:

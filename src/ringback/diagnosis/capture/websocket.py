@@ -1,8 +1,9 @@
-"""SIP over WebSocket read from a connection's bytes, one direction (RFC 6455, RFC 7118)."""
+"""SIP over WebSocket read from a connection's bytes, one direction (RFC 6455, RFC 7118, RFC 7692)."""
 
 from __future__ import annotations
 
 import re
+import zlib
 from typing import Final
 
 from ringback.diagnosis.capture.reassembly import Seen
@@ -18,6 +19,8 @@ _HTTP: Final = re.compile(
 )
 _HANDSHAKE: Final = (b"GET ", b"HTTP/1.1 101")
 _END: Final = b"\r\n\r\n"
+_EMPTY_BLOCK: Final = b"\0\0\xff\xff"
+"""Which the sender leaves out at the end of a message (RFC 7692, 7.2.1)."""
 
 
 def is_http(data: bytes | bytearray) -> bool:
@@ -36,11 +39,16 @@ def is_upgrade(data: bytes | bytearray) -> bool:
 
 
 def is_frame_with_sip(data: bytes) -> bool:
-    """Whether a frame begins here that carries a SIP message: for a capture that lacks the handshake."""
+    """Whether a frame begins here that carries a SIP message: for a capture that lacks the handshake.
+
+    Of one that is compressed only that it is the whole of `data` can be seen.
+    """
     head = _read_head(data)
-    if head is None or data[0] & 0x7F not in (_TEXT, _BINARY):
+    if head is None or data[0] & ~_FINAL & ~_COMPRESSED not in (_TEXT, _BINARY):
         return False
     at, length, mask = head
+    if data[0] & _COMPRESSED:
+        return data[0] & _FINAL != 0 and at + length == len(data)
     return find_start_line(_unmask(data[at : at + min(length, 2_048)], mask)) == 0
 
 
@@ -48,15 +56,16 @@ class WebSocketReader:
     """Messages of one direction that are SIP; after a gap it goes on where a frame shows itself."""
 
     def __init__(self, take: TakeMessage, *, in_handshake: bool) -> None:
-        self.compressed = 0
-        """Messages that could not be read because they are compressed (RFC 7692)."""
+        self.unreadable = 0
+        """Messages whose compression refers to what is not in the capture."""
         self.messages = 0
         self._take = take
         self._in_handshake = in_handshake
         self._lost = False
         self._buffer = bytearray()
         self._message = bytearray()
-        self._unreadable = False
+        self._compressed = False
+        self._inflater = _new_inflater()
         self._passing_over = 0
         self._seen = Seen(0, 0, 0)
 
@@ -79,7 +88,8 @@ class WebSocketReader:
             self._tell_cut()
         self._buffer.clear()
         self._message.clear()
-        self._in_handshake = self._unreadable = False
+        self._in_handshake = self._compressed = False
+        self._inflater = _new_inflater()
         self._passing_over = 0
         self._lost = True
 
@@ -128,22 +138,39 @@ class WebSocketReader:
     def _collect(self, first: int, payload: bytes) -> None:
         if first & 0x0F != _CONTINUATION:
             self._message.clear()
-            self._unreadable = first & _COMPRESSED != 0
+            self._compressed = first & _COMPRESSED != 0
         if len(self._message) + len(payload) <= MOST_MESSAGE_BYTES:
             self._message += payload
         if not first & _FINAL:
             return
         message = bytes(self._message)
         self._message.clear()
-        if self._unreadable:
-            self.compressed += 1
-        elif find_start_line(message.lstrip(b"\r\n")) == 0:
+        cut = False
+        if self._compressed:
+            message, cut = self._inflate(message)
+        if find_start_line(message.lstrip(b"\r\n")) == 0:
             self.messages += 1
-            self._take(message, self._seen, False)
+            self._take(message, self._seen, cut)
+
+    def _inflate(self, message: bytes) -> tuple[bytes, bool]:
+        """A compressed message in plain, empty when that cannot be, and whether it was too long to be whole.
+
+        The window is kept from one message to the next (RFC 7692, 7.2.2); where the sender begins a new one
+        each time nothing refers to the old, so that what was agreed on need not be known.
+        """
+        try:
+            plain = self._inflater.decompress(message + _EMPTY_BLOCK, MOST_MESSAGE_BYTES)
+        except zlib.error:
+            plain = b""
+            self.unreadable += 1
+        cut = bool(self._inflater.unconsumed_tail)
+        if not plain or self._inflater.eof or cut:
+            self._inflater = _new_inflater()
+        return plain, cut
 
     def _tell_cut(self) -> None:
         """The frames of a message before the one in work, and as much of that as there is."""
-        if self._unreadable or self._passing_over:
+        if self._compressed or self._passing_over:
             return
         head = _read_head(self._buffer)
         rest = b""
@@ -153,6 +180,10 @@ class WebSocketReader:
         if find_start_line(message) == 0:
             self.messages += 1
             self._take(message, self._seen, True)
+
+
+def _new_inflater() -> zlib._Decompress:
+    return zlib.decompressobj(-zlib.MAX_WBITS)
 
 
 def _read_head(data: bytes | bytearray) -> tuple[int, int, bytes] | None:

@@ -7,7 +7,7 @@ import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Final
 
 DIMENSIONS: Final = ("site", "trunk", "device", "network", "direction", "hour")
@@ -75,7 +75,7 @@ def read_rows(text: str, zone: tzinfo) -> tuple[list[CallRow], list[RowProblem]]
     A column `start` (ISO 8601, or seconds since 1970) is needed; columns named as DIMENSIONS and MEASURES
     are taken, and `outcome`, `one_way`. Times without a zone are of `zone`. Other columns are passed over.
     """
-    reader = csv.DictReader(io.StringIO(text, newline=None), dialect=_dialect(text))
+    reader = csv.DictReader(io.StringIO(text, newline=None), dialect=dialect_of(text))
     try:
         names = {name.strip().lower(): name for name in reader.fieldnames or () if name}
     except csv.Error:
@@ -85,7 +85,7 @@ def read_rows(text: str, zone: tzinfo) -> tuple[list[CallRow], list[RowProblem]]
         return [], [RowProblem(1, f"no column of times: one of {', '.join(_TIMES)} is needed")]
     rows: list[CallRow] = []
     problems: list[RowProblem] = []
-    for values in _lines(reader, problems):
+    for values in lines_of(reader, problems):
         start = read_time(values.get(time_name) or "", zone)
         if start is None:
             problems.append(RowProblem(reader.line_num, "its time cannot be read"))
@@ -94,8 +94,11 @@ def read_rows(text: str, zone: tzinfo) -> tuple[list[CallRow], list[RowProblem]]
     return rows, problems
 
 
-def read_time(text: str, zone: tzinfo) -> datetime | None:
-    """A time as tables have it: ISO 8601, or seconds since 1970; None for anything else."""
+def read_time(text: str, zone: tzinfo | None) -> datetime | None:
+    """A time as tables have it: ISO 8601, or seconds since 1970; None for anything else.
+
+    What has no zone of its own is of `zone`, None for that of this machine.
+    """
     text = text.strip()
     try:
         seconds = float(text)
@@ -104,9 +107,11 @@ def read_time(text: str, zone: tzinfo) -> datetime | None:
             when = datetime.fromisoformat(text)
         except ValueError:
             return None
-        return when if when.tzinfo is not None else when.replace(tzinfo=zone)
+        if when.tzinfo is not None:
+            return when
+        return when.astimezone() if zone is None else when.replace(tzinfo=zone)
     try:
-        return datetime.fromtimestamp(seconds, zone)
+        return datetime.fromtimestamp(seconds, zone or UTC)
     except (ValueError, OverflowError, OSError):
         return None
 
@@ -116,14 +121,15 @@ def with_hour(row_groups: Mapping[str, str], start: datetime) -> dict[str, str]:
     return {"hour": f"{start.hour:02d}", **row_groups}
 
 
-def _dialect(text: str) -> type[csv.Dialect]:
+def dialect_of(text: str) -> type[csv.Dialect]:
+    """What separates the columns of a table."""
     try:
         return csv.Sniffer().sniff(text[:4096], delimiters=",;\t|")
     except csv.Error:
         return csv.excel
 
 
-def _lines(reader: csv.DictReader[str], problems: list[RowProblem]) -> Iterator[Mapping[str, str | None]]:
+def lines_of(reader: csv.DictReader[str], problems: list[RowProblem]) -> Iterator[Mapping[str, str | None]]:
     """The lines, up to one at which the table itself breaks (a field without end, a NUL)."""
     try:
         yield from reader

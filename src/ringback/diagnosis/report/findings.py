@@ -29,7 +29,7 @@ def verdict_card(call: DiagnosedCall, *, with_summary: bool) -> Markup:
         tag("p", standing_chip(call.standing), class_="standing"),
         tag("p", verdict.summary, class_="summary") if with_summary else None,
     ]
-    if verdict.refused:
+    if verdict.refused and (verdict.refused != verdict.summary or not with_summary):
         parts.append(tag("p", tag("strong", "Why there is no answer: "), verdict.refused, class_="refused"))
     if verdict.causes:
         parts.append(_cause(verdict.causes[0]))

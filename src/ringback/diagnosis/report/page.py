@@ -15,8 +15,10 @@ from ringback.diagnosis.report.method import method
 from ringback.diagnosis.report.policy import asset, content_security_policy
 from ringback.diagnosis.report.tables import interval_table, offer_table, stream_table, table
 from ringback.diagnosis.report.timeline import axis_of, counter_figure, stream_figures, time_axis
-from ringback.diagnosis.shown import at, call_name, clock, count, length, outcome, overview, who
+from ringback.diagnosis.shown import at, call_name, clock, count, length, outcome, overview, sentences, who
+from ringback.diagnosis.signalling.call import Side
 
+_FROM: Final[Mapping[Side, str]] = {"caller": "From the caller", "called": "From the called side"}
 FEW: Final = 12
 """So many calls of which nothing is wrong have all their numbers; of more, only those with trouble have the
 numbers of each ten seconds."""
@@ -39,15 +41,19 @@ def report_html(
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", http_equiv="Content-Security-Policy", content=content_security_policy()),
         tag("meta", name="referrer", content="no-referrer"),
+        tag("meta", name="description", content=title),
         tag("meta", name="generator", content=f"Ringback {__version__}"),
-        tag("title", f"{title} · Diagnosis"),
+        tag("title", f"{sentences(title)[0]} · Diagnosis"),
         tag("style", Markup(asset("page.css"))),
     )
     yield "\n<body>"
     yield tag("a", "To the verdict", href="#verdict", class_="skip")
     yield _header(diagnosis, zone)
     yield '<main id="verdict">'
-    yield tag("h1", title)
+    first, *rest = sentences(title)
+    yield tag("h1", first)
+    if rest:
+        yield tag("p", " ".join(rest), class_="lead")
     several = len(ranked) > 1
     if several:
         yield _overview(ranked, show_numbers, zone)
@@ -195,7 +201,7 @@ def stream_names(streams: Sequence[DiagnosedStream]) -> Mapping[str, DiagnosedSt
     """A name for each stream of a call that tells them apart: `From the caller`, `From the caller, 2`."""
     found: dict[str, DiagnosedStream] = {}
     for stream in streams:
-        base = f"From the {stream.sent_by}" if stream.sent_by else f"From {stream.measured.key.src}"
+        base = _FROM[stream.sent_by] if stream.sent_by else f"From {stream.measured.key.src}"
         if stream.point:
             base += f", at {stream.point}"
         name, number = base, 2

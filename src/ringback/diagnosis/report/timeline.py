@@ -47,7 +47,7 @@ _DELAYS_MS: Final = (
     10_000,
 )
 _QUIETEST_DBOV: Final = -80.0
-_HEIGHT: Final = 100
+_HEIGHT: Final = 1000
 
 Floats = NDArray[np.float64]
 
@@ -163,11 +163,9 @@ def _loss_panel(series: Series, at_ns: NDArray[np.int64], measured: Measured, ax
     lost = np.bincount(columns[series.lost], minlength=COLUMNS)
     there = np.maximum(np.bincount(columns, minlength=COLUMNS), 1)
     # One lost packet must be seen as well as half a second without any.
-    height = np.where(lost, 20 + 80 * np.sqrt(lost / there), 0)
+    height = np.where(lost, 200 + 800 * np.sqrt(lost / there), 0).astype(int)
     bars = "".join(
-        f"M{column},{_HEIGHT}v-{number(high)}h1v{number(high)}z"
-        for column, high in enumerate(height.tolist())
-        if high
+        f"M{column} {_HEIGHT}v-{high}h1v{high}z" for column, high in enumerate(height.tolist()) if high
     )
     said = percent(measured.lost, measured.expected)
     if measured.lost:
@@ -212,8 +210,18 @@ def _score_panel(measured: Measured, axis: Axis) -> Markup:
             if value is None
             else f"MOS {value:.1f}, lost {percent(interval.lost, interval.expected)}"
         )
-        place_of = {"x": _percent(left), "width": _percent(width), "y": 1, "height": 22}
-        cells.append(tag("rect", tag("title", title), class_=f"cell {grade(value)}", **place_of))
+        kind = f"cell {grade(value)}"
+        cells.append(
+            tag(
+                "rect",
+                tag("title", title),
+                x=_percent(left),
+                width=_percent(width),
+                y=1,
+                height=22,
+                class_=kind,
+            )
+        )
         # Below a ninetieth of the width the words would run into each other.
         if value is not None and width > 1 / 24:
             words.append(
@@ -237,13 +245,16 @@ def counter_figure(counters: Sequence[Counter], axis: Axis) -> Markup:
             continue
         columns = axis.columns(at_ns[inside])
         low, high = float(values[inside].min()), float(values[inside].max())
-        scaled = (values[inside] - low) / ((high - low) or 1.0) * 96 + 2
-        points = "M" + "L".join(
-            f"{c},{number(100 - y)}" for c, y in zip(columns.tolist(), scaled.tolist(), strict=True)
+        drawn = np.full(COLUMNS, np.nan)
+        drawn[columns] = 20 + (values[inside] - low) / ((high - low) or 1.0) * (_HEIGHT - 40)
+        # Between two values a counter is not unknown: its line goes on.
+        places = np.flatnonzero(np.isfinite(drawn))
+        drawn[places[0] : places[-1] + 1] = np.interp(
+            np.arange(places[0], places[-1] + 1), places, drawn[places]
         )
         panels.append(
             _panel(counter.name, f"from {low:g} to {high:g}", axis,
-                   tag("path", d=points, class_="curve"), top=f"{high:g}", bottom=f"{low:g}")
+                   tag("path", d=_line(drawn), class_="curve"), top=f"{high:g}", bottom=f"{low:g}")
         )  # fmt: skip
     if not panels:
         return Markup("")
@@ -316,7 +327,7 @@ def _envelope(columns: NDArray[np.intp], values: Floats) -> tuple[Floats, Floats
 
 
 def _scaled(values: Floats, bottom: float, top: float) -> Floats:
-    """Heights of 0 to 100."""
+    """Heights of 0 to _HEIGHT."""
     return np.clip((values - bottom) / (top - bottom), 0.0, 1.0) * _HEIGHT
 
 
@@ -332,23 +343,27 @@ def _runs(known: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 
 def _line(heights: Floats) -> str:
-    known = np.isfinite(heights)
-    parts = []
-    for first, last in _runs(known):
-        places = [p for p in range(first, last + 1) if known[p]]
-        parts.append("M" + "L".join(f"{p + 0.5:g},{number(_HEIGHT - heights[p])}" for p in places))
-    return "".join(parts)
+    return "".join(_edge(heights, first, last, "M") for first, last in _runs(np.isfinite(heights)))
 
 
 def _band(low: Floats, high: Floats) -> str:
-    known = np.isfinite(high)
     parts = []
-    for first, last in _runs(known):
-        places = [p for p in range(first, last + 1) if known[p]]
-        above = [f"{p},{number(_HEIGHT - high[p])}H{p + 1}" for p in places]
-        below = [f"{p + 1},{number(_HEIGHT - low[p])}H{p}" for p in reversed(places)]
-        parts.append("M" + "L".join([*above, *below]) + "z")
+    for first, last in _runs(np.isfinite(high)):
+        below = _edge(low[::-1], COLUMNS - 1 - last, COLUMNS - 1 - first, "L", back=True)
+        parts.append(_edge(high, first, last, "M") + below + "z")
     return "".join(parts)
+
+
+def _edge(heights: Floats, first: int, last: int, begin: str, *, back: bool = False) -> str:
+    """A path along columns, in whole numbers and relative ones, which are the shortest (SVG 2, 9.3)."""
+    places = first + np.flatnonzero(np.isfinite(heights[first : last + 1]))
+    down = np.round(_HEIGHT - heights[places]).astype(int)
+    steps = zip(np.diff(places).tolist(), np.diff(down).tolist(), strict=True)
+    sign = "-" if back else ""
+    start = COLUMNS - int(places[0]) if back else int(places[0])
+    width = "h-1" if back else "h1"
+    drawn = " ".join(f"{sign}{right}{rise:+d}" for right, rise in steps)
+    return f"{begin}{start} {down[0]}{'l' + drawn if drawn else width}"
 
 
 def _percent(part: float) -> str:

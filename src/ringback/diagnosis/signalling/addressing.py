@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import ipaddress
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import Final, Literal
 
-from ringback.diagnosis.signalling.call import Finding, Side
+from ringback.diagnosis.capture.captured import Nanoseconds
+from ringback.diagnosis.signalling.call import CallRecord, Finding, Side
 from ringback.diagnosis.signalling.delivery import contact_host
-from ringback.diagnosis.signalling.exchange import Exchange, address_of, audio_of
+from ringback.diagnosis.signalling.exchange import Exchange, address_of, audio_of, place
 from ringback.diagnosis.signalling.findings import finding
-from ringback.diagnosis.signalling.reading import Seen
-from ringback.diagnosis.signalling.tracing import Traced
+from ringback.diagnosis.signalling.reading import Seen, read
+from ringback.diagnosis.signalling.tracing import Traced, trace
 from ringback.sip.errors import SipSyntaxError
 from ringback.sip.headers import Via
 
@@ -74,6 +75,9 @@ def _contact(seen: Seen, *, direct: bool) -> Iterator[Finding]:
     host, source = contact_host(seen), seen.endpoints.src
     if seen.method not in ("INVITE", "UPDATE") or host == source or kind_of(host) != "private":
         return
+    if "Record-Route" in seen.headers and not direct:
+        # Requests go back the same way, over a proxy that knows where the Contact is.
+        return
     if kind_of(source) == "public" or direct:
         text = f"The {_SIDES[seen.side]} gives {host} as its Contact, while its packets come from {source}."
         data = {"contact": host, "source": source}
@@ -109,14 +113,12 @@ def _sdp(seen: Seen, *, direct: bool) -> Iterator[Finding]:
     elif direct and address != source and kind in ("private", "public"):
         text = f"The {whose} wants its media at {address}, and signals from {source}."
         yield finding("sdp-differs-from-source", seen.at_ns, text, **data, source=source)
-    origin, contact = session.origin.address, contact_host(seen)
-    if direct and address == source and kind == "public":
-        left = next((host for host in (contact, origin) if kind_of(host) == "private"), "")
-        if left:
-            what = "Contact" if left == contact else "o="
-            text = f"c= of the {whose} was changed to {address} on the way: {what} still says {left}."
-            data = {"what": what, "before": left, "after": address}
-            yield finding("alg-rewrite", seen.at_ns, text, by=side, **data)
+    origin = session.origin.address
+    if direct and address == source and kind == "public" and kind_of(origin) == "private":
+        text = f"c= of the {whose} was changed to {address} on the way: o= still says {origin}."
+        yield finding(
+            "alg-rewrite", seen.at_ns, text, by=side, what="o= and c=", before=origin, after=address
+        )
 
 
 def _length(seen: Seen) -> Iterator[Finding]:
@@ -131,28 +133,31 @@ def _length(seen: Seen) -> Iterator[Finding]:
     if gap and (more or less):
         text = f"Content-Length says {expected}, the body has {len(body)} octets."
         yield finding("content-length-wrong", seen.at_ns, text, by=seen.side, told=expected, octets=len(body))
+        if seen.sdp is not None:
+            text = f"The SDP of the {_SIDES[seen.side]} was changed on the way, its length was not."
+            data = {"what": "Content-Length", "before": str(expected), "after": str(len(body))}
+            yield finding("alg-rewrite", seen.at_ns, text, by=seen.side, **data)
 
 
 def _between_hops(found: list[Exchange]) -> Iterator[Finding]:
     """The same description at two hops, with other addresses: a relay, or under one branch, an ALG."""
-    places: dict[tuple[object, ...], list[tuple[Seen, str]]] = defaultdict(list)
+    places: dict[tuple[Side, str, int, int], list[tuple[Seen, str]]] = defaultdict(list)
     for exchange in found:
         for seen in (exchange.offer, exchange.answer):
             said = audio_of(seen)
             if seen is not None and said is not None:
-                place = f"{address_of(*said)}:{said[1].port}"
-                places[seen.side, seen.method, seen.cseq, seen.status].append((seen, place))
+                where = place(address_of(*said), said[1].port)
+                places[seen.side, seen.method, seen.cseq, seen.status].append((seen, where))
     known: set[tuple[str, Side]] = set()
-    for told in places.values():
+    for (side, *_), told in places.items():
+        # From who described it on.
+        told.sort(key=lambda pair: pair[0].hop, reverse=side == "called")
         for (before, old), (after, new) in pairwise(told):
             if old == new or before.hop == after.hop:
                 continue
-            side = before.side
             if before.branch and before.branch == after.branch:
                 if ("alg", side) not in known:
-                    text = f"A router changed the media address of the {_SIDES[side]} from {old} to {new}."
-                    data = {"what": "c= and m=", "before": old, "after": new}
-                    yield finding("alg-rewrite", after.at_ns, text, by=side, **data)
+                    yield _rewritten(side, old, new, after.at_ns)
                 known.add(("alg", side))
             elif ("relay", side) not in known:
                 known.add(("relay", side))
@@ -161,3 +166,30 @@ def _between_hops(found: list[Exchange]) -> Iterator[Finding]:
                 yield finding(
                     "sdp-rewritten-between-hops", after.at_ns, text, by=side, before=old, after=new, at=at
                 )
+
+
+def _rewritten(side: Side, before: str, after: str, at_ns: Nanoseconds) -> Finding:
+    """One description under one branch with two addresses: no proxy, but a router in between."""
+    text = f"A router changed the media address of the {_SIDES[side]} from {before} to {after}."
+    return finding("alg-rewrite", at_ns, text, by=side, what="c= and m=", before=before, after=after)
+
+
+def between_points(records: Sequence[CallRecord]) -> tuple[Finding, ...]:
+    """What a router did to the media addresses of one call between the points that saw it; by side the first.
+
+    The records are of one Call-ID, one a point. Their clocks need not agree.
+    """
+    found: dict[Side, Finding] = {}
+    places: dict[tuple[object, ...], str] = {}
+    for record in records:
+        messages = [seen for message in record.messages if (seen := read(message.packet)) is not None]
+        for seen in trace("", messages, 0).messages:
+            said = audio_of(seen)
+            if said is None or not seen.branch:
+                continue
+            where = place(address_of(*said), said[1].port)
+            key = (seen.branch, seen.method, seen.cseq, seen.status, seen.to_tag, seen.side)
+            before = places.setdefault(key, where)
+            if before != where and seen.side not in found:
+                found[seen.side] = _rewritten(seen.side, before, where, seen.at_ns)
+    return tuple(found.values())

@@ -15,6 +15,7 @@ from ringback.diagnosis.signalling.exchange import (
     codec,
     codecs_of,
     has_t38,
+    place,
 )
 from ringback.diagnosis.signalling.findings import Figures, finding
 from ringback.diagnosis.signalling.formats import read_ptime_ms
@@ -23,6 +24,7 @@ from ringback.diagnosis.signalling.tracing import SECOND, Traced, Transaction
 from ringback.sdp.section import read_direction
 
 _SLOW_RINGING_S: Final = 8.0
+_MOST_TRANSFERS: Final = 100
 _SLOW_ACK_S: Final = 0.4
 """A late offer is answered by ACK only: until then the called side's first words go nowhere."""
 _SIPFRAG: Final = re.compile(rb"SIP/2\.0[ \t]+([1-6][0-9]{2})")
@@ -85,15 +87,16 @@ def _late_offer(
 
 
 def _refused_changes(traced: Traced) -> Iterator[Finding]:
-    for transaction in traced.renewals:
+    renewals = traced.renewals
+    lowest: dict[tuple[int, Side], int] = {}
+    for transaction in renewals:
+        key = transaction.cseq, transaction.side
+        lowest[key] = min(lowest.get(key, transaction.hop), transaction.hop)
+    for transaction in renewals:
         final = transaction.final
-        lowest = min((t.hop for t in traced.renewals if t.cseq == transaction.cseq), default=0)
-        if (
-            final is None
-            or final.status < 300
-            or final.status in (401, 407, 491)
-            or transaction.hop != lowest
-        ):
+        if final is None or final.status < 300 or final.status in (401, 407, 491):
+            continue
+        if transaction.hop != lowest[transaction.cseq, transaction.side]:
             continue
         by = transaction.side
         data: Figures = {"status": final.status}
@@ -108,7 +111,11 @@ def _refused_changes(traced: Traced) -> Iterator[Finding]:
             continue
         text = f"{name} of the {_SIDES[by]} was refused ({final.status} {final.phrase})."
         yield finding("reinvite-refused", final.at_ns, text, by=by, method=transaction.method, **data)
-    for transaction in traced.of("BYE"):
+    byes = traced.of("BYE")
+    if len({t.side for t in byes}) > 1:
+        # Both hung up at once: each finds the call gone.
+        return
+    for transaction in byes:
         final = transaction.final
         if final is not None and final.status == 481:
             text = f"BYE of the {_SIDES[transaction.side]}: the other side knows no such call any more (481)."
@@ -175,13 +182,13 @@ def _moved(seen: Seen | None, places: dict[Side, str]) -> Iterator[Finding]:
         return
     session, media = found
     address = address_of(session, media)
-    place, before = f"{address}:{media.port}", places.get(seen.side, "")
+    now, before = place(address, media.port), places.get(seen.side, "")
     if address == "0.0.0.0":  # noqa: S104  # compared, not bound: an old hold moves nothing
         return
-    places[seen.side] = place
-    if before and before != place:
-        text = f"The {_SIDES[seen.side]} moved its media from {before} to {place}."
-        yield finding("media-address-changed", seen.at_ns, text, by=seen.side, before=before, after=place)
+    places[seen.side] = now
+    if before and before != now:
+        text = f"The {_SIDES[seen.side]} moved its media from {before} to {now}."
+        yield finding("media-address-changed", seen.at_ns, text, by=seen.side, before=before, after=now)
 
 
 def _fax(nearest: list[Exchange]) -> Iterator[Finding]:
@@ -193,7 +200,7 @@ def _fax(nearest: list[Exchange]) -> Iterator[Finding]:
 
 def _transfers(traced: Traced) -> Iterator[Finding]:
     lowest: dict[int, int] = {}
-    for transaction in traced.of("REFER"):
+    for transaction in traced.of("REFER")[:_MOST_TRANSFERS]:
         lowest.setdefault(transaction.cseq, transaction.hop)
         final, by = transaction.final, transaction.side
         if transaction.hop != lowest[transaction.cseq] or (final and final.status in (401, 407)):

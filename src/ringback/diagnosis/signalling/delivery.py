@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final
 
-from ringback.diagnosis.signalling.call import Finding
+from ringback.diagnosis.signalling.call import Finding, Side
 from ringback.diagnosis.signalling.ending import Ending
 from ringback.diagnosis.signalling.findings import Figures, finding
 from ringback.diagnosis.signalling.reading import Seen
-from ringback.diagnosis.signalling.tracing import SECOND, Traced, Transaction
+from ringback.diagnosis.signalling.tracing import OTHER, SECOND, Traced, Transaction, rack_of
 from ringback.sip.errors import SipSyntaxError
 from ringback.sip.message import KNOWN_METHODS, NameAddr, SipUri
 
@@ -28,12 +29,12 @@ def delivery_findings(traced: Traced, ending: Ending) -> Iterator[Finding]:
     yield from _invites(traced)
     yield from _acknowledgements(traced, ending)
     yield from _reliable(traced)
+    reach = _Reach(traced)
     for transaction in traced.transactions:
-        if transaction.method not in ("ACK", "INVITE") and _unanswered(traced, transaction):
-            yield _lost(traced, transaction)
-    for transaction in traced.of("INVITE"):
-        if transaction.in_dialog and _unanswered(traced, transaction):
-            yield _lost(traced, transaction)
+        request = transaction.request
+        own = transaction.method == "ACK" or (transaction.method == "INVITE" and not transaction.in_dialog)
+        if request is not None and not own and _unanswered(traced, transaction):
+            yield _lost(transaction, request, reach)
     twice = [seen for seen in traced.messages if seen.repeat == "twice"]
     if twice:
         text = f"The capture holds {len(twice)} messages twice, which nobody sent twice."
@@ -45,6 +46,10 @@ def delivery_findings(traced: Traced, ending: Ending) -> Iterator[Finding]:
     if traced.hops > 1:
         text = f"The call was captured at {traced.hops} hops."
         yield finding("several-hops", traced.messages[0].at_ns, text, count=traced.hops)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _unanswered(traced: Traced, transaction: Transaction) -> bool:
@@ -68,19 +73,17 @@ def _invites(traced: Traced) -> Iterator[Finding]:
                     "large-invite-fragmented", request.at_ns, text, octets=octets, fragments=fragments
                 )
             if repeats:
-                text = f"INVITE was sent {repeats + 1} times before an answer came."
+                text = f"INVITE was sent {_times(repeats + 1)} before an answer came."
                 yield finding("invite-retransmitted", request.at_ns, text, count=repeats, seconds=seconds)
         elif not _unanswered(traced, transaction):
             continue
         elif fragments > 1:
-            text = (
-                f"INVITE of {octets} octets, {fragments} fragments, sent {repeats + 1} times, got no answer."
-            )
+            text = f"INVITE of {octets} octets in fragments, sent {_times(repeats + 1)}, got no answer."
             data: Figures = {"octets": octets, "fragments": fragments, "count": repeats}
             yield finding("fragmented-invite-unanswered", request.at_ns, text, **data)
         else:
             where = request.endpoints.dst
-            text = f"INVITE was sent {repeats + 1} times to {where} over {seconds:.1f} s; no answer came."
+            text = f"INVITE was sent {_times(repeats + 1)} to {where} over {seconds:.1f} s; no answer came."
             data = {"count": repeats, "seconds": seconds, "octets": octets}
             yield finding("invite-unanswered", request.at_ns, text, **data, address=where)
 
@@ -94,7 +97,7 @@ def _acknowledgements(traced: Traced, ending: Ending) -> Iterator[Finding]:
         repeats = [seen for seen in transaction.response_repeats if seen.status // 100 == 2]
         if not repeats:
             continue
-        acks = [t for t in traced.of("ACK") if t.cseq == transaction.cseq and t.side == transaction.side]
+        acks = [t for t in traced.numbered("ACK", transaction.cseq) if t.side == transaction.side]
         here = [t for t in acks if t.hop == transaction.hop]
         seconds = round((repeats[-1].at_ns - final.at_ns) / SECOND, 3)
         stray = next((t for t in acks if _went_astray(t, final)), None)
@@ -104,14 +107,14 @@ def _acknowledgements(traced: Traced, ending: Ending) -> Iterator[Finding]:
         elif came is None:
             after_s = round((ending.at_ns - final.at_ns) / SECOND, 3) if ending.at_ns is not None else 0.0
             ended = f" The call ended {after_s:.1f} s after its answer." if after_s else ""
-            text = f"200 was repeated {len(repeats)} times over {seconds:.1f} s, and no ACK came.{ended}"
+            text = f"200 was repeated {_times(len(repeats))} over {seconds:.1f} s, and no ACK came.{ended}"
             data: Figures = {"count": len(repeats), "seconds": seconds, "ended_after_s": after_s}
             yield finding("ack-missing", final.at_ns, text, **data)
         else:
             # ACK is on its way, but does not arrive where 200 is repeated from.
             after = [seen for seen in repeats if seen.at_ns > came]
             lasting = len(after) > 2
-            text = f"200 was repeated {len(repeats)} times over {seconds:.1f} s" + (
+            text = f"200 was repeated {_times(len(repeats))} over {seconds:.1f} s" + (
                 "; the ACK that was seen does not arrive." if lasting else " before its ACK came."
             )
             if lasting:
@@ -135,7 +138,7 @@ def _astray(final: Seen, ack: Transaction, repeats: list[Seen]) -> Finding:
     sent_to = ack.request.endpoints.dst if ack.request is not None else ""
     text = (
         f"ACK went to {sent_to}, while 200 came from {source}: the Contact ({contact}) does not lead there. "
-        f"200 was repeated {len(repeats)} times."
+        f"200 was repeated {_times(len(repeats))}."
     )
     data: Figures = {"contact": contact, "source": source, "sent_to": sent_to}
     return finding("ack-to-wrong-address", final.at_ns, text, **data)
@@ -153,44 +156,50 @@ def contact_host(seen: Seen) -> str:
 def _reliable(traced: Traced) -> Iterator[Finding]:
     """Provisional answers that must be acknowledged and were not (RFC 3262, 3)."""
     for transaction in traced.of("INVITE"):
-        for response in transaction.provisional:
+        reliable = [
+            r for r in transaction.provisional if "RSeq" in r.headers and r.has_tag("Require", "100rel")
+        ]
+        if not reliable:
+            continue
+        repeats: dict[str | None, list[Seen]] = defaultdict(list)
+        for seen in transaction.response_repeats:
+            repeats[seen.headers.get("RSeq")].append(seen)
+        acknowledged = {rack_of(t.request)[0] for t in traced.pracks(transaction) if t.request is not None}
+        for response in reliable:
             rseq = response.headers.get("RSeq")
-            if rseq is None or not response.has_tag("Require", "100rel"):
-                continue
-            repeats = [s for s in transaction.response_repeats if s.headers.get("RSeq") == rseq]
-            pracks = (t.request for t in traced.of("PRACK", hop=transaction.hop))
-            acknowledged = any(
-                (prack.headers.get("RAck") or "").split()[:1] == [rseq]
-                for prack in pracks
-                if prack is not None
-            )
-            if repeats and not acknowledged:
-                seconds = round((repeats[-1].at_ns - response.at_ns) / SECOND, 3)
-                text = f"{response.status} was repeated {len(repeats)} times; the PRACK it needs never came."
-                data: Figures = {"status": response.status, "count": len(repeats), "seconds": seconds}
+            again = repeats.get(rseq)
+            if again and rseq not in acknowledged:
+                seconds = round((again[-1].at_ns - response.at_ns) / SECOND, 3)
+                text = f"{response.status} was repeated {_times(len(again))}; the PRACK it needs never came."
+                data: Figures = {"status": response.status, "count": len(again), "seconds": seconds}
                 yield finding("prack-missing", response.at_ns, text, **data)
 
 
-def _lost(traced: Traced, transaction: Transaction) -> Finding:
+class _Reach:
+    """Where each side's messages came from, by who heard them, and the hosts of its Contacts."""
+
+    def __init__(self, traced: Traced) -> None:
+        self.sources: dict[tuple[Side, str], set[str]] = defaultdict(set)
+        self.contacts: dict[Side, set[str]] = {"caller": set(), "called": set()}
+        for seen in traced.messages:
+            self.sources[seen.side, seen.endpoints.dst].add(seen.endpoints.src)
+            self.contacts[seen.side].add(contact_host(seen))
+
+
+def _lost(transaction: Transaction, request: Seen, reach: _Reach) -> Finding:
     """A request in the call that got no answer."""
-    request = transaction.request
-    if request is None:
-        raise ValueError("a request that was not seen cannot be unanswered")
     count, by, method = len(transaction.repeats), transaction.side, transaction.method
-    other: set[str] = {
-        seen.endpoints.src for seen in traced.messages if seen.side != by and seen.hop == transaction.hop
-    }
-    target = request.endpoints.dst
-    contacts = {contact_host(seen) for seen in traced.messages if seen.side != by}
+    known = method if method in KNOWN_METHODS else "other"
+    target, other = request.endpoints.dst, reach.sources.get((OTHER[by], request.endpoints.src))
     seconds = round((transaction.last_sent_ns - request.at_ns) / SECOND, 3)
     told = f"{_label(method, request)} of the {_SIDES[by]} got no answer"
-    if other and target not in other and target in contacts:
+    if other and target not in other and target in reach.contacts[OTHER[by]]:
         source = min(other)
         text = f"{told}: it went to the Contact {target}, while that side speaks from {source}."
         return finding(
-            "contact-unreachable", request.at_ns, text, by=by, contact=target, source=source, method=method
+            "contact-unreachable", request.at_ns, text, by=by, contact=target, source=source, method=known
         )
-    text = f"{told}; it was sent {count + 1} times."
+    text = f"{told}; it was sent {_times(count + 1)}."
     if method == "BYE":
         return finding("bye-unanswered", request.at_ns, text, by=by, count=count)
     if method == "CANCEL":
@@ -198,7 +207,6 @@ def _lost(traced: Traced, transaction: Transaction) -> Finding:
     if method in ("INVITE", "UPDATE"):
         data: Figures = {"method": method, "count": count, "seconds": seconds}
         return finding("reinvite-unanswered", request.at_ns, text, by=by, **data)
-    known = method if method in KNOWN_METHODS else "other"
     return finding("request-unanswered", request.at_ns, text, by=by, method=known, count=count)
 
 

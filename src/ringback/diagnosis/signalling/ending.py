@@ -92,7 +92,7 @@ def ending_of(traced: Traced, begun: list[Transaction], answer: Seen | None) -> 
 
 def _of_renewal(traced: Traced, cancel: Transaction) -> bool:
     """Whether a CANCEL takes back a re-INVITE only."""
-    return any(t.cseq == cancel.cseq and t.side == cancel.side for t in traced.of("INVITE") if t.in_dialog)
+    return any(t.side == cancel.side and t.in_dialog for t in traced.numbered("INVITE", cancel.cseq))
 
 
 def _from_between(traced: Traced, byes: list[Transaction]) -> bool:
@@ -111,7 +111,8 @@ def _with_reason(
     match = _CAUSE.search(value)
     text = _TEXT.search(value)
     why = fit_to_show((text[1] or text[2] or "") if text is not None else "")
-    why = re.sub(r"[0-9]", "x", why)
+    # Some put a number only, which says nothing.
+    why = re.sub(r"[0-9]", "x", why) if any(character.isalpha() for character in why) else ""
     cause = f"{match[1].upper()} {int(match[2])}" if match is not None else ""
     meaning = _Q850.get(int(match[2]), "") if match is not None and match[1].upper() == "Q.850" else ""
     reason = why or meaning

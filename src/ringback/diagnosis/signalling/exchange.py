@@ -11,7 +11,7 @@ from ringback.diagnosis.capture.captured import Nanoseconds
 from ringback.diagnosis.signalling.call import MediaOffer, Side
 from ringback.diagnosis.signalling.formats import NOT_AUDIO, names, read_formats, read_ptime_ms
 from ringback.diagnosis.signalling.reading import Seen
-from ringback.diagnosis.signalling.tracing import OTHER, Traced, Transaction
+from ringback.diagnosis.signalling.tracing import OTHER, Traced, Transaction, rack_of
 from ringback.sdp.description import MediaDescription, SessionDescription
 from ringback.sdp.section import read_direction
 
@@ -80,35 +80,25 @@ def _delayed(traced: Traced, transaction: Transaction, told: list[Seen]) -> Iter
     """INVITE without SDP: the offer comes back, and ACK or PRACK brings the answer."""
     if not told:
         return
-    pracks = [
-        t.request
-        for t in traced.of("PRACK", hop=transaction.hop)
-        if t.request is not None and t.request.sdp is not None and _acknowledges(t.request, transaction)
-    ]
-    acks = [
-        t.request
-        for t in traced.of("ACK", hop=transaction.hop)
-        if t.request is not None and t.request.sdp is not None and t.cseq == transaction.cseq
-    ]
+    pracks = _described(traced.pracks(transaction))
+    acks = _described([t for t in traced.numbered("ACK", transaction.cseq) if t.hop == transaction.hop])
     # Without a PRACK what came in a provisional answer was only a view of the offer in the 200.
     offer = told[0] if pracks else told[-1]
     answers = pracks[:1] or [ack for ack in acks if ack.side == transaction.side]
     yield Exchange(transaction, OTHER[transaction.side], offer, answers, bool(answers))
 
 
-def _acknowledges(prack: Seen, invite: Transaction) -> bool:
-    """Whether RAck names a response of this INVITE (RFC 3262, 7.2)."""
-    parts = (prack.headers.get("RAck") or "").split()
-    return len(parts) == 3 and parts[1] == str(invite.cseq) and parts[2] == "INVITE"
+def _described(transactions: list[Transaction]) -> list[Seen]:
+    return [t.request for t in transactions if t.request is not None and t.request.sdp is not None]
 
 
 def _answers_provisional(traced: Traced, prack: Transaction) -> bool:
     """Whether the SDP in a PRACK is an answer, its INVITE having brought no offer."""
-    request = prack.request
-    if request is None:
+    if prack.request is None:
         return False
-    invites = traced.of("INVITE", hop=prack.hop)
-    return any(_acknowledges(request, t) for t in invites if t.request is not None and t.request.sdp is None)
+    invites = traced.numbered("INVITE", rack_of(prack.request)[1])
+    requests = [t.request for t in invites if t.hop == prack.hop and t.request is not None]
+    return any(request.sdp is None for request in requests)
 
 
 def media_offers(found: list[Exchange]) -> tuple[MediaOffer, ...]:
@@ -170,6 +160,11 @@ def address_of(session: SessionDescription, media: MediaDescription) -> str:
     return connection.address.lower() if connection is not None else ""
 
 
+def place(address: str, port: int) -> str:
+    """`192.0.2.1:5060`, `[2001:db8::1]:5060`."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
 def _rtcp_port(media: MediaDescription, partner: MediaDescription | None) -> int:
     """RTCP's port: RTP's where both sides multiplex (RFC 5761), as a=rtcp says (RFC 3605), or the next."""
     if media.has("rtcp-mux") and partner is not None and partner.has("rtcp-mux"):
@@ -186,9 +181,11 @@ def audio_of(seen: Seen | None) -> tuple[SessionDescription, MediaDescription] |
     return next(((seen.sdp, media) for media in seen.sdp.media if media.kind == "audio" and media.port), None)
 
 
-def codecs_of(seen: Seen | None) -> tuple[str, ...]:
-    """The names of a message's audio formats, in order."""
+def codecs_of(seen: Seen | None, *, switched_off: bool = False) -> tuple[str, ...]:
+    """The names of a message's audio formats, in order; on demand also of a section with port 0."""
     found = audio_of(seen)
+    if found is None and switched_off and seen is not None and seen.sdp is not None:
+        found = next(((seen.sdp, media) for media in seen.sdp.media if media.kind == "audio"), None)
     if found is None:
         return ()
     formats = read_formats(*found)

@@ -14,6 +14,9 @@ from ringback.diagnosis.signalling.tracing import OTHER, SECOND, Traced, Transac
 from ringback.sip.session_expiry import SessionExpires
 
 _SLACK_S: Final = 3.0
+_HALF_SLACK_S: Final = 1.5
+_LONG_S: Final = 180
+"""Of shorter timers a call ends at the half by chance."""
 _SIDES: Final = {"caller": "caller", "called": "called side", None: "side that refreshes"}
 
 
@@ -71,12 +74,12 @@ def timer_findings(traced: Traced, ending: Ending) -> Iterator[Finding]:
         "session_expires_s": expires,
     }
     ran_out = expires - min(32.0, expires / 3) - _SLACK_S <= seconds <= expires + _SLACK_S
-    at_half = abs(seconds - expires / 2) <= min(2.0, expires / 20)
+    at_half = expires >= _LONG_S and 0 <= seconds - expires / 2 <= _HALF_SLACK_S
     if ending.by is not None and not ending.cancelled and (ran_out or at_half or ending.names_timer):
         if ending.names_timer or not (at_half and failed is not None):
             whose = _SIDES[timer.refresher]
             text = (
-                f"The call ended {seconds:.0f} s after its last refresh, its session timer being {expires} s: "
+                f"The call ended {seconds:.0f} s after its last refresh (timer: {expires} s): "
                 f"the {whose} did not refresh it."
             )
             yield finding("session-timer-expired", last_ns, text, by=ending.by, **data)

@@ -61,13 +61,13 @@ def failure_findings(
         refused = _refused(traced, begun, last, final)
         if refused is not None:
             yield refused
-    collisions = sum(
-        1 for t in traced.of("INVITE", "UPDATE") if t.final is not None and t.final.status == 491
-    )
+    collisions = {
+        (t.cseq, t.side) for t in traced.of("INVITE", "UPDATE") if t.final and t.final.status == 491
+    }
     if collisions:
         at_ns = next(t.began_ns for t in traced.transactions if t.final is not None and t.final.status == 491)
         text = "Both sides changed the session at the same time (491)."
-        yield finding("request-collision", at_ns, text, count=collisions)
+        yield finding("request-collision", at_ns, text, count=len(collisions))
 
 
 def _given_up(begun: list[Transaction], ending: Ending) -> Finding:
@@ -183,12 +183,11 @@ def _known_of_called(traced: Traced) -> tuple[str, ...]:
 
 
 def _overloaded(_: Traced, __: Transaction, final: Seen) -> Finding:
-    if "Retry-After" in final.headers:
-        wait_s = _number(final, "Retry-After")
-        text = f"A server or trunk has no room (503), and asks to be left alone for {wait_s} s."
-        return finding("server-overloaded", final.at_ns, text, status=503, retry_after_s=wait_s)
+    wait_s = _number(final, "Retry-After")
     text = "A server or trunk on the way does not serve (503): overload, maintenance, or no route."
-    return finding("server-overloaded", final.at_ns, text, status=503)
+    if wait_s:
+        text = f"A server or trunk has no room (503), and asks to be left alone for {wait_s} s."
+    return finding("server-overloaded", final.at_ns, text, status=503, retry_after_s=wait_s)
 
 
 def _number(seen: Seen, name: str) -> int:

@@ -71,7 +71,7 @@ CODES: Final[Mapping[str, Meaning]] = {
         "fault", "481: the other side has no such call any more.", ("status", "method", "by")
     ),
     "server-overloaded": Meaning(
-        "fault", "503, with Retry-After where it was told.", ("status", "retry_after_s")
+        "fault", "503; Retry-After is 0 where it was not told.", ("status", "retry_after_s")
     ),
     "server-error": Meaning("fault", "Another 5xx.", ("status",)),
     "call-refused": Meaning("fault", "Any other 4xx or 6xx.", ("status",)),
@@ -90,7 +90,7 @@ CODES: Final[Mapping[str, Meaning]] = {
         "warning", "INVITE was answered only after it was repeated.", ("count", "seconds")
     ),
     "large-invite-fragmented": Meaning(
-        "warning", "INVITE over UDP is so large that it went in fragments.", ("octets", "fragments")
+        "info", "INVITE over UDP is so large that it went in fragments.", ("octets", "fragments")
     ),
     "fragmented-invite-unanswered": Meaning(
         "fault",
@@ -179,7 +179,7 @@ CODES: Final[Mapping[str, Meaning]] = {
     ),
     "media-late": Meaning(
         "warning",
-        "One side's media began more than 1 s after the answer (by `media.media_findings`).",
+        "One side's media began more than 1 s after the answer (RTP in the capture).",
         ("by", "seconds"),
     ),
     "call-transferred": Meaning("info", "REFER: one side asked the other to call a third.", ("by", "status")),

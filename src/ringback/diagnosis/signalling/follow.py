@@ -10,7 +10,7 @@ from typing import Final
 from ringback.diagnosis.capture.captured import Endpoints, Nanoseconds, SipPacket
 from ringback.diagnosis.signalling.addressing import address_findings
 from ringback.diagnosis.signalling.beside import other_dialogs
-from ringback.diagnosis.signalling.call import CallRecord, LadderMessage, Outcome, Side, Signalling
+from ringback.diagnosis.signalling.call import CallRecord, Finding, LadderMessage, Outcome, Side, Signalling
 from ringback.diagnosis.signalling.course import course_findings
 from ringback.diagnosis.signalling.delivery import delivery_findings
 from ringback.diagnosis.signalling.ending import Ending, ending_findings, ending_of
@@ -26,6 +26,7 @@ from ringback.sip.message import KNOWN_METHODS, NameAddr, SipUri, TelUri
 
 _OF_CALLS: Final = frozenset({"INVITE", "ACK", "BYE", "CANCEL", "PRACK"})
 _LABEL_DIGITS: Final = 12
+_MOST_OF_ONE: Final = 20
 
 
 def follow(packets: Sequence[SipPacket]) -> Signalling:
@@ -102,13 +103,24 @@ def _record(traced: Traced) -> CallRecord:
         session_expires_s=timer.seconds if timer is not None else None,
         refresher=timer.refresher if timer is not None else None,
         user_agents=_user_agents(traced),
-        findings=tuple(sorted(findings, key=lambda finding: finding.at_ns)),
+        findings=_limited(findings),
         complete=begins and ending.at_ns is not None,
     )
 
 
+def _limited(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The findings in the order of time, of each code the first twenty."""
+    kept: list[Finding] = []
+    told: Counter[str] = Counter()
+    for found in sorted(findings, key=lambda finding: finding.at_ns):
+        told[found.code] += 1
+        if told[found.code] <= _MOST_OF_ONE:
+            kept.append(found)
+    return tuple(kept)
+
+
 def _caller(first: Seen) -> Endpoints:
-    return first.endpoints if first.is_request == (first.side == "caller") else first.endpoints.reverse
+    return first.endpoints if first.side == "caller" else first.endpoints.reverse
 
 
 def _answer(traced: Traced, begun: list[Transaction]) -> Seen | None:
@@ -161,18 +173,19 @@ def _nearest(found: list[Exchange]) -> list[Exchange]:
 def _offered(nearest: list[Exchange]) -> tuple[str, ...]:
     """The codecs of the offer that began the call; without one, of the answer."""
     first = next((e for e in nearest if not e.in_dialog), nearest[0] if nearest else None)
-    return codecs_of(first.offer or first.answer) if first is not None else ()
+    return codecs_of(first.offer or first.answer, switched_off=True) if first is not None else ()
 
 
 def _who(seen: Seen, field: str) -> str:
-    """The user part of From or To, decoded; the host where there is none, empty where it is unreadable."""
+    """The URI of From or To without parameters: `sip:5550100@example.com`; empty where it is unreadable."""
     try:
         uri = NameAddr.parse(seen.headers.get(field) or "").uri
     except SipSyntaxError:
         return ""
     if isinstance(uri, SipUri):
-        return fit_to_show(uri.username or uri.host)
-    return fit_to_show(uri.number if isinstance(uri, TelUri) else str(uri))
+        user = f"{uri.username}@" if uri.user else ""
+        return f"{uri.scheme}:{user}{uri.host}"
+    return f"tel:{uri.number}" if isinstance(uri, TelUri) else str(uri)
 
 
 def _retransmissions(messages: Sequence[Seen]) -> dict[str, int]:

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
+from ringback.diagnosis.stream.formats import STATIC
 from ringback.diagnosis.stream.measured import PayloadFormat
 from ringback.sdp.description import MediaDescription, SessionDescription
 
-_STATIC: Final[Mapping[int, tuple[str, int, int]]] = {
-    0: ("pcmu", 8_000, 1), 3: ("gsm", 8_000, 1), 4: ("g723", 8_000, 1), 5: ("dvi4", 8_000, 1),
-    6: ("dvi4", 16_000, 1), 7: ("lpc", 8_000, 1), 8: ("pcma", 8_000, 1), 9: ("g722", 8_000, 1),
-    10: ("l16", 44_100, 2), 11: ("l16", 44_100, 1), 12: ("qcelp", 8_000, 1), 13: ("cn", 8_000, 1),
-    14: ("mpa", 90_000, 1), 15: ("g728", 8_000, 1), 16: ("dvi4", 11_025, 1), 17: ("dvi4", 22_050, 1),
-    18: ("g729", 8_000, 1), 25: ("celb", 90_000, 1), 26: ("jpeg", 90_000, 1), 28: ("nv", 90_000, 1),
-    31: ("h261", 90_000, 1), 32: ("mpv", 90_000, 1), 33: ("mp2t", 90_000, 1), 34: ("h263", 90_000, 1),
-}  # fmt: skip
 # Other spellings met on the wire.
 _SPELLINGS: Final = {
     "g711u": "pcmu", "ulaw": "pcmu", "g711a": "pcma", "alaw": "pcma", "g729a": "g729", "g729b": "g729",
@@ -52,8 +46,8 @@ def read_formats(session: SessionDescription, media: MediaDescription) -> dict[i
             name = mapped[2].lower()
             name, rate = _SPELLINGS.get(name, name), int(mapped[3])
             formats[payload_type] = PayloadFormat(name, rate, int(mapped[4] or 1), ptime_ms, "sdp", fmtp)
-        elif (known := _STATIC.get(payload_type)) is not None:
-            formats[payload_type] = PayloadFormat(*known, ptime_ms, "static", fmtp)
+        elif (known := STATIC.get(payload_type)) is not None:
+            formats[payload_type] = replace(known, ptime_ms=ptime_ms, parameters=fmtp)
         else:
             formats[payload_type] = PayloadFormat("unknown", 0, 1, ptime_ms, "unknown", fmtp)
     return formats

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ringback.diagnosis.signalling.call import CallRecord, LadderMessage
+from ringback.diagnosis.signalling.exchange import place
 from ringback.governance.shown import fit_to_show
 from ringback.sip.masking import mask
 
@@ -48,8 +49,8 @@ def ladder(call: CallRecord) -> Ladder:
         ends = message.endpoints
         alone = ends.src == ends.dst
         source, target = _place(ends.src, ends.sport, alone=alone), _place(ends.dst, ends.dport, alone=alone)
-        for place in (source, target):
-            columns.setdefault(place, len(columns))
+        for end in (source, target):
+            columns.setdefault(end, len(columns))
         seconds = (message.at_ns - call.start_ns) / 1e9
         repeated = message.retransmission or "twice" in message.note
         label = f"{message.label} SDP" if message.has_sdp else message.label
@@ -58,9 +59,7 @@ def ladder(call: CallRecord) -> Ladder:
 
 
 def _place(host: str, port: int, *, alone: bool) -> str:
-    if not alone:
-        return host
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return place(host, port) if alone else host
 
 
 def draw(drawn: Ladder, width: int = 100) -> list[str]:

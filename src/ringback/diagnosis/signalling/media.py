@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from typing import Final, Literal, NamedTuple
 
 from ringback.diagnosis.capture.captured import Nanoseconds, RtpStream, StreamKey
-from ringback.diagnosis.signalling.call import CallRecord, Finding, MediaOffer, Side
+from ringback.diagnosis.signalling.call import CallRecord, Finding, MediaOffer, Side, Signalling
 from ringback.diagnosis.signalling.findings import finding
 from ringback.diagnosis.signalling.tracing import OTHER, SECOND
 from ringback.diagnosis.stream.measured import PayloadFormat
@@ -19,6 +21,7 @@ _AFTER_NS: Final = 10 * SECOND
 """How long packets may follow the end of a call or the move to another address."""
 _EVER: Final = 1 << 62
 _LATE_S: Final = 1.0
+_MOST_STAYS: Final = 400
 
 How = Literal["address", "source", "port"]
 
@@ -31,6 +34,7 @@ class StreamContext:
     (the other leg of a B2BUA whose media goes directly). `expected_at` is where the receiver's SDP wanted the
     media, which is not where it went when NAT rewrote the address. `matched`: by the destination's address
     and port, by the source's alone (symmetric RTP), or by ports and hosts, addresses having been rewritten.
+    `sent_by` is None where what was named contradicts itself.
     """
 
     call: int
@@ -68,7 +72,51 @@ def assign(calls: Sequence[CallRecord], streams: Iterable[RtpStream]) -> dict[St
         matches = index.matches(stream)
         if matches:
             contexts[stream.key] = _context(calls, stream, matches)
+    return _without_contradictions(contexts)
+
+
+def _without_contradictions(contexts: dict[StreamKey, StreamContext]) -> dict[StreamKey, StreamContext]:
+    """Where all that goes to and fro between two hosts would be one side's, nobody knows whose it is.
+
+    So it is with gateways that are both sides of a call, and send their media from somewhere else.
+    """
+    between: dict[tuple[int, frozenset[str]], list[StreamKey]] = defaultdict(list)
+    for key, context in contexts.items():
+        between[context.call, frozenset((key.src, key.dst))].append(key)
+    for keys in between.values():
+        sides = {contexts[key].sent_by for key in keys}
+        if len(sides) == 1 and len({key.src for key in keys}) == 2:
+            contexts.update({key: replace(contexts[key], sent_by=None) for key in keys})
     return contexts
+
+
+class _Stays:
+    """The stays at one place in the order in which they began."""
+
+    def __init__(self) -> None:
+        self._stays: list[_Stay] = []
+        self._last_end_ns: list[Nanoseconds] = []
+
+    def add(self, stay: _Stay) -> None:
+        """Before `settle`, in any order."""
+        self._stays.append(stay)
+
+    def settle(self) -> None:
+        """Order them; from then on they can be looked up."""
+        self._stays.sort(key=lambda stay: stay.began_ns)
+        self._last_end_ns = list(accumulate((stay.ended_ns for stay in self._stays), max))
+
+    def during(self, stream: RtpStream) -> Iterator[_Stay]:
+        """Those that held while a stream ran, the latest first; of very many the latest hundreds."""
+        place = bisect_right(self._stays, stream.ended_ns, key=lambda stay: stay.began_ns)
+        for at in range(place - 1, max(-1, place - 1 - _MOST_STAYS), -1):
+            if self._last_end_ns[at] < stream.began_ns:
+                return
+            if self._stays[at].ended_ns >= stream.began_ns:
+                yield self._stays[at]
+
+
+_NOWHERE: Final = _Stays()
 
 
 class _Index:
@@ -76,21 +124,23 @@ class _Index:
 
     def __init__(self, calls: Sequence[CallRecord]) -> None:
         self._calls = calls
-        self._at: dict[tuple[str, int], list[_Stay]] = defaultdict(list)
-        self._port: dict[int, list[_Stay]] = defaultdict(list)
+        self._at: dict[tuple[str, int], _Stays] = defaultdict(_Stays)
+        self._port: dict[int, _Stays] = defaultdict(_Stays)
         self._hosts: dict[int, frozenset[str]] = {}
         for number, call in enumerate(calls):
             for stay in _stays(number, call):
-                self._at[stay.offer.address, stay.offer.port].append(stay)
-                self._port[stay.offer.port].append(stay)
+                self._at[stay.offer.address, stay.offer.port].add(stay)
+                self._port[stay.offer.port].add(stay)
+        for stays in (*self._at.values(), *self._port.values()):
+            stays.settle()
 
     def matches(self, stream: RtpStream) -> list[_Match]:
         """Every call that may have a stream, the likeliest first."""
         key = stream.key
         found: dict[int, _Match] = {}
-        for stay in _during(self._at.get((key.dst, key.dport), ()), stream):
+        for stay in self._at.get((key.dst, key.dport), _NOWHERE).during(stream):
             found.setdefault(stay.call, _Match(stay.call)).receiving.append(stay)
-        for stay in _during(self._at.get((key.src, key.sport), ()), stream):
+        for stay in self._at.get((key.src, key.sport), _NOWHERE).during(stream):
             found.setdefault(stay.call, _Match(stay.call)).sending.append(stay)
         if not found:
             found = self._behind_nat(stream)
@@ -100,8 +150,8 @@ class _Index:
         """Calls that named the port only, where the host is one that signalled, or both ports fit."""
         key = stream.key
         found: dict[int, _Match] = {}
-        to = list(_during(self._port.get(key.dport, ()), stream))
-        out_of = list(_during(self._port.get(key.sport, ()), stream))
+        to = list(self._port.get(key.dport, _NOWHERE).during(stream))
+        out_of = list(self._port.get(key.sport, _NOWHERE).during(stream))
         sides = {(stay.call, stay.offer.by) for stay in out_of}
         for stay in to:
             if key.dst in self._signalling(stay.call) or (stay.call, OTHER[stay.offer.by]) in sides:
@@ -125,44 +175,66 @@ def _stays(number: int, call: CallRecord) -> Iterator[_Stay]:
     over_ns = _EVER if call.ended_ns is None else call.ended_ns + _AFTER_NS
     # Of a call whose beginning is not in the capture what is known first held before.
     opened = not any(message.method == "INVITE" and message.label == "INVITE" for message in call.messages)
-    held: dict[tuple[int, Side, str], list[MediaOffer]] = defaultdict(list)
-    for offer in call.media:
-        held[offer.hop, offer.by, offer.kind].append(offer)
-    for offers in held.values():
-        for at, offer in enumerate(offers):
+    for offers in _by_section(call.media):
+        for offer, moved_ns in _with_moves(offers):
             if not offer.port or not offer.address:
                 continue
-            # What was refused changes nothing.
-            later = (other for other in offers[at + 1 :] if other.accepted)
-            moved = next((o.at_ns for o in later if (o.address, o.port) != (offer.address, offer.port)), None)
-            ended_ns = over_ns if moved is None else min(over_ns, moved + _AFTER_NS)
-            began_ns = -_EVER if opened and not at else offer.at_ns - _BEFORE_NS
-            yield _Stay(number, offer, began_ns, ended_ns)
+            began_ns = -_EVER if opened and offer is offers[0] else offer.at_ns - _BEFORE_NS
+            yield _Stay(number, offer, began_ns, min(over_ns, moved_ns + _AFTER_NS))
 
 
-def _during(stays: Iterable[_Stay], stream: RtpStream) -> Iterator[_Stay]:
-    return (stay for stay in stays if stay.began_ns <= stream.ended_ns and stay.ended_ns >= stream.began_ns)
+def _by_section(media: Sequence[MediaOffer]) -> Iterable[list[MediaOffer]]:
+    """What one side said of one section, at one hop, in order; sections of a kind are told by their place."""
+    sections: dict[tuple[int, Side, str, int], list[MediaOffer]] = defaultdict(list)
+    places: dict[tuple[int, Side, str, Nanoseconds, bool], int] = defaultdict(int)
+    for offer in media:
+        message = offer.hop, offer.by, offer.kind, offer.at_ns, offer.answers
+        sections[offer.hop, offer.by, offer.kind, places[message]].append(offer)
+        places[message] += 1
+    return sections.values()
+
+
+def _with_moves(offers: Sequence[MediaOffer]) -> Iterator[tuple[MediaOffer, Nanoseconds]]:
+    """Each offer with the time at which another address took its place; what was refused moves nothing."""
+    place, named_ns, moved_ns = ("", 0), _EVER, _EVER
+    for offer in reversed(offers):
+        here = offer.address, offer.port
+        yield offer, moved_ns if here == place else named_ns
+        if offer.accepted:
+            moved_ns = moved_ns if here == place else named_ns
+            place, named_ns = here, offer.at_ns
 
 
 def _overlap(stay: _Stay, stream: RtpStream) -> int:
-    return min(stay.ended_ns, stream.ended_ns) - max(stay.began_ns, stream.began_ns)
+    """How long a stream ran while an address held; what follows the call's end does not count."""
+    return min(stay.ended_ns - _AFTER_NS, stream.ended_ns) - max(stay.began_ns, stream.began_ns)
 
 
 def _rank(match: _Match, stream: RtpStream) -> tuple[int, ...]:
-    """How well a call fits: for most of the stream's time, by destination, by both ends, agreed on, early."""
+    """How well a call fits: for most of the stream's time, by destination, by both ends, agreed on, lately.
+
+    Of several that named the same, and of which nothing tells that they are over, the last one has it.
+    """
     stays = match.receiving or match.sending
     overlap = max(_overlap(stay, stream) for stay in stays)
-    length = stream.ended_ns - stream.began_ns
-    # The same port may be named anew just before another call's last packets: who named it last has it.
-    began = max(stay.began_ns for stay in stays)
+    mostly = 2 * overlap >= stream.ended_ns - stream.began_ns
+    named_ns = _named_ns(match)
     return (
-        2 * overlap >= length,
+        mostly,
         bool(match.receiving),
         _between_sides(match),
         any(stay.offer.accepted for stay in stays),
-        min(began, stream.began_ns),
+        # Two legs whose media goes directly end at different moments: that must not part their streams.
+        0 if mostly else overlap,
+        named_ns if named_ns <= stream.began_ns + _BEFORE_NS else -named_ns,
         -match.call,
     )
+
+
+def _named_ns(match: _Match) -> Nanoseconds:
+    """When a call had named all that it named of a stream's ends."""
+    ends = (match.receiving, match.sending)
+    return max(min(stay.began_ns for stay in stays) for stays in ends if stays)
 
 
 def _between_sides(match: _Match) -> bool:
@@ -203,7 +275,9 @@ def _latest(stays: list[_Stay], stream: RtpStream) -> _Stay | None:
 
 def _fits_too(match: _Match, best: _Match) -> bool:
     """Whether another call named both ends as well, at the same time."""
-    return best.exact and match.exact and _between_sides(match) and _between_sides(best)
+    if not (best.exact and match.exact and _between_sides(match) and _between_sides(best)):
+        return False
+    return abs(_named_ns(match) - _named_ns(best)) <= _AFTER_NS
 
 
 def _wanted(call: CallRecord, side: Side, near: MediaOffer, stream: RtpStream) -> tuple[str, int] | None:
@@ -233,34 +307,46 @@ def _formats(
         late = [o for o in told if o.at_ns > stream.ended_ns]
         held = [o for o in told if o.at_ns <= stream.ended_ns]
         for offer in (*reversed(late), *held):
-            known = {
-                number: told_format
-                for number, told_format in offer.formats.items()
-                if told_format.source != "unknown" or number not in formats
-            }
-            formats.update(known)
-    return formats
+            formats.update({n: told for n, told in offer.formats.items() if told.source != "unknown"})
+    return dict(sorted(formats.items()))
 
 
-def media_findings(
-    calls: Sequence[CallRecord], contexts: Mapping[StreamKey, StreamContext], streams: Iterable[RtpStream]
-) -> dict[int, tuple[Finding, ...]]:
-    """What signalling and media tell together, by call: a side whose media began long after the answer."""
+def with_late_media(
+    signalling: Signalling, contexts: Mapping[StreamKey, StreamContext], streams: Iterable[RtpStream]
+) -> Signalling:
+    """The signalling with what only media tells: sides whose first packet came long after the answer."""
     first: dict[tuple[int, Side], Nanoseconds] = {}
     for stream in streams:
         context = contexts.get(stream.key)
         if context is not None and context.sent_by is not None:
             key = context.call, context.sent_by
             first[key] = min(first.get(key, _EVER), stream.began_ns)
-    found: dict[int, list[Finding]] = defaultdict(list)
+    late: dict[int, list[Finding]] = defaultdict(list)
     for (number, side), began_ns in sorted(first.items()):
-        answered_ns = calls[number].answered_ns
-        if answered_ns is None:
-            continue
-        seconds = (began_ns - answered_ns) / SECOND
-        if seconds > _LATE_S:
-            who = "caller" if side == "caller" else "called side"
-            text = f"Media of the {who} began {seconds:.1f} s after the answer: first words are lost."
-            told = finding("media-late", began_ns, text, by=side, seconds=round(seconds, 3))
-            found[number].append(told)
-    return {number: tuple(told) for number, told in found.items()}
+        found = _late(signalling.calls[number], side, began_ns)
+        late[number] += found
+    if not any(late.values()):
+        return signalling
+    calls = tuple(
+        replace(call, findings=_in_time((*call.findings, *late.get(number, ()))))
+        for number, call in enumerate(signalling.calls)
+    )
+    return replace(signalling, calls=calls)
+
+
+def _in_time(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple(sorted(findings, key=lambda found: found.at_ns))
+
+
+def _late(call: CallRecord, side: Side, began_ns: Nanoseconds) -> Iterator[Finding]:
+    """Whether a side that was to send from the answer on began late."""
+    if call.answered_ns is None:
+        return
+    told = [
+        o for o in call.media if o.by == side and o.kind == "audio" and o.at_ns <= call.answered_ns + SECOND
+    ]
+    seconds = (began_ns - call.answered_ns) / SECOND
+    if seconds > _LATE_S and told and told[-1].direction in ("sendrecv", "sendonly"):
+        who = "caller" if side == "caller" else "called side"
+        text = f"Media of the {who} began {seconds:.1f} s after the answer; nothing before was heard."
+        yield finding("media-late", began_ns, text, by=side, seconds=round(seconds, 3))

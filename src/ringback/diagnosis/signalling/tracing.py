@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -77,10 +77,38 @@ class Traced:
     transactions: list[Transaction]
     hops: int
     until_ns: Nanoseconds
+    _by_method: dict[str, list[Transaction]] = field(init=False, repr=False)
+    _by_number: dict[tuple[str, int], list[Transaction]] = field(init=False, repr=False)
+    _pracks: dict[tuple[int, int], list[Transaction]] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Index the transactions: a hostile call has a hundred thousand."""
+        self._by_method, self._by_number, self._pracks = (
+            defaultdict(list),
+            defaultdict(list),
+            defaultdict(list),
+        )
+        for transaction in self.transactions:
+            self._by_method[transaction.method].append(transaction)
+            self._by_number[transaction.method, transaction.cseq].append(transaction)
+            if transaction.method == "PRACK" and transaction.request is not None:
+                self._pracks[transaction.hop, rack_of(transaction.request)[1]].append(transaction)
 
     def of(self, *methods: str, hop: int | None = None) -> list[Transaction]:
         """The transactions of these methods, in order."""
-        return [t for t in self.transactions if t.method in methods and (hop is None or t.hop == hop)]
+        if len(methods) == 1:
+            found = self._by_method.get(methods[0], [])
+        else:
+            found = [t for t in self.transactions if t.method in methods]
+        return [t for t in found if t.hop == hop] if hop is not None else list(found)
+
+    def numbered(self, method: str, cseq: int) -> list[Transaction]:
+        """The transactions of a method with a CSeq number: one a hop and side."""
+        return self._by_number.get((method, cseq), [])
+
+    def pracks(self, invite: Transaction) -> list[Transaction]:
+        """The PRACKs that acknowledge an INVITE's provisional answers (RFC 3262, 7.2)."""
+        return self._pracks.get((invite.hop, invite.cseq), [])
 
     @property
     def initial(self) -> list[Transaction]:
@@ -110,8 +138,19 @@ class Traced:
         if len(sides) != 1:
             return None
         (side,) = sides
+        if any(seen.repeat == "again" and seen.is_request for seen in self.messages):
+            # Who repeats a request misses its answer itself.
+            return None
         went_on = any(seen.method in ("ACK", "BYE", "PRACK") or seen.to_tag for seen in self.messages)
         return side if went_on else None
+
+
+def rack_of(prack: Seen) -> tuple[str, int]:
+    """The RSeq and the INVITE's CSeq number that RAck names; empty and -1 where it cannot be read."""
+    parts = (prack.headers.get("RAck") or "").split()
+    if len(parts) != 3 or parts[2] != "INVITE" or not (parts[1].isascii() and parts[1].isdigit()):
+        return "", -1
+    return parts[0], int(parts[1][:10])
 
 
 def trace(call_id: str, messages: Sequence[Seen], until_ns: Nanoseconds) -> Traced:

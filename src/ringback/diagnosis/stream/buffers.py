@@ -59,16 +59,20 @@ class Played:
 
 def play(transit_ms: Times, arrived_ms: Times, restarts: Mask, buffer: Buffer) -> Played:
     """Run m packets in the order they came through a buffer; it begins anew at `restarts` bool[m]."""
+    if len(transit_ms) and float(transit_ms.max() - transit_ms.min()) <= buffer.depth_ms:
+        # Any buffer bears what never differs by more than it waits at the least.
+        return Played(np.zeros(len(transit_ms), np.uint8), buffer.depth_ms)
     if kernels is None:
         return play_plainly(transit_ms, arrived_ms, restarts, buffer)
     m = len(transit_ms)
-    result, recent = np.empty(m, np.uint8), np.empty(4 * buffer.window + 1)
+    ring = 1 << buffer.window.bit_length()
+    result, recent = np.empty(m, np.uint8), np.empty(4 * ring)
     columns = (
         np.ascontiguousarray(transit_ms, np.float64),
         np.ascontiguousarray(arrived_ms, np.float64),
         np.ascontiguousarray(restarts, np.bool_),
     )
-    limits = (buffer.depth_ms, buffer.most_ms, buffer.resync_ms, buffer.window)
+    limits = (buffer.depth_ms, buffer.most_ms, buffer.resync_ms, buffer.window, ring)
     depths = kernels.rb_play(m, *map(at, columns), *limits, at(recent), at(result))
     return Played(result, depths / m if m else buffer.depth_ms)
 

@@ -9,9 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ringback.diagnosis.capture.captured import Packets
-from ringback.diagnosis.stream import timing
-from ringback.diagnosis.stream.counting import count, usual_step
-from ringback.diagnosis.stream.formats import complete
+from ringback.diagnosis.stream.laid_out import LaidOut, lay_out
 from ringback.diagnosis.stream.measured import PayloadFormat, Series
 
 Column = TypeVar("Column", bound=np.generic)
@@ -21,14 +19,17 @@ MOST_SLOTS: Final = 4_000_000
 
 
 def curves(packets: Packets, formats: Mapping[int, PayloadFormat]) -> Series:
-    """The curves of a stream; `formats` as in `measure`.
+    """The curves of a stream; `formats` as in `measure`."""
+    return draw(lay_out(packets, formats))
+
+
+def draw(stream: LaidOut) -> Series:
+    """The curves of a stream that was laid out.
 
     A stream that lost more than MOST_SLOTS packets, which only made-up numbers do, has its runs of losses
     cut to what fits: slots are fewer than `expected` then.
     """
-    known = complete(packets, formats)
-    counted = count(packets, usual_step(packets))
-    timed = timing.time(packets, counted, timing.clocks(known))
+    packets, counted, timing = stream.packets, stream.counted, stream.timing
     missing = counted.missing
     if counted.lost > MOST_SLOTS:
         missing = np.minimum(missing, MOST_SLOTS // max(int(np.count_nonzero(missing)), 1))
@@ -36,7 +37,7 @@ def curves(packets: Packets, formats: Mapping[int, PayloadFormat]) -> Series:
     slots = np.arange(len(rows)) + np.cumsum(missing)
     size = int(slots[-1]) + 1
     transit = np.full(len(packets), np.nan)
-    transit[timed.rows] = timed.transit_ms
+    transit[timing.rows] = timing.transit_ms
     lost = np.ones(size, np.bool_)
     lost[slots] = False
 

@@ -13,8 +13,9 @@ from ringback.diagnosis.capture.captured import Packets
 from ringback.diagnosis.stream.buffers import Played
 from ringback.diagnosis.stream.counting import Counted, Numbers, Rows
 from ringback.diagnosis.stream.measured import INTERVAL_S, Interval, Jitter, Late, Mos
-from ringback.diagnosis.stream.sound import DIGITAL_SILENCE_DBOV, SILENT_DBOV
+from ringback.diagnosis.stream.sound import DIGITAL_SILENCE_DBOV, Heard
 from ringback.diagnosis.stream.timing import Timing
+from ringback.native import at, kernels
 
 Values = NDArray[np.float64]
 
@@ -30,44 +31,25 @@ class Split:
     `of` intp[n] is the interval of each packet, `of_lost` intp[l] that of each lost one (or, with `weights`
     int64[l], of several); `run_of_lost` says which run it is of. Intervals in which nothing came and
     nothing was missing, as in a pause, are left out.
+    `unique` and `lost` int64[b] are how many came, each once, and how many did not, `longest_lost` and
+    `lost_runs` the longest run of losses and how many there are.
     """
 
     number: Numbers
     of: Rows
-    of_lost: Rows
-    run_of_lost: Rows
-    weights: Numbers | None
+    unique: Numbers
+    lost: Numbers
+    longest_lost: Numbers
+    lost_runs: Numbers
 
     def __len__(self) -> int:
         return len(self.number)
 
     def count(self, rows: Rows) -> Numbers:
         """How many of some packets are in each interval."""
+        if not len(rows):
+            return np.zeros(len(self), np.int64)
         return np.bincount(self.of[rows], minlength=len(self))
-
-    def total(self, rows: Rows, values: Values) -> Values:
-        """The sum of something over some packets in each interval."""
-        return np.asarray(np.bincount(self.of[rows], weights=values, minlength=len(self)), np.float64)
-
-    def lost(self) -> Numbers:
-        """How many were lost in each interval."""
-        counts = np.bincount(self.of_lost, weights=self.weights, minlength=len(self))
-        return counts.astype(np.int64)
-
-    def largest(self, rows: Rows, values: Values) -> Values:
-        """The largest of something over some packets in each interval, 0 where there are none."""
-        return _largest(self.of[rows], values, len(self))
-
-    def lost_runs(self) -> tuple[Numbers, Numbers]:
-        """The longest run of losses in each interval, and how many runs there are."""
-        if not len(self.of_lost):
-            return np.zeros(len(self), np.int64), np.zeros(len(self), np.int64)
-        same = (np.diff(self.of_lost) == 0) & (np.diff(self.run_of_lost) == 0)
-        begins = np.flatnonzero(np.concatenate(([True], ~same)))
-        each = np.ones(len(self.of_lost), np.int64) if self.weights is None else self.weights
-        lengths, where = np.add.reduceat(each, begins), self.of_lost[begins]
-        longest = _largest(where, lengths.astype(np.float64), len(self))
-        return longest.astype(np.int64), np.bincount(where, minlength=len(self))
 
 
 def split(packets: Packets, counted: Counted) -> Split:
@@ -90,9 +72,27 @@ def split(packets: Packets, counted: Counted) -> Split:
         lost_keys = np.maximum(when // LENGTH_NS, 0).astype(np.int64)
     else:
         lost_keys = np.zeros(0, np.int64)
-    number, of = _compressed(np.concatenate((keys, lost_keys)))
-    n = len(packets)
-    return Split(number, of[:n], of[n:], runs, weights)
+    number, of = _compressed(np.concatenate((keys, lost_keys)) if len(before) else keys)
+    n, size = len(packets), len(number)
+    fresh = of[:n] if counted.unique == n else of[:n][counted.fresh]
+    longest, pieces = _lost_runs(of[n:], runs, weights, size)
+    lost = np.bincount(of[n:], weights, size).astype(np.int64)
+    return Split(number, of[:n], np.bincount(fresh, minlength=size), lost, longest, pieces)
+
+
+def _lost_runs(of: Rows, runs: Rows, weights: Numbers | None, size: int) -> tuple[Numbers, Numbers]:
+    """The longest run of losses in each interval, and how many there are; a run may go on in the next.
+
+    `of` intp[l] is the interval of each lost packet (or, with `weights` int64[l], of several), `runs` intp[l]
+    which run it is of.
+    """
+    if not len(of):
+        return np.zeros(size, np.int64), np.zeros(size, np.int64)
+    begins = np.flatnonzero(np.concatenate(([True], (np.diff(of) != 0) | (np.diff(runs) != 0))))
+    each = np.ones(len(of), np.int64) if weights is None else weights
+    where = of[begins]
+    count, _, longest = sums(where, np.add.reduceat(each, begins).astype(np.float64), size)
+    return longest.astype(np.int64), count
 
 
 def _compressed(keys: Numbers) -> tuple[Numbers, Rows]:
@@ -105,16 +105,22 @@ def _compressed(keys: Numbers) -> tuple[Numbers, Rows]:
     return np.flatnonzero(present), (np.cumsum(present) - 1)[keys]
 
 
-def _largest(where: Rows, values: Values, size: int) -> Values:
-    out = np.zeros(size)
-    if not len(where):
-        return out
-    if (np.diff(where) < 0).any():
-        order = np.argsort(where, kind="stable")
-        where, values = where[order], values[order]
-    begins = np.flatnonzero(np.concatenate(([True], where[1:] != where[:-1])))
-    out[where[begins]] = np.maximum.reduceat(values, begins)
-    return out
+def sums(of: Rows, values: Values, size: int) -> tuple[Numbers, Values, Values]:
+    """How many of some values are in each of `size` groups, their sum, and the largest, at least 0."""
+    if kernels is None:
+        return sums_plainly(of, values, size)
+    count, total, largest = np.zeros(size, np.int64), np.zeros(size), np.zeros(size)
+    columns = np.ascontiguousarray(of, np.int64), np.ascontiguousarray(values, np.float64)
+    kernels.rb_sums(len(of), *map(at, columns), at(count), at(total), at(largest))
+    return count, total, largest
+
+
+def sums_plainly(of: Rows, values: Values, size: int) -> tuple[Numbers, Values, Values]:
+    """As `sums`, without the compiled loop."""
+    largest = np.zeros(size)
+    np.maximum.at(largest, of, values)
+    count = np.bincount(of, minlength=size)
+    return count, np.bincount(of, values, size).astype(np.float64), largest
 
 
 def intervals(
@@ -124,37 +130,34 @@ def intervals(
     parts: Split,
     played: Sequence[Played],
     mos: Sequence[Mos],
+    heard: Heard | None,
     ptime_ms: float,
 ) -> tuple[Interval, ...]:
     """Put together what is known of each interval; `played` by the buffers of `Late`, in their order."""
-    unique = parts.count(np.flatnonzero(counted.fresh))
-    lost = parts.lost()
-    longest, _ = parts.lost_runs()
+    fresh = np.flatnonzero(counted.fresh)
     duplicates = parts.count(np.flatnonzero(counted.duplicate))
     reordered = parts.count(np.flatnonzero(counted.reordered))
     late = [parts.count(timing.rows[np.flatnonzero(each.late)]).tolist() for each in played]
-    timed = timing.rows[1:]
-    each = np.maximum(parts.count(timed), 1)
-    mean_jitter = parts.total(timed, timing.jitter_ms[1:]) / each
-    max_jitter = parts.largest(timed, timing.jitter_ms[1:])
-    fresh = np.flatnonzero(counted.fresh)
-    max_delta = parts.largest(fresh[1:], np.diff(packets.arrived_ns[fresh]) / 1e6)
-    levels, silent, clipped = _sounds(packets, fresh, parts)
+    changes, jitter, max_jitter = sums(parts.of[timing.rows[1:]], timing.jitter_ms[1:], len(parts))
+    mean_jitter = jitter / np.maximum(changes, 1)
+    deltas = np.diff(packets.arrived_ns[fresh]) / 1e6
+    _, _, max_delta = sums(parts.of[fresh[1:]], deltas, len(parts))
+    levels, silent, clipped = _sounds(heard, parts)
     began = (int(packets.arrived_ns[0]) + parts.number * LENGTH_NS).tolist()
     seconds = [float(INTERVAL_S)] * len(parts)
     seconds[-1] = min(max((int(packets.arrived_ns.max()) - began[-1]) / 1e9, ptime_ms / 1000), INTERVAL_S)
     columns = zip(
         began,
         seconds,
-        (unique + lost).tolist(),
-        unique.tolist(),
-        lost.tolist(),
+        (parts.unique + parts.lost).tolist(),
+        parts.unique.tolist(),
+        parts.lost.tolist(),
         duplicates.tolist(),
         reordered.tolist(),
         map(Late, *late),
         map(Jitter, mean_jitter.tolist(), max_jitter.tolist()),
         max_delta.tolist(),
-        longest.tolist(),
+        parts.longest_lost.tolist(),
         mos,
         levels,
         silent,
@@ -164,25 +167,23 @@ def intervals(
     return tuple(Interval(*row) for row in columns)
 
 
-def _sounds(packets: Packets, fresh: Rows, parts: Split) -> tuple[list[float | None], ...]:
+def _sounds(heard: Heard | None, parts: Split) -> tuple[list[float | None], ...]:
     """Level of what is not silent, shares of silent packets and clipped samples; None without open codec."""
-    levels = packets.level_dbov[fresh]
-    open_ = ~np.isnan(levels)
-    if not open_.any():
+    if heard is None:
         nothing: list[float | None] = [None] * len(parts)
         return nothing, nothing, nothing
-    rows, levels = fresh[open_], levels[open_].astype(np.float64)
-    heard = parts.count(rows)
-    loud = levels >= SILENT_DBOV
-    voiced = parts.count(rows[loud])
-    power = parts.total(rows[loud], 10 ** (levels[loud] / 10))
-    level = np.full(len(parts), DIGITAL_SILENCE_DBOV)
+    every = parts.of[heard.rows]
+    count = np.bincount(every, minlength=len(parts))
+    voiced, power, _ = sums(every[heard.loud], heard.power, len(parts))
     some = voiced > 0
+    level = np.full(len(parts), DIGITAL_SILENCE_DBOV)
     level[some] = 10 * np.log10(power[some] / voiced[some])
-    samples = parts.total(rows, packets.payload_bytes[rows].astype(np.float64))
-    clipped = parts.total(rows, packets.clipped[rows].astype(np.float64)) / np.maximum(samples, 1)
-    silent = 1 - voiced / np.maximum(heard, 1)
+    clipped = np.zeros(len(parts))
+    if heard.clipped.any():
+        samples = np.bincount(every, heard.samples, len(parts))
+        clipped = np.bincount(every, heard.clipped, len(parts)) / np.maximum(samples, 1)
+    silent = 1 - voiced / np.maximum(count, 1)
     return tuple(
-        [value if count else None for value, count in zip(column.tolist(), heard.tolist(), strict=True)]
+        [value if known else None for value, known in zip(column.tolist(), count.tolist(), strict=True)]
         for column in (level, silent, clipped)
     )

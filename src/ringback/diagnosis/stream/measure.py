@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from ringback.diagnosis.capture.captured import Packets, StreamKey
 from ringback.diagnosis.stream import bursts, score, timing
 from ringback.diagnosis.stream.buffers import ADAPTIVE, FIXED_50, FIXED_200, Played, play
-from ringback.diagnosis.stream.counting import Counted, Mask, Rows, count, usual_step
-from ringback.diagnosis.stream.formats import EVENT, NOISE, complete
+from ringback.diagnosis.stream.counting import Counted, Mask, Rows, usual_step
+from ringback.diagnosis.stream.curves import draw
+from ringback.diagnosis.stream.formats import EVENT, NOISE
 from ringback.diagnosis.stream.intervals import Split, intervals, split
-from ringback.diagnosis.stream.measured import Bursts, Late, Measured, Mos, PayloadFormat
+from ringback.diagnosis.stream.laid_out import LaidOut, lay_out
+from ringback.diagnosis.stream.measured import Bursts, Late, Measured, Mos, PayloadFormat, Series
 from ringback.diagnosis.stream.phases import pauses, phases
-from ringback.diagnosis.stream.sound import hear
+from ringback.diagnosis.stream.sound import hear, sound
 
 _OPUS_DTX_BYTES: Final = 2
 """A packet of Opus that says no more than that nothing is sent (RFC 6716, 2.1.9)."""
@@ -25,27 +27,42 @@ _FEW: Final = 3
 
 
 def measure(key: StreamKey, packets: Packets, formats: Mapping[int, PayloadFormat]) -> Measured:
-    """Measure a stream of one packet or more; `formats` are those that signalling told.
+    """Measure a stream of one packet or more; `formats` are those that signalling told."""
+    return measure_laid_out(key, lay_out(packets, formats))
+
+
+def examine(
+    key: StreamKey, packets: Packets, formats: Mapping[int, PayloadFormat]
+) -> tuple[Measured, Series]:
+    """The numbers and the curves of a stream, for less than each by itself."""
+    stream = lay_out(packets, formats)
+    return measure_laid_out(key, stream), draw(stream)
+
+
+def measure_laid_out(key: StreamKey, stream: LaidOut) -> Measured:
+    """Measure a stream that was laid out.
 
     Bursts and the score are those of a receiver with the adaptive buffer: what a fixed one would have
     discarded beside is in `late` and `discarded`.
     """
-    known = complete(packets, formats)
+    packets, known, step = stream.packets, stream.formats, stream.step
+    counted, timed = stream.counted, stream.timing
     types = np.bincount(packets.payload_type, minlength=128)
     main = _main_type(types, known)
-    counted = count(packets, usual_step(packets))
-    timed = timing.time(packets, counted, timing.clocks(known))
     silences = pauses(packets, counted)
     played = _play(counted, timed, silences)
     runs = _runs(counted, timed, played[-1])
     fresh = np.flatnonzero(counted.fresh)
     mine = fresh[packets.payload_type[fresh] == main]
-    codec, step = known[main], usual_step(packets, mine)
+    codec = known[main]
+    if len(mine) < len(packets):
+        step = usual_step(packets, mine)
     ptime_ms = 1000 * step / codec.clock_rate if codec.clock_rate > 0 else 0.0
     delta_ms = np.diff(packets.arrived_ns[fresh]) / 1e6
     parts = split(packets, counted)
     mos = _scores(packets, counted, timed, played[-1], parts, runs, codec, mine)
     wireshark = timing.as_wireshark(packets, known)
+    heard = hear(packets, fresh)
     return Measured(
         key=key,
         began_ns=int(packets.arrived_ns[0]),
@@ -75,9 +92,9 @@ def measure(key: StreamKey, packets: Packets, formats: Mapping[int, PayloadForma
         skew_ppm=timing.skew_ppm(timed),
         silence_suppressed=_discontinuous(packets, known, codec, mine, step),
         event_packets=sum(int(types[number]) for number, each in known.items() if each.name == EVENT),
-        sound=hear(packets, fresh),
+        sound=sound(heard) if heard is not None else None,
         phases=phases(packets, counted, timed, known, silences),
-        intervals=intervals(packets, counted, timed, parts, played, mos[1:], ptime_ms),
+        intervals=intervals(packets, counted, timed, parts, played, mos[1:], heard, ptime_ms),
         kernel_duplicates=counted.kernel_duplicates,
     )
 
@@ -143,13 +160,12 @@ def _scores(
 ) -> Sequence[Mos]:
     """The score of the whole, then that of each interval."""
     dropped = timed.rows[np.flatnonzero(played.discarded)]
-    lost, (_, lost_runs) = parts.lost(), parts.lost_runs()
-    failed = lost + parts.count(dropped)
-    expected = lost + parts.count(np.flatnonzero(counted.fresh))
+    failed = parts.lost + parts.count(dropped)
+    expected = parts.lost + parts.unique
     alone = dropped[np.concatenate(([True], np.diff(dropped) > 1))] if len(dropped) else dropped
-    each = np.maximum(lost_runs + parts.count(alone), 1)
-    size = int(np.median(packets.payload_bytes[mine])) if len(mine) else 0
-    costs = score.costs(codec, size)
+    each = np.maximum(parts.lost_runs + parts.count(alone), 1)
+    sizes = np.bincount(packets.payload_bytes[mine], minlength=1)
+    costs = score.costs(codec, int(sizes.argmax()))
     return score.scores(
         costs,
         np.append(counted.expected, expected).astype(np.float64),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -14,27 +15,48 @@ SILENT_DBOV: Final = -50.0
 DIGITAL_SILENCE_DBOV: Final = -127.0
 
 
-def hear(packets: Packets, rows: NDArray[np.intp]) -> Sound | None:
-    """What was spoken in the packets at `rows`; None where none of them could be decoded."""
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The h packets that could be decoded: `rows` intp[h], with level, and clipped and all samples of each.
+
+    `loud` intp[l] are the places among them of those that are not silent, `power` float64[l] is theirs.
+    """
+
+    rows: NDArray[np.intp]
+    level_dbov: NDArray[np.float32]
+    clipped: NDArray[np.uint16]
+    samples: NDArray[np.uint16]
+    loud: NDArray[np.intp]
+    power: NDArray[np.float64]
+
+
+def hear(packets: Packets, rows: NDArray[np.intp]) -> Heard | None:
+    """The packets at `rows` whose payload was decoded; None where there is none."""
     levels = packets.level_dbov[rows]
-    open_ = ~np.isnan(levels)
-    if not open_.any():
+    dark = np.isnan(levels)
+    if dark.any():
+        rows, levels = rows[~dark], levels[~dark]
+    if not len(rows):
         return None
-    if not open_.all():
-        rows, levels = rows[open_], levels[open_]
-    voiced = levels[levels >= SILENT_DBOV]
-    samples = int(packets.payload_bytes[rows].sum(dtype=np.int64))
+    loud = np.flatnonzero(levels >= SILENT_DBOV)
+    power = np.exp(levels[loud] * (np.log(10) / 10), dtype=np.float64)
+    return Heard(rows, levels, packets.clipped[rows], packets.payload_bytes[rows], loud, power)
+
+
+def sound(heard: Heard) -> Sound:
+    """What was spoken over the whole stream."""
+    count, samples = len(heard.rows), int(heard.samples.sum(dtype=np.int64))
+    lowest = float(heard.level_dbov.min())
+    digital = np.count_nonzero(heard.level_dbov <= DIGITAL_SILENCE_DBOV) if lowest < SILENT_DBOV else 0
     return Sound(
-        level_dbov=power_mean(voiced),
-        peak_packet_dbov=float(levels.max()),
-        silent_share=1 - len(voiced) / len(levels),
-        clipped_share=int(packets.clipped[rows].sum(dtype=np.int64)) / samples if samples else 0.0,
-        digital_silence_share=float(np.count_nonzero(levels <= DIGITAL_SILENCE_DBOV)) / len(levels),
+        level_dbov=level(float(heard.power.mean())) if len(heard.loud) else DIGITAL_SILENCE_DBOV,
+        peak_packet_dbov=float(heard.level_dbov.max()),
+        silent_share=1 - len(heard.loud) / count,
+        clipped_share=int(heard.clipped.sum(dtype=np.int64)) / samples if samples else 0.0,
+        digital_silence_share=int(digital) / count,
     )
 
 
-def power_mean(levels: NDArray[np.floating]) -> float:
-    """Mean of levels in dB by power; -127 of none."""
-    if not len(levels):
-        return DIGITAL_SILENCE_DBOV
-    return float(10 * np.log10(np.mean(10 ** (levels / 10))))
+def level(power: float) -> float:
+    """A power in dBov."""
+    return float(10 * np.log10(power))

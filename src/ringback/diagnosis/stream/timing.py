@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,10 @@ _MOST_JUMPS: Final = 1000
 SKEW_MS: Final = 30_000.0
 """The shortest stretch over which skew is told."""
 _BINS: Final = 64
-_STEADY_PPM: Final = 200.0
+_STEADY_PPM: Final = 100.0
+"""How far the quartiles of slopes may lie apart, beside half of their median."""
+_MOST_PPM: Final = 20_000.0
+"""What is further off is no clock that is a little wrong, but time stamps of another rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +52,8 @@ class Timing:
 
 
 def clocks(formats: Mapping[int, PayloadFormat]) -> Times:
-    """Clock in Hz by payload type, float64[128]: 0 for events, whose time stamps stand still."""
-    table = np.zeros(128)
+    """Clock in Hz by payload type, float64[256]: 0 for events, whose time stamps stand still."""
+    table = np.zeros(256)
     for number, known in formats.items():
         if 0 <= number < 128 and known.name != EVENT:
             table[number] = max(known.clock_rate, 0)
@@ -59,26 +62,50 @@ def clocks(formats: Mapping[int, PayloadFormat]) -> Times:
 
 def time(packets: Packets, counted: Counted, table: Times) -> Timing:
     """Transit and jitter of the packets that have a clock in `table` (see `clocks`)."""
-    rows = np.flatnonzero(counted.fresh & (table[packets.payload_type] > 0))
-    arrived = (packets.arrived_ns[rows] - packets.arrived_ns[0]) / 1e6
-    m = len(rows)
-    if m == 0:
-        nothing = np.zeros(0)
-        return Timing(rows, nothing, nothing, nothing, np.zeros(0, np.bool_), nothing)
-    clock = table[packets.payload_type[rows]]
-    change, jumps = np.zeros(m), np.zeros(m, np.bool_)
-    elapsed = np.diff(arrived)
-    sent = np.diff(packets.timestamp[rows]).view(np.int32) * (1000.0 / clock[1:])
-    # Time stamps in two clocks cannot be compared: transit is taken not to have changed.
-    change[1:] = np.where(clock[1:] == clock[:-1], elapsed - sent, 0.0)
-    if (np.abs(change) > JUMP_MS).any():
+    rows, arrived, change, largest = _changes(packets, counted.fresh, table)
+    jumps = np.zeros(len(rows), np.bool_)
+    if not len(rows):
+        return Timing(rows, arrived, change, change, jumps, change)
+    how = np.ones(len(rows), np.uint8)
+    how[0] = 2
+    if largest > JUMP_MS:
         jumps = _jumps(change, arrived)
         change[jumps] = 0.0
+        how[jumps] = 2
     transit = np.cumsum(change)
-    how = np.ones(m, np.uint8)
-    how[0] = 2
-    how[jumps] = 2
     return Timing(rows, arrived, transit - transit.min(), change, jumps, smooth(change, how))
+
+
+def _changes(packets: Packets, fresh: Mask, table: Times) -> tuple[Rows, Times, Times, float]:
+    """The rows of timed packets, when they came, by how much transit changed at each, at most how much."""
+    if kernels is None:
+        return changes_plainly(packets, fresh, table)
+    n = len(packets)
+    rows, arrived, change, largest = np.empty(n, np.int64), np.empty(n), np.empty(n), np.empty(1)
+    m = kernels.rb_transit(
+        n, *_columns(packets), at(fresh), at(table), at(rows), at(arrived), at(change), at(largest)
+    )
+    return rows[:m], arrived[:m], change[:m], float(largest[0])
+
+
+def changes_plainly(packets: Packets, fresh: Mask, table: Times) -> tuple[Rows, Times, Times, float]:
+    """As `_changes`, without the compiled loop."""
+    rows = np.flatnonzero(fresh & (table > 0)[packets.payload_type])
+    arrived = (packets.arrived_ns[rows] - packets.arrived_ns[0]) / 1e6
+    change, clock = np.zeros(len(rows)), table[packets.payload_type[rows]]
+    elapsed, sent = np.diff(arrived), np.diff(packets.timestamp[rows]).view(np.int32)
+    # Time stamps in two clocks cannot be compared: transit is taken not to have changed.
+    change[1:] = np.where(clock[1:] == clock[:-1], elapsed - sent * (1000.0 / clock[1:]), 0.0)
+    return rows, arrived, change, float(np.abs(change).max(initial=0.0))
+
+
+def _columns(packets: Packets) -> tuple[Any, Any, Any]:
+    """Arrival, time stamp and payload type for a compiled loop."""
+    return (
+        at(np.ascontiguousarray(packets.arrived_ns, np.int64)),
+        at(np.ascontiguousarray(packets.timestamp, np.uint32)),
+        at(np.ascontiguousarray(packets.payload_type, np.uint8)),
+    )
 
 
 def _jumps(change: Times, arrived: Times) -> Mask:
@@ -141,16 +168,23 @@ def skew_ppm(timing: Timing) -> float | None:
     if span < SKEW_MS:
         return None
     where = np.minimum(((when - when.min()) * (_BINS / span)).astype(np.intp), _BINS - 1)
-    order = np.lexsort((transit, where))
-    least = order[np.concatenate(([True], np.diff(where[order]) > 0))]
+    if (where[1:] < where[:-1]).any():
+        order = np.argsort(where, kind="stable")
+        when, transit, where = when[order], transit[order], where[order]
+    begins = np.concatenate(([0], np.flatnonzero(where[1:] != where[:-1]) + 1))
+    lowest = np.minimum.reduceat(transit, begins)
+    least = np.flatnonzero(transit == np.repeat(lowest, np.diff(begins, append=len(where))))
+    least = least[np.concatenate(([True], where[least[1:]] != where[least[:-1]]))]
     apart = max(len(least) // 8, 1)
     x, y = when[least], transit[least]
     length = x[apart:] - x[:-apart]
     slopes = (y[apart:] - y[:-apart])[length > 0] / length[length > 0] * 1e6
     if len(slopes) < _BINS // 2:
         return None
-    low, middle, high = np.percentile(slopes, (25, 50, 75))
-    return float(-middle) if high - low <= _STEADY_PPM + abs(middle) else None
+    slopes.sort()
+    low, middle, high = (float(slopes[len(slopes) * part // 4]) for part in (1, 2, 3))
+    steady = high - low <= _STEADY_PPM + abs(middle) / 2
+    return -middle if steady and abs(middle) <= _MOST_PPM else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,32 +205,57 @@ def as_wireshark(packets: Packets, formats: Mapping[int, PayloadFormat]) -> Wire
     comfort noise, and what follows comfort noise, are left out of mean and largest. The mean is Wireshark's
     running one, whose weights count the packets left out, too.
     """
-    table = clocks({n: f for n, f in formats.items() if n < FIRST_DYNAMIC or f.source == "sdp"})
+    named = {n: known for n, known in formats.items() if n < FIRST_DYNAMIC or known.source == "sdp"}
+    table = clocks(named) // 1000
+    if kernels is None:
+        return wireshark_plainly(packets, table)
+    noise, out = np.zeros(256, np.uint8), np.empty(4)
+    noise[list(COMFORT_NOISE)] = 1
+    marker = at(np.ascontiguousarray(packets.marker, np.bool_))
+    kernels.rb_wireshark(len(packets), *_columns(packets), marker, at(table), at(noise), at(out))
+    max_jitter, mean_jitter, max_delta, mean_delta = out.tolist()
+    return WiresharkTiming(Jitter(mean_jitter, max_jitter), max_delta, mean_delta)
+
+
+def wireshark_plainly(packets: Packets, table: Times) -> WiresharkTiming:
+    """As `as_wireshark`, without the compiled loop; `table` is clocks in kHz by payload type."""
     kinds = packets.payload_type
-    rows = np.flatnonzero((packets.timestamp - packets.timestamp[0]).view(np.int32) >= 0)
     noise = np.isin(kinds, list(COMFORT_NOISE))
     counts = ~(packets.marker | noise)
     counts[1:] &= ~noise[:-1]
-    delta = np.diff(packets.arrived_ns[rows]) / 1e6
-    clock = table[kinds[rows]] // 1000
-    # The first packet's time stamp counts whatever it is.
-    clock[0] = max(clock[0], 1.0)
-    timed = np.flatnonzero(clock)
-    sent = np.diff(packets.timestamp[rows[timed]]).view(np.int32) / clock[timed[1:]]
-    jitter = smooth(np.abs(delta[timed[1:] - 1] - sent), np.ones(len(sent), np.uint8))
-    with_delta, with_jitter = counts[rows[1:]], counts[rows[timed[1:]]]
-    jitter, delta = jitter[with_jitter], delta[with_delta]
-    return WiresharkTiming(
-        Jitter(_running_mean(jitter, rows[timed[1:]][with_jitter]), float(jitter.max(initial=0.0))),
-        float(delta.max(initial=0.0)),
-        _running_mean(delta, rows[1:][with_delta]),
-    )
+    numbers, stamps, arrived = np.arange(len(packets)), packets.timestamp, packets.arrived_ns
+    clock = table[kinds]
+    early = (stamps - stamps[0]).view(np.int32) < 0
+    if early.any():
+        numbers, stamps, arrived, clock, counts = (
+            column[~early] for column in (numbers, stamps, arrived, clock, counts)
+        )
+    delta = np.diff(arrived) / 1e6
+    max_delta, mean_delta = _largest_and_mean(delta, numbers[1:], counts[1:])
+    moved = delta
+    if not clock[1:].all():
+        # The first packet's time stamp counts whatever it is.
+        timed = np.append(0, np.flatnonzero(clock[1:]) + 1)
+        moved = delta[timed[1:] - 1]
+        numbers, stamps, clock, counts = (column[timed] for column in (numbers, stamps, clock, counts))
+    change = np.abs(moved - np.diff(stamps).view(np.int32) / clock[1:])
+    jitter = smooth(change, np.ones(len(change), np.uint8))
+    max_jitter, mean_jitter = _largest_and_mean(jitter, numbers[1:], counts[1:])
+    return WiresharkTiming(Jitter(mean_jitter, max_jitter), max_delta, mean_delta)
+
+
+def _largest_and_mean(values: Times, numbers: Rows, counts: Mask) -> tuple[float, float]:
+    if not counts.all():
+        values, numbers = values[counts], numbers[counts]
+    return float(values.max(initial=0.0)), _running_mean(values, numbers)
 
 
 def _running_mean(values: Times, numbers: Rows) -> float:
     """m += (value - m) / number, which is the plain mean where the numbers are 1, 2, 3, ..."""
     if not len(values):
         return 0.0
+    if len(values) == numbers[-1]:
+        return float(values.mean())
     weights = (numbers - 1) / numbers
     start = 1 if numbers[0] == 1 else 0
     # The weight of a value is what all that came after it left of it.

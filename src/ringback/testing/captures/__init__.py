@@ -1,4 +1,7 @@
-"""Captures of bad calls whose cause is known, made from models of the causes."""
+"""Captures of bad calls whose cause is known, made from models of the causes.
+
+`make("radio", seed=7, severity=0.3).pcap` is the file of a call on a fading radio link.
+"""
 
 from ringback.testing.captures.labelled import LabelledCapture, StreamTruth
 from ringback.testing.captures.lookalikes import PAIRS, make_pair

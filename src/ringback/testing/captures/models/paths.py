@@ -84,7 +84,9 @@ def queued(rng: Chance, severity: float, **wishes: Any) -> Case:
             f"a queue of {queue.depth_s * 1000:.0f} ms before {queue.rate_bps / 1e6:g} Mbit/s, full at times"
         )
         also = frozenset() if marked else frozenset({"qos-marking-missing-at-source"})
-        return Case(call, f"{text}; {side}'s packets", also, facts={"peak_s": queue.peak_s})
+        busy = queue.cross.busy
+        complaint = (busy[0][0], busy[-1][1]) if rng.random() < 0.25 else None
+        return Case(call, f"{text}; {side}'s packets", also, complaint, {"peak_s": queue.peak_s})
 
     return until_seen(build, _ramped)
 
@@ -96,8 +98,10 @@ def _ramped(case: Case) -> bool:
 def policed(rng: Chance, severity: float, **wishes: Any) -> Case:
     """Congestion at a policer. Mild: 15 packets dropped."""
 
+    marked = bool(rng.random() < 0.7)
+
     def build(more: float) -> Case:
-        call = draw_call(rng, **wishes)
+        call = draw_call(rng, marked=marked, **wishes)
         call.invite()
         side = upstream(call)
         level = min(1.0, severity + more)
@@ -198,10 +202,10 @@ def route_flap(rng: Chance, severity: float) -> Case:
 
 def jitter_with_a_small_buffer(rng: Chance, severity: float, **wishes: Any) -> Case:
     """Delay that varies, nothing lost. Mild: 45 ms between most and least."""
-    turns = bool(rng.random() < 0.35)
+    turns, marked = bool(rng.random() < 0.35), bool(rng.random() < 0.7)
 
     def build(more: float) -> Case:
-        call = draw_call(rng, dtx=False, **wishes)
+        call = draw_call(rng, dtx=False, marked=marked, **wishes)
         call.invite()
         side = upstream(call)
         level = min(1.0, severity + more)
