@@ -130,6 +130,7 @@ class Scene:
             other
             for other in self.streams
             if other is not view
+            and other.evidence.point == view.evidence.point
             and (
                 (view.side is not None and other.side not in (None, view.side))
                 or other.key.endpoints == view.key.endpoints.reverse
