@@ -134,6 +134,15 @@ def _sent_so(case: Case, scene: Scene, view: StreamView) -> None:
             f"{count(shape.holds, 'time')} it paused and then sent what had gathered; "
             f"{percent(shape.together)} of its packets come right after another.",
         )
+    if shape.steps:
+        case.clue(
+            -2.5,
+            f"The floor of the delay stepped {count(len(shape.steps), 'time')}: that is a way, not a device.",
+        )
+    elif shape.ramps >= 3 and shape.ramps > shape.holds:
+        case.clue(
+            -1.0, f"{count(shape.ramps, 'time')} the delay grew like a queue, which devices seldom have."
+        )
     if lost_together_odds(view) > 0.5 and view.loss.single_share > 0.5:
         case.clue(
             -2.0,
