@@ -282,13 +282,13 @@ class Connections:
 
     def _end(self, way: _Direction) -> None:
         """No more bytes come of what was read until now."""
-        reassembly, way.reassembly = way.reassembly, None
+        reassembly = way.reassembly
         if reassembly is not None:
             reassembly.skip_all()
             reassembly.reader.finish()
             if isinstance(reassembly.reader, WebSocketReader):
                 self._note_websocket(way, reassembly.reader)
-        way.opening = None
+        way.opening = way.reassembly = None
 
     def _note_websocket(self, way: _Direction, reader: WebSocketReader) -> None:
         if reader.unreadable:
@@ -329,10 +329,11 @@ class Connections:
             if held <= MOST_HELD_BYTES // 2:
                 return
             held -= _held(way)
+            if way.reassembly is not None:
+                way.reassembly.skip_all()
             if way.opening is not None:
                 self._refuse(way)
             elif way.reassembly is not None:
-                way.reassembly.skip_all()
                 way.reassembly.reader.gap()
 
     def _sip_sink(self, transport: Literal["tcp", "ws"], way: _Direction) -> TakeMessage:
