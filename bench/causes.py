@@ -54,7 +54,7 @@ def judged(capture: LabelledCapture) -> Judged:
             complaint=Window(*capture.complaint) if capture.complaint else None,
         )
     call = main_call(capture, diagnosis)
-    verdict = call.verdict if call is not None else Verdict("No call was found.", (), None)
+    verdict = call.verdict if call is not None else Verdict("", (), "No call is in the capture.")
     return Judged(capture, verdict, outcome_of(capture, verdict))
 
 

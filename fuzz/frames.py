@@ -23,7 +23,7 @@ from tests.diagnosis.capture.packets import (
     udp,
 )
 
-_LINKS: Final = (0, 1, 9, 12, 50, 51, 101, 104, 108, 113, 228, 229, 276, 7)
+_LINKS: Final = (0, 1, 9, 12, 50, 51, 101, 104, 105, 108, 113, 119, 127, 228, 229, 239, 276, 7)
 _HEAD: Final = struct.Struct("!BHB")
 """The link type, the length, and how long after the frame before it came."""
 

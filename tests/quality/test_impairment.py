@@ -43,7 +43,7 @@ def test_g711_without_concealment_falls_much_faster() -> None:
         ("g729", "narrowband", 11, 19, "published"),
         ("g723", "narrowband", 15, 16.1, "published"),
         ("gsm-efr", "narrowband", 5, 10, "published"),
-        ("amr-wb", "wideband", 20, 4.3, "published"),
+        ("amr-wb", "wideband", 20, 4.3, "provisional"),
         ("g722", "wideband", 13, 4.3, "provisional"),
         ("opus", "wideband", 5, 15, "provisional"),
     ],
@@ -68,6 +68,14 @@ def test_opus_that_is_played_at_8_khz_is_on_the_narrowband_scale() -> None:
 @pytest.mark.parametrize(("size", "ie"), [(24, 15), (48, 15), (20, 19), (40, 19), (0, 15)])
 def test_the_rate_of_g723_is_seen_by_its_packets(size: int, ie: float) -> None:
     assert impairment("g723", payload_bytes=size).ie == ie
+
+
+def test_the_rate_of_amr_is_seen_by_its_packets() -> None:
+    assert impairment("amr-wb", payload_bytes=33).grounding == "published"
+    assert impairment("amr-wb", payload_bytes=24).grounding == "provisional"
+    amr = impairment("amr", payload_bytes=32)
+    assert (amr.scale, amr.ie, amr.bpl, amr.grounding) == ("narrowband", 5, 10, "published")
+    assert impairment("amr", payload_bytes=20).grounding == "none"
 
 
 @pytest.mark.parametrize("name", ["ilbc", "evs", "l16", "unknown", ""])

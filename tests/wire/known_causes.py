@@ -252,11 +252,11 @@ class Town:
             call = phone.dial(number)
             call.media.speak(make_tones(8000, 2, [440.0]))
             self._companion(server, number, ends).media.speak(make_tones(8000, 2, [1090.0]))
-            time.sleep(6)
+            time.sleep(4)
             call.media.sending = False
             time.sleep(NAT_TIMEOUT_S + 6)
             call.media.sending = True
-            time.sleep(4)
+            time.sleep(3)
             call.hang_up()
             self.captures["forget", "caller"].end()
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from ringback.diagnosis import diagnose
 from tests.testing.captures import tshark
 from tests.wire.bad_line import Stream, read, skip_without_wire
 from tests.wire.known_causes import NAT_TIMEOUT_S, SERVER, SMALL_MTU, Town, delays_ms
 from tests.wire.namespaces import Network, skip_without_namespaces
-from tests.wire.server import COMMAND
 
 pytestmark = [pytest.mark.wire, pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(400)]
 Captures = dict[tuple[str, str], Path]
@@ -45,14 +43,10 @@ CAUSES = {
 
 @pytest.mark.parametrize("scene", CAUSES)
 def test_the_cause_is_named(scene: str, captures: Captures) -> None:
-    files = {point: path for (name, point), path in captures.items() if name == scene}
-    words = [f"--point={point}={path}" for point, path in files.items()]
-    command = [COMMAND, "diagnose", *(words if len(files) > 1 else files.values()), "--json"]
-    said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
-    (call,) = json.loads(said)["calls"]
-    verdict = call["verdict"]
-    assert verdict["causes"], verdict
-    assert verdict["causes"][0]["cause"] == CAUSES[scene], verdict
+    points = {point: [path] for (name, point), path in captures.items() if name == scene}
+    one = next(iter(points.values()))
+    (call,) = (diagnose([], points=points) if len(points) > 1 else diagnose(one)).calls
+    assert [cause.cause for cause in call.verdict.causes][:1] == [CAUSES[scene]], call.verdict
 
 
 def stream_to(path: Path, address: str) -> Stream:

@@ -15,7 +15,7 @@ from typing import Any, Final
 import cffi
 
 LIBRARY: Final = Path(__file__).with_name("kernels.so")
-VERSION: Final = 5
+VERSION: Final = 6
 """Of the interface: a library left from another version of the code is not used."""
 
 ffi: Final = cffi.FFI()
@@ -53,8 +53,9 @@ ffi.cdef(
     void rb_srtp(void *operation, void *contexts, void *data, int64_t width, void *rows, void *lengths,
                  int64_t n, void *status);
     void rb_own(void *mix, void *of, void *voices, void *less, void *more, int64_t n, int64_t m, void *out);
-    void rb_extend(int64_t n, void *sequence, void *timestamp, int64_t step, int64_t dropout,
-                   int64_t misorder, int64_t successor, int64_t apart, void *extended, void *count);
+    void rb_extend(int64_t n, void *arrived, void *sequence, void *timestamp, int64_t step, int64_t dropout,
+                   int64_t misorder, int64_t silence, int64_t successor, int64_t apart, void *extended,
+                   void *count);
     void rb_jitter(int64_t n, void *change, void *how, void *out);
     int64_t rb_transit(int64_t n, void *arrived, void *timestamp, void *payload_type, void *fresh,
                        void *clock, void *rows, void *arrived_ms, void *change, void *largest);

@@ -19,7 +19,7 @@
 #define FAST
 #endif
 
-int32_t rb_version(void) { return 5; }
+int32_t rb_version(void) { return 6; }
 
 /* RTP headers (RFC 3550 5.1) ------------------------------------------------------------------------------- */
 
@@ -340,21 +340,23 @@ void rb_address(const int32_t *length, const uint32_t *ip, const uint16_t *port,
 /* Captured streams -------------------------------------------------------------------------------------------- */
 
 /* As counting.extend_plainly: numbers that go on over wraps, and which count each belongs to, -1 for none. */
-void rb_extend(int64_t n, const uint16_t *sequence, const uint32_t *timestamp, int64_t step, int64_t dropout,
-               int64_t misorder, int64_t successor, int64_t apart, int64_t *extended, int32_t *count) {
-    int64_t highest = n ? sequence[0] : 0, candidate = -1;
+void rb_extend(int64_t n, const int64_t *arrived, const uint16_t *sequence, const uint32_t *timestamp, int64_t step,
+               int64_t dropout, int64_t misorder, int64_t silence, int64_t successor, int64_t apart,
+               int64_t *extended, int32_t *count) {
+    int64_t highest = n ? sequence[0] : 0, came = n ? arrived[0] : 0, candidate = -1;
     int32_t current = 0;
     uint16_t number = n ? sequence[0] : 0;
     uint32_t stamp = n ? timestamp[0] : 0;
     for (int64_t i = 0; i < n; i++) {
         int64_t ahead = (int16_t)(uint16_t)(sequence[i] - number);
         int64_t off = (int32_t)(timestamp[i] - stamp) - ahead * step, room = (ahead < 0 ? -ahead : ahead) * step / 8;
-        if ((ahead < dropout && ahead > -misorder) ||
-            (step > 0 && (off < 0 ? -off : off) <= room + step)) {
+        int64_t since = arrived[i] - came;
+        if ((ahead < dropout && ahead > -misorder && (ahead > 0 || since < silence)) ||
+            (step > 0 && (off < 0 ? -off : off) <= room + step && (ahead > 0 || since < 0))) {
             extended[i] = highest + ahead;
             count[i] = current;
             candidate = -1;
-            if (ahead > 0) highest += ahead, number = sequence[i], stamp = timestamp[i];
+            if (ahead > 0) highest += ahead, number = sequence[i], stamp = timestamp[i], came = arrived[i];
             continue;
         }
         count[i] = -1;
@@ -370,7 +372,7 @@ void rb_extend(int64_t n, const uint16_t *sequence, const uint32_t *timestamp, i
             count[j] = current;
             extended[j] = highest + apart + (j < i ? 0 : after);
         }
-        highest = extended[i], number = sequence[i], stamp = timestamp[i], candidate = -1;
+        highest = extended[i], number = sequence[i], stamp = timestamp[i], came = arrived[i], candidate = -1;
     }
 }
 

@@ -7,6 +7,7 @@ nothing on another: a wideband Ie counts from a rating of 129, a narrowband one 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -47,8 +48,12 @@ G723_53: Final = Impairment(
     "G.723.1 5.3 kbit/s", "narrowband", 19, 16.1, "provisional", f"{_NO_BPL} as that of 6.3 kbit/s", 7.5
 )
 GSM_EFR: Final = Impairment("GSM EFR", "narrowband", 5, 10, "published", _G113)
+AMR_122: Final = Impairment("AMR 12.2 kbit/s, which is GSM EFR", "narrowband", 5, 10, "published", _G113, 5)
 AMR_WB: Final = Impairment(
     "AMR-WB 12.65 kbit/s", "wideband", 20, 4.3, "published", "ITU-T G.113 (wideband, heard with both ears)", 5
+)
+AMR_WB_OTHER: Final = Impairment(
+    "AMR-WB", "wideband", 20, 4.3, "provisional", "ITU-T G.113 for 12.65 kbit/s; for other rates a guess", 5
 )
 G722_SOURCE: Final = (
     "Ie: ITU-T G.113 (wideband); Bpl: none published, guessed as that of AMR-WB, the only one"
@@ -68,7 +73,9 @@ TABLE: Final = (
     G723_63,
     G723_53,
     GSM_EFR,
+    AMR_122,
     AMR_WB,
+    AMR_WB_OTHER,
     G722,
     G722_56,
     G722_48,
@@ -78,13 +85,16 @@ TABLE: Final = (
 """All that have values."""
 
 _WIDE_CLOCK: Final = 16_000
+_AMR_122_BYTES: Final = (32, 33)
+_AMR_WB_1265_BYTES: Final = (33, 34)
+"""A payload of one frame, bandwidth-efficient or octet-aligned (RFC 4867, 4.3, 4.4)."""
+_PLAYED_AT_8_KHZ: Final = re.compile(r"maxplaybackrate *= *8000\b")
 _BY_NAME: Final[dict[str, Impairment]] = {
     "pcmu": G711,
     "pcma": G711,
     "g729": G729A,
     "g729a": G729A,
     "gsm-efr": GSM_EFR,
-    "amr-wb": AMR_WB,
     "g722": G722,
 }
 
@@ -94,15 +104,19 @@ def impairment(
 ) -> Impairment:
     """What a codec costs, by its name in SDP (in lower case).
 
-    `payload_bytes` is the usual size of a payload, which tells the rate of G.723.1 (RFC 3551, 4.5.3).
+    `payload_bytes` is the usual size of a payload, which tells the rate of G.723.1 (RFC 3551, 4.5.3) and AMR.
     `parameters` is its fmtp; an Opus that is played at 8 kHz only is a narrowband one (RFC 7587, 6.1). G.711
     counts as concealed, since nearly every receiver does that. What SDP calls G729 is taken for G.729A with
     VAD: devices encode by Annex A, and Annex B is the default (RFC 4856, 2.1.9).
     """
     if name == "opus":
-        return OPUS_NARROWBAND if "maxplaybackrate=8000" in parameters.replace(" ", "") else OPUS
+        return OPUS_NARROWBAND if _PLAYED_AT_8_KHZ.search(parameters) else OPUS
     if name == "g723":
         return G723_53 if payload_bytes and payload_bytes % 24 and not payload_bytes % 20 else G723_63
+    if name == "amr-wb":
+        return AMR_WB if payload_bytes in _AMR_WB_1265_BYTES else AMR_WB_OTHER
+    if name == "amr" and payload_bytes in _AMR_122_BYTES:
+        return AMR_122
     known = _BY_NAME.get(name)
     if known is not None:
         return known

@@ -147,6 +147,13 @@ def test_media_in_fragments_is_handed_out() -> None:
     assert tuple(media.endpoints) == (A, 4_000, B, 4_002)
 
 
+def test_media_of_which_a_part_is_lost_did_not_arrive() -> None:
+    parts = split_v4(udp(rtp(5, bytes(1_000)), 4_000, 4_002), 504)
+    found, media = sort_packets(parts[:-1])
+    assert media == []
+    assert found.fragmentation.broken == 1
+
+
 def test_a_snap_length_cuts_each_part() -> None:
     found, _ = sort_packets(PARTS, snap=14 + 20 + 500)
     (packet,) = found.signalling

@@ -7,13 +7,18 @@ import struct
 import pytest
 
 from ringback.diagnosis.capture.captured import Endpoints
-from ringback.diagnosis.capture.links import DAMAGED, NO_IP, UNKNOWN_LINK, find_ip
+from ringback.diagnosis.capture.links import DAMAGED, ENCRYPTED, NO_IP, UNKNOWN_LINK, find_ip
 from tests.diagnosis.capture.packets import A6, B6, A, B, ethernet, invite, ipv4, ipv6, udp
 from tests.diagnosis.capture.sorter_runs import sort_frames
 
 FOUR = ipv4(udp(invite()), dscp=24)
 SIX = ipv6(udp(invite()), dscp=24)
 LLC = b"\xaa\xaa\x03\0\0\0\x08\0"
+
+
+def pppoe(data: bytes) -> bytes:
+    return b"\x11\0\0\1" + struct.pack("!H", len(data)) + data
+
 
 FRAMES = {
     "ethernet": (1, ethernet(FOUR)),
@@ -24,8 +29,14 @@ FRAMES = {
     "802.3 with snap": (1, bytes(12) + struct.pack("!H", 8 + len(FOUR)) + LLC + FOUR),
     "mpls": (1, bytes(12) + b"\x88\x47" + b"\0\1\0\x40" + b"\0\2\1\x40" + FOUR),
     "mpls v6": (1, bytes(12) + b"\x88\x47" + b"\0\2\1\x40" + SIX),
-    "pppoe": (1, bytes(12) + b"\x88\x64" + b"\x11\0\0\1\0\x10" + b"\0\x21" + FOUR),
-    "pppoe v6": (1, bytes(12) + b"\x88\x64" + b"\x11\0\0\1\0\x10" + b"\0\x57" + SIX),
+    "pppoe": (
+        1,
+        bytes(12) + b"\x88\x64" + pppoe(b"\0\x21" + FOUR),
+    ),
+    "pppoe v6": (
+        1,
+        bytes(12) + b"\x88\x64" + pppoe(b"\0\x57" + SIX),
+    ),
     "sll": (113, bytes(14) + b"\x08\0" + FOUR),
     "sll vlan": (113, bytes(14) + b"\x81\0" + b"\0\x05\x86\xdd" + SIX),
     "sll2": (276, b"\x86\xdd" + bytes(18) + SIX),
@@ -40,6 +51,12 @@ FRAMES = {
     "ppp": (9, b"\xff\x03\0\x21" + FOUR),
     "ppp without address": (9, b"\0\x57" + SIX),
     "ppp compressed": (50, b"\x21" + FOUR),
+    "802.11": (105, b"\x08\x01\0\0" + bytes(20) + LLC + FOUR),
+    "802.11 with qos": (105, b"\x88\x02\0\0" + bytes(22) + LLC + FOUR),
+    "802.11 between bridges": (105, b"\x08\x03\0\0" + bytes(26) + LLC + FOUR),
+    "radiotap": (127, b"\0\0\x08\0" + bytes(4) + b"\x08\x01\0\0" + bytes(20) + LLC + FOUR),
+    "prism": (119, b"\x44\0\0\0\x90\0\0\0" + bytes(136) + b"\x08\x01\0\0" + bytes(20) + LLC + FOUR),
+    "nflog": (239, b"\2\0\0\0" + b"\x08\0\1\0\0\0\0\0" + struct.pack("<HH", 4 + len(FOUR), 9) + FOUR),
     "hdlc": (104, b"\x0f\0\x08\0" + FOUR),
 }
 
@@ -76,7 +93,11 @@ def test_a_frame_that_ends_early_is_told_as_such(name: str) -> None:
         (9, b"\xc0\x21\x01\0", NO_IP),
         (101, b"\x25", NO_IP),
         (0, b"\x07\0\0\0\x45", NO_IP),
-        (105, bytes(60), UNKNOWN_LINK),
+        (147, bytes(60), UNKNOWN_LINK),
+        (105, b"\x08\x41" + bytes(60), ENCRYPTED),
+        (105, b"\x80\0" + bytes(60), NO_IP),
+        (127, b"\0\0\xff\xff" + bytes(60), DAMAGED),
+        (239, b"\2\0\0\0" + b"\0" * 9, DAMAGED),
     ],
 )
 def test_what_is_no_ip(link: int, frame: bytes, answer: int) -> None:
@@ -84,8 +105,8 @@ def test_what_is_no_ip(link: int, frame: bytes, answer: int) -> None:
 
 
 def test_an_unknown_link_type_is_named() -> None:
-    found, _ = sort_frames([bytes(60)] * 3, 105)
-    assert found.problems == (("frames of link type 105, which is not read", 3),)
+    found, _ = sort_frames([bytes(60)] * 3, 147)
+    assert found.problems == (("frames of link type 147, which is not read", 3),)
 
 
 def test_padding_of_a_short_frame_is_no_payload() -> None:

@@ -35,6 +35,8 @@ INNER = ipv4(udp(invite()), 17, "10.0.0.1", "10.0.0.2", dscp=26)
 INNER_6 = ipv6(udp(invite()), dscp=26)
 VXLAN = b"\x08\0\0\0\0\0\x2a\0"
 
+ERSPAN_3 = b"\x10\0\x22\xeb" + bytes(4) + b"\x20"
+
 TUNNELS = {
     "ip in ip": ipv4(INNER, 4),
     "6 in 4": ipv4(INNER_6, 41),
@@ -44,9 +46,9 @@ TUNNELS = {
     "gre with key and sequence": ipv4(b"\x30\0\x08\0" + bytes(8) + INNER, 47),
     "gre with checksum": ipv4(b"\x80\0\x08\0" + bytes(4) + INNER, 47),
     "nvgre": ipv4(b"\x20\0\x65\x58" + bytes(4) + ethernet(INNER), 47),
-    "erspan": ipv4(b"\x10\0\x88\xbe" + bytes(12) + ethernet(INNER, 0x8100), 47),
-    "erspan 3": ipv4(b"\x10\0\x22\xeb" + bytes(16) + ethernet(INNER), 47),
-    "erspan 3 with a subheader": ipv4(b"\x10\0\x22\xeb" + bytes(15) + b"\1" + bytes(8) + ethernet(INNER), 47),
+    "erspan": ipv4(b"\x10\0\x88\xbe" + bytes(4) + b"\x10" + bytes(7) + ethernet(INNER, 0x8100), 47),
+    "erspan 3": ipv4(ERSPAN_3 + bytes(11) + ethernet(INNER), 47),
+    "erspan 3 with a subheader": ipv4(ERSPAN_3 + bytes(10) + b"\1" + bytes(8) + ethernet(INNER), 47),
     "vxlan": ipv4(udp(VXLAN + ethernet(INNER), 9, 4789)),
     "geneve": ipv4(udp(b"\1\0\x65\x58" + bytes(8) + ethernet(INNER), 9, 6081)),
     "gtp": ipv4(udp(b"\x30\xff" + struct.pack("!HI", len(INNER), 7) + INNER, 2152, 2152)),
@@ -294,7 +296,7 @@ def test_more_signalling_than_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert dict(found.problems)["RTCP packets beyond those that are kept"] == 1
 
 
-LINKS = (0, 1, 9, 12, 50, 51, 101, 104, 108, 113, 228, 229, 276)
+LINKS = (0, 1, 9, 12, 50, 51, 101, 104, 105, 108, 113, 119, 127, 163, 228, 229, 239, 276)
 
 
 @settings(max_examples=300, deadline=None)

@@ -115,11 +115,11 @@ def test_more_streams_than_are_followed_leave_the_longest(monkeypatch: pytest.Mo
     monkeypatch.setattr(streams, "MOST_STREAMS", 100)
     gatherer = StreamGatherer(segment_rows=256)
     for i in range(300):
-        keys = np.zeros((4 + (i % 3), 40), np.uint8)
+        keys = np.zeros((4 + i % 3, 40), np.uint8)
         keys[:, :2] = struct.unpack("BB", struct.pack("!H", i))
         gatherer.add(rows(list(range(len(keys)))), keys)
     found = gatherer.finish()
-    assert len(found.streams) <= 101
+    assert 50 <= len(found.streams) <= 101
     assert found.forgotten_packets == sum(4 + i % 3 for i in range(300)) - sum(s.count for s in found.streams)
     for stream in found.streams:
         assert stream.packets().sequence.tolist() == list(range(stream.count))

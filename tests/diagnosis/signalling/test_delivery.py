@@ -149,4 +149,4 @@ def test_a_capture_of_nothing_but_a_bye_that_is_repeated() -> None:
     scene = Scene().invite().answered()
     scene.request(10, "BYE").request(10.5, "BYE", repeat=True)
     (call,) = follow(scene.packets[-2:]).calls
-    assert codes(call) == ["begins-in-the-call", "bye-unanswered"]
+    assert codes(call) == ["bye-unanswered", "begins-in-the-call"]

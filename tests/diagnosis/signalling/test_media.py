@@ -250,3 +250,11 @@ def test_one_port_for_very_many_calls() -> None:
     calls = follow([packet for packets, _ in made for packet in packets]).calls
     contexts = assign(calls, [way for _, way in made])
     assert [contexts[way.key].call for _, way in made] == list(range(600))
+
+
+def test_a_gateway_that_is_both_sides_is_not_told_whose_its_streams_are() -> None:
+    scene = Scene(called=CALLER).invite(0, sdp(CALLER[0], 4000)).answered(2, sdp(CALLER[0], 4002)).bye()
+    elsewhere = ("192.0.2.99", 4002)
+    ways = [stream((CALLER[0], 4000), elsewhere), stream(elsewhere, (CALLER[0], 4002))]
+    contexts = assign(calls_of(scene), ways)
+    assert [contexts[way.key].sent_by for way in ways] == [None, None]

@@ -46,7 +46,8 @@ def taken(file: str, stream: dict[str, Any]) -> tuple[StreamKey, Packets, dict[i
     (found,) = (each for each in capture.streams if each.key == key)
     packets, context = found.packets(), contexts.get(key)
     if file == "fax-t38.pcap":
-        # Wireshark takes what goes on as RTP after T.38 was agreed on for broken T.38.
+        # T.38 was offered and refused, and the audio goes on; Wireshark takes that for broken T.38, and the
+        # counts were made of what it took for RTP.
         packets = packets.take(packets.arrived_ns - capture.began_ns <= round(stream["end"] * 1e9))
     return key, packets, dict(context.formats) if context is not None else {}
 
@@ -97,5 +98,5 @@ def test_what_they_are_known_for() -> None:
     assert of["sip-tcp.pcap", "0x5A3361B3"].silence_suppressed
     assert of["g722-oneway.pcap", "0x043DAABA"].mos.scale == "wideband"
     assert of["g729-oneway.pcap", "0x044559A1"].mos.value == pytest.approx(4.10, abs=0.01)
-    # The fax went on as T.38: this stream is no longer sent, and has one stray packet at its end.
+    # Nothing was sent to this side for 34 s, while the fax went the other way.
     assert of["fax-t38.pcap", "0x0EAF0EAF"].bursts.longest_lost == 1712

@@ -87,7 +87,17 @@ def test_a_long_outage_is_loss_and_no_new_count() -> None:
 
 def test_a_capture_that_is_appended_to_itself_has_duplicates_and_no_restart() -> None:
     numbers = np.tile(np.arange(400), 2)
-    assert summary(counted(numbers)) == (400, 400, 0, 400, 0)
+    assert summary(counted(numbers, arrived_ms=20 * numbers)) == (400, 400, 0, 400, 0)
+
+
+@pytest.mark.parametrize("length", [50, 400])
+def test_a_second_call_with_the_numbers_of_the_first_is_a_restart(length: int) -> None:
+    """As programs do that play the same packets in each call, by the same port."""
+    numbers = np.tile(np.arange(length), 2)
+    waits = 20.0 * np.arange(2 * length) + np.repeat([0, 3000], length)
+    of = counted(numbers, arrived_ms=waits)
+    assert summary(of) == (2 * length, 2 * length, 0, 0, 0)
+    assert of.restarts.tolist() == [length]
 
 
 def test_one_number_far_away_belongs_to_nothing() -> None:
@@ -129,6 +139,7 @@ def test_agrees_with_sets(first: int, offsets: list[int]) -> None:
         st.tuples(
             st.integers(0, 65_535) | st.integers(0, 40) | st.integers(65_500, 65_535),
             st.integers(0, 0xFFFFFFFF) | st.integers(0, 10_000),
+            st.floats(-1e7, 1e7) | st.floats(0, 5000),
         ),
         min_size=1,
         max_size=80,
@@ -136,11 +147,11 @@ def test_agrees_with_sets(first: int, offsets: list[int]) -> None:
     st.sampled_from([0, 1, 160, 2**31 - 1]),
 )
 def test_the_compiled_loop_and_the_plain_one_agree_on_anything(
-    rows: list[tuple[int, int]], step: int
+    rows: list[tuple[int, int, float]], step: int
 ) -> None:
-    sequence = np.array([row[0] for row in rows], np.uint16)
-    timestamp = np.array([row[1] for row in rows], np.uint32)
-    ours, plainly = extend(sequence, timestamp, step), extend_plainly(sequence, timestamp, step)
+    numbers, stamps, waits = zip(*rows, strict=True)
+    made = packets(numbers, timestamp=stamps, arrived_ms=waits)
+    ours, plainly = extend(made, step), extend_plainly(made, step)
     assert ours[0].tolist() == plainly[0].tolist()
     assert ours[1].tolist() == plainly[1].tolist()
 

@@ -66,3 +66,8 @@ def test_events_are_known_by_time_stamps_that_stand_still() -> None:
     sizes = [160] * 5 + [4] * 5 + [160] * 5
     made = packets(range(15), payload_type=kinds, timestamp=stamps, payload_bytes=sizes)
     assert complete(made, {})[101] == PayloadFormat("telephone-event", 8000, source="guessed")
+
+
+def test_events_without_any_audio() -> None:
+    made = packets(range(8), payload_type=101, timestamp=np.repeat([800, 8000], 4), payload_bytes=4)
+    assert complete(made, {})[101].name == "telephone-event"

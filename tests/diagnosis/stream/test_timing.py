@@ -122,6 +122,11 @@ def test_a_step_of_the_route_is_no_skew() -> None:
     assert timing.skew_ppm(timed(packets(n, arrived_ms=waits))) == pytest.approx(0, abs=10)
 
 
+def test_time_stamps_of_another_rate_are_no_skew() -> None:
+    """16 kHz under a payload type whose clock is 8 kHz."""
+    assert timing.skew_ppm(timed(packets(range(3000), timestamp=320 * np.arange(3000)))) is None
+
+
 def test_no_skew_of_a_short_stream_or_one_without_a_clock() -> None:
     assert timing.skew_ppm(timed(packets(range(1400)))) is None
     made = packets(range(3000), payload_type=96, timestamp=np.zeros(3000))

@@ -6,10 +6,13 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ringback.diagnosis.causes.verdict import CAUSES
 from ringback.testing.captures import LABELS, PAIRS, LabelledCapture, make, make_pair
+from ringback.testing.captures.make import Model, finished
+from ringback.testing.captures.models import artefacts, setup
 from tests.testing.captures import tshark
 
 
@@ -48,6 +51,15 @@ def test_there_is_a_model_of_every_cause() -> None:
 @pytest.mark.parametrize("label", LABELS)
 def test_tshark_reads_what_was_made_and_counts_the_same(label: str, tmp_path: Path) -> None:
     check_counts(make(label, 7), tmp_path)
+
+
+KINDS = [*artefacts.KINDS.items(), *setup.ONE_WAY.items()]
+
+
+@pytest.mark.parametrize(("kind", "model"), KINDS, ids=[kind for kind, _ in KINDS])
+def test_each_kind_is_whole(kind: str, model: Model, tmp_path: Path) -> None:
+    case = model(np.random.default_rng(5), 0.2)
+    check_counts(finished(case, kind, 5, 0.2), tmp_path)
 
 
 @pytest.mark.parametrize("name", PAIRS)

@@ -1,82 +1,37 @@
-"""Link layers, one frame at a time: where in a frame the IP packet begins (pcap's LINKTYPE list; IEEE 802.1Q,
-RFC 1661, RFC 2516, RFC 3032)."""
+"""Link layers, one frame at a time: where in a frame the IP packet begins (pcap's LINKTYPE list)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Final
 
-NO_IP: Final = -1
-"""What `find_ip` says of a frame with something else in it: ARP, spanning tree, a PPP control packet."""
-DAMAGED: Final = -2
-"""What `find_ip` says of a frame that ends within its link header."""
-UNKNOWN_LINK: Final = -3
-"""What `find_ip` says of a link type that is not read."""
+from ringback.diagnosis.capture import wireless
+from ringback.diagnosis.capture.ethertypes import (
+    DAMAGED,
+    ENCRYPTED,
+    NO_IP,
+    UNKNOWN_LINK,
+    after_ethertype,
+    after_ppp,
+    at_ip,
+    ethernet,
+)
 
-_IPV4: Final = 0x0800
-_IPV6: Final = 0x86DD
-_TAGS: Final = frozenset({0x8100, 0x88A8, 0x9100, 0x9200})
-_MPLS: Final = frozenset({0x8847, 0x8848})
-_PPPOE: Final = 0x8864
-_PPP_IP: Final = frozenset({0x0021, 0x0057})
-_SNAP: Final = b"\xaa\xaa\x03"
-_LENGTH_FIELD_MAX: Final = 1500
-_MOST_TAGS: Final = 16
-"""Of VLAN, MPLS and PPPoE together; more is no network."""
+__all__ = ["DAMAGED", "ENCRYPTED", "NO_IP", "UNKNOWN_LINK", "find_ip"]
 
-_IP_VERSIONS: Final = frozenset({4, 6})
 _FAMILIES: Final = frozenset({2, 10, 23, 24, 28, 30})
 """AF_INET and the numbers that systems give AF_INET6."""
+_NFLOG_PAYLOAD: Final = 9
 
 
 def find_ip(link_type: int, data: bytes) -> int:
-    """Where the IPv4 or IPv6 header begins in a frame, or NO_IP, DAMAGED or UNKNOWN_LINK."""
+    """Where the IPv4 or IPv6 header begins in a frame, or NO_IP, DAMAGED, UNKNOWN_LINK or ENCRYPTED."""
     reader = _READERS.get(link_type)
     return UNKNOWN_LINK if reader is None else reader(data)
 
 
-def after_ethertype(ethertype: int, data: bytes, at: int) -> int:
-    """The same for what follows an EtherType: tags, labels and PPPoE are passed over."""
-    for _ in range(_MOST_TAGS):
-        if ethertype in (_IPV4, _IPV6):
-            return _at_ip(data, at)
-        if ethertype in _TAGS:
-            if len(data) < at + 4:
-                return DAMAGED
-            ethertype = data[at + 2] << 8 | data[at + 3]
-            at += 4
-        elif ethertype in _MPLS:
-            if len(data) < at + 4:
-                return DAMAGED
-            # Below the last label nothing says what comes; IP shows itself by its version.
-            if data[at + 2] & 1:
-                return _at_ip(data, at + 4)
-            at += 4
-        elif ethertype == _PPPOE:
-            return _after_ppp(data, at + 6)
-        elif ethertype <= _LENGTH_FIELD_MAX and data[at : at + 3] == _SNAP and len(data) >= at + 8:
-            ethertype = data[at + 6] << 8 | data[at + 7]
-            at += 8
-        else:
-            return NO_IP
-    return NO_IP
-
-
-def ethernet(data: bytes, at: int = 0) -> int:
-    """The same for a frame of Ethernet that begins at `at`."""
-    if len(data) < at + 14:
-        return DAMAGED
-    return after_ethertype(data[at + 12] << 8 | data[at + 13], data, at + 14)
-
-
-def _at_ip(data: bytes, at: int) -> int:
-    if len(data) <= at:
-        return DAMAGED
-    return at if data[at] >> 4 in _IP_VERSIONS else NO_IP
-
-
 def _raw(data: bytes) -> int:
-    return _at_ip(data, 0)
+    return at_ip(data, 0)
 
 
 def _linux_cooked(data: bytes) -> int:
@@ -91,20 +46,11 @@ def _loopback(data: bytes) -> int:
     """A family of four octets, in the byte order of whatever machine wrote it."""
     if len(data) < 4:
         return DAMAGED
-    return _at_ip(data, 4) if data[0] in _FAMILIES or data[3] in _FAMILIES else NO_IP
+    return at_ip(data, 4) if data[0] in _FAMILIES or data[3] in _FAMILIES else NO_IP
 
 
 def _ppp(data: bytes) -> int:
-    return _after_ppp(data, 2 if data[:2] == b"\xff\x03" else 0)
-
-
-def _after_ppp(data: bytes, at: int) -> int:
-    if len(data) < at + 2:
-        return DAMAGED
-    if data[at] & 1:
-        # The protocol was compressed to an octet (RFC 1661, 6.5).
-        return _at_ip(data, at + 1) if data[at] in _PPP_IP else NO_IP
-    return _at_ip(data, at + 2) if data[at] << 8 | data[at + 1] in _PPP_IP else NO_IP
+    return after_ppp(data, 2 if data[:2] == b"\xff\x03" else 0)
 
 
 def _cisco_hdlc(data: bytes) -> int:
@@ -112,7 +58,18 @@ def _cisco_hdlc(data: bytes) -> int:
 
 
 def _pppoe(data: bytes) -> int:
-    return _after_ppp(data, 6)
+    return after_ppp(data, 6)
+
+
+def _nflog(data: bytes) -> int:
+    """Linux's netfilter log: a family, then fields of which one is the packet, in the writer's byte order."""
+    at = 4
+    while at + 4 <= len(data):
+        size, kind = data[at] | data[at + 1] << 8, data[at + 2] | data[at + 3] << 8
+        if kind & 0x7FFF == _NFLOG_PAYLOAD:
+            return at_ip(data, at + 4)
+        at += max(4, size + 3 & ~3)
+    return DAMAGED
 
 
 _READERS: Final[dict[int, Callable[[bytes], int]]] = {
@@ -125,9 +82,14 @@ _READERS: Final[dict[int, Callable[[bytes], int]]] = {
     51: _pppoe,
     101: _raw,
     104: _cisco_hdlc,
+    105: wireless.bare,
     108: _loopback,
     113: _linux_cooked,
+    119: wireless.prism,
+    127: wireless.radiotap,
+    163: wireless.prism,
     228: _raw,
     229: _raw,
+    239: _nflog,
     276: _linux_cooked_2,
 }

@@ -19,7 +19,7 @@ from ringback.diagnosis.capture.captured import (
     SipPacket,
 )
 from ringback.diagnosis.capture.connections import Connections
-from ringback.diagnosis.capture.datagrams import kind_of
+from ringback.diagnosis.capture.datagrams import is_sip, kind_of
 from ringback.diagnosis.capture.flows import FlowKey, Flows, endpoints_of, reverse_key
 from ringback.diagnosis.capture.fragments import Fragments
 from ringback.diagnosis.capture.handshakes import HandshakeFacts
@@ -36,7 +36,7 @@ from ringback.diagnosis.capture.internet import (
     IpPacket,
     read_ip,
 )
-from ringback.diagnosis.capture.links import DAMAGED, UNKNOWN_LINK, find_ip
+from ringback.diagnosis.capture.links import DAMAGED, ENCRYPTED, UNKNOWN_LINK, find_ip
 from ringback.diagnosis.capture.reassembly import Seen
 from ringback.diagnosis.capture.stun import StunFacts, carried
 from ringback.diagnosis.capture.tunnels import MOST_NESTED, TUNNEL_PORTS, in_gre, in_udp
@@ -124,6 +124,8 @@ class Sorter:
             self._problems[f"frames of link type {link_type}, which is not read"] += 1
         elif start == DAMAGED:
             self._problems["frames that end within their link header"] += 1
+        elif start == ENCRYPTED:
+            self._problems["frames of wireless LAN that are encrypted"] += 1
 
     def _passes_over(self, data: bytes, at_ns: Nanoseconds) -> bool:
         """Count, without reading it, what is by far the most frequent: TCP that is nothing to us."""
@@ -172,8 +174,10 @@ class Sorter:
             self._transport(packet, at_ns, frame, depth)
 
     def _take_broken(self) -> None:
-        for broken in self._fragments.take_broken():
-            self._transport(broken.packet, broken.at_ns, broken.frame, 0)
+        """Tell what is left of SIP messages; no other packet got anywhere either."""
+        for at_ns, frame, packet in self._fragments.take_broken():
+            if packet.protocol == UDP and len(packet.payload) > 8 and is_sip(packet.payload[8:]):
+                self._datagram(packet, at_ns, frame, 0)
 
     def _transport(self, packet: IpPacket, at_ns: Nanoseconds, frame: int, depth: int) -> None:
         protocol = packet.protocol

@@ -242,8 +242,8 @@ class StreamGatherer:
         if kept.sum() > MOST_STREAMS // 2:
             kept = self._certain()
         if kept.sum() > MOST_STREAMS // 4 * 3:
-            packets = self._tally.packets[: len(kept)] * kept
-            kept &= packets > np.partition(packets, -(MOST_STREAMS // 2))[-(MOST_STREAMS // 2)]
+            longest = np.argsort(-(self._tally.packets[: len(kept)] * kept), kind="stable")
+            kept[longest[MOST_STREAMS // 2 :]] = False
         self._drop(kept)
 
     def _drop(self, kept: NDArray[np.bool_]) -> None:

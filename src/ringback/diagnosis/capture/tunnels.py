@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ringback.diagnosis.capture.links import DAMAGED, NO_IP, after_ethertype, ethernet
+from ringback.diagnosis.capture.ethertypes import DAMAGED, NO_IP, after_ethertype, ethernet
 
 MOST_NESTED: Final = 4
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import numpy as np
+
 from ringback.diagnosis.causes.case import Case
 from ringback.diagnosis.causes.scene import Scene, StreamView
 from ringback.diagnosis.causes.words import clock, count, listed, percent, seconds
@@ -154,13 +156,11 @@ def _changed_silently(case: Case, view: StreamView) -> None:
 
 
 def _gap_near(view: StreamView, at_ns: int) -> float:
-    """The longest time without packets within 2 s of a moment."""
-    arrived = view.evidence.series.arrived_ns
-    near = arrived[(arrived > at_ns - 2_000_000_000) & (arrived < at_ns + 2_000_000_000)]
-    if len(near) < 2:
-        return 0.0
-    near.sort()
-    return float((near[1:] - near[:-1]).max()) / 1e9
+    """The longest time without packets that touches the 2 s around a moment."""
+    arrived = np.sort(view.evidence.series.arrived_ns[~view.evidence.series.lost])
+    low, high = np.searchsorted(arrived, (at_ns - 2 * 10**9, at_ns + 2 * 10**9))
+    near = arrived[max(0, int(low) - 1) : int(high) + 1]
+    return float(np.diff(near).max(initial=0)) / 1e9
 
 
 def _loss_near(view: StreamView, changes: list[int]) -> float:
@@ -208,17 +208,17 @@ def codec_mismatch(scene: Scene) -> Case:
 
 def _clock_rate(case: Case, view: StreamView) -> None:
     """Whether time stamps run at another rate than the format's: it is played too fast, too slow, or not."""
-    measured = view.measured
-    if (
-        not view.judged
-        or not measured.ptime_ms
-        or not measured.codec.clock_rate
-        or not measured.mean_delta_ms
-    ):
+    measured, series = view.measured, view.evidence.series
+    if not view.judged or not measured.ptime_ms or not measured.codec.clock_rate or view.loss.share > 0.2:
         return
-    if measured.silence_suppressed or view.loss.share > 0.2:
+    arrived = series.arrived_ns[~series.lost]
+    waits = np.diff(arrived)[np.diff(np.flatnonzero(~series.lost)) == 1] / 1e6
+    # Pauses are of silence or of a hold; time stamps of both go on.
+    waits = waits[(waits >= 0) & (waits < 6 * measured.ptime_ms)]
+    if len(waits) < 100:
         return
-    ratio = measured.ptime_ms / measured.mean_delta_ms
+    apart_ms = float(waits.mean())
+    ratio = measured.ptime_ms / max(apart_ms, 0.1)
     if 0.75 < ratio < 1.35:
         return
     case.explains = "sound"
@@ -226,7 +226,7 @@ def _clock_rate(case: Case, view: StreamView) -> None:
         4.0,
         f"The time stamps of {view.name} tell {measured.ptime_ms:.0f} ms a packet at the "
         f"{measured.codec.clock_rate:,} Hz of "
-        f"{measured.codec.name}, its packets come every {measured.mean_delta_ms:.1f} ms.",
+        f"{measured.codec.name}, its packets come every {apart_ms:.1f} ms.",
     )
     case.streams = (*case.streams, view.key)
 

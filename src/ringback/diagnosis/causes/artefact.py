@@ -247,7 +247,7 @@ def _clocks_of_reports(case: Case, scene: Scene) -> None:
                 f"answer (median): the two ways were captured by different clocks.",
             )
             case.streams = (*case.streams, view.key)
-    early = _early_answers(scene)
+    early = early_answers(scene)
     if early:
         case.explains = "figures"
         case.clue(
@@ -258,7 +258,7 @@ def _clocks_of_reports(case: Case, scene: Scene) -> None:
         )
 
 
-def _early_answers(scene: Scene) -> list[float]:
+def early_answers(scene: Scene) -> list[float]:
     """By how many ms answers come before the first request that they can be about."""
     call = scene.evidence.call
     asked: dict[tuple[str, int, str], int] = {}

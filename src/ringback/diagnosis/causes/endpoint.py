@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ringback.diagnosis.causes.artefact import early_answers
 from ringback.diagnosis.causes.case import Case
 from ringback.diagnosis.causes.scene import Scene, StreamView
 from ringback.diagnosis.causes.words import count, ms, percent, seconds
@@ -186,6 +187,13 @@ def latency(scene: Scene) -> Case:
         case.clue(-3.0, f"The round trip takes {ms(trip_ms)} by RTCP.")
     else:
         case.missing.append("The round trip: RTCP sender reports and their answers.")
+    early = early_answers(scene)
+    if early:
+        # Where both ways have clocks of their own, one half is as much too long as the other is too short.
+        case.clue(
+            -3.5,
+            f"{count(len(early), 'SIP answer')} came before the request: the two ways have different clocks.",
+        )
     ends = [r.end_system_ms for r in scene.reports.about.values() if r.end_system_ms]
     if ends and max(ends) > 150:
         case.clue(1.5, f"An end system takes {ms(max(ends))} by itself (RTCP XR).")

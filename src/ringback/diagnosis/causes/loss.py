@@ -57,6 +57,12 @@ class LossShape:
         return len(self.run_at)
 
     @property
+    def train_z(self) -> float:
+        """How far the losses that follow another directly are above chance, in standard deviations."""
+        following, by_chance = self.lost - self.runs, self.lost * self.share
+        return (following - by_chance) / math.sqrt(by_chance + 0.5)
+
+    @property
     def single_share(self) -> float:
         """Runs of one packet among all runs."""
         return float(np.mean(self.run_length == 1)) if self.runs else 0.0

@@ -113,6 +113,11 @@ def missing_at_source(scene: Scene, view: StreamView) -> Case:
             f"{other.name.capitalize()} has DSCP {usual(other.measured.dscp)} at the same place, and lost "
             f"{percent(other.loss.share)}.",
         )
+    if other is not None and other.judged and usual(other.measured.dscp) not in VOICE:
+        case.clue(
+            -0.8,
+            f"{other.name.capitalize()} has DSCP {usual(other.measured.dscp)}, too: nobody marks voice here.",
+        )
     signals = _signalling_mark(scene, view)
     if signals:
         case.clue(
@@ -131,20 +136,20 @@ def rewritten(scene: Scene, view: StreamView) -> Case:
     """A hop changes or clears the mark."""
     case = Case("qos-rewritten-at-a-hop", "marking", prior=-2.5, streams=(view.key,))
     marks = {mark: n for mark, n in view.measured.dscp.items() if n >= max(5, 0.01 * view.measured.received)}
-    for other in scene.streams:
-        if other.key.ssrc != view.key.ssrc or other is view or other.evidence.point == view.evidence.point:
+    for twin in scene.streams:
+        if twin.key.ssrc != view.key.ssrc or twin is view or twin.evidence.point == view.evidence.point:
             continue
-        here, there = usual(view.measured.dscp), usual(other.measured.dscp)
+        here, there = usual(view.measured.dscp), usual(twin.measured.dscp)
         if here != there:
             case.clue(
                 4.5,
-                f"The same stream has DSCP {there} at {other.evidence.point} and {here} at "
+                f"The same stream has DSCP {there} at {twin.evidence.point} and {here} at "
                 f"{view.evidence.point}.",
             )
             break
     if len(marks) > 1:
         told = " and ".join(f"{mark} on {n:,}" for mark, n in sorted(marks.items(), key=lambda m: -m[1])[:3])
-        case.clue(3.5, f"The mark of {view.name} changed within the stream: DSCP {told} packets.")
+        case.clue(4.5, f"The mark of {view.name} changed within the stream: DSCP {told} packets.")
     mark = usual(view.measured.dscp)
     if mark is not None and mark in LEFTOVERS:
         other = scene.opposite(view)

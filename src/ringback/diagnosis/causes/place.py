@@ -58,7 +58,7 @@ def _beyond(case: Case, scene: Scene, view: StreamView, *, far: bool) -> None:
     where = f"{scene.distance(view.key.dst)} routers away" if scene.distance(view.key.dst) else view.key.dst
     if lost is not None:
         case.clue(
-            2.5 + min(1.5, reported.reports / 4),
+            2.3 + min(1.7, reported.lost / 15),
             f"{count(reported.reports, 'report')} of the receiver ({where}) tell "
             f"{percent(reported.lost_share)} "
             f"lost of {view.name}; only {percent(view.loss.share)} of it were missing here.",
@@ -85,14 +85,9 @@ def _shape_from_there(case: Case, scene: Scene, view: StreamView) -> None:
     other = scene.opposite(view)
     if other is None or other.delay is None or not other.judged:
         return
-    if (
-        other.delay.holds >= 3
-        and not other.delay.in_turns
-        and other.loss.lost
-        and lost_together_odds(other) > 0
-    ):
+    if other.delay.holds and not other.delay.in_turns and lost_together_odds(other) > 0:
         case.clue(
-            -3.5,
+            -3.5 if other.delay.holds >= 3 else -1.5,
             f"{other.name.capitalize()}, from there, was held up and let go "
             f"{count(other.delay.holds, 'time')}: that is a "
             f"radio link, whoever runs it.",
@@ -103,6 +98,9 @@ def _upstream(case: Case, scene: Scene, view: StreamView) -> None:
     """Loss that had happened when the stream came by: it lies towards its sender."""
     if not transport_troubles(view):
         return
+    if not case.for_:
+        # Nothing but that it comes from afar: one explanation of what is seen among others.
+        case.explains = "transport"
     hops = f", {count(view.hops, 'router')} away" if view.hops is not None else ""
     case.clue(
         0.2,
@@ -139,6 +137,13 @@ def _sent_so(case: Case, scene: Scene, view: StreamView) -> None:
             f"{count(shape.holds, 'time')} it paused and then sent what had gathered; "
             f"{percent(shape.together)} of its "
             f"packets come right after another.",
+        )
+    if lost_together_odds(view) > 0.5 and view.loss.clustering < 3.0:
+        case.clue(
+            -2.0,
+            f"{count(view.loss.lost, 'packet')} were lost among those that were held up: a radio gives up "
+            f"on some, a device "
+            f"that stalls does not.",
         )
     other = scene.opposite(view)
     if other is not None and other.judged and not transport_troubles(other):

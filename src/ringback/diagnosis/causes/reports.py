@@ -9,6 +9,7 @@ from itertools import islice
 import numpy as np
 
 from ringback.diagnosis.capture.captured import Endpoints, Nanoseconds, RtcpPacket
+from ringback.rtp import rtcp
 from ringback.rtp.rtcp import ReceiverReport, ReportBlock, SenderReport, parse
 from ringback.rtp.rtcp_xr import VoipMetrics
 
@@ -65,37 +66,46 @@ class _Heard:
 
 def read_reports(control: Iterable[RtcpPacket]) -> Reports:
     """All that was reported; what cannot be read is passed over."""
-    heard: dict[int, _Heard] = {}
+    parts = _parts(control)
+    # Both ways may have clocks of their own: what a report answers need not come before it.
     left_ns: dict[tuple[int, int], Nanoseconds] = {}
+    for packet, part in parts:
+        if isinstance(part, SenderReport):
+            left_ns.setdefault((part.ssrc, part.ntp_time >> 16 & 0xFFFFFFFF), packet.at_ns)
+    heard: dict[int, _Heard] = {}
     sent: dict[int, int] = {}
     mentions: set[tuple[int, int]] = set()
     counted: dict[int, tuple[str, int]] = {}
-    seen: set[tuple[Endpoints, bytes]] = set()
-    for packet in islice(control, MOST_PACKETS):
-        # A capture that sees every packet twice must not count reports twice.
-        if packet.encrypted or (packet.endpoints, packet.data) in seen:
-            continue
-        seen.add((packet.endpoints, packet.data))
-        for part in parse(packet.data).packets:
-            if isinstance(part, SenderReport):
-                counted[part.ssrc] = (packet.endpoints.src, part.packet_count)
-                left_ns.setdefault((part.ssrc, part.ntp_time >> 16 & 0xFFFFFFFF), packet.at_ns)
-            if isinstance(part, SenderReport | ReceiverReport):
-                sent[part.ssrc] = sent.get(part.ssrc, 0) + 1
-                for block in part.blocks:
-                    mentions.add((part.ssrc, block.ssrc))
-                    entry = heard.setdefault(block.ssrc, _Heard([], [], []))
-                    entry.blocks.append((packet.at_ns, block))
-                    left = left_ns.get((block.ssrc, block.last_sr)) if block.last_sr else None
-                    if left is not None:
-                        trip = (packet.at_ns - left) / 1e6 - block.delay_since_last_sr / 65.536
-                        if abs(trip) < MOST_TRIP_MS:
-                            entry.trips.append(trip)
-            elif isinstance(part, VoipMetrics):
-                heard.setdefault(part.ssrc, _Heard([], [], [])).metrics.append(part)
+    for packet, part in parts:
+        if isinstance(part, SenderReport):
+            counted[part.ssrc] = (packet.endpoints.src, part.packet_count)
+        if isinstance(part, SenderReport | ReceiverReport):
+            sent[part.ssrc] = sent.get(part.ssrc, 0) + 1
+            for block in part.blocks:
+                mentions.add((part.ssrc, block.ssrc))
+                entry = heard.setdefault(block.ssrc, _Heard([], [], []))
+                entry.blocks.append((packet.at_ns, block))
+                left = left_ns.get((block.ssrc, block.last_sr)) if block.last_sr else None
+                if left is not None:
+                    trip = (packet.at_ns - left) / 1e6 - block.delay_since_last_sr / 65.536
+                    if abs(trip) < MOST_TRIP_MS:
+                        entry.trips.append(trip)
+        elif isinstance(part, VoipMetrics):
+            heard.setdefault(part.ssrc, _Heard([], [], [])).metrics.append(part)
     return Reports(
         {ssrc: _summed(entry) for ssrc, entry in heard.items()}, sent, frozenset(mentions), counted
     )
+
+
+def _parts(control: Iterable[RtcpPacket]) -> list[tuple[RtcpPacket, rtcp.RtcpPacket]]:
+    """What the datagrams hold, without those that a capture saw twice."""
+    parts: list[tuple[RtcpPacket, rtcp.RtcpPacket]] = []
+    seen: set[tuple[Endpoints, bytes]] = set()
+    for packet in islice(control, MOST_PACKETS):
+        if not packet.encrypted and (packet.endpoints, packet.data) not in seen:
+            seen.add((packet.endpoints, packet.data))
+            parts += [(packet, part) for part in parse(packet.data).packets]
+    return parts
 
 
 def _summed(heard: _Heard) -> Reported:

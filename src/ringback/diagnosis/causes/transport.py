@@ -63,6 +63,13 @@ def congestion(view: StreamView) -> Case:
                     f"{count(loss.runs, 'run')} of lost packets come in heaps without any delay, as a "
                     f"policer drops them.",
                 )
+            elif loss.train_z > 4.0 and shape.holds < 3 and shape.spread_ms < 20.0:
+                case.clue(
+                    2.0,
+                    f"{loss.lost - loss.runs} losses follow another directly, by chance "
+                    f"{loss.lost * loss.share:.1f} would, "
+                    f"without any delay: as a policer drops trains of packets.",
+                )
         if shape.smooth > 0.6 and before.by_chance > 0.1 and not shape.steps:
             case.clue(
                 1.5,
@@ -212,17 +219,17 @@ def constant_path_fault(view: StreamView) -> Case:
             )
         else:
             _unevenness(case, view, -1.6)
-        if loss.clustering < 1.25:
+        if loss.train_z < 2.0:
             case.clue(
                 1.2,
-                f"They are independent: runs of {loss.run_length.mean():.2f} (mean), by chance "
-                f"{1 / (1 - loss.share):.2f}.",
+                f"They are independent: {loss.lost - loss.runs} follow another directly, by chance "
+                f"{loss.lost * loss.share:.1f} would.",
             )
-        else:
+        elif loss.train_z > 3.0:
             case.clue(
-                -min(2.0, 1.2 * (loss.clustering - 0.8)),
-                f"Losses come in runs of {loss.run_length.mean():.1f} (mean), up to "
-                f"{int(loss.run_length.max())}.",
+                -min(3.0, 0.5 * loss.train_z),
+                f"Losses come in trains: {loss.lost - loss.runs} follow another directly, by chance "
+                f"{loss.lost * loss.share:.1f} would.",
             )
     if shape is not None and shape.before_loss.bursts >= 3:
         odds, before = queue_odds(view), shape.before_loss
@@ -317,8 +324,6 @@ def small_buffer(view: StreamView) -> Case:
                 f"More packets were lost ({percent(lost)}) than late ({percent(late)}).",
             )
         _uneven_delay(case, view)
-    else:
-        case.clue(-2.5, f"Only {percent(late)} of the packets come too late for a buffer of 40 to 50 ms.")
         if lost_together_odds(view) > 1.0:
             case.clue(
                 -1.5,
@@ -329,6 +334,8 @@ def small_buffer(view: StreamView) -> Case:
             case.clue(
                 -1.2, "No router lies between its sender and here (0 hops by the TTL): it was sent as it is."
             )
+    else:
+        case.clue(-2.5, f"Only {percent(late)} of the packets come too late for a buffer of 40 to 50 ms.")
     _discards(case, view)
     case.next_step = (
         f"Set the receiver's jitter buffer to adaptive, up to {_buffer_for(view)} ms at "
@@ -361,7 +368,7 @@ def _uneven_delay(case: Case, view: StreamView) -> None:
         )
     if shape.ramps >= 3 and shape.ramps > len(shape.episodes) / 2:
         case.clue(-0.8, f"{count(shape.ramps, 'time')} the delay grew like a queue.")
-    if shape.p99_ms < 45 and view.late_share_200 < view.late_share:
+    if abs(shape.drift_ms_per_s) * view.seconds > 30.0 and shape.p99_ms < 45:
         case.clue(
             -2.5,
             f"Without the slow drift of the clocks 99 % of the packets come within {ms(shape.p99_ms)} "

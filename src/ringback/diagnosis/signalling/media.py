@@ -34,6 +34,7 @@ class StreamContext:
     (the other leg of a B2BUA whose media goes directly). `expected_at` is where the receiver's SDP wanted the
     media, which is not where it went when NAT rewrote the address. `matched`: by the destination's address
     and port, by the source's alone (symmetric RTP), or by ports and hosts, addresses having been rewritten.
+    `sent_by` is None where what was named contradicts itself.
     """
 
     call: int
@@ -71,6 +72,21 @@ def assign(calls: Sequence[CallRecord], streams: Iterable[RtpStream]) -> dict[St
         matches = index.matches(stream)
         if matches:
             contexts[stream.key] = _context(calls, stream, matches)
+    return _without_contradictions(contexts)
+
+
+def _without_contradictions(contexts: dict[StreamKey, StreamContext]) -> dict[StreamKey, StreamContext]:
+    """Where all that goes to and fro between two hosts would be one side's, nobody knows whose it is.
+
+    So it is with gateways that are both sides of a call, and send their media from somewhere else.
+    """
+    between: dict[tuple[int, frozenset[str]], list[StreamKey]] = defaultdict(list)
+    for key, context in contexts.items():
+        between[context.call, frozenset((key.src, key.dst))].append(key)
+    for keys in between.values():
+        sides = {contexts[key].sent_by for key in keys}
+        if len(sides) == 1 and len({key.src for key in keys}) == 2:
+            contexts.update({key: replace(contexts[key], sent_by=None) for key in keys})
     return contexts
 
 

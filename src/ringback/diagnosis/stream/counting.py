@@ -18,6 +18,8 @@ Mask = NDArray[np.bool_]
 
 SUCCESSOR: Final = 16
 """A packet out of range begins a new count when the next one follows it this closely."""
+SILENCE_NS: Final = 1_000_000_000
+"""What comes from behind after so long without a newer packet is no late copy: the sender began again."""
 APART: Final = 1 << 17
 """How far extended numbers of a new count lie from those before, so that they never meet."""
 SAME_MOMENT_NS: Final = 1_000_000
@@ -69,7 +71,7 @@ class Counted:
 
 def count(packets: Packets, step: int) -> Counted:
     """Sort out the packets of a stream, at least one; `step` is the usual one of time stamps, or 0."""
-    extended, of = extend(packets.sequence, packets.timestamp, step)
+    extended, of = extend(packets, step)
     rows = np.flatnonzero(of >= 0)
     numbers = extended[rows]
     steps = np.diff(numbers)
@@ -124,37 +126,41 @@ def usual_step(packets: Packets, rows: Rows | None = None) -> int:
     return int(values[times.argmax()])
 
 
-def extend(
-    sequence: NDArray[np.uint16], timestamp: NDArray[np.uint32], step: int
-) -> tuple[Numbers, NDArray[np.int32]]:
+def extend(packets: Packets, step: int) -> tuple[Numbers, NDArray[np.int32]]:
     """Numbers that go on where the 16 bits wrap, int64[n], and the count each belongs to, int32[n].
 
-    A packet is of the present count when it is less than MAX_DROPOUT ahead or MAX_MISORDER behind, or when
-    its time stamp lies as far away as its number does: a long outage is not a restart. Any other waits for
-    its successor; together they begin a new count (A.1). Those that wait in vain are of count -1.
+    A packet is of the present count when it is less than MAX_DROPOUT ahead or MAX_MISORDER behind; or when
+    its time stamp lies as far away as its number does: a long outage is not a restart. Nothing comes from
+    behind after SILENCE_NS without a newer packet, though, and from further behind only where the capture's
+    time went back, too. Any other packet waits for its successor; together they begin a new count (A.1).
+    Those that wait in vain are of count -1.
     """
     if kernels is None:
-        return extend_plainly(sequence, timestamp, step)
-    extended, counts = np.empty(len(sequence), np.int64), np.empty(len(sequence), np.int32)
-    columns = np.ascontiguousarray(sequence, np.uint16), np.ascontiguousarray(timestamp, np.uint32)
-    limits = (step, MAX_DROPOUT, MAX_MISORDER, SUCCESSOR, APART)
-    kernels.rb_extend(len(sequence), *map(at, columns), *limits, at(extended), at(counts))
+        return extend_plainly(packets, step)
+    extended, counts = np.empty(len(packets), np.int64), np.empty(len(packets), np.int32)
+    columns = (
+        np.ascontiguousarray(packets.arrived_ns, np.int64),
+        np.ascontiguousarray(packets.sequence, np.uint16),
+        np.ascontiguousarray(packets.timestamp, np.uint32),
+    )
+    limits = (step, MAX_DROPOUT, MAX_MISORDER, SILENCE_NS, SUCCESSOR, APART)
+    kernels.rb_extend(len(packets), *map(at, columns), *limits, at(extended), at(counts))
     return extended, counts
 
 
-def extend_plainly(
-    sequence: NDArray[np.uint16], timestamp: NDArray[np.uint32], step: int
-) -> tuple[Numbers, NDArray[np.int32]]:
+def extend_plainly(packets: Packets, step: int) -> tuple[Numbers, NDArray[np.int32]]:
     """As `extend`, without the compiled loop."""
-    numbers, stamps = sequence.tolist(), timestamp.tolist()
+    times, numbers = packets.arrived_ns.tolist(), packets.sequence.tolist()
+    stamps = packets.timestamp.tolist()
     extended, counts = [0] * len(numbers), [-1] * len(numbers)
-    highest, number, stamp, current, candidate = numbers[0], numbers[0], stamps[0], 0, -1
-    for i, (here, now) in enumerate(zip(numbers, stamps, strict=True)):
-        ahead = _signed(here - number, 16)
-        if -MAX_MISORDER < ahead < MAX_DROPOUT or _in_step(ahead, _signed(now - stamp, 32), step):
+    highest, number, stamp, came, current, candidate = numbers[0], numbers[0], stamps[0], times[0], 0, -1
+    for i, (time, here, now) in enumerate(zip(times, numbers, stamps, strict=True)):
+        ahead, since = _signed(here - number, 16), time - came
+        near = -MAX_MISORDER < ahead < MAX_DROPOUT and (ahead > 0 or since < SILENCE_NS)
+        if near or (_in_step(ahead, _signed(now - stamp, 32), step) and (ahead > 0 or since < 0)):
             extended[i], counts[i], candidate = highest + ahead, current, -1
             if ahead > 0:
-                highest, number, stamp = highest + ahead, here, now
+                highest, number, stamp, came = highest + ahead, here, now, time
             continue
         after = (here - numbers[candidate]) & 0xFFFF
         if candidate >= 0 and after == 0:
@@ -165,7 +171,7 @@ def extend_plainly(
         current += 1
         for j in range(candidate, i + 1):
             counts[j], extended[j] = current, highest + APART + (after if j == i else 0)
-        highest, number, stamp, candidate = extended[i], here, now, -1
+        highest, number, stamp, came, candidate = extended[i], here, now, time, -1
     return np.array(extended, np.int64), np.array(counts, np.int32)
 
 

@@ -64,13 +64,13 @@ def complete(packets: Packets, given: Mapping[int, PayloadFormat]) -> dict[int, 
     types = np.flatnonzero(np.bincount(packets.payload_type, minlength=128)).tolist()
     for number in types:
         known = given.get(number) or STATIC.get(number)
-        found[number] = known or _guess(packets, number, alone=len(types) == 1)
+        found[number] = known or _guess(packets, number)
     return found
 
 
-def _guess(packets: Packets, number: int, *, alone: bool) -> PayloadFormat:
+def _guess(packets: Packets, number: int) -> PayloadFormat:
     mine = np.flatnonzero(packets.payload_type == number)
-    if not alone and _looks_like_events(packets, mine):
+    if _looks_like_events(packets, mine):
         return PayloadFormat(EVENT, 8_000, source="guessed")
     clock = _guess_clock(packets, mine)
     if clock == 0:
@@ -98,6 +98,8 @@ def _guess_clock(packets: Packets, mine: np.ndarray[tuple[int], np.dtype[np.intp
     # Medians bear bursts and pauses; the mean of what lies near bears a coarse clock of the capture.
     middle = float(np.median(waits))
     near = waits[np.abs(waits - middle) <= middle / 2]
+    if not len(near):
+        return 0
     rate = step / (float(near.mean()) / 1e9)
     clock = min(_CLOCKS, key=lambda each: abs(each - rate))
     return clock if abs(clock - rate) <= _NEAR * clock else 0

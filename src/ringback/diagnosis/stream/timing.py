@@ -27,7 +27,10 @@ _MOST_JUMPS: Final = 1000
 SKEW_MS: Final = 30_000.0
 """The shortest stretch over which skew is told."""
 _BINS: Final = 64
-_STEADY_PPM: Final = 200.0
+_STEADY_PPM: Final = 100.0
+"""How far the quartiles of slopes may lie apart, beside half of their median."""
+_MOST_PPM: Final = 20_000.0
+"""What is further off is no clock that is a little wrong, but time stamps of another rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +183,8 @@ def skew_ppm(timing: Timing) -> float | None:
         return None
     slopes.sort()
     low, middle, high = (float(slopes[len(slopes) * part // 4]) for part in (1, 2, 3))
-    return -middle if high - low <= _STEADY_PPM + abs(middle) else None
+    steady = high - low <= _STEADY_PPM + abs(middle) / 2
+    return -middle if steady and abs(middle) <= _MOST_PPM else None
 
 
 @dataclass(frozen=True, slots=True)

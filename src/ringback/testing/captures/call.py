@@ -8,7 +8,7 @@ since the call's zero.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -22,12 +22,33 @@ from ringback.testing.captures.packets import (
     RTP_OVERHEAD,
     Route,
 )
-from ringback.testing.captures.voice import Chance, Codec, Talker, Voice, conversation, press_keys, speak
+from ringback.testing.captures.voice import (
+    NOISE,
+    Chance,
+    Codec,
+    Talker,
+    Voice,
+    conversation,
+    press_keys,
+    speak,
+)
 
 Side = Literal["caller", "called"]
 SIDES: tuple[Side, Side] = ("caller", "called")
 T1_S, T2_S = 0.5, 4.0
 MTU = 1500
+
+
+def _described(talker: Talker) -> tuple[Codec, ...]:
+    """What a device says of its format, with how it keeps silent (RFC 3389, RFC 4856, RFC 7587)."""
+    codec = talker.codec
+    if not talker.dtx:
+        return (codec,)
+    if codec.name == "g729":
+        return (replace(codec, fmtp=""),)
+    if codec.name == "opus":
+        return (replace(codec, fmtp=f"{codec.fmtp};usedtx=1"),)
+    return (codec, NOISE)
 
 
 def other(side: Side) -> Side:
@@ -206,7 +227,7 @@ class Call:
         fields: dict[str, object] = {
             "address": device.address,
             "port": device.rtp_port,
-            "codecs": codecs or (device.talker.codec,),
+            "codecs": codecs or _described(device.talker),
             "ptime_ms": device.talker.ptime_ms,
         }
         return Media(**(fields | self.described.get(side, {}) | changes))  # type: ignore[arg-type]

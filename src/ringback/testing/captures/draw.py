@@ -55,12 +55,14 @@ def draw_call(
     dtx: bool | None = None,
     reports: bool | None = None,
 ) -> Call:
-    """A call without fault. `marked` tells whether voice has DSCP EF and SIP CS3."""
+    """A call without fault. `marked` tells whether voice has DSCP EF and SIP CS3; where it is not given, a
+    softphone that marks nothing may talk to a device that does."""
     length = math.exp(rng.uniform(math.log(seconds[0]), math.log(seconds[1])))
     codec = pick_codec(rng, codecs)
     ptime = 20 if codec.name == "opus" else int(rng.choice(_PTIMES))
     silent = bool(rng.random() < 0.2) if dtx is None else dtx
     is_marked = bool(rng.random() < 0.75) if marked is None else marked
+    softphone = SIDES[int(rng.integers(2))] if marked is None and rng.random() < 0.15 else None
     position = POSITIONS[str(rng.choice(list(positions)))]
     devices = dict(zip(SIDES, _addresses(rng, position), strict=True))
     for side, device in devices.items():
@@ -72,9 +74,9 @@ def draw_call(
             noise_db=float(rng.uniform(-70, -58)),
             skew_ppm=float(rng.normal(0, 8)),
             device_jitter_s=float(rng.uniform(0.00003, 0.0006)),
-            dscp=46 if is_marked else 0,
+            dscp=46 if is_marked and side != softphone else 0,
         )
-        device.sip_dscp = 24 if is_marked else 0
+        device.sip_dscp = 24 if is_marked and side != softphone else 0
         devices[side] = device
     stages: dict[Side, list[list[Hop]]] = {"caller": [[], [], [], []], "called": [[], [], [], []]}
     for stage in range(4):

@@ -34,13 +34,14 @@ class Codec:
     """What its time stamps really count in, where that is not `clock_rate`: a fault."""
 
 
+COMFORT_NOISE = 13
 PCMU = Codec("pcmu", 0, 8000, 8, "PCMU/8000")
 PCMA = Codec("pcma", 8, 8000, 8, "PCMA/8000")
 G722 = Codec("g722", 9, 8000, 8, "G722/8000")
 G729 = Codec("g729", 18, 8000, 1, "G729/8000", "annexb=no")
 OPUS = Codec("opus", 111, 48000, 0, "opus/48000/2", "minptime=10;useinbandfec=1")
+NOISE = Codec("cn", COMFORT_NOISE, 8000, 0, "CN/8000")
 CODECS = {codec.name: codec for codec in (PCMU, PCMA, G722, G729, OPUS)}
-COMFORT_NOISE = 13
 TELEPHONE_EVENT = 101
 
 

@@ -98,8 +98,10 @@ def _ramped(case: Case) -> bool:
 def policed(rng: Chance, severity: float, **wishes: Any) -> Case:
     """Congestion at a policer. Mild: 15 packets dropped."""
 
+    marked = bool(rng.random() < 0.7)
+
     def build(more: float) -> Case:
-        call = draw_call(rng, **wishes)
+        call = draw_call(rng, marked=marked, **wishes)
         call.invite()
         side = upstream(call)
         level = min(1.0, severity + more)
@@ -200,10 +202,10 @@ def route_flap(rng: Chance, severity: float) -> Case:
 
 def jitter_with_a_small_buffer(rng: Chance, severity: float, **wishes: Any) -> Case:
     """Delay that varies, nothing lost. Mild: 45 ms between most and least."""
-    turns = bool(rng.random() < 0.35)
+    turns, marked = bool(rng.random() < 0.35), bool(rng.random() < 0.7)
 
     def build(more: float) -> Case:
-        call = draw_call(rng, dtx=False, **wishes)
+        call = draw_call(rng, dtx=False, marked=marked, **wishes)
         call.invite()
         side = upstream(call)
         level = min(1.0, severity + more)

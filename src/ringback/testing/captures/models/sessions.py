@@ -189,6 +189,8 @@ def mtu(rng: Chance, severity: float, *, kind: str = "") -> Case:
     stage = int(rng.integers(0, 3))
     _reachable(call)
     if kind == "df":
+        # Of what is too large as a whole, a point behind would see nothing.
+        stage = int(rng.integers(call.points[0].position + 1, 4))
         call.devices["caller"].dont_fragment = True
         times = call.repeat("caller", call.invited_s, invite, call.invited_s + GIVE_UP_S, lost_stage=stage)
         if rng.random() < 0.7:
