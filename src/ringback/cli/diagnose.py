@@ -62,6 +62,10 @@ def diagnose(
     ladder: Annotated[
         bool, typer.Option("--ladder", help="Show the SIP messages of the worst calls, without numbers.")
     ] = False,
+    pdf: Annotated[
+        Path | None,
+        typer.Option("--pdf", metavar="OUT.pdf", help="The worst calls as PDF, with ringback[pdf]."),
+    ] = None,
     show_numbers: Annotated[
         bool, typer.Option("--show-numbers", help="Mask no phone numbers, names and Call-IDs.")
     ] = False,
@@ -72,7 +76,7 @@ def diagnose(
     first, points = _captures(files or ()), _points(point or ())
     if not first and not points:
         raise CliError("name a capture: ringback diagnose calls.pcap", USAGE)
-    for path in (report,):
+    for path in (report, pdf):
         _check_writable(path)
     beside = Beside(
         _table(counters or (), "counters", zone),
@@ -81,6 +85,8 @@ def diagnose(
     diagnosis = _diagnosed(first, points, window, beside)
     if report is not None:
         _write_report(diagnosis, report, show_numbers, zone)
+    if pdf is not None:
+        _write_pdf(diagnosis, pdf, show_numbers, zone)
     if options.json:
         _print_json(diagnosis, show_numbers)
     else:
@@ -214,6 +220,17 @@ def _write_report(diagnosis: Diagnosis, path: Path, show_numbers: bool, zone: Zo
     try:
         with path.open("w", encoding="utf-8") as file:
             file.writelines(report_html(diagnosis, show_numbers=show_numbers, zone=zone))
+    except OSError as error:
+        raise CliError(f"{path}: {error.strerror or error}") from None
+
+
+def _write_pdf(diagnosis: Diagnosis, path: Path, show_numbers: bool, zone: ZoneInfo | None) -> None:
+    from ringback.diagnosis.report.document import PdfMissingError, report_pdf  # noqa: PLC0415
+
+    try:
+        path.write_bytes(report_pdf(diagnosis, show_numbers=show_numbers, zone=zone))
+    except PdfMissingError as error:
+        raise CliError(str(error)) from None
     except OSError as error:
         raise CliError(f"{path}: {error.strerror or error}") from None
 

@@ -32,7 +32,7 @@ def report_html(
     Times are of `zone`, None for that of this machine. Numbers, names and Call-IDs are masked unless shown.
     """
     ranked = diagnosis.worst_first()
-    title = _title(ranked)
+    title = title_of(ranked)
     yield "<!doctype html>\n"
     yield '<html lang="en">'
     yield tag(
@@ -68,13 +68,20 @@ def report_html(
     yield "</body></html>\n"
 
 
-def _title(ranked: Sequence[DiagnosedCall]) -> str:
+def title_of(ranked: Sequence[DiagnosedCall]) -> str:
+    """What it all comes to."""
     if not ranked:
         return "There is neither a call nor a voice stream in this capture."
     return ranked[0].verdict.summary if len(ranked) == 1 else overview(ranked)
 
 
 def _header(diagnosis: Diagnosis, zone: tzinfo | None) -> Markup:
+    facts = what_was_read(diagnosis, zone)
+    return tag("header", tag("p", tag("strong", "Diagnosis"), *(tag("span", fact) for fact in facts)))
+
+
+def what_was_read(diagnosis: Diagnosis, zone: tzinfo | None) -> list[str]:
+    """Files, packets and times, in words."""
     names = [name for capture in diagnosis.captures for name in capture.files]
     what = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     packets = sum(capture.packets for capture in diagnosis.captures)
@@ -88,7 +95,7 @@ def _header(diagnosis: Diagnosis, zone: tzinfo | None) -> Markup:
         facts.append(f"complaint {clock(began, zone)} to {clock(ended, zone)}")
     if diagnosis.problems:
         facts.append(f"{count(len(diagnosis.problems), 'problem')} in the files")
-    return tag("header", tag("p", tag("strong", "Diagnosis"), *(tag("span", fact) for fact in facts)))
+    return facts
 
 
 def _masked(show_numbers: bool) -> str:
@@ -143,7 +150,8 @@ def _call(
     zone: tzinfo | None,
 ) -> Markup:
     heading = tag("h2", who(call, show_numbers), id=f"call-{number}")
-    parts: list[Child] = [heading, _facts(call, show_numbers, zone)]
+    facts = [tag("li", fact) for fact in facts_of(call, show_numbers, zone)]
+    parts: list[Child] = [heading, tag("ul", *facts, class_="facts")]
     # The summary of the only call is the page's title already.
     parts.append(verdict_card(call, with_summary=several))
     if call.streams:
@@ -169,7 +177,8 @@ def _call(
     return tag("section", *parts, class_="call", aria_labelledby=f"call-{number}")
 
 
-def _facts(call: DiagnosedCall, show_numbers: bool, zone: tzinfo | None) -> Markup:
+def facts_of(call: DiagnosedCall, show_numbers: bool, zone: tzinfo | None) -> list[str]:
+    """When it was, how it went, and between which devices."""
     record = call.record
     facts = [f"{at(call.began_ns, zone):%Y-%m-%d %H:%M:%S}"]
     if record is None:
@@ -185,7 +194,7 @@ def _facts(call: DiagnosedCall, show_numbers: bool, zone: tzinfo | None) -> Mark
         facts += [", ".join(record.negotiated)] if record.negotiated else []
         facts += [f"{side}: {agent}" for side, agent in record.user_agents.items() if agent]
         facts.append(f"Call-ID {call_name(record, show_numbers)}" if show_numbers else f"call {record.label}")
-    return tag("ul", *(tag("li", fact) for fact in facts), class_="facts")
+    return facts
 
 
 def _curves(diagnosis: Diagnosis, call: DiagnosedCall, zone: tzinfo | None) -> Iterator[Markup]:
