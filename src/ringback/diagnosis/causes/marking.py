@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ringback.diagnosis.causes.case import Case
 from ringback.diagnosis.causes.scene import Scene, StreamView, usual
 from ringback.diagnosis.causes.transport import queue_odds
-from ringback.diagnosis.causes.trouble import jitter_beyond, reported_trouble
+from ringback.diagnosis.causes.trouble import jitter_beyond, reported_trouble, transport_troubles
 from ringback.diagnosis.causes.words import count, ms, percent, routers
 
 EXPEDITED = 46
@@ -25,7 +25,7 @@ def suffers_from_queues(view: StreamView) -> tuple[float, str]:
     shape = view.delay
     beyond = jitter_beyond(view) or reported_trouble(view)
     if beyond is not None:
-        return 1.5, f"Beyond this point it suffers: {beyond.text}."
+        return 0.8, f"Beyond this point it suffers: {beyond.text}."
     if shape is None:
         return 0.0, ""
     before = shape.before_loss
@@ -35,11 +35,14 @@ def suffers_from_queues(view: StreamView) -> tuple[float, str]:
             f"The delay rose by {ms(before.rise_ms)} before {before.rose} of "
             f"{count(before.bursts, 'loss burst')}: it stands in a queue with other traffic."
         )
-    if shape.ramps >= 2 or view.late_share > 0.01:
+    stands = shape.smooth > 0.6 and before.by_chance > 0.05 and shape.holds < 3 and not shape.in_turns
+    if (shape.ramps >= 2 and shape.ramps > shape.holds) or (stands and not shape.steps):
         return 0.8, (
-            f"{percent(view.late_share)} of the packets came later than 50 ms; {count(shape.ramps, 'time')} "
-            f"the delay grew like a queue, to {ms(shape.largest_ms)} at most."
+            f"{count(shape.ramps, 'time')} the delay grew like a queue, to {ms(shape.largest_ms)} at most; "
+            f"{percent(view.late_share)} of the packets came later than 50 ms."
         )
+    if transport_troubles(view):
+        return -2.5, "What the stream suffers from is no queue: the delay does not grow and fall like one."
     return 0.0, ""
 
 
@@ -57,7 +60,6 @@ def missing_at_source(scene: Scene, view: StreamView) -> Case:
     mark, total = usual(view.measured.dscp), max(1, sum(view.measured.dscp.values()))
     if mark is None or mark in VOICE:
         return case
-    weight, text = suffers_from_queues(view)
     share = view.measured.dscp[mark] / total
     if share < 0.95 or mark in LEFTOVERS:
         case.clue(
@@ -71,6 +73,19 @@ def missing_at_source(scene: Scene, view: StreamView) -> Case:
             f"All {count(total, 'packet')} of {view.name} have DSCP {mark}, where voice should have "
             f"{EXPEDITED}.",
         )
+    _suffering(case, view)
+    _never_set(case, scene, view)
+    case.next_step = (
+        f"Set DSCP {EXPEDITED} for RTP in the device or the system that sends this stream, and capture "
+        "again beside it."
+    )
+    case.useless += ["Trusting DSCP in the switches alone would not help: there is no mark to trust."]
+    return case
+
+
+def _suffering(case: Case, view: StreamView) -> None:
+    """Whether the stream suffers from what a mark would spare it."""
+    weight, text = suffers_from_queues(view)
     if weight:
         case.clue(weight, text)
     elif hints_beyond(view) and view.reported is not None:
@@ -91,6 +106,10 @@ def missing_at_source(scene: Scene, view: StreamView) -> Case:
             -1.0,
             f"The delay stayed within {ms(view.delay.p99_ms) if view.delay else 'an unknown range'} (99 %).",
         )
+
+
+def _never_set(case: Case, scene: Scene, view: StreamView) -> None:
+    """Whether the mark was never there, by the way up to here and by what else has one."""
     hops = view.hops
     if hops is not None and hops <= 1:
         case.clue(
@@ -115,17 +134,17 @@ def missing_at_source(scene: Scene, view: StreamView) -> Case:
             f"{other.name.capitalize()} has DSCP {usual(other.measured.dscp)}, too: nobody marks voice here.",
         )
     signals = _signalling_mark(scene, view)
-    if signals:
+    if signals == 0:
+        case.clue(
+            -1.5,
+            "SIP from the same side has DSCP 0 as well: marks may be set to nothing there, or be taken on "
+            "the way.",
+        )
+    elif signals:
         case.clue(
             1.5,
             f"SIP from the same side has DSCP {signals}: marks from there arrive, this one was never set.",
         )
-    case.next_step = (
-        f"Set DSCP {EXPEDITED} for RTP in the device or the system that sends this stream, and capture "
-        "again beside it."
-    )
-    case.useless += ["Trusting DSCP in the switches alone would not help: there is no mark to trust."]
-    return case
 
 
 def rewritten(scene: Scene, view: StreamView) -> Case:

@@ -130,11 +130,11 @@ def _sent_so(case: Case, scene: Scene, view: StreamView) -> None:
         return
     if (shape.holds >= 3 and shape.unlike < 2.2) or shape.in_turns:
         case.clue(
-            1.5,
+            2.2 if shape.in_turns and hops == 0 else 1.5,
             f"{count(shape.holds, 'time')} it paused and then sent what had gathered; "
             f"{percent(shape.together)} of its packets come right after another.",
         )
-    if lost_together_odds(view) > 0.5 and view.loss.clustering < 3.0:
+    if lost_together_odds(view) > 0.5 and view.loss.single_share > 0.5:
         case.clue(
             -2.0,
             f"{count(view.loss.lost, 'packet')} were lost among those that were held up: a radio gives up "

@@ -159,6 +159,11 @@ def radio(view: StreamView) -> Case:
     return case
 
 
+def _surely_even(p: float) -> float:
+    """0 for losses that chance would make so uneven once in fifty times, 1 for once in three."""
+    return float(np.clip((np.log10(max(p, 1e-9)) + 1.7) / 1.2, 0.0, 1.0))
+
+
 def _like_a_device(case: Case, view: StreamView) -> None:
     """What is held up by a device that stalls, or by service in turns, and not by a radio's retries."""
     shape = view.delay
@@ -182,7 +187,7 @@ def _like_a_device(case: Case, view: StreamView) -> None:
         case.clue(
             0.8, f"How long varies, as retries do: the 90th percentile is {shape.unlike:.1f} times the 10th."
         )
-    if view.loss.runs >= 4 and view.loss.clustering > 4.5 and view.loss.single_share < 0.2:
+    if view.loss.runs >= 4 and view.loss.clustering > 1.8 and view.loss.single_share < 0.25:
         case.clue(
             -1.2,
             f"Losses come in whole runs of {view.loss.run_length.mean():.1f} packets (mean), hardly one "
@@ -217,7 +222,7 @@ def constant_path_fault(view: StreamView) -> Case:
             )
         elif loss.uneven_p > 0.02 and loss.seconds_with_loss > 0.5:
             case.clue(
-                1.8 * min(1.0, loss.runs / 15),
+                1.8 * min(1.0, loss.runs / 15) * _surely_even(loss.uneven_p),
                 f"{count(loss.lost, 'loss', 'losses')} lie evenly over {seconds(view.seconds)} (variance "
                 f"{loss.unevenness:.1f} times that of chance, p = {loss.uneven_p:.2f}).",
             )
@@ -335,7 +340,7 @@ def small_buffer(view: StreamView) -> Case:
             )
         if view.hops == 0:
             case.clue(
-                -1.2, "No router lies between its sender and here (0 hops by the TTL): it was sent as it is."
+                -2.0, "No router lies between its sender and here (0 hops by the TTL): it was sent as it is."
             )
     else:
         case.clue(-2.5, f"Only {percent(late)} of the packets come too late for a buffer of 40 to 50 ms.")
