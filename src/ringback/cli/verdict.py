@@ -12,11 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from ringback.cli.output import print_rich, print_table
-from ringback.diagnosis.causes.verdict import Cause
+from ringback.diagnosis.causes.verdict import Cause, Window
 from ringback.diagnosis.diagnosed import DiagnosedCall, DiagnosedStream, Diagnosis, Standing
+from ringback.diagnosis.many.patterns import find
+from ringback.diagnosis.many.rows import rows_of
+from ringback.diagnosis.report.groups import FEWEST, stand_out
 from ringback.diagnosis.shown import (
     at,
-    clock,
     count,
     length,
     outcome,
@@ -25,6 +27,7 @@ from ringback.diagnosis.shown import (
     place,
     score,
     short_address,
+    start_of,
     sure,
     who,
 )
@@ -58,13 +61,23 @@ def print_diagnosis(
         shown = ranked
     for call in shown:
         print()
-        _print_verdict(call, _who(call, show_numbers, zone) if len(ranked) > 1 else "")
+        _print_verdict(call, _who(call, diagnosis.window, show_numbers, zone) if len(ranked) > 1 else "")
+    if len(ranked) >= FEWEST:
+        _print_section("What stands out")
+        rows = rows_of(ranked, diagnosis.places, zone)
+        for sentence in stand_out(find(rows)):
+            _put(Text(sentence))
     if diagnosis.calls:
-        _print_section("Calls")
-        _print_calls(diagnosis.calls, show_numbers, zone)
+        _print_section("Calls" if len(diagnosis.calls) <= MOST_ROWS else f"The worst {MOST_ROWS} calls")
+        calls = diagnosis.calls if len(diagnosis.calls) <= MOST_ROWS else ranked
+        _print_calls(
+            [call for call in calls if call.record is not None], diagnosis.window, show_numbers, zone
+        )
     streams = list(diagnosis.streams)
     if streams:
-        _print_section("Streams")
+        if len(streams) > MOST_ROWS:
+            streams = [stream for call in ranked for stream in call.streams]
+        _print_section("Streams" if len(streams) <= MOST_ROWS else f"{MOST_ROWS} streams of the worst calls")
         _print_streams(streams)
     if not ranked:
         _put(Text("There is neither a call nor a voice stream in it."))
@@ -102,9 +115,9 @@ def _what_was_read(diagnosis: Diagnosis, zone: tzinfo | None) -> str:
     )
 
 
-def _who(call: DiagnosedCall, show_numbers: bool, zone: tzinfo | None) -> str:
+def _who(call: DiagnosedCall, window: Window, show_numbers: bool, zone: tzinfo | None) -> str:
     unsignalled = ", without signalling" if call.record is None else ""
-    return f"{clock(call.began_ns, zone)}  {who(call, show_numbers)}{unsignalled}"
+    return f"{start_of(call, window, zone)}  {who(call, show_numbers)}{unsignalled}"
 
 
 def _print_verdict(call: DiagnosedCall, heading: str) -> None:
@@ -147,7 +160,9 @@ def _print_section(title: str) -> None:
     _put(Text(title, style="bold"))
 
 
-def _print_calls(calls: Sequence[DiagnosedCall], show_numbers: bool, zone: tzinfo | None) -> None:
+def _print_calls(
+    calls: Sequence[DiagnosedCall], window: Window, show_numbers: bool, zone: tzinfo | None
+) -> None:
     rows = []
     for call in calls[:MOST_ROWS]:
         record = call.record
@@ -155,7 +170,7 @@ def _print_calls(calls: Sequence[DiagnosedCall], show_numbers: bool, zone: tzinf
             continue
         rows.append({
             "mark": _MARKS[call.standing][0],
-            "start": clock(record.start_ns, zone),
+            "start": start_of(call, window, zone),
             "from": short_address(record.from_, show_numbers),
             "to": short_address(record.to, show_numbers),
             "outcome": outcome(record),
