@@ -8,7 +8,7 @@ from ringback.diagnosis.causes.case import Case
 from ringback.diagnosis.causes.scene import Scene, StreamView, usual
 from ringback.diagnosis.causes.transport import queue_odds
 from ringback.diagnosis.causes.trouble import jitter_beyond, reported_trouble
-from ringback.diagnosis.causes.words import count, ms, percent
+from ringback.diagnosis.causes.words import count, ms, percent, routers
 
 EXPEDITED = 46
 """EF, for voice (RFC 3246)."""
@@ -16,7 +16,6 @@ VOICE = frozenset({EXPEDITED, 44, 40, 34, 32})
 """What is queued as voice or close to it: EF, VOICE-ADMIT, CS5, AF41, CS4."""
 LEFTOVERS: Mapping[int, str] = {
     6: "46 without its three bits of IP precedence",
-    4: "46 without its upper bits",
 }
 """What hops leave of 46 that set or clear the old precedence bits only."""
 
@@ -34,14 +33,12 @@ def suffers_from_queues(view: StreamView) -> tuple[float, str]:
     if odds > 0.5:
         return min(1.5, 0.5 + 0.3 * odds), (
             f"The delay rose by {ms(before.rise_ms)} before {before.rose} of "
-            f"{count(before.bursts, 'loss burst')}: "
-            f"it stands in a queue with other traffic."
+            f"{count(before.bursts, 'loss burst')}: it stands in a queue with other traffic."
         )
     if shape.ramps >= 2 or view.late_share > 0.01:
         return 0.8, (
-            f"{percent(view.late_share)} of the packets came later than 50 ms; "
-            f"{count(shape.ramps, 'time')} the "
-            f"delay grew like a queue, to {ms(shape.largest_ms)} at most."
+            f"{percent(view.late_share)} of the packets came later than 50 ms; {count(shape.ramps, 'time')} "
+            f"the delay grew like a queue, to {ms(shape.largest_ms)} at most."
         )
     return 0.0, ""
 
@@ -66,7 +63,7 @@ def missing_at_source(scene: Scene, view: StreamView) -> Case:
         case.clue(
             -2.0,
             f"{percent(share)} of its packets have DSCP {mark}, the others another: it was changed on the "
-            f"way.",
+            "way.",
         )
     else:
         case.clue(
@@ -80,14 +77,14 @@ def missing_at_source(scene: Scene, view: StreamView) -> Case:
         case.clue(
             0.6,
             f"Its receiver reports {count(view.reported.lost, 'packet')} lost and "
-            f"{ms(view.reported_jitter_ms or 0.0)} of "
-            f"jitter, here were {view.loss.lost:,} and {ms(view.measured.jitter_ms.mean)}.",
+            f"{ms(view.reported_jitter_ms or 0.0)} of jitter, here were {view.loss.lost:,} and "
+            f"{ms(view.measured.jitter_ms.mean)}.",
         )
     elif view.loss.runs >= 3:
         case.clue(
             -2.0,
             f"The delay did not grow before the {view.loss.runs} runs of lost packets: no queue that a mark "
-            f"would pass.",
+            "would pass.",
         )
     else:
         case.clue(
@@ -98,13 +95,12 @@ def missing_at_source(scene: Scene, view: StreamView) -> Case:
     if hops is not None and hops <= 1:
         case.clue(
             1.5,
-            f"The TTL of {usual(view.measured.ttl)} says that {count(hops, 'router')} lie between the "
-            f"sender and here: "
-            f"it left the sender so.",
+            f"The TTL of {usual(view.measured.ttl)} says that {routers(hops)} "
+            f"{'lies' if hops < 2 else 'lie'} between the sender and here: it left the sender so.",
         )
     elif hops is not None:
         case.missing.append(
-            f"A capture at the sender: {count(hops, 'router')} on the way could have changed the mark."
+            f"A capture at the sender: {routers(hops)} on the way could have changed the mark."
         )
     other = scene.opposite(view)
     if other is not None and usual(other.measured.dscp) in VOICE:
@@ -125,8 +121,8 @@ def missing_at_source(scene: Scene, view: StreamView) -> Case:
             f"SIP from the same side has DSCP {signals}: marks from there arrive, this one was never set.",
         )
     case.next_step = (
-        f"Set DSCP {EXPEDITED} for RTP in the device or the system that sends this stream, "
-        f"and capture again beside it."
+        f"Set DSCP {EXPEDITED} for RTP in the device or the system that sends this stream, and capture "
+        "again beside it."
     )
     case.useless += ["Trusting DSCP in the switches alone would not help: there is no mark to trust."]
     return case
@@ -168,8 +164,8 @@ def rewritten(scene: Scene, view: StreamView) -> Case:
             case.clue(weight, text)
         case.missing.append("A capture on either side of each hop, until the mark is seen to change.")
     case.next_step = (
-        "Capture before and after each router or switch, and let the one between which the "
-        "mark changes trust or set DSCP 46."
+        "Capture before and after each router or switch, and let the one between which the mark changes "
+        "trust or set DSCP 46."
     )
     case.useless += ["Marking in the phone again would not help: the mark does not survive the way."]
     return case
@@ -184,19 +180,18 @@ def _washed(case: Case, scene: Scene, view: StreamView, mark: int) -> None:
     if hops < 2:
         case.clue(
             -2.5,
-            f"The TTL of {usual(view.measured.ttl)} says that {count(hops, 'router')} lie between the "
-            f"sender and here.",
+            f"The TTL of {usual(view.measured.ttl)} says that {routers(hops)} "
+            f"{'lies' if hops < 2 else 'lie'} between the sender and here.",
         )
         return
     if other is not None and usual(other.measured.dscp) in VOICE:
         case.clue(
             1.2,
             f"{other.name.capitalize()} has DSCP {usual(other.measured.dscp)} here, while this one comes "
-            f"over "
-            f"{count(hops, 'router')} with {mark}.",
+            f"over {routers(hops)} with {mark}.",
         )
     if _signalling_mark(scene, view) == 0:
-        case.clue(0.7, f"SIP from there has lost its mark, too, over {count(hops, 'router')}.")
+        case.clue(0.7, f"SIP from there has lost its mark, too, over {routers(hops)}.")
 
 
 def _signalling_mark(scene: Scene, view: StreamView) -> int | None:
