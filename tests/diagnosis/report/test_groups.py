@@ -70,4 +70,4 @@ def test_segments_are_told_with_loss_delay_and_marks() -> None:
     ]  # fmt: skip
     assert "".join(f"<td>{cell}</td>" for cell in cells) in section
     assert "The clock of trunk is 1250.0 ms ahead of that of phone, ± 0.5 ms." in section
-    assert "1 stream was seen at one point only" in section
+    assert "Seen at one point only: 1 stream." in section

@@ -2,35 +2,48 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ringback.diagnosis.points.clocks import ClockOffset
 from ringback.diagnosis.points.segments import Comparison, Segment
-from ringback.diagnosis.report.markup import Child, Markup, tag
+from ringback.diagnosis.report.markup import Markup, tag
 from ringback.diagnosis.report.tables import table
 from ringback.diagnosis.shown import count, percent, place
 
-MOST_SEGMENTS = 500
+MOST_SEGMENTS: Final = 500
+HEAD: Final = (
+    "Stream", "Segment", "Went in", "Lost", "Least delay", "95 % within", "DSCP", "Hops", "Rewritten",
+)  # fmt: skip
 
 
 def segments_section(comparison: Comparison) -> Markup:
     """All streams that more than one point saw, those with most loss on a segment first."""
-    segments = sorted(
-        (segment for path in comparison.paths for segment in path.segments), key=lambda one: -one.loss
-    )
-    head = ["Stream", "Segment", "Went in", "Lost", "Least delay", "95 % within", "DSCP", "Hops", "Rewritten"]
-    shown = [_row(segment) for segment in segments[:MOST_SEGMENTS]]
-    notes = [tag("li", _clock(clock)) for clock in comparison.clocks]
-    if comparison.alone:
-        notes.append(tag("li", f"{count(len(comparison.alone), 'stream')} was seen at one point only"))
+    shown = segment_rows(comparison)[:MOST_SEGMENTS]
+    notes = [tag("li", note) for note in clock_notes(comparison)]
     return tag(
         "section",
         tag("h2", "Between the capture points", id="points"),
-        table("Segments", head, shown) if shown else tag("p", "No stream was seen at more than one point."),
+        table("Segments", HEAD, shown) if shown else tag("p", "No stream was seen at more than one point."),
         tag("ul", *notes, class_="facts") if notes else None,
         aria_labelledby="points",
     )
 
 
-def _row(segment: Segment) -> list[Child]:
+def segment_rows(comparison: Comparison) -> list[list[str]]:
+    """A row for each stream and segment, as HEAD has it; those with most loss first."""
+    segments = (segment for path in comparison.paths for segment in path.segments)
+    return [_row(segment) for segment in sorted(segments, key=lambda one: -one.loss)]
+
+
+def clock_notes(comparison: Comparison) -> list[str]:
+    """How the clocks of the points lie, and what only one of them saw."""
+    notes = [_clock(clock) for clock in comparison.clocks]
+    if comparison.alone:
+        notes.append(f"Seen at one point only: {count(len(comparison.alone), 'stream')}.")
+    return notes
+
+
+def _row(segment: Segment) -> list[str]:
     delay = segment.delay
     changed = [f"{before} → {after}" for before, after in segment.dscp if before != after]
     rewritten = [
