@@ -8,7 +8,7 @@ from datetime import tzinfo
 from typing import Any, Final
 
 from ringback import __version__
-from ringback.diagnosis.causes.verdict import Cause
+from ringback.diagnosis.causes.verdict import Cause, Window
 from ringback.diagnosis.diagnosed import DiagnosedCall, Diagnosis
 from ringback.diagnosis.report.markup import Markup, tag
 from ringback.diagnosis.report.method import LIMITS, METHOD
@@ -16,7 +16,7 @@ from ringback.diagnosis.report.page import facts_of, stream_names, title_of, wha
 from ringback.diagnosis.report.policy import asset
 from ringback.diagnosis.report.tables import stream_rows
 from ringback.diagnosis.report.timeline import Axis, axis_of, counter_panels, stream_panels, ticks
-from ringback.diagnosis.shown import clock, outcome, place, sentences, sure, who
+from ringback.diagnosis.shown import outcome, place, sentences, start_of, sure, who
 
 MISSING: Final = (
     "PDF needs an optional part: pip install 'ringback[pdf]'; or print the report (--report) from a browser"
@@ -62,7 +62,7 @@ def document(diagnosis: Diagnosis, *, show_numbers: bool, zone: tzinfo | None) -
         "lead": " ".join(rest),
         "facts": what_was_read(diagnosis, zone),
         "footer": f"Made by Ringback {__version__}. {masked}",
-        "overview": _overview(ranked, show_numbers, zone) if len(ranked) > 1 else [],
+        "overview": _overview(ranked, diagnosis.window, show_numbers, zone) if len(ranked) > 1 else [],
         "calls": [
             _call(diagnosis, call, len(ranked) > 1, show_numbers, zone) for call in ranked[:MOST_CALLS]
         ],
@@ -74,12 +74,14 @@ def document(diagnosis: Diagnosis, *, show_numbers: bool, zone: tzinfo | None) -
     }
 
 
-def _overview(ranked: Sequence[DiagnosedCall], show_numbers: bool, zone: tzinfo | None) -> list[list[str]]:
+def _overview(
+    ranked: Sequence[DiagnosedCall], window: Window, show_numbers: bool, zone: tzinfo | None
+) -> list[list[str]]:
     rows = [["Start", "Who", "Outcome", "Lowest MOS", "Likeliest cause"]]
     for call in ranked[: 2 * MOST_CALLS]:
         mos = call.lowest_mos
         rows.append([
-            clock(call.began_ns, zone),
+            start_of(call, window, zone),
             who(call, show_numbers),
             "no signalling" if call.record is None else outcome(call.record),
             "" if mos is None else f"{mos:.1f}",
