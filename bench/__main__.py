@@ -15,6 +15,7 @@ from bench import (
     agents,
     call_rate,
     capacity,
+    causes,
     captures,
     delay,
     endless,
@@ -71,6 +72,7 @@ ALONE: dict[str, Callable[[], Iterator[str]]] = {
     "sip": signalling.measure,
     "registrations": registrations.measure,
     "agents": agents.measure,
+    "causes": causes.measure,
 }
 EVERYTHING = [*WITH_SERVER, "media"]
 """What is run without names: that which needs no other product."""
