@@ -46,8 +46,8 @@ def absences(scene: Scene) -> list[Absence]:
         # Two streams against each other of one side: signalling did not tell whose they are.
         return []
     for side in SIDES:
-        mine = [view for view in scene.of(side) if view.measured.unique >= 5]
-        theirs = [view for view in scene.streams if view.side not in (None, side) and view.judged]
+        mine = [view for view in scene.at_home if view.side == side and view.measured.unique >= 5]
+        theirs = [view for view in scene.at_home if view.side not in (None, side) and view.judged]
         other = max(theirs, key=lambda view: view.measured.received, default=None)
         if other is None and not mine:
             continue
