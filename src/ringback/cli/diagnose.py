@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ringback.diagnosis.causes.verdict import Counter, Mark
     from ringback.diagnosis.complaint import Complaint
     from ringback.diagnosis.diagnosed import Diagnosis
+    from ringback.diagnosis.many.places import Places
 
 ENDINGS: Final = (".pcap", ".pcapng", ".cap", ".pcap.gz", ".pcapng.gz", ".cap.gz")
 """What is taken for a capture in a folder."""
@@ -55,6 +56,12 @@ def diagnose(
         list[Path] | None,
         typer.Option("--marks", metavar="FILE.csv", help="What happened when: a time, and a text."),
     ] = None,
+    places: Annotated[
+        Path | None,
+        typer.Option(
+            "--places", metavar="FILE.csv", help="Of many calls: which networks are which site, trunk, kind."
+        ),
+    ] = None,
     report: Annotated[
         Path | None,
         typer.Option("--report", metavar="OUT.html", help="Write a report: one page that opens offline."),
@@ -62,6 +69,10 @@ def diagnose(
     ladder: Annotated[
         bool, typer.Option("--ladder", help="Show the SIP messages of the worst calls, without numbers.")
     ] = False,
+    pdf: Annotated[
+        Path | None,
+        typer.Option("--pdf", metavar="OUT.pdf", help="The worst calls as PDF, with ringback[pdf]."),
+    ] = None,
     show_numbers: Annotated[
         bool, typer.Option("--show-numbers", help="Mask no phone numbers, names and Call-IDs.")
     ] = False,
@@ -72,15 +83,18 @@ def diagnose(
     first, points = _captures(files or ()), _points(point or ())
     if not first and not points:
         raise CliError("name a capture: ringback diagnose calls.pcap", USAGE)
-    for path in (report,):
+    for path in (report, pdf):
         _check_writable(path)
     beside = Beside(
         _table(counters or (), "counters", zone),
         _table(marks or (), "marks", zone),
+        _places(places),
     )
     diagnosis = _diagnosed(first, points, window, beside)
     if report is not None:
         _write_report(diagnosis, report, show_numbers, zone)
+    if pdf is not None:
+        _write_pdf(diagnosis, pdf, show_numbers, zone)
     if options.json:
         _print_json(diagnosis, show_numbers)
     else:
@@ -153,6 +167,7 @@ class Beside(NamedTuple):
 
     counters: list[Counter]
     marks: list[Mark]
+    places: Places | None
 
 
 def _table(paths: Sequence[Path], what: Literal["counters", "marks"], zone: ZoneInfo | None) -> list[Any]:
@@ -161,12 +176,8 @@ def _table(paths: Sequence[Path], what: Literal["counters", "marks"], zone: Zone
     for path in paths:
         from ringback.diagnosis.beside import read_counters, read_marks  # noqa: PLC0415 - loads NumPy
 
-        try:
-            text = path.read_text(encoding="utf-8-sig", errors="replace")
-        except OSError as error:
-            raise CliError(f"{path}: {error.strerror or error}") from None
         read: Any = read_counters if what == "counters" else read_marks
-        rows, problems = read(text, zone)
+        rows, problems = read(_text(path), zone)
         if not rows:
             reason = problems[0].reason if problems else f"there are no {what} in it"
             raise CliError(f"{path}: {reason}")
@@ -176,6 +187,26 @@ def _table(paths: Sequence[Path], what: Literal["counters", "marks"], zone: Zone
             print(f"ringback: {path}: {len(problems) - 3} more lines were left out", file=sys.stderr)
         found += rows
     return found
+
+
+def _places(path: Path | None) -> Places | None:
+    if path is None:
+        return None
+    from ringback.diagnosis.many.places import read_places  # noqa: PLC0415
+
+    places, problems = read_places(_text(path))
+    for problem in problems[:3]:
+        print(f"ringback: {path}, line {problem.line}: {problem.reason}", file=sys.stderr)
+    if not places.known:
+        raise CliError(f"{path}: there is no network in it; a column network is needed, as in 192.0.2.0/24")
+    return places
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig", errors="replace")
+    except OSError as error:
+        raise CliError(f"{path}: {error.strerror or error}") from None
 
 
 def _diagnosed(
@@ -192,6 +223,7 @@ def _diagnosed(
                 complaint=complaint,
                 counters=beside.counters,
                 marks=beside.marks,
+                **({} if beside.places is None else {"places": beside.places}),
                 progress=progress,
             )
     except OSError as error:
@@ -214,6 +246,17 @@ def _write_report(diagnosis: Diagnosis, path: Path, show_numbers: bool, zone: Zo
     try:
         with path.open("w", encoding="utf-8") as file:
             file.writelines(report_html(diagnosis, show_numbers=show_numbers, zone=zone))
+    except OSError as error:
+        raise CliError(f"{path}: {error.strerror or error}") from None
+
+
+def _write_pdf(diagnosis: Diagnosis, path: Path, show_numbers: bool, zone: ZoneInfo | None) -> None:
+    from ringback.diagnosis.report.document import PdfMissingError, report_pdf  # noqa: PLC0415
+
+    try:
+        path.write_bytes(report_pdf(diagnosis, show_numbers=show_numbers, zone=zone))
+    except PdfMissingError as error:
+        raise CliError(str(error)) from None
     except OSError as error:
         raise CliError(f"{path}: {error.strerror or error}") from None
 

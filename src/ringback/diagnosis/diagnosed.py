@@ -8,6 +8,7 @@ from typing import Literal
 
 from ringback.diagnosis.capture.captured import Capture, FileProblem, RtpStream
 from ringback.diagnosis.causes.verdict import Counter, Mark, Verdict, Window
+from ringback.diagnosis.many.places import Places
 from ringback.diagnosis.points.segments import Comparison
 from ringback.diagnosis.signalling.call import CallRecord, Finding, OtherDialogs, Side
 from ringback.diagnosis.stream.curves import curves
@@ -18,6 +19,7 @@ Standing = Literal["bad", "unclear", "artefact", "good"]
 `artefact`: what looks wrong is the capture, not the call."""
 
 WORST_FIRST: tuple[Standing, ...] = ("bad", "unclear", "artefact", "good")
+NOWHERE = Places()
 LIKELY = 0.5
 """The confidence from which on a cause is more than one of several."""
 
@@ -91,6 +93,8 @@ class Diagnosis:
     marks: tuple[Mark, ...] = ()
     comparison: Comparison | None = None
     """With several points: what lies between them."""
+    places: Places = NOWHERE
+    """What is known of addresses, to compare many calls by."""
 
     @property
     def window(self) -> Window:

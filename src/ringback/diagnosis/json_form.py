@@ -12,6 +12,7 @@ from typing import Any
 from ringback.diagnosis.capture.captured import Capture, FileProblem
 from ringback.diagnosis.causes.verdict import Cause, Verdict
 from ringback.diagnosis.diagnosed import DiagnosedCall, DiagnosedStream, Diagnosis
+from ringback.diagnosis.points.segments import Comparison
 from ringback.diagnosis.shown import call_name, moment, shown_address
 from ringback.diagnosis.signalling.call import CallRecord, Finding, MediaOffer
 from ringback.diagnosis.stream.measured import Interval, Jitter, Late, Measured, Mos, Phase, Sound
@@ -53,6 +54,7 @@ def as_json(diagnosis: Diagnosis, *, show_numbers: bool = False) -> Json:
             "findings": [_finding(finding) for finding in diagnosis.other.findings],
             "malformed": diagnosis.other.malformed,
         },
+        "points": None if diagnosis.comparison is None else _points(diagnosis.comparison),
         "numbers_masked": not show_numbers,
     }
 
@@ -286,6 +288,51 @@ def _phase(phase: Phase) -> Json:
         "payload_type": phase.payload_type,
         "first_sequence": phase.first_sequence,
         "reason": phase.reason,
+    }
+
+
+def _points(comparison: Comparison) -> Json:
+    return {
+        "segments": [
+            {
+                "from": segment.source,
+                "to": segment.target,
+                "ssrc": f"0x{segment.first_key.ssrc:08X}",
+                "src": segment.first_key.src,
+                "sport": segment.first_key.sport,
+                "dst": segment.first_key.dst,
+                "dport": segment.first_key.dport,
+                "sent": segment.sent,
+                "lost": segment.lost,
+                "duplicated": segment.duplicated,
+                "reordered": segment.reordered,
+                "least_delay_ms": _number(segment.delay.least),
+                "uncertain_ms": _number(segment.delay.uncertain),
+                "delay_above_least_ms": dict(
+                    zip(("p50", "p95", "p99", "max"), map(_number, segment.delay.above_least), strict=True)
+                ),
+                "dscp": [
+                    {"before": before, "after": after, "packets": number}
+                    for (before, after), number in sorted(segment.dscp.items())
+                ],
+                "hops": segment.hops,
+                "addresses_changed": segment.addresses_changed,
+                "numbers_changed": segment.numbers_changed,
+            }
+            for path in comparison.paths
+            for segment in path.segments
+        ],
+        "clocks": [
+            {
+                "first": clock.first,
+                "second": clock.second,
+                "ahead_ms": _number(clock.ahead_ns / 1e6),
+                "uncertain_ms": None if clock.uncertain_ns is None else _number(clock.uncertain_ns / 1e6),
+                "drift_ppm": _number(clock.drift_ppm),
+            }
+            for clock in comparison.clocks
+        ],
+        "alone": [{"point": point, "ssrc": f"0x{key.ssrc:08X}"} for point, key in comparison.alone],
     }
 
 

@@ -11,7 +11,7 @@ from ringback.diagnosis.report.markup import Markup, tag
 from ringback.diagnosis.report.tables import table
 from ringback.diagnosis.shown import count
 
-_METHOD = (
+METHOD = (
     "Loss is counted over extended sequence numbers: what was expected less the distinct packets seen. "
     "Duplicates do not hide it, and a count that begins anew is none.",
     "Jitter and gaps between packets follow RFC 3550 over every packet. The JSON has Wireshark's sums beside "
@@ -24,7 +24,7 @@ _METHOD = (
     "was guessed, because nobody published one.",
     "Confidence says how well the evidence fits a cause and no other one; it is not a frequency.",
 )
-_LIMITS = (
+LIMITS = (
     "A capture shows what passed the place where it was made. What is lost behind it is not seen; what was "
     "lost before it is seen as lost, wherever that was.",
     "Clocks of sender and capture are not one: delay is told above its smallest value, never whole.",
@@ -37,8 +37,8 @@ def method(diagnosis: Diagnosis) -> Markup:
     return tag(
         "section",
         tag("h2", "How this was found", id="method"),
-        tag("details", tag("summary", "Method"), tag("ul", *(tag("li", text) for text in _METHOD))),
-        tag("details", tag("summary", "Limits"), tag("ul", *(tag("li", text) for text in _LIMITS))),
+        tag("details", tag("summary", "Method"), tag("ul", *(tag("li", text) for text in METHOD))),
+        tag("details", tag("summary", "Limits"), tag("ul", *(tag("li", text) for text in LIMITS))),
         tag("h2", "Files", id="files"),
         *_files(diagnosis),
         class_="method",
