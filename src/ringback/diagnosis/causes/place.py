@@ -55,6 +55,13 @@ def _beyond(case: Case, scene: Scene, view: StreamView, *, far: bool) -> None:
         return
     lost, jitter = reported_trouble(view), jitter_beyond(view)
     _shape_from_there(case, scene, view)
+    ports = {v.key.sport for v in scene.at_home if v.key.src == view.key.dst and v.key.dst == view.key.src}
+    if lost is not None and len(ports) > 1:
+        case.clue(
+            -3.5,
+            f"Its receiver came back from another port ({len(ports)} in all): a NAT let nothing in "
+            "meanwhile.",
+        )
     where = f"{scene.distance(view.key.dst)} routers away" if scene.distance(view.key.dst) else view.key.dst
     if lost is not None:
         case.clue(
