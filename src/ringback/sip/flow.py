@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, Literal
+
+import msgspec
 
 Transport = Literal["udp", "tcp", "tls", "ws", "wss"]
 Address = tuple[str, int]
@@ -11,8 +12,7 @@ Address = tuple[str, int]
 DEFAULT_PORT: dict[Transport, int] = {"udp": 5060, "tcp": 5060, "tls": 5061, "ws": 80, "wss": 443}
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(msgspec.Struct, frozen=True):
     """Where a message came from or goes to.
 
     `local` and `remote` are (IP address without brackets, port). `id` numbers the connection of a stream

@@ -85,7 +85,7 @@ class OutgoingSession(InviteSession):
             return super().answer_offer(sdp, now)
         self.state = SessionState.CONFIRMED
         self.local_sdp = sdp
-        return [self._acknowledge(sdp), *self._negotiation.proceed(now)]
+        return [self._acknowledge(sdp), *self._offer_waiting(now)]
 
     def reject_offer(self, status: int, now: float) -> list[Effect]:
         """An offer in a 200 cannot be refused, only acknowledged and the call ended (§13.2.2.4)."""

@@ -14,7 +14,7 @@ from ringback.sip.transaction.invite_server import InviteServerTransaction
 from ringback.sip.transaction.machine import Input, Outcome, State, Transaction
 from ringback.sip.transaction.non_invite_client import NonInviteClientTransaction
 from ringback.sip.transaction.non_invite_server import NonInviteServerTransaction
-from ringback.sip.transaction.server import ServerTransaction, server_key
+from ringback.sip.transaction.server import ServerKey, ServerTransaction
 
 
 class TransactionLayer:
@@ -32,7 +32,7 @@ class TransactionLayer:
         self.resent = 0
         self._queue = queue
         self._clients: dict[tuple[str, ...], ClientTransaction] = {}
-        self._servers: dict[tuple[str, ...], ServerTransaction] = {}
+        self._servers: dict[ServerKey, ServerTransaction] = {}
         self._by_id: dict[str, ServerTransaction] = {}
         # Requests in progress as §8.2.2.2 sees them, and transactions by their connection.
         self._arrived: dict[tuple[str, str, str], ServerTransaction] = {}
@@ -49,26 +49,27 @@ class TransactionLayer:
 
     # Server side
 
-    def find_server(self, request: Request, method: str) -> ServerTransaction | None:
-        """The transaction that `request` is a copy of (or, for another `method`, that it belongs to)."""
-        return self._servers.get(server_key(request, method))
+    def find_server(self, key: ServerKey) -> ServerTransaction | None:
+        """The transaction that a request is a copy of (or belongs to, with the key of another method)."""
+        return self._servers.get(key)
 
     def by_id(self, transaction_id: str) -> ServerTransaction | None:
         """The transaction that a RequestArrived named, as long as it can still be answered."""
         return self._by_id.get(transaction_id)
 
-    def is_merged(self, request: Request) -> bool:
-        """True when the same request came by another path already (RFC 3261 §8.2.2.2)."""
-        return (request.call_id, request.from_.tag or "", request.headers.get("CSeq") or "") in self._arrived
+    def is_merged(self, transaction: ServerTransaction) -> bool:
+        """True when the same request had come by another path before (RFC 3261 §8.2.2.2)."""
+        return self._arrived.get(transaction.index) is not transaction
 
     def is_full(self, request: Request) -> bool:
         """True when there is no room for a transaction of this request."""
+        if len(self._servers) < self.limit:
+            return False
         begins = request.method != "CANCEL" and request.to.tag is None
         return len(self._servers) >= (self.limit if begins else 2 * self.limit)
 
-    def open_server(self, request: Request, flow: Flow, now: float) -> ServerTransaction:
-        """Begin the server transaction of a request that has none."""
-        key = server_key(request, request.method)
+    def open_server(self, key: ServerKey, request: Request, flow: Flow, now: float) -> ServerTransaction:
+        """Begin the server transaction of a request that has none; `key` is its own."""
         transaction_id = str(next(self._numbers))
         transaction: ServerTransaction
         if request.method == "INVITE":
@@ -100,9 +101,11 @@ class TransactionLayer:
         for_session = any(outcome is Outcome.DELIVER for outcome, _ in outcomes)
         return for_session, self._settle(transaction, outcomes, now)
 
-    def respond(self, transaction: ServerTransaction, response: Response, now: float) -> list[Effect]:
-        """Send a response within its transaction."""
-        return self._settle(transaction, transaction.respond(response, now), now)
+    def respond(
+        self, transaction: ServerTransaction, response: Response, now: float, data: bytes | None = None
+    ) -> list[Effect]:
+        """Send a response within its transaction; `data` is the response where it is encoded already."""
+        return self._settle(transaction, transaction.respond(response, now, data), now)
 
     # Client side
 
@@ -159,7 +162,7 @@ class TransactionLayer:
     ) -> list[Effect]:
         """Turn outcomes into effects, asking the user where it is told; keep or forget the transaction."""
         flow = transaction.flow
-        if transaction.terminated:
+        if transaction.state is State.TERMINATED:
             self._forget(transaction)
         else:
             self._queue.update(transaction)
