@@ -454,7 +454,7 @@ class Leg:
         if self.state is LegState.ENDED:
             return
         self.state = LegState.ENDED
-        self._exchange.media(media.CloseLeg(leg=self.id))
+        self._exchange.media(media.CloseLeg(leg=self.id, totals=False))
         self.application.ended(self, now)
         for settle in self.when_over:
             settle(now)

@@ -334,7 +334,7 @@ class Switchboard:
     def _media_opened(self, leg_id: int, rtp_port: int, rtcp_port: int, now: float) -> None:
         leg = self.legs.get(leg_id)
         if leg is None:
-            self.media(protocol.CloseLeg(leg=leg_id))
+            self.media(protocol.CloseLeg(leg=leg_id, totals=False))
             return
         offer = leg.media_opened(rtp_port, rtcp_port, now)
         if leg.over and leg.session is None:

@@ -24,6 +24,7 @@ from ringback.media.protocol import (
     LeaveRoom,
     LegClosed,
     LegOpened,
+    LegTotals,
     Monitor,
     OpenLeg,
     Play,
@@ -182,7 +183,9 @@ class Commands:
 
     def _close_leg(self, command: CloseLeg, now_ns: int) -> None:
         slot = self._slot(command.leg)
-        last = self._engine.counted.closing(np.array([slot]), now_ns)
+        row, counted = np.array([slot]), self._engine.counted
+        counts = counted.closing(row)
+        totals = counted.totals(row, now_ns, counts)[command.leg] if command.totals else LegTotals()
         if slot in self._engine.hearing.playbacks:
             self._engine.end_play(slot, "stopped")
         self._leave(slot)
@@ -193,7 +196,7 @@ class Commands:
         self._engine.protection.forget(slot)
         self._engine.legs.close(slot)
         self._engine.changed()
-        self._events.append(LegClosed(leg=command.leg, totals=last[command.leg]))
+        self._events.append(LegClosed(leg=command.leg, totals=totals))
 
     def _join_room(self, command: JoinRoom, now_ns: int) -> None:
         slot = self._slot(command.leg)

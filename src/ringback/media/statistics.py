@@ -114,11 +114,11 @@ class Statistics:
         """A leg begins to be counted."""
         self._told.clear(slot)
 
-    def closing(self, slots: Longs, now_ns: int) -> dict[int, LegTotals]:
-        """The legs in these rows end: their totals. What was not told of them yet goes into the sums."""
+    def closing(self, slots: Longs) -> Longs:
+        """The legs in these rows end: what was not told of them yet goes into the sums. Their counts."""
         counts = self._counts(slots)
         self._closed += (counts - self._told.counts[slots]).sum(axis=0)
-        return self._totals(slots, counts, now_ns)
+        return counts
 
     def second(self, now_ns: int, tick: int, level_ticks: int) -> LegStatistics:
         """What was counted and measured since this was last asked.
@@ -156,12 +156,11 @@ class Statistics:
             loss=_histogram(np.maximum(1 - fresh[some, RECEIVED] / expected[some], 0), LOSS),
         )
 
-    def totals(self, slots: Longs, now_ns: int) -> dict[int, LegTotals]:
-        """Totals of the legs in these rows, by the control process's identifier."""
-        return self._totals(slots, self._counts(slots), now_ns)
-
-    def _totals(self, slots: Longs, told: Longs, now_ns: int) -> dict[int, LegTotals]:
-        counts = dict(zip(COUNTS, told.T.tolist(), strict=True))
+    def totals(self, slots: Longs, now_ns: int, counted: Longs | None = None) -> dict[int, LegTotals]:
+        """Totals of the legs in these rows, by the control process's identifier; `counted` are their counts
+        where these are known."""
+        columns = (self._counts(slots) if counted is None else counted).T
+        counts = dict(zip(COUNTS, columns.tolist(), strict=True))
         measured = self._values(slots, now_ns, 1, 1).astype(np.float64)
         values = dict(zip(VALUES, measured.T.tolist(), strict=True))
         level = self._gate.level_dbfs(slots).tolist()

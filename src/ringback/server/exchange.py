@@ -102,7 +102,6 @@ class Exchange:
         self._timer_at = float("inf")
         self._arming = False
         self._acts: dict[type, Callable[[Any], object]] = {
-            Transmit: lambda out: self._send(out.flow, out.data),
             ToMedia: self._command,
             KeepOpen: lambda out: self._keep_open(out.flow),
             Notice: lambda out: self._publish(out),  # noqa: PLW0108 - may be replaced
@@ -134,7 +133,7 @@ class Exchange:
         if isinstance(event, media.Statistics):
             self._on_statistics(event)
         if isinstance(event, media.LegClosed):
-            # Its totals are for those who have legs alone; here every second is kept.
+            # That was our own wish, and nobody asks for its totals: every second is kept.
             return
         now = time.monotonic()
         self._switchboard.media_event(event, now)
@@ -201,7 +200,10 @@ class Exchange:
             self._tell(self.watching.settled, now)
         for out in self._switchboard.drain():
             try:
-                self._acts[type(out)](out)
+                if isinstance(out, Transmit):
+                    self._send(out.flow, out.data)
+                else:
+                    self._acts[type(out)](out)
             except Exception:
                 log.exception("an effect could not be carried out", effect=type(out).__name__)
         self._arm_soon()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, Literal
 
 import msgspec
@@ -40,8 +41,12 @@ class Flow(msgspec.Struct, frozen=True):
     @property
     def named(self) -> bool:
         """True when the host of `remote` is a name that has to be looked up before anything can be sent."""
-        host = self.remote[0]
-        return ":" not in host and not host.replace(".", "").isdigit()
+        return _is_name(self.remote[0])
+
+
+@lru_cache(maxsize=4_096)
+def _is_name(host: str) -> bool:
+    return ":" not in host and not host.replace(".", "").isdigit()
 
 
 Targets = tuple[Flow, ...]

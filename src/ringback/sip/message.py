@@ -67,32 +67,37 @@ class _Typed:
 
     headers: Headers
 
-    def _required(self, name: str) -> str:
-        # Read tens of times a message: by the one spelling of the name, past all that other names need.
-        values = self.headers.fields.get(name)
-        if not values:
-            raise SipSyntaxError(f"missing {name}")
-        return values[0]
-
     @property
     def call_id(self) -> str:
         """The Call-ID."""
-        return self._required("Call-ID")
+        try:
+            return self.headers.fields["Call-ID"][0]
+        except KeyError:
+            raise SipSyntaxError("missing Call-ID") from None
 
     @property
     def cseq(self) -> CSeq:
         """The CSeq number and method."""
-        return CSeq.parse(self._required("CSeq"))
+        try:
+            return CSeq.parse(self.headers.fields["CSeq"][0])
+        except KeyError:
+            raise SipSyntaxError("missing CSeq") from None
 
     @property
     def from_(self) -> NameAddr:
         """The From field."""
-        return NameAddr.parse(self._required("From"))
+        try:
+            return NameAddr.parse(self.headers.fields["From"][0])
+        except KeyError:
+            raise SipSyntaxError("missing From") from None
 
     @property
     def to(self) -> NameAddr:
         """The To field."""
-        return NameAddr.parse(self._required("To"))
+        try:
+            return NameAddr.parse(self.headers.fields["To"][0])
+        except KeyError:
+            raise SipSyntaxError("missing To") from None
 
     @property
     def vias(self) -> list[Via]:
@@ -102,7 +107,10 @@ class _Typed:
     @property
     def top_via(self) -> Via:
         """The topmost Via."""
-        return Via.parse(self._required("Via"))
+        try:
+            return Via.parse(self.headers.fields["Via"][0])
+        except KeyError:
+            raise SipSyntaxError("missing Via") from None
 
     @property
     def contacts(self) -> list[NameAddr]:

@@ -98,7 +98,7 @@ class Fleet:
         if not roster.up and not roster.waits(now):
             self._refuse(command, "no media worker runs")
             return
-        record = LegRecord(command, roster.group_for(command.group))
+        record = LegRecord(command.leg, command, roster.group_for(command.group))
         roster.add(record)
         if command.group != record.group.id:
             command = msgspec.structs.replace(command, group=record.group.id)

@@ -34,6 +34,7 @@ class LegRecord(msgspec.Struct, eq=False):
     `ending` is what its worker is about to say of sounds that were stopped or replaced.
     """
 
+    leg: int
     opening: OpenLeg
     group: Group
     at: int | None = None
@@ -53,11 +54,6 @@ class LegRecord(msgspec.Struct, eq=False):
     def __repr__(self) -> str:
         # Keys are in it, and its group, of which it is a part.
         return f"LegRecord({self.leg})"
-
-    @property
-    def leg(self) -> int:
-        """The leg's identifier."""
-        return self.opening.leg
 
     @property
     def settled(self) -> bool:

@@ -175,7 +175,7 @@ class TransactionLayer:
         return effects
 
     def _enlist(self, transaction: Transaction) -> None:
-        if transaction.flow.reliable or transaction.flow.named:
+        if transaction.flow.transport != "udp" or transaction.flow.named:
             self._by_connection.setdefault(transaction.flow, set()).add(transaction)
 
     def _forget(self, transaction: Transaction) -> None:

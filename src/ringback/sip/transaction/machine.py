@@ -174,7 +174,7 @@ class Transaction:
     def _start(self, action: Action, now: float) -> bool:
         """Start a timer; True when its wait is zero."""
         timer = _STARTS[action]
-        reliable = self.flow.reliable
+        reliable = self.flow.transport != "udp"
         timing = self.timing
         again = _RETRANSMITS.get(timer)
         if again is not None:
