@@ -9,19 +9,19 @@ from ringback.sip.effects import Transmit
 from ringback.sip.flow import Flow
 
 
-class ToMedia(msgspec.Struct, frozen=True):
+class ToMedia(msgspec.Struct, frozen=True, gc=False):
     """Give a command to the media engine."""
 
     command: Command
 
 
-class KeepOpen(msgspec.Struct, frozen=True):
+class KeepOpen(msgspec.Struct, frozen=True, gc=False):
     """Keep the connection of this flow though it is silent: a call goes on over it."""
 
     flow: Flow
 
 
-class Notice(msgspec.Struct, frozen=True):
+class Notice(msgspec.Struct, frozen=True, gc=False):
     """Something happened that people may watch: for the event stream and the log. Carries no private data."""
 
     kind: str

@@ -18,7 +18,7 @@ class SdpError(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Origin(msgspec.Struct, frozen=True):
+class Origin(msgspec.Struct, frozen=True, gc=False):
     """The o= line (RFC 8866 §5.2); the version grows with every changed description of one session."""
 
     username: str
@@ -28,7 +28,7 @@ class Origin(msgspec.Struct, frozen=True):
     address: str
 
 
-class Connection(msgspec.Struct, frozen=True):
+class Connection(msgspec.Struct, frozen=True, gc=False):
     """A c= line (RFC 8866 §5.7); `scope` is what follows the address' slash (TTL, number of addresses)."""
 
     address_type: AddressType
@@ -36,14 +36,14 @@ class Connection(msgspec.Struct, frozen=True):
     scope: str = ""
 
 
-class Bandwidth(msgspec.Struct, frozen=True):
+class Bandwidth(msgspec.Struct, frozen=True, gc=False):
     """A b= line (RFC 8866 §5.8): AS in kbit/s, TIAS in bit/s, others as they came."""
 
     kind: str
     value: str
 
 
-class Attribute(msgspec.Struct, frozen=True):
+class Attribute(msgspec.Struct, frozen=True, gc=False):
     """An a= line: a name, and a value unless it is a flag. Keys are not shown when printed."""
 
     name: str
@@ -54,7 +54,7 @@ class Attribute(msgspec.Struct, frozen=True):
         return f"Attribute({self.name!r}, {value!r})"
 
 
-class MediaDescription(msgspec.Struct, frozen=True):
+class MediaDescription(msgspec.Struct, frozen=True, gc=False):
     """One m= section (RFC 8866 §5.14); port 0 means it is disabled (RFC 3264 §5.1, §6)."""
 
     kind: str
@@ -80,7 +80,7 @@ class MediaDescription(msgspec.Struct, frozen=True):
         return _has(self.attributes, name)
 
 
-class SessionDescription(msgspec.Struct, frozen=True):
+class SessionDescription(msgspec.Struct, frozen=True, gc=False):
     """A whole description; lines that mean nothing for a call (u=, e=, p=, r=, z=, k=) are not kept."""
 
     origin: Origin

@@ -36,7 +36,7 @@ Kind = Literal["none", "unspecified", "forbidden", "loopback", "host"]
 _BROADCAST: Final = ipaddress.IPv4Address("255.255.255.255")
 
 
-class Target(msgspec.Struct, frozen=True):
+class Target(msgspec.Struct, frozen=True, gc=False):
     """Where a peer wants its media; ports are 0 when it wants none (0.0.0.0), RTCP's also with mux."""
 
     ip: str

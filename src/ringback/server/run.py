@@ -43,7 +43,7 @@ EXIT_FAILED: Final = 1
 # When garbage is collected, in objects made and rounds. What a call leaves behind for 32 s is many objects:
 # Python's own thresholds look through all of them every second or so, which takes a third of a second at 400
 # calls a second.
-_THRESHOLDS: Final = (10_000, 10, 20)
+_THRESHOLDS: Final = (10_000, 5, 50)
 
 log = structlog.get_logger(__name__)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 EndedBy = Literal["peer", "us", "timeout", "error"]
 
 
-class Transmit(msgspec.Struct, frozen=True):
+class Transmit(msgspec.Struct, frozen=True, gc=False):
     """Send `data` by `flow`; on a stream with `flow.id` 0 a connection to `flow.remote` is opened first."""
 
     flow: Flow

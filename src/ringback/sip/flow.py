@@ -13,7 +13,7 @@ Address = tuple[str, int]
 DEFAULT_PORT: dict[Transport, int] = {"udp": 5060, "tcp": 5060, "tls": 5061, "ws": 80, "wss": 443}
 
 
-class Flow(msgspec.Struct, frozen=True):
+class Flow(msgspec.Struct, frozen=True, gc=False):
     """Where a message came from or goes to.
 
     `local` and `remote` are (IP address without brackets, port). `id` numbers the connection of a stream

@@ -239,7 +239,7 @@ _VIA = re.compile(
 )
 
 
-class Via(msgspec.Struct, frozen=True):
+class Via(msgspec.Struct, frozen=True, gc=False):
     """One Via value: `transport` in upper case, `host` as written, `params` as in `NameAddr`."""
 
     transport: str
@@ -293,7 +293,7 @@ def _parse_via(text: str) -> Via:
     return Via(transport.upper(), host, number, parse_params(text, match.end()))
 
 
-class CSeq(msgspec.Struct, frozen=True):
+class CSeq(msgspec.Struct, frozen=True, gc=False):
     """A CSeq value: a number below 2**31 and the method (RFC 3261 §8.1.1.5)."""
 
     number: int

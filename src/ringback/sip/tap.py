@@ -39,7 +39,7 @@ CountKey = tuple[str, str, Transport]
 """Method ("other" for unknown ones), code (empty for requests, "4xx" for an unregistered one), transport."""
 
 
-class Captured(msgspec.Struct, frozen=True):
+class Captured(msgspec.Struct, frozen=True, gc=False):
     """A message on the wire; `at` is seconds since the epoch, `data` all its bytes, decrypted."""
 
     at: float

@@ -56,7 +56,7 @@ def _normal(text: str) -> str:
     return _ESCAPE.sub(decode, text)
 
 
-class SipUri(msgspec.Struct, frozen=True, eq=False):
+class SipUri(msgspec.Struct, frozen=True, gc=False, eq=False):
     """A sip: or sips: URI.
 
     `user` and `password` are as written, escapes kept (None when absent); `username` is the decoded user,
@@ -172,7 +172,7 @@ class TelUri:
 _NO_SEPARATORS = str.maketrans("", "", "-.()")
 
 
-class OtherUri(msgspec.Struct, frozen=True):
+class OtherUri(msgspec.Struct, frozen=True, gc=False):
     """A URI of a scheme that means nothing to us: legal in To, From and Contact, 416 as a Request-URI."""
 
     scheme: str
@@ -231,7 +231,7 @@ def _parse_sip(scheme: str, rest: str) -> SipUri:
 _cached_uri = lru_cache(maxsize=_CACHE_SIZE)(_parse_uri)
 
 
-class NameAddr(msgspec.Struct, frozen=True):
+class NameAddr(msgspec.Struct, frozen=True, gc=False):
     """A URI with display name and parameters, as in From, To, Contact, Route and Record-Route.
 
     `display` is unquoted text. `params` are those of the header field, names in lower case and values as

@@ -45,7 +45,7 @@ class TransactionLayer:
     @property
     def unanswered(self) -> int:
         """How many requests of ours wait for their final response."""
-        return sum(c.response is None or c.response.status < 200 for c in self._clients.values())
+        return sum(client.status < 200 for client in self._clients.values())
 
     # Server side
 
@@ -172,6 +172,7 @@ class TransactionLayer:
                 effects.append(Transmit(flow, data))
             elif isinstance(transaction, ClientTransaction):
                 effects += _tell(transaction, outcome, now)
+                transaction.response = None
         return effects
 
     def _enlist(self, transaction: Transaction) -> None:
@@ -206,10 +207,8 @@ def _tell(transaction: ClientTransaction, outcome: Outcome, now: float) -> list[
 
 def _is_again(transaction: ClientTransaction, response: Response) -> bool:
     """Whether a final response has come before; that of another fork has not."""
-    before = transaction.response
     return (
         transaction.state in (State.COMPLETED, State.ACCEPTED)
         and response.status >= 200
-        and before is not None
-        and before.headers.get("To") == response.headers.get("To")
+        and transaction.answered_by == response.headers.get("To")
     )
