@@ -156,7 +156,7 @@ class Agent:
         dialog.flow = replace(hop, local=UNBOUND)
 
     def _leave(self, dialog: Dialog) -> None:
-        keys = self._by_connection.get(dialog.flow)
+        keys = self._by_connection.get(dialog.flow) if self._by_connection else None
         if keys is not None:
             keys.discard(dialog.key)
             if not keys:

@@ -143,8 +143,9 @@ class TransactionLayer:
     def expire(self, transaction: Transaction, now: float) -> list[Effect]:
         """Fire the timers of one transaction."""
         outcomes = transaction.expire(now)
-        # No timer sends anything for the first time.
-        self.resent += sum(outcome is Outcome.TRANSMIT for outcome, _ in outcomes)
+        for outcome, _ in outcomes:
+            # No timer sends anything for the first time.
+            self.resent += outcome is Outcome.TRANSMIT
         return self._settle(transaction, outcomes, now)
 
     def connection_lost(self, flow: Flow, now: float) -> list[Effect]:
@@ -191,7 +192,7 @@ class TransactionLayer:
         self._queue.update(transaction)
 
     def _leave(self, transaction: Transaction) -> None:
-        siblings = self._by_connection.get(transaction.flow)
+        siblings = self._by_connection.get(transaction.flow) if self._by_connection else None
         if siblings is not None:
             siblings.discard(transaction)
             if not siblings:
