@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from msgspec.structs import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from fuzz.calls import play
 from fuzz.door import knock
