@@ -11,9 +11,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from ringback.cli.many_shown import print_many
 from ringback.cli.output import print_rich, print_table
+from ringback.cli.streams_shown import print_points, print_what_if
 from ringback.diagnosis.causes.verdict import Cause
 from ringback.diagnosis.diagnosed import DiagnosedCall, DiagnosedStream, Diagnosis, Standing
+from ringback.diagnosis.many.summary import ManyCalls
 from ringback.diagnosis.shown import (
     at,
     clock,
@@ -46,10 +49,18 @@ _MARKS: Final[dict[Standing, tuple[str, str]]] = {
 
 
 def print_diagnosis(
-    diagnosis: Diagnosis, show_numbers: bool, zone: tzinfo | None, report: Path | None
+    diagnosis: Diagnosis,
+    show_numbers: bool,
+    zone: tzinfo | None,
+    report: Path | None,
+    *,
+    asked_what_if: bool = False,
 ) -> None:
     """Print it all; times are of the zone, None for that of this machine."""
     ranked = diagnosis.worst_first()
+    if diagnosis.many is not None and not diagnosis.captures:
+        _print_records(diagnosis.many, report)
+        return
     _put(Text(_what_was_read(diagnosis, zone), style="dim"))
     if len(ranked) > 1:
         _put(Text(overview(ranked), style="bold"))
@@ -66,23 +77,48 @@ def print_diagnosis(
     if streams:
         _print_section("Streams")
         _print_streams(streams)
+    _print_beside(diagnosis, asked_what_if)
     if not ranked:
         _put(Text("There is neither a call nor a voice stream in it."))
-    if diagnosis.problems:
-        _print_section("Problems of the files")
-        print_table(
-            [
-                {"file": p.file, "at": p.offset if p.offset >= 0 else None, "problem": p.problem}
-                for p in diagnosis.problems[:MOST_ROWS]
-            ],
-            {"File": "file", "At": "at", "Problem": "problem"},
-            "",
-        )
+    _print_problems(diagnosis)
     hints = list(_hints(ranked, len(shown), len(streams), report, show_numbers))
     if hints:
         print()
     for hint in hints:
         _put(Text(hint, style="dim"))
+
+
+def _print_records(many: ManyCalls, report: Path | None) -> None:
+    """Calls of a table, of which nothing is known but that."""
+    _put(Text(f"{many.source} · {many.began[:16]} to {many.ended[:16]}", style="dim"))
+    print_many(many)
+    if report is not None:
+        print()
+        _put(Text(f"The report is in {report}.", style="dim"))
+
+
+def _print_beside(diagnosis: Diagnosis, asked_what_if: bool) -> None:
+    """What several points, many calls, and changes tell."""
+    if diagnosis.comparison is not None:
+        print_points(diagnosis.comparison)
+    if diagnosis.many is not None:
+        print_many(diagnosis.many)
+    if asked_what_if:
+        print_what_if(diagnosis)
+
+
+def _print_problems(diagnosis: Diagnosis) -> None:
+    if not diagnosis.problems:
+        return
+    _print_section("Problems of the files")
+    print_table(
+        [
+            {"file": p.file, "at": p.offset if p.offset >= 0 else None, "problem": p.problem}
+            for p in diagnosis.problems[:MOST_ROWS]
+        ],
+        {"File": "file", "At": "at", "Problem": "problem"},
+        "",
+    )
 
 
 def _put(shown: Text | Table | Padding) -> None:

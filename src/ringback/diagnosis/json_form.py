@@ -5,14 +5,17 @@ docs/diagnosis.md lists the names. What is not known is null: there is never a N
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from ringback.diagnosis.capture.captured import Capture, FileProblem
 from ringback.diagnosis.causes.verdict import Cause, Verdict
 from ringback.diagnosis.diagnosed import DiagnosedCall, DiagnosedStream, Diagnosis
+from ringback.diagnosis.many.json_form import many_as_json
+from ringback.diagnosis.points.json_form import points_as_json
+from ringback.diagnosis.replayed import replayed_as_json
 from ringback.diagnosis.shown import call_name, moment, shown_address
+from ringback.diagnosis.shown import finite as _number
 from ringback.diagnosis.signalling.call import CallRecord, Finding, MediaOffer
 from ringback.diagnosis.stream.measured import Interval, Jitter, Late, Measured, Mos, Phase, Sound
 
@@ -34,6 +37,7 @@ def as_json(diagnosis: Diagnosis, *, show_numbers: bool = False) -> Json:
         ],
         "streams": [
             _stream(stream, names.get(stream.call or ""), owners.get(stream.measured.key))
+            | {"what_if": replayed_as_json(diagnosis.what_if.get((stream.point, stream.measured.key), ()))}
             for stream in diagnosis.streams
         ],
         "file_problems": [_problem(problem) for problem in diagnosis.problems],
@@ -53,6 +57,8 @@ def as_json(diagnosis: Diagnosis, *, show_numbers: bool = False) -> Json:
             "findings": [_finding(finding) for finding in diagnosis.other.findings],
             "malformed": diagnosis.other.malformed,
         },
+        "many": None if diagnosis.many is None else many_as_json(diagnosis.many),
+        "points": None if diagnosis.comparison is None else points_as_json(diagnosis.comparison),
         "numbers_masked": not show_numbers,
     }
 
@@ -341,7 +347,3 @@ def _counts(counts: Mapping[int, int]) -> dict[str, int]:
 
 def _moment_or_none(at_ns: int | None) -> str | None:
     return None if at_ns is None else moment(at_ns)
-
-
-def _number(value: float | None, digits: int = 4) -> float | None:
-    return None if value is None or not math.isfinite(value) else round(float(value), digits)

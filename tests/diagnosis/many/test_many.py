@@ -46,7 +46,9 @@ def test_the_bad_trunk_is_found_and_nothing_else() -> None:
     found = find(day(2_000, 1, worse={("trunk", "b"): 0.12}))
     assert [(one.dimension, one.group) for one in found.stand_out if one.measure == "bad"] == [("trunk", "b")]
     (outlier,) = [one for one in found.stand_out if one.measure == "bad"]
-    assert outlier.words().startswith(f"trunk b: {outlier.value:.1%} of {outlier.calls} calls were bad")
+    assert outlier.words().startswith(
+        f"trunk b: {100 * outlier.value:.1f} % of {outlier.calls:,} calls were bad"
+    )
     assert outlier.interval is not None
     assert outlier.interval[0] < 0.12 < outlier.interval[1]
 

@@ -83,7 +83,7 @@ def test_the_segment_that_loses_is_named() -> None:
     assert path.worst is losing
     assert (quiet.hops, losing.hops) == (1, 3)
     assert losing.lost_at_ns.tolist() == middle.arrived_ns[[100, 101, 102, 700]].tolist()
-    assert "4 of 1500 packets (0.3%) were lost between office and carrier" in losing.words()
+    assert "4 of 1,500 packets (0.3 %) were lost between office and carrier." in losing.words()
 
 
 def test_the_way_is_told_by_ttl_whatever_order_the_points_are_given_in() -> None:
@@ -107,7 +107,7 @@ def test_the_hop_that_washes_the_mark_is_named() -> None:
     (path,) = seen(phone=[(KEY, there)], carrier=[(KEY, carried(there, 4.0, hops=1, dscp=0))]).paths
     assert path.segments[0].dscp == {(46, 0): 1500}
     assert path.segments[0].remarked == 1500
-    assert "DSCP 46 became 0 in 1500 packets between phone and carrier" in path.segments[0].words()
+    assert "DSCP 46 became 0 in 1,500 packets between phone and carrier." in path.segments[0].words()
 
 
 def test_a_translated_address_is_the_same_stream() -> None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import Final
 
+from ringback.governance.shown import fit_to_show
+
 DIMENSIONS: Final = ("site", "trunk", "device", "network", "direction", "hour")
 """What calls are compared by; `network` is Wi-Fi or wired, `hour` the hour of the day on the site's clock."""
 MEASURES: Final = (
@@ -69,11 +71,12 @@ class RowProblem:
     reason: str
 
 
-def read_rows(text: str, zone: tzinfo) -> tuple[list[CallRow], list[RowProblem]]:
+def read_rows(text: str, zone: tzinfo | None) -> tuple[list[CallRow], list[RowProblem]]:
     """The calls of a CSV table with a line of names first.
 
     A column `start` (ISO 8601, or seconds since 1970) is needed; columns named as DIMENSIONS and MEASURES
-    are taken, and `outcome`, `one_way`. Times without a zone are of `zone`. Other columns are passed over.
+    are taken, and `outcome`, `one_way`. Times without a zone are of `zone`, None for that of this machine;
+    hours are those of the time's own zone. Other columns are passed over.
     """
     reader = csv.DictReader(io.StringIO(text, newline=None), dialect=dialect_of(text))
     try:
@@ -111,7 +114,7 @@ def read_time(text: str, zone: tzinfo | None) -> datetime | None:
             return when
         return when.astimezone() if zone is None else when.replace(tzinfo=zone)
     try:
-        return datetime.fromtimestamp(seconds, zone or UTC)
+        return datetime.fromtimestamp(seconds, UTC).astimezone(zone)
     except (ValueError, OverflowError, OSError):
         return None
 
@@ -146,7 +149,8 @@ def _row(values: Mapping[str, str | None], names: Mapping[str, str], start: date
         number = _number(text(name))
         if number is not None:
             measures[name] = number
-    groups = {name: text(name) for name in DIMENSIONS if text(name)}
+    groups = {name: fit_to_show(text(name)) for name in DIMENSIONS}
+    groups = {name: group for name, group in groups.items() if group}
     return CallRow(
         start=start,
         groups=with_hour(groups, start),

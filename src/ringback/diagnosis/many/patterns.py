@@ -86,15 +86,18 @@ class Outlier:
         """One sentence."""
         who = f"{self.dimension} {self.group}"
         if self.measure == "bad":
-            said = f"{who}: {self.value:.1%} of {self.calls} calls were bad, of all others {self.rest:.1%}"
+            said = (
+                f"{who}: {percent(self.value)} of {self.calls:,} calls were bad, "
+                f"of all others {percent(self.rest)}"
+            )
         else:
             said = (
-                f"{who}: median {self.measure.replace('_', ' ')} {self.value:.4g} in {self.calls} calls, "
+                f"{who}: median {self.measure.replace('_', ' ')} {self.value:.4g} in {self.calls:,} calls, "
                 f"of all others {self.rest:.4g}"
             )
         if self.explained_by is not None:
             said += f"; this comes from {' '.join(self.explained_by)}, within which it is no worse"
-        return f"{said} (p = {shown_p(self.p_value)})"
+        return f"{said} ({shown_p(self.p_value)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +133,20 @@ def find(rows: Sequence[CallRow], dimensions: Iterable[str] = DIMENSIONS) -> Pat
                 compared += 1
                 if found is not None:
                     tried.append(found)
-    judged = _held(tried, compared)
+    judged = _judged(tried, compared)
     explained = [_explained(one, judged, rows) for one in judged]
     explained.sort(key=lambda one: (not one.significant, one.explained_by is not None, one.p_value))
     return Patterns(Share(sum(row.bad for row in rows), len(rows)), tuple(explained), compared)
 
 
 def shown_p(p_value: float) -> str:
-    """A p-value as people read it."""
-    return f"{p_value:.3f}" if p_value >= 0.001 else "< 0.001" if p_value > 1e-6 else "< 0.000001"
+    """A p-value as people read it: `p = 0.012`, `p < 0.001`."""
+    return f"p = {p_value:.3f}" if p_value >= 0.001 else "p < 0.001" if p_value > 1e-6 else "p < 0.000001"
+
+
+def percent(share: float) -> str:
+    """A share of 0 to 1: `12.1 %`."""
+    return f"{100 * share:.1f} %"
 
 
 def _compared(
@@ -193,14 +201,21 @@ def fisher(here: Share, there: Share) -> float:
     return float(fisher_exact(table).pvalue)
 
 
-def _held(tried: list[Outlier], compared: int) -> list[Outlier]:
-    """Mark as significant what holds the false discovery rate among `compared` comparisons."""
-    by_p = sorted(tried, key=lambda one: one.p_value)
+def held(p_values: Sequence[float], compared: int) -> list[bool]:
+    """Which of these hold the false discovery rate among `compared` comparisons (Benjamini and Hochberg)."""
+    by_p = sorted(p_values)
     passed = max(
-        (rank for rank, one in enumerate(by_p, 1) if one.p_value <= ALPHA * rank / max(compared, 1)),
-        default=0,
+        (p for rank, p in enumerate(by_p, 1) if p <= ALPHA * rank / max(compared, 1)),
+        default=-1.0,
     )
-    return [replace(one, significant=rank <= passed) for rank, one in enumerate(by_p, 1)]
+    return [p <= passed for p in p_values]
+
+
+def _judged(tried: list[Outlier], compared: int) -> list[Outlier]:
+    """Mark what is significant; the surest first."""
+    by_p = sorted(tried, key=lambda one: one.p_value)
+    sure = held([one.p_value for one in by_p], compared)
+    return [replace(one, significant=yes) for one, yes in zip(by_p, sure, strict=True)]
 
 
 def _explained(one: Outlier, judged: list[Outlier], rows: Sequence[CallRow]) -> Outlier:

@@ -17,12 +17,15 @@ _PRODUCT: Final = re.compile(r"[A-Za-z0-9][\w .+-]{0,30}?(?=[/(\[]|\s+v?[0-9]|$)
 _SCALES: Final = {"narrowband": "mos", "wideband": "mos_wideband", "fullband": "mos_fullband"}
 
 
-def rows_of(calls: Sequence[DiagnosedCall], places: Places, zone: tzinfo) -> list[CallRow]:
-    """A row for each call and each conversation without signalling; hours are those of `zone`."""
+def rows_of(calls: Sequence[DiagnosedCall], places: Places, zone: tzinfo | None) -> list[CallRow]:
+    """A row for each call and each conversation without signalling.
+
+    Hours are those of `zone`, None for that of this machine.
+    """
     return [_row(call, places, zone) for call in calls]
 
 
-def _row(call: DiagnosedCall, places: Places, zone: tzinfo) -> CallRow:
+def _row(call: DiagnosedCall, places: Places, zone: tzinfo | None) -> CallRow:
     start = (_EPOCH + timedelta(microseconds=call.began_ns // 1000)).astimezone(zone)
     record = call.record
     groups = dict(_groups(call, places))

@@ -36,6 +36,22 @@ class ClockOffset:
     uncertain_ns: int | None
     packets: int
 
+    def words(self) -> str:
+        """One sentence."""
+        ahead = self.ahead_ns / 1e6
+        if self.uncertain_ns is None:
+            return (
+                f"How far the clocks of {self.first} and {self.second} are apart cannot be told: all packets "
+                f"that both saw went one way, or nobody knows which. Only changes of the delay are known."
+            )
+        said = (
+            f"The clock of {self.second} is {abs(ahead):,.1f} ms {'ahead of' if ahead >= 0 else 'behind'} "
+            f"that of {self.first}, give or take {self.uncertain_ns / 1e6:,.1f} ms (half of there and back)"
+        )
+        if abs(self.drift_ppm) >= 1:
+            said += f"; it {'gains' if self.drift_ppm > 0 else 'loses'} {abs(self.drift_ppm):.0f} ppm"
+        return said + "."
+
     def on_first(self, second_ns: NDArray[np.int64]) -> NDArray[np.int64]:
         """Times of the second's clock as the first's would show them."""
         passed = (second_ns - self.ahead_ns - self.at_ns).astype(np.float64)

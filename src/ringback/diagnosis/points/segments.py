@@ -71,19 +71,19 @@ class Segment:
         """What it did, in sentences with figures."""
         where = f"between {self.source} and {self.target}"
         said = [
-            f"{self.lost} of {self.sent} packets ({self.loss:.1%}) were lost {where}"
+            f"{self.lost:,} of {self.sent:,} packets ({100 * self.loss:.1f} %) were lost {where}."
             if self.lost
-            else f"none of {self.sent} packets was lost {where}"
+            else f"None of {self.sent:,} packets was lost {where}."
         ]
         p95 = self.delay.above_least[1]
-        said.append(f"95 % of packets took at most {p95:.1f} ms longer than the quickest {where}")
+        said.append(f"95 % of packets took at most {p95:.1f} ms longer than the quickest {where}.")
         for (before, after), count in sorted(self.dscp.items()):
             if before != after:
-                said.append(f"DSCP {before} became {after} in {count} packets {where}")
+                said.append(f"DSCP {before} became {after} in {count:,} packets {where}.")
         if self.reordered:
-            said.append(f"{self.reordered} packets were put out of order {where}")
+            said.append(f"{self.reordered:,} packets were put out of order {where}.")
         if self.duplicated:
-            said.append(f"{self.duplicated} packets were doubled {where}")
+            said.append(f"{self.duplicated:,} packets were doubled {where}.")
         return tuple(said)
 
 

@@ -10,11 +10,14 @@ from ringback import __version__
 from ringback.diagnosis.diagnosed import DiagnosedCall, DiagnosedStream, Diagnosis
 from ringback.diagnosis.report.findings import standing_chip, verdict_card
 from ringback.diagnosis.report.ladder import ladder
+from ringback.diagnosis.report.many import many_section
 from ringback.diagnosis.report.markup import Child, Markup, tag
 from ringback.diagnosis.report.method import method
+from ringback.diagnosis.report.points import points_section
 from ringback.diagnosis.report.policy import asset, content_security_policy
 from ringback.diagnosis.report.tables import interval_table, offer_table, stream_table, table
 from ringback.diagnosis.report.timeline import axis_of, counter_figure, stream_figures, time_axis
+from ringback.diagnosis.report.what_if import what_if_sections
 from ringback.diagnosis.shown import at, call_name, clock, count, length, outcome, overview, sentences, who
 from ringback.diagnosis.signalling.call import Side
 
@@ -32,7 +35,7 @@ def report_html(
     Times are of `zone`, None for that of this machine. Numbers, names and Call-IDs are masked unless shown.
     """
     ranked = diagnosis.worst_first()
-    title = _title(ranked)
+    title = _title(diagnosis, ranked)
     yield "<!doctype html>\n"
     yield '<html lang="en">'
     yield tag(
@@ -57,6 +60,10 @@ def report_html(
     several = len(ranked) > 1
     if several:
         yield _overview(ranked, show_numbers, zone)
+    if diagnosis.many is not None:
+        yield many_section(diagnosis.many, titled=bool(ranked))
+    if diagnosis.comparison is not None:
+        yield points_section(diagnosis.comparison)
     for number, call in enumerate(ranked):
         full = call.standing != "good" or len(ranked) <= FEW
         yield _call(diagnosis, call, number, several, full, show_numbers, zone)
@@ -68,8 +75,10 @@ def report_html(
     yield "</body></html>\n"
 
 
-def _title(ranked: Sequence[DiagnosedCall]) -> str:
+def _title(diagnosis: Diagnosis, ranked: Sequence[DiagnosedCall]) -> str:
     if not ranked:
+        if diagnosis.many is not None:
+            return diagnosis.many.headline()
         return "There is neither a call nor a voice stream in this capture."
     return ranked[0].verdict.summary if len(ranked) == 1 else overview(ranked)
 
@@ -83,6 +92,9 @@ def _header(diagnosis: Diagnosis, zone: tzinfo | None) -> Markup:
     if packets:
         facts.append(f"{at(window.began_ns, zone):%Y-%m-%d %H:%M:%S %Z}")
         facts.append(length((window.ended_ns - window.began_ns) / 1e9))
+    elif diagnosis.many is not None:
+        facts = [diagnosis.many.source, f"{diagnosis.many.calls:,} calls"]
+        facts += [f"{diagnosis.many.began[:16]} to {diagnosis.many.ended[:16]}"]
     if diagnosis.complaint is not None:
         began, ended = diagnosis.complaint.began_ns, diagnosis.complaint.ended_ns
         facts.append(f"complaint {clock(began, zone)} to {clock(ended, zone)}")
@@ -159,6 +171,7 @@ def _call(
                 )
                 for name, stream in names.items()
             ]
+        parts += what_if_sections(diagnosis, call, number, names)
     if call.record is not None and call.record.messages:
         parts += [tag("h3", "Signalling"), ladder(call.record)]
         if call.record.media:
