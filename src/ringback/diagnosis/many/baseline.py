@@ -12,8 +12,8 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from ringback.diagnosis.many.calls import DIMENSIONS, MEASURES, CallRow, values_of
-from ringback.diagnosis.many.patterns import LOWER_IS_WORSE, Share, fisher, held, percent, shown_p
+from ringback.diagnosis.many.calls import DIMENSIONS, MEASURES, CallRow, figure, named, values_of
+from ringback.diagnosis.many.patterns import LOWER_IS_WORSE, Share, fisher, held, shown_p
 from ringback.governance.shown import fit_to_show
 
 FORMAT: Final = 1
@@ -82,11 +82,8 @@ class Change:
     def words(self) -> str:
         """One sentence."""
         where = f" at {self.dimension} {self.group}" if self.group else ""
-        if self.measure == "bad":
-            what = f"bad calls{where}: {percent(self.before)} before, {percent(self.after)} now"
-        else:
-            name = self.measure.replace("_", " ")
-            what = f"median {name}{where}: {self.before:.4g} before, {self.after:.4g} now"
+        before, after = figure(self.measure, self.before), figure(self.measure, self.after)
+        what = f"{named(self.measure)}{where}: {before} before, {after} now"
         how = f"{self.calls_before:,} and {self.calls_after:,} calls, {shown_p(self.p_value)}"
         more = f"; some {self.needed:,} calls more would tell" if self.needed else ""
         return f"{self.answer}: {what} ({how}{more})"

@@ -25,6 +25,16 @@ MEASURES: Final = (
 )
 """`mos` is narrowband: scores of different scales are never put together."""
 
+_SHOWN: Final[Mapping[str, tuple[str, str]]] = {
+    "mos": ("MOS", ""),
+    "mos_wideband": ("wideband MOS", ""),
+    "mos_fullband": ("fullband MOS", ""),
+    "loss_percent": ("loss", " %"),
+    "late_percent": ("late at 50 ms", " %"),
+    "jitter_ms": ("jitter", " ms"),
+    "setup_ms": ("set-up", " ms"),
+}
+
 BAD_MOS: Final = 3.6
 """Below it many users are dissatisfied (ITU-T G.107, table B.1: R below 70)."""
 BAD_LOSS_PERCENT: Final = 3.0
@@ -166,6 +176,21 @@ def _number(text: str) -> float | None:
     except ValueError:
         return None
     return number if math.isfinite(number) else None
+
+
+def named(measure: str) -> str:
+    """What is compared, in words; `bad` is the share of bad calls."""
+    return "bad calls" if measure == "bad" else f"median {_SHOWN[measure][0]}"
+
+
+def figure(measure: str, value: float) -> str:
+    """A value of a measure with its unit; of `bad` it is a share."""
+    return percent(value) if measure == "bad" else f"{value:.4g}{_SHOWN[measure][1]}"
+
+
+def percent(share: float) -> str:
+    """A share of 0 to 1: `12.1 %`."""
+    return f"{100 * share:.1f} %"
 
 
 def values_of(rows: Sequence[CallRow], measure: str) -> list[float]:

@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from ringback.diagnosis.many.calls import DIMENSIONS, MEASURES, UNKNOWN, CallRow, values_of
+from ringback.diagnosis.many.calls import DIMENSIONS, MEASURES, UNKNOWN, CallRow, figure, named, values_of
 
 ALPHA: Final = 0.05
 """The false discovery rate that is held among all that was tried."""
@@ -85,16 +85,11 @@ class Outlier:
     def words(self) -> str:
         """One sentence."""
         who = f"{self.dimension} {self.group}"
+        here, rest = figure(self.measure, self.value), figure(self.measure, self.rest)
         if self.measure == "bad":
-            said = (
-                f"{who}: {percent(self.value)} of {self.calls:,} calls were bad, "
-                f"of all others {percent(self.rest)}"
-            )
+            said = f"{who}: {here} of {self.calls:,} calls were bad, of all others {rest}"
         else:
-            said = (
-                f"{who}: median {self.measure.replace('_', ' ')} {self.value:.4g} in {self.calls:,} calls, "
-                f"of all others {self.rest:.4g}"
-            )
+            said = f"{who}: {named(self.measure)} {here} in {self.calls:,} calls, of all others {rest}"
         if self.explained_by is not None:
             said += f"; this comes from {' '.join(self.explained_by)}, within which it is no worse"
         return f"{said} ({shown_p(self.p_value)})"
@@ -142,11 +137,6 @@ def find(rows: Sequence[CallRow], dimensions: Iterable[str] = DIMENSIONS) -> Pat
 def shown_p(p_value: float) -> str:
     """A p-value as people read it: `p = 0.012`, `p < 0.001`."""
     return f"p = {p_value:.3f}" if p_value >= 0.001 else "p < 0.001" if p_value > 1e-6 else "p < 0.000001"
-
-
-def percent(share: float) -> str:
-    """A share of 0 to 1: `12.1 %`."""
-    return f"{100 * share:.1f} %"
 
 
 def _compared(

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from ringback.diagnosis.many.baseline import Answer, Baseline, Change, compare, verdict
-from ringback.diagnosis.many.calls import BAD_LOSS_PERCENT, BAD_MOS, UNKNOWN, CallRow
+from ringback.diagnosis.many.calls import BAD_LOSS_PERCENT, BAD_MOS, UNKNOWN, CallRow, percent
 from ringback.diagnosis.many.heat import HeatMap, by_groups, by_week
-from ringback.diagnosis.many.patterns import Outlier, Patterns, find, percent
+from ringback.diagnosis.many.patterns import Outlier, Patterns, find
 
 MANY: Final = 10
 """From so many calls on they are summed up unasked: a group of five can be held against five others."""

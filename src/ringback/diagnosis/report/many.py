@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ringback.diagnosis.many.baseline import Answer, Change
+from ringback.diagnosis.many.calls import figure, named, percent
 from ringback.diagnosis.many.heat import HeatMap
-from ringback.diagnosis.many.patterns import FEWEST_CALLS, Outlier, Share, percent, shown_p
+from ringback.diagnosis.many.patterns import FEWEST_CALLS, Outlier, Share, shown_p
 from ringback.diagnosis.many.summary import ManyCalls, Since
 from ringback.diagnosis.report.markup import Child, Markup, joined, tag
 from ringback.diagnosis.report.tables import scrolling, table
@@ -52,16 +53,14 @@ def _outliers(many: ManyCalls) -> Iterator[Markup]:
 def _outlier_table(outliers: Sequence[Outlier]) -> Markup:
     rows: list[list[Child]] = []
     for one in outliers:
-        bad = one.measure == "bad"
-        shown = percent if bad else "{:.4g}".format
         interval = "" if one.interval is None else " to ".join(map(percent, one.interval))
         rows.append([
             f"{one.dimension} {one.group}",
-            "bad calls" if bad else f"median {one.measure.replace('_', ' ')}",
+            named(one.measure),
             f"{one.calls:,}",
-            tag("strong", shown(one.value)),
+            tag("strong", figure(one.measure, one.value)),
             interval,
-            shown(one.rest),
+            figure(one.measure, one.rest),
             shown_p(one.p_value),
         ])  # fmt: skip
     head = ["Group", "What", "Calls", "Here", "Likely between", "All others", "Chance"]
@@ -139,14 +138,11 @@ def _since(since: Since) -> Iterator[Markup]:
 def _change_table(title: str, changes: Sequence[Change]) -> Markup:
     rows: list[list[Child]] = []
     for change in changes:
-        bad = change.measure == "bad"
-        shown = percent if bad else "{:.4g}".format
-        what = "bad calls" if bad else f"median {change.measure.replace('_', ' ')}"
         rows.append([
             f"{change.dimension} {change.group}" if change.group else "all calls",
-            what,
-            shown(change.before),
-            shown(change.after),
+            named(change.measure),
+            figure(change.measure, change.before),
+            figure(change.measure, change.after),
             f"{change.calls_before:,} / {change.calls_after:,}",
             shown_p(change.p_value),
             tag("span", change.answer, class_=f"chip {_ANSWERS[change.answer]}"),
