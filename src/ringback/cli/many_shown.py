@@ -13,11 +13,13 @@ from ringback.diagnosis.many.baseline import Answer
 from ringback.diagnosis.many.heat import HeatMap
 from ringback.diagnosis.many.patterns import FEWEST_CALLS, Share
 from ringback.diagnosis.many.summary import ManyCalls, Since
+from ringback.diagnosis.shown import count
 
 WIDEST: Final = 100
 MOST_OUTLIERS: Final = 12
 MOST_DOUBTFUL: Final = 3
 MOST_ROWS: Final = 14
+MOST_GROUPS: Final = 8
 
 _ANSWERS: Final[dict[Answer, tuple[str, str]]] = {
     "better": ("✓", "bold green"),
@@ -84,10 +86,14 @@ def _print_since(since: Since) -> None:
     _put_marked([(mark, style, since.words())])
     overall = [change for change in since.changes if not change.group]
     groups = [change for change in since.changes if change.group and change.answer != "unproven"]
-    _put_marked((*_ANSWERS[change.answer], change.words()) for change in (*overall, *groups))
-    left = sum(bool(change.group) for change in since.changes) - len(groups)
-    if left:
-        _put(Text(f"Of {left} groups no change is proven.", style="dim"))
+    groups.sort(
+        key=lambda change: (change.answer == since.answer, change.dimension == "hour", change.p_value)
+    )
+    shown = (*overall, *groups[:MOST_GROUPS])
+    _put_marked((*_ANSWERS[change.answer], change.words()) for change in shown)
+    more = count(max(len(groups) - MOST_GROUPS, 0), "group")
+    left = count(sum(bool(change.group) for change in since.changes) - len(groups), "group")
+    _put(Text(f"{more} more changed; of {left} no change is proven.", style="dim"))
 
 
 def _put_marked(lines: Iterable[tuple[str, str, str]]) -> None:

@@ -22,7 +22,7 @@ from ringback.diagnosis.what_if import (
 MOST_CALLS: Final = 20
 """So many of the worst calls are played again: each change takes as long as measuring the stream did."""
 
-BETTER: Final = 0.05
+BETTER: Final = 0.1
 """Of MOS: less is no reason to change anything."""
 
 
@@ -60,7 +60,8 @@ def worst_stream(call: DiagnosedCall) -> DiagnosedStream | None:
 def best(outcomes: Sequence[Outcome]) -> tuple[frozenset[int], frozenset[int]]:
     """Which outcomes have the best score of listening, and of conversation, on each scale for itself.
 
-    Nothing is the best on a scale where nothing differs. Of equals the one with less delay counts.
+    It is the first of a scale (as it was, or the plain codec) where none is better by BETTER. A scale of one
+    outcome has no best. Of equals the one with less delay counts.
     """
     by_scale: dict[str, list[int]] = defaultdict(list)
     for place, outcome in enumerate(outcomes):
@@ -72,8 +73,9 @@ def best(outcomes: Sequence[Outcome]) -> tuple[frozenset[int], frozenset[int]]:
         heard = {place: outcomes[place].mos.value or 0.0 for place in places}
         talked = {place: outcomes[place].conversational or 0.0 for place in places}
         for scores, chosen in ((heard, listening), (talked, conversing)):
-            if max(scores.values()) - min(scores.values()) >= BETTER:
-                chosen.add(max(places, key=lambda at: (round(scores[at], 2), -outcomes[at].delay_ms)))
+            top = max(places, key=lambda at: (round(scores[at], 2), -outcomes[at].delay_ms))
+            if len(places) > 1:
+                chosen.add(top if scores[top] - scores[places[0]] >= BETTER else places[0])
     return frozenset(listening), frozenset(conversing)
 
 

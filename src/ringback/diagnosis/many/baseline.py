@@ -86,6 +86,8 @@ class Change:
         what = f"{named(self.measure)}{where}: {before} before, {after} now"
         how = f"{self.calls_before:,} and {self.calls_after:,} calls, {shown_p(self.p_value)}"
         more = f"; some {self.needed:,} calls more would tell" if self.needed else ""
+        if self.measure != "bad" and abs(self.after - self.before) < _NOTICED[self.measure]:
+            more = f"; less than {figure(self.measure, _NOTICED[self.measure])} is called no change"
         return f"{self.answer}: {what} ({how}{more})"
 
 

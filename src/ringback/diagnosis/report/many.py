@@ -19,12 +19,26 @@ STEPS: Final = (0.0, 0.05, 0.10, 0.20, 0.40)
 MOST_ROWS: Final = 30
 MOST_DOUBTFUL: Final = 10
 
+MANY: Final = (
+    "Of many calls each group (a site, a trunk, an hour …) is held against all others: shares of bad calls "
+    "by Fisher's exact test, medians by Mann and Whitney's. The false discovery rate of all comparisons "
+    "together is held at 5 % (Benjamini and Hochberg).",
+    "A group that is bad only because its calls belong to another bad group is found by comparing within "
+    "that one (Mantel and Haenszel).",
+)
+MANY_LIMITS: Final = (
+    "What stands out need not be the cause: calls go together by what nobody wrote down, too.",
+    "Calls that follow each other share their fate; the tests take each for itself, so that an outage of "
+    "an hour looks surer than it is.",
+)
+
 _ANSWERS: Final[dict[Answer, str]] = {"better": "good", "worse": "bad", "unproven": "unclear"}
 
 
 def many_section(many: ManyCalls, *, titled: bool) -> Markup:
     """The section; without its headline where that is the page's title already."""
-    parts: list[Child] = [tag("h2", f"{count(many.calls, 'call')} together", id="many")]
+    hidden = None if titled else "unseen"
+    parts: list[Child] = [tag("h2", f"{count(many.calls, 'call')} together", id="many", class_=hidden)]
     if titled:
         parts.append(tag("p", many.headline(), class_="summary"))
     parts += _outliers(many)

@@ -60,14 +60,15 @@ def path_figure(path: Path) -> Markup:
         steps.append(tag("li", tag("strong", point), changed, class_="point"))
         segment = after.get((point, seen))
         if segment is not None:
-            steps.append(_segment(segment, segment is worst))
+            said = "lost here" if len(path.segments) == 1 else "loses most"
+            steps.append(_segment(segment, said if segment is worst else ""))
     known = tag("p", _KNOWN_BY.get(path.order_known_by, ""), class_="soft known")
     return tag("figure", caption, tag("ol", *steps, class_="path"), known, class_="way")
 
 
-def _segment(segment: Segment, worst: bool) -> Markup:
+def _segment(segment: Segment, worst: str) -> Markup:
     lost = percent(segment.lost, segment.sent)
-    chip = tag("span", "loses most", class_="chip bad") if worst else None
+    chip = tag("span", worst, class_="chip bad") if worst else None
     heading = tag("p", tag("strong", f"{lost} lost"), f" of {segment.sent:,} ", chip)
     facts = [tag("li", fact) for fact in _facts(segment)]
     return tag("li", heading, tag("ul", *facts), class_="segment worst" if worst else "segment")

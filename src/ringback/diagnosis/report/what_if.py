@@ -56,15 +56,14 @@ def outcome_table(outcomes: Sequence[Outcome]) -> Markup:
             outcome.change.name,
             f"{100 * outcome.failed_share:.1f} %",
             f"{outcome.lost:,} / {outcome.discarded:,}",
-            f"{outcome.recovered:,}" if outcome.recovered else "",
             f"{outcome.delay_ms:.0f} ms",
             mos.scale if mos.value is not None else "",
             _marked(mos.value, about, place in listening),
             _marked(outcome.conversational, about, place in conversing),
             f"{outcome.kbit_s:.0f} kbit/s" if outcome.kbit_s is not None else "",
         ])  # fmt: skip
-    head = ["Change", "Not played", "Lost / late", "From copies", "Delay added", "Scale", "MOS, listening"]
-    head += ["MOS, in conversation", "On the wire"]
+    head = ["Change", "Not played", "Lost / late", "Delay added", "Scale", "MOS, listening"]
+    head += ["in conversation", "On the wire"]
     return table("What if", head, rows, first_is_head=True)
 
 
