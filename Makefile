@@ -7,7 +7,7 @@ ARGS ?=
 # More words for the test runner: make test TESTS="tests/sip -k digest"
 TESTS ?=
 
-.PHONY: help setup run test lint format bench bench-media bench-quality bench-sip soak fuzz docs lock check-fresh clean
+.PHONY: help setup run test test-page lint lint-python lint-page format bench bench-media bench-quality bench-sip soak fuzz docs lock check-fresh clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -21,13 +21,22 @@ run: ## Start the server on data in ./data (RINGBACK_DATA_DIR, ARGS)
 
 lint: ## Check style and types
 	@scripts/setup test
+	@$(MAKE) --no-print-directory -j2 --output-sync=target lint-python lint-page
+
+lint-python:
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+
+lint-page:
 	$(PY) hatch_build.py npm run --silent check
 
-test: lint ## Check everything, with real phones where a test needs them (TESTS)
+test-page: lint-page
 	$(PY) hatch_build.py npm run --silent test
+
+test: ## Check everything, with real phones where a test needs them (TESTS)
+	@scripts/setup test
+	@$(MAKE) --no-print-directory -j2 --output-sync=target lint-python test-page
 	@scripts/test $(TESTS)
 
 format: ## Put every file in the project's form

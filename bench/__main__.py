@@ -16,6 +16,7 @@ from bench import (
     call_rate,
     capacity,
     captures,
+    causes,
     delay,
     endless,
     flood,
@@ -71,6 +72,7 @@ ALONE: dict[str, Callable[[], Iterator[str]]] = {
     "sip": signalling.measure,
     "registrations": registrations.measure,
     "agents": agents.measure,
+    "causes": causes.measure,
 }
 EVERYTHING = [*WITH_SERVER, "media"]
 """What is run without names: that which needs no other product."""

@@ -96,7 +96,7 @@ def test_calls_of_a_table_need_no_capture(tmp_path: Path, capsys: pytest.Capture
     assert '<caption class="unseen">Bad calls by day and hour, per cent of calls</caption>' in page
     found = as_json(capsys, "--records", table)
     assert (found["calls"], found["streams"]) == ([], [])
-    assert [heat["rows"]["by"] for heat in found["many"]["heat_maps"]] == ["day", "site"]
+    assert [heat["rows"]["by"] for heat in found["many"]["heat_maps"]] == ["day", "site", "trunk"]
     assert sum(map(sum, found["many"]["heat_maps"][0]["calls"])) == 400
 
 

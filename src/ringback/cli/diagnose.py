@@ -14,6 +14,7 @@ from ringback.cli.diagnose_many import (
     many_wanted,
     only_records,
     tell_problems,
+    text_of,
     with_changes,
     with_many,
 )
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ringback.diagnosis.causes.verdict import Counter, Mark
     from ringback.diagnosis.complaint import Complaint
     from ringback.diagnosis.diagnosed import Diagnosis
+    from ringback.diagnosis.many.places import Places
 
 ENDINGS: Final = (".pcap", ".pcapng", ".cap", ".pcap.gz", ".pcapng.gz", ".cap.gz")
 """What is taken for a capture in a folder."""
@@ -97,6 +99,10 @@ def diagnose(
     ladder: Annotated[
         bool, typer.Option("--ladder", help="Show the SIP messages of the worst calls, without numbers.")
     ] = False,
+    pdf: Annotated[
+        Path | None,
+        typer.Option("--pdf", metavar="OUT.pdf", help="The worst calls as PDF, with ringback[pdf]."),
+    ] = None,
     show_numbers: Annotated[
         bool, typer.Option("--show-numbers", help="Mask no phone numbers, names and Call-IDs.")
     ] = False,
@@ -109,7 +115,7 @@ def diagnose(
         raise CliError("--records is in place of captures: give one or the other", USAGE)
     if not first and not points and not records:
         raise CliError("name a capture: ringback diagnose calls.pcap", USAGE)
-    for path in (report, save_baseline):
+    for path in (report, pdf, save_baseline):
         _check_writable(path)
     changes = changes_wanted(what_if or ())
     if records and changes is not None:
@@ -118,11 +124,14 @@ def diagnose(
     beside = Beside(
         _table(counters or (), "counters", zone),
         _table(marks or (), "marks", zone),
+        wanted.places,
     )
     diagnosis = only_records() if records else _diagnosed(first, points, window, beside)
     diagnosis = with_changes(with_many(diagnosis, wanted), changes)
     if report is not None:
         _write_report(diagnosis, report, show_numbers, zone)
+    if pdf is not None:
+        _write_pdf(diagnosis, pdf, show_numbers, zone)
     if options.json:
         _print_json(diagnosis, show_numbers)
     else:
@@ -195,6 +204,7 @@ class Beside(NamedTuple):
 
     counters: list[Counter]
     marks: list[Mark]
+    places: Places | None
 
 
 def _table(paths: Sequence[Path], what: Literal["counters", "marks"], zone: ZoneInfo | None) -> list[Any]:
@@ -203,12 +213,8 @@ def _table(paths: Sequence[Path], what: Literal["counters", "marks"], zone: Zone
     for path in paths:
         from ringback.diagnosis.beside import read_counters, read_marks  # noqa: PLC0415 - loads NumPy
 
-        try:
-            text = path.read_text(encoding="utf-8-sig", errors="replace")
-        except OSError as error:
-            raise CliError(f"{path}: {error.strerror or error}") from None
         read: Any = read_counters if what == "counters" else read_marks
-        rows, problems = read(text, zone)
+        rows, problems = read(text_of(path), zone)
         if not rows:
             reason = problems[0].reason if problems else f"there are no {what} in it"
             raise CliError(f"{path}: {reason}")
@@ -231,6 +237,7 @@ def _diagnosed(
                 complaint=complaint,
                 counters=beside.counters,
                 marks=beside.marks,
+                **({} if beside.places is None else {"places": beside.places}),
                 progress=progress,
             )
     except OSError as error:
@@ -253,6 +260,17 @@ def _write_report(diagnosis: Diagnosis, path: Path, show_numbers: bool, zone: Zo
     try:
         with path.open("w", encoding="utf-8") as file:
             file.writelines(report_html(diagnosis, show_numbers=show_numbers, zone=zone))
+    except OSError as error:
+        raise CliError(f"{path}: {error.strerror or error}") from None
+
+
+def _write_pdf(diagnosis: Diagnosis, path: Path, show_numbers: bool, zone: ZoneInfo | None) -> None:
+    from ringback.diagnosis.report.document import PdfMissingError, report_pdf  # noqa: PLC0415
+
+    try:
+        path.write_bytes(report_pdf(diagnosis, show_numbers=show_numbers, zone=zone))
+    except PdfMissingError as error:
+        raise CliError(str(error)) from None
     except OSError as error:
         raise CliError(f"{path}: {error.strerror or error}") from None
 

@@ -76,17 +76,14 @@ def with_many(diagnosis: Diagnosis, wanted: ManyWanted) -> Diagnosis:
     The baseline is written. Raises CliError.
     """
     from ringback.diagnosis.many.baseline import BaselineError, make, to_text  # noqa: PLC0415 - loads NumPy
-    from ringback.diagnosis.many.places import Places  # noqa: PLC0415
-    from ringback.diagnosis.many.rows import rows_of  # noqa: PLC0415
+    from ringback.diagnosis.many.rows import rows_of_all  # noqa: PLC0415
     from ringback.diagnosis.many.summary import MANY, summed_up  # noqa: PLC0415
 
     rows, source = wanted.records, wanted.source
     if rows is None:
-        calls = (*diagnosis.calls, *diagnosis.unsignalled)
-        if not wanted.asked and len(calls) < MANY:
+        rows, source = rows_of_all(diagnosis, wanted.zone), "the captures"
+        if not wanted.asked and len(rows) < MANY:
             return diagnosis
-        rows = rows_of(calls, wanted.places or Places(), wanted.zone)
-        source = f"{len(calls):,} calls of the captures"
     try:
         many = summed_up(rows, source, wanted.against)
         if wanted.save is not None:
@@ -149,13 +146,17 @@ def _baseline(path: Path) -> Baseline:
 
 def _table(path: Path, read: Callable[[str], tuple[Read, list[RowProblem]]]) -> Read:
     """What a table holds; lines that cannot be read are told on standard error."""
-    try:
-        text = path.read_text(encoding="utf-8-sig", errors="replace")
-    except OSError as error:
-        raise CliError(f"{path}: {error.strerror or error}") from None
-    found, problems = read(text)
+    found, problems = read(text_of(path))
     tell_problems(path, problems)
     return found
+
+
+def text_of(path: Path) -> str:
+    """The text of a table. Raises CliError."""
+    try:
+        return path.read_text(encoding="utf-8-sig", errors="replace")
+    except OSError as error:
+        raise CliError(f"{path}: {error.strerror or error}") from None
 
 
 def tell_problems(path: Path, problems: Sequence[Any]) -> None:

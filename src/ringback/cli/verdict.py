@@ -14,12 +14,11 @@ from rich.text import Text
 from ringback.cli.many_shown import print_many
 from ringback.cli.output import print_rich, print_table
 from ringback.cli.streams_shown import print_points, print_what_if
-from ringback.diagnosis.causes.verdict import Cause
+from ringback.diagnosis.causes.verdict import Cause, Window
 from ringback.diagnosis.diagnosed import DiagnosedCall, DiagnosedStream, Diagnosis, Standing
 from ringback.diagnosis.many.summary import ManyCalls
 from ringback.diagnosis.shown import (
     at,
-    clock,
     count,
     length,
     outcome,
@@ -28,6 +27,7 @@ from ringback.diagnosis.shown import (
     place,
     score,
     short_address,
+    start_of,
     sure,
     who,
 )
@@ -62,30 +62,55 @@ def print_diagnosis(
         _print_records(diagnosis.many, report)
         return
     _put(Text(_what_was_read(diagnosis, zone), style="dim"))
-    if len(ranked) > 1:
-        _put(Text(overview(ranked), style="bold"))
-    shown = [call for call in ranked if call.standing != "good"][:MOST_VERDICTS]
-    if not shown and len(ranked) == 1:
-        shown = ranked
-    for call in shown:
-        print()
-        _print_verdict(call, _who(call, show_numbers, zone) if len(ranked) > 1 else "")
-    if diagnosis.calls:
-        _print_section("Calls")
-        _print_calls(diagnosis.calls, show_numbers, zone)
-    streams = list(diagnosis.streams)
-    if streams:
-        _print_section("Streams")
-        _print_streams(streams)
+    verdicts = _print_verdicts(diagnosis, ranked, show_numbers, zone)
+    _print_tables(diagnosis, ranked, show_numbers, zone)
     _print_beside(diagnosis, asked_what_if)
-    if not ranked:
-        _put(Text("There is neither a call nor a voice stream in it."))
     _print_problems(diagnosis)
-    hints = list(_hints(ranked, len(shown), len(streams), report, show_numbers))
+    hints = list(_hints(ranked, verdicts, report, show_numbers))
     if hints:
         print()
     for hint in hints:
         _put(Text(hint, style="dim"))
+
+
+def _print_verdicts(
+    diagnosis: Diagnosis, ranked: Sequence[DiagnosedCall], show_numbers: bool, zone: tzinfo | None
+) -> int:
+    """What it comes to, and the evidence for the worst calls; of how many that was."""
+    if not ranked:
+        _put(Text("There is neither a call nor a voice stream in it."))
+    elif len(ranked) > 1:
+        _put(Text(overview(ranked), style="bold"))
+    shown = [call for call in ranked if call.standing != "good"][:MOST_VERDICTS]
+    if not shown and len(ranked) == 1:
+        shown = list(ranked)
+    for call in shown:
+        print()
+        heading = _who(call, diagnosis.window, show_numbers, zone) if len(ranked) > 1 else ""
+        _print_verdict(call, heading)
+    return len(shown)
+
+
+def _print_tables(
+    diagnosis: Diagnosis, ranked: Sequence[DiagnosedCall], show_numbers: bool, zone: tzinfo | None
+) -> None:
+    """Calls and streams in the order of time, of many the worst."""
+    calls = list(diagnosis.calls)
+    if len(calls) > MOST_ROWS:
+        _print_section(f"The worst {MOST_ROWS} calls")
+        calls = [call for call in ranked if call.record is not None]
+    elif calls:
+        _print_section("Calls")
+    if calls:
+        _print_calls(calls, diagnosis.window, show_numbers, zone)
+    streams = list(diagnosis.streams)
+    if len(streams) > MOST_ROWS:
+        _print_section(f"{MOST_ROWS} streams of the worst calls")
+        streams = [stream for call in ranked for stream in call.streams]
+    elif streams:
+        _print_section("Streams")
+    if streams:
+        _print_streams(streams)
 
 
 def _print_records(many: ManyCalls, report: Path | None) -> None:
@@ -111,14 +136,11 @@ def _print_problems(diagnosis: Diagnosis) -> None:
     if not diagnosis.problems:
         return
     _print_section("Problems of the files")
-    print_table(
-        [
-            {"file": p.file, "at": p.offset if p.offset >= 0 else None, "problem": p.problem}
-            for p in diagnosis.problems[:MOST_ROWS]
-        ],
-        {"File": "file", "At": "at", "Problem": "problem"},
-        "",
-    )
+    rows = [
+        {"file": p.file, "at": p.offset if p.offset >= 0 else None, "problem": p.problem}
+        for p in diagnosis.problems[:MOST_ROWS]
+    ]
+    print_table(rows, {"File": "file", "At": "at", "Problem": "problem"}, "")
 
 
 def _put(shown: Text | Table | Padding) -> None:
@@ -138,9 +160,9 @@ def _what_was_read(diagnosis: Diagnosis, zone: tzinfo | None) -> str:
     )
 
 
-def _who(call: DiagnosedCall, show_numbers: bool, zone: tzinfo | None) -> str:
+def _who(call: DiagnosedCall, window: Window, show_numbers: bool, zone: tzinfo | None) -> str:
     unsignalled = ", without signalling" if call.record is None else ""
-    return f"{clock(call.began_ns, zone)}  {who(call, show_numbers)}{unsignalled}"
+    return f"{start_of(call, window, zone)}  {who(call, show_numbers)}{unsignalled}"
 
 
 def _print_verdict(call: DiagnosedCall, heading: str) -> None:
@@ -183,7 +205,9 @@ def _print_section(title: str) -> None:
     _put(Text(title, style="bold"))
 
 
-def _print_calls(calls: Sequence[DiagnosedCall], show_numbers: bool, zone: tzinfo | None) -> None:
+def _print_calls(
+    calls: Sequence[DiagnosedCall], window: Window, show_numbers: bool, zone: tzinfo | None
+) -> None:
     rows = []
     for call in calls[:MOST_ROWS]:
         record = call.record
@@ -191,7 +215,7 @@ def _print_calls(calls: Sequence[DiagnosedCall], show_numbers: bool, zone: tzinf
             continue
         rows.append({
             "mark": _MARKS[call.standing][0],
-            "start": clock(record.start_ns, zone),
+            "start": start_of(call, window, zone),
             "from": short_address(record.from_, show_numbers),
             "to": short_address(record.to, show_numbers),
             "outcome": outcome(record),
@@ -209,6 +233,7 @@ def _print_streams(streams: Sequence[DiagnosedStream]) -> None:
         found = stream.measured
         key = found.key
         rows.append({
+            "point": stream.point,
             "from": place(key.src, key.sport),
             "to": place(key.dst, key.dport),
             "codec": found.codec.name or "unknown",
@@ -219,19 +244,20 @@ def _print_streams(streams: Sequence[DiagnosedStream]) -> None:
             "dscp": ", ".join(map(str, sorted(found.dscp))),
             "mos": score(found.mos),
         })  # fmt: skip
-    columns = {"From": "from", "To": "to", "Codec": "codec", "Packets": "packets", "Lost": "lost"}
+    point = {"Point": "point"} if any(stream.point for stream in streams) else {}
+    columns = {**point, "From": "from", "To": "to", "Codec": "codec", "Packets": "packets", "Lost": "lost"}
     print_table(
         rows, {**columns, "Late at 50 ms": "late", "Jitter": "jitter", "DSCP": "dscp", "MOS": "mos"}, ""
     )
 
 
 def _hints(
-    ranked: Sequence[DiagnosedCall], verdicts: int, streams: int, report: Path | None, show_numbers: bool
+    ranked: Sequence[DiagnosedCall], verdicts: int, report: Path | None, show_numbers: bool
 ) -> Iterator[str]:
     troubled = sum(call.standing != "good" for call in ranked)
     if report is not None:
         yield f"The report is in {report}{', with nothing masked' if show_numbers else ''}."
-    elif troubled > verdicts or streams > MOST_ROWS or len(ranked) > MOST_ROWS:
+    elif troubled > verdicts or len(ranked) > MOST_ROWS:
         yield "This is the worst of it; a report has every call and stream: --report OUT.html"
     elif troubled:
         yield "A report has the curves and the ladder: --report OUT.html"

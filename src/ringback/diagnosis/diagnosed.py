@@ -8,6 +8,7 @@ from typing import Literal
 
 from ringback.diagnosis.capture.captured import Capture, FileProblem, RtpStream, StreamKey
 from ringback.diagnosis.causes.verdict import Counter, Mark, Verdict, Window
+from ringback.diagnosis.many.places import Places
 from ringback.diagnosis.many.summary import ManyCalls
 from ringback.diagnosis.points.segments import Comparison
 from ringback.diagnosis.signalling.call import CallRecord, Finding, OtherDialogs, Side
@@ -20,6 +21,7 @@ Standing = Literal["bad", "unclear", "artefact", "good"]
 `artefact`: what looks wrong is the capture, not the call."""
 
 WORST_FIRST: tuple[Standing, ...] = ("bad", "unclear", "artefact", "good")
+NOWHERE = Places()
 LIKELY = 0.5
 """The confidence from which on a cause is more than one of several."""
 
@@ -93,6 +95,8 @@ class Diagnosis:
     marks: tuple[Mark, ...] = ()
     comparison: Comparison | None = None
     """With several points: what lies between them."""
+    places: Places = NOWHERE
+    """What is known of addresses, to compare many calls by."""
     many: ManyCalls | None = None
     """What is said of all calls together."""
     what_if: Mapping[tuple[str, StreamKey], tuple[Outcome, ...]] = field(default_factory=dict)

@@ -24,7 +24,8 @@ from ringback.diagnosis.capture.read import read_capture
 from ringback.diagnosis.causes.judge import judge
 from ringback.diagnosis.causes.verdict import Counter, Evidence, Mark, StreamEvidence, Window
 from ringback.diagnosis.complaint import Complaint
-from ringback.diagnosis.diagnosed import DiagnosedCall, DiagnosedStream, Diagnosis, window_of
+from ringback.diagnosis.diagnosed import NOWHERE, DiagnosedCall, DiagnosedStream, Diagnosis, window_of
+from ringback.diagnosis.many.places import Places
 from ringback.diagnosis.points.segments import Comparison, compare
 from ringback.diagnosis.signalling.addressing import between_points
 from ringback.diagnosis.signalling.call import CallRecord, OtherDialogs, Signalling
@@ -46,18 +47,21 @@ def diagnose(
     complaint: Window | Complaint | None = None,
     counters: Sequence[Counter] = (),
     marks: Sequence[Mark] = (),
+    places: Places = NOWHERE,
     progress: Progress | None = None,
 ) -> Diagnosis:
     """Read the files of one place, and those of named `points`, and say what was wrong and why.
 
     Damage in the files does not raise: it is among `Diagnosis.problems`. A file that cannot be opened raises
-    OSError. `complaint` is when somebody complained.
+    OSError. `complaint` is when somebody complained, `places` what is known of addresses.
     """
     captures = []
     for point, paths in {"": files, **(points or {})}.items():
         if paths:
             captures.append(read_capture(paths, point=point, progress=_reading(progress)))
-    return diagnosis_of(captures, complaint=complaint, counters=counters, marks=marks, progress=progress)
+    return diagnosis_of(
+        captures, complaint=complaint, counters=counters, marks=marks, places=places, progress=progress
+    )
 
 
 def _reading(progress: Progress | None) -> Callable[[int, int], None] | None:
@@ -70,6 +74,7 @@ def diagnosis_of(
     complaint: Window | Complaint | None = None,
     counters: Sequence[Counter] = (),
     marks: Sequence[Mark] = (),
+    places: Places = NOWHERE,
     progress: Progress | None = None,
 ) -> Diagnosis:
     """The same of captures that were read."""
@@ -113,6 +118,7 @@ def diagnosis_of(
         tuple(counters),
         tuple(marks),
         comparison,
+        places,
     )
 
 
@@ -236,9 +242,7 @@ def _concerned(complaint: Window | None, cases: Sequence[_Case]) -> set[_Case]:
     return meant or set(cases)
 
 
-def _judged(
-    evidence: Evidence, case: _Case, passed_on: frozenset[tuple[str, StreamKey]]
-) -> DiagnosedCall:
+def _judged(evidence: Evidence, case: _Case, passed_on: frozenset[tuple[str, StreamKey]]) -> DiagnosedCall:
     """Measure the streams of a case and judge it; of a stream that passed several points by the last."""
     found, shown = [], []
     for placed in case.members:

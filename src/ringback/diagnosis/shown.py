@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
-from ringback.diagnosis.causes.verdict import Cause
+from ringback.diagnosis.causes.verdict import Cause, Window
 from ringback.diagnosis.diagnosed import DiagnosedCall
 from ringback.diagnosis.signalling.call import CallRecord
 from ringback.diagnosis.stream.measured import Mos
@@ -21,6 +21,7 @@ _ADDRESS: Final = re.compile(r"(sips?|tel):(?:([^@<>\s\"]*)@)?([^;?@<>\s\"]*)", 
 # What follows in a user part may be a PIN or a parameter (RFC 3966), which no digit may be seen of.
 _AFTER_NUMBER: Final = re.compile(r"[*#,;:%].*", re.DOTALL)
 _LONGEST: Final = 200
+DAY_S: Final = 86_400
 
 
 def shown_address(address: Private[str], show_numbers: bool) -> str:
@@ -85,6 +86,13 @@ def sentences(text: str) -> list[str]:
     return re.split(r"(?<=[.!?]) +(?=[A-Z])", text)
 
 
+def start_of(call: DiagnosedCall, window: Window, zone: tzinfo | None) -> str:
+    """When a call began: the time, after the day where the captures are of several."""
+    began = at(call.began_ns, zone)
+    several = at(window.began_ns, zone).date() != at(window.ended_ns, zone).date()
+    return began.strftime("%m-%d %H:%M:%S" if several else "%H:%M:%S")
+
+
 def count(number: int, noun: str) -> str:
     """`1 call`, `1,200 calls`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
@@ -106,6 +114,8 @@ def length(seconds: float) -> str:
         return f"{seconds:.1f} s"
     if seconds < 6000:
         return f"{seconds // 60:.0f} min {seconds % 60:02.0f} s"
+    if seconds >= 2 * DAY_S:
+        return f"{seconds / DAY_S:.0f} days"
     return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:02.0f} min"
 
 
@@ -146,7 +156,8 @@ def overview(ranked: Sequence[DiagnosedCall]) -> str:
     noun = "calls" if all(call.record is not None for call in ranked) else "calls and conversations"
     causes = Counter(call.verdict.causes[0].cause for call in ranked if call.standing == "bad")
     if causes:
-        named = ", ".join(f"{cause} ({number})" for cause, number in causes.most_common())
+        named = ", ".join(f"{cause} ({number})" for cause, number in causes.most_common(3))
+        named += f" and {count(len(causes) - 3, 'other cause')}" if len(causes) > 3 else ""
         said = f"{standings['bad']} of {len(ranked)} {noun} have trouble: {named}"
     else:
         said = f"No cause of trouble was found in {len(ranked)} {noun}"

@@ -166,6 +166,30 @@ def test_a_wrong_time_at_the_beginning_costs_nothing(tmp_path: Path) -> None:
     found = sequences(capture)
     assert found[:20] == list(range(1, 21))
     assert found[-19:] == list(range(22, 41))
+    assert capture.began_ns == BEGAN_NS + 20_000_000
+
+
+@pytest.mark.parametrize("form", ["pcap", "pcapng"])
+def test_two_wrong_times_in_a_row_are_not_believed(tmp_path: Path, form: str) -> None:
+    records = call(40)
+    for place, later in ((0, 10**17), (7, 10**18), (8, 2 * 10**17), (9, 10**15)):
+        records[place] = records[place]._replace(at_ns=records[place].at_ns + later)
+    capture = read(tmp_path, pcap(records) if form == "pcap" else pcapng(records))
+    assert sequences(capture) == list(range(1, 41))
+    (stream,) = capture.streams
+    steps = np.diff(stream.packets().arrived_ns) / 1e6
+    assert steps[:10].tolist() == [0, 20, 20, 20, 20, 20, 0, 0, 0, 80]
+    assert set(steps[10:].tolist()) == {20.0}
+    assert len(capture.problems) == (2 if form == "pcap" else 1)
+
+
+@pytest.mark.parametrize("form", ["pcap", "pcapng"])
+def test_two_clocks_in_one_file_are_both_believed(tmp_path: Path, form: str) -> None:
+    records = [record._replace(at_ns=record.at_ns + 10**16 * (i % 2)) for i, record in enumerate(call(40))]
+    capture = read(tmp_path, pcap(records) if form == "pcap" else pcapng(records))
+    (stream,) = capture.streams
+    assert stream.packets().arrived_ns.tolist() == [record.at_ns for record in records]
+    assert capture.problems == ()
 
 
 def test_a_pcapng_file_cut_within_a_block(tmp_path: Path) -> None:

@@ -135,3 +135,11 @@ def test_a_capture_with_damage_in_its_second_half(tmp_path: Path, name: str) -> 
         places = np.unique(chance.integers(half, len(data), FLIPS))
         damaged[places] ^= chance.integers(1, 256, len(places)).astype(np.uint8)
         assert_begins_with(read(path, damaged.tobytes()), beginning)
+
+
+@pytest.mark.parametrize(("at", "octets"), [(8, b"\xff\x26"), (136 + 6, b"\x00"), (128 + 6, b"\x0f")])
+def test_a_time_of_network_monitor_that_cannot_be(tmp_path: Path, at: int, octets: bytes) -> None:
+    name = "protos-malformed.cap"
+    data = (FOLDER / name).read_bytes()
+    capture = read(tmp_path / name, data[:at] + octets + data[at + len(octets) :])
+    assert capture.packets >= len(record_ends(data)) - 1

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ringback.diagnosis.causes.correlation import of_counter, of_marks, rank_correlation, ranks
+from ringback.diagnosis.causes.correlation import of_counter, of_marks, rank_correlation, ranks, timeline
 from ringback.diagnosis.causes.judge import judge
 from ringback.diagnosis.causes.verdict import Counter, Mark
+from ringback.diagnosis.stream.measure import examine
 from tests.diagnosis.causes.made import START_NS, back, call, chance, evidence, quiet, stream
+from tests.diagnosis.stream.streams import KEY, packets
 
 SECOND = 1_000_000_000
 
@@ -88,3 +90,12 @@ def test_a_counter_of_another_day_says_nothing() -> None:
     made, drops = busy_stream()
     counter = Counter("drops", [START_NS - (9000 - i) * SECOND for i in range(120)], drops)
     assert of_counter(counter, made.measured, made.series) == ()
+
+
+def test_a_clock_that_was_set_is_not_laid_out_second_by_second() -> None:
+    arrived = 20.0 * np.arange(200)
+    arrived[150:] += 200 * 365 * 86_400_000.0
+    measured, series = examine(KEY, packets(np.arange(200), arrived_ms=arrived), {})
+    began, shares, _ = timeline(measured, series, 1.0)
+    assert len(began) == len(shares) == 4
+    assert np.isfinite(shares).all()

@@ -26,7 +26,7 @@ from ringback.diagnosis.capture.websocket import (
 MOST_DIRECTIONS: Final = 20_000
 """Connections count twice. When there are more, those that have been silent longest are closed."""
 MOST_HELD_BYTES: Final = 64 << 20
-"""Of all segments that wait for others, and of all beginnings that are not recognised yet."""
+"""Of segments that wait for others, messages in work, and beginnings that are not recognised yet, of all."""
 _OPENING_BYTES: Final = 65_536
 _OPENING_PIECES: Final = 512
 _BINARY_BYTES: Final = 4_096
@@ -69,6 +69,11 @@ class _Opening:
         self.pieces: list[tuple[bytes, Seen] | None] = []
         self._recognise: Callable[[_Opening, bytes], None] | None = recognise
 
+    @property
+    def held_bytes(self) -> int:
+        """What is kept, twice."""
+        return 2 * len(self.head)
+
     def feed(self, data: bytes, seen: Seen) -> None:
         """Take bytes, and look whether they are known now."""
         if self._recognise is not None:
@@ -105,6 +110,11 @@ class _TlsReader:
         self._facts = facts
         self._enough = enough
         self._pieces = 0
+
+    @property
+    def held_bytes(self) -> int:
+        """Nothing is kept."""
+        return 0
 
     def feed(self, data: bytes, seen: Seen) -> None:
         """Take a segment."""
@@ -224,7 +234,7 @@ class Connections:
         elif is_http(head):
             if ends_head(head) or len(head) > _OPENING_BYTES:
                 self._give_up(way)
-        elif find_start_line(head) >= 0:
+        elif find_start_line(head, known=len(head) - len(piece)) >= 0:
             self._decide(way, "sip", self._sip_reader(way))
         elif (
             len(head) > _OPENING_BYTES
@@ -272,13 +282,13 @@ class Connections:
 
     def _end(self, way: _Direction) -> None:
         """No more bytes come of what was read until now."""
-        reassembly, way.reassembly = way.reassembly, None
+        reassembly = way.reassembly
         if reassembly is not None:
             reassembly.skip_all()
             reassembly.reader.finish()
             if isinstance(reassembly.reader, WebSocketReader):
                 self._note_websocket(way, reassembly.reader)
-        way.opening = None
+        way.opening = way.reassembly = None
 
     def _note_websocket(self, way: _Direction, reader: WebSocketReader) -> None:
         if reader.unreadable:
@@ -319,10 +329,12 @@ class Connections:
             if held <= MOST_HELD_BYTES // 2:
                 return
             held -= _held(way)
+            if way.reassembly is not None:
+                way.reassembly.skip_all()
             if way.opening is not None:
                 self._refuse(way)
             elif way.reassembly is not None:
-                way.reassembly.skip_all()
+                way.reassembly.reader.gap()
 
     def _sip_sink(self, transport: Literal["tcp", "ws"], way: _Direction) -> TakeMessage:
         return partial(self._take_sip, transport, way.flow.key)
@@ -335,6 +347,6 @@ class Connections:
 
 
 def _held(way: _Direction) -> int:
-    """What is kept of a direction, in octets; messages in work are bounded by their readers."""
-    held = way.reassembly.held_bytes if way.reassembly is not None else 0
-    return held + (2 * len(way.opening.head) if way.opening is not None else 0)
+    """What is kept of a direction, in octets."""
+    reassembly = way.reassembly
+    return reassembly.held_bytes + reassembly.reader.held_bytes if reassembly is not None else 0

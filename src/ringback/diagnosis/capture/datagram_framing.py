@@ -34,6 +34,11 @@ class DatagramFraming:
         self._lost = False
         self._buffer = bytearray()
 
+    @property
+    def held_bytes(self) -> int:
+        """What is kept of a message in work."""
+        return len(self._buffer)
+
     def feed(self, data: bytes, seen: Seen) -> None:
         """Take bytes; each datagram that they complete is handed on."""
         if self._lost:

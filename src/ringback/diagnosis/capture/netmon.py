@@ -15,6 +15,9 @@ MAGIC: Final = b"GMBU"
 _HEADER: Final = struct.Struct("<4sBBH8HII")
 _FRAME: Final = struct.Struct("<QII")
 _FIRST_FRAME: Final = 128
+_LATEST_US: Final = 1 << 50
+"""After its file's beginning, that a frame may have come: 35 years, more is damage."""
+_LAST_YEAR: Final = 2200
 _ETHERNET: Final = 1
 _LINKS: Final = {_ETHERNET: 1}
 
@@ -35,7 +38,7 @@ def records(window: Window, problems: Problems) -> Iterator[Batch]:
     columns = []
     for at in starts:
         frame = _FRAME.unpack_from(view, at) if at + _FRAME.size <= len(data) else None
-        if frame is None or at + _FRAME.size + frame[2] > len(data) or frame[0] >= 1 << 52:
+        if frame is None or at + _FRAME.size + frame[2] > len(data) or frame[0] >= _LATEST_US:
             problems.add(at, "a frame of the file's table is not there", 1)
             continue
         after_us, whole, there = frame
@@ -70,6 +73,8 @@ def _starts(view: memoryview, table: int, listed: list[int]) -> list[int]:
 def _time(fields: list[int]) -> int:
     """The time of a file's beginning in ns; it does not say of which zone it is: taken as UTC."""
     year, month, _, day, hour, minute, second, milliseconds = fields
+    if year > _LAST_YEAR:
+        return 0
     try:
         began = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError:

@@ -4,13 +4,15 @@ damaged (draft-ietf-opsawg-pcap)."""
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ringback.diagnosis.capture.records import (
+    AGREEING,
     LARGEST_RECORD,
     MOST_RECORDS,
     Batch,
@@ -125,9 +127,13 @@ def _is_odd(seconds: int, fraction: int, there: int, whole: int, form: Form, las
     return there > whole or fraction >= form.per_second or abs(apart) > _NEAR_S
 
 
+def _near(seconds: int, times: Iterable[int]) -> bool:
+    return any(abs(seconds - time) <= _NEAR_S for time in times)
+
+
 def follows(data: Octets, at: int, form: Form, last: int, *, ended: bool) -> bool:
     """Whether the record at `at`, however odd itself, is followed by plausible ones, or by the file's end."""
-    view, reference = data.data, last
+    view, times = data.data, [last] if last >= 0 else []
     for place in range(_RUN):
         if at + form.header > len(data):
             return place > 0 and ended and at == len(data)
@@ -137,11 +143,9 @@ def follows(data: Octets, at: int, form: Form, last: int, *, ended: bool) -> boo
         if not place:
             # Programs exist that do not fill in the length on the wire.
             unfilled = there > whole
-        else:
-            near = min(abs(seconds - reference), abs(seconds - last) if last >= 0 else _NEAR_S + 1)
-            if near > _NEAR_S or fraction >= form.per_second or (there > whole) != unfilled:
-                return False
-        reference = seconds
+        elif not _near(seconds, times) or fraction >= form.per_second or (there > whole) != unfilled:
+            return False
+        times.append(seconds)
         at += form.header + there
     return at <= len(data) or not ended
 
@@ -170,11 +174,9 @@ def find(data: Octets, start: int, form: Form, last: int, *, ended: bool) -> int
 
 
 def guess_form(data: Octets, *, ended: bool) -> Form | None:
-    """The form of a file whose magic number is damaged, by what its records are read as."""
-    for form in MAGIC.values():
-        if follows(data, FILE_HEADER, form, -1, ended=ended):
-            return form
-    return None
+    """The form of a file whose magic number is damaged: that in which records begin first."""
+    found = {form: find(data, FILE_HEADER, form, -1, ended=ended) for form in MAGIC.values()}
+    return min((form for form in found if found[form] >= 0), key=lambda form: found[form], default=None)
 
 
 class PcapReader:
@@ -185,8 +187,10 @@ class PcapReader:
         self._problems = problems
         self._form = form
         self._frame = 1
-        self._last = -1
+        self._last_ns = -1
         self._odd_records = 0
+        self._other_times: deque[int] = deque(maxlen=AGREEING)
+        """Of records that were far from the one before and believed: another clock's."""
         self._link = 0
 
     def records(self, most: int = MOST_RECORDS) -> Iterator[Batch]:
@@ -211,7 +215,7 @@ class PcapReader:
             elif n:
                 # The last record is kept back: whether its length is right, only the next header tells.
                 at = int(found.offset[n - 1]) - self._form.header
-                self._last = int(found.at_ns[n - 1]) // _NANOSECONDS
+                self._last_ns = int(found.at_ns[n - 1])
                 found = found._replace(offset=found.offset[: n - 1])
             if len(found.offset):
                 yield self._batch(found)
@@ -221,6 +225,11 @@ class PcapReader:
                 window.forget(at)
                 at = 0
             trusted = at
+
+    @property
+    def _last(self) -> int:
+        """The time of the last record in seconds, -1 before the first."""
+        return self._last_ns // _NANOSECONDS
 
     def _batch(self, found: Walked) -> Batch:
         n = len(found.offset)
@@ -241,7 +250,7 @@ class PcapReader:
         window, form, head = self._window, self._form, self._form.header
         data, place, n = window.data, found.stopped, len(found.offset)
         if n:
-            self._last = int(found.at_ns[-1]) // _NANOSECONDS
+            self._last_ns = int(found.at_ns[-1])
         whole_header = place + head <= len(data)
         if found.odd and whole_header and follows(data, place, form, self._last, ended=window.ended):
             return self._take_odd(found)
@@ -268,17 +277,30 @@ class PcapReader:
         seconds, fraction, there, whole = form.numbers.unpack_from(self._window.data.data, place)
         beyond = place + form.header + there
         at_ns = seconds * _NANOSECONDS + fraction * (_NANOSECONDS // form.per_second)
+        words = "the time of a packet is damaged; that of the packet beside it is taken"
         if self._last >= 0 and _is_odd(seconds, fraction, 0, 0, form, self._last):
-            after = seconds
-            if beyond + form.header <= len(self._window.data):
-                after = form.numbers.unpack_from(self._window.data.data, beyond)[0]
-            if abs(after - self._last) <= _NEAR_S:
-                at_ns = int(found.at_ns[-1]) if len(found.at_ns) else self._last * _NANOSECONDS
-                seconds = self._last
-                words = "the time of a packet is damaged; that of the packet before is taken"
+            if not self._agreed(beyond, seconds) and not _near(seconds, self._other_times):
+                at_ns = self._last_ns
                 self._problems.add(self._window.start + place, words, 1)
-        self._last = seconds
+            else:
+                self._other_times.append(seconds)
+                if self._frame == len(found.offset) == 1 and not self._agreed(beyond, self._last):
+                    found.at_ns[0] = at_ns
+                    self._problems.add(FILE_HEADER, words, 1)
+        self._last_ns = at_ns
         return self._with(found, place, there, max(whole, there), at_ns), beyond
+
+    def _agreed(self, at: int, seconds: int) -> bool:
+        """Whether one of the next records, the first at `at`, is of about the same time."""
+        data, form = self._window.data, self._form
+        for _ in range(AGREEING):
+            if at + form.header > len(data):
+                break
+            other, _, there, _ = form.numbers.unpack_from(data.data, at)
+            if _near(other, (seconds,)):
+                return True
+            at += form.header + there
+        return False
 
     def _mend(self, found: Walked, before: int, following: int) -> Walked:
         """Find out which length is damaged, knowing where the following record begins: that of the record
@@ -292,16 +314,33 @@ class PcapReader:
                 words = "the length of a packet is damaged; it ends where the next one begins"
                 self._problems.add(start + before, words, 1)
                 return found
-        seconds, fraction, _, whole = self._form.numbers.unpack_from(self._window.data.data, place)
-        if whole == following - place - head and self._last >= 0:
-            words = "the header of a packet is damaged; it ends where the next one begins"
-            self._problems.add(start + place, words, 1)
-            at_ns = seconds * _NANOSECONDS + fraction * (_NANOSECONDS // self._form.per_second)
-            if _is_odd(seconds, fraction, 0, 0, self._form, self._last):
-                at_ns = self._last * _NANOSECONDS
-            return self._with(found, place, whole, whole, at_ns)
+        passed = self._lengths(place, following)
+        if passed and self._last >= 0:
+            words = "headers of packets are damaged, but not their lengths"
+            if len(passed) == 1:
+                words = "the header of a packet is damaged; it ends where the next one begins"
+            self._problems.add(start + place, words, len(passed))
+            for at, there in passed:
+                seconds, fraction, _, whole = self._form.numbers.unpack_from(self._window.data.data, at)
+                at_ns = seconds * _NANOSECONDS + fraction * (_NANOSECONDS // self._form.per_second)
+                odd = _is_odd(seconds, fraction, 0, 0, self._form, self._last)
+                whole = whole if there <= whole <= LARGEST_RECORD else there
+                found = self._with(found, at, there, whole, self._last_ns if odd else at_ns)
+            return found
         self._skipped(start + place, following - place)
         return found
+
+    def _lengths(self, place: int, following: int) -> list[tuple[int, int]]:
+        """Places and lengths of records that lead from one place exactly to another; none if they do not."""
+        head, view = self._form.header, self._window.data.data
+        if self._form.numbers.unpack_from(view, place)[3] == following - place - head:
+            return [(place, following - place - head)]
+        passed = []
+        while place + head <= following:
+            there = self._form.numbers.unpack_from(view, place)[2]
+            passed.append((place, there))
+            place += head + there
+        return passed if place == following else []
 
     def _with(self, found: Walked, place: int, there: int, whole: int, at_ns: int) -> Walked:
         return found._replace(
@@ -317,7 +356,7 @@ class PcapReader:
         if following < 0 <= self._last:
             following = find(data, start, self._form, -1, ended=self._window.ended)
             if following >= 0:
-                self._last = -1
+                self._last_ns = -1
         return following
 
     def _seek(self, place: int) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ringback.diagnosis.capture.records import (
+    AGREEING,
     LARGEST_RECORD,
     MOST_RECORDS,
     Batch,
@@ -230,19 +231,28 @@ def to_nanoseconds(ticks: NDArray[np.uint64], interface: Interface) -> NDArray[n
     return ns
 
 
-def settle(at_ns: NDArray[np.int64], before_ns: int) -> int:
-    """Give packets that alone are hours away from both of their neighbours the time of the one before.
+def settle(at_ns: NDArray[np.int64], before: NDArray[np.int64]) -> int:
+    """Give packets the time of the one before where theirs is hours away from it and none near it agrees.
 
-    Done in place; `before_ns` is the time before the first, -1 for none. Returns how many there were.
+    Done in place; `before` are the times of the packets before these, at most AGREEING, none at the
+    beginning. Returns how many there were.
     """
-    if len(at_ns) < 2:
-        return 0
-    before = np.concatenate(([before_ns if before_ns >= 0 else at_ns[0]], at_ns[:-1]))
-    after = np.concatenate((at_ns[1:], at_ns[-1:]))
-    alone = (np.abs(at_ns - before) > _FAR_NS) & (np.abs(at_ns - after) > _FAR_NS)
-    alone &= np.abs(after - before) <= _FAR_NS
-    at_ns[alone] = before[alone]
-    return int(alone.sum())
+    joined = np.concatenate((before, at_ns))
+    # What no clock can say was made the latest time of all: such do not confirm each other.
+    absurd = joined >= _LATEST_S * _NANOSECONDS
+    far = absurd | (np.abs(np.diff(joined, prepend=joined[-1])) > _FAR_NS)
+    settled = 0
+    for place in np.flatnonzero(far).tolist():
+        if place < len(before) or len(joined) == 1:
+            continue
+        neighbour = joined[place - 1] if place else joined[1]
+        around = np.abs(joined[max(0, place - AGREEING) : place + 1 + AGREEING] - joined[place])
+        alone = np.count_nonzero(around <= _FAR_NS) == 1 or absurd[place]
+        if abs(joined[place] - neighbour) > _FAR_NS and alone:
+            joined[place] = neighbour
+            settled += 1
+    at_ns[:] = joined[len(before) :]
+    return settled
 
 
 class PcapngReader:
@@ -256,6 +266,7 @@ class PcapngReader:
         self._assumed = False
         self._frame = 1
         self._last_ns = -1
+        self._before = np.empty(0, np.int64)
 
     def records(self, most: int = MOST_RECORDS) -> Iterator[Batch]:
         """All packets, at most so many at once."""
@@ -329,10 +340,11 @@ class PcapngReader:
             at_ns[rows] = to_nanoseconds(found.ticks[:n][rows], self._interfaces[number])
             link[rows] = self._interfaces[number].link
         self._time_the_simple(found.ticks[:n] == _NO_TIME, at_ns)
-        if settle(at_ns, self._last_ns):
+        if settle(at_ns, self._before):
             words = "times of packets are damaged; those of the packets before are taken"
             self._problems.add(self._window.start + int(found.offset[0]), words)
         self._last_ns = int(at_ns[-1])
+        self._before = np.concatenate((self._before, at_ns[-AGREEING:]))[-AGREEING:]
         first, self._frame = self._frame, self._frame + n
         yield Batch(
             self._window.data, found.offset, found.captured[:n], found.original[:n], at_ns, link, first

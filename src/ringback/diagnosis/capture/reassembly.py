@@ -28,6 +28,10 @@ class Seen(NamedTuple):
 class Reader(Protocol):
     """Who makes messages of a stream's bytes."""
 
+    @property
+    def held_bytes(self) -> int:
+        """What it keeps of a message in work; `gap` makes it let go of that."""
+
     def feed(self, data: bytes, seen: Seen) -> None:
         """Take bytes that follow those before."""
 

@@ -24,6 +24,8 @@ LARGEST_RECORD: Final = 262_144
 """Octets of a packet beyond which a length is damaged, not large; Wireshark's own limit."""
 MOST_RECORDS: Final = 1 << 16
 """In one batch."""
+AGREEING: Final = 8
+"""Of so many packets beside one, at least one must agree with a time that is hours away from that before."""
 _MOST_PROBLEMS: Final = 100
 _GZIP: Final = b"\x1f\x8b"
 _SKIP_BYTES: Final = 1 << 20

@@ -16,12 +16,10 @@ _LONGEST_START_LINE: Final = 8_192
 _METHODS: Final = b"|".join(method.encode() for method in sorted(KNOWN_METHODS))
 _ADDRESSED: Final = rb" [A-Za-z][A-Za-z0-9+.-]*:[^\r\n ]+ SIP/2\.0\r?\n"
 _STATUS: Final = rb"SIP/2\.0 [1-6][0-9]{2}[ \r]"
-_START_LINE: Final = re.compile(
-    # Behind a line's end any method; where bytes begin, perhaps in the middle of one, those that exist.
-    rb"(?:\A(?:" + _METHODS + rb")|(?<=\n)[!-~]+)" + _ADDRESSED + rb"|(?<![^\n])" + _STATUS
-)
+_FIRST_START: Final = re.compile(rb"(?:" + _METHODS + rb")" + _ADDRESSED + rb"|" + _STATUS)
+"""Where bytes begin, perhaps in the middle of a line: methods that exist."""
 _NEXT_START: Final = re.compile(_STATUS + rb"|[!-~]+" + _ADDRESSED)
-"""Where a message must begin, as the one before was whole."""
+"""Where a message or a line must begin: any method."""
 _LATER_START: Final = re.compile(rb"\n(?:" + _NEXT_START.pattern + rb")")
 _VERSION: Final = b"SIP/2.0"
 _CONTENT_LENGTH: Final = re.compile(
@@ -33,12 +31,16 @@ TakeMessage = Callable[[bytes, Seen, bool], None]
 """Is given a message, the packet that ended it, and whether a part of it is missing."""
 
 
-def find_start_line(data: bytes | bytearray) -> int:
-    """Where a SIP message begins; -1 where none does."""
-    if _VERSION not in data:
+def find_start_line(data: bytes | bytearray, *, known: int = 0) -> int:
+    """Where a SIP message begins; -1 where none does. In the first `known` octets by themselves none did."""
+    # The line that ended what is known may have gone on.
+    since = max(data.rfind(b"\n", 0, known), known - _LONGEST_START_LINE, 0)
+    if data.find(_VERSION, since) < 0:
         return -1
-    found = _START_LINE.search(data)
-    return found.start() if found else -1
+    if since == 0 and _FIRST_START.match(data):
+        return 0
+    found = _LATER_START.search(data, since)
+    return found.start() + 1 if found else -1
 
 
 class SipFraming:
@@ -58,6 +60,11 @@ class SipFraming:
         """The buffer begins right behind a message."""
         self._seen = Seen(0, 0, 0)
 
+    @property
+    def held_bytes(self) -> int:
+        """What is kept of a message in work."""
+        return len(self._buffer)
+
     def feed(self, data: bytes, seen: Seen) -> None:
         """Take bytes; each message that they complete is handed on."""
         self._buffer += data
@@ -67,7 +74,7 @@ class SipFraming:
 
     def gap(self) -> None:
         """Hand on what is there of a message in work, as cut, and begin anew."""
-        if self._scanned or (_NEXT_START if self._follows else _START_LINE).match(self._buffer):
+        if self._scanned or (_NEXT_START if self._follows else _FIRST_START).match(self._buffer):
             self._take(bytes(self._buffer), self._seen, True)
         self._restart(len(self._buffer))
         self._follows = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import weakref
 from dataclasses import dataclass
 from typing import IO, Final, NamedTuple
 
@@ -61,6 +62,7 @@ class Shelf:
         else:
             if self._file is None:
                 self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+                weakref.finalize(self, self._file.close)
             self._segments.append(self._file.seek(0, os.SEEK_END))
             left = rows.view(np.uint8).data
             while left:

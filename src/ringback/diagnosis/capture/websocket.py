@@ -69,6 +69,11 @@ class WebSocketReader:
         self._passing_over = 0
         self._seen = Seen(0, 0, 0)
 
+    @property
+    def held_bytes(self) -> int:
+        """What is kept of a message in work."""
+        return len(self._buffer) + len(self._message)
+
     def feed(self, data: bytes, seen: Seen) -> None:
         """Take bytes; each message that they complete is handed on."""
         if self._lost:

@@ -11,6 +11,8 @@ from ringback.diagnosis.causes.verdict import Window
 from ringback.diagnosis.signalling.call import Side
 
 STOPPED_S = 5.0
+SWITCH_NS = 10 * 10**9
+"""Audio may stop this long before the switch to a fax is signalled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +40,14 @@ def absences(scene: Scene) -> list[Absence]:
     if not any(view.judged for view in scene.streams):
         # A capture without media says nothing about who sent some.
         return []
+    if any(
+        view.side == other.side for view in scene.streams for other in scene.streams if _face(view, other)
+    ):
+        # Two streams against each other of one side: signalling did not tell whose they are.
+        return []
     for side in SIDES:
-        mine = [view for view in scene.of(side) if view.measured.unique >= 5]
-        theirs = [view for view in scene.streams if view.side not in (None, side) and view.judged]
+        mine = [view for view in scene.at_home if view.side == side and view.measured.unique >= 5]
+        theirs = [view for view in scene.at_home if view.side not in (None, side) and view.judged]
         other = max(theirs, key=lambda view: view.measured.received, default=None)
         if other is None and not mine:
             continue
@@ -53,6 +60,10 @@ def absences(scene: Scene) -> list[Absence]:
         if missing_s >= (STOPPED_S if last else SILENT_S):
             found.append(Absence(side, last, since, missing_s, other))
     return found
+
+
+def _face(view: StreamView, other: StreamView) -> bool:
+    return (view.key.src, view.key.dst) == (other.key.dst, other.key.src) and view.key.src != view.key.dst
 
 
 def _without_signalling(scene: Scene) -> list[Absence]:
@@ -69,4 +80,5 @@ def _without_signalling(scene: Scene) -> list[Absence]:
 
 
 def _is_fax(scene: Scene, since: Nanoseconds) -> bool:
-    return any(flow.kind == "t38" and flow.ended_ns > since for flow in scene.evidence.other)
+    flows = any(flow.kind == "t38" and flow.ended_ns > since for flow in scene.evidence.other)
+    return flows or any(finding.at_ns < since + SWITCH_NS for finding in scene.found("t38-switch"))

@@ -64,8 +64,8 @@ def session_timer(scene: Scene) -> Case:
                 f"({call.session_expires_s} s).",
             )
     case.next_step = (
-        "Let the side that has to refresh be reached and answered (re-INVITE or UPDATE), or "
-        "raise Session-Expires above the longest call."
+        "Let the side that has to refresh be reached and answered (re-INVITE or UPDATE), or raise "
+        "Session-Expires above the longest call."
     )
     case.useless += ["A better line would not help: the call is ended by a timer, not by its media."]
     return case
@@ -89,8 +89,8 @@ def missing_ack(scene: Scene) -> Case:
         case.clue(1.5, f"The call ended {seconds(talked)} after its answer: 64 T1 is {ACK_WAIT_S:.0f} s.")
     case.missing.append("A capture at the side that should get the requests: whether they arrive there.")
     case.next_step = (
-        "Compare Contact and Record-Route of the 200 with the address it came from; set the "
-        "external address, or let the proxy stay in the route."
+        "Compare Contact and Record-Route of the 200 with the address it came from; set the external "
+        "address, or let the proxy stay in the route."
     )
     case.useless += ["A longer session timer would not help: the call was never confirmed."]
     return case
@@ -147,8 +147,7 @@ def _changed_silently(case: Case, view: StreamView) -> None:
     case.clue(
         2.6,
         f"{view.name.capitalize()} changed its codec {count(len(types), 'time')} without signalling (to "
-        f"{listed(names)}), "
-        f"first at {clock(types[0].began_ns)}.",
+        f"{listed(names)}), first at {clock(types[0].began_ns)}.",
     )
     gap = max(_gap_near(view, phase.began_ns) for phase in types[:20])
     if gap >= 0.15:
@@ -183,9 +182,8 @@ def codec_mismatch(scene: Scene) -> Case:
             kinds = listed([_called(view, number) for number in sorted(wrong)])
             case.clue(
                 4.0,
-                f"{view.name.capitalize()} has {sum(wrong.values()):,} of {total:,} packets of payload "
-                f"type {kinds}, "
-                f"which the other side did not accept.",
+                f"{view.name.capitalize()} has {sum(wrong.values()):,} of {total:,} packets of payload type "
+                f"{kinds}, which the other side did not accept.",
             )
             case.streams = (*case.streams, view.key)
     for view in scene.streams:
@@ -193,8 +191,8 @@ def codec_mismatch(scene: Scene) -> Case:
     if call is not None and call.offered and not call.negotiated and call.outcome == "failed" and case.for_:
         case.clue(
             0.5,
-            f"{count(len(call.offered), 'codec')} were offered ({listed(list(call.offered[:6]))}), none "
-            f"was agreed on.",
+            f"{count(len(call.offered), 'codec')} were offered ({listed(list(call.offered[:6]))}), none was "
+            "agreed on.",
         )
     case.next_step = (
         "Let both sides offer one codec in common (G.711 at least), in the order that both accept."
@@ -225,8 +223,8 @@ def _clock_rate(case: Case, view: StreamView) -> None:
     case.clue(
         4.0,
         f"The time stamps of {view.name} tell {measured.ptime_ms:.0f} ms a packet at the "
-        f"{measured.codec.clock_rate:,} Hz of "
-        f"{measured.codec.name}, its packets come every {apart_ms:.1f} ms.",
+        f"{measured.codec.clock_rate:,} Hz of {measured.codec.name}, its packets come every {apart_ms:.1f} "
+        "ms.",
     )
     case.streams = (*case.streams, view.key)
 
@@ -263,8 +261,7 @@ def fragmentation(scene: Scene) -> Case:
         case.clue(
             2.5 + min(1.5, number / 10),
             f"{count(number, 'datagram')} came without one of their fragments; {fragments.whole:,} came "
-            f"whole "
-            f"(the largest {fragments.largest_bytes:,} octets).",
+            f"whole (the largest {fragments.largest_bytes:,} octets).",
         )
         case.streams = tuple(
             dict.fromkeys(hosts[pair].key for b in broken if (pair := (b[1], b[2])) in hosts)
@@ -276,8 +273,8 @@ def fragmentation(scene: Scene) -> Case:
         mtu = min((n.mtu for n in notices if n.mtu), default=0)
         case.clue(
             4.0,
-            f"{count(len(notices), 'ICMP message')} from {notices[0].reporter} say that a packet is too large"
-            f"{f' for a link of {mtu} octets' if mtu else ''}.",
+            f"{count(len(notices), 'ICMP message')} from {notices[0].reporter} say that a packet is too "
+            f"large{f' for a link of {mtu} octets' if mtu else ''}.",
         )
     _tell(case, scene.found("fragmented-invite-unanswered"), 4.0)
     lost_answer = fragmented_answer(scene)
@@ -289,17 +286,16 @@ def fragmentation(scene: Scene) -> Case:
     if unanswered and _octets(unanswered[0]) > 1300:
         case.clue(
             2.5,
-            f"INVITE has {_octets(unanswered[0]):,} octets, more than RFC 3261 (18.1.1) lets over UDP, "
-            f"and was never answered.",
+            f"INVITE has {_octets(unanswered[0]):,} octets, more than RFC 3261 (18.1.1) lets over UDP, and "
+            "was never answered.",
         )
     for view in scene.streams:
         _sizes(case, view)
     if case.for_ and max(c[0] for c in case.for_) >= 2.0:
         case.explains = "transport" if scene.streams and not unanswered else "failure"
     case.next_step = (
-        "Find the smallest MTU on the way (ping with DF set), let ICMP type 3 code 4 "
-        "through, and keep packets below it: SIP over TCP, fewer codecs in the offer, a "
-        "shorter ptime."
+        "Find the smallest MTU on the way (ping with DF set), let ICMP type 3 code 4 through, and keep "
+        "packets below it: SIP over TCP, fewer codecs in the offer, a shorter ptime."
     )
     case.useless += ["QoS and more bandwidth would not help: size decides which packets are lost."]
     return case
@@ -317,8 +313,7 @@ def fragmented_answer(scene: Scene) -> str | None:
     octets = max(len(m.packet.data) for m in large)
     return (
         f"200 was sent {count(len(large), 'time')} in fragments ({octets:,} octets seen) and never "
-        f"acknowledged, while "
-        f"smaller messages pass."
+        "acknowledged, while smaller messages pass."
     )
 
 

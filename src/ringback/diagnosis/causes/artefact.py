@@ -38,21 +38,20 @@ def _duplicates(view: StreamView) -> Case:
     case.explains = "figures"
     case.clue(
         min(3.5, 1.8 + 4 * share),
-        f"{count(view.measured.duplicates, 'packet')} of {view.name} came twice ({percent(share)}), so "
-        f"that received less "
-        f"expected is {view.measured.received - view.measured.expected:+,}.",
+        f"{count(view.measured.duplicates, 'packet')} of {view.name} came twice ({percent(share)}), so that "
+        f"received less expected is {view.measured.received - view.measured.expected:+,}.",
     )
     if view.measured.kernel_duplicates > 0.8 * view.measured.duplicates:
         case.clue(
             1.5,
             f"{view.measured.kernel_duplicates:,} of them have the same IP identification: one packet was "
-            f"captured twice.",
+            "captured twice.",
         )
     elif view.measured.duplicates > 20:
         case.clue(
             -0.5,
-            f"Only {view.measured.kernel_duplicates:,} of them have the same IP identification: the "
-            f"network may repeat them.",
+            f"Only {view.measured.kernel_duplicates:,} of them have the same IP identification: the network "
+            "may repeat them.",
         )
     if view.loss.share < 0.005:
         case.clue(0.7, f"Of distinct packets {percent(view.loss.share)} are missing: nobody hears a fault.")
@@ -61,8 +60,8 @@ def _duplicates(view: StreamView) -> Case:
 
 def _trimmed(scene: Scene, view: StreamView) -> Case:
     case = _case(
-        "Take the capture again without a filter or a limit, and look for drops that the capturing "
-        "program reports.",
+        "Take the capture again without a filter or a limit, and look for drops that the capturing program "
+        "reports.",
         view,
     )
     loss = view.loss
@@ -71,24 +70,21 @@ def _trimmed(scene: Scene, view: StreamView) -> Case:
     if loss.timeless > 0.5 * loss.lost:
         case.clue(
             4.0,
-            f"{loss.timeless:,} of {loss.lost:,} missing packets are in jumps of the sequence during "
-            f"which no time "
-            f"passed: they were never sent at that time, or were cut out.",
+            f"{loss.timeless:,} of {loss.lost:,} missing packets are in jumps of the sequence during which "
+            "no time passed: they were never sent at that time, or were cut out.",
         )
     if loss.share > 0.5 and loss.blocks > 0.9 * loss.lost:
         case.clue(
             2.5,
-            f"{percent(loss.share)} are missing, {percent(loss.blocks / loss.lost)} of them in blocks of "
-            f"50 and more, with "
-            f"whole stretches between: packets were taken out of the capture.",
+            f"{percent(loss.share)} are missing, {percent(loss.blocks / loss.lost)} of them in blocks of 50 "
+            "and more, with whole stretches between: packets were taken out of the capture.",
         )
     both, by_chance = _missing_together(scene, view)
     if both - by_chance > 0.6 * (1.0 - min(by_chance, 0.99)):
         case.clue(
             2.5,
             f"{percent(both)} of the missing packets of both directions lie at the same times "
-            f"({percent(by_chance)} by "
-            f"chance): the capture itself paused.",
+            f"({percent(by_chance)} by chance): the capture itself paused.",
         )
     reported = view.reported
     if reported is not None and reported.lost_share is not None and reported.reports >= 2:
@@ -130,6 +126,7 @@ def _new_sources(scene: Scene) -> Case:
     changes = []
     for earlier in (view for view in views if view.measured.unique >= 2):
         following = [v for v in views if v.key.endpoints == earlier.key.endpoints and v is not earlier]
+        following = [v for v in following if v.measured.codec.name == earlier.measured.codec.name]
         after = [v for v in following if v.measured.began_ns > earlier.measured.began_ns]
         if after and abs(after[0].measured.began_ns - earlier.measured.ended_ns) < 2 * 10**9:
             changes.append((earlier, after[0]))
@@ -137,10 +134,9 @@ def _new_sources(scene: Scene) -> Case:
         first = changes[0][0]
         case.clue(
             3.4,
-            f"{count(len(changes), 'time')} {first.name} went on with another source (SSRC) from one "
-            f"packet to the next, "
-            f"first at {clock(changes[0][1].measured.began_ns)}: its numbers begin anew, and nothing is "
-            f"lost.",
+            f"{count(len(changes), 'time')} {first.name} went on with another source (SSRC) from one packet "
+            f"to the next, first at {clock(changes[0][1].measured.began_ns)}: its numbers begin anew, and "
+            "nothing is lost.",
         )
         case.streams = tuple(dict.fromkeys(view.key for change in changes for view in change))
     return case
@@ -182,9 +178,8 @@ def _hold(scene: Scene) -> Case:
         name = "the caller" if side == "caller" else "the called side"
         case.clue(
             4.0 if not case.for_ else 0.5,
-            f"SDP kept {name} from sending for {seconds(held_s)} from {clock(holds[0].began_ns)} on, and "
-            f"it sent nothing for "
-            f"{seconds(silent_s)} of it: the call was on hold, and no packet was due.",
+            f"SDP kept {name} from sending for {seconds(held_s)} from {clock(holds[0].began_ns)} on, and it "
+            f"sent nothing for {seconds(silent_s)} of it: the call was on hold, and no packet was due.",
         )
     return case
 
@@ -192,15 +187,23 @@ def _hold(scene: Scene) -> Case:
 def _fax(scene: Scene) -> Case:
     case = _case("Judge the fax by its T.38 packets, and the call by the time before it.")
     flows = [flow for flow in scene.evidence.other if flow.kind == "t38"]
-    if flows:
-        packets = sum(flow.packets for flow in flows)
-        case.explains = "absence"
-        case.clue(
-            3.5,
-            f"{count(packets, 'packet')} of T.38 from {clock(min(f.began_ns for f in flows))} on: the "
-            f"call became a fax, "
-            f"and its RTP paused.",
-        )
+    switches = scene.found("t38-switch")
+    if not flows and not switches:
+        return case
+    began_ns = min([f.began_ns for f in flows] + [f.at_ns for f in switches])
+    packets = sum(flow.packets for flow in flows)
+    case.explains = "absence"
+    case.clue(
+        3.5,
+        f"The call became a fax at {clock(began_ns)} ({count(packets, 'packet')} of T.38), and its RTP "
+        "paused: none was due.",
+    )
+    for view in scene.streams:
+        lost = view.loss.times_s[view.evidence.series.lost] * 1e9 + view.measured.began_ns
+        if len(lost) >= 50 and float(np.mean(lost > began_ns - int(5e9))) > 0.8:
+            case.explains = "transport"
+            case.clue(3.0, f"{count(len(lost), 'missing packet')} of {view.name} lie after that.")
+            case.streams = (*case.streams, view.key)
     return case
 
 
@@ -211,8 +214,7 @@ def _mixed_clocks(scene: Scene) -> Case:
             case.clue(
                 3.5,
                 f"The capture's times run back in {count(view.delay.backwards, 'place')} of {view.name} "
-                f"while its sequence "
-                f"goes on: packets of two clocks are mixed.",
+                "while its sequence goes on: packets of two clocks are mixed.",
             )
             case.streams = (*case.streams, view.key)
     _clocks_of_reports(case, scene)
@@ -223,8 +225,8 @@ def _mixed_clocks(scene: Scene) -> Case:
             case.clue(
                 2.5,
                 f"{early[0].name.capitalize()} ended "
-                f"{seconds((call.start_ns - early[0].measured.ended_ns) / 1e9)} before the "
-                f"call's INVITE: their times are not of one clock.",
+                f"{seconds((call.start_ns - early[0].measured.ended_ns) / 1e9)} before the call's INVITE: "
+                "their times are not of one clock.",
             )
     return case
 
@@ -243,8 +245,7 @@ def _clocks_of_reports(case: Case, scene: Scene) -> None:
             case.clue(
                 4.0,
                 f"{count(len(view.reported.half_trips_ms), 'RTCP answer')} came {ms(-trip)} before the "
-                f"report that they "
-                f"answer (median): the two ways were captured by different clocks.",
+                "report that they answer (median): the two ways were captured by different clocks.",
             )
             case.streams = (*case.streams, view.key)
     early = early_answers(scene)
@@ -252,9 +253,8 @@ def _clocks_of_reports(case: Case, scene: Scene) -> None:
         case.explains = "figures"
         case.clue(
             2.5,
-            f"{count(len(early), 'SIP answer')} came before the request, by up to {ms(max(early))}: the "
-            f"two ways were "
-            f"captured by different clocks.",
+            f"{count(len(early), 'SIP answer')} came before the request, by up to {ms(max(early))}: the two "
+            "ways were captured by different clocks.",
         )
 
 

@@ -58,9 +58,8 @@ def look_in(scene: Scene, window: Window, absences: Sequence[Absence], cases: Se
     lost = sum(_lost(view, wide) for view in inside)
     elsewhere = [text for view in scene.streams if (text := _where(view))]
     text = (
-        f"From {name} (UTC) "
-        f"{'no packets were' if not lost else count(lost, 'packet was', 'packets were')} lost and none came "
-        f"late enough to be heard"
+        f"From {name} (UTC) {'no packets were' if not lost else count(lost, 'packet was', 'packets were')} "
+        "lost and none came late enough to be heard"
         + (
             f"; {listed(elsewhere)}. Loss does not explain this complaint."
             if elsewhere
@@ -121,6 +120,6 @@ def _where(view: StreamView) -> str:
     at = view.loss.times_s[view.evidence.series.lost]
     low, high = (float(v) for v in np.percentile(at, (2, 98)))
     return (
-        f"the {count(view.loss.lost, 'loss', 'losses')} of {view.name} ({percent(view.loss.share)}) lie from "
-        f"{clock(view.at_ns(low))} to {clock(view.at_ns(high))}"
+        f"the {count(view.loss.lost, 'loss', 'losses')} of {view.name} ({percent(view.loss.share)}) lie "
+        f"from {clock(view.at_ns(low))} to {clock(view.at_ns(high))}"
     )

@@ -90,14 +90,15 @@ def _permuted(a: Floats, b: Floats, seed: int) -> tuple[float, float] | None:
 
 
 def timeline(measured: Measured, series: Series, step_s: float) -> tuple[NDArray[np.int64], Floats, Floats]:
-    """By steps of time: when each began (ns), the share lost, and the mean delay above the smallest (ms)."""
+    """By steps of time that have packets: when each began (ns), the share lost, the mean delay (ms)."""
     there = ~series.lost
     if not there.any():
         return np.zeros(0, np.int64), np.zeros(0), np.zeros(0)
     slots = np.arange(len(series.lost))
     at = np.interp(slots, slots[there], (series.arrived_ns[there] - measured.began_ns) / 1e9)
-    bins = np.maximum(0, at / step_s).astype(np.intp)
-    count = int(bins.max()) + 1
+    # Steps without packets say nothing, and a clock that was set may leave any number of them.
+    steps, bins = np.unique(np.maximum(0, at / step_s).astype(np.int64), return_inverse=True)
+    count = len(steps)
     every = np.bincount(bins, minlength=count)
     lost = np.bincount(bins, weights=series.lost, minlength=count)
     known = there & np.isfinite(series.transit_ms)
@@ -105,7 +106,7 @@ def timeline(measured: Measured, series: Series, step_s: float) -> tuple[NDArray
     delay = np.bincount(bins[known], weights=series.transit_ms[known], minlength=count)
     with np.errstate(invalid="ignore", divide="ignore"):
         shares, means = lost / every, delay / known_count
-    began = measured.began_ns + (np.arange(count) * step_s * 1e9).astype(np.int64)
+    began = measured.began_ns + (steps * step_s * 1e9).astype(np.int64)
     return began, shares, means
 
 

@@ -247,7 +247,8 @@ def _sharp_step(
     for side in (before, after):
         if abs(float(np.median(side[:half]) - np.median(side[half:]))) > 0.35 * height:
             return None
-    lost_near = int(np.sum(np.abs(loss.times_s[loss.run_at] - times[place]) < 1.0)) if loss.runs else 0
+    begins, ends = loss.times_s[loss.run_at], loss.times_s[loss.run_at + loss.run_length - 1]
+    lost_near = int(np.sum((begins < times[place] + 1.0) & (ends > times[place] - 1.0)))
     return Step(float(times[place]), by_ms, int(slots[place]), lost_near)
 
 

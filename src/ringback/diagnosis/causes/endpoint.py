@@ -8,6 +8,7 @@ from ringback.diagnosis.causes.artefact import early_answers
 from ringback.diagnosis.causes.case import Case
 from ringback.diagnosis.causes.scene import Scene, StreamView
 from ringback.diagnosis.causes.words import count, ms, percent, seconds
+from ringback.diagnosis.stream.measured import Sound
 
 LOUD_DBOV, QUIET_DBOV, FAINT_DBOV = -12.0, -38.0, -45.0
 """Speech lies between -20 and -30 dBov (ITU-T P.56 aims at -26)."""
@@ -28,39 +29,22 @@ def sound(scene: Scene, view: StreamView) -> Case:
         return case
     if view.seconds < 3:
         return case
-    if heard.digital_silence_share > 0.9:
-        case.clue(
-            4.0,
-            f"{percent(heard.digital_silence_share)} of the packets of {view.name} hold nothing but the "
-            f"codec's zero for "
-            f"{seconds(view.seconds)}: muted, or no microphone.",
-        )
-    elif (quiet := _falls_silent(view)) is not None:
-        case.clue(*quiet)
-    elif heard.silent_share > 0.97:
-        case.clue(3.0, f"{percent(heard.silent_share)} of the packets of {view.name} are below -50 dBov.")
-    elif heard.level_dbov < FAINT_DBOV:
-        case.clue(
-            3.4,
-            f"{view.name.capitalize()} is at {heard.level_dbov:.0f} dBov while it speaks; speech lies "
-            f"near -26.",
-        )
-    elif heard.level_dbov < QUIET_DBOV:
-        case.clue(
-            2.4,
-            f"{view.name.capitalize()} is at {heard.level_dbov:.0f} dBov while it speaks; speech lies "
-            f"near -26.",
-        )
+    _too_quiet(case, view, heard)
     if heard.clipped_share > CLIPPED:
         case.clue(
-            min(4.0, 2.0 + 100 * heard.clipped_share),
-            f"{percent(heard.clipped_share)} of the samples of {view.name} are at the codec's limit: it "
-            f"is clipped, "
-            f"at {heard.level_dbov:.0f} dBov.",
+            min(4.0, 2.0 + 100 * heard.clipped_share) - (0.0 if heard.level_dbov > LOUD_DBOV - 1 else 1.5),
+            f"{percent(heard.clipped_share)} of the samples of {view.name} are at the codec's limit: it is "
+            f"clipped, at {heard.level_dbov:.0f} dBov.",
         )
     elif heard.level_dbov > LOUD_DBOV:
         case.clue(
             1.5, f"{view.name.capitalize()} is at {heard.level_dbov:.0f} dBov, far above the usual -26."
+        )
+    if case.for_ and view.measured.event_packets:
+        case.clue(
+            -0.8,
+            f"It sent {count(view.measured.event_packets, 'packet')} of keys: somebody uses it, and may "
+            "only listen.",
         )
     if case.for_:
         other = scene.opposite(view)
@@ -72,11 +56,37 @@ def sound(scene: Scene, view: StreamView) -> Case:
             case.clue(0.3, f"{other.name.capitalize()} is at {other.measured.sound.level_dbov:.0f} dBov.")
     case.missing.append("A recording of the device itself, beside the network.")
     case.next_step = (
-        "Look at this device: microphone, headset, mute key, input gain; try another "
-        "headset, then another device."
+        "Look at this device: microphone, headset, mute key, input gain; try another headset, then another "
+        "device."
     )
     case.useless += ["Nothing in the network would help: the packets arrive as they were sent."]
     return case
+
+
+def _too_quiet(case: Case, view: StreamView, heard: Sound) -> None:
+    """Whether nothing is heard, from the start or from some time on, or hardly anything."""
+    if heard.digital_silence_share > 0.9:
+        case.clue(
+            4.0,
+            f"{percent(heard.digital_silence_share)} of the packets of {view.name} hold nothing but the "
+            f"codec's zero for {seconds(view.seconds)}: muted, or no microphone.",
+        )
+    elif (quiet := _falls_silent(view)) is not None:
+        case.clue(*quiet)
+    elif heard.silent_share > 0.97:
+        case.clue(3.0, f"{percent(heard.silent_share)} of the packets of {view.name} are below -50 dBov.")
+    elif heard.level_dbov < FAINT_DBOV:
+        case.clue(
+            3.4,
+            f"{view.name.capitalize()} is at {heard.level_dbov:.0f} dBov while it speaks; speech lies near "
+            "-26.",
+        )
+    elif heard.level_dbov < QUIET_DBOV:
+        case.clue(
+            2.4,
+            f"{view.name.capitalize()} is at {heard.level_dbov:.0f} dBov while it speaks; speech lies near "
+            "-26.",
+        )
 
 
 def _falls_silent(view: StreamView) -> tuple[float, str] | None:
@@ -96,7 +106,7 @@ def _falls_silent(view: StreamView) -> tuple[float, str] | None:
     longest = float(np.diff(view.loss.times_s[loud]).max(initial=0.0))
     if zero > 0.9:
         weight = 3.5
-    elif silent_s > max(20.0, 3.0 * longest):
+    elif silent_s > max(15.0, 2.5 * longest) and silent_s > 0.4 * view.seconds:
         weight = 2.5
     else:
         return None
@@ -128,8 +138,7 @@ def clock_drift(scene: Scene, view: StreamView) -> Case:
             case.clue(
                 0.8,
                 f"The delay moved evenly, by {ms(abs(shape.drift_ms_per_s) * view.seconds)} in "
-                f"{seconds(view.seconds)}, "
-                f"without steps.",
+                f"{seconds(view.seconds)}, without steps.",
             )
         other = scene.opposite(view)
         if other is not None and other.measured.skew_ppm is not None and other.delay is not None:
@@ -143,7 +152,7 @@ def clock_drift(scene: Scene, view: StreamView) -> Case:
                 case.clue(
                     -2.0,
                     f"{other.name.capitalize()} is off by the same {abs(theirs):.0f} ppm: it is the "
-                    f"capture's clock.",
+                    "capture's clock.",
                 )
     else:
         case.clue(-2.0, f"The sender's clock is within {abs(own):.0f} ppm of the capture's.")
@@ -154,8 +163,8 @@ def clock_drift(scene: Scene, view: StreamView) -> Case:
             -1.5, f"The delay moved by {count(len(shape.steps), 'step')}, where a clock moves it evenly."
         )
     case.next_step = (
-        "Give the sender a better clock (NTP for software, the line's clock for gateways), "
-        "or use a device that resamples."
+        "Give the sender a better clock (NTP for software, the line's clock for gateways), or use a device "
+        "that resamples."
     )
     case.useless += [
         "A bigger jitter buffer would only put the slips off.",
@@ -179,8 +188,7 @@ def latency(scene: Scene) -> Case:
         case.clue(
             2.4 + min(2.0, (trip_ms - ROUND_TRIP_MS) / 150),
             f"The round trip takes {ms(trip_ms)} by RTCP of {sides}; beyond {ROUND_TRIP_MS:.0f} ms "
-            f"conversations suffer "
-            f"(ITU-T G.114).",
+            "conversations suffer (ITU-T G.114).",
         )
         case.streams = tuple(view.key for view in scene.streams if view.reported is not None)
     elif trip_ms > 0:
@@ -198,8 +206,8 @@ def latency(scene: Scene) -> Case:
     if ends and max(ends) > 150:
         case.clue(1.5, f"An end system takes {ms(max(ends))} by itself (RTCP XR).")
     case.next_step = (
-        "Find the segment that takes the time (traceroute, captures at two points); keep "
-        "media off detours such as a far relay or a tunnel."
+        "Find the segment that takes the time (traceroute, captures at two points); keep media off detours "
+        "such as a far relay or a tunnel."
     )
     case.useless += [
         "More bandwidth would not help unless a queue stands: distance takes its time.",

@@ -78,7 +78,7 @@ def _of_stream(scene: Scene, view: StreamView) -> Iterator[Case]:
     yield endpoint.sound(scene, view)
     yield endpoint.clock_drift(scene, view)
     changed = marking.rewritten(scene, view)
-    suffering = bool(transport_troubles(view))
+    suffering = bool(transport_troubles(view)) and not scene.was_so_before(view)
     beyond = reported_trouble(view) is not None or jitter_beyond(view) is not None
     if suffering or any(weight >= 3 for weight, _ in changed.for_):
         yield changed

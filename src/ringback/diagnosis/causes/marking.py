@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from ringback.diagnosis.causes.case import Case
 from ringback.diagnosis.causes.scene import Scene, StreamView, usual
 from ringback.diagnosis.causes.transport import queue_odds
-from ringback.diagnosis.causes.trouble import jitter_beyond, reported_trouble
-from ringback.diagnosis.causes.words import count, ms, percent
+from ringback.diagnosis.causes.trouble import jitter_beyond, reported_trouble, transport_troubles
+from ringback.diagnosis.causes.words import count, ms, percent, routers
 
 EXPEDITED = 46
 """EF, for voice (RFC 3246)."""
@@ -16,7 +16,6 @@ VOICE = frozenset({EXPEDITED, 44, 40, 34, 32})
 """What is queued as voice or close to it: EF, VOICE-ADMIT, CS5, AF41, CS4."""
 LEFTOVERS: Mapping[int, str] = {
     6: "46 without its three bits of IP precedence",
-    4: "46 without its upper bits",
 }
 """What hops leave of 46 that set or clear the old precedence bits only."""
 
@@ -26,7 +25,7 @@ def suffers_from_queues(view: StreamView) -> tuple[float, str]:
     shape = view.delay
     beyond = jitter_beyond(view) or reported_trouble(view)
     if beyond is not None:
-        return 1.5, f"Beyond this point it suffers: {beyond.text}."
+        return 0.8, f"Beyond this point it suffers: {beyond.text}."
     if shape is None:
         return 0.0, ""
     before = shape.before_loss
@@ -34,15 +33,16 @@ def suffers_from_queues(view: StreamView) -> tuple[float, str]:
     if odds > 0.5:
         return min(1.5, 0.5 + 0.3 * odds), (
             f"The delay rose by {ms(before.rise_ms)} before {before.rose} of "
-            f"{count(before.bursts, 'loss burst')}: "
-            f"it stands in a queue with other traffic."
+            f"{count(before.bursts, 'loss burst')}: it stands in a queue with other traffic."
         )
-    if shape.ramps >= 2 or view.late_share > 0.01:
+    stands = shape.smooth > 0.6 and before.by_chance > 0.05 and shape.holds < 3 and not shape.in_turns
+    if (shape.ramps >= 2 and shape.ramps > shape.holds) or (stands and not shape.steps):
         return 0.8, (
-            f"{percent(view.late_share)} of the packets came later than 50 ms; "
-            f"{count(shape.ramps, 'time')} the "
-            f"delay grew like a queue, to {ms(shape.largest_ms)} at most."
+            f"{count(shape.ramps, 'time')} the delay grew like a queue, to {ms(shape.largest_ms)} at most; "
+            f"{percent(view.late_share)} of the packets came later than 50 ms."
         )
+    if transport_troubles(view):
+        return -2.5, "What the stream suffers from is no queue: the delay does not grow and fall like one."
     return 0.0, ""
 
 
@@ -60,13 +60,12 @@ def missing_at_source(scene: Scene, view: StreamView) -> Case:
     mark, total = usual(view.measured.dscp), max(1, sum(view.measured.dscp.values()))
     if mark is None or mark in VOICE:
         return case
-    weight, text = suffers_from_queues(view)
     share = view.measured.dscp[mark] / total
     if share < 0.95 or mark in LEFTOVERS:
         case.clue(
             -2.0,
             f"{percent(share)} of its packets have DSCP {mark}, the others another: it was changed on the "
-            f"way.",
+            "way.",
         )
     else:
         case.clue(
@@ -74,37 +73,53 @@ def missing_at_source(scene: Scene, view: StreamView) -> Case:
             f"All {count(total, 'packet')} of {view.name} have DSCP {mark}, where voice should have "
             f"{EXPEDITED}.",
         )
+    _suffering(case, view)
+    _never_set(case, scene, view)
+    case.next_step = (
+        f"Set DSCP {EXPEDITED} for RTP in the device or the system that sends this stream, and capture "
+        "again beside it."
+    )
+    case.useless += ["Trusting DSCP in the switches alone would not help: there is no mark to trust."]
+    return case
+
+
+def _suffering(case: Case, view: StreamView) -> None:
+    """Whether the stream suffers from what a mark would spare it."""
+    weight, text = suffers_from_queues(view)
     if weight:
         case.clue(weight, text)
     elif hints_beyond(view) and view.reported is not None:
         case.clue(
             0.6,
             f"Its receiver reports {count(view.reported.lost, 'packet')} lost and "
-            f"{ms(view.reported_jitter_ms or 0.0)} of "
-            f"jitter, here were {view.loss.lost:,} and {ms(view.measured.jitter_ms.mean)}.",
+            f"{ms(view.reported_jitter_ms or 0.0)} of jitter, here were {view.loss.lost:,} and "
+            f"{ms(view.measured.jitter_ms.mean)}.",
         )
     elif view.loss.runs >= 3:
         case.clue(
             -2.0,
             f"The delay did not grow before the {view.loss.runs} runs of lost packets: no queue that a mark "
-            f"would pass.",
+            "would pass.",
         )
     else:
         case.clue(
             -1.0,
             f"The delay stayed within {ms(view.delay.p99_ms) if view.delay else 'an unknown range'} (99 %).",
         )
+
+
+def _never_set(case: Case, scene: Scene, view: StreamView) -> None:
+    """Whether the mark was never there, by the way up to here and by what else has one."""
     hops = view.hops
     if hops is not None and hops <= 1:
         case.clue(
             1.5,
-            f"The TTL of {usual(view.measured.ttl)} says that {count(hops, 'router')} lie between the "
-            f"sender and here: "
-            f"it left the sender so.",
+            f"The TTL of {usual(view.measured.ttl)} says that {routers(hops)} "
+            f"{'lies' if hops < 2 else 'lie'} between the sender and here: it left the sender so.",
         )
     elif hops is not None:
         case.missing.append(
-            f"A capture at the sender: {count(hops, 'router')} on the way could have changed the mark."
+            f"A capture at the sender: {routers(hops)} on the way could have changed the mark."
         )
     other = scene.opposite(view)
     if other is not None and usual(other.measured.dscp) in VOICE:
@@ -119,17 +134,17 @@ def missing_at_source(scene: Scene, view: StreamView) -> Case:
             f"{other.name.capitalize()} has DSCP {usual(other.measured.dscp)}, too: nobody marks voice here.",
         )
     signals = _signalling_mark(scene, view)
-    if signals:
+    if signals == 0:
+        case.clue(
+            -1.5,
+            "SIP from the same side has DSCP 0 as well: marks may be set to nothing there, or be taken on "
+            "the way.",
+        )
+    elif signals:
         case.clue(
             1.5,
             f"SIP from the same side has DSCP {signals}: marks from there arrive, this one was never set.",
         )
-    case.next_step = (
-        f"Set DSCP {EXPEDITED} for RTP in the device or the system that sends this stream, "
-        f"and capture again beside it."
-    )
-    case.useless += ["Trusting DSCP in the switches alone would not help: there is no mark to trust."]
-    return case
 
 
 def rewritten(scene: Scene, view: StreamView) -> Case:
@@ -168,8 +183,8 @@ def rewritten(scene: Scene, view: StreamView) -> Case:
             case.clue(weight, text)
         case.missing.append("A capture on either side of each hop, until the mark is seen to change.")
     case.next_step = (
-        "Capture before and after each router or switch, and let the one between which the "
-        "mark changes trust or set DSCP 46."
+        "Capture before and after each router or switch, and let the one between which the mark changes "
+        "trust or set DSCP 46."
     )
     case.useless += ["Marking in the phone again would not help: the mark does not survive the way."]
     return case
@@ -184,19 +199,18 @@ def _washed(case: Case, scene: Scene, view: StreamView, mark: int) -> None:
     if hops < 2:
         case.clue(
             -2.5,
-            f"The TTL of {usual(view.measured.ttl)} says that {count(hops, 'router')} lie between the "
-            f"sender and here.",
+            f"The TTL of {usual(view.measured.ttl)} says that {routers(hops)} "
+            f"{'lies' if hops < 2 else 'lie'} between the sender and here.",
         )
         return
     if other is not None and usual(other.measured.dscp) in VOICE:
         case.clue(
             1.2,
             f"{other.name.capitalize()} has DSCP {usual(other.measured.dscp)} here, while this one comes "
-            f"over "
-            f"{count(hops, 'router')} with {mark}.",
+            f"over {routers(hops)} with {mark}.",
         )
     if _signalling_mark(scene, view) == 0:
-        case.clue(0.7, f"SIP from there has lost its mark, too, over {count(hops, 'router')}.")
+        case.clue(0.7, f"SIP from there has lost its mark, too, over {routers(hops)}.")
 
 
 def _signalling_mark(scene: Scene, view: StreamView) -> int | None:

@@ -14,9 +14,8 @@ NAT_TIMEOUTS_S = (20, 30, 40, 60, 120, 180, 300)
 """After which NATs in use forget a UDP binding; RFC 4787 asks for 120 at least, with 300 as default."""
 QUIET_S = 15.0
 NEXT_STEP = (
-    "Let the side behind the NAT send at least every 15 s (RTP keep-alive, no silence suppression; "
-    "OPTIONS for its "
-    "signalling), or raise the NAT's UDP timeout."
+    "Let the side behind the NAT send at least every 15 s (RTP keep-alive, no silence suppression; OPTIONS "
+    "for its signalling), or raise the NAT's UDP timeout."
 )
 USELESS = ("QoS would not help: nothing comes through at all.", "A bigger jitter buffer would not help.")
 
@@ -28,15 +27,14 @@ def stopped(scene: Scene, absence: Absence) -> Case:
         case.clue(
             -2.0,
             f"Media of {absence.name} never came in {seconds(absence.seconds)}, so that no binding was "
-            f"forgotten.",
+            "forgotten.",
         )
         return case
     goes_on = absence.other is not None and absence.other.measured.ended_ns > absence.since_ns + int(3e9)
     case.clue(
         1.3 + (0.5 if goes_on else 0.0),
         f"Media of {absence.name} stopped at {clock(absence.since_ns)}, {seconds(absence.seconds)} before "
-        f"the end, "
-        f"{'while the other way went on, ' if goes_on else ''}without a message that would say so.",
+        f"the end, {'while the other way went on, ' if goes_on else ''}without a message that would say so.",
     )
     quiet = _quiet_before(absence)
     if quiet is not None:
@@ -44,8 +42,8 @@ def stopped(scene: Scene, absence: Absence) -> Case:
         fits = abs(quiet - near) <= max(3.0, 0.06 * near)
         case.clue(
             1.8 if fits else 0.8 if quiet >= 15 else 0.1,
-            f"Nothing had gone the other way for {seconds(quiet)} by then"
-            f"{f', near the {near} s after which NATs forget' if fits else ''}.",
+            f"Nothing had gone the other way for {seconds(quiet)} by "
+            f"then{f', near the {near} s after which NATs forget' if fits else ''}.",
         )
     else:
         lasted = absence.view.seconds
@@ -84,8 +82,7 @@ def moved(scene: Scene, view: StreamView) -> Case:
         case.clue(
             3.0,
             f"After {seconds(quiet)} without a packet {view.name} came back from port {later.key.sport} "
-            f"instead of "
-            f"{view.key.sport}: the NAT had forgotten it.",
+            f"instead of {view.key.sport}: the NAT had forgotten it.",
         )
         old = scene.opposite(view)
         if old is not None and old.measured.ended_ns > later.measured.began_ns:
@@ -102,8 +99,8 @@ def moved(scene: Scene, view: StreamView) -> Case:
         if closed:
             case.clue(
                 1.0,
-                f"{count(len(closed), 'ICMP error')} answered it from {clock(closed[0].at_ns)} on, and "
-                f"none before.",
+                f"{count(len(closed), 'ICMP error')} answered it from {clock(closed[0].at_ns)} on, and none "
+                "before.",
             )
     return _finished(case)
 

@@ -12,8 +12,7 @@ AT_ONCE_S = 5.0
 UNREACHED = ("port-unreachable", "host-unreachable", "prohibited")
 NEXT_STEP = (
     "Compare the address and port in the SDP with where the packets go and where they come from; set the "
-    "public "
-    "address, or turn the router's SIP ALG off."
+    "public address, or turn the router's SIP ALG off."
 )
 USELESS = (
     "More bandwidth or QoS would not help: no packet arrives at all.",
@@ -84,8 +83,8 @@ def _refused(scene: Scene, view: StreamView) -> list[tuple[float, str]]:
     # A device that is slow to open its port, or quick to close it, is asked once or twice in vain.
     lasting = len(hits) >= 3 and (hits[-1].at_ns - first.at_ns) / 1e9 > 1.0
     text = (
-        f"{count(len(hits), 'ICMP error')} from {first.reporter} answered {view.name} to {view.key.dst}:"
-        f"{view.key.dport}, the first after {seconds(max(0.0, after_s))}: {what}."
+        f"{count(len(hits), 'ICMP error')} from {first.reporter} answered {view.name} to "
+        f"{view.key.dst}:{view.key.dport}, the first after {seconds(max(0.0, after_s))}: {what}."
     )
     if after_s > AT_ONCE_S:
         return [(-1.0 if lasting else -0.2, text)]
@@ -103,9 +102,8 @@ def _to_private(scene: Scene, view: StreamView) -> list[tuple[float, str]]:
     return [
         (
             4.0,
-            f"{view.name.capitalize()} goes to {view.key.dst}:{view.key.dport}, a private address from "
-            f"the SDP of a "
-            f"host that signals from {outside[0].signalled_from}.",
+            f"{view.name.capitalize()} goes to {view.key.dst}:{view.key.dport}, a private address from the "
+            f"SDP of a host that signals from {outside[0].signalled_from}.",
         )
     ]
 
@@ -127,8 +125,7 @@ def _other_port(scene: Scene, view: StreamView) -> list[tuple[float, str]]:
         (
             1.2,
             f"{view.name.capitalize()} goes to port {view.key.dport} of {view.key.dst}, whose own media "
-            f"comes from "
-            f"port {other.key.sport}.",
+            f"comes from port {other.key.sport}.",
         )
     ]
 

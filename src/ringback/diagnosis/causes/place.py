@@ -6,7 +6,7 @@ from ringback.diagnosis.causes.case import Case
 from ringback.diagnosis.causes.scene import Scene, StreamView
 from ringback.diagnosis.causes.transport import lost_together_odds
 from ringback.diagnosis.causes.trouble import jitter_beyond, reported_trouble, transport_troubles
-from ringback.diagnosis.causes.words import count, is_private, ms, percent
+from ringback.diagnosis.causes.words import count, is_private, ms, percent, routers
 
 NEAR_HOPS = 1
 """A host this close is in the same site as the capture."""
@@ -25,8 +25,8 @@ def carrier(scene: Scene, view: StreamView) -> Case:
     if is_far(scene, view.key.src):
         _upstream(case, scene, view)
     case.next_step = (
-        "Give the carrier the times and these figures, with the capture, and ask for the "
-        "same stream at its edge."
+        "Give the carrier the times and these figures, with the capture, and ask for the same stream at "
+        "its edge."
     )
     case.useless += ["Changes in the local network would not help: the packets are whole on this side of it."]
     return case
@@ -60,15 +60,15 @@ def _beyond(case: Case, scene: Scene, view: StreamView, *, far: bool) -> None:
         case.clue(
             2.3 + min(1.7, reported.lost / 15),
             f"{count(reported.reports, 'report')} of the receiver ({where}) tell "
-            f"{percent(reported.lost_share)} "
-            f"lost of {view.name}; only {percent(view.loss.share)} of it were missing here.",
+            f"{percent(reported.lost_share)} lost of {view.name}; only {percent(view.loss.share)} of it "
+            "were missing here.",
         )
         other = scene.opposite(view)
         if other is not None and other.loss.share > 0.005 and is_far(scene, other.key.src) == far:
             case.clue(
                 0.8,
-                f"{other.name.capitalize()}, from there, had lost {percent(other.loss.share)} when it "
-                f"came by.",
+                f"{other.name.capitalize()}, from there, had lost {percent(other.loss.share)} when it came "
+                "by.",
             )
     if jitter is not None:
         case.clue(0.8 if lost is not None else 2.2, f"{jitter.text[:1].upper()}{jitter.text[1:]}.")
@@ -89,8 +89,7 @@ def _shape_from_there(case: Case, scene: Scene, view: StreamView) -> None:
         case.clue(
             -3.5 if other.delay.holds >= 3 else -1.5,
             f"{other.name.capitalize()}, from there, was held up and let go "
-            f"{count(other.delay.holds, 'time')}: that is a "
-            f"radio link, whoever runs it.",
+            f"{count(other.delay.holds, 'time')}: that is a radio link, whoever runs it.",
         )
 
 
@@ -101,12 +100,11 @@ def _upstream(case: Case, scene: Scene, view: StreamView) -> None:
     if not case.for_:
         # Nothing but that it comes from afar: one explanation of what is seen among others.
         case.explains = "transport"
-    hops = f", {count(view.hops, 'router')} away" if view.hops is not None else ""
+    hops = f", {routers(view.hops)} away" if view.hops is not None else ""
     case.clue(
         0.2,
         f"{view.name.capitalize()} comes from {view.key.src}{hops}, and {percent(view.loss.share)} of it "
-        f"were "
-        f"missing when it came by here.",
+        "were missing when it came by here.",
     )
     other = scene.opposite(view)
     if other is not None and other.judged:
@@ -122,28 +120,25 @@ def _sent_so(case: Case, scene: Scene, view: StreamView) -> None:
         return
     case.explains = "transport"
     shape, hops = view.delay, view.hops
-    between = f"{count(hops, 'router')} between" if hops is not None else "the same network for"
+    between = f"{routers(hops)} between" if hops is not None else "the same network for"
     case.clue(
         2.2 if hops == 0 else 0.8,
-        f"With {between} its sender and the capture, {view.name} misses {percent(view.loss.share)} "
-        f"already and is "
-        f"delayed by up to {ms(shape.largest_ms) if shape else 'an unknown time'}.",
+        f"With {between} its sender and the capture, {view.name} misses {percent(view.loss.share)} already "
+        f"and is delayed by up to {ms(shape.largest_ms) if shape else 'an unknown time'}.",
     )
     if shape is None:
         return
     if (shape.holds >= 3 and shape.unlike < 2.2) or shape.in_turns:
         case.clue(
-            1.5,
+            2.2 if shape.in_turns and hops == 0 else 1.5,
             f"{count(shape.holds, 'time')} it paused and then sent what had gathered; "
-            f"{percent(shape.together)} of its "
-            f"packets come right after another.",
+            f"{percent(shape.together)} of its packets come right after another.",
         )
-    if lost_together_odds(view) > 0.5 and view.loss.clustering < 3.0:
+    if lost_together_odds(view) > 0.5 and view.loss.single_share > 0.5:
         case.clue(
             -2.0,
             f"{count(view.loss.lost, 'packet')} were lost among those that were held up: a radio gives up "
-            f"on some, a device "
-            f"that stalls does not.",
+            "on some, a device that stalls does not.",
         )
     other = scene.opposite(view)
     if other is not None and other.judged and not transport_troubles(other):
@@ -154,7 +149,7 @@ def _sent_so(case: Case, scene: Scene, view: StreamView) -> None:
             case.clue(
                 0.8,
                 f"What the same device receives is whole: it reports {ms(other.reported_jitter_ms)} of "
-                f"jitter at most.",
+                "jitter at most.",
             )
         elif jitter_beyond(other) is not None:
             case.clue(

@@ -8,7 +8,7 @@ from itertools import islice
 
 import numpy as np
 
-from ringback.diagnosis.capture.captured import Endpoints, Nanoseconds, RtcpPacket
+from ringback.diagnosis.capture.captured import Nanoseconds, RtcpPacket
 from ringback.rtp import rtcp
 from ringback.rtp.rtcp import ReceiverReport, ReportBlock, SenderReport, parse
 from ringback.rtp.rtcp_xr import VoipMetrics
@@ -98,12 +98,12 @@ def read_reports(control: Iterable[RtcpPacket]) -> Reports:
 
 
 def _parts(control: Iterable[RtcpPacket]) -> list[tuple[RtcpPacket, rtcp.RtcpPacket]]:
-    """What the datagrams hold, without those that a capture saw twice."""
+    """What the datagrams hold; one that was captured twice, or at several points, counts once."""
     parts: list[tuple[RtcpPacket, rtcp.RtcpPacket]] = []
-    seen: set[tuple[Endpoints, bytes]] = set()
+    seen: set[bytes] = set()
     for packet in islice(control, MOST_PACKETS):
-        if not packet.encrypted and (packet.endpoints, packet.data) not in seen:
-            seen.add((packet.endpoints, packet.data))
+        if not packet.encrypted and packet.data not in seen:
+            seen.add(packet.data)
             parts += [(packet, part) for part in parse(packet.data).packets]
     return parts
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ringback.diagnosis.capture.captured import Nanoseconds, StreamKey
+from ringback.diagnosis.capture.captured import Nanoseconds, RtcpPacket, StreamKey
 from ringback.diagnosis.causes import delay as delays
 from ringback.diagnosis.causes import loss as losses
 from ringback.diagnosis.causes.delay import DelayShape
@@ -120,6 +120,29 @@ class Scene:
     talk: Window | None
     """From answer to end, where both are known or the capture bounds them; None for a call never answered."""
 
+    @property
+    def home(self) -> str:
+        """The first point, of which times and distances are told."""
+        return self.evidence.streams[0].point if self.evidence.streams else ""
+
+    @property
+    def at_home(self) -> tuple[StreamView, ...]:
+        """The streams that the first point saw."""
+        return tuple(view for view in self.streams if view.evidence.point == self.home)
+
+    def was_so_before(self, view: StreamView) -> bool:
+        """Whether another point, nearer to the sender, saw what is wrong with a stream already."""
+        return any(
+            twin.key.ssrc == view.key.ssrc
+            and twin.evidence.point != view.evidence.point
+            and twin.hops is not None
+            and view.hops is not None
+            and twin.hops < view.hops
+            and twin.loss.share >= 0.7 * view.loss.share
+            and twin.measured.jitter_ms.mean >= 0.7 * view.measured.jitter_ms.mean
+            for twin in self.streams
+        )
+
     def of(self, side: Side) -> tuple[StreamView, ...]:
         """The streams that a side sent."""
         return tuple(view for view in self.streams if view.side == side)
@@ -130,6 +153,7 @@ class Scene:
             other
             for other in self.streams
             if other is not view
+            and other.evidence.point == view.evidence.point
             and (
                 (view.side is not None and other.side not in (None, view.side))
                 or other.key.endpoints == view.key.endpoints.reverse
@@ -143,8 +167,12 @@ class Scene:
         return max(others, key=lambda other: other.measured.received, default=None)
 
     def distance(self, host: str) -> int | None:
-        """Routers between a host and the capture, by the TTL of what it sends."""
-        hops = [view.hops for view in self.streams if view.key.src == host and view.hops is not None]
+        """Routers between a host and the capture (the first of several points), by what it sends."""
+        hops = [
+            view.hops
+            for view in self.streams
+            if view.key.src == host and view.evidence.point == self.home and view.hops is not None
+        ]
         return min(hops, default=None)
 
     def found(self, *codes: str) -> tuple[Finding, ...]:
@@ -188,23 +216,40 @@ class Scene:
 
 def scene_of(evidence: Evidence) -> Scene:
     """Look at the evidence."""
-    reports = read_reports(evidence.control)
+    reports = read_reports(_at_home(evidence))
+    nearest = _nearest_to_receiver(evidence.streams)
     views = []
     for stream in evidence.streams:
         ptime = stream.measured.ptime_ms or 20.0
         loss = losses.shape_of(stream.series, ptime)
-        views.append(
-            StreamView(
-                stream,
-                loss,
-                delays.shape_of(stream.series, loss, ptime),
-                reports.about.get(stream.measured.key.ssrc),
-            )
-        )
+        reported = reports.about.get(stream.measured.key.ssrc) if id(stream) in nearest else None
+        views.append(StreamView(stream, loss, delays.shape_of(stream.series, loss, ptime), reported))
     findings: dict[str, tuple[Finding, ...]] = {}
     for finding in evidence.call.findings if evidence.call else ():
         findings[finding.code] = (*findings.get(finding.code, ()), finding)
     return Scene(evidence, tuple(views), reports, findings, _talk(evidence))
+
+
+def _at_home(evidence: Evidence) -> Sequence[RtcpPacket]:
+    """Reports as the first point saw them: clocks, and behind NATs addresses, are others elsewhere."""
+    if len({stream.point for stream in evidence.streams}) < 2:
+        return evidence.control
+    home = evidence.streams[0].point
+    hosts = {frozenset(s.measured.key[0:3:2]) for s in evidence.streams if s.point == home}
+    return [p for p in evidence.control if frozenset(p.endpoints[0:3:2]) in hosts] or evidence.control
+
+
+def _nearest_to_receiver(streams: Sequence[StreamEvidence]) -> set[int]:
+    """Of a stream at several points the sight that reports are held against: what passed there is worst."""
+    worst: dict[int, StreamEvidence] = {}
+    several = len({stream.point for stream in streams}) > 1
+    for stream in streams:
+        ssrc = stream.measured.key.ssrc
+        known = worst.get(ssrc)
+        state = (stream.measured.lost, stream.measured.jitter_ms.mean)
+        if known is None or state > (known.measured.lost, known.measured.jitter_ms.mean):
+            worst[ssrc] = stream
+    return {id(stream) for stream in (worst.values() if several else streams)}
 
 
 def _talk(evidence: Evidence) -> Window | None:

@@ -78,7 +78,7 @@ def _what(scene: Scene, troubles: list[Trouble], absences: list[Absence]) -> str
             return f"No media of {absence.name} came in {seconds(absence.seconds)} of the call."
         return (
             f"Media of {absence.name} stopped at {clock(absence.since_ns)}, {seconds(absence.seconds)} "
-            f"before the end."
+            "before the end."
         )
     if troubles:
         worst = troubles[0]

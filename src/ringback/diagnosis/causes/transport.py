@@ -24,7 +24,9 @@ def queue_odds(view: StreamView) -> float:
     before = view.delay.before_loss
     chance = float(np.clip(before.by_chance, 0.02, 0.97))
     odds = before.rose * np.log(0.93 / chance) + (before.bursts - before.rose) * np.log(0.07 / (1.0 - chance))
-    return float(np.clip(odds, -4.0, 4.0))
+    # Few bursts may be taken wrongly, whatever their odds.
+    most = min(4.0, 0.3 + 0.5 * before.bursts)
+    return float(np.clip(odds, -most, most))
 
 
 def in_heaps(view: StreamView) -> float:
@@ -47,9 +49,8 @@ def congestion(view: StreamView) -> Case:
             case.clue(
                 odds,
                 f"The delay rose by {ms(before.rise_ms)} in the {seconds(before.rise_s)} before "
-                f"{before.rose} of "
-                f"{count(before.bursts, 'loss burst')}; it was up for {percent(before.by_chance)} of the "
-                f"time.",
+                f"{before.rose} of {count(before.bursts, 'loss burst')}; it was up for "
+                f"{percent(before.by_chance)} of the time.",
             )
         elif odds < 0 and before.bursts >= 3:
             case.clue(
@@ -61,21 +62,20 @@ def congestion(view: StreamView) -> Case:
                 case.clue(
                     2.5 * heaps,
                     f"{count(loss.runs, 'run')} of lost packets come in heaps without any delay, as a "
-                    f"policer drops them.",
+                    "policer drops them.",
                 )
             elif loss.train_z > 4.0 and shape.holds < 3 and shape.spread_ms < 20.0:
                 case.clue(
                     2.0,
                     f"{loss.lost - loss.runs} losses follow another directly, by chance "
-                    f"{loss.lost * loss.share:.1f} would, "
-                    f"without any delay: as a policer drops trains of packets.",
+                    f"{loss.lost * loss.share:.1f} would, without any delay: as a policer drops trains of "
+                    "packets.",
                 )
         if shape.smooth > 0.6 and before.by_chance > 0.1 and not shape.steps:
             case.clue(
                 1.5,
                 f"For {percent(before.by_chance)} of the time packets stood in a queue, up to "
-                f"{ms(shape.largest_ms)}: "
-                f"neighbours have like delays (correlation {shape.smooth:.2f}).",
+                f"{ms(shape.largest_ms)}: neighbours have like delays (correlation {shape.smooth:.2f}).",
             )
         ramps = [e for e in shape.episodes if e.ramp]
         if ramps:
@@ -85,7 +85,7 @@ def congestion(view: StreamView) -> Case:
                 0.5 + 2.0 * share * min(1.0, len(ramps) / 3),
                 f"{count(len(ramps), 'time')} the delay grew like a queue, over "
                 f"{seconds(float(np.median([e.rise_s for e in ramps])))} to {ms(float(np.median(tops)))} "
-                f"(medians).",
+                "(medians).",
             )
         elif loss.runs >= 3 and heaps <= 0 and before.by_chance < 0.1:
             case.clue(-1.5, f"The delay never grew gradually; it stayed within {ms(shape.p99_ms)} (99 %).")
@@ -93,7 +93,7 @@ def congestion(view: StreamView) -> Case:
             case.clue(
                 -1.5,
                 f"{count(shape.holds, 'time')} packets were held up at once and came together, unlike a "
-                f"queue.",
+                "queue.",
             )
     else:
         case.missing.append("The delay: the packets' clock rate is not known.")
@@ -120,8 +120,8 @@ def radio(view: StreamView) -> Case:
             case.clue(
                 (0.7 + 2.8 * share) * min(1.0, len(held) / 4),
                 f"{count(len(held), 'time')} packets were held up for "
-                f"{ms(float(np.median([e.peak_ms for e in held])))} "
-                f"(median) between one and the next, then came together; the delay was back at once.",
+                f"{ms(float(np.median([e.peak_ms for e in held])))} (median) between one and the next, then "
+                "came together; the delay was back at once.",
             )
             _like_a_device(case, view)
         elif shape.before_loss.bursts >= 3:
@@ -132,14 +132,13 @@ def radio(view: StreamView) -> Case:
             case.clue(
                 min(2.0, 0.7 * together),
                 f"{shape.lost_in_episodes} of {count(loss.lost, 'lost packet')} are among those held up, "
-                f"which are "
-                f"{percent(shape.episode_share)} of all.",
+                f"which are {percent(shape.episode_share)} of all.",
             )
         if before.bursts >= 3 and queue_odds(view) > 1.0 and before.rise_s >= 0.06:
             case.clue(
                 -0.6 * queue_odds(view),
-                f"The delay grew for {seconds(before.rise_s)} before {before.rose} of {before.bursts} "
-                f"loss bursts, as in a queue.",
+                f"The delay grew for {seconds(before.rise_s)} before {before.rose} of {before.bursts} loss "
+                "bursts, as in a queue.",
             )
     if loss.runs >= 4 and loss.clustering > 1.4:
         case.clue(
@@ -160,6 +159,11 @@ def radio(view: StreamView) -> Case:
     return case
 
 
+def _surely_even(p: float) -> float:
+    """0 for losses that chance would make so uneven once in fifty times, 1 for once in three."""
+    return float(np.clip((np.log10(max(p, 1e-9)) + 1.7) / 1.2, 0.0, 1.0))
+
+
 def _like_a_device(case: Case, view: StreamView) -> None:
     """What is held up by a device that stalls, or by service in turns, and not by a radio's retries."""
     shape = view.delay
@@ -168,8 +172,8 @@ def _like_a_device(case: Case, view: StreamView) -> None:
     if shape.in_turns:
         case.clue(
             -3.0,
-            f"{percent(shape.together)} of all packets come right after another: they are sent or served "
-            f"in turns.",
+            f"{percent(shape.together)} of all packets come right after another: they are sent or served in "
+            "turns.",
         )
     if shape.holds >= 4 and shape.lost_in_episodes == 0:
         case.clue(-1.2, f"Not one packet was lost in {shape.holds} times that they were held up.")
@@ -177,17 +181,17 @@ def _like_a_device(case: Case, view: StreamView) -> None:
         case.clue(
             -1.2,
             f"They were held up for nearly the same time each time (90th percentile {shape.unlike:.1f} "
-            f"times the 10th).",
+            "times the 10th).",
         )
     elif shape.unlike > 2.5:
         case.clue(
             0.8, f"How long varies, as retries do: the 90th percentile is {shape.unlike:.1f} times the 10th."
         )
-    if view.loss.runs >= 4 and view.loss.clustering > 4.5 and view.loss.single_share < 0.2:
+    if view.loss.runs >= 4 and view.loss.clustering > 1.8 and view.loss.single_share < 0.25:
         case.clue(
             -1.2,
             f"Losses come in whole runs of {view.loss.run_length.mean():.1f} packets (mean), hardly one "
-            f"alone.",
+            "alone.",
         )
 
 
@@ -211,11 +215,16 @@ def constant_path_fault(view: StreamView) -> Case:
     if loss.runs < MIN_RUNS_FOR_A_PATTERN:
         case.missing.append(f"More losses: {loss.runs} are too few to see whether they lie evenly.")
     else:
-        if loss.uneven_p > 0.02 and loss.seconds_with_loss > 0.5:
+        if loss.period_s is not None:
             case.clue(
-                1.8 * min(1.0, loss.runs / 15),
-                f"{count(loss.lost, 'loss', 'losses')} lie evenly over {seconds(view.seconds)} "
-                f"(variance {loss.unevenness:.1f} times that of chance, p = {loss.uneven_p:.2f}).",
+                -2.5,
+                f"Losses come every {seconds(loss.period_s)}: something does that on purpose or by a timer.",
+            )
+        elif loss.uneven_p > 0.02 and loss.seconds_with_loss > 0.5:
+            case.clue(
+                1.8 * min(1.0, loss.runs / 15) * _surely_even(loss.uneven_p),
+                f"{count(loss.lost, 'loss', 'losses')} lie evenly over {seconds(view.seconds)} (variance "
+                f"{loss.unevenness:.1f} times that of chance, p = {loss.uneven_p:.2f}).",
             )
         else:
             _unevenness(case, view, -1.6)
@@ -252,8 +261,8 @@ def constant_path_fault(view: StreamView) -> Case:
             )
     case.missing.append("Error counters (FCS, CRC, late collisions) of the ports on the way.")
     case.next_step = (
-        "Read the error counters of each port on the way, twice, and change the cable or "
-        "optic where they grow."
+        "Read the error counters of each port on the way, twice, and change the cable or optic where they "
+        "grow."
     )
     case.useless += [
         f"{MORE_BANDWIDTH}: the losses do not depend on load.",
@@ -277,9 +286,8 @@ def route_flap(view: StreamView) -> Case:
         told = ", ".join(f"{s.by_ms:+.0f} ms at {clock(view.at_ns(s.at_s))}" for s in steps[:4])
         case.clue(
             2.6 + 0.4 * min(2, len(steps) - 1),
-            f"The floor of the delay moved from one packet to the next and stayed: "
-            f"{told}"
-            f"{' and so on' if len(steps) > 4 else ''}.",
+            "The floor of the delay moved from one packet to the next and stayed: "
+            f"{told}{' and so on' if len(steps) > 4 else ''}.",
         )
         near = sum(step.lost_near > 0 for step in steps)
         if near:
@@ -327,19 +335,19 @@ def small_buffer(view: StreamView) -> Case:
         if lost_together_odds(view) > 1.0:
             case.clue(
                 -1.5,
-                f"{count(view.loss.lost, 'packet')} were lost among those that were late: something gave "
-                f"up on them.",
+                f"{count(view.loss.lost, 'packet')} were lost among those that were late: something gave up "
+                "on them.",
             )
         if view.hops == 0:
             case.clue(
-                -1.2, "No router lies between its sender and here (0 hops by the TTL): it was sent as it is."
+                -2.0, "No router lies between its sender and here (0 hops by the TTL): it was sent as it is."
             )
     else:
         case.clue(-2.5, f"Only {percent(late)} of the packets come too late for a buffer of 40 to 50 ms.")
     _discards(case, view)
     case.next_step = (
-        f"Set the receiver's jitter buffer to adaptive, up to {_buffer_for(view)} ms at "
-        f"least, and find what makes the jitter."
+        f"Set the receiver's jitter buffer to adaptive, up to {_buffer_for(view)} ms at least, and find "
+        "what makes the jitter."
     )
     case.useless += [f"{MORE_BANDWIDTH} by itself: {percent(1 - lost)} of the packets arrive."]
     return case
@@ -359,7 +367,7 @@ def _uneven_delay(case: Case, view: StreamView) -> None:
         case.clue(
             1.8,
             f"{percent(shape.together)} of the packets come right after another, all the time: they are "
-            f"served in turns.",
+            "served in turns.",
         )
     elif shape.smooth < 0.5 and shape.holds < 0.5 * len(shape.episodes):
         case.clue(
@@ -371,8 +379,8 @@ def _uneven_delay(case: Case, view: StreamView) -> None:
     if abs(shape.drift_ms_per_s) * view.seconds > 30.0 and shape.p99_ms < 45:
         case.clue(
             -2.5,
-            f"Without the slow drift of the clocks 99 % of the packets come within {ms(shape.p99_ms)} "
-            f"of each other.",
+            f"Without the slow drift of the clocks 99 % of the packets come within {ms(shape.p99_ms)} of "
+            "each other.",
         )
     if shape.steps:
         case.clue(-1.5, f"The floor of the delay moved {count(len(shape.steps), 'time')}.")
@@ -402,9 +410,8 @@ def _unevenness(case: Case, view: StreamView, weight: float) -> None:
     if heaps > 0.2:
         case.clue(
             weight * heaps * min(2.0, loss.unevenness / 3),
-            f"Losses come in heaps: their number varies {loss.unevenness:.1f} times as much as chance "
-            f"would let it "
-            f"(p {'< 0.001' if loss.uneven_p < 0.001 else f'= {loss.uneven_p:.3f}'}).",
+            f"Losses come in heaps: their number varies {loss.unevenness:.1f} times as much as chance would "
+            f"let it (p {'< 0.001' if loss.uneven_p < 0.001 else f'= {loss.uneven_p:.3f}'}).",
         )
     elif weight > 0 and loss.uneven_p > 0.05 and loss.seconds_with_loss > 0.6:
         case.clue(

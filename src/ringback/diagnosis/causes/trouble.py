@@ -84,8 +84,8 @@ def reported_trouble(view: StreamView) -> Trouble | None:
     if reported.lost < FEWEST_LOST or reported.lost_share < max(REPORTED_LOSS, 2.0 * view.loss.share + 0.002):
         return None
     text = (
-        f"the receiver of {view.name} reports {percent(reported.lost_share)} lost, "
-        f"of which {percent(view.loss.share)} were missing here"
+        f"the receiver of {view.name} reports {percent(reported.lost_share)} lost, of which "
+        f"{percent(view.loss.share)} were missing here"
     )
     return Trouble("place", min(1.0, 0.2 + reported.lost_share * 8), text, view)
 

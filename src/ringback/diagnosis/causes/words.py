@@ -40,6 +40,11 @@ def count(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+def routers(number: int) -> str:
+    """Routers on a way: `no router`, `1 router`, `7 routers`."""
+    return count(number, "router") if number else "no router"
+
+
 def listed(items: list[str]) -> str:
     """Items as a sentence has them: `a, b and c`."""
     return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1] if items else ""

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
-from ringback.diagnosis.diagnosed import LIKELY, DiagnosedCall, DiagnosedStream
+from ringback.diagnosis.diagnosed import LIKELY, DiagnosedCall, DiagnosedStream, Diagnosis
+from ringback.diagnosis.many.baseline import Baseline
 from ringback.diagnosis.many.calls import CallRow, with_hour
 from ringback.diagnosis.many.places import Places
+from ringback.diagnosis.many.summary import ManyCalls, summed_up
 from ringback.diagnosis.signalling.call import CallRecord
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -18,11 +20,23 @@ _SCALES: Final = {"narrowband": "mos", "wideband": "mos_wideband", "fullband": "
 
 
 def rows_of(calls: Sequence[DiagnosedCall], places: Places, zone: tzinfo | None) -> list[CallRow]:
-    """A row for each call and each conversation without signalling.
-
-    Hours are those of `zone`, None for that of this machine.
-    """
+    """A row for each call and each conversation without signalling; hours are those of `zone`
+    (None: this machine's)."""
     return [_row(call, places, zone) for call in calls]
+
+
+def together(diagnosis: Diagnosis, zone: tzinfo | None, baseline: Baseline | None = None) -> ManyCalls:
+    """All calls of a diagnosis summed up, held against `baseline` if there is one.
+
+    Raises BaselineError for too few calls to hold against it.
+    """
+    return summed_up(rows_of_all(diagnosis, zone), "the captures", baseline)
+
+
+def rows_of_all(diagnosis: Diagnosis, zone: tzinfo | None) -> list[CallRow]:
+    """A row for each call of a diagnosis, in the order of time."""
+    calls = sorted((*diagnosis.calls, *diagnosis.unsignalled), key=lambda call: call.began_ns)
+    return rows_of(calls, diagnosis.places, zone)
 
 
 def _row(call: DiagnosedCall, places: Places, zone: tzinfo | None) -> CallRow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -9,7 +10,7 @@ from typing import Final
 from ringback.diagnosis.many.baseline import Answer, Baseline, Change, compare, verdict
 from ringback.diagnosis.many.calls import BAD_LOSS_PERCENT, BAD_MOS, UNKNOWN, CallRow, percent
 from ringback.diagnosis.many.heat import HeatMap, by_groups, by_week
-from ringback.diagnosis.many.patterns import Outlier, Patterns, find
+from ringback.diagnosis.many.patterns import FEWEST_CALLS, Outlier, Patterns, find
 
 MANY: Final = 10
 """From so many calls on they are summed up unasked: a group of five can be held against five others."""
@@ -96,8 +97,11 @@ def summed_up(rows: Sequence[CallRow], source: str, baseline: Baseline | None = 
     Raises BaselineError for too few calls to hold against it.
     """
     maps = [by_week(rows)] if rows else []
-    if len({row.group("site") for row in rows} - {UNKNOWN}) > 1:
-        maps.append(by_groups(rows, "site", "hour"))
+    for dimension in ("site", "trunk"):
+        counts = Counter(row.group(dimension) for row in rows)
+        large = {name for name, number in counts.items() if number >= FEWEST_CALLS and name != UNKNOWN}
+        if len(large) > 1:
+            maps.append(by_groups([row for row in rows if row.group(dimension) in large], dimension, "hour"))
     starts = sorted(row.start for row in rows)
     since = None
     if baseline is not None:

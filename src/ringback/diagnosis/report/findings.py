@@ -17,7 +17,7 @@ ACTED_ON: Final = 0.8
 STANDINGS: Final[dict[Standing, str]] = {
     "bad": "Cause found",
     "unclear": "Cannot be told",
-    "artefact": "Not the call: the capture",
+    "artefact": "Only the capture",
     "good": "Nothing wrong",
 }
 

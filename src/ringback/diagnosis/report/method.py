@@ -12,7 +12,7 @@ from ringback.diagnosis.report.markup import Markup, tag
 from ringback.diagnosis.report.tables import table
 from ringback.diagnosis.shown import count
 
-_METHOD = (
+METHOD = (
     "Loss is counted over extended sequence numbers: what was expected less the distinct packets seen. "
     "Duplicates do not hide it, and a count that begins anew is none.",
     "Jitter and gaps between packets follow RFC 3550 over every packet. The JSON has Wireshark's sums beside "
@@ -25,7 +25,7 @@ _METHOD = (
     "was guessed, because nobody published one.",
     "Confidence says how well the evidence fits a cause and no other one; it is not a frequency.",
 )
-_LIMITS = (
+LIMITS = (
     "A capture shows what passed the place where it was made. What is lost behind it is not seen; what was "
     "lost before it is seen as lost, wherever that was.",
     "Clocks of sender and capture are not one: delay is told above its smallest value, never whole.",
@@ -38,8 +38,8 @@ def method(diagnosis: Diagnosis) -> Markup:
     return tag(
         "section",
         tag("h2", "How this was found", id="method"),
-        *_said("Method", _METHOD if diagnosis.captures else (), MANY if diagnosis.many else ()),
-        *_said("Limits", _LIMITS if diagnosis.captures else (), MANY_LIMITS if diagnosis.many else ()),
+        *_said("Method", METHOD if diagnosis.captures else (), MANY if diagnosis.many else ()),
+        *_said("Limits", LIMITS if diagnosis.captures else (), MANY_LIMITS if diagnosis.many else ()),
         *(_files(diagnosis) if diagnosis.captures else ()),
         class_="method",
         aria_labelledby="method",

@@ -7,7 +7,10 @@ from datetime import tzinfo
 from typing import Final
 
 from ringback import __version__
+from ringback.diagnosis.causes.verdict import Window
 from ringback.diagnosis.diagnosed import DiagnosedCall, DiagnosedStream, Diagnosis
+from ringback.diagnosis.many.rows import together
+from ringback.diagnosis.many.summary import MANY
 from ringback.diagnosis.report.findings import standing_chip, verdict_card
 from ringback.diagnosis.report.ladder import ladder
 from ringback.diagnosis.report.many import many_section
@@ -18,10 +21,25 @@ from ringback.diagnosis.report.policy import asset, content_security_policy
 from ringback.diagnosis.report.tables import interval_table, offer_table, stream_table, table
 from ringback.diagnosis.report.timeline import axis_of, counter_figure, stream_figures, time_axis
 from ringback.diagnosis.report.what_if import what_if_sections
-from ringback.diagnosis.shown import at, call_name, clock, count, length, outcome, overview, sentences, who
+from ringback.diagnosis.shown import (
+    at,
+    call_name,
+    clock,
+    count,
+    length,
+    outcome,
+    overview,
+    sentences,
+    start_of,
+    who,
+)
 from ringback.diagnosis.signalling.call import Side
 
 _FROM: Final[Mapping[Side, str]] = {"caller": "From the caller", "called": "From the called side"}
+MOST_SECTIONS: Final = 300
+"""Calls that have a section of their own, the worst ones; a browser opens what they take."""
+
+MOST_ROWS: Final = 5_000
 FEW: Final = 12
 """So many calls of which nothing is wrong have all their numbers; of more, only those with trouble have the
 numbers of each ten seconds."""
@@ -35,7 +53,9 @@ def report_html(
     Times are of `zone`, None for that of this machine. Numbers, names and Call-IDs are masked unless shown.
     """
     ranked = diagnosis.worst_first()
-    title = _title(diagnosis, ranked)
+    title = title_of(ranked)
+    if diagnosis.many is not None and not ranked:
+        title = diagnosis.many.headline()
     yield "<!doctype html>\n"
     yield '<html lang="en">'
     yield tag(
@@ -59,14 +79,20 @@ def report_html(
         yield tag("p", " ".join(rest), class_="lead")
     several = len(ranked) > 1
     if several:
-        yield _overview(ranked, show_numbers, zone)
-    if diagnosis.many is not None:
-        yield many_section(diagnosis.many, titled=bool(ranked))
+        yield _overview(ranked, diagnosis.window, show_numbers, zone)
+    many = diagnosis.many
+    if many is None and len(ranked) >= MANY:
+        many = together(diagnosis, zone)
+    if many is not None:
+        yield many_section(many, titled=bool(ranked))
     if diagnosis.comparison is not None:
         yield points_section(diagnosis.comparison)
-    for number, call in enumerate(ranked):
+    for number, call in enumerate(ranked[:MOST_SECTIONS]):
         full = call.standing != "good" or len(ranked) <= FEW
         yield _call(diagnosis, call, number, several, full, show_numbers, zone)
+    if len(ranked) > MOST_SECTIONS:
+        left = count(len(ranked) - MOST_SECTIONS, "more call")
+        yield tag("p", f"{left}, no worse than these, stand in the table alone; JSON has all.", class_="soft")
     yield method(diagnosis)
     yield "</main>"
     yield tag("footer", f"Made by Ringback {__version__}. ", _masked(show_numbers))
@@ -75,15 +101,20 @@ def report_html(
     yield "</body></html>\n"
 
 
-def _title(diagnosis: Diagnosis, ranked: Sequence[DiagnosedCall]) -> str:
+def title_of(ranked: Sequence[DiagnosedCall]) -> str:
+    """What it all comes to."""
     if not ranked:
-        if diagnosis.many is not None:
-            return diagnosis.many.headline()
         return "There is neither a call nor a voice stream in this capture."
     return ranked[0].verdict.summary if len(ranked) == 1 else overview(ranked)
 
 
 def _header(diagnosis: Diagnosis, zone: tzinfo | None) -> Markup:
+    facts = what_was_read(diagnosis, zone)
+    return tag("header", tag("p", tag("strong", "Diagnosis"), *(tag("span", fact) for fact in facts)))
+
+
+def what_was_read(diagnosis: Diagnosis, zone: tzinfo | None) -> list[str]:
+    """Files, packets and times, in words."""
     names = [name for capture in diagnosis.captures for name in capture.files]
     what = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     packets = sum(capture.packets for capture in diagnosis.captures)
@@ -100,20 +131,22 @@ def _header(diagnosis: Diagnosis, zone: tzinfo | None) -> Markup:
         facts.append(f"complaint {clock(began, zone)} to {clock(ended, zone)}")
     if diagnosis.problems:
         facts.append(f"{count(len(diagnosis.problems), 'problem')} in the files")
-    return tag("header", tag("p", tag("strong", "Diagnosis"), *(tag("span", fact) for fact in facts)))
+    return facts
 
 
 def _masked(show_numbers: bool) -> str:
     return "Nothing is masked." if show_numbers else "Numbers, names and Call-IDs are masked."
 
 
-def _overview(ranked: Sequence[DiagnosedCall], show_numbers: bool, zone: tzinfo | None) -> Markup:
+def _overview(
+    ranked: Sequence[DiagnosedCall], window: Window, show_numbers: bool, zone: tzinfo | None
+) -> Markup:
     rows: list[list[Child]] = []
-    for number, call in enumerate(ranked):
+    for number, call in enumerate(ranked[:MOST_ROWS]):
         record = call.record
-        mos = call.lowest_mos
+        mos, start = call.lowest_mos, start_of(call, window, zone)
         rows.append([
-            tag("a", clock(call.began_ns, zone), href=f"#call-{number}"),
+            tag("a", start, href=f"#call-{number}") if number < MOST_SECTIONS else start,
             who(call, show_numbers),
             "no signalling" if record is None else outcome(record),
             ", ".join(dict.fromkeys(s.measured.codec.name for s in call.streams if s.measured.codec.name)),
@@ -155,7 +188,8 @@ def _call(
     zone: tzinfo | None,
 ) -> Markup:
     heading = tag("h2", who(call, show_numbers), id=f"call-{number}")
-    parts: list[Child] = [heading, _facts(call, show_numbers, zone)]
+    facts = [tag("li", fact) for fact in facts_of(call, show_numbers, zone)]
+    parts: list[Child] = [heading, tag("ul", *facts, class_="facts")]
     # The summary of the only call is the page's title already.
     parts.append(verdict_card(call, with_summary=several))
     if call.streams:
@@ -182,7 +216,8 @@ def _call(
     return tag("section", *parts, class_="call", aria_labelledby=f"call-{number}")
 
 
-def _facts(call: DiagnosedCall, show_numbers: bool, zone: tzinfo | None) -> Markup:
+def facts_of(call: DiagnosedCall, show_numbers: bool, zone: tzinfo | None) -> list[str]:
+    """When it was, how it went, and between which devices."""
     record = call.record
     facts = [f"{at(call.began_ns, zone):%Y-%m-%d %H:%M:%S}"]
     if record is None:
@@ -198,7 +233,7 @@ def _facts(call: DiagnosedCall, show_numbers: bool, zone: tzinfo | None) -> Mark
         facts += [", ".join(record.negotiated)] if record.negotiated else []
         facts += [f"{side}: {agent}" for side, agent in record.user_agents.items() if agent]
         facts.append(f"Call-ID {call_name(record, show_numbers)}" if show_numbers else f"call {record.label}")
-    return tag("ul", *(tag("li", fact) for fact in facts), class_="facts")
+    return facts
 
 
 def _curves(diagnosis: Diagnosis, call: DiagnosedCall, zone: tzinfo | None) -> Iterator[Markup]:

@@ -50,6 +50,11 @@ def scrolling(made: Markup, title: str) -> Markup:
 
 def stream_table(names: Mapping[str, DiagnosedStream]) -> Markup:
     """All numbers of the streams of a call, one beside the other."""
+    return table("Numbers of the streams", ["", *names], stream_rows(names), first_is_head=True)
+
+
+def stream_rows(names: Mapping[str, DiagnosedStream]) -> list[list[Child]]:
+    """These numbers, a row each, what they are first."""
     found = [stream.measured for stream in names.values()]
     rows: list[list[Child]] = []
 
@@ -83,7 +88,7 @@ def stream_table(names: Mapping[str, DiagnosedStream]) -> Markup:
     row("Silent", *("" if m.sound is None else f"{100 * m.sound.silent_share:.0f} %" for m in found))
     row("Clipped", *(_clipped(m) for m in found))
     row("Keys (telephone-event)", *(str(m.event_packets) for m in found))
-    return table("Numbers of the streams", ["", *names], rows, first_is_head=True)
+    return rows
 
 
 _ALWAYS: Final = frozenset({"Lost", "Expected", "Received", "Duplicates"})

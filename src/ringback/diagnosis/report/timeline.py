@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,20 +90,47 @@ def axis_of(
     return Axis(Window(began, ended), zone, complaint if meets else None, inside)
 
 
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One curve: what it says in words is its text alternative and stands beside it. `inside` is SVG."""
+
+    name: str
+    said: str
+    size: Literal["high", "low", "strip"]
+    inside: Markup
+
+    def html(self) -> Markup:
+        """For a page, whose style gives it its height."""
+        alternative = f"{self.name} over time, {self.said}"
+        drawing = tag("svg", self.inside, role="img", aria_label=alternative, class_=self.size, width="100%")
+        said = tag("p", tag("strong", self.name), " ", self.said, class_="said")
+        return tag("div", said, drawing, class_="panel")
+
+
 def stream_figures(streams: Mapping[str, DiagnosedStream], axis: Axis) -> list[Markup]:
+    """All curves of the streams, by name, for a page."""
+    figures = []
+    for name, panels in stream_panels(streams, axis).items():
+        key = streams[name].measured.key
+        ends = f"{place(key.src, key.sport)} → {place(key.dst, key.dport)}"
+        caption = tag("figcaption", tag("strong", name), " ", tag("span", ends, class_="soft ends"))
+        figures.append(tag("figure", caption, *(panel.html() for panel in panels), class_="stream"))
+    return figures
+
+
+def stream_panels(streams: Mapping[str, DiagnosedStream], axis: Axis) -> dict[str, list[Panel]]:
     """All curves of the streams, by name; their delays are on one scale."""
     series = {name: stream.series() for name, stream in streams.items()}
     highest = max((_highest(one.transit_ms) for one in series.values()), default=0.0)
     top_ms = next((step for step in _DELAYS_MS if step >= highest), _DELAYS_MS[-1])
-    return [_figure(stream, series[name], axis, name, top_ms) for name, stream in streams.items()]
+    return {name: _panels(stream.measured, series[name], axis, top_ms) for name, stream in streams.items()}
 
 
 def _highest(transit_ms: Floats) -> float:
     return float(np.nanmax(transit_ms)) if np.isfinite(transit_ms).any() else 0.0
 
 
-def _figure(stream: DiagnosedStream, series: Series, axis: Axis, name: str, top_ms: int) -> Markup:
-    measured = stream.measured
+def _panels(measured: Measured, series: Series, axis: Axis, top_ms: int) -> list[Panel]:
     at_ns = slot_times(series, measured)
     panels = [_loss_panel(series, at_ns, measured, axis)]
     if np.isfinite(series.transit_ms).any():
@@ -111,10 +138,7 @@ def _figure(stream: DiagnosedStream, series: Series, axis: Axis, name: str, top_
     if np.isfinite(series.level_dbov).any():
         panels.append(_level_panel(series, at_ns, axis))
     panels.append(_score_panel(measured, axis))
-    key = measured.key
-    ends = f"{place(key.src, key.sport)} → {place(key.dst, key.dport)}"
-    caption = tag("figcaption", tag("strong", name), " ", tag("span", ends, class_="soft ends"))
-    return tag("figure", caption, *panels, class_="stream")
+    return panels
 
 
 def slot_times(series: Series, measured: Measured) -> NDArray[np.int64]:
@@ -130,12 +154,19 @@ def slot_times(series: Series, measured: Measured) -> NDArray[np.int64]:
 
 
 def time_axis(axis: Axis) -> Markup:
-    """The times below the curves."""
+    """The times below the curves, for a page."""
+    height = 40 if axis.marks else 20
+    drawing = tag("svg", ticks(axis), height=height, width="100%", aria_hidden="true")
+    return tag("div", drawing, class_="panel times")
+
+
+def ticks(axis: Axis) -> Markup:
+    """Times, and what is marked, as SVG."""
     step = next((step for step in _STEPS_S if axis.seconds / step <= 8), _STEPS_S[-1])
     step_ns = step * 10**9
     first = -(-axis.window.began_ns // step_ns)
     last = axis.window.ended_ns // step_ns
-    ticks = []
+    found = []
     for tick in range(first, min(last, first + 20) + 1):
         part = axis.part(tick * step_ns)
         if not 0.0 <= part <= 1.0:
@@ -144,21 +175,16 @@ def time_axis(axis: Axis) -> Markup:
         text = clock(tick * step_ns, axis.zone)
         # On a phone every other one is left out.
         odd = "tick odd" if (tick - first) % 2 else "tick"
-        ticks.append(tag("text", text, x=_percent(part), y=14, text_anchor=anchor, class_=odd))
+        found.append(tag("text", text, x=_percent(part), y=14, text_anchor=anchor, class_=odd))
     for mark in axis.marks:
-        ticks.append(
+        found.append(
             tag("text", f"▲ {mark.text}", x=_percent(axis.part(mark.at_ns)), y=32, class_="mark-text",
                 text_anchor="end" if axis.part(mark.at_ns) > 0.6 else "start")
         )  # fmt: skip
-    height = 40 if axis.marks else 20
-    return tag(
-        "div",
-        tag("svg", *ticks, height=height, width="100%", aria_hidden="true"),
-        class_="panel times",
-    )
+    return joined(*found)
 
 
-def _loss_panel(series: Series, at_ns: NDArray[np.int64], measured: Measured, axis: Axis) -> Markup:
+def _loss_panel(series: Series, at_ns: NDArray[np.int64], measured: Measured, axis: Axis) -> Panel:
     columns = axis.columns(at_ns)
     lost = np.bincount(columns[series.lost], minlength=COLUMNS)
     there = np.maximum(np.bincount(columns, minlength=COLUMNS), 1)
@@ -177,7 +203,7 @@ def _loss_panel(series: Series, at_ns: NDArray[np.int64], measured: Measured, ax
     return _panel("Lost", said, axis, tag("path", d=bars, class_="loss"), size="low")
 
 
-def _delay_panel(series: Series, at_ns: NDArray[np.int64], axis: Axis, top_ms: int) -> Markup:
+def _delay_panel(series: Series, at_ns: NDArray[np.int64], axis: Axis, top_ms: int) -> Panel:
     known = np.isfinite(series.transit_ms)
     columns, values = axis.columns(at_ns[known]), series.transit_ms[known]
     low, middle, high = _envelope(columns, values)
@@ -188,7 +214,7 @@ def _delay_panel(series: Series, at_ns: NDArray[np.int64], axis: Axis, top_ms: i
     return _panel("Delay", said, axis, shapes, top=f"{top_ms:,} ms", bottom="0")
 
 
-def _level_panel(series: Series, at_ns: NDArray[np.int64], axis: Axis) -> Markup:
+def _level_panel(series: Series, at_ns: NDArray[np.int64], axis: Axis) -> Panel:
     known = np.isfinite(series.level_dbov)
     columns, values = axis.columns(at_ns[known]), series.level_dbov[known].astype(np.float64)
     _, _, high = _envelope(columns, values)
@@ -197,7 +223,7 @@ def _level_panel(series: Series, at_ns: NDArray[np.int64], axis: Axis) -> Markup
     return _panel("Level", said, axis, tag("path", d=area, class_="level"), size="low", top="0 dBov")
 
 
-def _score_panel(measured: Measured, axis: Axis) -> Markup:
+def _score_panel(measured: Measured, axis: Axis) -> Panel:
     cells, words = [], []
     for interval in measured.intervals:
         left = max(axis.part(interval.began_ns), 0.0)
@@ -235,6 +261,15 @@ def _score_panel(measured: Measured, axis: Axis) -> Markup:
 
 
 def counter_figure(counters: Sequence[Counter], axis: Axis) -> Markup:
+    """What was counted beside the capture, for a page."""
+    panels = [panel.html() for panel in counter_panels(counters, axis)]
+    if not panels:
+        return Markup("")
+    caption = tag("figcaption", tag("strong", "Counters"))
+    return tag("figure", caption, *panels, class_="stream")
+
+
+def counter_panels(counters: Sequence[Counter], axis: Axis) -> list[Panel]:
     """What was counted beside the capture, each on a scale of its own."""
     panels = []
     for counter in counters:
@@ -256,10 +291,7 @@ def counter_figure(counters: Sequence[Counter], axis: Axis) -> Markup:
             _panel(counter.name, f"from {low:g} to {high:g}", axis,
                    tag("path", d=_line(drawn), class_="curve"), top=f"{high:g}", bottom=f"{low:g}")
         )  # fmt: skip
-    if not panels:
-        return Markup("")
-    caption = tag("figcaption", tag("strong", "Counters"))
-    return tag("figure", caption, *panels, class_="stream")
+    return panels
 
 
 def grade(value: float | None) -> str:
@@ -275,25 +307,21 @@ def _panel(
     axis: Axis,
     shapes: Markup | None,
     *over: Markup,
-    size: str = "high",
+    size: Literal["high", "low", "strip"] = "high",
     top: str = "",
     bottom: str = "",
-) -> Markup:
-    """One curve: what it says is its text alternative and stands beside it."""
+) -> Panel:
+    """A curve with what is shaded behind it and written over it."""
     inner = None
     if shapes is not None:
         box = f"0 0 {COLUMNS} {_HEIGHT}"
         inner = tag("svg", shapes, viewBox=box, preserveAspectRatio="none", width="100%", height="100%")
     words = [
-        tag("text", text, x="0.3%", y=where, class_="scale", dominant_baseline=base)
-        for text, where, base in ((top, "2", "hanging"), (bottom, "98%", "auto"))
+        tag("text", text, x="0.3%", y=where, class_="scale")
+        for text, where in ((top, "12"), (bottom, "98%"))
         if text
     ]
-    drawing = tag(
-        "svg", *_shades(axis), inner, *over, *words,
-        role="img", aria_label=f"{name} over time, {said}", class_=size, width="100%",
-    )  # fmt: skip
-    return tag("div", tag("p", tag("strong", name), " ", said, class_="said"), drawing, class_="panel")
+    return Panel(name, said, size, joined(*_shades(axis), inner, *over, *words))
 
 
 def _shades(axis: Axis) -> list[Markup]:

@@ -98,6 +98,8 @@ def _guess_clock(packets: Packets, mine: np.ndarray[tuple[int], np.dtype[np.intp
     # Medians bear bursts and pauses; the mean of what lies near bears a coarse clock of the capture.
     middle = float(np.median(waits))
     near = waits[np.abs(waits - middle) <= middle / 2]
+    if not len(near):
+        return 0
     rate = step / (float(near.mean()) / 1e9)
     clock = min(_CLOCKS, key=lambda each: abs(each - rate))
     return clock if abs(clock - rate) <= _NEAR * clock else 0

@@ -47,6 +47,11 @@ class Route(NamedTuple):
     dst: str
     dport: int
 
+    @property
+    def reverse(self) -> Route:
+        """The way back."""
+        return Route(self.dst, self.dport, self.src, self.sport)
+
 
 def number(address: str) -> int:
     """An IPv4 address as 32 bits."""

@@ -182,22 +182,25 @@ def constant_path_fault(rng: Chance, severity: float, **wishes: Any) -> Case:
 
 
 def route_flap(rng: Chance, severity: float) -> Case:
-    """A route that changes. Mild: steps of 12 ms with an outage of some 60 ms."""
-    call = draw_call(rng, seconds=(45, 300))
-    call.invite()
-    side = upstream(call)
-    stretches = share_of(
-        rng, call, float(rng.uniform(0.3, 0.6)), int(rng.integers(1, 3 + round(3 * severity)))
-    )
-    extra = between(rng, 0.012, 0.09, severity)
-    hops = int(rng.integers(1, 5)) if rng.random() < 0.8 else 0
-    detour = Detour(stretches, extra, hops, between(rng, 0.06, 1.5, severity, 0.1))
-    stage_before(call, side).append(detour)
-    call.both_talk()
-    call.hang_up()
-    call.run()
-    text = f"{len(stretches)} times another route, {extra * 1000:.0f} ms and {hops} routers longer"
-    return Case(call, f"{text}; {side}'s packets", facts={"extra_s": extra, "hops": hops})
+    """A route that changes. Mild: steps of 12 ms with outages of some 60 ms, three packets lost at least."""
+
+    def build(more: float) -> Case:
+        call = draw_call(rng, seconds=(45, 300))
+        call.invite()
+        side, level = upstream(call), min(1.0, severity + more)
+        count = int(rng.integers(1, 3 + round(3 * level)))
+        stretches = share_of(rng, call, float(rng.uniform(0.3, 0.6)), count)
+        extra = between(rng, 0.012, 0.09, level)
+        hops = int(rng.integers(1, 5)) if rng.random() < 0.8 else 0
+        detour = Detour(stretches, extra, hops, between(rng, 0.06, 1.5, level, 0.1))
+        stage_before(call, side).append(detour)
+        call.both_talk()
+        call.hang_up()
+        call.run()
+        text = f"{count} times another route, {extra * 1000:.0f} ms and {hops} routers longer"
+        return Case(call, f"{text}; {side}'s packets", facts={"extra_s": extra, "hops": hops})
+
+    return until_seen(build, lambda case: any(lost_at_point(case.call, side) >= 3 for side in SIDES))
 
 
 def jitter_with_a_small_buffer(rng: Chance, severity: float, **wishes: Any) -> Case:

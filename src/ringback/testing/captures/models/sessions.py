@@ -25,11 +25,12 @@ def nat_timeout(rng: Chance, severity: float) -> Case:
 
 def _forgotten_media(rng: Chance, severity: float) -> Case:
     """The caller sends nothing for longer than the NAT remembers; what comes for it is dropped from then on.
-    When it speaks again, it has another port."""
-    inside = bool(rng.random() < 0.5)
+    When it speaks again, it has another port; the called side follows to that (symmetric RTP), or not."""
+    inside, follows = (bool(rng.random() < 0.5) for _ in range(2))
+    timeout = float(rng.choice((30, 30, 40, 60)))
     call = draw_call(
         rng,
-        seconds=(110, 300),
+        seconds=(timeout + 45, 300),
         positions=("near-caller",) if inside else ("middle", "near-called"),
         dtx=False,
     )
@@ -37,7 +38,6 @@ def _forgotten_media(rng: Chance, severity: float) -> Case:
     call.devices["called"].address = call.devices["called"].sip_address
     device = call.devices["caller"]
     call.invite()
-    timeout = float(rng.choice((30, 30, 40, 60)))
     pause = call.media_s + 5 + (call.seconds - timeout - 30) * between(rng, 0.6, 0.15, severity)
     resume = pause + timeout + float(rng.uniform(5, 20))
     call.both_talk()
@@ -56,7 +56,12 @@ def _forgotten_media(rng: Chance, severity: float) -> Case:
         voice = replace(voice, route=(voice.sent_s >= resume).astype(np.uint8))
     call.voices["caller"] = voice
     gone = pause + timeout
-    call.stages["called"][device.nat_stage or 0].insert(0, Outage([(gone, 1e9)]))
+    back = resume + call.way_s("caller") if follows else 1e9
+    call.stages["called"][device.nat_stage or 0].insert(0, Outage([(gone, back)]))
+    if follows and not inside:
+        call.routes["called"].append(lambda position: call.routes["caller"][1](position).reverse)
+        answer = call.voices["called"]
+        call.voices["called"] = replace(answer, route=(answer.sent_s >= back).astype(np.uint8))
     if not inside and rng.random() < 0.4:
         notices(
             call,
@@ -65,11 +70,13 @@ def _forgotten_media(rng: Chance, severity: float) -> Case:
             from_side="caller",
             route=call.routes["called"][0],
             begin=gone,
+            end=back,
         )
     call.hang_up("caller")
     call.run()
     where = "inside" if inside else "outside"
     text = f"the NAT forgets the caller's media after {timeout:.0f} s without any; the point is {where}"
+    text += "; the called side follows" if follows else ""
     return Case(call, text, facts={"timeout_s": timeout, "gone_s": gone})
 
 

@@ -51,6 +51,7 @@ def notices(
     from_side: Side,
     route: Callable[[int], Route],
     begin: float = 0.0,
+    end: float = 1e9,
     code: int = 3,
     ttl: int = 60,
 ) -> None:
@@ -61,7 +62,7 @@ def notices(
         last = -1.0
         for row in range(len(voice)):
             at = float(voice.sent_s[row])
-            if at < begin or at < last + 1:
+            if not begin <= at < end or at < last + 1:
                 continue
             last = at
             dropped = udp_packet(
