@@ -87,7 +87,6 @@ def diagnosis_of(
     cases = [*_calls(sights), *_conversations(_loose(sights))]
     concerned = _concerned(complaint, cases)
     surroundings = _Surroundings.of(captures)
-    passed_on = frozenset() if comparison is None else comparison.passed_on()
     base = Evidence(
         None,
         (),
@@ -104,7 +103,7 @@ def diagnosis_of(
         if progress is not None:
             progress("judging", done, total)
         evidence = replace(base, call=case.record, complaint=complaint if case in concerned else None)
-        judged.append(_judged(surroundings.added_to(evidence, case), case, passed_on))
+        judged.append(_judged(surroundings.added_to(evidence, case), case))
         done += case.packets
     if progress is not None:
         progress("judging", total, total)
@@ -242,8 +241,7 @@ def _concerned(complaint: Window | None, cases: Sequence[_Case]) -> set[_Case]:
     return meant or set(cases)
 
 
-def _judged(evidence: Evidence, case: _Case, passed_on: frozenset[tuple[str, StreamKey]]) -> DiagnosedCall:
-    """Measure the streams of a case and judge it; of a stream that passed several points by the last."""
+def _judged(evidence: Evidence, case: _Case) -> DiagnosedCall:
     found, shown = [], []
     for placed in case.members:
         stream, context = placed.stream, placed.context
@@ -252,8 +250,7 @@ def _judged(evidence: Evidence, case: _Case, passed_on: frozenset[tuple[str, Str
         measured, series = examine(stream.key, packets, formats)
         sent_by = context.sent_by if context is not None else None
         expected_at = context.expected_at if context is not None else None
-        if (placed.point, stream.key) not in passed_on:
-            found.append(StreamEvidence(measured, series, sent_by, expected_at, placed.point))
+        found.append(StreamEvidence(measured, series, sent_by, expected_at, placed.point))
         label = case.record.label if case.record is not None else None
         shown.append(DiagnosedStream(measured, stream, label, sent_by, expected_at, placed.point))
     verdict = judge(replace(evidence, streams=tuple(found)))

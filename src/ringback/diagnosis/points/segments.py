@@ -20,8 +20,6 @@ from ringback.diagnosis.points.matching import Pair, Place, Sight, first_copies,
 EDGE_NS: Final = 200_000_000
 """At the ends of what both captures cover, a missing packet may just have been too early or too late for
 one."""
-MOST_OF_IT: Final = 0.9
-"""Who saw so much of a stream as another did stands for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +94,6 @@ class Path:
 
     sights: tuple[tuple[str, StreamKey], ...]
     segments: tuple[Segment, ...]
-    seconds: tuple[float, ...]
-    """How long each of them saw it."""
     order_known_by: str
     """`addresses`, `ttl`, `loss` or `given`: what told which point comes first."""
 
@@ -116,15 +112,6 @@ class Comparison:
     clocks: tuple[ClockOffset, ...]
     alone: tuple[tuple[str, StreamKey], ...]
     """Streams that one point saw only."""
-
-    def passed_on(self) -> frozenset[tuple[str, StreamKey]]:
-        """Sights of streams that a point further on saw for as long, which knows all that befell them."""
-        return frozenset(
-            sight
-            for path in self.paths
-            for sight, seconds in zip(path.sights[:-1], path.seconds[:-1], strict=True)
-            if path.seconds[-1] >= MOST_OF_IT * seconds
-        )
 
     def segments_of(self) -> dict[StreamKey, tuple[str, ...]]:
         """What is said of each stream's segments, under each of the keys that the points saw it by."""
@@ -242,8 +229,7 @@ def _path(way: _Way, clocks: Mapping[tuple[str, str], ClockOffset]) -> Path:
         if both is not None:
             segments.append(_segment(source, target, both, clocks))
     sights = tuple((place.point, place.stream.key) for place in way.places)
-    seconds = tuple((place.stream.ended_ns - place.stream.began_ns) / 1e9 for place in way.places)
-    return Path(sights, tuple(segments), seconds, way.known_by)
+    return Path(sights, tuple(segments), way.known_by)
 
 
 def _segment(
