@@ -25,11 +25,15 @@ def test_the_best_of_a_scale_is_marked_and_scales_are_not_mixed() -> None:
         outcome("opus", 4.4, 4.3, "wideband"),
         outcome("opus, fec", 4.45, 4.35, "wideband"),
     ]
-    assert best(outcomes) == ({1, 3}, {2, 3})
+    assert best(outcomes) == ({1}, {2})
+    assert best([*outcomes, outcome("opus, more fec", 4.5, 4.4, "wideband")]) == ({1, 5}, {2, 5})
 
 
 def test_where_nothing_is_better_nothing_is_to_be_changed() -> None:
-    assert best([outcome("as it was", 4.4, 4.3), outcome("deep", 4.45, 4.0)]) == ({0}, {0})
+    assert best([outcome("as it was", 4.4, 4.3), outcome("deep", 4.45, 4.0)]) == (
+        frozenset(),
+        frozenset(),
+    )
     assert best([outcome("as it was", 4.4, 4.3)]) == (frozenset(), frozenset())
     assert best([outcome("as it was", None, 0), outcome("other", None, 0)]) == (frozenset(), frozenset())
     assert best([]) == (frozenset(), frozenset())

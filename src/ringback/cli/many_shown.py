@@ -85,10 +85,7 @@ def _print_since(since: Since) -> None:
     _put(Text("Since the baseline", style="bold"))
     _put_marked([(mark, style, since.words())])
     overall = [change for change in since.changes if not change.group]
-    groups = [change for change in since.changes if change.group and change.answer != "unproven"]
-    groups.sort(
-        key=lambda change: (change.answer == since.answer, change.dimension == "hour", change.p_value)
-    )
+    groups = [change for change in since.groups() if change.answer != "unproven"]
     shown = (*overall, *groups[:MOST_GROUPS])
     _put_marked((*_ANSWERS[change.answer], change.words()) for change in shown)
     more = count(max(len(groups) - MOST_GROUPS, 0), "group")

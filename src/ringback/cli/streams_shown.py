@@ -12,7 +12,7 @@ from rich.text import Text
 from ringback.cli.output import print_rich, print_table
 from ringback.diagnosis.diagnosed import Diagnosis
 from ringback.diagnosis.points.segments import Comparison, Path, Segment
-from ringback.diagnosis.replayed import best
+from ringback.diagnosis.replayed import BETTER, best
 from ringback.diagnosis.shown import count, percent, place
 from ringback.diagnosis.what_if import Outcome
 
@@ -22,20 +22,23 @@ MOST_PATHS: Final = 10
 
 
 def print_what_if(diagnosis: Diagnosis) -> None:
-    """Each stream that was played again, in the order of the worst calls."""
+    """Each stream that was played again."""
     print()
     _put(Text("What if", style="bold"))
     if not diagnosis.what_if:
         _put(Text("There is no stream that could be played again."))
         return
-    for (point, key), outcomes in list(diagnosis.what_if.items())[:MOST_STREAMS]:
+    # What was heard least first.
+    ranked = sorted(diagnosis.what_if.items(), key=lambda one: -one[1][0].failed_share)
+    for (point, key), outcomes in ranked[:MOST_STREAMS]:
         seen = f", at {point}" if point else ""
         _put(Text(f"{place(key.src, key.sport)} → {place(key.dst, key.dport)}{seen}", style="dim"))
         _print_outcomes(outcomes)
     more = len(diagnosis.what_if) - MOST_STREAMS
     if more > 0:
         _put(Text(f"{count(more, 'stream')} more: --report or --json has them."))
-    _put(Text("* best of its scale; scores of different scales cannot be compared.", style="dim"))
+    note = f"* best of its scale, by {BETTER} at least; scores of different scales cannot be compared."
+    _put(Text(note, style="dim"))
 
 
 def _print_outcomes(outcomes: Sequence[Outcome]) -> None:

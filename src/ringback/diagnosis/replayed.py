@@ -60,8 +60,8 @@ def worst_stream(call: DiagnosedCall) -> DiagnosedStream | None:
 def best(outcomes: Sequence[Outcome]) -> tuple[frozenset[int], frozenset[int]]:
     """Which outcomes have the best score of listening, and of conversation, on each scale for itself.
 
-    It is the first of a scale (as it was, or the plain codec) where none is better by BETTER. A scale of one
-    outcome has no best. Of equals the one with less delay counts.
+    It must be better by BETTER than the first of the scale (as it was, or the plain codec), else there is
+    none. Of equals the one with less delay counts.
     """
     by_scale: dict[str, list[int]] = defaultdict(list)
     for place, outcome in enumerate(outcomes):
@@ -74,8 +74,8 @@ def best(outcomes: Sequence[Outcome]) -> tuple[frozenset[int], frozenset[int]]:
         talked = {place: outcomes[place].conversational or 0.0 for place in places}
         for scores, chosen in ((heard, listening), (talked, conversing)):
             top = max(places, key=lambda at: (round(scores[at], 2), -outcomes[at].delay_ms))
-            if len(places) > 1:
-                chosen.add(top if scores[top] - scores[places[0]] >= BETTER else places[0])
+            if round(scores[top] - scores[places[0]], 2) >= BETTER:
+                chosen.add(top)
     return frozenset(listening), frozenset(conversing)
 
 

@@ -27,6 +27,13 @@ class Since:
     changes: tuple[Change, ...]
     answer: Answer
 
+    def groups(self) -> list[Change]:
+        """The comparisons of groups: those first that went another way than the whole, hours last, by p."""
+        found = [change for change in self.changes if change.group]
+        return sorted(
+            found, key=lambda one: (one.answer == self.answer, one.dimension == "hour", one.p_value)
+        )
+
     def words(self) -> str:
         """One sentence."""
         what = f"the baseline “{self.name}”" if self.name else "the baseline"

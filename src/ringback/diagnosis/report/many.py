@@ -18,6 +18,7 @@ STEPS: Final = (0.0, 0.05, 0.10, 0.20, 0.40)
 """Shares of bad calls above which a cell is a shade darker."""
 MOST_ROWS: Final = 30
 MOST_DOUBTFUL: Final = 10
+MOST_GROUPS: Final = 8
 
 MANY: Final = (
     "Of many calls each group (a site, a trunk, an hour …) is held against all others: shares of bad calls "
@@ -139,14 +140,15 @@ def _since(since: Since) -> Iterator[Markup]:
     yield tag("p", chip, " ", since.words())
     overall = [change for change in since.changes if not change.group]
     yield _change_table("All calls against the baseline", overall)
-    groups = [change for change in since.changes if change.group]
+    groups = since.groups()
     told = [change for change in groups if change.answer != "unproven"]
     if told:
-        yield _change_table("Groups against the baseline", told)
+        yield _change_table("Groups against the baseline", told[:MOST_GROUPS])
     rest = [change for change in groups if change.answer == "unproven"]
-    if rest:
-        made = _change_table("Groups of which nothing is proven", rest)
-        yield tag("details", tag("summary", f"{count(len(rest), 'group')} of which nothing is proven"), made)
+    for title, left in (("that changed", told[MOST_GROUPS:]), ("of which nothing is proven", rest)):
+        if left:
+            made = _change_table(f"Groups {title}", left)
+            yield tag("details", tag("summary", f"{count(len(left), 'more group')} {title}"), made)
 
 
 def _change_table(title: str, changes: Sequence[Change]) -> Markup:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from ringback.diagnosis.diagnosed import DiagnosedCall, DiagnosedStream, Diagnosis
-from ringback.diagnosis.replayed import MOST_CALLS, best, replayed, worst_stream
+from ringback.diagnosis.replayed import BETTER, MOST_CALLS, best, replayed, worst_stream
 from ringback.diagnosis.report.markup import Child, Markup, tag
 from ringback.diagnosis.report.tables import table
 from ringback.diagnosis.what_if import Outcome
@@ -38,7 +38,7 @@ def _section(name: str, outcomes: Sequence[Outcome], *, opened: bool) -> Markup:
         "p",
         "The recorded arrivals, played again. What was lost on the way stays lost unless a copy came; "
         "a change that would itself change the network is not foreseen. Scores of different scales cannot "
-        "be compared: the best is marked on each.",
+        f"be compared: on each the best is marked, if it is better by {BETTER}.",
         class_="soft",
     )
     summary = tag("summary", f"What if: {name}")
