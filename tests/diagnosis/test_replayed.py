@@ -25,8 +25,9 @@ def test_the_best_of_a_scale_is_marked_and_scales_are_not_mixed() -> None:
         outcome("opus", 4.4, 4.3, "wideband"),
         outcome("opus, fec", 4.45, 4.35, "wideband"),
     ]
-    assert best(outcomes) == ({1}, {2})
-    assert best([*outcomes, outcome("opus, more fec", 4.5, 4.4, "wideband")]) == ({1, 5}, {2, 5})
+    assert best(outcomes) == (frozenset({1}), frozenset({2}))
+    outcomes.append(outcome("opus, more fec", 4.5, 4.4, "wideband"))
+    assert best(outcomes) == (frozenset({1, 5}), frozenset({2, 5}))
 
 
 def test_where_nothing_is_better_nothing_is_to_be_changed() -> None:

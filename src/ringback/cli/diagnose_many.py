@@ -76,12 +76,12 @@ def with_many(diagnosis: Diagnosis, wanted: ManyWanted) -> Diagnosis:
     The baseline is written. Raises CliError.
     """
     from ringback.diagnosis.many.baseline import BaselineError, make, to_text  # noqa: PLC0415 - loads NumPy
-    from ringback.diagnosis.many.rows import rows_of_all  # noqa: PLC0415
+    from ringback.diagnosis.many.rows import SOURCE, rows_of_all  # noqa: PLC0415
     from ringback.diagnosis.many.summary import MANY, summed_up  # noqa: PLC0415
 
     rows, source = wanted.records, wanted.source
     if rows is None:
-        rows, source = rows_of_all(diagnosis, wanted.zone), "the captures"
+        rows, source = rows_of_all(diagnosis, wanted.zone), SOURCE
         if not wanted.asked and len(rows) < MANY:
             return diagnosis
     try:

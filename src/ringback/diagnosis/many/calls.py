@@ -41,7 +41,8 @@ BAD_LOSS_PERCENT: Final = 3.0
 UNKNOWN: Final = "unknown"
 
 _TIMES: Final = ("start", "time", "start_time", "calldate", "date")
-_FAILED: Final = frozenset({"failed", "unanswered", "unknown"})
+_FAILED: Final = frozenset({"failed", "congestion"})
+"""As call detail records have it. Busy and unanswered calls are nobody's fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +86,8 @@ def read_rows(text: str, zone: tzinfo | None) -> tuple[list[CallRow], list[RowPr
     """The calls of a CSV table with a line of names first.
 
     A column `start` (ISO 8601, or seconds since 1970) is needed; columns named as DIMENSIONS and MEASURES
-    are taken, and `outcome`, `one_way`. Times without a zone are of `zone`, None for that of this machine;
-    hours are those of the time's own zone. Other columns are passed over.
+    are taken, and `outcome` (or `disposition`) and `one_way`. Times without a zone are of `zone`, None for
+    that of this machine; hours are those of the time's own zone. Other columns are passed over.
     """
     reader = csv.DictReader(io.StringIO(text, newline=None), dialect=dialect_of(text))
     try:
@@ -165,7 +166,7 @@ def _row(values: Mapping[str, str | None], names: Mapping[str, str], start: date
         start=start,
         groups=with_hour(groups, start),
         measures=measures,
-        failed=text("outcome").lower() in _FAILED,
+        failed=(text("outcome") or text("disposition")).lower() in _FAILED,
         one_way=text("one_way").lower() in {"1", "true", "yes"},
     )
 

@@ -9,8 +9,7 @@ from typing import Final
 from ringback import __version__
 from ringback.diagnosis.causes.verdict import Window
 from ringback.diagnosis.diagnosed import DiagnosedCall, DiagnosedStream, Diagnosis
-from ringback.diagnosis.many.rows import together
-from ringback.diagnosis.many.summary import MANY
+from ringback.diagnosis.many.rows import with_many
 from ringback.diagnosis.report.findings import standing_chip, verdict_card
 from ringback.diagnosis.report.ladder import ladder
 from ringback.diagnosis.report.many import many_section
@@ -52,6 +51,7 @@ def report_html(
 
     Times are of `zone`, None for that of this machine. Numbers, names and Call-IDs are masked unless shown.
     """
+    diagnosis = with_many(diagnosis, zone)
     ranked = diagnosis.worst_first()
     title = title_of(ranked)
     if diagnosis.many is not None and not ranked:
@@ -80,11 +80,8 @@ def report_html(
     several = len(ranked) > 1
     if several:
         yield _overview(ranked, diagnosis.window, show_numbers, zone)
-    many = diagnosis.many
-    if many is None and len(ranked) >= MANY:
-        many = together(diagnosis, zone)
-    if many is not None:
-        yield many_section(many, titled=bool(ranked))
+    if diagnosis.many is not None:
+        yield many_section(diagnosis.many, titled=bool(ranked))
     if diagnosis.comparison is not None:
         yield points_section(diagnosis.comparison)
     for number, call in enumerate(ranked[:MOST_SECTIONS]):
