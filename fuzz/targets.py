@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from msgspec.structs import replace
 from typing import Final
 
 from fuzz.calls import play

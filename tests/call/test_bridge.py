@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from ringback.media import protocol as media
 from ringback.sip.effects import Answered, Ended, Failed, IncomingCall, Ringing

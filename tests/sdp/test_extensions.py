@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from ringback.sdp.description import Attribute, MediaDescription, SessionDescription
 from ringback.sdp.extensions import AUDIO_LEVEL

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from ringback.media.legs import pack_wishes, unpack_wishes
 from ringback.media.protocol import AudioFormat, Codec, OpusWishes, SrtpSuite

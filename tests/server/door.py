@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
+
+from msgspec.structs import replace
 
 from ringback.call.effects import Notice, ToMedia
 from ringback.call.switchboard import Switchboard

@@ -99,5 +99,5 @@ async def test_an_effect_that_fails_does_not_swallow_those_after_it() -> None:
     desk = Desk()
     desk.switchboard.tell("broken")
     desk.switchboard.tell("next")
-    desk.exchange.on_media_event(media.LegClosed(leg=1, totals=media.LegTotals()))
+    desk.exchange.on_media_event(media.PlayEnded(leg=1, play=1, reason="finished"))
     assert desk.notices == ["broken", "next"]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from ringback.sip.effects import RequestArrived, ResponseArrived, Transmit
 from ringback.sip.endpoint import Answered, Ended, Failed, IncomingCall, InviteSession, RequestTimedOut

@@ -198,7 +198,9 @@ class ServerBench:
         self.request = request(method)
         self.now = 0.0
         self.sent: list[tuple[float, int]] = []
-        self.transaction = self.layer.open_server(self.request, flow(transport), 0.0)
+        self.transaction = self.layer.open_server(
+            server_key(self.request, self.request.method), self.request, flow(transport), 0.0
+        )
 
     def note(self, effects: list) -> None:
         self.sent += [(self.now, int(effect.data.split(b" ")[1])) for effect in effects]
@@ -403,7 +405,8 @@ def test_a_full_layer_still_takes_what_ends_calls() -> None:
     layer = TransactionLayer(TIMERS, TimerQueue(), 2)
     for number in range(2):
         assert not layer.is_full(request("INVITE", f"z9hG4bK{number}"))
-        layer.open_server(request("INVITE", f"z9hG4bK{number}"), flow(), 0.0)
+        invite = request("INVITE", f"z9hG4bK{number}")
+        layer.open_server(server_key(invite, "INVITE"), invite, flow(), 0.0)
     assert layer.is_full(request("INVITE"))
     assert not layer.is_full(request("CANCEL"))
     bye = request("BYE")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec.structs import replace
 
 from ringback.agent.events import (
     Answered,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Final, Protocol
+
+import msgspec
 
 from ringback.call.application import Application
 from ringback.call.leg import Leg, LegState, Party
@@ -30,8 +31,7 @@ _FLOW_FAILED: Final = (408, 430, 503)
 _WEIGHT: Final = {486: 1, 600: 0, 603: 0}
 
 
-@dataclass(frozen=True, slots=True)
-class Device:
+class Device(msgspec.Struct, frozen=True):
     """Where one device of the called person is reached: its contact, the flow it registered over, the hosts
     on the way. `spare` is another flow to the same device (RFC 5626), for when this one fails. `from_` is
     given where it is told another caller than the rest; its INVITE gets `headers`."""
@@ -41,7 +41,7 @@ class Device:
     route_set: tuple[NameAddr, ...] = ()
     spare: Device | None = None
     from_: NameAddr | None = None
-    headers: Headers = field(default_factory=Headers)
+    headers: Headers = msgspec.field(default_factory=Headers)
 
 
 class Line(Protocol):
@@ -223,6 +223,13 @@ class Bridge(Application):
                 self._caller.hangup(now)
         elif self._ringing.pop(leg.id, None) is not None:
             self.failed(leg, 480, now)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Forget the two once both are gone, so that nothing is left in a circle for the collector."""
+        two = (self._caller, self._callee)
+        if not self._ringing and all(leg is None or leg.state is LegState.ENDED for leg in two):
+            self._caller = self._callee = None
 
     def _join(self, now: float) -> None:
         caller, callee = self._caller, self._callee

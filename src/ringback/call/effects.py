@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
 from ringback.media.protocol import Command
 from ringback.sip.effects import Transmit
 from ringback.sip.flow import Flow
 
 
-@dataclass(frozen=True, slots=True)
-class ToMedia:
+class ToMedia(msgspec.Struct, frozen=True, gc=False):
     """Give a command to the media engine."""
 
     command: Command
 
 
-@dataclass(frozen=True, slots=True)
-class KeepOpen:
+class KeepOpen(msgspec.Struct, frozen=True, gc=False):
     """Keep the connection of this flow though it is silent: a call goes on over it."""
 
     flow: Flow
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(msgspec.Struct, frozen=True, gc=False):
     """Something happened that people may watch: for the event stream and the log. Carries no private data."""
 
     kind: str
-    facts: dict[str, object] = field(default_factory=dict)
+    facts: dict[str, object] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(msgspec.Struct, frozen=True):
     """A broken invariant that cost one call: what to log."""
 
     leg: int | None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from ringback.call.application import Application
 from ringback.governance.private import Private
@@ -16,7 +16,7 @@ from ringback.quality.leg_history import Lately, LegHistory
 from ringback.sdp.description import SdpError, SessionDescription
 from ringback.sdp.encode import encode_sdp
 from ringback.sdp.negotiated import Answer, Local, NegotiatedMedia, Refusal
-from ringback.sdp.offer_answer import accept_answer, answer, make_offer
+from ringback.sdp.offer_answer import accept_answer, answer, at_ports, make_offer
 from ringback.sdp.parse import parse_sdp
 from ringback.sdp.webrtc import LocalWebRtc, restarts_ice
 from ringback.sip.effects import Effect
@@ -31,13 +31,12 @@ VANISHED_AFTER_S: Final = 300.0
 BROWSER_PATIENCE_S: Final = 30.0
 """A browser whose media does not connect in so long will not connect any more."""
 
-_ANY_PORTS: Final = (9, 9)
+_ANY_PORTS: Final = (9, 10)
 _MEDIA_REFUSED: Final = (415, 488, 606)
 _RETRY_AFTER_S: Final = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Party:
+class Party(msgspec.Struct, frozen=True):
     """Who is at the other end, as far as is known; `account` only where credentials proved it, `trunk` where
     the other end is beyond a trunk of that name. Who is `hidden` wants those called not to learn all this."""
 
@@ -60,8 +59,7 @@ class LegState(Enum):
     ENDED = "ended"
 
 
-@dataclass(frozen=True, slots=True)
-class Refinement:
+class Refinement(msgspec.Struct, frozen=True):
     """What is done to the voices that others hear: `agc` brings all to one loudness, `denoise` suppresses the
     noise of phones (browsers do it themselves)."""
 
@@ -172,7 +170,7 @@ class Leg:
         """
         self.session = session
         self._offer = offer
-        local = self._our_side(*_ANY_PORTS)
+        local = self._local = self._our_side(*_ANY_PORTS)
         if not local.codecs:
             # No engine runs just now: the offer may be as good as any.
             self.turn_away(now, "no media")
@@ -187,6 +185,7 @@ class Leg:
         if tried.media.webrtc is not None:
             self._exchange.media(media.OpenLeg(leg=self.id, webrtc=True, group=self.application.media_room))
             return
+        self._prepared = tried
         remote = self._command(tried.media)
         self._exchange.media(
             media.OpenLeg(
@@ -201,7 +200,10 @@ class Leg:
         """The engine has reserved an address. Returns our offer where we are the calling side."""
         if self.over:
             return None
-        self._local = self._our_side(rtp_port, rtcp_port)
+        if self._local is None:
+            self._local = self._our_side(rtp_port, rtcp_port)
+        else:
+            self._local = replace(self._local, rtp_port=rtp_port, rtcp_port=rtcp_port)
         if self.session is None and not self._local.codecs:
             # None of those that this peer may be offered is spoken here.
             self.state = LegState.ENDING
@@ -216,7 +218,11 @@ class Leg:
                 self._own = make_offer(self._local)
             return self._own
         if self._offer is not None:
-            prepared = answer(self._offer, self._local)
+            prepared: Answer | Refusal
+            if self._prepared is not None and rtcp_port == rtp_port + 1:
+                prepared = at_ports(self._prepared, rtp_port)
+            else:
+                prepared = answer(self._offer, self._local)
             if isinstance(prepared, Refusal):
                 self.reject(prepared.status, now, prepared.reason)
                 return None
@@ -448,7 +454,7 @@ class Leg:
         if self.state is LegState.ENDED:
             return
         self.state = LegState.ENDED
-        self._exchange.media(media.CloseLeg(leg=self.id))
+        self._exchange.media(media.CloseLeg(leg=self.id, totals=False))
         self.application.ended(self, now)
         for settle in self.when_over:
             settle(now)
@@ -484,7 +490,7 @@ class Leg:
             and self.party.trunk is None
             and not _same_host(negotiated.remote_ip, self.source)
         ):
-            return msgspec.structs.replace(command, remote_port=0, remote_rtcp_port=0)
+            return replace(command, remote_port=0, remote_rtcp_port=0)
         return command
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import heapq
+import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
 from itertools import count
-from typing import Protocol
+from typing import Final, Protocol
+
+import msgspec
 
 from ringback.call.application import Application
 from ringback.call.effects import Fault, KeepOpen, Notice, Outgoing, ToMedia
@@ -32,11 +35,12 @@ from ringback.sip.uri import NameAddr, SipUri
 _DTMF_RELAY = "application/dtmf-relay"
 _DTMF = "application/dtmf"
 
+_NOBODY: Final[frozenset[str]] = frozenset()
+
 LocalMedia = Callable[[Flow, int, int], Local]
 
 
-@dataclass(frozen=True, slots=True)
-class _Dialled:
+class _Dialled(msgspec.Struct, frozen=True):
     """Whom a leg of ours calls, and the way there."""
 
     target: SipUri
@@ -79,7 +83,8 @@ class Switchboard:
         self._on_trunk: Counter[str] = Counter()
         self._leg_ids = count(1)
         self._plays = count(1)
-        self._alarms: list[tuple[float, int, Application]] = []
+        # Weak: calls are over long before their alarms, and an application that no leg has wants nothing.
+        self._alarms: list[tuple[float, int, weakref.ref[Application]]] = []
         self._alarm_order = count()
         self._events: deque[Effect] = deque()
         self._out: list[Outgoing] = []
@@ -126,7 +131,7 @@ class Switchboard:
 
     def wake(self, at: float, application: Application) -> None:
         """Call `application.expire` at `at` or soon after."""
-        heapq.heappush(self._alarms, (at, next(self._alarm_order), application))
+        heapq.heappush(self._alarms, (at, next(self._alarm_order), weakref.ref(application)))
 
     def on_trunk(self, name: str) -> int:
         """How many legs there are beyond a trunk."""
@@ -211,8 +216,10 @@ class Switchboard:
         """The legs of an account's devices, oldest first."""
         return list(self._by_account.get(account, {}).values())
 
-    def take_touched(self) -> set[str]:
+    def take_touched(self) -> AbstractSet[str]:
         """The accounts whose legs have changed since this was asked last."""
+        if not self._touched:
+            return _NOBODY
         touched, self._touched = self._touched, set()
         return touched
 
@@ -243,8 +250,9 @@ class Switchboard:
     def expire(self, now: float) -> None:
         """Wake the applications whose time has come."""
         while self._alarms and self._alarms[0][0] <= now:
-            application = heapq.heappop(self._alarms)[2]
-            self._guarded(None, now, application.expire, now)
+            application = heapq.heappop(self._alarms)[2]()
+            if application is not None:
+                self._guarded(None, now, application.expire, now)
         self._work(now)
 
     def hang_up_all(self, now: float, reason: str) -> None:
@@ -326,7 +334,7 @@ class Switchboard:
     def _media_opened(self, leg_id: int, rtp_port: int, rtcp_port: int, now: float) -> None:
         leg = self.legs.get(leg_id)
         if leg is None:
-            self.media(protocol.CloseLeg(leg=leg_id))
+            self.media(protocol.CloseLeg(leg=leg_id, totals=False))
             return
         offer = leg.media_opened(rtp_port, rtcp_port, now)
         if leg.over and leg.session is None:

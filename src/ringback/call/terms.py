@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from ringback.sip.authentication import ClientAuthentication
 from ringback.sip.headers import Headers
 from ringback.sip.uri import NameAddr
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(msgspec.Struct, frozen=True):
     """`credentials` answer challenges, `headers` go into the INVITE, `codecs` are the only ones offered
     (empty: all of ours), `max_forwards` is less for calls that come from elsewhere (RFC 3261 §16.6), and
     `route_set` is what the INVITE passes on its way (§8.1.2)."""

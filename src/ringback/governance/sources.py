@@ -107,6 +107,8 @@ class SipSources:
 
     def admits(self, address: Address, now: float, *, connected: bool) -> bool:
         """Whether a message may be read; `connected` when its source is proven by a connection."""
+        if address[0] in self._allow:
+            return True
         why = self._turned_away(address, now, connected)
         if why is not None:
             self.dropped[why] += 1
@@ -126,10 +128,7 @@ class SipSources:
             self._time.take(None, now, min(seconds, _LONGEST_S))
 
     def _turned_away(self, address: Address, now: float, connected: bool) -> Dropped | None:
-        host = address[0]
-        if host in self._allow:
-            return None
-        key = source_key(host)
+        key = source_key(address[0])
         if self._by_hand and self._by_hand.get(key, 0.0) > now:
             return "banned"
         if self._known.get(address, 0.0) > now:

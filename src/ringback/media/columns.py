@@ -23,6 +23,7 @@ class Columns:
 
     def __init__(self, capacity: int) -> None:
         self.capacity = 0
+        self._blanks: list[tuple[NDArray[Any], Any]] = []
         self.grow(capacity)
 
     def grow(self, capacity: int) -> None:
@@ -32,12 +33,13 @@ class Columns:
             if self.capacity:
                 grown[: self.capacity] = getattr(self, name)
             setattr(self, name, grown)
+        self._blanks = [(getattr(self, name), column.empty) for name, column in self.SPEC.items()]
         self.capacity = capacity
 
     def clear(self, slot: int) -> None:
         """Make one row what it was at first."""
-        for name, column in self.SPEC.items():
-            getattr(self, name)[slot] = column.empty
+        for column, empty in self._blanks:
+            column[slot] = empty
 
 
 Bools = NDArray[np.bool_]

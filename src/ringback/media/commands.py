@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,7 @@ from ringback.media.protocol import (
     LeaveRoom,
     LegClosed,
     LegOpened,
+    LegTotals,
     Monitor,
     OpenLeg,
     Play,
@@ -134,7 +136,6 @@ class Commands:
         for columns in (self._engine.buffer, self._engine.meters):
             columns.clear(slot)
         self._engine.received.reset(slot)
-        self._engine.forget(slot)
         self._engine.sources.add(slot, *expected)
         self._engine.reports.opened(slot, self._engine.tick)
         self._engine.counted.opened(slot)
@@ -156,7 +157,7 @@ class Commands:
         if was_ready and (int(legs.send_codec[slot]), int(legs.opus_wishes[slot])) != sent_before:
             self._engine.hearing.forget(slot)
         self._engine.packing.use(slot, command.ptime_ms)
-        if not received_before and legs.receives[slot]:
+        if was_ready and not received_before and legs.receives[slot]:
             self._engine.buffer.restart(np.array([slot]))
         self._engine.changed()
 
@@ -182,8 +183,9 @@ class Commands:
 
     def _close_leg(self, command: CloseLeg, now_ns: int) -> None:
         slot = self._slot(command.leg)
-        last = self._engine.totals(np.array([slot]), now_ns)
-        self._engine.counted.closing(slot)
+        row, counted = np.array([slot]), self._engine.counted
+        counts = counted.closing(row)
+        totals = counted.totals(row, now_ns, counts)[command.leg] if command.totals else LegTotals()
         if slot in self._engine.hearing.playbacks:
             self._engine.end_play(slot, "stopped")
         self._leave(slot)
@@ -194,7 +196,7 @@ class Commands:
         self._engine.protection.forget(slot)
         self._engine.legs.close(slot)
         self._engine.changed()
-        self._events.append(LegClosed(leg=command.leg, totals=last[command.leg]))
+        self._events.append(LegClosed(leg=command.leg, totals=totals))
 
     def _join_room(self, command: JoinRoom, now_ns: int) -> None:
         slot = self._slot(command.leg)
@@ -300,6 +302,7 @@ class Commands:
         self._engine.browsers.use_certificate(command)
 
 
+@lru_cache(maxsize=4_096)
 def _unicast(address: str) -> int:
     """An IPv4 address as a number; 0 for the address that means "send nothing"; raises CommandError."""
     try:

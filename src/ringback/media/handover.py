@@ -48,6 +48,7 @@ class Handover:
         try:
             self._resume(slot, command, now_ns)
         except Exception:
+            engine.counted.closing(np.array([slot]))
             self._close(slot, now_ns)
             raise
         self._events.append(
@@ -83,7 +84,8 @@ class Handover:
         """Let legs go; of those that are not here nothing is said."""
         engine = self._engine
         slots = [engine.legs.slots[leg] for leg in command.legs if leg in engine.legs.slots]
-        totals = engine.totals(np.array(slots, np.int64), now_ns)
+        rows = np.array(slots, np.int64)
+        totals = engine.counted.totals(rows, now_ns, engine.counted.closing(rows))
         released: dict[int, ReleasedLeg] = {}
         pairs: dict[int, None] = {}
         for slot in slots:
@@ -128,7 +130,6 @@ class Handover:
             if not engine.rooms.used[room]:
                 engine.sounds.closed(room)
             engine.recordings.changed()
-        engine.counted.closing(slot)
         engine.browsers.forget(slot)
         engine.sources.remove(slot, int(engine.received.ssrc[slot]), now_ns)
         engine.forget(slot)

@@ -169,8 +169,8 @@ class Legs(Columns):
 
     def open(self, identifier: int, pair: int, webrtc: bool = False) -> int:
         """Take a row for a new leg on a socket pair; the caller made sure that one is free (`full`)."""
+        # Rows on the free list are clear.
         slot = self._free.pop()
-        self.clear(slot)
         self.used[slot] = True
         self.identifier[slot] = identifier
         self.pair[slot] = pair
@@ -185,7 +185,7 @@ class Legs(Columns):
         self.event_clocks.pop(slot, None)
         self.clear(slot)
         self._free.append(slot)
-        self.some_tell_levels = bool(self.level_extension.any())
+        self._look_for_levels()
 
     @property
     def full(self) -> bool:
@@ -232,7 +232,8 @@ class Legs(Columns):
         self.level_extension[slot] = (
             media.audio_level_extension if 0 < media.audio_level_extension < 256 else 0
         )
-        self.some_tell_levels = bool(self.level_extension.any())
+        self.some_tell_levels = self.some_tell_levels or bool(self.level_extension[slot])
+        self._look_for_levels()
         self.reference_times[slot] = media.reference_times
         if webrtc:
             # Where its media goes and comes from is for ICE to say.
@@ -253,6 +254,10 @@ class Legs(Columns):
             self.rtcp_ip[slot] = ip
             self.rtcp_port[slot] = media.remote_rtcp_port
         return moved
+
+    def _look_for_levels(self) -> None:
+        if self.some_tell_levels:
+            self.some_tell_levels = bool(self.level_extension.any())
 
     def renew_source(self, slot: int) -> None:
         """Send from a new SSRC, beginning anew with its counts."""

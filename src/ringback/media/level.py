@@ -63,6 +63,8 @@ class SpeechGate:
         self._frames = np.zeros(capacity, dtype=np.int16)
         self._lowest = np.full(capacity, np.inf, dtype=np.float32)
         self._minima = np.zeros((capacity, WINDOWS), dtype=np.float32)
+        # Nothing was heard yet: this is what a row begins with.
+        self._blanks = [(column, column[0].copy()) for _, column in self._columns()]
 
     def _columns(self) -> list[tuple[str, NDArray[Any]]]:
         return [(name, value) for name, value in vars(self).items() if isinstance(value, np.ndarray)]
@@ -76,9 +78,8 @@ class SpeechGate:
 
     def reset(self, legs: Legs | int) -> None:
         """Forget all about these rows, for the next legs that use them."""
-        fresh = SpeechGate(1)
-        for name, column in self._columns():
-            column[legs] = getattr(fresh, name)[0]
+        for column, blank in self._blanks:
+            column[legs] = blank
 
     def update(self, legs: Legs, energy: Samples) -> Mask:
         """Take a frame's mean square float32[k] of legs intp[k], each once; who of them talks: bool[k]."""

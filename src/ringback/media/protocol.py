@@ -127,9 +127,11 @@ class SetMedia(_Message, frozen=True, kw_only=True):
 
 
 class CloseLeg(_Message, frozen=True, kw_only=True):
-    """Free a leg; answered by LegClosed with its totals."""
+    """Free a leg; answered by LegClosed, with its totals where these are wanted: of a leg that lived for a
+    moment they are most of the work."""
 
     leg: int
+    totals: bool = True
 
 
 class JoinRoom(_Message, frozen=True, kw_only=True):

@@ -361,9 +361,8 @@ class Sources:
         """Offer a pair to further legs of its group, or no more."""
         pair = self._pairs[number]
         legs = list(pair.legs)
-        unlocked = [
-            slot for slot, locked in zip(legs, self._legs.locked[legs].tolist(), strict=True) if not locked
-        ]
+        locked = self._legs.locked
+        unlocked = [slot for slot in legs if not locked[slot]]
         room = bool(legs) and len(legs) < LEGS_PER_PAIR
         settled = room and (pair.webrtc or not unlocked)
         _offer(self._shared, (pair.webrtc, pair.group), number, settled)

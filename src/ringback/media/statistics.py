@@ -114,9 +114,11 @@ class Statistics:
         """A leg begins to be counted."""
         self._told.clear(slot)
 
-    def closing(self, slot: int) -> None:
-        """A leg ends; what was not told of it yet goes into the sums."""
-        self._closed += self._counts(np.array([slot]))[0] - self._told.counts[slot]
+    def closing(self, slots: Longs) -> Longs:
+        """The legs in these rows end: what was not told of them yet goes into the sums. Their counts."""
+        counts = self._counts(slots)
+        self._closed += (counts - self._told.counts[slots]).sum(axis=0)
+        return counts
 
     def second(self, now_ns: int, tick: int, level_ticks: int) -> LegStatistics:
         """What was counted and measured since this was last asked.
@@ -154,9 +156,11 @@ class Statistics:
             loss=_histogram(np.maximum(1 - fresh[some, RECEIVED] / expected[some], 0), LOSS),
         )
 
-    def totals(self, slots: Longs, now_ns: int) -> dict[int, LegTotals]:
-        """Totals of the legs in these rows, by the control process's identifier."""
-        counts = dict(zip(COUNTS, self._counts(slots).T.tolist(), strict=True))
+    def totals(self, slots: Longs, now_ns: int, counted: Longs | None = None) -> dict[int, LegTotals]:
+        """Totals of the legs in these rows, by the control process's identifier; `counted` are their counts
+        where these are known."""
+        columns = (self._counts(slots) if counted is None else counted).T
+        counts = dict(zip(COUNTS, columns.tolist(), strict=True))
         measured = self._values(slots, now_ns, 1, 1).astype(np.float64)
         values = dict(zip(VALUES, measured.T.tolist(), strict=True))
         level = self._gate.level_dbfs(slots).tolist()
@@ -205,7 +209,10 @@ class Statistics:
             meters.sent[slots],
             meters.sent_octets[slots],
         )
-        return np.stack(columns, axis=1)
+        table = np.empty((len(slots), len(columns)), np.int64)
+        for i, column in enumerate(columns):
+            table[:, i] = column
+        return table
 
     def _values(self, slots: Longs, now_ns: int, ticks: int, sent_ticks: int) -> Floats:
         """The columns of VALUES: float32[k, len(VALUES)]."""
@@ -228,7 +235,10 @@ class Statistics:
             meters.remote_r_factor[slots],
             meters.remote_mos[slots],
         )
-        return np.stack(columns, axis=1, dtype=np.float32, casting="same_kind")
+        table = np.empty((len(slots), len(columns)), np.float32)
+        for i, column in enumerate(columns):
+            table[:, i] = column
+        return table
 
 
 def _rows(counts: Longs, values: Floats) -> bytes:

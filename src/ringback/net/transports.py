@@ -148,17 +148,14 @@ class SipTransports:
         waits for; if that fails `on_connection_lost` is called with this flow.
         """
         if flow.transport == "udp":
-            sent = self._send_datagram(flow, data)
+            local = self._local.get("udp")
+            sent = local is not None and self._udp[local.socket_for(flow.local, flow.remote[0])].send(
+                flow.remote, data
+            )
         else:
             sent = flow.transport in ("tcp", "tls") and self._streams.send(flow, data)
         self._unsent += not sent
         return sent
-
-    def _send_datagram(self, flow: Flow, data: bytes) -> bool:
-        local = self._local.get("udp")
-        return local is not None and self._udp[local.socket_for(flow.local, flow.remote[0])].send(
-            flow.remote, data
-        )
 
     def trust(self, flow: Flow) -> bool:
         """Keep a stream open though silent: its peer is registered or in a call. False when it is gone.

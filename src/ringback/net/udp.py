@@ -22,6 +22,7 @@ from ringback.sip.tap import Hear
 _BATCH: Final = 64
 _LARGEST: Final = 65_535
 _SHORTEST_MESSAGE: Final = 16
+_MOST_FLOWS: Final = 4_096
 # A request or status line and a first header field; what comes else needs no closer look.
 _BEGINS: Final = re.compile(rb"[\r\n]*[A-Za-z0-9!%*_+`'~.-]+[ /][^\r\n]*\r\n")
 # STUN answers a second to one source: a NAT with a thousand phones needs some forty.
@@ -47,6 +48,8 @@ class UdpTransport:
         self._local: LocalAddresses | None = None
         self._buffer = bytearray(_LARGEST)
         self._view = memoryview(self._buffer)
+        # One for all messages of a source.
+        self._flows: dict[Address, Flow] = {}
         self._answers: TokenBuckets[str] = TokenBuckets(rate=_STUN_RATE, burst=_STUN_BURST)
         self.received = 0
         self.ignored = 0
@@ -120,7 +123,12 @@ class UdpTransport:
         """Pass a message on; False for what cannot be answered."""
         assert self._local is not None
         message = parse_message(data)
-        flow = Flow("udp", self._local.towards(remote[0]), remote)
+        local = self._local.towards(remote[0])
+        flow = self._flows.get(remote)
+        if flow is None or flow.local != local:
+            if len(self._flows) >= _MOST_FLOWS:
+                self._flows.clear()
+            flow = self._flows[remote] = Flow("udp", local, remote)
         self._hear(data, flow, message)
         if isinstance(message, Malformed) and not message.answerable:
             return False

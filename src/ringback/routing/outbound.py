@@ -43,5 +43,10 @@ def ways_out(number: str, directory: Directory, emergency: Container[str]) -> tu
 
 def destination_of(trunk: Trunk, *dialled: str) -> str | None:
     """The number here that one of the numbers dialled outside leads to, with or without a plus in front."""
-    known = {did.removeprefix("+"): to for did, to in trunk.dids.items()}
-    return next((known[bare] for number in dialled if (bare := number.removeprefix("+")) in known), None)
+    dids = trunk.dids
+    for number in dialled:
+        bare = number.removeprefix("+")
+        found = dids.get(bare) or dids.get(f"+{bare}")
+        if found is not None:
+            return found
+    return None

@@ -81,6 +81,8 @@ class ReceivedSequence:
         self._reported_expected = np.zeros(capacity, dtype=np.int64)
         self._reported_received = np.zeros(capacity, dtype=np.int64)
         self._turn = np.zeros(capacity, dtype=np.uint8)
+        # Nothing has come yet: this is what a row begins with.
+        self._blanks = [(column, column[0].item()) for _, column in self._columns()]
 
     def _columns(self) -> list[tuple[str, NDArray[Any]]]:
         return [(name, value) for name, value in vars(self).items() if isinstance(value, np.ndarray)]
@@ -94,9 +96,8 @@ class ReceivedSequence:
 
     def reset(self, legs: Legs | int) -> None:
         """Forget all about these rows, for the next legs that use them."""
-        fresh = ReceivedSequence(1)
-        for name, column in self._columns():
-            column[legs] = getattr(fresh, name)[0]
+        for column, blank in self._blanks:
+            column[legs] = blank
 
     def leave(self, leg: int) -> None:
         """The source of a leg said goodbye (RFC 3550, 6.3.4): whatever comes next begins at once."""

@@ -2,56 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from ringback.sdp.description import Attribute, Bandwidth, Connection, MediaDescription, SessionDescription
 
 
 def encode_sdp(description: SessionDescription) -> bytes:
     """The description as UTF-8 text with CRLF line ends; line breaks inside a value raise ValueError."""
-    lines = list(_session_lines(description))
-    for line in lines:
-        if "\r" in line or "\n" in line or "\0" in line:
-            raise ValueError("a value in a session description holds a line break")
-    return ("\r\n".join(lines) + "\r\n").encode()
+    lines = _session_lines(description)
+    text = "\r\n".join(lines) + "\r\n"
+    if "\0" in text or not text.count("\r") == text.count("\n") == len(lines):
+        raise ValueError("a value in a session description holds a line break")
+    return text.encode()
 
 
-def _session_lines(description: SessionDescription) -> Iterator[str]:
+def _session_lines(description: SessionDescription) -> list[str]:
     origin = description.origin
-    yield "v=0"
-    yield (
+    lines = [
+        "v=0",
         f"o={origin.username} {origin.session_id} {origin.session_version}"
-        f" IN {origin.address_type} {origin.address}"
-    )
-    yield f"s={description.name}"
-    yield from _connection_lines(description.connection)
-    yield from _bandwidth_lines(description.bandwidths)
-    for start, stop in description.times:
-        yield f"t={start} {stop}"
-    yield from _attribute_lines(description.attributes)
+        f" IN {origin.address_type} {origin.address}",
+        f"s={description.name}",
+    ]
+    lines += _connection_lines(description.connection)
+    lines += _bandwidth_lines(description.bandwidths)
+    lines += [f"t={start} {stop}" for start, stop in description.times]
+    lines += _attribute_lines(description.attributes)
     for media in description.media:
-        yield from _media_lines(media)
+        lines += _media_lines(media)
+    return lines
 
 
-def _media_lines(media: MediaDescription) -> Iterator[str]:
+def _media_lines(media: MediaDescription) -> list[str]:
     port = f"{media.port}/{media.port_count}" if media.port_count != 1 else str(media.port)
-    yield f"m={media.kind} {port} {media.protocol} {' '.join(media.formats)}"
-    if media.title is not None:
-        yield f"i={media.title}"
-    yield from _connection_lines(media.connection)
-    yield from _bandwidth_lines(media.bandwidths)
-    yield from _attribute_lines(media.attributes)
+    return [
+        f"m={media.kind} {port} {media.protocol} {' '.join(media.formats)}",
+        *([f"i={media.title}"] if media.title is not None else []),
+        *_connection_lines(media.connection),
+        *_bandwidth_lines(media.bandwidths),
+        *_attribute_lines(media.attributes),
+    ]
 
 
-def _connection_lines(connection: Connection | None) -> Iterator[str]:
-    if connection is not None:
-        scope = f"/{connection.scope}" if connection.scope else ""
-        yield f"c=IN {connection.address_type} {connection.address}{scope}"
+def _connection_lines(connection: Connection | None) -> list[str]:
+    if connection is None:
+        return []
+    scope = f"/{connection.scope}" if connection.scope else ""
+    return [f"c=IN {connection.address_type} {connection.address}{scope}"]
 
 
-def _bandwidth_lines(bandwidths: tuple[Bandwidth, ...]) -> Iterator[str]:
-    return (f"b={bandwidth.kind}:{bandwidth.value}" for bandwidth in bandwidths)
+def _bandwidth_lines(bandwidths: tuple[Bandwidth, ...]) -> list[str]:
+    return [f"b={bandwidth.kind}:{bandwidth.value}" for bandwidth in bandwidths]
 
 
-def _attribute_lines(attributes: tuple[Attribute, ...]) -> Iterator[str]:
-    return (f"a={a.name}" if a.value is None else f"a={a.name}:{a.value}" for a in attributes)
+def _attribute_lines(attributes: tuple[Attribute, ...]) -> list[str]:
+    return [f"a={a.name}" if a.value is None else f"a={a.name}:{a.value}" for a in attributes]

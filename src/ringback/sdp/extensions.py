@@ -28,7 +28,7 @@ def offered_audio_level(session: SessionDescription, media: MediaDescription) ->
 
 def accepted_audio_level(ours: MediaDescription, session: SessionDescription, media: MediaDescription) -> int:
     """The identifier that an answer keeps of our offer, 0 if it does not."""
-    offered = _identifier(list(ours.values("extmap")), sends=False)
+    offered = _identifier(ours.values("extmap"), sends=False)
     return offered if offered and offered_audio_level(session, media) == offered else 0
 
 
@@ -39,16 +39,18 @@ def audio_level_attribute(identifier: int) -> Attribute:
 
 def kept_audio_level(before: MediaDescription | None) -> int:
     """The identifier to offer: the one in use, which must keep its meaning (RFC 8285 §7)."""
-    used = _identifier(list(before.values("extmap")), sends=False) if before is not None else 0
+    used = _identifier(before.values("extmap"), sends=False) if before is not None else 0
     return used or OFFERED
 
 
 def _values(session: SessionDescription, media: MediaDescription) -> list[str]:
-    of_session = (a.value for a in session.attributes if a.name == "extmap" and a.value is not None)
-    return [*media.values("extmap"), *of_session]
+    of_session = [a.value for a in session.attributes if a.name == "extmap" and a.value is not None]
+    return media.values("extmap") + of_session
 
 
 def _identifier(values: list[str], *, sends: bool) -> int:
+    if not values:
+        return 0
     meanings: dict[int, set[str]] = {}
     found: list[int] = []
     for value in values:

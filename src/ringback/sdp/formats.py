@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 
 from ringback.media.protocol import AudioFormat, Codec, OpusWishes
@@ -55,6 +57,7 @@ _CODECS: Final[Mapping[tuple[str, int, int], Codec]] = {
 }
 _RTPMAP = re.compile(r"([0-9]{1,3}) +([^ /]+)/([0-9]{1,6})(?:/([0-9]{1,2}))? *")
 _FMTP = re.compile(r"([0-9]{1,3}) +(.*)")
+_REMEMBERED_CHARACTERS: Final = 2_000
 _HIGHEST_DTMF: Final = 11
 _DTMF: Final = frozenset(range(_HIGHEST_DTMF + 1))
 
@@ -105,12 +108,23 @@ def read_formats(media: MediaDescription, *, rtcp_mux: bool) -> AudioFormats:
     A payload type that is declared twice with different meanings, is no number, or with rtcp-mux would be
     taken for RTCP (RFC 5761 §4), is passed over.
     """
-    maps = _read_rtpmaps(media)
-    parameters = _read_fmtp(media)
+    maps, parameters = tuple(media.values("rtpmap")), tuple(media.values("fmtp"))
+    size = sum(map(len, media.formats)) + sum(map(len, maps)) + sum(map(len, parameters))
+    # Phones of one kind say the same in every call; longer ones are not worth the memory.
+    read = _read if size <= _REMEMBERED_CHARACTERS else _read.__wrapped__
+    return read(media.formats, maps, parameters, rtcp_mux)
+
+
+@lru_cache(maxsize=1_024)
+def _read(
+    types: tuple[str, ...], rtpmaps: tuple[str, ...], fmtps: tuple[str, ...], rtcp_mux: bool
+) -> AudioFormats:
+    maps = _read_rtpmaps(rtpmaps)
+    parameters = _read_fmtp(fmtps)
     audio: dict[Codec, AudioFormat] = {}
     events: dict[int, int] = {}
     opus: OpusParameters | None = None
-    for text in dict.fromkeys(media.formats):
+    for text in dict.fromkeys(types):
         payload_type = _payload_type(text)
         if payload_type is None or (rtcp_mux and 64 <= payload_type <= 95):
             continue
@@ -125,7 +139,7 @@ def read_formats(media: MediaDescription, *, rtcp_mux: bool) -> AudioFormats:
                 opus = read_opus_parameters(fmtp or "")
         elif encoding[0] == "telephone-event" and _carries_dtmf(fmtp):
             events.setdefault(encoding[1], payload_type)
-    return AudioFormats(tuple(audio.values()), events, opus)
+    return AudioFormats(tuple(audio.values()), MappingProxyType(events), opus)
 
 
 def write_formats(
@@ -135,6 +149,13 @@ def write_formats(
 
     `playback_rate` in Hz is what we can make use of in Opus (RFC 7587 6.1).
     """
+    return _written(formats, tuple(telephone_events.items()), playback_rate)
+
+
+@lru_cache(maxsize=1_024)
+def _written(
+    formats: tuple[AudioFormat, ...], telephone_events: tuple[tuple[int, int], ...], playback_rate: int
+) -> tuple[tuple[str, ...], tuple[Attribute, ...]]:
     types: list[str] = []
     attributes: list[Attribute] = []
     for audio in formats:
@@ -144,7 +165,7 @@ def write_formats(
         if audio.codec == "OPUS":
             parameters = f"maxplaybackrate={playback_rate};{encoding.parameters}"
             attributes.append(Attribute("fmtp", f"{audio.payload_type} {parameters}"))
-    for clock_rate, payload_type in telephone_events.items():
+    for clock_rate, payload_type in telephone_events:
         types.append(str(payload_type))
         attributes.append(Attribute("rtpmap", f"{payload_type} telephone-event/{clock_rate}"))
         attributes.append(Attribute("fmtp", f"{payload_type} {TELEPHONE_EVENTS}"))
@@ -169,9 +190,9 @@ def read_opus_parameters(text: str) -> OpusParameters:
     )
 
 
-def _read_rtpmaps(media: MediaDescription) -> dict[int, tuple[str, int, int] | None]:
+def _read_rtpmaps(values: tuple[str, ...]) -> dict[int, tuple[str, int, int] | None]:
     maps: dict[int, tuple[str, int, int] | None] = {}
-    for value in media.values("rtpmap"):
+    for value in values:
         match = _RTPMAP.fullmatch(value)
         if match is None:
             continue
@@ -182,9 +203,9 @@ def _read_rtpmaps(media: MediaDescription) -> dict[int, tuple[str, int, int] | N
     return maps
 
 
-def _read_fmtp(media: MediaDescription) -> dict[int, str]:
+def _read_fmtp(values: tuple[str, ...]) -> dict[int, str]:
     parameters: dict[int, str] = {}
-    for value in media.values("fmtp"):
+    for value in values:
         match = _FMTP.fullmatch(value)
         if match is not None:
             parameters.setdefault(int(match[1]), match[2])

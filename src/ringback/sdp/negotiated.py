@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Final, Literal
+
+import msgspec
 
 from ringback.media.protocol import (
     AudioFormat,
@@ -30,8 +31,7 @@ WARNING_FORMAT: Final = 305
 WARNING_OTHER: Final = 399
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Local:
+class Local(msgspec.Struct, frozen=True, kw_only=True):
     """Our side of one stream: where we receive and what we are willing to do.
 
     `codecs` are the accepted ones in our order; an answer keeps the offerer's order unless `answer_order`
@@ -60,11 +60,10 @@ class Local:
     loopback_peers: bool = False
     webrtc: LocalWebRtc | None = None
     opus_playback_rate: int = 16_000
-    random_bytes: Callable[[int], bytes] = field(default=secrets.token_bytes, repr=False)
+    random_bytes: Callable[[int], bytes] = secrets.token_bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True):
     """No agreement: the SIP status to answer with, and the Warning code and text (RFC 3261 §20.43)."""
 
     reason: str
@@ -72,8 +71,7 @@ class Refusal:
     status: int = 488
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NegotiatedMedia:
+class NegotiatedMedia(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome for our side, as the media worker needs it (see SetMedia).
 
     `direction` is ours. A `remote_port` of 0 means that the peer gave the address 0.0.0.0: nothing, RTCP
@@ -128,8 +126,7 @@ class NegotiatedMedia:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """Our answer to an offer, and what it makes of the stream."""
 
     description: SessionDescription

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 
-from ringback.media.protocol import AudioFormat, Direction, SrtpKeys, SrtpSuite, WebRtcKeys
+import msgspec
+from msgspec.structs import replace
+
+from ringback.media.protocol import AudioFormat, Codec, Direction, SrtpKeys, SrtpSuite, WebRtcKeys
 from ringback.sdp.crypto import KEY_BYTES, Crypto, preferred_crypto, read_crypto
 from ringback.sdp.description import Attribute, Connection, MediaDescription, Origin, SessionDescription
 from ringback.sdp.extended_reports import asks_for_reports, measures_round_trips, reports_attribute
@@ -106,6 +110,15 @@ def answer(
     return refusal
 
 
+def at_ports(answered: Answer, rtp_port: int) -> Answer:
+    """An answer as it is with another RTP port, and the RTCP port after that: for who answered before ports
+    were known. Not for WebRTC, whose candidates name a port too."""
+    described, index = answered.description, answered.media.section
+    sections = list(described.media)
+    sections[index] = replace(sections[index], port=rtp_port)
+    return Answer(replace(described, media=tuple(sections)), answered.media)
+
+
 def accept_answer(
     offer: SessionDescription, answered: SessionDescription, local: Local
 ) -> NegotiatedMedia | Refusal:
@@ -138,8 +151,7 @@ def accept_answer(
     return _negotiated(answered, media, chosen, index)
 
 
-@dataclass(frozen=True, slots=True)
-class _Chosen:
+class _Chosen(msgspec.Struct, frozen=True):
     """One usable section: where to, which formats, how secured; `crypto` is our own attribute."""
 
     target: Target
@@ -294,20 +306,32 @@ def _answered_keys(
 
 def _own_formats(
     local: Local, before: MediaDescription | None
-) -> tuple[tuple[AudioFormat, ...], dict[int, int]]:
+) -> tuple[tuple[AudioFormat, ...], Mapping[int, int]]:
     """Formats and event types to offer: numbers in use keep their meaning (RFC 3264 §8.3.2)."""
-    kept = read_formats(before, rtcp_mux=False) if before else AudioFormats((), {})
+    if before is None:
+        return _first_formats(local.codecs)
+    return _kept_formats(local.codecs, read_formats(before, rtcp_mux=False))
+
+
+@lru_cache(maxsize=64)
+def _first_formats(codecs: tuple[Codec, ...]) -> tuple[tuple[AudioFormat, ...], Mapping[int, int]]:
+    return _kept_formats(codecs, AudioFormats((), {}))
+
+
+def _kept_formats(
+    codecs: tuple[Codec, ...], kept: AudioFormats
+) -> tuple[tuple[AudioFormat, ...], Mapping[int, int]]:
     numbers: dict[str, int] = {audio.codec: audio.payload_type for audio in kept.audio}
     numbers |= {str(rate): number for rate, number in kept.telephone_events.items()}
-    wanted = {str(codec): ENCODINGS[codec].payload_type for codec in local.codecs}
-    rates = sorted({ENCODINGS[codec].clock_rate for codec in local.codecs})
+    wanted = {str(codec): ENCODINGS[codec].payload_type for codec in codecs}
+    rates = sorted({ENCODINGS[codec].clock_rate for codec in codecs})
     wanted |= {str(rate): TELEPHONE_EVENT_TYPES[rate] for rate in rates}
     for key, preferred in wanted.items():
         if key not in numbers:
             free = (n for n in (preferred, *range(96, 128)) if n not in numbers.values())
             numbers[key] = next(free)
-    formats = tuple(AudioFormat(codec=codec, payload_type=numbers[codec]) for codec in local.codecs)
-    return formats, {rate: numbers[str(rate)] for rate in rates}
+    formats = tuple(AudioFormat(codec=codec, payload_type=numbers[codec]) for codec in codecs)
+    return formats, MappingProxyType({rate: numbers[str(rate)] for rate in rates})
 
 
 def _own_cryptos(local: Local, before: MediaDescription | None) -> list[Crypto]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Final, cast
+from typing import Final
+
+import msgspec
 
 from ringback.sdp.description import (
     AddressType,
@@ -23,7 +24,8 @@ MAX_LINES: Final = 2_000
 MAX_MEDIA: Final = 32
 MAX_FORMATS: Final = 128
 
-_LINE = re.compile(r"([a-z])=(.*)", re.DOTALL)
+_ADDRESS_TYPES: Final[dict[str, AddressType]] = {"IP4": "IP4", "IP6": "IP6"}
+
 _MEDIA = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`{|}~-]+) +([0-9]{1,5})(?:/([0-9]{1,5}))? +([^ ]+) +(.+)")
 _CONNECTION = re.compile(r"IN +(IP[46]) +([^ /]+)(?:/([0-9]{1,5}(?:/[0-9]{1,5})?))? *", re.IGNORECASE)
 _ORIGIN = re.compile(r"(.*[^ ]) +([0-9]{1,40}) +([0-9]{1,40}) +IN +(IP[46]) +([^ ]+) *", re.IGNORECASE)
@@ -54,8 +56,7 @@ def parse_sdp(body: bytes) -> SessionDescription | SdpError:
     return reader.finish()
 
 
-@dataclass(slots=True)
-class _Section:
+class _Section(msgspec.Struct):
     """One m= section while it is read."""
 
     kind: str
@@ -65,8 +66,8 @@ class _Section:
     port_count: int
     title: str | None = None
     connection: Connection | None = None
-    bandwidths: list[Bandwidth] = field(default_factory=list)
-    attributes: list[Attribute] = field(default_factory=list)
+    bandwidths: list[Bandwidth] = msgspec.field(default_factory=list)
+    attributes: list[Attribute] = msgspec.field(default_factory=list)
 
     def finish(self) -> MediaDescription:
         return MediaDescription(
@@ -82,18 +83,17 @@ class _Section:
         )
 
 
-@dataclass(slots=True)
-class _Reader:
+class _Reader(msgspec.Struct):
     """Takes lines one by one; each handler returns a reason to give up, or None."""
 
     version: bool = False
     origin: Origin | None = None
     name: str | None = None
     connection: Connection | None = None
-    times: list[tuple[int, int]] = field(default_factory=list)
-    bandwidths: list[Bandwidth] = field(default_factory=list)
-    attributes: list[Attribute] = field(default_factory=list)
-    sections: list[_Section] = field(default_factory=list)
+    times: list[tuple[int, int]] = msgspec.field(default_factory=list)
+    bandwidths: list[Bandwidth] = msgspec.field(default_factory=list)
+    attributes: list[Attribute] = msgspec.field(default_factory=list)
+    sections: list[_Section] = msgspec.field(default_factory=list)
 
     def read(self, line: str, number: int) -> str | None:
         if not self.version:
@@ -103,13 +103,13 @@ class _Reader:
             return None
         if "\r" in line or "\0" in line:
             return "a control character"
-        match = _LINE.fullmatch(line)
-        if match is None:
+        kind = line[0]
+        if line[1:2] != "=" or not "a" <= kind <= "z":
             return "not of the form type=value"
-        if self.origin is None and match[1] != "o":
+        if self.origin is None and kind != "o":
             return f"line {number} is not o="
-        handler = _HANDLERS.get(match[1])
-        return handler(self, match[2]) if handler else None
+        handler = _HANDLERS.get(kind)
+        return handler(self, line[2:]) if handler else None
 
     def finish(self) -> SessionDescription | SdpError:
         if self.origin is None:
@@ -121,7 +121,7 @@ class _Reader:
             bandwidths=tuple(self.bandwidths),
             times=tuple(self.times) or ((0, 0),),
             attributes=tuple(self.attributes),
-            media=tuple(section.finish() for section in self.sections),
+            media=tuple([section.finish() for section in self.sections]),
         )
 
     def read_origin(self, value: str) -> str | None:
@@ -134,7 +134,7 @@ class _Reader:
             username=match[1],
             session_id=int(match[2]),
             session_version=int(match[3]),
-            address_type=cast(AddressType, match[4].upper()),
+            address_type=_ADDRESS_TYPES[match[4].upper()],
             address=match[5],
         )
         return None
@@ -155,7 +155,7 @@ class _Reader:
             return "c= is malformed"
         target = self.sections[-1] if self.sections else self
         if target.connection is None:
-            target.connection = Connection(cast(AddressType, match[1].upper()), match[2], match[3] or "")
+            target.connection = Connection(_ADDRESS_TYPES[match[1].upper()], match[2], match[3] or "")
         return None
 
     def read_bandwidth(self, value: str) -> str | None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal
+
+import msgspec
 
 from ringback.media.protocol import Direction
 from ringback.sdp.description import MediaDescription, SessionDescription
@@ -25,6 +25,10 @@ PLAIN_PROFILES: Final = frozenset({"RTP/AVP", "RTP/AVPF"})
 SECURE_PROFILES: Final = frozenset({"RTP/SAVP", "RTP/SAVPF"})
 
 _DIRECTIONS: Final[dict[str, Direction]] = {direction: direction for direction in INVERTED}
+_SENDING: Final = ("sendrecv", "sendonly")
+_RECEIVING: Final = ("sendrecv", "recvonly")
+_RTCP: Final = re.compile(r"([0-9]{1,5})(?: |$)")
+_NUMBER: Final = re.compile(r"[0-9]{1,5}")
 _LOWEST_PORT: Final = 1_024
 _FRAME_MS: Final = 20
 _LONGEST_PTIME_MS: Final = 60
@@ -32,8 +36,7 @@ Kind = Literal["none", "unspecified", "forbidden", "loopback", "host"]
 _BROADCAST: Final = ipaddress.IPv4Address("255.255.255.255")
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True, gc=False):
     """Where a peer wants its media; ports are 0 when it wants none (0.0.0.0), RTCP's also with mux."""
 
     ip: str
@@ -83,18 +86,17 @@ def read_direction(session: SessionDescription, media: MediaDescription) -> Dire
 
 def read_stated_direction(session: SessionDescription, media: MediaDescription) -> Direction:
     """The direction of the section, else of the session, else sendrecv (RFC 8866 §6.7)."""
-    stated: Iterator[Direction] = (
-        _DIRECTIONS[attribute.name]
-        for attribute in (*media.attributes, *session.attributes)
-        if attribute.value is None and attribute.name in _DIRECTIONS
-    )
-    return next(stated, "sendrecv")
+    for attributes in (media.attributes, session.attributes):
+        for attribute in attributes:
+            if attribute.value is None and attribute.name in _DIRECTIONS:
+                return _DIRECTIONS[attribute.name]
+    return "sendrecv"
 
 
 def limit_direction(offered: Direction, wanted: Direction) -> Direction:
     """The most of `wanted` that `offered` leaves; both seen from the same side."""
-    both = ("sendrecv", "sendonly"), ("sendrecv", "recvonly")
-    sends, receives = (offered in names and wanted in names for names in both)
+    sends = offered in _SENDING and wanted in _SENDING
+    receives = offered in _RECEIVING and wanted in _RECEIVING
     return join_direction(sends=sends, receives=receives)
 
 
@@ -123,7 +125,8 @@ def profile(media: MediaDescription) -> Literal["plain", "secure"] | None:
 
 def _rtcp_port(media: MediaDescription) -> int:
     """RTCP's port: as the rtcp attribute says (RFC 3605), else the next one; an address in it is not used."""
-    match = re.match(r"([0-9]{1,5})(?: |$)", media.value("rtcp") or "")
+    stated = media.value("rtcp")
+    match = _RTCP.match(stated) if stated is not None else None
     port = int(match[1]) if match else media.port + 1
     if not _LOWEST_PORT <= port <= 65_535:
         port = media.port + 1
@@ -131,7 +134,7 @@ def _rtcp_port(media: MediaDescription) -> int:
 
 
 def _milliseconds(text: str | None) -> int | None:
-    match = re.match(r"[0-9]{1,5}", text or "")
+    match = _NUMBER.match(text) if text is not None else None
     return int(match[0]) if match else None
 
 

@@ -23,6 +23,7 @@ _PWD = re.compile(r"[A-Za-z0-9+/]{22,256}")
 _MID = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,64}")
 _FINGERPRINT = re.compile(r"([A-Za-z0-9-]+) +([0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2})*) *")
 _UFRAG_BYTES: Final = 6
+_UFRAG_CHARACTERS: Final = 8
 _PWD_BYTES: Final = 18
 # A host candidate of component 1 that outranks nothing: it is our only one (RFC 8445 §5.1.2.1).
 _PRIORITY: Final = 2_130_706_431
@@ -41,10 +42,8 @@ class LocalWebRtc:
         cls, fingerprint: str, random_bytes: Callable[[int], bytes] = secrets.token_bytes
     ) -> LocalWebRtc:
         """New credentials: 48 bits of name, 144 bits of password (RFC 8839 §5.4 wants 24 and 128)."""
-        ufrag, pwd = (
-            base64.b64encode(random_bytes(length)).decode() for length in (_UFRAG_BYTES, _PWD_BYTES)
-        )
-        return cls(ufrag, pwd, fingerprint)
+        text = base64.b64encode(random_bytes(_UFRAG_BYTES + _PWD_BYTES)).decode()
+        return cls(text[:_UFRAG_CHARACTERS], text[_UFRAG_CHARACTERS:], fingerprint)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,11 +45,17 @@ def reachable(bound: str, public: str, remote: str) -> str:
         return public
     if not is_wildcard(bound):
         return bound
+    return _towards(_asked_for(bound, remote))
+
+
+@lru_cache(maxsize=4096)
+def _asked_for(bound: str, remote: str) -> str:
+    """The address of `bound`'s family that stands for a peer."""
     version = ipaddress.ip_address(bound).version
     try:
         peer = ipaddress.ip_address(remote)
     except ValueError:
-        return _towards(_ANYWHERE[version])
+        return _ANYWHERE[version]
     if peer.version == version:
-        return _towards(remote)
-    return _towards(_LOOPBACK[version] if peer.is_loopback else _ANYWHERE[version])
+        return remote
+    return _LOOPBACK[version] if peer.is_loopback else _ANYWHERE[version]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-import secrets
 import signal
 import time
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 import structlog
@@ -22,7 +22,7 @@ from ringback.config import Settings
 from ringback.governance.identity import SIP_REALM
 from ringback.governance.sources import Ban, SipSources
 from ringback.governance.throttle import SourceList
-from ringback.media.protocol import Statistics, Talking
+from ringback.media.protocol import Codec, Statistics, Talking
 from ringback.net.limits import Limits
 from ringback.net.transports import SipTransports
 from ringback.routing.dialplan import ServiceNumbers
@@ -46,6 +46,7 @@ from ringback.server.registrations import RegistrationKeeper
 from ringback.server.sip_metrics import sip_metrics
 from ringback.server.sip_socket import SipSockets
 from ringback.server.sip_trace import SipTrace
+from ringback.server.tokens import Tokens
 from ringback.server.tolls import TollKeeper, today
 from ringback.server.trunks import TrunkKeeper, locator
 from ringback.server.visiting import ServerVisits, make_visits
@@ -54,7 +55,7 @@ from ringback.sip.agent import EndpointSettings
 from ringback.sip.answer_mode import ANSWER_MODE_TAG
 from ringback.sip.digest import DigestAuthenticator
 from ringback.sip.endpoint import Endpoint
-from ringback.sip.flow import Flow
+from ringback.sip.flow import Address, Flow
 from ringback.sip.registration import Registrar
 from ringback.sip.tap import Tap
 from ringback.sip.uri import SipUri
@@ -66,6 +67,8 @@ from ringback.web.operations import Metric
 from ringback.webrtc.certificate import make_certificate
 
 _GOODBYE_PATIENCE_S: Final = 2.0
+_CONTACT_S: Final = 60.0
+_MOST_CONTACTS: Final = 4_096
 _HUSHED_TOLD_S: Final = 1.0
 _ALLOW: Final = (
     "INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "REFER", "NOTIFY", "REGISTER",
@@ -91,6 +94,7 @@ class Server:
             on_ban=self._on_ban,
         )
         self._hushed_told = 0.0
+        self._contacts: dict[tuple[str, Address, str, int], SipUri] = {}
         self.registrar = Registrar(chance=random.random)
         self.endpoint = Endpoint(
             EndpointSettings(
@@ -102,7 +106,7 @@ class Server:
                 session_expires_s=settings.sip.session_expires_s,
                 trusts=self._trusts,
             ),
-            new_token=lambda: secrets.token_hex(12),
+            new_token=Tokens(),
         )
         conference = settings.conference
         refinement = Refinement(agc=conference.level_control, denoise=conference.noise_suppression)
@@ -147,7 +151,7 @@ class Server:
         self.tolls = TollKeeper(self.caps, store.tolls)
         self.lines = TrunkLines(
             self.endpoint,
-            Surroundings(self._contact_for, lambda: secrets.token_hex(12), random.random),
+            Surroundings(self._contact_for, Tokens(), random.random),
             locate=self.trunks.look,
             keep_open=self._keep_open,
             tell=self.switchboard.tell,
@@ -281,6 +285,16 @@ class Server:
     # What peers are told about us
 
     def _contact_for(self, flow: Flow) -> SipUri:
+        # Asked for several times a message; the routing table may change its mind every minute.
+        key = flow.transport, flow.local, flow.remote[0], int(time.monotonic() / _CONTACT_S)
+        contact = self._contacts.get(key)
+        if contact is None:
+            if len(self._contacts) >= _MOST_CONTACTS:
+                self._contacts.clear()
+            contact = self._contacts[key] = self._contact_now(flow)
+        return contact
+
+    def _contact_now(self, flow: Flow) -> SipUri:
         if flow.transport in ("ws", "wss"):
             # Pages find us by their own connection; RFC 7118 §5 knows one parameter for both.
             host, port = reachable(flow.local[0], "", flow.remote[0]), flow.local[1]
@@ -291,12 +305,13 @@ class Server:
 
     def _local_media(self, flow: Flow, rtp_port: int, rtcp_port: int) -> Local:
         media = self.settings.media
-        fingerprint = self.media.dtls_fingerprint
+        had = self.media.codecs
+        fingerprint = self.media.dtls_fingerprint if had else ""
         return Local(
             address=reachable(media.bind, media.public_address, flow.remote[0]),
             rtp_port=rtp_port,
             rtcp_port=rtcp_port,
-            codecs=tuple(codec for codec in media.codecs if codec in self.media.codecs),
+            codecs=_in_both(tuple(media.codecs), had),
             srtp="allowed" if flow.secure else "refused",
             webrtc=LocalWebRtc.fresh(fingerprint) if fingerprint else None,
             loopback_peers=is_wildcard(media.bind),
@@ -312,19 +327,16 @@ class Server:
     # What happens
 
     def _send(self, flow: Flow, data: bytes) -> bool:
-        sent = self._transmit(flow, data)
-        if sent:
-            self.tap.send(data, flow)
-        return sent
-
-    def _transmit(self, flow: Flow, data: bytes) -> bool:
         if flow.transport in ("ws", "wss"):
             sent = self.sip_sockets.send(flow, data)
             if not sent:
                 # Nobody can answer this: what waits for an answer need not wait. Not in the middle of an act.
                 asyncio.get_running_loop().call_soon(self.exchange.on_connection_lost, flow)
-            return sent
-        return (self.names if flow.named else self.transports).send(flow, data)
+        else:
+            sent = (self.names if flow.named else self.transports).send(flow, data)
+        if sent:
+            self.tap.send(data, flow)
+        return sent
 
     def _keep_open(self, flow: Flow) -> bool:
         # Pages' connections stay as long as they answer pings.
@@ -387,6 +399,11 @@ class Server:
 
     def _on_statistics(self, event: Statistics) -> None:
         self.visiting.touch_all()
+
+
+@lru_cache(maxsize=64)
+def _in_both(wanted: tuple[Codec, ...], had: tuple[Codec, ...]) -> tuple[Codec, ...]:
+    return tuple(codec for codec in wanted if codec in had)
 
 
 def stop_signal() -> asyncio.Future[str]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 import structlog
 
-from ringback.call.effects import Fault, KeepOpen, Notice, Outgoing, ToMedia
+from ringback.call.effects import Fault, KeepOpen, Notice, ToMedia
 from ringback.call.switchboard import Switchboard
 from ringback.media import protocol as media
 from ringback.server.edge import Edge
@@ -26,6 +26,9 @@ from ringback.sip.endpoint import Endpoint
 from ringback.sip.flow import Flow
 from ringback.sip.message import Message, make_response
 from ringback.sip.parse import Malformed
+
+GRAIN_S: Final = 0.01
+"""Timers may be late by this: many calls have some due every moment, and one wake-up serves them all."""
 
 log = structlog.get_logger(__name__)
 
@@ -97,6 +100,13 @@ class Exchange:
         self._on_statistics = on_statistics
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
+        self._arming = False
+        self._acts: dict[type, Callable[[Any], object]] = {
+            ToMedia: self._command,
+            KeepOpen: lambda out: self._keep_open(out.flow),
+            Notice: lambda out: self._publish(out),  # noqa: PLW0108 - may be replaced
+            Fault: _log_fault,
+        }
 
     # Inputs
 
@@ -122,18 +132,24 @@ class Exchange:
             return
         if isinstance(event, media.Statistics):
             self._on_statistics(event)
-        self._switchboard.media_event(event, time.monotonic())
-        self._flush()
+        if isinstance(event, media.LegClosed):
+            # That was our own wish, and nobody asks for its totals: every second is kept.
+            return
+        now = time.monotonic()
+        self._switchboard.media_event(event, now)
+        self._flush(now)
 
     def on_media_lost(self, legs: list[int]) -> None:
         """The media of these legs is gone for good."""
-        self._switchboard.media_lost(legs, time.monotonic())
-        self._flush()
+        now = time.monotonic()
+        self._switchboard.media_lost(legs, now)
+        self._flush(now)
 
     def act(self, operation: Callable[[float], int]) -> int:
         """Run an operator's act on the calls and carry out what follows; returns the operation's count."""
-        result = operation(time.monotonic())
-        self._flush()
+        now = time.monotonic()
+        result = operation(now)
+        self._flush(now)
         return result
 
     def perform(self, act: Callable[[float], list[Effect]]) -> None:
@@ -143,26 +159,27 @@ class Exchange:
 
     def hang_up_all(self, reason: str) -> None:
         """End every call."""
-        self._switchboard.hang_up_all(time.monotonic(), reason)
-        self._flush()
+        now = time.monotonic()
+        self._switchboard.hang_up_all(now, reason)
+        self._flush(now)
 
     # Work
 
     def _take(self, effects: list[Effect], now: float) -> None:
-        pending = list(effects)
+        pending = effects
         while pending:
             session_effects: list[Effect] = []
             following: list[Effect] = []
             for effect in pending:
-                if isinstance(effect, IncomingCall | RequestArrived):
+                if isinstance(effect, (IncomingCall, RequestArrived)):
                     following += self._decide(effect, now)
-                elif isinstance(effect, ResponseArrived | RequestTimedOut):
+                elif isinstance(effect, (ResponseArrived, RequestTimedOut)):
                     following += self.own.answered(effect, now) if self.own is not None else []
                 else:
                     session_effects.append(effect)
             self._switchboard.sip_events(session_effects, now)
             pending = following
-        self._flush()
+        self._flush(now)
 
     def _decide(self, event: IncomingCall | RequestArrived, now: float) -> list[Effect]:
         """Ask the policy; a fault of ours costs the request, which is answered all the same."""
@@ -178,48 +195,50 @@ class Exchange:
             return event.session.reject(500, now)
         return self._endpoint.respond(event.transaction_id, make_response(event.request, 500), now)
 
-    def _flush(self) -> None:
+    def _flush(self, now: float) -> None:
         if self.watching is not None:
-            self._tell(self.watching.settled, time.monotonic())
+            self._tell(self.watching.settled, now)
         for out in self._switchboard.drain():
             try:
-                self._carry_out(out)
+                if isinstance(out, Transmit):
+                    self._send(out.flow, out.data)
+                else:
+                    self._acts[type(out)](out)
             except Exception:
                 log.exception("an effect could not be carried out", effect=type(out).__name__)
-        self._arm()
+        self._arm_soon()
 
     def _tell(self, watchers: Callable[[float], list[Effect]], now: float) -> None:
         """Send what watchers are to hear; a fault there costs no call."""
         try:
-            self._switchboard.sip(watchers(now))
+            wanted = watchers(now)
+            if wanted:
+                self._switchboard.sip(wanted)
         except Exception:
             log.exception("watchers could not be told")
 
-    def _carry_out(self, out: Outgoing) -> None:
-        match out:
-            case Transmit(flow=flow, data=data):
-                self._send(flow, data)
-            case ToMedia(command=command):
-                self._to_media(self._with_paths(command))
-            case KeepOpen(flow=flow):
-                self._keep_open(flow)
-            case Notice():
-                self._publish(out)
-            case Fault(leg=leg, error=error):
-                log.error("a call was ended by a fault of ours", leg=leg, exc_info=error)
+    def _command(self, out: ToMedia) -> None:
+        command = out.command
+        if isinstance(command, (media.Play, media.PlayToRoom)):
+            command = msgspec.structs.replace(command, sounds=self._resolve(command.sounds))
+        self._to_media(command)
 
-    def _with_paths(self, command: media.Command) -> media.Command:
-        if isinstance(command, media.Play | media.PlayToRoom):
-            return msgspec.structs.replace(command, sounds=self._resolve(command.sounds))
-        return command
+    def _arm_soon(self) -> None:
+        """Look for what is due next once for all inputs of this moment."""
+        if not self._arming:
+            self._arming = True
+            asyncio.get_running_loop().call_soon(self._arm)
 
     def _arm(self) -> None:
+        self._arming = False
         at = min(
             self._endpoint.deadline() or float("inf"),
             self._switchboard.deadline() or float("inf"),
             (self.watching.deadline() if self.watching is not None else None) or float("inf"),
             (self.own.deadline() if self.own is not None else None) or float("inf"),
         )
+        now = time.monotonic()
+        at = max(at, now + GRAIN_S)
         if at >= self._timer_at and self._timer is not None and not self._timer.cancelled():
             return
         if self._timer is not None:
@@ -228,7 +247,7 @@ class Exchange:
         self._timer_at = at
         if at != float("inf"):
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(max(0.0, at - time.monotonic()), self._expire)
+            self._timer = loop.call_later(at - now, self._expire)
 
     def _expire(self) -> None:
         self._timer = None
@@ -243,4 +262,8 @@ class Exchange:
                 self._take(self.own.expire(now), now)
         finally:
             # Whatever happened, time goes on for everybody else.
-            self._arm()
+            self._arm_soon()
+
+
+def _log_fault(fault: Fault) -> None:
+    log.error("a call was ended by a fault of ours", leg=fault.leg, exc_info=fault.error)

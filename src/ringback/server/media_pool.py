@@ -55,6 +55,7 @@ class MediaPool:
         self._bind = bind
         self._ports = split_ports(ports, size)
         self._certificate = certificate
+        self._fingerprint = certificate.fingerprint
         self._on_event = on_event
         size = len(self._ports)
         self._links: list[MediaLink | None] = [None] * size
@@ -87,7 +88,7 @@ class MediaPool:
     @property
     def dtls_fingerprint(self) -> str:
         """The workers' certificate as SDP names it; "" while browsers cannot be served."""
-        return self._certificate.fingerprint if self._open else ""
+        return self._fingerprint if self._open else ""
 
     @property
     def takeovers(self) -> int:

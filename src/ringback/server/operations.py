@@ -290,6 +290,8 @@ class ServerOperations:
         elif notice.kind in _NEWS:
             log.info(notice.kind, **notice.facts)
         self._counted[notice.kind] = self._counted.get(notice.kind, 0) + 1
+        if not len(self._events):
+            return
         facts = dict(notice.facts)
         meeting, person = facts.pop("meeting", None), facts.pop("participant", None)
         room = self._meetings.rooms.get(str(meeting)) if meeting is not None else None

@@ -44,6 +44,8 @@ class Outside:
     def trunk_of(self, request: Request, flow: Flow) -> Trunk | None:
         """The trunk that a call comes from by its address; of several the one that has the number."""
         known = self.lines.recognised(flow)
+        if len(known) < 2:
+            return known[0] if known else None
         with_number = (trunk for trunk in known if self.destination(trunk, request) is not None)
         return next(chain(with_number, known), None)
 
@@ -51,7 +53,7 @@ class Outside:
         """The number here that is meant: carriers name it in the Request-URI, or in To where they call the
         contact that was registered."""
         uris = (request.uri, request.to.uri)
-        return destination_of(trunk, *(uri.username for uri in uris if isinstance(uri, SipUri)))
+        return destination_of(trunk, *[uri.username for uri in uris if isinstance(uri, SipUri)])
 
     def is_full(self, trunk: Trunk) -> bool:
         """Whether the trunk has as many calls as it may."""

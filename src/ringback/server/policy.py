@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
+
+from msgspec.structs import replace
 
 from ringback.call.application import Application
 from ringback.call.bridge import Bridge, Device
@@ -336,10 +338,10 @@ class Policy:
         if request.method == "OPTIONS":
             return _capabilities(request)
         if request.method == "INVITE":
-            destination = self._route(number_in(request.uri))
             trunk = self._trunk(request, flow)
             if not self.accepting or (trunk is not None and trunk.inbound == "address"):
                 return None
+            destination = self._route(number_in(request.uri))
             if trunk is None and not self._needs_account(request, destination, flow):
                 return None
         value = self._authenticator.find(request.headers.get_all("Authorization"))

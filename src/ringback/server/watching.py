@@ -140,8 +140,10 @@ class Watching:
 
     def settled(self, now: float) -> list[Effect]:
         """Something has happened and is over: who watches those whom it concerned is told."""
-        changed = self._switchboard.take_touched() | self._changed
-        self._changed.clear()
+        changed = self._switchboard.take_touched()
+        if self._changed:
+            changed = changed | self._changed
+            self._changed = set()
         effects: list[Effect] = []
         for account in changed:
             effects += self.notifier.changed(DIALOG, account, now)

@@ -22,7 +22,8 @@ def refusal(request: Request, settings: EndpointSettings) -> tuple[int, Headers]
     if request.max_forwards == 0:
         return 483, Headers()
     known = settings.option_tags if method != "REGISTER" else (*settings.option_tags, *REGISTRAR_TAGS)
-    unknown = [tag for tag in request.headers.get_all("Require") if tag and tag not in known]
+    required = request.headers.fields.get("Require", ())
+    unknown = [tag for tag in required if tag and tag not in known]
     if unknown:
         return 420, Headers(("Unsupported", ", ".join(unknown)))
     return _refused_body(request)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from ringback.sip.authentication import ClientAuthentication, credentials_of
 from ringback.sip.dialog import Dialog, DialogKey
 from ringback.sip.effects import Effect, Transmit
 from ringback.sip.failover import Avoided
 from ringback.sip.flow import DEFAULT_PORT, UNBOUND, Flow, Transport
-from ringback.sip.headers import MAGIC_COOKIE, Via
+from ringback.sip.headers import MAGIC_COOKIE
 from ringback.sip.message import Headers, Request, Response, SipUri, encode, make_response
 from ringback.sip.timers import TimerQueue, Timers
 from ringback.sip.transaction.client import ClientTransaction, ClientUser
@@ -68,7 +71,12 @@ class EndpointSettings:
     @property
     def option_tags(self) -> tuple[str, ...]:
         """What we support: the core's own extensions, then the application's."""
-        return (*CORE_TAGS, *(tag for tag in self.supported if tag not in CORE_TAGS))
+        return _with_core_tags(self.supported)
+
+
+@lru_cache(maxsize=64)
+def _with_core_tags(supported: tuple[str, ...]) -> tuple[str, ...]:
+    return (*CORE_TAGS, *(tag for tag in supported if tag not in CORE_TAGS))
 
 
 class InDialog(Protocol):
@@ -117,7 +125,7 @@ class Agent:
 
     def heard_by(self, dialog: Dialog, user: InDialog, flow: Flow) -> None:
         """The peer's last request came by `flow`: ours go there (it may have a new address or connection)."""
-        if flow != dialog.flow:
+        if flow is not dialog.flow and flow != dialog.flow:
             self._leave(dialog)
             dialog.flow = flow
             self.enlist(dialog, user)
@@ -148,7 +156,7 @@ class Agent:
         dialog.flow = replace(hop, local=UNBOUND)
 
     def _leave(self, dialog: Dialog) -> None:
-        keys = self._by_connection.get(dialog.flow)
+        keys = self._by_connection.get(dialog.flow) if self._by_connection else None
         if keys is not None:
             keys.discard(dialog.key)
             if not keys:
@@ -159,8 +167,9 @@ class Agent:
     def via(self, flow: Flow) -> str:
         """A new Via with a new branch for a request by `flow`; asks for rport (RFC 3581)."""
         contact = self.settings.contact_for(flow)
-        branch = MAGIC_COOKIE + self.new_token()
-        return str(Via(flow.transport.upper(), contact.host, contact.port, {"branch": branch, "rport": None}))
+        port = "" if contact.port is None else f":{contact.port}"
+        sent_by = f"SIP/2.0/{flow.transport.upper()} {contact.host}{port}"
+        return f"{sent_by};branch={MAGIC_COOKIE}{self.new_token()};rport"
 
     def contact(self, flow: Flow) -> str:
         """Our Contact value."""
@@ -173,8 +182,8 @@ class Agent:
 
     def describe(self, headers: Headers) -> None:
         """Add Allow and Supported."""
-        headers.add("Allow", ", ".join(self.settings.allow))
-        headers.add("Supported", ", ".join(self.settings.option_tags))
+        headers.extend("Allow", self.settings.allow)
+        headers.extend("Supported", self.settings.option_tags)
 
     def in_dialog(self, dialog: Dialog, method: str, sdp: bytes | None = None) -> tuple[Request, Flow]:
         """The next request of ours within a dialog, and its flow; with Contact when that is refreshed."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import msgspec
+from msgspec.structs import replace
 
 from ringback.sip.authentication import ClientAuthentication
 from ringback.sip.flow import Flow
@@ -16,8 +17,7 @@ def dialog_key_of(request: Request) -> DialogKey:
     return (request.call_id, request.to.tag or "", request.from_.tag or "")
 
 
-@dataclass(slots=True)
-class Dialog:
+class Dialog(msgspec.Struct):
     """Dialog state of RFC 3261 §12.
 
     `local` and `remote` are the URIs with tags as they stand in From and To of our requests. `flow` is how

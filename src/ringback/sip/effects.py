@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 if TYPE_CHECKING:
     from ringback.sip.flow import Flow
@@ -14,17 +15,18 @@ if TYPE_CHECKING:
 EndedBy = Literal["peer", "us", "timeout", "error"]
 
 
-@dataclass(frozen=True, slots=True)
-class Transmit:
+class Transmit(msgspec.Struct, frozen=True, gc=False):
     """Send `data` by `flow`; on a stream with `flow.id` 0 a connection to `flow.remote` is opened first."""
 
     flow: Flow
-    # Not printed: it names people and numbers.
-    data: bytes = field(repr=False)
+    data: bytes
+
+    def __repr__(self) -> str:
+        # The data names people and numbers.
+        return f"Transmit({self.flow}, {len(self.data)} bytes)"
 
 
-@dataclass(frozen=True, slots=True)
-class RequestArrived:
+class RequestArrived(msgspec.Struct, frozen=True):
     """A request for the application, which answers it with `Endpoint.respond` within 64*T1 (32 s)."""
 
     transaction_id: str
@@ -32,8 +34,7 @@ class RequestArrived:
     flow: Flow
 
 
-@dataclass(frozen=True, slots=True)
-class IncomingCall:
+class IncomingCall(msgspec.Struct, frozen=True):
     """An INVITE that begins a call; 100 has been sent. Its body is SDP, or empty for a late offer.
 
     `replaced` is the call of ours whose place it asks to take (RFC 3891): who lets it come in ends that one.
@@ -45,8 +46,7 @@ class IncomingCall:
     replaced: InviteSession | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ringing:
+class Ringing(msgspec.Struct, frozen=True):
     """A provisional response (101 to 199) to our call, with its SDP if any."""
 
     session: InviteSession
@@ -54,8 +54,7 @@ class Ringing:
     sdp: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(msgspec.Struct, frozen=True):
     """Our call was answered. `sdp` is the answer; for a call made without SDP it is the peer's offer, and
     the call waits for `session.answer_offer`.
     """
@@ -64,8 +63,7 @@ class Answered:
     sdp: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(msgspec.Struct, frozen=True):
     """Our call was not answered; `response` is None when none came. An `Ended` follows at once."""
 
     session: InviteSession
@@ -74,16 +72,14 @@ class Failed:
     response: Response | None
 
 
-@dataclass(frozen=True, slots=True)
-class Confirmed:
+class Confirmed(msgspec.Struct, frozen=True):
     """The ACK to our 200 came; `sdp` is the answer when ours was the offer."""
 
     session: InviteSession
     sdp: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class OfferReceived:
+class OfferReceived(msgspec.Struct, frozen=True):
     """The peer offers anew (or, with `sdp` None, asks us to); wants `answer_offer` or `reject_offer`.
 
     `request` is the peer's re-INVITE, or ours when it went without SDP and its 200 brought the offer.
@@ -94,24 +90,21 @@ class OfferReceived:
     request: Request
 
 
-@dataclass(frozen=True, slots=True)
-class OfferAnswered:
+class OfferAnswered(msgspec.Struct, frozen=True):
     """The answer to an offer of ours within the call."""
 
     session: InviteSession
     sdp: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class OfferFailed:
+class OfferFailed(msgspec.Struct, frozen=True):
     """The peer refused our re-INVITE; the call goes on as it was (RFC 3261 §14.1)."""
 
     session: InviteSession
     status: int
 
 
-@dataclass(frozen=True, slots=True)
-class InfoReceived:
+class InfoReceived(msgspec.Struct, frozen=True):
     """An INFO within the call; it has been answered. `content_type` is "" when there was no body."""
 
     session: InviteSession
@@ -119,21 +112,23 @@ class InfoReceived:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class ReferReceived:
+class ReferReceived(msgspec.Struct, frozen=True):
     """The peer asks us to call `refer_to` (RFC 3515); wants `accept_refer` or `reject_refer`.
 
     `replaces` is the dialog that the new call shall replace: an attended transfer.
     """
 
     session: InviteSession
-    refer_to: NameAddr = field(repr=False)
-    referred_by: NameAddr | None = field(repr=False)
-    replaces: Replaces | None = field(repr=False)
+    refer_to: NameAddr
+    referred_by: NameAddr | None
+    replaces: Replaces | None
+
+    def __repr__(self) -> str:
+        # The rest says who talks to whom.
+        return f"ReferReceived({self.session!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class ReferProgress:
+class ReferProgress(msgspec.Struct, frozen=True):
     """How the call fares that we asked the peer for; after `done` nothing more is told.
 
     A REFER that was refused is done with that status, one that the peer took without telling more with 202;
@@ -146,8 +141,7 @@ class ReferProgress:
     done: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(msgspec.Struct, frozen=True):
     """The call is over; comes exactly once for each session."""
 
     session: InviteSession
@@ -156,16 +150,14 @@ class Ended:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseArrived:
+class ResponseArrived(msgspec.Struct, frozen=True):
     """A response, provisional ones too, to a request sent with `Endpoint.request`."""
 
     transaction_id: str
     response: Response
 
 
-@dataclass(frozen=True, slots=True)
-class RequestTimedOut:
+class RequestTimedOut(msgspec.Struct, frozen=True):
     """A request sent with `Endpoint.request` got no final answer in time (408), or its connection broke or
     could not be made (503)."""
 

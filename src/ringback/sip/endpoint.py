@@ -35,7 +35,7 @@ from ringback.sip.effects import (
 from ringback.sip.failover import Attempts, first_of
 from ringback.sip.flow import Flow, Targets
 from ringback.sip.headers import is_via
-from ringback.sip.identity import strip_identity
+from ringback.sip.identity import strip_identity, tells_identity
 from ringback.sip.incoming import IncomingSession, find_replaced
 from ringback.sip.message import (
     Headers,
@@ -54,7 +54,13 @@ from ringback.sip.session import InviteSession
 from ringback.sip.session_expiry import too_short
 from ringback.sip.transaction.client import ClientTransaction
 from ringback.sip.transaction.machine import Transaction
-from ringback.sip.transaction.server import ServerTransaction, response_flow, stamp_via
+from ringback.sip.transaction.server import (
+    ServerKey,
+    ServerTransaction,
+    response_flow,
+    server_key,
+    stamp_via,
+)
 
 __all__ = [
     "Answered",
@@ -106,12 +112,12 @@ class Endpoint:
 
     def receive(self, message: Request | Response | Malformed, flow: Flow, now: float) -> list[Effect]:
         """Take a message that came by `flow`."""
-        if not isinstance(message, Malformed) and not self.settings.trusts(flow):
+        if isinstance(message, Malformed):
+            return self._refuse_malformed(message, flow)
+        if tells_identity(message.headers) and not self.settings.trusts(flow):
             strip_identity(message.headers)
         if isinstance(message, Request):
             return self._receive_request(message, flow, now)
-        if isinstance(message, Malformed):
-            return self._refuse_malformed(message, flow)
         if message.headers.count("Via") != 1:
             # §8.1.3.3: it was not meant for us.
             return []
@@ -268,26 +274,27 @@ class Endpoint:
         via = stamp_via(request, flow)
         if request.method == "ACK":
             return self._receive_ack(request, now)
-        known = self._layer.find_server(request, request.method)
+        key = server_key(request, request.method)
+        known = self._layer.find_server(key)
         if known is not None:
             return self._receive_copy(known, request, flow, now)
         if self._layer.is_full(request):
             headers = Headers(("Retry-After", _RETRY_AFTER))
             return [self._stateless(request, 503, response_flow(via, flow), headers)]
         if request.method == "CANCEL":
-            return self._receive_cancel(request, flow, now)
+            return self._receive_cancel(key, request, flow, now)
         refused = refusal(request, self.settings)
         answered = self._answer_without_state(request, refused, flow, now)
         if answered is not None:
             return [self._without_state(answered, request, response_flow(via, flow))]
-        merged = request.to.tag is None and self._layer.is_merged(request)
-        transaction = self._layer.open_server(request, flow, now)
-        if merged:
+        transaction = self._layer.open_server(key, request, flow, now)
+        begins = request.to.tag is None
+        if begins and self._layer.is_merged(transaction):
             return self._refuse(transaction, request, 482, now)
         if refused is not None:
             status, headers = refused
             return self._refuse(transaction, request, status, now, headers)
-        if request.to.tag is not None and request.method != "REGISTER":
+        if not begins and request.method != "REGISTER":
             return self._receive_in_dialog(transaction, request, flow, now)
         if request.method == "INVITE":
             return self._receive_invite(transaction, request, flow, now)
@@ -339,7 +346,7 @@ class Endpoint:
         return user.request_received(transaction, request, now)
 
     def _receive_ack(self, request: Request, now: float) -> list[Effect]:
-        transaction = self._layer.find_server(request, "INVITE")
+        transaction = self._layer.find_server(server_key(request, "INVITE"))
         if transaction is not None:
             for_session, effects = self._layer.acknowledged(transaction, now)
             if not for_session:
@@ -347,13 +354,13 @@ class Endpoint:
         found = self._agent.dialogs.get(dialog_key_of(request))
         return [] if found is None else found[1].ack_received(request, now)
 
-    def _receive_cancel(self, request: Request, flow: Flow, now: float) -> list[Effect]:
+    def _receive_cancel(self, key: ServerKey, request: Request, flow: Flow, now: float) -> list[Effect]:
         """§9.2: 200 when there is an INVITE to cancel, whatever becomes of that."""
-        invite = self._layer.find_server(request, "INVITE")
+        invite = self._layer.find_server(server_key(request, "INVITE"))
         if invite is None:
             back = response_flow(request.top_via, flow)
             return [self._stateless(request, 481, back, Headers())]
-        transaction = self._layer.open_server(request, flow, now)
+        transaction = self._layer.open_server(key, request, flow, now)
         user = invite.user
         tag = user.local_tag if isinstance(user, InviteSession) else self._agent.new_token()
         effects = self._agent.respond(transaction, request, 200, now, to_tag=tag)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
+
+from msgspec.structs import replace
 
 from ringback.sip.dialog import Dialog
 from ringback.sip.effects import Effect, Transmit
@@ -98,8 +99,11 @@ class Attempts:
         return self._send(now)
 
     def _send(self, now: float) -> list[Effect]:
-        self._impatient_at = now + PATIENCE_S if self._rest else None
-        self._agent.queue.update(self)
+        if self._rest:
+            self._impatient_at = now + PATIENCE_S
+            self._agent.queue.update(self)
+        else:
+            self._be_patient()
         self.transaction, effects = self._agent.layer.send(self.request, self.flow, self, now)
         return effects
 
@@ -125,8 +129,9 @@ class Attempts:
         return self._user.request_failed(transaction, status, now) if effects is None else effects
 
     def _be_patient(self) -> None:
-        self._impatient_at = None
-        self._agent.queue.update(self)
+        if self._impatient_at is not None:
+            self._impatient_at = None
+            self._agent.queue.update(self)
 
     # Clock
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
+
+import msgspec
 
 Transport = Literal["udp", "tcp", "tls", "ws", "wss"]
 Address = tuple[str, int]
@@ -11,8 +13,7 @@ Address = tuple[str, int]
 DEFAULT_PORT: dict[Transport, int] = {"udp": 5060, "tcp": 5060, "tls": 5061, "ws": 80, "wss": 443}
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(msgspec.Struct, frozen=True, gc=False):
     """Where a message came from or goes to.
 
     `local` and `remote` are (IP address without brackets, port). `id` numbers the connection of a stream
@@ -40,8 +41,12 @@ class Flow:
     @property
     def named(self) -> bool:
         """True when the host of `remote` is a name that has to be looked up before anything can be sent."""
-        host = self.remote[0]
-        return ":" not in host and not host.replace(".", "").isdigit()
+        return _is_name(self.remote[0])
+
+
+@lru_cache(maxsize=4_096)
+def _is_name(host: str) -> bool:
+    return ":" not in host and not host.replace(".", "").isdigit()
 
 
 Targets = tuple[Flow, ...]

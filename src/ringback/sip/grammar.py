@@ -104,7 +104,9 @@ def parse_params(text: str, start: int = 0) -> dict[str, str | None]:
 
 def format_params(params: Params) -> str:
     """Parameters as they go on the wire, each with its leading semicolon."""
-    return "".join(f";{name}" if value is None else f";{name}={value}" for name, value in params.items())
+    if not params:
+        return ""
+    return "".join([f";{name}" if value is None else f";{name}={value}" for name, value in params.items()])
 
 
 @lru_cache(maxsize=1024)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
+
+import msgspec
 
 from ringback.sip.errors import SipSyntaxError
 from ringback.sip.grammar import (
@@ -45,7 +46,7 @@ _OTHERS = (
     "Reply-To", "Retry-After", "SIP-ETag", "SIP-If-Match", "Server", "Session-Expires", "Subject",
     "Subscription-State", "Timestamp", "To", "User-Agent", "WWW-Authenticate", "Authentication-Info",
     "Privacy", "P-Preferred-Identity", "P-Access-Network-Info", "Session-ID", "Target-Dialog", "Join",
-    "Flow-Timer", "Remote-Party-ID",
+    "Flow-Timer", "Remote-Party-ID", "Answer-Mode", "Priv-Answer-Mode",
 )  # fmt: skip
 
 # Every spelling met without computing: as written in the RFCs, in lower case, and compact.
@@ -69,38 +70,50 @@ class Headers:
     """Header fields by name, without regard to case or compact form (RFC 3261 §7.3.1).
 
     Values of one name keep their order; list fields (Via, Route, Contact, Allow, ...) hold one value an
-    element. Names keep the order in which each first came.
+    element. Names keep the order in which each first came. `fields` has the values by name, for who reads
+    many: it is not to be changed.
     """
 
-    __slots__ = ("_values",)
+    __slots__ = ("fields",)
 
     def __init__(self, *pairs: tuple[str, str]) -> None:
-        self._values: dict[str, list[str]] = {}
+        self.fields: dict[str, list[str]] = {}
         for name, value in pairs:
             self.add(name, value)
 
     def get(self, name: str) -> str | None:
         """The first value, or None."""
-        values = self._values.get(name) or self._values.get(canonical_name(name))
+        values = self.fields.get(name)
+        if values is None:
+            values = self.fields.get(_KNOWN.get(name) or canonical_name(name))
         return values[0] if values else None
 
     def get_all(self, name: str) -> list[str]:
         """All values, the elements of list fields apart; a copy."""
-        return list(self._values.get(canonical_name(name), ()))
+        values = self.fields.get(_KNOWN.get(name) or canonical_name(name))
+        return list(values) if values else []
 
     def count(self, name: str) -> int:
         """How many values there are."""
-        return len(self._values.get(canonical_name(name), ()))
+        return len(self.fields.get(_KNOWN.get(name) or canonical_name(name), ()))
 
     def add(self, name: str, value: str) -> None:
         """Append a value; that of a list field is split at its commas. ValueError on a line break inside."""
-        _refuse_line_break(value)
-        name = canonical_name(name)
-        values = self._values.setdefault(name, [])
-        if "," in value and name in _LISTS:
-            values.extend(split_list(value))
+        if "\r" in value or "\n" in value:
+            raise ValueError(_LINE_BREAK)
+        known = _KNOWN.get(name) or canonical_name(name)
+        if known not in self.fields and "," not in value:
+            self.fields[known] = [value]
         else:
-            values.append(value)
+            self._append(known, value)
+
+    def _append(self, name: str, value: str) -> None:
+        added = split_list(value) if "," in value and name in _LISTS else [value]
+        self.fields.setdefault(name, []).extend(added)
+
+    def extend(self, name: str, values: Iterable[str]) -> None:
+        """Append elements of a list field, none of which holds a comma or a line break."""
+        self.fields.setdefault(_KNOWN.get(name) or canonical_name(name), []).extend(values)
 
     def add_line(self, line: str) -> bool:
         """Append a header line as it came, unfolded and without line ends; False when it is none."""
@@ -114,89 +127,107 @@ class Headers:
         if not colon:
             return False
         value = value.strip(" \t")
-        values = self._values.setdefault(known, [])
-        if "," in value and known in _LISTS:
-            values.extend(split_list(value))
+        if known not in self.fields and "," not in value:
+            self.fields[known] = [value]
         else:
-            values.append(value)
+            self._append(known, value)
         return True
 
     def repeated(self, names: tuple[str, ...]) -> str | None:
         """The first of these names, spelt as in the RFCs, that has more than one value."""
-        return next((name for name in names if len(self._values.get(name, ())) > 1), None)
+        for name in names:
+            values = self.fields.get(name)
+            if values is not None and len(values) > 1:
+                return name
+        return None
 
     def set(self, name: str, value: str) -> None:
         """Replace all values of the name by one."""
-        name = canonical_name(name)
-        self._values.pop(name, None)
+        name = _KNOWN.get(name) or canonical_name(name)
+        self.fields.pop(name, None)
         self.add(name, value)
 
     def replace_first(self, name: str, value: str) -> None:
         """Replace the first value in its place; KeyError when there is none."""
         _refuse_line_break(value)
-        self._values[canonical_name(name)][0] = value
+        self.fields[_KNOWN.get(name) or canonical_name(name)][0] = value
 
     def prepend(self, name: str, value: str) -> None:
         """Put one value before those of the same name, as a new Via wants."""
         _refuse_line_break(value)
-        self._values.setdefault(canonical_name(name), []).insert(0, value)
+        self.fields.setdefault(canonical_name(name), []).insert(0, value)
 
     def remove(self, name: str) -> None:
         """Drop all values of the name; nothing happens when there are none."""
-        self._values.pop(canonical_name(name), None)
+        self.fields.pop(canonical_name(name), None)
 
     def copy_from(self, other: Headers, *names: str) -> None:
         """Append the values that `other` has for these names."""
-        for name in map(canonical_name, names):
-            if values := other._values.get(name):
-                self._values.setdefault(name, []).extend(values)
+        for name in names:
+            known = _KNOWN.get(name) or canonical_name(name)
+            values = other.fields.get(known)
+            if values:
+                self.fields.setdefault(known, []).extend(values)
+
+    def some(self, names: tuple[str, ...]) -> Headers:
+        """An independent copy of the fields of these names, spelt as in the RFCs, in this order."""
+        fresh = Headers()
+        fields = self.fields
+        fresh.fields = {name: fields[name].copy() for name in names if name in fields}
+        return fresh
 
     def copy(self) -> Headers:
         """An independent copy."""
         fresh = Headers()
-        fresh._values = {name: list(values) for name, values in self._values.items()}
+        fresh.fields = {name: list(values) for name, values in self.fields.items()}
         return fresh
 
     def names(self) -> tuple[str, ...]:
         """The names there are values of, in the one spelling of each."""
-        return tuple(self._values)
+        return tuple(self.fields)
 
     def items(self) -> Iterator[tuple[str, str]]:
         """Pairs of name and value, grouped by name."""
-        for name, values in self._values.items():
+        for name, values in self.fields.items():
             for value in values:
                 yield name, value
 
-    def lines(self) -> Iterator[str]:
+    def lines(self) -> list[str]:
         """Header lines as they go on the wire, without the line ends; Content-Length left out."""
-        for name, values in self._values.items():
+        lines: list[str] = []
+        for name, values in self.fields.items():
             if name == "Content-Length":
                 continue
-            if name in _JOINED and len(values) > 1:
-                yield f"{name}: {', '.join(values)}"
+            if len(values) == 1:
+                lines.append(f"{name}: {values[0]}")
+            elif name in _JOINED and values:
+                lines.append(f"{name}: {', '.join(values)}")
             else:
-                for value in values:
-                    yield f"{name}: {value}"
+                lines += [f"{name}: {value}" for value in values]
+        return lines
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and self.get(name) is not None
 
     def __len__(self) -> int:
-        return sum(map(len, self._values.values()))
+        return sum(map(len, self.fields.values()))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Headers) and self._values == other._values
+        return isinstance(other, Headers) and self.fields == other.fields
 
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         # Values hold numbers and names of people: a log shows which fields there are, no more.
-        return f"Headers({', '.join(self._values)})"
+        return f"Headers({', '.join(self.fields)})"
+
+
+_LINE_BREAK = "a header value may not hold a line break"
 
 
 def _refuse_line_break(value: str) -> None:
     if "\r" in value or "\n" in value:
-        raise ValueError("a header value may not hold a line break")
+        raise ValueError(_LINE_BREAK)
 
 
 # Runs are bounded, because a message's topmost Via is read again and again on its way.
@@ -208,14 +239,13 @@ _VIA = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Via:
+class Via(msgspec.Struct, frozen=True, gc=False):
     """One Via value: `transport` in upper case, `host` as written, `params` as in `NameAddr`."""
 
     transport: str
     host: str
     port: int | None = None
-    params: Params = field(default_factory=dict)
+    params: Params = msgspec.field(default_factory=dict)
 
     @property
     def branch(self) -> str | None:
@@ -263,8 +293,7 @@ def _parse_via(text: str) -> Via:
     return Via(transport.upper(), host, number, parse_params(text, match.end()))
 
 
-@dataclass(frozen=True, slots=True)
-class CSeq:
+class CSeq(msgspec.Struct, frozen=True, gc=False):
     """A CSeq value: a number below 2**31 and the method (RFC 3261 §8.1.1.5)."""
 
     number: int

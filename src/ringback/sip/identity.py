@@ -37,6 +37,14 @@ _HIDING: Final = frozenset({"header", "user", "id"})
 _PRIVACY_KNOWN: Final = _HIDING | {"session", "history", "none", "critical"}
 
 
+def tells_identity(headers: Headers) -> bool:
+    """Whether there is anything that `strip_identity` would take out."""
+    for name in headers.fields:  # noqa: SIM110 - asked of every message
+        if name in _FIELDS or name.startswith(_PREFIX):
+            return True
+    return False
+
+
 def strip_identity(headers: Headers) -> None:
     """Take out every field that says who somebody is, how it is charged, or where a call was before."""
     for name in headers.names():
@@ -83,6 +91,8 @@ def user_of(address: NameAddr) -> str:
 
 
 def _privacy(headers: Headers) -> frozenset[str]:
+    if "Privacy" not in headers and "Remote-Party-ID" not in headers:
+        return frozenset()
     words = ";".join(headers.get_all("Privacy")).replace(",", ";").lower().split(";")
     if ";privacy=full" in (headers.get("Remote-Party-ID") or "").replace(" ", "").lower():
         words.append("id")

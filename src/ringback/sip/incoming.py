@@ -60,7 +60,7 @@ class IncomingSession(InviteSession):
         self._transaction = transaction
         self._provisional: Response | None = None
         self._reliable: Reliable | None = None
-        self._next_rseq = 1 + int(agent.chance() * _LARGEST_FIRST_RSEQ)
+        self._next_rseq = 0
         self._ringing: tuple[int, bytes | None] | None = None
         self._accepting: tuple[bytes, Headers | None] | None = None
         self.dialog = Dialog.of_server(request, self.local_tag, flow)
@@ -88,6 +88,8 @@ class IncomingSession(InviteSession):
         return self._agent.layer.respond(self._transaction, response, now)
 
     def _make_reliable(self, response: Response, now: float) -> None:
+        # The first is random (RFC 3262 §3).
+        self._next_rseq = self._next_rseq or 1 + int(self._agent.chance() * _LARGEST_FIRST_RSEQ)
         response.headers.add("Require", "100rel")
         response.headers.set("RSeq", str(self._next_rseq))
         timers = self._agent.settings.timers
@@ -201,7 +203,7 @@ class IncomingSession(InviteSession):
     def _hang_up_accepted(self, now: float) -> list[Effect]:
         # Not before the ACK, or until it is clear that none will come (§15).
         self._bye_owed = True
-        return self._negotiation.close(now)
+        return self._end_offers(now)
 
 
 def find_replaced(request: Request, agent: Agent) -> InviteSession | int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
 from ringback.sip.errors import SipSyntaxError
 from ringback.sip.grammar import parse_number
@@ -67,31 +67,37 @@ class _Typed:
 
     headers: Headers
 
-    def _required(self, name: str) -> str:
-        value = self.headers.get(name)
-        if value is None:
-            raise SipSyntaxError(f"missing {name}")
-        return value
-
     @property
     def call_id(self) -> str:
         """The Call-ID."""
-        return self._required("Call-ID")
+        try:
+            return self.headers.fields["Call-ID"][0]
+        except KeyError:
+            raise SipSyntaxError("missing Call-ID") from None
 
     @property
     def cseq(self) -> CSeq:
         """The CSeq number and method."""
-        return CSeq.parse(self._required("CSeq"))
+        try:
+            return CSeq.parse(self.headers.fields["CSeq"][0])
+        except KeyError:
+            raise SipSyntaxError("missing CSeq") from None
 
     @property
     def from_(self) -> NameAddr:
         """The From field."""
-        return NameAddr.parse(self._required("From"))
+        try:
+            return NameAddr.parse(self.headers.fields["From"][0])
+        except KeyError:
+            raise SipSyntaxError("missing From") from None
 
     @property
     def to(self) -> NameAddr:
         """The To field."""
-        return NameAddr.parse(self._required("To"))
+        try:
+            return NameAddr.parse(self.headers.fields["To"][0])
+        except KeyError:
+            raise SipSyntaxError("missing To") from None
 
     @property
     def vias(self) -> list[Via]:
@@ -101,12 +107,15 @@ class _Typed:
     @property
     def top_via(self) -> Via:
         """The topmost Via."""
-        return Via.parse(self._required("Via"))
+        try:
+            return Via.parse(self.headers.fields["Via"][0])
+        except KeyError:
+            raise SipSyntaxError("missing Via") from None
 
     @property
     def contacts(self) -> list[NameAddr]:
         """The Contact values; empty for `Contact: *` (see `contact_star`)."""
-        return [NameAddr.parse(value) for value in self.headers.get_all("Contact") if value != "*"]
+        return [NameAddr.parse(value) for value in self.headers.fields.get("Contact", ()) if value != "*"]
 
     @property
     def contact_star(self) -> bool:
@@ -121,7 +130,7 @@ class _Typed:
     @property
     def record_routes(self) -> list[NameAddr]:
         """The Record-Route values."""
-        return [NameAddr.parse(value) for value in self.headers.get_all("Record-Route")]
+        return [NameAddr.parse(value) for value in self.headers.fields.get("Record-Route", ())]
 
     @property
     def content_type(self) -> str | None:
@@ -136,29 +145,33 @@ class _Typed:
         return None if value is None else parse_number(value, 255, "Max-Forwards")
 
 
-@dataclass(slots=True)
-class Request(_Typed):
+class Request(_Typed, msgspec.Struct):
     """A request; `body` is what Content-Length says, `version` always SIP/2.0 when parsed."""
 
     method: str
     uri: Uri
-    headers: Headers = field(default_factory=Headers)
-    body: bytes = field(default=b"", repr=False)
+    headers: Headers = msgspec.field(default_factory=Headers)
+    body: bytes = b""
     version: str = VERSION
+
+    def __repr__(self) -> str:
+        return f"Request({self.method}, {self.headers})"
 
     def start_line(self) -> str:
         """The request line without its line end."""
         return f"{self.method} {self.uri} {self.version}"
 
 
-@dataclass(slots=True)
-class Response(_Typed):
+class Response(_Typed, msgspec.Struct):
     """A response; `status` is 100 to 699."""
 
     status: int
     reason: str
-    headers: Headers = field(default_factory=Headers)
-    body: bytes = field(default=b"", repr=False)
+    headers: Headers = msgspec.field(default_factory=Headers)
+    body: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"Response({self.status}, {self.headers})"
 
     def start_line(self) -> str:
         """The status line without its line end."""
@@ -177,6 +190,9 @@ def encode(message: Message) -> bytes:
     return "\r\n".join(lines).encode("utf-8", "surrogateescape") + message.body
 
 
+_ANSWERED = ("Via", "From", "To", "Call-ID", "CSeq")
+
+
 def make_response(
     request: Request, status: int, reason: str | None = None, *, to_tag: str | None = None, body: bytes = b""
 ) -> Response:
@@ -185,9 +201,8 @@ def make_response(
     `to_tag` is put on To when the request has none there; every response but 100 needs one. Contact and
     Record-Route are the caller's, Content-Type too when there is a body.
     """
-    headers = Headers()
     source = request.headers
-    headers.copy_from(source, "Via", "From", "To", "Call-ID", "CSeq")
+    headers = source.some(_ANSWERED)
     if to_tag is not None and (to := source.get("To")) is not None:
         headers.replace_first("To", _tagged(to, to_tag))
     if status == 100:
@@ -201,4 +216,4 @@ def _tagged(to: str, tag: str) -> str:
         value = NameAddr.parse(to)
     except SipSyntaxError:
         return to
-    return to if value.tag is not None else str(value.with_tag(tag))
+    return to if value.tag is not None else f"{to};tag={tag}"

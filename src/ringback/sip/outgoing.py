@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import ClassVar, Literal
 
 from ringback.sip.acceptance import sdp_of
@@ -39,7 +40,9 @@ class OutgoingSession(InviteSession):
         super().__init__(agent, request, first_of(where), request.from_.tag or "", now)
         self._credentials = credentials
         self._where = where
-        self._attempts: Attempts | None = None
+        # Weak: its transaction keeps it as long as answers can come, and it us; a circle would wait for the
+        # garbage collector.
+        self._attempts: weakref.ref[Attempts] | None = None
         self._cancel_wanted = False
         self._early_sdp: bytes | None = None
         # The ACK for each 2xx by To tag; None while the application owes the answer that it carries.
@@ -61,12 +64,14 @@ class OutgoingSession(InviteSession):
             # An offer in a reliable provisional response would have to be answered by the PRACK.
             tags = [tag for tag in self.request.headers.get_all("Supported") if tag != "100rel"]
             self.request.headers.set("Supported", ", ".join(tags))
-        self._attempts = Attempts(self._agent, self.request, self._where, self)
-        return self._attempts.begin(now)
+        attempts = Attempts(self._agent, self.request, self._where, self)
+        self._attempts = weakref.ref(attempts)
+        return attempts.begin(now)
 
     @property
     def _invite(self) -> ClientTransaction | None:
-        return None if self._attempts is None else self._attempts.transaction
+        attempts = None if self._attempts is None else self._attempts()
+        return None if attempts is None else attempts.transaction
 
     def goes_on(self, request: Request, flow: Flow) -> bool:
         """The INVITE goes to another target, as if never sent; not once nobody wants the call any more."""
@@ -85,7 +90,7 @@ class OutgoingSession(InviteSession):
             return super().answer_offer(sdp, now)
         self.state = SessionState.CONFIRMED
         self.local_sdp = sdp
-        return [self._acknowledge(sdp), *self._negotiation.proceed(now)]
+        return [self._acknowledge(sdp), *self._offer_waiting(now)]
 
     def reject_offer(self, status: int, now: float) -> list[Effect]:
         """An offer in a 200 cannot be refused, only acknowledged and the call ended (§13.2.2.4)."""

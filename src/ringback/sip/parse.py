@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
+
 from ringback.sip.errors import SipSyntaxError
 from ringback.sip.grammar import TOKEN, parse_number
 from ringback.sip.headers import CSeq, Headers, Via
@@ -65,8 +67,7 @@ class KeepAlive:
     ping: bool
 
 
-@dataclass(slots=True)
-class _Head:
+class _Head(msgspec.Struct):
     """Start line and header fields of a message whose body is not read yet; `fault` is the first found."""
 
     start: str
@@ -107,19 +108,20 @@ def _read_head(data: bytes) -> _Head:
         head.fault = "line break within the start line"
     stray = not text.count("\r") == text.count("\n") == len(lines) - 1
     room = MAX_HEADER_VALUES
+    add_line = headers.add_line
     for line in lines[1:]:
-        room -= 1 + line.count(",")
+        room -= 1 + line.count(",") if "," in line else 1
         if room < 0:
             head.fault = head.fault or "too many header fields"
             break
-        if (stray and ("\r" in line or "\n" in line)) or not headers.add_line(line):
+        if (stray and ("\r" in line or "\n" in line)) or not add_line(line):
             head.fault = head.fault or "bad header line"
     _read_length(head)
     return head
 
 
 def _read_length(head: _Head) -> None:
-    values = head.headers.get_all("Content-Length")
+    values = head.headers.fields.get("Content-Length")
     if not values:
         return
     try:
@@ -195,24 +197,22 @@ def _check(head: _Head) -> CSeq:
     call_id = headers.get("Call-ID")
     if not call_id or " " in call_id or "\t" in call_id:
         raise SipSyntaxError("bad Call-ID" if call_id else "missing Call-ID")
-    Via.parse(_needed(headers, "Via"))
-    NameAddr.parse(_needed(headers, "From"))
-    NameAddr.parse(_needed(headers, "To"))
-    cseq = CSeq.parse(_needed(headers, "CSeq"))
+    fields = headers.fields
+    try:
+        via, from_, to, cseq_ = (fields["Via"][0], fields["From"][0], fields["To"][0], fields["CSeq"][0])
+    except KeyError as missing:
+        raise SipSyntaxError(f"missing {missing.args[0]}") from None
+    Via.parse(via)
+    NameAddr.parse(from_)
+    NameAddr.parse(to)
+    cseq = CSeq.parse(cseq_)
     max_forwards = headers.get("Max-Forwards")
     if max_forwards is not None:
         parse_number(max_forwards, 255, "Max-Forwards")
     for name in ("Contact", "Route", "Record-Route"):
-        if name in headers:
-            _check_addresses(name, headers.get_all(name))
+        if name in fields:
+            _check_addresses(name, fields[name])
     return cseq
-
-
-def _needed(headers: Headers, name: str) -> str:
-    value = headers.get(name)
-    if value is None:
-        raise SipSyntaxError(f"missing {name}")
-    return value
 
 
 def _check_addresses(name: str, values: list[str]) -> None:

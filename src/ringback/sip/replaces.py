@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
+
+from msgspec.structs import replace
 
 from ringback.sip.dialog import DialogKey
 from ringback.sip.errors import SipSyntaxError

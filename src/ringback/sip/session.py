@@ -48,11 +48,24 @@ class InviteSession:
         """What we last described, for refreshes by re-INVITE."""
         self.peer_allows: frozenset[str] = frozenset()
         """Methods that the peer says it takes."""
-        self._negotiation = Renegotiation(self, agent)
-        self._referral = Referral(self, agent)
+        # Made when they are first needed: most calls change nothing, and are freed at once without them.
+        self._offers: Renegotiation | None = None
+        self._referrals: Referral | None = None
         # BYE is due as soon as the ACK came: the callee may not send it before (§15).
         self._bye_owed = False
         agent.live.add(self.id)
+
+    @property
+    def _negotiation(self) -> Renegotiation:
+        if self._offers is None:
+            self._offers = Renegotiation(self, self._agent)
+        return self._offers
+
+    @property
+    def _referral(self) -> Referral:
+        if self._referrals is None:
+            self._referrals = Referral(self, self._agent)
+        return self._referrals
 
     def __repr__(self) -> str:
         return f"<{self.role} session {self.id} {self.state.value}>"
@@ -233,7 +246,15 @@ class InviteSession:
             effects.append(Confirmed(self, sdp))
         elif waiting.offered:
             effects.append(OfferAnswered(self, sdp))
-        return effects + self._negotiation.proceed(now)
+        return effects + self._offer_waiting(now)
+
+    def _offer_waiting(self, now: float) -> list[Effect]:
+        """Send the offer that waits, if any."""
+        return [] if self._offers is None else self._offers.proceed(now)
+
+    def _end_offers(self, now: float) -> list[Effect]:
+        """No offer waits any more."""
+        return [] if self._offers is None else self._offers.close(now)
 
     def moved(self, transaction: ServerTransaction) -> list[Effect]:
         """The peer sent an INVITE again by a new connection: a 2xx that was lost with the old one follows."""
@@ -301,8 +322,11 @@ class InviteSession:
 
     def deadline(self) -> float | None:
         """When `expire` is wanted next, or None."""
-        times = [*self._timers.values(), *(waiting.next_at for waiting in self._unacknowledged.values())]
-        return min(times) if times else None
+        first = min(self._timers.values(), default=None)
+        for waiting in self._unacknowledged.values():
+            if first is None or waiting.next_at < first:
+                first = waiting.next_at
+        return first
 
     def expire(self, now: float) -> list[Effect]:
         """Do what is due."""
@@ -349,8 +373,9 @@ class InviteSession:
         self._watch_expiry(now)
 
     def _note_allowed(self, message: Request | Response) -> None:
-        if "Allow" in message.headers:
-            self.peer_allows = frozenset(name.upper() for name in message.headers.get_all("Allow"))
+        allowed = message.headers.fields.get("Allow")
+        if allowed:
+            self.peer_allows = frozenset([name.upper() for name in allowed])
 
     def _watch_expiry(self, now: float) -> None:
         for timer, at in (
@@ -358,9 +383,10 @@ class InviteSession:
             (SessionTimer.EXPIRY, self.expiry.ends_at(now)),
         ):
             if at is None or self.state is SessionState.ENDED:
-                self.stop_timer(timer)
+                self._timers.pop(timer, None)
             else:
-                self.set_timer(timer, at)
+                self._timers[timer] = at
+        self._agent.queue.update(self)
 
     def set_timer(self, timer: SessionTimer, when: float) -> None:
         """Start or move a timer."""
@@ -369,8 +395,8 @@ class InviteSession:
 
     def stop_timer(self, timer: SessionTimer) -> None:
         """Stop a timer, if it runs."""
-        self._timers.pop(timer, None)
-        self._agent.queue.update(self)
+        if self._timers.pop(timer, None) is not None:
+            self._agent.queue.update(self)
 
     @property
     def awaits_ack(self) -> bool:
@@ -394,9 +420,10 @@ class InviteSession:
         response = self._dialog_response(request, 200, transaction.flow, sdp, headers)
         self._grant_expiry(request, response, now)
         timers = self._agent.settings.timers
+        data = encode(response)
         self._unacknowledged[request.cseq.number] = Unacknowledged(
             transaction=transaction,
-            data=encode(response),
+            data=data,
             initial=request is self.request,
             offered=not request.body,
             interval=timers.t1,
@@ -404,7 +431,7 @@ class InviteSession:
             gives_up_at=now + 64 * timers.t1,
         )
         self._agent.queue.update(self)
-        return self._agent.layer.respond(transaction, response, now)
+        return self._agent.layer.respond(transaction, response, now, data)
 
     def send_updated(
         self, transaction: ServerTransaction, request: Request, sdp: bytes | None, now: float
@@ -448,12 +475,11 @@ class InviteSession:
         """The one place where a session ends; a second end is none."""
         if self.state is SessionState.ENDED:
             return []
-        effects = self._negotiation.close(now) if now is not None else []
+        effects = self._end_offers(now) if now is not None else []
         self.state = SessionState.ENDED
         self._agent.live.discard(self.id)
-        for timer in SessionTimer:
-            if timer is not SessionTimer.CANCEL:
-                self.stop_timer(timer)
+        cancel_at = self._timers.get(SessionTimer.CANCEL)
+        self._timers = {} if cancel_at is None else {SessionTimer.CANCEL: cancel_at}
         self._agent.queue.update(self)
         effects.append(Ended(self, by, status, reason))
         return effects
@@ -472,7 +498,7 @@ class InviteSession:
         return self.dialog
 
     def _hang_up_established(self, now: float) -> list[Effect]:
-        return [*self._negotiation.close(now), *self._bye(now)]
+        return [*self._end_offers(now), *self._bye(now)]
 
     def _hang_up_early(self, now: float) -> list[Effect]:
         raise NotImplementedError

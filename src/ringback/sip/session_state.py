@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
+import msgspec
 
+from ringback.sip.transaction.machine import Distinct
 from ringback.sip.transaction.server import ServerTransaction
 
 
-class SessionState(Enum):
+class SessionState(Distinct):
     """Where a call is. CALLING and PROCEEDING are the caller's, INCOMING and RINGING the callee's."""
 
     CALLING = "calling"
@@ -21,7 +21,7 @@ class SessionState(Enum):
     ENDED = "ended"
 
 
-class SessionTimer(Enum):
+class SessionTimer(Distinct):
     """What a session waits for besides the ACK."""
 
     PROVISIONAL = "repeat the provisional response"
@@ -34,8 +34,7 @@ class SessionTimer(Enum):
     REFER = "hear how the transfer goes"
 
 
-@dataclass(slots=True)
-class Unacknowledged:
+class Unacknowledged(msgspec.Struct):
     """A 2xx of ours that goes again until its ACK comes (§13.3.1.4); `offered`: the ACK brings the answer."""
 
     transaction: ServerTransaction

@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from ringback.sip.flow import Flow, Transport
 from ringback.sip.message import KNOWN_METHODS, REASONS, Message, Request, Response
@@ -37,7 +39,7 @@ CountKey = tuple[str, str, Transport]
 """Method ("other" for unknown ones), code (empty for requests, "4xx" for an unregistered one), transport."""
 
 
-class Captured(NamedTuple):
+class Captured(msgspec.Struct, frozen=True, gc=False):
     """A message on the wire; `at` is seconds since the epoch, `data` all its bytes, decrypted."""
 
     at: float

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import quote as percent_encode
 from urllib.parse import unquote as percent_decode
+
+import msgspec
+from msgspec.structs import replace
 
 from ringback.sip.errors import SipSyntaxError
 from ringback.sip.grammar import (
@@ -53,8 +56,7 @@ def _normal(text: str) -> str:
     return _ESCAPE.sub(decode, text)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SipUri:
+class SipUri(msgspec.Struct, frozen=True, gc=False, eq=False):
     """A sip: or sips: URI.
 
     `user` and `password` are as written, escapes kept (None when absent); `username` is the decoded user,
@@ -68,13 +70,14 @@ class SipUri:
     password: str | None = None
     host: str = ""
     port: int | None = None
-    params: Params = field(default_factory=dict)
+    params: Params = msgspec.field(default_factory=dict)
     headers: str = ""
 
     @property
     def username(self) -> str:
         """The user part with its escapes decoded once; empty when there is none."""
-        return percent_decode(self.user, errors="surrogateescape") if self.user else ""
+        user = self.user or ""
+        return percent_decode(user, errors="surrogateescape") if "%" in user else user
 
     @property
     def address(self) -> str:
@@ -169,8 +172,7 @@ class TelUri:
 _NO_SEPARATORS = str.maketrans("", "", "-.()")
 
 
-@dataclass(frozen=True, slots=True)
-class OtherUri:
+class OtherUri(msgspec.Struct, frozen=True, gc=False):
     """A URI of a scheme that means nothing to us: legal in To, From and Contact, 416 as a Request-URI."""
 
     scheme: str
@@ -229,8 +231,7 @@ def _parse_sip(scheme: str, rest: str) -> SipUri:
 _cached_uri = lru_cache(maxsize=_CACHE_SIZE)(_parse_uri)
 
 
-@dataclass(frozen=True, slots=True)
-class NameAddr:
+class NameAddr(msgspec.Struct, frozen=True, gc=False):
     """A URI with display name and parameters, as in From, To, Contact, Route and Record-Route.
 
     `display` is unquoted text. `params` are those of the header field, names in lower case and values as
@@ -239,7 +240,7 @@ class NameAddr:
 
     uri: Uri
     display: str = ""
-    params: Params = field(default_factory=dict)
+    params: Params = msgspec.field(default_factory=dict)
 
     @property
     def tag(self) -> str | None:

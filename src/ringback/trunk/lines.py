@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Protocol
 
+from ringback.governance.throttle import SourceList
 from ringback.sip.effects import Effect, RequestTimedOut, ResponseArrived
 from ringback.sip.flow import Flow
 from ringback.sip.message import Request
@@ -189,13 +189,12 @@ def _is_from(watch: Watch, flow: Flow) -> bool:
     over UDP from its port too, so that others behind the same address are not taken for it."""
     host = flow.remote[0].removeprefix("::ffff:")
     if watch.trunk.networks:
-        address = ipaddress.ip_address(host.partition("%")[0])
-        return any(address in _network(network) for network in watch.trunk.networks)
+        return host in _members_of(watch.trunk.networks)
     if flow.reliable:
         return any(host == target.remote[0] for target in watch.targets)
     return any((host, flow.remote[1]) == target.remote for target in watch.targets)
 
 
-@lru_cache(maxsize=4_096)
-def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    return ipaddress.ip_network(text)
+@lru_cache(maxsize=1_024)
+def _members_of(networks: tuple[str, ...]) -> SourceList:
+    return SourceList(networks)

@@ -7,6 +7,7 @@ import pytest
 
 from ringback.diagnosis.capture.captured import Endpoints, IcmpNotice, OtherFlow
 from ringback.diagnosis.causes.judge import judge
+from ringback.diagnosis.causes.verdict import StreamEvidence
 from ringback.diagnosis.signalling.call import Finding
 from tests.diagnosis.causes.made import (
     CALLED,
@@ -89,6 +90,26 @@ def test_a_stream_that_stops_after_silence_the_other_way_is_a_nat_that_forgot() 
     assert first.cause == "nat-timeout"
     assert any("Nothing had gone the other way for 30 s" in text for text in first.for_)
     assert any("near the 30 s" in text for text in first.for_)
+
+
+def test_a_stream_that_is_shut_out_until_the_other_side_speaks_again_is_a_nat_that_forgot() -> None:
+    # The caller is silent from 10 s to 46 s; from 40 s on nothing is let in to it, until it speaks.
+    lost = np.zeros(4500, np.bool_)
+    lost[2000:2305] = True
+    delay = quiet(54)
+    delay[500:] += 36_000.0
+    caller = stream(delay, ptime_ms=20.0)
+    verdict = judge(evidence(caller, back_with(lost), record=call(90)))
+    first = verdict.causes[0]
+    assert first.cause == "nat-timeout"
+    assert first.confidence > 0.8
+    assert any(
+        "was let in for 6.1 s" in text and "for 30 s, and until it spoke again" in text for text in first.for_
+    )
+
+
+def back_with(lost: np.ndarray) -> StreamEvidence:
+    return stream(quiet(90, 7), lost, key=CALLED, side="called")
 
 
 def test_who_hung_up_is_no_nat_timeout() -> None:

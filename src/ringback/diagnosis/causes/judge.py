@@ -75,6 +75,7 @@ def _of_stream(scene: Scene, view: StreamView) -> Iterator[Case]:
         return
     yield one_way.misdirected(scene, view)
     yield nat.moved(scene, view)
+    yield nat.shut_out(scene, view)
     yield endpoint.sound(scene, view)
     yield endpoint.clock_drift(scene, view)
     changed = marking.rewritten(scene, view)

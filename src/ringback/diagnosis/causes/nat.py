@@ -12,7 +12,7 @@ from ringback.diagnosis.causes.words import clock, count, seconds
 
 NAT_TIMEOUTS_S = (20, 30, 40, 60, 120, 180, 300)
 """After which NATs in use forget a UDP binding; RFC 4787 asks for 120 at least, with 300 as default."""
-QUIET_S = 15.0
+QUIET_S, SHUT_OUT_S = 15.0, 3.0
 NEXT_STEP = (
     "Let the side behind the NAT send at least every 15 s (RTP keep-alive, no silence suppression; OPTIONS "
     "for its signalling), or raise the NAT's UDP timeout."
@@ -68,6 +68,33 @@ def stopped(scene: Scene, absence: Absence) -> Case:
     case.missing.append(
         f"A capture at {absence.name}: whether it went on sending, and the NAT's table and timeouts."
     )
+    return _finished(case)
+
+
+def shut_out(scene: Scene, view: StreamView) -> Case:
+    """A stream that was not let in after the other way had been silent, until that spoke again."""
+    case = Case("nat-timeout", "transport", prior=-1.5, streams=(view.key,))
+    other = scene.opposite(view)
+    if other is None:
+        return case
+    arrived = np.sort(other.evidence.series.arrived_ns[~other.evidence.series.lost])
+    long_runs = view.loss.run_length * (view.measured.ptime_ms or 20.0) >= 1000.0 * SHUT_OUT_S
+    for at, length in zip(view.loss.run_at[long_runs], view.loss.run_length[long_runs], strict=True):
+        began_ns = view.at_ns(float(view.loss.times_s[at]))
+        ended_ns = view.at_ns(float(view.loss.times_s[at + length - 1]))
+        next_at = int(np.searchsorted(arrived, began_ns))
+        if not 0 < next_at < len(arrived):
+            continue
+        quiet_s = (began_ns - int(arrived[next_at - 1])) / 1e9
+        spoke_s = (ended_ns - int(arrived[next_at])) / 1e9
+        if quiet_s < QUIET_S or not -0.5 < spoke_s < 2.0:
+            continue
+        case.clue(
+            5.0 if not case.for_ else 0.5,
+            f"Nothing of {view.name} was let in for {seconds((ended_ns - began_ns) / 1e9)} from "
+            f"{clock(began_ns)} on, after nothing had gone the other way for {seconds(quiet_s)}, and until "
+            "it spoke again.",
+        )
     return _finished(case)
 
 

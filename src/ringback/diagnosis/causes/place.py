@@ -55,6 +55,13 @@ def _beyond(case: Case, scene: Scene, view: StreamView, *, far: bool) -> None:
         return
     lost, jitter = reported_trouble(view), jitter_beyond(view)
     _shape_from_there(case, scene, view)
+    ports = {v.key.sport for v in scene.at_home if v.key.src == view.key.dst and v.key.dst == view.key.src}
+    if lost is not None and len(ports) > 1:
+        case.clue(
+            -3.5,
+            f"Its receiver came back from another port ({len(ports)} in all): a NAT let nothing in "
+            "meanwhile.",
+        )
     where = f"{scene.distance(view.key.dst)} routers away" if scene.distance(view.key.dst) else view.key.dst
     if lost is not None:
         case.clue(
@@ -133,6 +140,15 @@ def _sent_so(case: Case, scene: Scene, view: StreamView) -> None:
             2.2 if shape.in_turns and hops == 0 else 1.5,
             f"{count(shape.holds, 'time')} it paused and then sent what had gathered; "
             f"{percent(shape.together)} of its packets come right after another.",
+        )
+    if shape.steps:
+        case.clue(
+            -2.5,
+            f"The floor of the delay stepped {count(len(shape.steps), 'time')}: that is a way, not a device.",
+        )
+    elif shape.ramps >= 3 and shape.ramps > shape.holds:
+        case.clue(
+            -1.0, f"{count(shape.ramps, 'time')} the delay grew like a queue, which devices seldom have."
         )
     if lost_together_odds(view) > 0.5 and view.loss.single_share > 0.5:
         case.clue(

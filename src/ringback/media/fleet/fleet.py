@@ -98,7 +98,7 @@ class Fleet:
         if not roster.up and not roster.waits(now):
             self._refuse(command, "no media worker runs")
             return
-        record = LegRecord(command, roster.group_for(command.group))
+        record = LegRecord(command.leg, command, roster.group_for(command.group))
         roster.add(record)
         if command.group != record.group.id:
             command = msgspec.structs.replace(command, group=record.group.id)
@@ -213,9 +213,10 @@ class Fleet:
 
     def _send(self, record: LegRecord, command: Command) -> bool:
         """Pass a command on to the worker that has the leg; False while it is on its way to one."""
-        if record.at is None or not record.settled:
+        at = record.at
+        if at is None or at != record.group.home or record.leaving:
             return False
-        self._workers.send(record.at, command)
+        self._workers.send(at, command)
         return True
 
     def _refuse(self, command: Any, reason: str) -> None:

@@ -6,7 +6,6 @@ to a leg begins anew when its worker died, and goes on where it was when the leg
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -29,13 +28,13 @@ if TYPE_CHECKING:
     from ringback.media.fleet.groups import Group
 
 
-@dataclass(slots=True, repr=False, eq=False)
-class LegRecord:
+class LegRecord(msgspec.Struct, eq=False):
     """One leg. `at` is the worker that has it, None while none has; `leaving`: it was told to let it go.
 
     `ending` is what its worker is about to say of sounds that were stopped or replaced.
     """
 
+    leg: int
     opening: OpenLeg
     group: Group
     at: int | None = None
@@ -46,16 +45,15 @@ class LegRecord:
     voice: SetVoice | None = None
     room: int | None = None
     play: Play | None = None
-    ending: list[PlayEnded] = field(default_factory=list)
+    ending: list[PlayEnded] = msgspec.field(default_factory=list)
     source: tuple[int, int] | None = None
     keys: SrtpKeys | None = None
     heard: tuple[int, int] | None = None
     sent: SentSource | None = None
 
-    @property
-    def leg(self) -> int:
-        """The leg's identifier."""
-        return self.opening.leg
+    def __repr__(self) -> str:
+        # Keys are in it, and its group, of which it is a part.
+        return f"LegRecord({self.leg})"
 
     @property
     def settled(self) -> bool:

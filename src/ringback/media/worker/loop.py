@@ -39,6 +39,9 @@ MAX_FAULTS = 25
 SECOND_NS = 1_000_000_000
 LATE_COMMANDS_NS = 2_000_000
 """Time for commands when there is none: a flood of them must not stop the clock."""
+GATHER_NS = 2_000_000
+"""After commands the next ones are let gather for so long: with many calls they come one by one, and each
+would be a wake-up of its own, which puts off the control process as well where both share a core."""
 COLLECT_NS = 30 * SECOND_NS
 COLLECT_NEEDS_NS = 12_000_000
 """Collecting garbage waits for a tick that leaves this much time."""
@@ -82,6 +85,7 @@ class Worker:
         self._overdue_ticks = 0
         self._faults = 0
         self._second_ns = 0
+        self._obeyed_ns = 0
         self._collected_ns = 0
 
     def run(self) -> None:
@@ -181,6 +185,10 @@ class Worker:
             if self._commands:
                 self._obey(deadline)
                 continue
+            gathering = self._obeyed_ns + GATHER_NS - (deadline - left)
+            if gathering > 0:
+                time.sleep(min(gathering, left) / SECOND_NS)
+                continue
             writing = [descriptor] if self._control.unsent else []
             readable, writable, _ = select.select([descriptor], writing, [], left / SECOND_NS)
             if writable:
@@ -201,6 +209,7 @@ class Worker:
             now = time.monotonic_ns()
         self._send_events()
         self._busy_ns += now - began
+        self._obeyed_ns = now
 
     def _read_commands(self) -> None:
         for command in self._control.receive():

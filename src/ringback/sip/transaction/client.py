@@ -33,7 +33,7 @@ class ClientTransaction(Transaction):
 
     first: ClassVar[tuple[Action, ...]]
 
-    __slots__ = ("_request", "method", "request", "response", "tries", "user")
+    __slots__ = ("_request", "answered_by", "method", "request", "response", "status", "tries", "user")
 
     def __init__(self, request: Request, flow: Flow, timing: Timers, user: ClientUser) -> None:
         self.method = request.method
@@ -42,7 +42,11 @@ class ClientTransaction(Transaction):
         self.tries = 0
         super().__init__(client_key(request.top_via.branch or "", request.method), flow, timing)
         self.user = user
+        # Only while it is being delivered, for transactions outlive their answers by far; what is kept is the
+        # last one's status (0 before any), and To of the final one.
         self.response: Response | None = None
+        self.status = 0
+        self.answered_by: str | None = None
         self._request: bytes = encode(request)
 
     def begin(self, now: float) -> list[tuple[Outcome, bytes]]:
@@ -57,8 +61,10 @@ class ClientTransaction(Transaction):
     def receive(self, response: Response, now: float) -> list[tuple[Outcome, bytes]]:
         """Take a response that matched; for DELIVER outcomes it is then found in `response`."""
         self.response = response
+        self.status = response.status
         if response.status < 200:
             event = Input.RECEIVE_1XX
         else:
+            self.answered_by = response.headers.get("To")
             event = Input.RECEIVE_2XX if response.status < 300 else Input.RECEIVE_FAILURE
         return self.step(event, now)

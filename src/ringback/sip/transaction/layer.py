@@ -14,7 +14,7 @@ from ringback.sip.transaction.invite_server import InviteServerTransaction
 from ringback.sip.transaction.machine import Input, Outcome, State, Transaction
 from ringback.sip.transaction.non_invite_client import NonInviteClientTransaction
 from ringback.sip.transaction.non_invite_server import NonInviteServerTransaction
-from ringback.sip.transaction.server import ServerTransaction, server_key
+from ringback.sip.transaction.server import ServerKey, ServerTransaction
 
 
 class TransactionLayer:
@@ -32,7 +32,7 @@ class TransactionLayer:
         self.resent = 0
         self._queue = queue
         self._clients: dict[tuple[str, ...], ClientTransaction] = {}
-        self._servers: dict[tuple[str, ...], ServerTransaction] = {}
+        self._servers: dict[ServerKey, ServerTransaction] = {}
         self._by_id: dict[str, ServerTransaction] = {}
         # Requests in progress as §8.2.2.2 sees them, and transactions by their connection.
         self._arrived: dict[tuple[str, str, str], ServerTransaction] = {}
@@ -45,30 +45,31 @@ class TransactionLayer:
     @property
     def unanswered(self) -> int:
         """How many requests of ours wait for their final response."""
-        return sum(c.response is None or c.response.status < 200 for c in self._clients.values())
+        return sum(client.status < 200 for client in self._clients.values())
 
     # Server side
 
-    def find_server(self, request: Request, method: str) -> ServerTransaction | None:
-        """The transaction that `request` is a copy of (or, for another `method`, that it belongs to)."""
-        return self._servers.get(server_key(request, method))
+    def find_server(self, key: ServerKey) -> ServerTransaction | None:
+        """The transaction that a request is a copy of (or belongs to, with the key of another method)."""
+        return self._servers.get(key)
 
     def by_id(self, transaction_id: str) -> ServerTransaction | None:
         """The transaction that a RequestArrived named, as long as it can still be answered."""
         return self._by_id.get(transaction_id)
 
-    def is_merged(self, request: Request) -> bool:
-        """True when the same request came by another path already (RFC 3261 §8.2.2.2)."""
-        return (request.call_id, request.from_.tag or "", request.headers.get("CSeq") or "") in self._arrived
+    def is_merged(self, transaction: ServerTransaction) -> bool:
+        """True when the same request had come by another path before (RFC 3261 §8.2.2.2)."""
+        return self._arrived.get(transaction.index) is not transaction
 
     def is_full(self, request: Request) -> bool:
         """True when there is no room for a transaction of this request."""
+        if len(self._servers) < self.limit:
+            return False
         begins = request.method != "CANCEL" and request.to.tag is None
         return len(self._servers) >= (self.limit if begins else 2 * self.limit)
 
-    def open_server(self, request: Request, flow: Flow, now: float) -> ServerTransaction:
-        """Begin the server transaction of a request that has none."""
-        key = server_key(request, request.method)
+    def open_server(self, key: ServerKey, request: Request, flow: Flow, now: float) -> ServerTransaction:
+        """Begin the server transaction of a request that has none; `key` is its own."""
         transaction_id = str(next(self._numbers))
         transaction: ServerTransaction
         if request.method == "INVITE":
@@ -100,9 +101,11 @@ class TransactionLayer:
         for_session = any(outcome is Outcome.DELIVER for outcome, _ in outcomes)
         return for_session, self._settle(transaction, outcomes, now)
 
-    def respond(self, transaction: ServerTransaction, response: Response, now: float) -> list[Effect]:
-        """Send a response within its transaction."""
-        return self._settle(transaction, transaction.respond(response, now), now)
+    def respond(
+        self, transaction: ServerTransaction, response: Response, now: float, data: bytes | None = None
+    ) -> list[Effect]:
+        """Send a response within its transaction; `data` is the response where it is encoded already."""
+        return self._settle(transaction, transaction.respond(response, now, data), now)
 
     # Client side
 
@@ -140,8 +143,9 @@ class TransactionLayer:
     def expire(self, transaction: Transaction, now: float) -> list[Effect]:
         """Fire the timers of one transaction."""
         outcomes = transaction.expire(now)
-        # No timer sends anything for the first time.
-        self.resent += sum(outcome is Outcome.TRANSMIT for outcome, _ in outcomes)
+        for outcome, _ in outcomes:
+            # No timer sends anything for the first time.
+            self.resent += outcome is Outcome.TRANSMIT
         return self._settle(transaction, outcomes, now)
 
     def connection_lost(self, flow: Flow, now: float) -> list[Effect]:
@@ -159,7 +163,7 @@ class TransactionLayer:
     ) -> list[Effect]:
         """Turn outcomes into effects, asking the user where it is told; keep or forget the transaction."""
         flow = transaction.flow
-        if transaction.terminated:
+        if transaction.state is State.TERMINATED:
             self._forget(transaction)
         else:
             self._queue.update(transaction)
@@ -169,10 +173,11 @@ class TransactionLayer:
                 effects.append(Transmit(flow, data))
             elif isinstance(transaction, ClientTransaction):
                 effects += _tell(transaction, outcome, now)
+                transaction.response = None
         return effects
 
     def _enlist(self, transaction: Transaction) -> None:
-        if transaction.flow.reliable or transaction.flow.named:
+        if transaction.flow.transport != "udp" or transaction.flow.named:
             self._by_connection.setdefault(transaction.flow, set()).add(transaction)
 
     def _forget(self, transaction: Transaction) -> None:
@@ -187,7 +192,7 @@ class TransactionLayer:
         self._queue.update(transaction)
 
     def _leave(self, transaction: Transaction) -> None:
-        siblings = self._by_connection.get(transaction.flow)
+        siblings = self._by_connection.get(transaction.flow) if self._by_connection else None
         if siblings is not None:
             siblings.discard(transaction)
             if not siblings:
@@ -203,10 +208,8 @@ def _tell(transaction: ClientTransaction, outcome: Outcome, now: float) -> list[
 
 def _is_again(transaction: ClientTransaction, response: Response) -> bool:
     """Whether a final response has come before; that of another fork has not."""
-    before = transaction.response
     return (
         transaction.state in (State.COMPLETED, State.ACCEPTED)
         and response.status >= 200
-        and before is not None
-        and before.headers.get("To") == response.headers.get("To")
+        and transaction.answered_by == response.headers.get("To")
     )

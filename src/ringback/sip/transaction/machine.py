@@ -10,7 +10,13 @@ from ringback.sip.flow import Flow
 from ringback.sip.timers import Ticket, Timers
 
 
-class State(Enum):
+class Distinct(Enum):
+    """An enumeration whose members are looked up often: Enum's own hash, that of the name, is slow."""
+
+    __hash__ = object.__hash__
+
+
+class State(Distinct):
     """All states of figures 5 to 8, Accepted being that of RFC 6026."""
 
     CALLING = "calling"
@@ -22,7 +28,7 @@ class State(Enum):
     TERMINATED = "terminated"
 
 
-class Input(Enum):
+class Input(Distinct):
     """What can happen to a transaction: from the wire, from its user, from a clock."""
 
     REQUEST = "request"
@@ -48,7 +54,7 @@ class Input(Enum):
     TIMER_M = "M"
 
 
-class Action(Enum):
+class Action(Distinct):
     """What a transition does, in the order written."""
 
     SEND = "send what the user gave"
@@ -77,7 +83,7 @@ Row = tuple[State, tuple[Action, ...]]
 Table = Mapping[tuple[State, Input], Row]
 
 
-class Outcome(Enum):
+class Outcome(Distinct):
     """What a step leaves to the layer."""
 
     TRANSMIT = "transmit"
@@ -144,12 +150,12 @@ class Transaction:
             elif action is Action.RESEND:
                 if self.last:
                     out.append((Outcome.TRANSMIT, self.last))
-            elif action in _REPORTS:
-                out.append((_REPORTS[action], data))
             elif action is Action.STOP:
                 self._timers.clear()
             elif action is Action.ACKNOWLEDGE:
                 out.append((Outcome.TRANSMIT, self._acknowledgement()))
+            elif (report := _REPORTS.get(action)) is not None:
+                out.append((report, data))
             elif self._start(action, now):
                 # A wait of zero: the timer has fired already.
                 out += self.step(_STARTS[action], now)
@@ -168,13 +174,13 @@ class Transaction:
     def _start(self, action: Action, now: float) -> bool:
         """Start a timer; True when its wait is zero."""
         timer = _STARTS[action]
-        reliable = self.flow.reliable
+        reliable = self.flow.transport != "udp"
         timing = self.timing
-        if timer in _RETRANSMITS:
+        again = _RETRANSMITS.get(timer)
+        if again is not None:
             if reliable:
                 return False
-            self._interval = _RETRANSMITS[timer](self._interval, timing, action is Action.START_E_SLOW)
-            wait = self._interval
+            wait = self._interval = again(self._interval, timing, action is Action.START_E_SLOW)
         else:
             wait = _WAITS[timer](timing, reliable)
             if wait == 0:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from ringback.sip.effects import Effect
 from ringback.sip.flow import DEFAULT_PORT, Flow
@@ -20,7 +21,10 @@ class ServerUser(Protocol):
         """A CANCEL came for it while it had no final answer."""
 
 
-def server_key(request: Request, method: str) -> tuple[str, ...]:
+ServerKey = tuple[str, ...]
+
+
+def server_key(request: Request, method: str) -> ServerKey:
     """What a request is matched by (RFC 3261 §17.2.3): branch, sent-by, method; RFC 2543 by its fields.
 
     `method` is the one looked for: INVITE for an ACK or a CANCEL. A request of another Call-ID is never a
@@ -61,9 +65,10 @@ def response_flow(via: Via, flow: Flow) -> Flow:
 
     A maddr parameter is not followed: it would let a datagram choose whom we write to.
     """
-    if flow.reliable or "rport" in via.params:
+    port = via.port or DEFAULT_PORT["udp"]
+    if flow.reliable or "rport" in via.params or port == flow.remote[1]:
         return flow
-    return replace(flow, remote=(flow.remote[0], via.port or DEFAULT_PORT["udp"]))
+    return replace(flow, remote=(flow.remote[0], port))
 
 
 class ServerTransaction(Transaction):
@@ -72,7 +77,7 @@ class ServerTransaction(Transaction):
     __slots__ = ("id", "index", "method", "sent_by_port", "user")
 
     def __init__(
-        self, key: tuple[str, ...], request: Request, flow: Flow, timing: Timers, transaction_id: str
+        self, key: ServerKey, request: Request, flow: Flow, timing: Timers, transaction_id: str
     ) -> None:
         via = request.top_via
         super().__init__(key, response_flow(via, flow), timing)
@@ -82,15 +87,18 @@ class ServerTransaction(Transaction):
         self.sent_by_port = via.port or DEFAULT_PORT[flow.transport]
         self.user: ServerUser | None = None
 
-    def respond(self, response: Response, now: float) -> list[tuple[Outcome, bytes]]:
-        """Send a response of our user; one that the state does not allow any more is dropped."""
+    def respond(
+        self, response: Response, now: float, data: bytes | None = None
+    ) -> list[tuple[Outcome, bytes]]:
+        """Send a response of our user; one that the state does not allow any more is dropped. `data` is the
+        response where it is encoded already."""
         if response.status < 200:
             event = Input.SEND_1XX
         else:
             # Nothing can be cancelled any more; transactions outlive their calls, so let go of those.
             self.user = None
             event = Input.SEND_2XX if response.status < 300 else Input.SEND_FAILURE
-        outcomes = self.step(event, now, encode(response))
+        outcomes = self.step(event, now, encode(response) if data is None else data)
         if self.state is State.ACCEPTED:
             # Repeating a 2xx is the session's (§13.3.1.4).
             self.last = b""
