@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
@@ -10,6 +9,15 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from ringback.cli.diagnose_many import (
+    changes_wanted,
+    many_wanted,
+    only_records,
+    tell_problems,
+    text_of,
+    with_changes,
+    with_many,
+)
 from ringback.cli.errors import USAGE, CliError
 from ringback.cli.verbs import Options, verb
 
@@ -56,15 +64,37 @@ def diagnose(
         list[Path] | None,
         typer.Option("--marks", metavar="FILE.csv", help="What happened when: a time, and a text."),
     ] = None,
-    places: Annotated[
-        Path | None,
-        typer.Option(
-            "--places", metavar="FILE.csv", help="Of many calls: which networks are which site, trunk, kind."
-        ),
-    ] = None,
     report: Annotated[
         Path | None,
         typer.Option("--report", metavar="OUT.html", help="Write a report: one page that opens offline."),
+    ] = None,
+    many: Annotated[
+        bool, typer.Option("--many", help="Sum up the calls, however few: what stands out, and when.")
+    ] = False,
+    sites: Annotated[
+        Path | None,
+        typer.Option("--sites", metavar="FILE.csv", help="What networks are: network, site, trunk, kind."),
+    ] = None,
+    records: Annotated[
+        list[Path] | None,
+        typer.Option("--records", metavar="FILE.csv", help="Calls of a table, in place of captures."),
+    ] = None,
+    save_baseline: Annotated[
+        Path | None,
+        typer.Option("--save-baseline", metavar="FILE.json", help="Keep how the calls are, to compare with."),
+    ] = None,
+    name: Annotated[str, typer.Option("--name", metavar="TEXT", help="Of the baseline that is kept.")] = "",
+    against: Annotated[
+        Path | None,
+        typer.Option("--against", metavar="FILE.json", help="A baseline: better, worse or unproven since?"),
+    ] = None,
+    what_if: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--what-if",
+            metavar="CHANGE",
+            help="Play the worst calls again: 'buffer=80 ptime=40 codec=opus fec=1', or standard.",
+        ),
     ] = None,
     ladder: Annotated[
         bool, typer.Option("--ladder", help="Show the SIP messages of the worst calls, without numbers.")
@@ -81,16 +111,23 @@ def diagnose(
     zone = _zone(time_zone)
     window = _complaint(complaint, zone)
     first, points = _captures(files or ()), _points(point or ())
-    if not first and not points:
+    if records and (first or points):
+        raise CliError("--records is in place of captures: give one or the other", USAGE)
+    if not first and not points and not records:
         raise CliError("name a capture: ringback diagnose calls.pcap", USAGE)
-    for path in (report, pdf):
+    for path in (report, pdf, save_baseline):
         _check_writable(path)
+    changes = changes_wanted(what_if or ())
+    if records and changes is not None:
+        raise CliError("--what-if plays packets again, which --records has none of", USAGE)
+    wanted = many_wanted(many, sites, records or (), against, save_baseline, name, zone)
     beside = Beside(
         _table(counters or (), "counters", zone),
         _table(marks or (), "marks", zone),
-        _places(places),
+        wanted.places,
     )
-    diagnosis = _diagnosed(first, points, window, beside)
+    diagnosis = only_records() if records else _diagnosed(first, points, window, beside)
+    diagnosis = with_changes(with_many(diagnosis, wanted), changes)
     if report is not None:
         _write_report(diagnosis, report, show_numbers, zone)
     if pdf is not None:
@@ -100,7 +137,7 @@ def diagnose(
     else:
         from ringback.cli.verdict import print_diagnosis  # noqa: PLC0415 - loads rich
 
-        print_diagnosis(diagnosis, show_numbers, zone, report)
+        print_diagnosis(diagnosis, show_numbers, zone, report, asked_what_if=changes is not None)
         if ladder:
             from ringback.cli.call_ladder import print_ladders  # noqa: PLC0415 - loads rich
 
@@ -177,36 +214,13 @@ def _table(paths: Sequence[Path], what: Literal["counters", "marks"], zone: Zone
         from ringback.diagnosis.beside import read_counters, read_marks  # noqa: PLC0415 - loads NumPy
 
         read: Any = read_counters if what == "counters" else read_marks
-        rows, problems = read(_text(path), zone)
+        rows, problems = read(text_of(path), zone)
         if not rows:
             reason = problems[0].reason if problems else f"there are no {what} in it"
             raise CliError(f"{path}: {reason}")
-        for problem in problems[:3]:
-            print(f"ringback: {path}, line {problem.line}: {problem.reason}", file=sys.stderr)
-        if len(problems) > 3:
-            print(f"ringback: {path}: {len(problems) - 3} more lines were left out", file=sys.stderr)
+        tell_problems(path, problems)
         found += rows
     return found
-
-
-def _places(path: Path | None) -> Places | None:
-    if path is None:
-        return None
-    from ringback.diagnosis.many.places import read_places  # noqa: PLC0415
-
-    places, problems = read_places(_text(path))
-    for problem in problems[:3]:
-        print(f"ringback: {path}, line {problem.line}: {problem.reason}", file=sys.stderr)
-    if not places.known:
-        raise CliError(f"{path}: there is no network in it; a column network is needed, as in 192.0.2.0/24")
-    return places
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig", errors="replace")
-    except OSError as error:
-        raise CliError(f"{path}: {error.strerror or error}") from None
 
 
 def _diagnosed(

@@ -11,14 +11,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from ringback.cli.many_shown import print_many
 from ringback.cli.output import print_rich, print_table
+from ringback.cli.streams_shown import print_points, print_what_if
 from ringback.diagnosis.causes.verdict import Cause, Window
 from ringback.diagnosis.diagnosed import DiagnosedCall, DiagnosedStream, Diagnosis, Standing
-from ringback.diagnosis.many.patterns import find
-from ringback.diagnosis.many.rows import rows_of
-from ringback.diagnosis.points.segments import Comparison
-from ringback.diagnosis.report.groups import FEWEST, stand_out
-from ringback.diagnosis.report.segments import HEAD, clock_notes, segment_rows
+from ringback.diagnosis.many.summary import ManyCalls
 from ringback.diagnosis.shown import (
     at,
     count,
@@ -51,17 +49,23 @@ _MARKS: Final[dict[Standing, tuple[str, str]]] = {
 
 
 def print_diagnosis(
-    diagnosis: Diagnosis, show_numbers: bool, zone: tzinfo | None, report: Path | None
+    diagnosis: Diagnosis,
+    show_numbers: bool,
+    zone: tzinfo | None,
+    report: Path | None,
+    *,
+    asked_what_if: bool = False,
 ) -> None:
     """Print it all; times are of the zone, None for that of this machine."""
     ranked = diagnosis.worst_first()
+    if diagnosis.many is not None and not diagnosis.captures:
+        _print_records(diagnosis.many, report)
+        return
     _put(Text(_what_was_read(diagnosis, zone), style="dim"))
     verdicts = _print_verdicts(diagnosis, ranked, show_numbers, zone)
-    if len(ranked) >= FEWEST:
-        _print_section("What stands out")
-        for sentence in stand_out(find(rows_of(ranked, diagnosis.places, zone))):
-            _put(Text(sentence))
     _print_tables(diagnosis, ranked, show_numbers, zone)
+    _print_beside(diagnosis, asked_what_if)
+    _print_problems(diagnosis)
     hints = list(_hints(ranked, verdicts, report, show_numbers))
     if hints:
         print()
@@ -90,7 +94,7 @@ def _print_verdicts(
 def _print_tables(
     diagnosis: Diagnosis, ranked: Sequence[DiagnosedCall], show_numbers: bool, zone: tzinfo | None
 ) -> None:
-    """Calls and streams in the order of time, of many the worst; segments; problems of the files."""
+    """Calls and streams in the order of time, of many the worst."""
     calls = list(diagnosis.calls)
     if len(calls) > MOST_ROWS:
         _print_section(f"The worst {MOST_ROWS} calls")
@@ -107,15 +111,36 @@ def _print_tables(
         _print_section("Streams")
     if streams:
         _print_streams(streams)
+
+
+def _print_records(many: ManyCalls, report: Path | None) -> None:
+    """Calls of a table, of which nothing is known but that."""
+    _put(Text(f"{many.source} · {many.began[:16]} to {many.ended[:16]}", style="dim"))
+    print_many(many)
+    if report is not None:
+        print()
+        _put(Text(f"The report is in {report}.", style="dim"))
+
+
+def _print_beside(diagnosis: Diagnosis, asked_what_if: bool) -> None:
+    """What several points, many calls, and changes tell."""
     if diagnosis.comparison is not None:
-        _print_segments(diagnosis.comparison)
-    if diagnosis.problems:
-        _print_section("Problems of the files")
-        rows = [
-            {"file": p.file, "at": p.offset if p.offset >= 0 else None, "problem": p.problem}
-            for p in diagnosis.problems[:MOST_ROWS]
-        ]
-        print_table(rows, {"File": "file", "At": "at", "Problem": "problem"}, "")
+        print_points(diagnosis.comparison)
+    if diagnosis.many is not None:
+        print_many(diagnosis.many)
+    if asked_what_if:
+        print_what_if(diagnosis)
+
+
+def _print_problems(diagnosis: Diagnosis) -> None:
+    if not diagnosis.problems:
+        return
+    _print_section("Problems of the files")
+    rows = [
+        {"file": p.file, "at": p.offset if p.offset >= 0 else None, "problem": p.problem}
+        for p in diagnosis.problems[:MOST_ROWS]
+    ]
+    print_table(rows, {"File": "file", "At": "at", "Problem": "problem"}, "")
 
 
 def _put(shown: Text | Table | Padding) -> None:
@@ -224,15 +249,6 @@ def _print_streams(streams: Sequence[DiagnosedStream]) -> None:
     print_table(
         rows, {**columns, "Late at 50 ms": "late", "Jitter": "jitter", "DSCP": "dscp", "MOS": "mos"}, ""
     )
-
-
-def _print_segments(comparison: Comparison) -> None:
-    _print_section("Between the capture points")
-    rows = [dict(zip(HEAD, row, strict=True)) for row in segment_rows(comparison)[:MOST_ROWS]]
-    used = [name for name in HEAD if any(row[name] for row in rows)]
-    print_table(rows, {name: name for name in used}, "No stream was seen at more than one point.")
-    for note in clock_notes(comparison):
-        _put(Text(note))
 
 
 def _hints(

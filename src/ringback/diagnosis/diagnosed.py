@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
-from ringback.diagnosis.capture.captured import Capture, FileProblem, RtpStream
+from ringback.diagnosis.capture.captured import Capture, FileProblem, RtpStream, StreamKey
 from ringback.diagnosis.causes.verdict import Counter, Mark, Verdict, Window
 from ringback.diagnosis.many.places import Places
+from ringback.diagnosis.many.summary import ManyCalls
 from ringback.diagnosis.points.segments import Comparison
 from ringback.diagnosis.signalling.call import CallRecord, Finding, OtherDialogs, Side
 from ringback.diagnosis.stream.curves import curves
 from ringback.diagnosis.stream.measured import Measured, Series
+from ringback.diagnosis.what_if import Outcome
 
 Standing = Literal["bad", "unclear", "artefact", "good"]
 """`bad`: a cause is named; `unclear`: something is wrong, or complained of, and the capture cannot tell why;
@@ -95,6 +97,10 @@ class Diagnosis:
     """With several points: what lies between them."""
     places: Places = NOWHERE
     """What is known of addresses, to compare many calls by."""
+    many: ManyCalls | None = None
+    """What is said of all calls together."""
+    what_if: Mapping[tuple[str, StreamKey], tuple[Outcome, ...]] = field(default_factory=dict)
+    """What changes would have made of streams, by point and key; the first outcome is of no change."""
 
     @property
     def window(self) -> Window:

@@ -5,15 +5,17 @@ docs/diagnosis.md lists the names. What is not known is null: there is never a N
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from ringback.diagnosis.capture.captured import Capture, FileProblem
 from ringback.diagnosis.causes.verdict import Cause, Verdict
 from ringback.diagnosis.diagnosed import DiagnosedCall, DiagnosedStream, Diagnosis
-from ringback.diagnosis.points.segments import Comparison
+from ringback.diagnosis.many.json_form import many_as_json
+from ringback.diagnosis.points.json_form import points_as_json
+from ringback.diagnosis.replayed import replayed_as_json
 from ringback.diagnosis.shown import call_name, moment, shown_address
+from ringback.diagnosis.shown import finite as _number
 from ringback.diagnosis.signalling.call import CallRecord, Finding, MediaOffer
 from ringback.diagnosis.stream.measured import Interval, Jitter, Late, Measured, Mos, Phase, Sound
 
@@ -35,6 +37,7 @@ def as_json(diagnosis: Diagnosis, *, show_numbers: bool = False) -> Json:
         ],
         "streams": [
             _stream(stream, names.get(stream.call or ""), owners.get(stream.measured.key))
+            | {"what_if": replayed_as_json(diagnosis.what_if.get((stream.point, stream.measured.key), ()))}
             for stream in diagnosis.streams
         ],
         "file_problems": [_problem(problem) for problem in diagnosis.problems],
@@ -54,7 +57,8 @@ def as_json(diagnosis: Diagnosis, *, show_numbers: bool = False) -> Json:
             "findings": [_finding(finding) for finding in diagnosis.other.findings],
             "malformed": diagnosis.other.malformed,
         },
-        "points": None if diagnosis.comparison is None else _points(diagnosis.comparison),
+        "many": None if diagnosis.many is None else many_as_json(diagnosis.many),
+        "points": None if diagnosis.comparison is None else points_as_json(diagnosis.comparison),
         "numbers_masked": not show_numbers,
     }
 
@@ -291,51 +295,6 @@ def _phase(phase: Phase) -> Json:
     }
 
 
-def _points(comparison: Comparison) -> Json:
-    return {
-        "segments": [
-            {
-                "from": segment.source,
-                "to": segment.target,
-                "ssrc": f"0x{segment.first_key.ssrc:08X}",
-                "src": segment.first_key.src,
-                "sport": segment.first_key.sport,
-                "dst": segment.first_key.dst,
-                "dport": segment.first_key.dport,
-                "sent": segment.sent,
-                "lost": segment.lost,
-                "duplicated": segment.duplicated,
-                "reordered": segment.reordered,
-                "least_delay_ms": _number(segment.delay.least),
-                "uncertain_ms": _number(segment.delay.uncertain),
-                "delay_above_least_ms": dict(
-                    zip(("p50", "p95", "p99", "max"), map(_number, segment.delay.above_least), strict=True)
-                ),
-                "dscp": [
-                    {"before": before, "after": after, "packets": number}
-                    for (before, after), number in sorted(segment.dscp.items())
-                ],
-                "hops": segment.hops,
-                "addresses_changed": segment.addresses_changed,
-                "numbers_changed": segment.numbers_changed,
-            }
-            for path in comparison.paths
-            for segment in path.segments
-        ],
-        "clocks": [
-            {
-                "first": clock.first,
-                "second": clock.second,
-                "ahead_ms": _number(clock.ahead_ns / 1e6),
-                "uncertain_ms": None if clock.uncertain_ns is None else _number(clock.uncertain_ns / 1e6),
-                "drift_ppm": _number(clock.drift_ppm),
-            }
-            for clock in comparison.clocks
-        ],
-        "alone": [{"point": point, "ssrc": f"0x{key.ssrc:08X}"} for point, key in comparison.alone],
-    }
-
-
 def _capture(capture: Capture) -> Json:
     return {
         "point": capture.point,
@@ -388,7 +347,3 @@ def _counts(counts: Mapping[int, int]) -> dict[str, int]:
 
 def _moment_or_none(at_ns: int | None) -> str | None:
     return None if at_ns is None else moment(at_ns)
-
-
-def _number(value: float | None, digits: int = 4) -> float | None:
-    return None if value is None or not math.isfinite(value) else round(float(value), digits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -100,6 +101,11 @@ def count(number: int, noun: str) -> str:
 def percent(part: int, whole: int) -> str:
     """`0`, `3 (0.2 %)`: the count and its share."""
     return f"{part:,} ({100 * part / whole:.1f} %)" if part and whole else f"{part:,}"
+
+
+def finite(value: float | None, digits: int = 4) -> float | None:
+    """A figure as JSON has it: rounded, None where there is none."""
+    return None if value is None or not math.isfinite(value) else round(float(value), digits)
 
 
 def length(seconds: float) -> str:

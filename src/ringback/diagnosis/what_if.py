@@ -25,6 +25,8 @@ Times = NDArray[np.float64]
 OVERHEAD_BYTES: Final = 40
 """Of IPv4, UDP and RTP in each packet (RFC 791, RFC 768, RFC 3550)."""
 MOST_FEC: Final = 8
+IN_BAND: Final = "opus"
+"""Whose first copy (RFC 6716, 2.1.7) is taken out of the same bit rate."""
 CODECS: Final = {
     "pcmu": PayloadFormat("pcmu", 8_000),
     "pcma": PayloadFormat("pcma", 8_000),
@@ -35,6 +37,9 @@ CODECS: Final = {
 }
 """What can be put in place of the codec, by name in SDP."""
 _KBIT_S: Final = {"pcmu": 64.0, "pcma": 64.0, "g722": 64.0, "g729": 8.0, "opus": 24.0, "amr-wb": 12.65}
+
+
+AS_IT_WAS: Final = "as it was, with an adaptive buffer"
 
 
 class WhatIfError(ValueError):
@@ -83,9 +88,8 @@ class Outcome:
 
 
 def standard_changes(measured: Measured) -> tuple[Change, ...]:
-    """What people think of first: as it is, other buffers, packet lengths, codecs and FEC, one at a time."""
+    """What people think of first: other buffers, packet lengths, codecs and FEC, one at a time."""
     changes = [
-        Change(name="as it was, adaptive buffer"),
         Change(replace(FIXED_50, depth_ms=20, most_ms=20), name="fixed buffer of 20 ms"),
         Change(FIXED_50, name="fixed buffer of 50 ms"),
         Change(replace(FIXED_200, depth_ms=100, most_ms=100), name="fixed buffer of 100 ms"),
@@ -189,6 +193,7 @@ def _outcome(measured: Measured, recorded: _Recorded, change: Change, network_ms
     failed[order] = played.discarded
     runs = bursts.merge(np.flatnonzero(failed), np.ones(int(failed.sum()), np.int64), len(failed))
     size = _payload_bytes(change.codec, recorded, ptime_ms)
+    copies = change.fec - 1 if codec.name == IN_BAND and change.fec else change.fec
     costs = score.costs(codec, size)
     (mos,) = score.scores(
         costs,
@@ -206,7 +211,7 @@ def _outcome(measured: Measured, recorded: _Recorded, change: Change, network_ms
         delay_ms=sum(delays) + costs.look_ahead_ms,
         mos=mos,
         conversational=None if mos.r is None else score.conversational(costs, mos.r, (*delays, network_ms)),
-        kbit_s=_kbit_s(size * (1 + change.fec), ptime_ms),
+        kbit_s=_kbit_s(size * (1 + copies), ptime_ms),
     )
 
 

@@ -17,6 +17,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from ringback.diagnosis import Diagnosis, as_json, complaint_from, diagnose, report_html
+from ringback.diagnosis.many.rows import with_many
 
 MOST_MEMORY_BYTES: Final = 3_000_000_000
 """Of addresses; a capture that would need more ends the diagnosis, not the server."""
@@ -44,6 +45,7 @@ def main() -> None:
         _tell(problem=said[0])
         return
     zone = ZoneInfo(asked["time_zone"] or "UTC")
+    diagnosis = with_many(diagnosis, zone)
     with (folder / "report.html").open("w", encoding="utf-8") as file:
         file.writelines(report_html(diagnosis, zone=zone))
     result = json.dumps(as_json(diagnosis), ensure_ascii=False, allow_nan=False)

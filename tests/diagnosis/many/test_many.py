@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -46,7 +48,9 @@ def test_the_bad_trunk_is_found_and_nothing_else() -> None:
     found = find(day(2_000, 1, worse={("trunk", "b"): 0.12}))
     assert [(one.dimension, one.group) for one in found.stand_out if one.measure == "bad"] == [("trunk", "b")]
     (outlier,) = [one for one in found.stand_out if one.measure == "bad"]
-    assert outlier.words().startswith(f"trunk b: {outlier.value:.1%} of {outlier.calls} calls were bad")
+    assert outlier.words().startswith(
+        f"trunk b: {100 * outlier.value:.1f} % of {outlier.calls:,} calls were bad"
+    )
     assert outlier.interval is not None
     assert outlier.interval[0] < 0.12 < outlier.interval[1]
 
@@ -159,3 +163,68 @@ def test_a_table_of_calls_is_read() -> None:
 def test_any_text_is_read_without_an_error(text: str) -> None:
     read_rows(text, UTC)
     read_rows("start,mos\n" + text, UTC)
+
+
+def test_where_nothing_changed_hardly_anything_is_called_a_change() -> None:
+    answers = [
+        verdict(compare(make(day(300, seed, usual=0.1)), day(300, 1_000 + seed, usual=0.1)))
+        for seed in range(20)
+    ]
+    # At a false discovery rate of 5 % one is expected; four or more have a chance of 1 in 60.
+    assert sum(answer != "unproven" for answer in answers) <= 3
+
+
+def test_a_difference_too_small_to_notice_is_no_change_however_sure() -> None:
+    rows = day(1_000, 1, usual=0.0)
+    better = [replace(row, measures={**row.measures, "mos": row.measures["mos"] + 0.05}) for row in rows]
+    (change,) = [one for one in compare(make(rows), better) if one.measure == "mos"]
+    assert (change.answer, change.p_value < 0.001) == ("unproven", True)
+    assert change.words().endswith("less than 0.1 is called no change)")
+
+
+def test_a_baseline_counts_all_calls_and_keeps_few_values() -> None:
+    rows = day(3_000, 1)
+    kept = from_text(to_text(make(rows)))
+    assert len(kept.measures["mos"]) == 2_000
+    assert kept.measured["mos"] == 3_000
+    (change,) = [one for one in compare(kept, rows) if one.measure == "mos"]
+    assert (change.calls_before, change.calls_after) == (3_000, 3_000)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("bad", 51),
+        ("calls", -1),
+        ("began", "yesterday"),
+        ("measures", {"mos": [float("nan")]}),
+        ("groups", {"site": {"north": [9, 3]}}),
+        ("groups", {"site": {"north": 9}}),
+        ("measured", {}),
+    ],
+)
+def test_a_baseline_whose_numbers_cannot_be_is_refused(name: str, value: object) -> None:
+    data = json.loads(to_text(make(day(50, 1))))
+    data[name] = {**data[name], **value} if isinstance(value, dict) and value else value
+    with pytest.raises(BaselineError, match="missing or damaged"):
+        from_text(json.dumps(data))
+
+
+def test_what_drives_terminals_does_not_come_out_of_a_baseline_or_a_table() -> None:
+    data = json.loads(to_text(make(day(50, 1))))
+    data["name"] = "before\x1b[2J"
+    data["groups"]["site"]["\x1b]0;x\x07north"] = [1, 2]
+    read = from_text(json.dumps(data))
+    assert read.name == "before[2J"
+    assert "]0;xnorth" in read.groups["site"]
+    rows, _ = read_rows("start,site\n2026-03-02T09:15:00,nor\x1bth\n", UTC)
+    assert rows[0].group("site") == "north"
+
+
+def test_call_detail_records_have_their_own_words() -> None:
+    rows, _ = read_rows(
+        "calldate,disposition\n2026-03-02 09:15:00,NO ANSWER\n2026-03-02 09:15:00,FAILED\n"
+        "2026-03-02 09:15:00,BUSY\n2026-03-02 09:15:00,CONGESTION\n",
+        UTC,
+    )
+    assert [row.failed for row in rows] == [False, True, False, True]

@@ -83,7 +83,7 @@ def test_the_segment_that_loses_is_named() -> None:
     assert path.worst is losing
     assert (quiet.hops, losing.hops) == (1, 3)
     assert losing.lost_at_ns.tolist() == middle.arrived_ns[[100, 101, 102, 700]].tolist()
-    assert "4 of 1500 packets (0.3%) were lost between office and carrier" in losing.words()
+    assert "4 of 1,500 packets (0.3 %) were lost between office and carrier." in losing.words()
 
 
 def test_the_way_is_told_by_ttl_whatever_order_the_points_are_given_in() -> None:
@@ -107,7 +107,7 @@ def test_the_hop_that_washes_the_mark_is_named() -> None:
     (path,) = seen(phone=[(KEY, there)], carrier=[(KEY, carried(there, 4.0, hops=1, dscp=0))]).paths
     assert path.segments[0].dscp == {(46, 0): 1500}
     assert path.segments[0].remarked == 1500
-    assert "DSCP 46 became 0 in 1500 packets between phone and carrier" in path.segments[0].words()
+    assert "DSCP 46 became 0 in 1,500 packets between phone and carrier." in path.segments[0].words()
 
 
 def test_a_translated_address_is_the_same_stream() -> None:
@@ -208,7 +208,7 @@ def test_doubled_and_overtaking_packets_are_told() -> None:
 def test_points_that_share_nothing_have_no_clock() -> None:
     assert align("a", "b", []) is None
     empty = np.zeros(0, np.int64)
-    assert align("a", "b", [Crossing(empty, empty, True)]) is None
+    assert align("a", "b", [Crossing.of(empty, empty, True)]) is None
     assert compare([]).paths == ()
     assert compare([("a", []), ("b", [])]).clocks == ()
 
@@ -217,3 +217,81 @@ def test_a_stream_of_one_packet_bears_it() -> None:
     one = sent(1)
     (path,) = seen(a=[(KEY, one)], b=[(KEY, carried(one, 1.0, hops=1))]).paths
     assert path.segments[0].sent == 1
+
+
+def test_a_relay_is_put_in_order_by_its_addresses_whatever_its_ttl() -> None:
+    there = sent(ttl=61)
+    relay = KEY._replace(src=KEY.dst, sport=6000, dst="203.0.113.50", dport=7000)
+    anew = carried(there, 4.0, lost=[70, 71])
+    fresh = Packets(
+        **{
+            **{name: getattr(anew, name) for name in Packets.__slots__},
+            "ttl": np.full(len(anew), 64, np.uint8),
+        }
+    )
+    (path,) = seen(beyond=[(relay, fresh)], before=[(KEY, there)]).paths
+    assert (path.order_known_by, [point for point, _ in path.sights]) == ("addresses", ["before", "beyond"])
+    assert (path.segments[0].lost, path.segments[0].hops) == (2, None)
+
+
+def test_many_streams_of_one_source_number_are_told_apart() -> None:
+    # Devices that number all their streams alike, behind a translator that hides who is who.
+    streams = [sent(300, seed=seed, began_ns=BEGAN_NS + seed * 1_000) for seed in range(30)]
+    inside, outside = [], []
+    for seed, packets in enumerate(streams):
+        own = Packets(
+            **{
+                **{name: getattr(packets, name) for name in Packets.__slots__},
+                "timestamp": packets.timestamp + np.uint32(1_000_003 * seed),
+            }
+        )
+        inside.append((KEY._replace(sport=4000 + 2 * seed), own))
+        outside.append((KEY._replace(src="203.0.113.9", sport=9000 - 2 * seed), carried(own, 3.0, hops=1)))
+    found = seen(inside=inside, outside=outside)
+    assert not found.alone
+    assert {(path.sights[0][1].sport - 4000, 9000 - path.sights[1][1].sport) for path in found.paths} == {
+        (2 * seed, 2 * seed) for seed in range(30)
+    }
+
+
+def test_many_relayed_streams_are_found_by_their_sound() -> None:
+    inside, outside = [], []
+    for seed in range(40):
+        there = sent(400, seed=seed, began_ns=BEGAN_NS + seed * 10**9)
+        relayed = carried(there, 2.0, lost=[seed + 1])
+        anew = Packets(
+            **{
+                **{name: getattr(relayed, name) for name in Packets.__slots__},
+                "sequence": relayed.sequence + np.uint16(991 * seed),
+                "timestamp": relayed.timestamp + np.uint32(7_919 * (seed + 1)),
+            }
+        )
+        inside.append((KEY._replace(ssrc=1 + seed), there))
+        outside.append((KEY._replace(src="203.0.113.9", ssrc=1_000 + seed), anew))
+    paths = seen(inside=inside, outside=outside).paths
+    assert {(path.sights[0][1].ssrc, path.sights[1][1].ssrc) for path in paths} == {
+        (1 + seed, 1_000 + seed) for seed in range(40)
+    }
+    assert all(path.segments[0].numbers_changed for path in paths)
+
+
+def test_two_points_that_nothing_tells_apart_stay_as_given() -> None:
+    there = sent(ttl=0)
+    (path,) = seen(second=[(KEY, there)], first=[(KEY, carried(there, 1.0))]).paths
+    assert (path.order_known_by, [point for point, _ in path.sights]) == ("given", ["second", "first"])
+    (clock,) = seen(second=[(KEY, there)], first=[(KEY, carried(there, 1.0))]).clocks
+    assert clock.words() == (
+        "How far the clocks of second and first are apart cannot be told: all packets that both saw went one "
+        "way, or nobody knows which. Only changes of the delay are known."
+    )
+
+
+def test_clocks_are_told_in_words() -> None:
+    at = np.arange(0, 60, 5) * 10**9 + BEGAN_NS
+    forth = Crossing.of(at, at + 512_000_000, True)
+    back = Crossing.of(at, at + 488_000_000, False)
+    found = align("near", "far", [forth, back])
+    assert found is not None
+    assert found.words() == (
+        "The clock of far is 500.0 ms ahead of that of near, give or take 12.0 ms (half of there and back)."
+    )

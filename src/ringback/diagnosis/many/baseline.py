@@ -6,13 +6,15 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from typing import Any, Final, Literal
 
 import numpy as np
 
-from ringback.diagnosis.many.calls import DIMENSIONS, MEASURES, CallRow, values_of
-from ringback.diagnosis.many.patterns import ALPHA, LOWER_IS_WORSE, Share, fisher, shown_p
+from ringback.diagnosis.many.calls import DIMENSIONS, MEASURES, CallRow, figure, named, values_of
+from ringback.diagnosis.many.patterns import LOWER_IS_WORSE, Share, fisher, held, shown_p
+from ringback.governance.shown import fit_to_show
 
 FORMAT: Final = 1
 MOST_VALUES: Final = 2_000
@@ -50,6 +52,9 @@ class Baseline:
     calls: int
     bad: int
     measures: Mapping[str, tuple[float, ...]]
+    """Of many values an even choice of MOST_VALUES."""
+    measured: Mapping[str, int]
+    """How many calls had each measure."""
     groups: Mapping[str, Mapping[str, tuple[int, int]]]
     """By dimension and group: bad calls, and calls."""
 
@@ -60,7 +65,7 @@ class Change:
     calls.
 
     `needed` is about how many calls more it takes to prove a change of this size, if it is real; None where
-    proven.
+    it is proven, or too small for that.
     """
 
     measure: str
@@ -77,13 +82,12 @@ class Change:
     def words(self) -> str:
         """One sentence."""
         where = f" at {self.dimension} {self.group}" if self.group else ""
-        if self.measure == "bad":
-            what = f"bad calls{where}: {self.before:.1%} before, {self.after:.1%} now"
-        else:
-            name = self.measure.replace("_", " ")
-            what = f"median {name}{where}: {self.before:.4g} before, {self.after:.4g} now"
-        how = f"{self.calls_before} and {self.calls_after} calls, p = {shown_p(self.p_value)}"
-        more = f"; some {self.needed} calls more would tell" if self.needed else ""
+        before, after = figure(self.measure, self.before), figure(self.measure, self.after)
+        what = f"{named(self.measure)}{where}: {before} before, {after} now"
+        how = f"{self.calls_before:,} and {self.calls_after:,} calls, {shown_p(self.p_value)}"
+        more = f"; some {self.needed:,} calls more would tell" if self.needed else ""
+        if self.measure != "bad" and abs(self.after - self.before) < _NOTICED[self.measure]:
+            more = f"; less than {figure(self.measure, _NOTICED[self.measure])} is called no change"
         return f"{self.answer}: {what} ({how}{more})"
 
 
@@ -107,6 +111,7 @@ def make(rows: Sequence[CallRow], name: str = "") -> Baseline:
         calls=len(rows),
         bad=sum(row.bad for row in rows),
         measures={measure: _thinned(values_of(rows, measure)) for measure in MEASURES},
+        measured={measure: len(values_of(rows, measure)) for measure in MEASURES},
         groups=groups,
     )
 
@@ -125,41 +130,63 @@ def from_text(text: str) -> Baseline:
     if not isinstance(data, dict) or data.get("ringback_baseline") != FORMAT:
         raise BaselineError(f"this is no baseline of format {FORMAT}")
     try:
-        return Baseline(
-            name=str(data["name"]),
-            began=str(data["began"]),
-            ended=str(data["ended"]),
-            calls=int(data["calls"]),
-            bad=int(data["bad"]),
-            measures={
-                measure: tuple(sorted(float(value) for value in data["measures"].get(measure, ())))
-                for measure in MEASURES
-            },
-            groups={
-                dimension: {str(group): (int(bad), int(calls)) for group, (bad, calls) in counts.items()}
-                for dimension, counts in data["groups"].items()
-                if dimension in DIMENSIONS
-            },
-        )
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        return _baseline(data)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):
         raise BaselineError("parts of the baseline are missing or damaged") from None
+
+
+def _baseline(data: dict[str, Any]) -> Baseline:
+    whole = Share(int(data["bad"]), int(data["calls"]))
+    groups = {
+        dimension: {
+            fit_to_show(str(group)): Share(int(bad), int(calls)) for group, (bad, calls) in counts.items()
+        }
+        for dimension, counts in data["groups"].items()
+        if dimension in DIMENSIONS
+    }
+    for share in (whole, *(share for counts in groups.values() for share in counts.values())):
+        if not 0 <= share.bad <= share.calls:
+            raise ValueError
+    measures = {measure: tuple(sorted(map(float, data["measures"][measure]))) for measure in MEASURES}
+    if not all(math.isfinite(value) for values in measures.values() for value in values):
+        raise ValueError
+    return Baseline(
+        name=fit_to_show(str(data["name"])),
+        began=datetime.fromisoformat(data["began"]).isoformat(),
+        ended=datetime.fromisoformat(data["ended"]).isoformat(),
+        calls=whole.calls,
+        bad=whole.bad,
+        measures=measures,
+        measured={measure: max(int(data["measured"][measure]), 0) for measure in MEASURES},
+        groups={
+            dimension: {group: (share.bad, share.calls) for group, share in counts.items()}
+            for dimension, counts in groups.items()
+        },
+    )
 
 
 def compare(before: Baseline, rows: Sequence[CallRow]) -> list[Change]:
     """All calls against the baseline, by each measure, and each group that both know by its share of bad
-    calls."""
+    calls.
+
+    What is called better or worse holds the false discovery rate among all of these.
+    """
     after = make(rows)
     changes = [_share_change("", "", Share(before.bad, before.calls), Share(after.bad, after.calls))]
     for measure in MEASURES:
-        old, new = before.measures.get(measure, ()), after.measures[measure]
+        old, new = before.measures.get(measure, ()), values_of(rows, measure)
         if len(old) >= FEWEST_CALLS and len(new) >= FEWEST_CALLS:
-            changes.append(_measure_change(measure, old, new))
+            changes.append(_measure_change(measure, old, before.measured[measure], new))
     for dimension, groups in before.groups.items():
         for group, (bad, calls) in groups.items():
             now_bad, now_calls = after.groups[dimension].get(group, (0, 0))
             if calls >= FEWEST_CALLS and now_calls >= FEWEST_CALLS and len(groups) > 1:
                 changes.append(_share_change(dimension, group, Share(bad, calls), Share(now_bad, now_calls)))
-    return changes
+    surest = held([change.p_value for change in changes], len(changes))
+    return [
+        replace(change, needed=None) if sure else replace(change, answer="unproven")
+        for change, sure in zip(changes, surest, strict=True)
+    ]
 
 
 def verdict(changes: Sequence[Change]) -> Answer:
@@ -171,13 +198,19 @@ def verdict(changes: Sequence[Change]) -> Answer:
 
 def _share_change(dimension: str, group: str, before: Share, after: Share) -> Change:
     p_value = fisher(before, after)
-    proven = p_value < ALPHA
-    answer: Answer = "unproven"
-    if proven:
-        answer = "worse" if after.share > before.share else "better"
-    needed = None if proven else _calls_needed(before, after)
+    # What the share does, if that is proven; whether it is can be told of all changes together only.
+    answer: Answer = "worse" if after.share > before.share else "better"
     return Change(
-        "bad", dimension, group, before.share, after.share, before.calls, after.calls, p_value, answer, needed
+        "bad",
+        dimension,
+        group,
+        before.share,
+        after.share,
+        before.calls,
+        after.calls,
+        p_value,
+        answer,
+        _calls_needed(before, after),
     )
 
 
@@ -192,15 +225,17 @@ def _calls_needed(before: Share, after: Share) -> int | None:
     return max(math.ceil(needed) - after.calls, 0) or None
 
 
-def _measure_change(measure: str, before: Sequence[float], after: Sequence[float]) -> Change:
+def _measure_change(
+    measure: str, before: Sequence[float], calls_before: int, after: Sequence[float]
+) -> Change:
     from scipy.stats import mannwhitneyu  # noqa: PLC0415 - takes a second to load, and only this needs it
 
     old, new = float(np.median(before)), float(np.median(after))
     p_value = float(mannwhitneyu(before, after, alternative="two-sided").pvalue)
     answer: Answer = "unproven"
-    if p_value < ALPHA and abs(new - old) >= _NOTICED[measure]:
+    if abs(new - old) >= _NOTICED[measure]:
         answer = "better" if (new > old) == (measure in LOWER_IS_WORSE) else "worse"
-    return Change(measure, "", "", old, new, len(before), len(after), p_value, answer, None)
+    return Change(measure, "", "", old, new, calls_before, len(after), p_value, answer, None)
 
 
 def _thinned(values: Sequence[float]) -> tuple[float, ...]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import Final
 
+from ringback.governance.shown import fit_to_show
+
 DIMENSIONS: Final = ("site", "trunk", "device", "network", "direction", "hour")
 """What calls are compared by; `network` is Wi-Fi or wired, `hour` the hour of the day on the site's clock."""
 MEASURES: Final = (
@@ -23,13 +25,24 @@ MEASURES: Final = (
 )
 """`mos` is narrowband: scores of different scales are never put together."""
 
+_SHOWN: Final[Mapping[str, tuple[str, str]]] = {
+    "mos": ("MOS", ""),
+    "mos_wideband": ("wideband MOS", ""),
+    "mos_fullband": ("fullband MOS", ""),
+    "loss_percent": ("loss", " %"),
+    "late_percent": ("late at 50 ms", " %"),
+    "jitter_ms": ("jitter", " ms"),
+    "setup_ms": ("set-up", " ms"),
+}
+
 BAD_MOS: Final = 3.6
 """Below it many users are dissatisfied (ITU-T G.107, table B.1: R below 70)."""
 BAD_LOSS_PERCENT: Final = 3.0
 UNKNOWN: Final = "unknown"
 
 _TIMES: Final = ("start", "time", "start_time", "calldate", "date")
-_FAILED: Final = frozenset({"failed", "unanswered", "unknown"})
+_FAILED: Final = frozenset({"failed", "congestion"})
+"""As call detail records have it. Busy and unanswered calls are nobody's fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +82,12 @@ class RowProblem:
     reason: str
 
 
-def read_rows(text: str, zone: tzinfo) -> tuple[list[CallRow], list[RowProblem]]:
+def read_rows(text: str, zone: tzinfo | None) -> tuple[list[CallRow], list[RowProblem]]:
     """The calls of a CSV table with a line of names first.
 
     A column `start` (ISO 8601, or seconds since 1970) is needed; columns named as DIMENSIONS and MEASURES
-    are taken, and `outcome`, `one_way`. Times without a zone are of `zone`. Other columns are passed over.
+    are taken, and `outcome` (or `disposition`) and `one_way`. Times without a zone are of `zone`, None for
+    that of this machine; hours are those of the time's own zone. Other columns are passed over.
     """
     reader = csv.DictReader(io.StringIO(text, newline=None), dialect=dialect_of(text))
     try:
@@ -111,7 +125,7 @@ def read_time(text: str, zone: tzinfo | None) -> datetime | None:
             return when
         return when.astimezone() if zone is None else when.replace(tzinfo=zone)
     try:
-        return datetime.fromtimestamp(seconds, zone or UTC)
+        return datetime.fromtimestamp(seconds, UTC).astimezone(zone)
     except (ValueError, OverflowError, OSError):
         return None
 
@@ -146,12 +160,13 @@ def _row(values: Mapping[str, str | None], names: Mapping[str, str], start: date
         number = _number(text(name))
         if number is not None:
             measures[name] = number
-    groups = {name: text(name) for name in DIMENSIONS if text(name)}
+    groups = {name: fit_to_show(text(name)) for name in DIMENSIONS}
+    groups = {name: group for name, group in groups.items() if group}
     return CallRow(
         start=start,
         groups=with_hour(groups, start),
         measures=measures,
-        failed=text("outcome").lower() in _FAILED,
+        failed=(text("outcome") or text("disposition")).lower() in _FAILED,
         one_way=text("one_way").lower() in {"1", "true", "yes"},
     )
 
@@ -162,6 +177,21 @@ def _number(text: str) -> float | None:
     except ValueError:
         return None
     return number if math.isfinite(number) else None
+
+
+def named(measure: str) -> str:
+    """What is compared, in words; `bad` is the share of bad calls."""
+    return "bad calls" if measure == "bad" else f"median {_SHOWN[measure][0]}"
+
+
+def figure(measure: str, value: float) -> str:
+    """A value of a measure with its unit; of `bad` it is a share."""
+    return percent(value) if measure == "bad" else f"{value:.4g}{_SHOWN[measure][1]}"
+
+
+def percent(share: float) -> str:
+    """A share of 0 to 1: `12.1 %`."""
+    return f"{100 * share:.1f} %"
 
 
 def values_of(rows: Sequence[CallRow], measure: str) -> list[float]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ringback.diagnosis.many.calls import CallRow
-from ringback.diagnosis.many.patterns import Share
+from ringback.diagnosis.many.patterns import FEWEST_CALLS, Share
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+HOURS = tuple(f"{hour:02d}" for hour in range(24))
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +23,16 @@ class HeatMap:
     columns: tuple[str, ...]
     cells: tuple[tuple[Share, ...], ...]
 
+    @property
+    def says_something(self) -> bool:
+        """Whether any cell has enough calls for its share to say anything."""
+        return any(cell.calls >= FEWEST_CALLS for row in self.cells for cell in row)
+
 
 def by_week(rows: Sequence[CallRow]) -> HeatMap:
     """Day of the week against hour of the day, whole weeks and days."""
-    pairs = [(WEEKDAYS[row.start.weekday()], f"{row.start.hour:02d}", row.bad) for row in rows]
-    return _map("day", "hour", WEEKDAYS, tuple(f"{hour:02d}" for hour in range(24)), pairs)
+    pairs = [(WEEKDAYS[row.start.weekday()], HOURS[row.start.hour], row.bad) for row in rows]
+    return _map("day", "hour", WEEKDAYS, HOURS, pairs)
 
 
 def by_groups(rows: Sequence[CallRow], row_title: str, column_title: str) -> HeatMap:
@@ -41,8 +47,15 @@ def _names(pairs: Sequence[tuple[str, str, bool]], place: int, title: str) -> tu
     for pair in pairs:
         counts[str(pair[place])] += 1
     if title == "hour":
-        return tuple(sorted(counts))
+        return _hours(counts)
     return tuple(sorted(counts, key=lambda name: (-counts[name], name)))
+
+
+def _hours(counts: Mapping[str, int]) -> tuple[str, ...]:
+    """All hours from the first to the last with calls; what a table called otherwise stands behind them."""
+    hours = sorted(name for name in counts if name in HOURS)
+    others = sorted(name for name in counts if name not in HOURS)
+    return (*(HOURS[HOURS.index(hours[0]) : HOURS.index(hours[-1]) + 1] if hours else ()), *others)
 
 
 def _map(

@@ -9,20 +9,22 @@ the other's strata (Mantel and Haenszel, 1959; odds ratio by Robins, Breslow and
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ringback.diagnosis.many.calls import DIMENSIONS, MEASURES, UNKNOWN, CallRow, values_of
+from ringback.diagnosis.many.calls import DIMENSIONS, MEASURES, UNKNOWN, CallRow, figure, named
 
 ALPHA: Final = 0.05
 """The false discovery rate that is held among all that was tried."""
 FEWEST_CALLS: Final = 5
 """Of smaller groups nothing is said."""
 FEWEST_VALUES: Final = 8
+MOST_JUDGED: Final = 50
+"""So many of the surest groups are looked at as what makes another one bad."""
 SMALLEST_RATIO: Final = 1.5
 """What differs by less is not worth a person's time, however sure it is."""
 LOWER_IS_WORSE: Final = frozenset({"mos", "mos_wideband", "mos_fullband"})
@@ -85,16 +87,14 @@ class Outlier:
     def words(self) -> str:
         """One sentence."""
         who = f"{self.dimension} {self.group}"
+        here, rest = figure(self.measure, self.value), figure(self.measure, self.rest)
         if self.measure == "bad":
-            said = f"{who}: {self.value:.1%} of {self.calls} calls were bad, of all others {self.rest:.1%}"
+            said = f"{who}: {here} of {self.calls:,} calls were bad, of all others {rest}"
         else:
-            said = (
-                f"{who}: median {self.measure.replace('_', ' ')} {self.value:.4g} in {self.calls} calls, "
-                f"of all others {self.rest:.4g}"
-            )
+            said = f"{who}: {named(self.measure)} {here} in {self.calls:,} calls, of all others {rest}"
         if self.explained_by is not None:
             said += f"; this comes from {' '.join(self.explained_by)}, within which it is no worse"
-        return f"{said} (p = {shown_p(self.p_value)})"
+        return f"{said} ({shown_p(self.p_value)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,49 +114,66 @@ class Patterns:
 
 def find(rows: Sequence[CallRow], dimensions: Iterable[str] = DIMENSIONS) -> Patterns:
     """Compare each group of each dimension with the rest."""
+    table = _Table.of(rows)
     tried: list[Outlier] = []
     compared = 0
     for dimension in dimensions:
-        groups: dict[str, list[CallRow]] = defaultdict(list)
-        for row in rows:
-            groups[row.group(dimension)].append(row)
-        if len(groups) < 2:
+        names, codes = np.unique([row.group(dimension) for row in rows], return_inverse=True)
+        if len(names) < 2:
             continue
-        for name, inside in groups.items():
-            if name == UNKNOWN or len(inside) < FEWEST_CALLS or len(rows) - len(inside) < FEWEST_CALLS:
+        counts = np.bincount(codes)
+        for code, name in enumerate(names.tolist()):
+            calls = int(counts[code])
+            if name == UNKNOWN or calls < FEWEST_CALLS or len(rows) - calls < FEWEST_CALLS:
                 continue
-            outside = [row for row in rows if row.group(dimension) != name]
-            for found in _compared(dimension, name, inside, outside):
+            for found in _compared(dimension, name, codes == code, table):
                 compared += 1
                 if found is not None:
                     tried.append(found)
-    judged = _held(tried, compared)
+    judged = _judged(tried, compared)
     explained = [_explained(one, judged, rows) for one in judged]
     explained.sort(key=lambda one: (not one.significant, one.explained_by is not None, one.p_value))
-    return Patterns(Share(sum(row.bad for row in rows), len(rows)), tuple(explained), compared)
+    return Patterns(Share(int(table.bad.sum()), len(rows)), tuple(explained), compared)
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Calls as columns: which were bad, and each measure, NaN where a call has none."""
+
+    bad: NDArray[np.bool_]
+    measures: Mapping[str, NDArray[np.float64]]
+
+    @classmethod
+    def of(cls, rows: Sequence[CallRow]) -> _Table:
+        measures = {
+            name: np.array([row.measures.get(name, math.nan) for row in rows], np.float64)
+            for name in MEASURES
+        }
+        return cls(np.array([row.bad for row in rows], np.bool_), measures)
 
 
 def shown_p(p_value: float) -> str:
-    """A p-value as people read it."""
-    return f"{p_value:.3f}" if p_value >= 0.001 else "< 0.001" if p_value > 1e-6 else "< 0.000001"
+    """A p-value as people read it: `p = 0.012`, `p < 0.001`."""
+    return f"p = {p_value:.3f}" if p_value >= 0.001 else "p < 0.001" if p_value > 1e-6 else "p < 0.000001"
 
 
 def _compared(
-    dimension: str, name: str, inside: list[CallRow], outside: list[CallRow]
+    dimension: str, name: str, inside: NDArray[np.bool_], table: _Table
 ) -> Iterable[Outlier | None]:
     """One result a comparison made; None where the group is not worse."""
-    yield _share_compared(dimension, name, inside, outside)
-    for measure in MEASURES:
-        here, there = values_of(inside, measure), values_of(outside, measure)
+    yield _share_compared(dimension, name, table.bad[inside], table.bad[~inside])
+    for measure, values in table.measures.items():
+        known = np.isfinite(values)
+        here, there = values[inside & known], values[~inside & known]
         if len(here) >= FEWEST_VALUES and len(there) >= FEWEST_VALUES:
             yield _measure_compared(dimension, name, measure, here, there)
 
 
 def _share_compared(
-    dimension: str, name: str, inside: list[CallRow], outside: list[CallRow]
+    dimension: str, name: str, inside: NDArray[np.bool_], outside: NDArray[np.bool_]
 ) -> Outlier | None:
-    here = Share(sum(row.bad for row in inside), len(inside))
-    there = Share(sum(row.bad for row in outside), len(outside))
+    here = Share(int(inside.sum()), len(inside))
+    there = Share(int(outside.sum()), len(outside))
     if here.share <= there.share * SMALLEST_RATIO:
         return None
     return Outlier(
@@ -173,14 +190,14 @@ def _share_compared(
 
 
 def _measure_compared(
-    dimension: str, name: str, measure: str, here: list[float], there: list[float]
+    dimension: str, name: str, measure: str, here: NDArray[np.float64], there: NDArray[np.float64]
 ) -> Outlier | None:
-    from scipy.stats import mannwhitneyu  # noqa: PLC0415 - takes a second to load, and only this needs it
-
     value, rest = float(np.median(here)), float(np.median(there))
     worse = rest - value if measure in LOWER_IS_WORSE else value - rest
     if worse < _WORTH_TELLING[measure]:
         return None
+    from scipy.stats import mannwhitneyu  # noqa: PLC0415 - takes a second to load, and only this needs it
+
     p_value = float(mannwhitneyu(here, there, alternative="two-sided").pvalue)
     return Outlier(dimension, name, measure, len(here), value, rest, p_value, False)
 
@@ -193,21 +210,28 @@ def fisher(here: Share, there: Share) -> float:
     return float(fisher_exact(table).pvalue)
 
 
-def _held(tried: list[Outlier], compared: int) -> list[Outlier]:
-    """Mark as significant what holds the false discovery rate among `compared` comparisons."""
-    by_p = sorted(tried, key=lambda one: one.p_value)
+def held(p_values: Sequence[float], compared: int) -> list[bool]:
+    """Which of these hold the false discovery rate among `compared` comparisons (Benjamini and Hochberg)."""
+    by_p = sorted(p_values)
     passed = max(
-        (rank for rank, one in enumerate(by_p, 1) if one.p_value <= ALPHA * rank / max(compared, 1)),
-        default=0,
+        (p for rank, p in enumerate(by_p, 1) if p <= ALPHA * rank / max(compared, 1)),
+        default=-1.0,
     )
-    return [replace(one, significant=rank <= passed) for rank, one in enumerate(by_p, 1)]
+    return [p <= passed for p in p_values]
+
+
+def _judged(tried: list[Outlier], compared: int) -> list[Outlier]:
+    """Mark what is significant; the surest first."""
+    by_p = sorted(tried, key=lambda one: one.p_value)
+    sure = held([one.p_value for one in by_p], compared)
+    return [replace(one, significant=yes) for one, yes in zip(by_p, sure, strict=True)]
 
 
 def _explained(one: Outlier, judged: list[Outlier], rows: Sequence[CallRow]) -> Outlier:
     """Look whether a surer group of another dimension is what makes this one bad."""
     if one.measure != "bad" or not one.significant:
         return one
-    for other in judged:
+    for other in judged[:MOST_JUDGED]:
         if other.measure != "bad" or not other.significant or other.dimension == one.dimension:
             continue
         # Of two groups that explain each other the surer one is told, as the cause.

@@ -11,6 +11,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 
 from ringback.diagnosis.many.calls import RowProblem
+from ringback.governance.shown import fit_to_show
 
 Network = IPv4Network | IPv6Network
 
@@ -59,7 +60,7 @@ def read_places(text: str) -> tuple[Places, list[RowProblem]]:
                 problems.append(RowProblem(reader.line_num, "its network is none, such as 192.0.2.0/24"))
                 continue
             named = {"site": "site", "trunk": "trunk", "kind": "network"}
-            what = {to: (row.get(name) or "").strip() for name, to in named.items()}
+            what = {to: fit_to_show(row.get(name) or "") for name, to in named.items()}
             known.append((network, {name: value for name, value in what.items() if value}))
     except csv.Error:
         problems.append(RowProblem(reader.line_num, "the table breaks here: what follows was not read"))

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
-from ringback.diagnosis.diagnosed import LIKELY, DiagnosedCall, DiagnosedStream
+from ringback.diagnosis.diagnosed import LIKELY, DiagnosedCall, DiagnosedStream, Diagnosis
 from ringback.diagnosis.many.calls import CallRow, with_hour
 from ringback.diagnosis.many.places import Places
+from ringback.diagnosis.many.summary import MANY, summed_up
 from ringback.diagnosis.signalling.call import CallRecord
+
+SOURCE: Final = "the captures"
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _PRODUCT: Final = re.compile(r"[A-Za-z0-9][\w .+-]{0,30}?(?=[/(\[]|\s+v?[0-9]|$)")
@@ -21,6 +25,19 @@ def rows_of(calls: Sequence[DiagnosedCall], places: Places, zone: tzinfo | None)
     """A row for each call and each conversation without signalling; hours are those of `zone`
     (None: this machine's)."""
     return [_row(call, places, zone) for call in calls]
+
+
+def with_many(diagnosis: Diagnosis, zone: tzinfo | None) -> Diagnosis:
+    """The diagnosis with its calls summed up, where they are many."""
+    if diagnosis.many is not None or len(diagnosis.calls) + len(diagnosis.unsignalled) < MANY:
+        return diagnosis
+    return replace(diagnosis, many=summed_up(rows_of_all(diagnosis, zone), SOURCE))
+
+
+def rows_of_all(diagnosis: Diagnosis, zone: tzinfo | None) -> list[CallRow]:
+    """A row for each call of a diagnosis, in the order of time."""
+    calls = sorted((*diagnosis.calls, *diagnosis.unsignalled), key=lambda call: call.began_ns)
+    return rows_of(calls, diagnosis.places, zone)
 
 
 def _row(call: DiagnosedCall, places: Places, zone: tzinfo | None) -> CallRow:
@@ -34,13 +51,17 @@ def _row(call: DiagnosedCall, places: Places, zone: tzinfo | None) -> CallRow:
         start=start,
         groups=with_hour(groups, start),
         measures=measures,
-        failed=record is not None and record.outcome == "failed" and _is_fault(record),
+        failed=record is not None and _is_fault(record),
         one_way=any(c.cause == "one-way-media" and c.confidence >= LIKELY for c in call.verdict.causes),
     )
 
 
 def _is_fault(record: CallRecord) -> bool:
     """Whether the call failed by a fault: busy, declined and wrong numbers are nobody's."""
+    if record.outcome == "unanswered":
+        return any(finding.code == "invite-unanswered" for finding in record.findings)
+    if record.outcome != "failed":
+        return False
     return record.status is None or record.status not in {404, 484, 486, 487, 600, 603, 604}
 
 

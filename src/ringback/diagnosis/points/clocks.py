@@ -36,6 +36,22 @@ class ClockOffset:
     uncertain_ns: int | None
     packets: int
 
+    def words(self) -> str:
+        """One sentence."""
+        ahead = self.ahead_ns / 1e6
+        if self.uncertain_ns is None:
+            return (
+                f"How far the clocks of {self.first} and {self.second} are apart cannot be told: all packets "
+                f"that both saw went one way, or nobody knows which. Only changes of the delay are known."
+            )
+        said = (
+            f"The clock of {self.second} is {abs(ahead):,.1f} ms {'ahead of' if ahead >= 0 else 'behind'} "
+            f"that of {self.first}, give or take {self.uncertain_ns / 1e6:,.1f} ms (half of there and back)"
+        )
+        if abs(self.drift_ppm) >= 1:
+            said += f"; it {'gains' if self.drift_ppm > 0 else 'loses'} {abs(self.drift_ppm):.0f} ppm"
+        return said + "."
+
     def on_first(self, second_ns: NDArray[np.int64]) -> NDArray[np.int64]:
         """Times of the second's clock as the first's would show them."""
         passed = (second_ns - self.ahead_ns - self.at_ns).astype(np.float64)
@@ -45,11 +61,21 @@ class ClockOffset:
 @dataclass(frozen=True, slots=True)
 class Crossing:
     """Packets that both points saw: when, by the clock of each; `forward` when they went from first to
-    second."""
+    second, None where nobody knows.
+
+    `packets` is how many they were, of which few are kept.
+    """
 
     first_ns: NDArray[np.int64]
     second_ns: NDArray[np.int64]
     forward: bool | None
+    packets: int
+
+    @classmethod
+    def of(cls, first_ns: NDArray[np.int64], second_ns: NDArray[np.int64], forward: bool | None) -> Crossing:
+        """The quickest packet of each slice, which are all that clocks are set by."""
+        kept = _quickest(first_ns, second_ns - first_ns, least=forward is not False)
+        return cls(first_ns[kept], second_ns[kept], forward, len(first_ns))
 
 
 def align(first: str, second: str, crossings: list[Crossing]) -> ClockOffset | None:
@@ -67,12 +93,13 @@ def align(first: str, second: str, crossings: list[Crossing]) -> ClockOffset | N
         if chosen:
             ways.append(
                 _envelope(
-                    np.concatenate([c.first_ns for c in chosen]) - origin,
+                    np.concatenate([c.first_ns for c in chosen]),
                     np.concatenate([c.second_ns - c.first_ns for c in chosen]),
+                    origin,
                     least=forward,
                 )
             )
-    packets = sum(len(crossing.first_ns) for crossing in crossings)
+    packets = sum(crossing.packets for crossing in crossings)
     drift = float(np.median([slope for _, slope in ways]))
     if abs(drift) > LARGEST_DRIFT_PPM:
         # Not a clock that runs wrong, but one that was set: no line describes it.
@@ -83,15 +110,20 @@ def align(first: str, second: str, crossings: list[Crossing]) -> ClockOffset | N
     return ClockOffset(first, second, origin, ahead, drift, uncertain, packets)
 
 
+def _quickest(first_ns: NDArray[np.int64], apart_ns: NDArray[np.int64], *, least: bool) -> NDArray[np.intp]:
+    """Which packet of each slice of time took least, by what the clocks show."""
+    slices = first_ns // round(SLICE_S * 1e9)
+    order = np.lexsort((apart_ns if least else -apart_ns, slices))
+    return order[np.flatnonzero(np.diff(slices[order], prepend=-1))]
+
+
 def _envelope(
-    at_ns: NDArray[np.int64], apart_ns: NDArray[np.int64], *, least: bool
+    first_ns: NDArray[np.int64], apart_ns: NDArray[np.int64], origin: int, *, least: bool
 ) -> tuple[tuple[NDArray[np.float64], NDArray[np.float64], bool], float]:
     """The quickest packet of each slice, and the slope of their line in ppm (Theil and Sen's, which bears
     outliers)."""
-    slices = (at_ns / (SLICE_S * 1e9)).astype(np.int64)
-    order = np.lexsort((apart_ns if least else -apart_ns, slices))
-    quickest = order[np.flatnonzero(np.diff(slices[order], prepend=-1))]
-    at, apart = at_ns[quickest].astype(np.float64), apart_ns[quickest].astype(np.float64)
+    quickest = _quickest(first_ns, apart_ns, least=least)
+    at, apart = (first_ns[quickest] - origin).astype(np.float64), apart_ns[quickest].astype(np.float64)
     slope = 0.0
     if len(at) >= FEWEST_SLICES:
         some = np.linspace(0, len(at) - 1, min(len(at), 200)).astype(np.intp)

@@ -8,30 +8,48 @@ is not matched.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ringback.diagnosis.capture.captured import Packets, StreamKey
+from ringback.diagnosis.capture.captured import Packets, RtpStream, StreamKey
 
 FEWEST_SHARED: Final = 3
 """Packets that two streams must have in common to be one."""
 WINDOW: Final = 6
 """Levels in a row that make a fingerprint: some 120 ms of sound."""
+MOST_TRIED: Final = 12
+"""Of more streams that may be one, those that have the most in common are looked at."""
+PRINTS: Final = 128
+_GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
+"""Spreads numbers that follow each other (Knuth, The Art of Computer Programming, 6.4)."""
 QUIET_DBOV: Final = -60.0
 """Silence sounds the same everywhere: it is no fingerprint."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """A stream at a point; its packets stay where the capture has them."""
+
+    point: str
+    stream: RtpStream
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Sight:
-    """One stream as one point saw it."""
+    """One stream as one point saw it, in memory."""
 
     point: str
     key: StreamKey
     packets: Packets
+
+    @classmethod
+    def of(cls, place: Place) -> Sight:
+        """Read its packets."""
+        return cls(place.point, place.stream.key, place.stream.packets())
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +64,21 @@ class Pair:
     by: str
 
 
-def match(sights: Sequence[Sight]) -> list[list[Sight]]:
-    """Sights of one stream together, each point at most once, in the order of their first packets.
+def match(places: Sequence[Place]) -> Iterator[tuple[Place, ...]]:
+    """Places of one stream together, each point at most once; who no other point shares is alone.
 
-    A sight that no other point shares is alone in its list.
+    The packets of one source (SSRC) are in memory at a time, of sources in one place only none but those
+    that sound is compared of.
     """
-    groups: list[list[Sight]] = []
-    by_source: Mapping[int, list[Sight]] = _by(sights)
-    for same in by_source.values():
-        groups += _grouped(same)
-    groups.sort(key=lambda group: int(group[0].packets.arrived_ns[0]))
-    return _joined_by_sound(groups)
+    points = {place.point for place in places}
+    waiting: list[tuple[Place, ...]] = []
+    for same in _by_source(places):
+        for group in _grouped(same):
+            if {place.point for place in group} == points:
+                yield group
+            else:
+                waiting.append(group)
+    yield from _joined_by_sound(waiting)
 
 
 def pair(first: Sight, second: Sight) -> Pair | None:
@@ -75,27 +97,58 @@ def first_copies(packets: Packets) -> NDArray[np.bool_]:
     return first
 
 
-def _by(sights: Sequence[Sight]) -> Mapping[int, list[Sight]]:
-    found: dict[int, list[Sight]] = defaultdict(list)
-    for sight in sights:
-        if len(sight.packets):
-            found[sight.key.ssrc].append(sight)
+def _by_source(places: Sequence[Place]) -> Iterable[list[Place]]:
+    found: dict[int, list[Place]] = defaultdict(list)
+    for place in sorted(places, key=lambda place: place.stream.began_ns):
+        if place.stream.count:
+            found[place.stream.key.ssrc].append(place)
+    return found.values()
+
+
+def _grouped(same: list[Place]) -> Iterator[tuple[Place, ...]]:
+    """Split the sights of one SSRC into streams: two calls may have chosen the same."""
+    if len({place.point for place in same}) < 2:
+        yield from ((place,) for place in same)
+        return
+    numbers = [_identity(place.stream.packets()) for place in same]
+    near = _likely([_prints(one) for one in numbers]) if len(same) > MOST_TRIED else None
+    left = list(range(len(same)))
+    while left:
+        group = [left.pop(0)]
+        for other in list(left) if near is None else [at for at in near[group[0]] if at in left]:
+            if any(same[other].point == same[member].point for member in group):
+                continue
+            if _shared(numbers[group[0]], numbers[other]) is not None:
+                group.append(other)
+                left.remove(other)
+        yield tuple(same[member] for member in group)
+
+
+def _likely(prints: Sequence[NDArray[np.uint64]]) -> list[list[int]]:
+    """For each stream which others share the most of its prints, MOST_TRIED at most."""
+    values = np.concatenate(prints)
+    owners = np.repeat(np.arange(len(prints)), [len(one) for one in prints])
+    order = np.argsort(values, kind="stable")
+    values, owners = values[order], owners[order]
+    pairs: list[NDArray[np.int64]] = []
+    # Each with the next few of the same hash: what more than that share (music on hold) tells nobody apart.
+    for apart in range(1, MOST_TRIED + 1):
+        same = np.flatnonzero(values[apart:] == values[:-apart])
+        pairs.append(owners[same].astype(np.int64) * len(prints) + owners[same + apart])
+    found: list[list[int]] = [[] for _ in prints]
+    codes, counts = np.unique(np.concatenate(pairs), return_counts=True)
+    for code in codes[np.argsort(-counts, kind="stable")].tolist():
+        one, other = divmod(code, len(prints))
+        for here, there in ((one, other), (other, one)):
+            if len(found[here]) < MOST_TRIED and here != there:
+                found[here].append(there)
     return found
 
 
-def _grouped(sights: list[Sight]) -> Iterator[list[Sight]]:
-    """Split the sights of one SSRC into streams: two calls may have chosen the same."""
-    left = sorted(sights, key=lambda sight: int(sight.packets.arrived_ns[0]))
-    while left:
-        group = [left.pop(0)]
-        identity = _identity(group[0].packets)
-        for other in list(left):
-            if any(other.point == member.point for member in group):
-                continue
-            if _shared(identity, _identity(other.packets)) is not None:
-                group.append(other)
-                left.remove(other)
-        yield group
+def _prints(content: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """The smallest hashes of what a stream holds: of two with the same content they are the same (Broder,
+    1997)."""
+    return np.unique(content.astype(np.uint64) * _GOLDEN)[:PRINTS]
 
 
 def _identity(packets: Packets) -> NDArray[np.int64]:
@@ -118,31 +171,36 @@ def _shared(
     return rows[order], others[order]
 
 
-def _joined_by_sound(groups: list[list[Sight]]) -> list[list[Sight]]:
+def _joined_by_sound(groups: list[tuple[Place, ...]]) -> Iterator[tuple[Place, ...]]:
     """Join streams of different sources whose sound is the same."""
-    joined: list[list[Sight]] = []
-    for group in groups:
-        for earlier in joined:
-            points = {sight.point for sight in earlier}
-            if (
-                points.isdisjoint(sight.point for sight in group)
-                and _overlap(earlier[0], group[0])
-                and (_pair_by_sound(earlier[0].packets, group[0].packets) is not None)
-            ):
-                earlier.extend(group)
-                break
-        else:
-            joined.append(group)
-    return joined
+    groups.sort(key=lambda group: group[0].stream.began_ns)
+    near: list[list[int]] = [[] for _ in groups]
+    if len({frozenset(place.point for place in group) for group in groups}) > 1:
+        near = _likely([_prints(_fingerprints(group[0].stream.packets())[1]) for group in groups])
+    left = dict.fromkeys(range(len(groups)))
+    for one, group in enumerate(groups):
+        if one not in left:
+            continue
+        del left[one]
+        whole = group
+        for other in near[one]:
+            if other in left and _is_same_sound(whole, groups[other]):
+                whole += groups[other]
+                del left[other]
+        yield whole
 
 
-def _overlap(first: Sight, second: Sight) -> bool:
-    """Whether two sights may be of one time, clocks being wrong by up to an hour."""
+def _is_same_sound(group: tuple[Place, ...], other: tuple[Place, ...]) -> bool:
+    if not {place.point for place in group}.isdisjoint(place.point for place in other):
+        return False
+    first, second = group[0].stream, other[0].stream
+    return _overlap(first, second) and _pair_by_sound(first.packets(), second.packets()) is not None
+
+
+def _overlap(first: RtpStream, second: RtpStream) -> bool:
+    """Whether two streams may be of one time, clocks being wrong by up to an hour."""
     slack = 3_600_000_000_000
-    return bool(
-        first.packets.arrived_ns[0] - slack < second.packets.arrived_ns[-1]
-        and second.packets.arrived_ns[0] - slack < first.packets.arrived_ns[-1]
-    )
+    return first.began_ns - slack < second.ended_ns and second.began_ns - slack < first.ended_ns
 
 
 def _pair_by_sound(first: Packets, second: Packets) -> Pair | None:

@@ -3,9 +3,10 @@ anew."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cmp_to_key
 from itertools import pairwise
 from typing import Final
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from ringback.diagnosis.capture.captured import Packets, RtpStream, StreamKey
 from ringback.diagnosis.points.clocks import ClockOffset, Crossing, align
-from ringback.diagnosis.points.matching import Pair, Sight, first_copies, match, pair
+from ringback.diagnosis.points.matching import Pair, Place, Sight, first_copies, match, pair
 
 EDGE_NS: Final = 200_000_000
 """At the ends of what both captures cover, a missing packet may just have been too early or too late for
@@ -71,19 +72,19 @@ class Segment:
         """What it did, in sentences with figures."""
         where = f"between {self.source} and {self.target}"
         said = [
-            f"{self.lost} of {self.sent} packets ({self.loss:.1%}) were lost {where}"
+            f"{self.lost:,} of {self.sent:,} packets ({100 * self.loss:.1f} %) were lost {where}."
             if self.lost
-            else f"none of {self.sent} packets was lost {where}"
+            else f"None of {self.sent:,} packets was lost {where}."
         ]
         p95 = self.delay.above_least[1]
-        said.append(f"95 % of packets took at most {p95:.1f} ms longer than the quickest {where}")
+        said.append(f"95 % of packets took at most {p95:.1f} ms longer than the quickest {where}.")
         for (before, after), count in sorted(self.dscp.items()):
             if before != after:
-                said.append(f"DSCP {before} became {after} in {count} packets {where}")
+                said.append(f"DSCP {before} became {after} in {count:,} packets {where}.")
         if self.reordered:
-            said.append(f"{self.reordered} packets were put out of order {where}")
+            said.append(f"{self.reordered:,} packets were put out of order {where}.")
         if self.duplicated:
-            said.append(f"{self.duplicated} packets were doubled {where}")
+            said.append(f"{self.duplicated:,} packets were doubled {where}.")
         return tuple(said)
 
 
@@ -94,7 +95,7 @@ class Path:
     sights: tuple[tuple[str, StreamKey], ...]
     segments: tuple[Segment, ...]
     order_known_by: str
-    """`ttl`, `loss`, `time` or `given`: what told which point comes first."""
+    """`addresses`, `ttl`, `loss` or `given`: what told which point comes first."""
 
     @property
     def worst(self) -> Segment | None:
@@ -123,8 +124,9 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    sights: list[Sight]
-    pairs: dict[tuple[int, int], Pair]
+    """The places of one stream in the order of its way, and what told that."""
+
+    places: tuple[Place, ...]
     known_by: str
 
 
@@ -132,46 +134,82 @@ def compare(points: Sequence[tuple[str, Sequence[RtpStream]]]) -> Comparison:
     """Match the streams of the points, set their clocks against each other, and look at each segment.
 
     `points` are names with streams, in the order that they were given in, which decides where nothing else
-    does.
+    does. The packets of one stream are in memory at a time: they are read twice, since the clocks must be
+    known before delays are.
     """
-    sights = [Sight(name, stream.key, stream.packets()) for name, streams in points for stream in streams]
+    names = [name for name, _ in points]
     ways, alone = [], []
-    for group in match(sights):
+    crossings: dict[tuple[str, str], list[Crossing]] = defaultdict(list)
+    for group in match([Place(name, stream) for name, streams in points for stream in streams]):
         if len(group) == 1:
-            alone.append((group[0].point, group[0].key))
+            alone.append(group[0])
         else:
-            ways.append(_ordered(group, [name for name, _ in points]))
-    clocks = _clocks(ways, [name for name, _ in points])
-    paths = tuple(_path(way, clocks) for way in ways)
-    return Comparison(paths, tuple(clocks.values()), tuple(alone))
+            ways.append(_way(group, names, crossings))
+    clocks = {}
+    for (first, second), shared in crossings.items():
+        offset = align(first, second, shared)
+        if offset is not None:
+            clocks[first, second] = offset
+    ways.sort(key=lambda way: way.places[0].stream.began_ns)
+    alone.sort(key=lambda place: place.stream.began_ns)
+    return Comparison(
+        tuple(_path(way, clocks) for way in ways),
+        tuple(clocks.values()),
+        tuple((place.point, place.stream.key) for place in alone),
+    )
 
 
-def _ordered(group: list[Sight], names: list[str]) -> _Way:
-    """The sights in the order in which packets passed them."""
-    group = sorted(group, key=lambda sight: names.index(sight.point))
-    ttl = [int(np.median(sight.packets.ttl)) if len(sight.packets) else 0 for sight in group]
-    known_by = "given"
-    if all(ttl) and len(set(ttl)) == len(ttl):
-        group = [sight for _, sight in sorted(zip(ttl, group, strict=True), key=lambda one: -one[0])]
-        known_by = "ttl"
-    elif len(group) == 2:
-        both = pair(*group)
-        if both is not None:
-            missing = [
-                len(_missing(group[0], both.first, EDGE_NS)),
-                len(_missing(group[1], both.second, EDGE_NS)),
-            ]
-            if missing[0] != missing[1]:
-                known_by = "loss"
-                if missing[1] > missing[0]:
-                    # What only the second saw was lost before it came to the first.
-                    group.reverse()
-    pairs = {}
-    for one, other in pairwise(range(len(group))):
-        found = pair(group[one], group[other])
-        if found is not None:
-            pairs[one, other] = found
-    return _Way(group, pairs, known_by)
+def _way(group: Sequence[Place], names: list[str], crossings: dict[tuple[str, str], list[Crossing]]) -> _Way:
+    """The order in which packets passed the places; what they tell of the clocks joins `crossings`."""
+    given = sorted(group, key=lambda place: names.index(place.point))
+    sights = {place.point: (Sight.of(place), place) for place in given}
+    in_order = cmp_to_key(_order)
+    ordered: list[Sight] = sorted((sight for sight, _ in sights.values()), key=in_order)
+    reasons = [_before(one, other)[1] for one, other in pairwise(ordered)]
+    pairs = [pair(one, other) for one, other in pairwise(ordered)]
+    if reasons == [""] and pairs[0] is not None:
+        turned, reasons = _by_loss(ordered, pairs[0])
+        if turned:
+            ordered.reverse()
+            pairs = [Pair(pairs[0].second, pairs[0].first, pairs[0].by)]
+    for (source, target), both, reason in zip(pairwise(ordered), pairs, reasons, strict=True):
+        if both is None:
+            continue
+        at = source.packets.arrived_ns[both.first], target.packets.arrived_ns[both.second]
+        if names.index(source.point) <= names.index(target.point):
+            crossings[source.point, target.point].append(Crossing.of(*at, True if reason else None))
+        else:
+            # Against the order given goes only what is known to go so.
+            crossings[target.point, source.point].append(Crossing.of(*at[::-1], False))
+    known_by = next((reason for reason in ("addresses", "ttl", "loss") if reason in reasons), "given")
+    return _Way(tuple(sights[sight.point][1] for sight in ordered), known_by)
+
+
+def _by_loss(ordered: Sequence[Sight], both: Pair) -> tuple[bool, list[str]]:
+    """Whether two sights are to be turned, and if that is known: what only one saw was lost behind it."""
+    first, second = (
+        len(_missing(sight, rows, EDGE_NS))
+        for sight, rows in zip(ordered, (both.first, both.second), strict=True)
+    )
+    return second > first, ["loss" if first != second else ""]
+
+
+def _order(one: Sight, other: Sight) -> int:
+    return _before(one, other)[0]
+
+
+def _before(one: Sight, other: Sight) -> tuple[int, str]:
+    """Which of two comes first (below 0: `one`), and what tells it; 0 where nothing does."""
+    if one.key.dst == other.key.src and other.key.dst != one.key.src:
+        return -1, "addresses"
+    if other.key.dst == one.key.src and one.key.dst != other.key.src:
+        return 1, "addresses"
+    # Where both ends differ a relay lies between, which sends with a TTL of its own.
+    if one.key.src == other.key.src or one.key.dst == other.key.dst:
+        here, there = (int(np.median(sight.packets.ttl)) for sight in (one, other))
+        if here and there and here != there:
+            return there - here, "ttl"
+    return 0, ""
 
 
 def _missing(sight: Sight, rows: NDArray[np.intp], edge_ns: int = 0) -> NDArray[np.intp]:
@@ -183,31 +221,15 @@ def _missing(sight: Sight, rows: NDArray[np.intp], edge_ns: int = 0) -> NDArray[
     return np.flatnonzero(missing)
 
 
-def _clocks(ways: list[_Way], names: list[str]) -> dict[tuple[str, str], ClockOffset]:
-    """The offset of each pair of points that share streams, in the order of `names`."""
-    crossings: dict[tuple[str, str], list[Crossing]] = defaultdict(list)
-    for way in ways:
-        for (one, other), both in way.pairs.items():
-            source, target = way.sights[one], way.sights[other]
-            at = source.packets.arrived_ns[both.first], target.packets.arrived_ns[both.second]
-            known = None if way.known_by == "given" else True
-            if names.index(source.point) <= names.index(target.point):
-                crossings[source.point, target.point].append(Crossing(*at, known))
-            else:
-                crossings[target.point, source.point].append(Crossing(*at[::-1], False))
-    found = {}
-    for (first, second), shared in crossings.items():
-        offset = align(first, second, shared)
-        if offset is not None:
-            found[first, second] = offset
-    return found
-
-
 def _path(way: _Way, clocks: Mapping[tuple[str, str], ClockOffset]) -> Path:
-    segments = tuple(
-        _segment(way.sights[one], way.sights[other], both, clocks) for (one, other), both in way.pairs.items()
-    )
-    return Path(tuple((sight.point, sight.key) for sight in way.sights), segments, way.known_by)
+    segments = []
+    for one, other in pairwise(way.places):
+        source, target = Sight.of(one), Sight.of(other)
+        both = pair(source, target)
+        if both is not None:
+            segments.append(_segment(source, target, both, clocks))
+    sights = tuple((place.point, place.stream.key) for place in way.places)
+    return Path(sights, tuple(segments), way.known_by)
 
 
 def _segment(
@@ -216,11 +238,15 @@ def _segment(
     packets, after = source.packets, target.packets
     sent_at, came_at = packets.arrived_ns[both.first], after.arrived_ns[both.second]
     lost_at = packets.arrived_ns[_missing(source, both.first)]
-    before_dscp, after_dscp = packets.dscp[both.first], after.dscp[both.second]
-    dscp = Counter(zip(before_dscp.tolist(), after_dscp.tolist(), strict=True))
+    marks = packets.dscp[both.first].astype(np.int64) << 8 | after.dscp[both.second]
+    codes, counts = np.unique(marks, return_counts=True)
+    dscp = {divmod(code, 256): count for code, count in zip(codes.tolist(), counts.tolist(), strict=True)}
     hops = None
     if packets.ttl.any() and after.ttl.any():
-        hops = int(np.median(packets.ttl[both.first].astype(np.int64) - after.ttl[both.second]))
+        fell = int(np.median(packets.ttl[both.first].astype(np.int64) - after.ttl[both.second]))
+        # A relay sends with a TTL of its own.
+        relayed = source.key.src != target.key.src and source.key.dst != target.key.dst
+        hops = fell if fell >= 0 and not relayed else None
     offset = clocks.get((source.point, target.point))
     back = clocks.get((target.point, source.point))
     if offset is not None:
@@ -243,7 +269,7 @@ def _segment(
         duplicated=max(_doubled(after) - _doubled(packets), 0),
         reordered=reordered,
         delay=_delay(took, offset),
-        dscp=dict(dscp),
+        dscp=dscp,
         hops=hops,
         addresses_changed=source.key.endpoints != target.key.endpoints,
         numbers_changed=both.by == "sound",

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from ringback.diagnosis.capture.captured import OtherFlow
 from ringback.diagnosis.diagnosed import Diagnosis
+from ringback.diagnosis.report.many import MANY, MANY_LIMITS
 from ringback.diagnosis.report.markup import Markup, tag
 from ringback.diagnosis.report.tables import table
 from ringback.diagnosis.shown import count
@@ -37,16 +38,21 @@ def method(diagnosis: Diagnosis) -> Markup:
     return tag(
         "section",
         tag("h2", "How this was found", id="method"),
-        tag("details", tag("summary", "Method"), tag("ul", *(tag("li", text) for text in METHOD))),
-        tag("details", tag("summary", "Limits"), tag("ul", *(tag("li", text) for text in LIMITS))),
-        tag("h2", "Files", id="files"),
-        *_files(diagnosis),
+        *_said("Method", METHOD if diagnosis.captures else (), MANY if diagnosis.many else ()),
+        *_said("Limits", LIMITS if diagnosis.captures else (), MANY_LIMITS if diagnosis.many else ()),
+        *(_files(diagnosis) if diagnosis.captures else ()),
         class_="method",
         aria_labelledby="method",
     )
 
 
+def _said(title: str, *texts: tuple[str, ...]) -> Iterator[Markup]:
+    items = [tag("li", text) for some in texts for text in some]
+    yield tag("details", tag("summary", title), tag("ul", *items))
+
+
 def _files(diagnosis: Diagnosis) -> Iterator[Markup]:
+    yield tag("h2", "Files", id="files")
     rows = []
     for capture in diagnosis.captures:
         beside = ", ".join(

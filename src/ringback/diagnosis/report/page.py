@@ -9,15 +9,17 @@ from typing import Final
 from ringback import __version__
 from ringback.diagnosis.causes.verdict import Window
 from ringback.diagnosis.diagnosed import DiagnosedCall, DiagnosedStream, Diagnosis
+from ringback.diagnosis.many.rows import with_many
 from ringback.diagnosis.report.findings import standing_chip, verdict_card
-from ringback.diagnosis.report.groups import groups_section
 from ringback.diagnosis.report.ladder import ladder
+from ringback.diagnosis.report.many import many_section
 from ringback.diagnosis.report.markup import Child, Markup, tag
 from ringback.diagnosis.report.method import method
+from ringback.diagnosis.report.points import points_section
 from ringback.diagnosis.report.policy import asset, content_security_policy
-from ringback.diagnosis.report.segments import segments_section
 from ringback.diagnosis.report.tables import interval_table, offer_table, stream_table, table
 from ringback.diagnosis.report.timeline import axis_of, counter_figure, stream_figures, time_axis
+from ringback.diagnosis.report.what_if import what_if_sections
 from ringback.diagnosis.shown import (
     at,
     call_name,
@@ -49,8 +51,11 @@ def report_html(
 
     Times are of `zone`, None for that of this machine. Numbers, names and Call-IDs are masked unless shown.
     """
+    diagnosis = with_many(diagnosis, zone)
     ranked = diagnosis.worst_first()
     title = title_of(ranked)
+    if diagnosis.many is not None and not ranked:
+        title = diagnosis.many.headline()
     yield "<!doctype html>\n"
     yield '<html lang="en">'
     yield tag(
@@ -74,12 +79,11 @@ def report_html(
         yield tag("p", " ".join(rest), class_="lead")
     several = len(ranked) > 1
     if several:
-        groups = groups_section(ranked, diagnosis.places, zone)
-        if groups is not None:
-            yield groups
         yield _overview(ranked, diagnosis.window, show_numbers, zone)
+    if diagnosis.many is not None:
+        yield many_section(diagnosis.many, titled=bool(ranked))
     if diagnosis.comparison is not None:
-        yield segments_section(diagnosis.comparison)
+        yield points_section(diagnosis.comparison)
     for number, call in enumerate(ranked[:MOST_SECTIONS]):
         full = call.standing != "good" or len(ranked) <= FEW
         yield _call(diagnosis, call, number, several, full, show_numbers, zone)
@@ -116,6 +120,9 @@ def what_was_read(diagnosis: Diagnosis, zone: tzinfo | None) -> list[str]:
     if packets:
         facts.append(f"{at(window.began_ns, zone):%Y-%m-%d %H:%M:%S %Z}")
         facts.append(length((window.ended_ns - window.began_ns) / 1e9))
+    elif diagnosis.many is not None:
+        facts = [diagnosis.many.source, f"{diagnosis.many.calls:,} calls"]
+        facts += [f"{diagnosis.many.began[:16]} to {diagnosis.many.ended[:16]}"]
     if diagnosis.complaint is not None:
         began, ended = diagnosis.complaint.began_ns, diagnosis.complaint.ended_ns
         facts.append(f"complaint {clock(began, zone)} to {clock(ended, zone)}")
@@ -195,6 +202,7 @@ def _call(
                 )
                 for name, stream in names.items()
             ]
+        parts += what_if_sections(diagnosis, call, number, names)
     if call.record is not None and call.record.messages:
         parts += [tag("h3", "Signalling"), ladder(call.record)]
         if call.record.media:
