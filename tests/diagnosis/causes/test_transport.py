@@ -166,3 +166,18 @@ def test_every_sentence_for_and_against_has_figures() -> None:
                 assert re.search(r"\d|never|without any delay|No packets", text), text
             assert cause.next_step
             assert 0.0 < cause.confidence <= 0.97
+
+
+def test_with_several_points_the_losing_segment_is_named() -> None:
+    lossy = stream(quiet(SECONDS), chance(SECONDS, 0.03))
+    said = (
+        "60 of 3,000 packets (2.0 %) were lost between office and carrier.",
+        "DSCP 46 became 0 in 2 packets.",
+    )
+    alone = judge(evidence(lossy, back(SECONDS), record=call(SECONDS)))
+    between = judge(evidence(lossy, back(SECONDS), record=call(SECONDS), segments={lossy.measured.key: said}))
+    first = between.causes[0]
+    assert first.cause == alone.causes[0].cause == "constant-path-fault"
+    assert said[0] in first.for_
+    assert said[1] not in first.for_
+    assert first.confidence == alone.causes[0].confidence

@@ -37,6 +37,7 @@ def judge(evidence: Evidence) -> Verdict:
     troubles = troubles_of(scene)
     cases = [case for case in _cases(scene, absences) if case.for_]
     _lay_counters_over(scene, cases)
+    _name_segments(scene, cases)
     causes = weigh(cases)
     findings = evidence.call.findings if evidence.call else ()
     if evidence.complaint is not None:
@@ -94,6 +95,15 @@ def _of_stream(scene: Scene, view: StreamView) -> Iterator[Case]:
     if suffering or beyond:
         yield place.carrier(scene, view)
         yield place.local_side(scene, view)
+
+
+def _name_segments(scene: Scene, cases: list[Case]) -> None:
+    """With several capture points: where packets were lost, which makes no cause likelier than another."""
+    for case in cases:
+        if case.explains in ("transport", "place"):
+            for key in case.streams:
+                said = (scene.evidence.segments or {}).get(key, ())
+                case.for_ += [(0.0, text) for text in said if "lost between" in text]
 
 
 def _lay_counters_over(scene: Scene, cases: list[Case]) -> None:
