@@ -125,8 +125,10 @@ def test_calls_survive_connections_that_break(seed, script, breaks) -> None:
     assert len(bob.told(Ended)) == len(bob.told(IncomingCall))
 
 
+# Of a fifth lost both ways one call in some 30,000 gets no answer or ACK through in all its 32 s: the same lines
+# each time, so that none of these is met by chance.
 @given(st.integers(0, 2**32), st.sampled_from([0.0, 0.2, 1.0]))
-@quick
+@settings(quick, derandomize=True)
 def test_calls_are_set_up_and_torn_down_through_loss(seed, jitter) -> None:
     network = Network(seed, LinkQuality(loss=0.2, duplication=0.2, delay=0.02, jitter=jitter))
 
@@ -136,7 +138,7 @@ def test_calls_are_set_up_and_torn_down_through_loss(seed, jitter) -> None:
     alice = network.phone("192.0.2.1")
     bob = network.phone("192.0.2.2", on_event=accept)
     calls = [alice.call(bob) for _ in range(5)]
-    network.run(25)
+    network.run(65)
     assert len(bob.told(Confirmed)) == 5
     for call in calls:
         alice.do(call.hangup(alice.now))
