@@ -9,6 +9,7 @@ from ringback.diagnosis.capture.captured import Packets
 from ringback.diagnosis.stream.counting import Counted, count, usual_step
 from ringback.diagnosis.stream.formats import complete
 from ringback.diagnosis.stream.measured import PayloadFormat
+from ringback.diagnosis.stream.sound import legible
 from ringback.diagnosis.stream.timing import Timing, clocks, time
 
 
@@ -25,6 +26,7 @@ class LaidOut:
 
 def lay_out(packets: Packets, formats: Mapping[int, PayloadFormat]) -> LaidOut:
     """Begin with a stream of one packet or more; `formats` are those that signalling told."""
+    packets = legible(packets)
     known, step = complete(packets, formats), usual_step(packets)
     counted = count(packets, step)
     return LaidOut(packets, known, step, counted, time(packets, counted, clocks(known)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -13,6 +13,16 @@ from ringback.diagnosis.stream.measured import Sound
 
 SILENT_DBOV: Final = -50.0
 DIGITAL_SILENCE_DBOV: Final = -127.0
+
+CIPHER_DBOV: Final = -10.2
+"""About the level of octets that mean nothing, by either law of G.711; such packets hardly differ."""
+
+_CIPHER_NEAR_DB: Final = 0.7
+_CIPHER_SPREAD_DB: Final = 2.4
+_CIPHER_CLIPPED: Final = (0.003, 0.016)
+"""Two codes of 256 are outermost."""
+
+_FEWEST: Final = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +38,27 @@ class Heard:
     samples: NDArray[np.uint16]
     loud: NDArray[np.intp]
     power: NDArray[np.float64]
+
+
+def legible(packets: Packets) -> Packets:
+    """The packets without levels where what was decoded is ciphertext (SRTP, RFC 3711) and no sound.
+
+    Its octets are as good as random, so that all packets are equally loud and equally often at the limit,
+    which nothing is that anybody says. Signalling that is encrypted, too, could not tell.
+    """
+    known = np.isfinite(packets.level_dbov)
+    levels = packets.level_dbov[known]
+    if len(levels) < _FEWEST:
+        return packets
+    low, middle, high = np.percentile(levels, (5, 50, 95))
+    if abs(middle - CIPHER_DBOV) > _CIPHER_NEAR_DB or max(middle - low, high - middle) > _CIPHER_SPREAD_DB:
+        return packets
+    samples = int(packets.payload_bytes[known].sum(dtype=np.int64))
+    share = int(packets.clipped[known].sum(dtype=np.int64)) / max(samples, 1)
+    if not _CIPHER_CLIPPED[0] <= share <= _CIPHER_CLIPPED[1]:
+        return packets
+    nothing = np.full(len(packets), np.nan, np.float32)
+    return replace(packets, level_dbov=nothing, clipped=np.zeros(len(packets), np.uint16))
 
 
 def hear(packets: Packets, rows: NDArray[np.intp]) -> Heard | None:
