@@ -31,7 +31,7 @@ SERVER = "10.9.0.2"
 TALK_S = 11.0
 KINDS = "udp or icmp"
 PATIENCE_S = 60
-NAT_TIMEOUT_S = 12
+NAT_TIMEOUT_S = 18
 PUBLIC, PRIVATE, INVISIBLE = "198.51.100.7", "192.168.30.2", "192.168.30.1"
 """The NAT's address, who is behind it, and its router as it sees it."""
 
