@@ -125,8 +125,8 @@ def test_calls_survive_connections_that_break(seed, script, breaks) -> None:
     assert len(bob.told(Ended)) == len(bob.told(IncomingCall))
 
 
-# Of a fifth lost both ways one call in some 30,000 gets no answer or ACK through in all its 32 s: the same lines
-# each time, so that none of these is met by chance.
+# Of a fifth lost both ways one call in some 30,000 gets no answer or ACK through in all its 32 s: the same
+# lines each time, so that none of these is met by chance.
 @given(st.integers(0, 2**32), st.sampled_from([0.0, 0.2, 1.0]))
 @settings(quick, derandomize=True)
 def test_calls_are_set_up_and_torn_down_through_loss(seed, jitter) -> None:
