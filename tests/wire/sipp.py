@@ -191,6 +191,10 @@ class Sipp:
         files = [self.folder / name for name in ("messages.log", "screen.log", "errors.log")]
         return "\n".join(path.read_text(errors="replace")[-3000:] for path in files if path.exists())
 
+    def errors(self) -> str:
+        """Why it gave calls up."""
+        return (self.folder / "errors.log").read_text(errors="replace")
+
     def messages(self) -> str:
         """All that it sent and received so far, oldest first."""
         path = self.folder / "messages.log"
