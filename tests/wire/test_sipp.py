@@ -108,8 +108,8 @@ def test_no_call_fails_where_a_tenth_is_lost_both_ways(server: RingbackServer, m
     try:
         phone.finish(60)
     except SippError:
-        # Gone back to its 180 for a repeated INVITE while its 200 goes again by a timer, SIPp gives the call up
-        # when the ACK to that comes before it has sent: what it got was right. Anything else is our fault.
+        # Gone back to its 180 for a repeated INVITE while its 200 goes again by a timer, SIPp gives the call
+        # up when the ACK to that comes before it has sent: what it got was right. Anything else is our fault.
         aborted = re.findall(r"Aborting call .*?: (while .*?), received '(\w+)", phone.errors())
         assert aborted
         assert set(aborted) == {("while sending (index 1)", "ACK")}
