@@ -77,6 +77,7 @@ class Diagnoses:
         self._folder = folder
         self._jobs: dict[str, _Job] = {}
         self._turn = asyncio.Semaphore(1)
+        self._deleting: set[asyncio.Future[None]] = set()
 
     @property
     def report_sources(self) -> tuple[str, str]:
@@ -234,8 +235,9 @@ class Diagnoses:
         """Delete it, whenever there is time for it."""
         if job.state.id in self._jobs:
             task = asyncio.ensure_future(self._delete(job))
-            # Something has to hold it until it is done.
-            task.add_done_callback(lambda _: None)
+            # The loop itself holds tasks weakly.
+            self._deleting.add(task)
+            task.add_done_callback(self._deleting.discard)
 
     async def _delete(self, job: _Job) -> None:
         self._jobs.pop(job.state.id, None)
