@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Literal, TypeVar
 
 from ringback.governance.private import Private
+from ringback.store.plan.plan import Plan
 
 Admission = Literal["direct", "lobby"]
 Digest = Literal["md5", "sha-256", "both"]
@@ -91,6 +92,41 @@ class Trunk:
     enabled: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody with a name; `role` names a `Role` of the plan, which says what they may call."""
+
+    id: str
+    name: str
+    created_at: datetime
+    role: str = "standard"
+    e_mail: str = ""
+    site: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A phone with credentials of its own: it logs in as `username` and registers for `extension`.
+
+    Devices that log in as the extension itself have no entry of their own. `model` says which provisioning
+    file it gets, `mac` names it (12 lower-case hexadecimal digits), `location` a `Location` of the plan.
+    """
+
+    id: str
+    name: str
+    extension: str
+    username: str
+    ha1_md5: Private[str]
+    ha1_sha256: Private[str]
+    created_at: datetime
+    digest: Digest = "md5"
+    model: str = ""
+    mac: str = ""
+    location: str = ""
+    shared: bool = False
+    enabled: bool = True
+
+
 _T = TypeVar("_T", Extension, Meeting)
 
 
@@ -109,6 +145,11 @@ class Directory:
     extensions: Mapping[str, Extension] = field(default_factory=lambda: MappingProxyType({}))
     meetings: Mapping[str, Meeting] = field(default_factory=lambda: MappingProxyType({}))
     trunks: Mapping[str, Trunk] = field(default_factory=lambda: MappingProxyType({}))
+    plan: Plan = field(default_factory=Plan)
+    people: Mapping[str, Person] = field(default_factory=lambda: MappingProxyType({}))
+    """By their identifier."""
+    devices: Mapping[str, Device] = field(default_factory=lambda: MappingProxyType({}))
+    """By the name that they log in with."""
 
     @classmethod
     def of(
@@ -116,9 +157,19 @@ class Directory:
         extensions: Iterable[Extension] = (),
         meetings: Iterable[Meeting] = (),
         trunks: Iterable[Trunk] = (),
+        plan: Plan | None = None,
+        people: Iterable[Person] = (),
+        devices: Iterable[Device] = (),
     ) -> Directory:
-        """A directory of these extensions, meetings and trunks."""
-        return cls(_by_number(extensions), _by_number(meetings), _by_name(trunks))
+        """A directory of these."""
+        return cls(
+            _by_number(extensions),
+            _by_number(meetings),
+            _by_name(trunks),
+            plan or Plan(),
+            MappingProxyType({person.id: person for person in people}),
+            MappingProxyType({device.username: device for device in devices}),
+        )
 
     def extension(self, number: str) -> Extension | None:
         """The extension with this number, enabled or not."""

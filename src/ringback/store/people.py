@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,18 +10,10 @@ from sqlalchemy import Row, delete, insert, select, update
 
 from ringback.store import schema
 from ringback.store.database import Database
+from ringback.store.directory import Person
 from ringback.store.errors import NotFoundError
 from ringback.store.holder import DirectoryHolder
 from ringback.store.rules import checked_name, new_id
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Somebody with a name."""
-
-    id: str
-    name: str
-    created_at: datetime
 
 
 class People:
