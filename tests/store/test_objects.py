@@ -402,45 +402,44 @@ def test_any_text_is_a_plan_or_refused_in_words(text):
 @given(st.lists(st.tuples(st.sampled_from(["put", "remove", "undo"]), st.integers(0, 30)), max_size=12))
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_after_any_changes_and_undos_the_plan_is_what_a_restart_finds(tmp_path_factory, acts):
+    def groups(store):
+        found = store.directory.plan.values.get("group", {})
+        for group in found.values():
+            assert not group.otherwise or group.otherwise.removeprefix("group:") in found
+        return {name: document(group) for name, group in found.items()}
+
+    async def act(store, what, number):
+        name, other = "abc"[number % 3], "abc"[number // 3 % 3]
+        if what == "put":
+            fields = {"ring_s": 5 + number, "otherwise": f"group:{other}" if number % 2 else ""}
+            await store.objects.put("group", name, fields, "ada")
+        elif what == "remove":
+            await store.objects.remove("group", name, "ada")
+        else:
+            await undo(store, *await store.objects.history("group", before=number + 2, limit=1))
+
+    async def undo(store, *revisions):
+        for revision in revisions:
+            await store.objects.undo(revision.id, "ada")
+            assert groups(store).get(revision.name) == revision.before
+
     async def run():
         chosen = load_settings(environ={}, data_dir=tmp_path_factory.mktemp("undo"))
         store = await open_store(chosen)
-        names = ("a", "b", "c")
-        model = [dict(store.directory.plan.values)]
-        for act, number in acts:
-            name, other = names[number % 3], names[number // 3 % 3]
+        for what, number in acts:
+            before = groups(store)
             try:
-                if act == "put":
-                    fields = {"ring_s": 5 + number, "otherwise": f"group:{other}" if number % 2 else ""}
-                    await store.objects.put("group", name, fields, "ada")
-                elif act == "remove":
-                    await store.objects.remove("group", name, "ada")
-                else:
-                    (undone,) = await store.objects.history("group", before=number + 2, limit=1)
-                    before = undone.before
-                    entry = await store.objects.undo(undone.id, "ada")
-                    assert (None if entry is None else document(entry.value)) == before
-            except (ConflictError, NotFoundError, InvalidValueError, ValueError):
-                assert dict(store.directory.plan.values) == model[-1]
-            model.append(dict(store.directory.plan.values))
-            groups = store.directory.plan.values.get("group", {})
-            for group in groups.values():
-                assert not group.otherwise or group.otherwise.removeprefix("group:") in groups
-        # Undone one by one from the last to the first, all is as it was at each moment.
+                await act(store, what, number)
+            except (ConflictError, NotFoundError, InvalidValueError):
+                assert groups(store) == before
         await store.close()
         again = await open_store(chosen)
-        assert again.directory.plan.values.get("group", {}) == store.directory.plan.values.get("group", {})
+        assert groups(again) == groups(store)
+        # Undone from the last to the first, each finds what it left.
         for revision in await again.objects.history():
-            entry = again.objects._entries["group"].get(revision.name)
-            now = None if entry is None else document(entry.value)
-            assert now == revision.after
-            with_ = revision.before
-            try:
-                await again.objects.undo(revision.id, "ada")
-            except ConflictError:
-                break
-            entry = again.objects._entries["group"].get(revision.name)
-            assert (None if entry is None else document(entry.value)) == with_
+            assert groups(again).get(revision.name) == revision.after
+            await undo(again, revision)
+        assert groups(again) == {}
         await again.close()
 
     asyncio.run(run())
