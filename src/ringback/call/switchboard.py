@@ -15,6 +15,7 @@ import msgspec
 from ringback.call.application import Application
 from ringback.call.effects import Fault, KeepOpen, Notice, Outgoing, ToMedia
 from ringback.call.leg import Leg, Party, Refinement
+from ringback.call.records import CallLog
 from ringback.call.terms import PLAIN, Terms
 from ringback.governance.private import Private
 from ringback.media import protocol
@@ -67,9 +68,14 @@ class Switchboard:
     """
 
     def __init__(
-        self, endpoint: Endpoint, local_media: LocalMedia, refinement: Refinement | None = None
+        self,
+        endpoint: Endpoint,
+        local_media: LocalMedia,
+        refinement: Refinement | None = None,
+        calls: CallLog | None = None,
     ) -> None:
         self.legs: dict[int, Leg] = {}
+        self.calls = calls or CallLog()
         self.media_rooms = count(1)
         self.history = LegHistory()
         self.refinement = refinement or Refinement()
@@ -156,6 +162,7 @@ class Switchboard:
             self.sip(session.reject(400, now, "Bad session description"))
             return
         leg = self._new_leg(party, application, flow, now)
+        leg.incoming = True
         leg.dialled = dialled
         leg.codecs = codecs
         self._by_session[session.id] = leg
@@ -182,7 +189,11 @@ class Switchboard:
         return leg
 
     def _new_leg(self, party: Party, application: Application, flow: Flow, now: float) -> Leg:
-        leg = Leg(next(self._leg_ids), self, party, application, flow, now)
+        call = application.call
+        if call is None or call.over_at is not None:
+            call = application.call = self.calls.begin(now)
+        leg = Leg(next(self._leg_ids), self, party, application, flow, now, call)
+        self.calls.joins(leg, call)
         self.legs[leg.id] = leg
         if party.account is not None:
             self._by_account.setdefault(party.account, {})[leg.id] = leg
@@ -282,7 +293,7 @@ class Switchboard:
         self.changed(leg)
         match event:
             case effects.Ringing():
-                leg.rings = True
+                leg.rung(now)
                 leg.application.ringing(leg, now)
             case effects.Answered(sdp=sdp) | effects.OfferAnswered(sdp=sdp):
                 leg.answered_by_peer(sdp, now)
@@ -302,6 +313,7 @@ class Switchboard:
             case effects.ReferReceived():
                 leg.application.referred(leg, event, now)
             case effects.Ended():
+                leg.end = event
                 self._end(leg, now)
 
     def _on_media(self, event: protocol.Event, now: float) -> None:
@@ -371,7 +383,8 @@ class Switchboard:
             self._end(leg, now)
 
     def _end(self, leg: Leg, now: float) -> None:
-        if self.legs.pop(leg.id, None) is not None and leg.party.trunk is not None:
+        known = self.legs.pop(leg.id, None) is not None
+        if known and leg.party.trunk is not None:
             self._on_trunk[leg.party.trunk] -= 1
         if (account := leg.party.account) is not None and account in self._by_account:
             self._by_account[account].pop(leg.id, None)
@@ -382,7 +395,11 @@ class Switchboard:
         if leg.session is not None:
             self._by_session.pop(leg.session.id, None)
         self.tell("leg.ended", leg=leg.id)
-        leg.finish(now)
+        try:
+            leg.finish(now)
+        finally:
+            if known:
+                self.calls.ended(leg, now)
 
     def _guarded(
         self, leg_id: int | None, now: float, act: Callable[..., object], *arguments: object
