@@ -30,9 +30,7 @@ class Alarm(Protocol):
 class Asking(Application):
     """Asks one caller; sans-IO. A key interrupts what is being said."""
 
-    def __init__(
-        self, menu: Menu, alarm: Alarm, is_extension: Extensions, onward: Onward = nowhere
-    ) -> None:
+    def __init__(self, menu: Menu, alarm: Alarm, is_extension: Extensions, onward: Onward = nowhere) -> None:
         self._menu = menu
         self._alarm = alarm
         self._is_extension = is_extension

@@ -390,7 +390,7 @@ class Bridge(Application):
         """
         leg.application = self
         self._handover = handover
-        if not handover.by.hidden:
+        if handover.by is not None and not handover.by.hidden:
             host = self._from.uri.host if isinstance(self._from.uri, SipUri) else ""
             by = SipUri(user=escape_user(handover.by.number.reveal()) or None, host=host)
             self._headers = Headers(("Referred-By", str(NameAddr(by))))

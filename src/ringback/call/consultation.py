@@ -1,4 +1,4 @@
-"""Transfers by key: who was sent on and may come back, and who waits while a colleague is asked (RFC 5589)."""
+"""Transfers by key: who was sent on and may come back, who waits while a colleague is asked (RFC 5589)."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from ringback.call.application import Application
 from ringback.call.bridge import Bridge, Line
-from ringback.call.collect import DigitCollector
+from ringback.call.collect import TERMINATOR, DigitCollector
 from ringback.call.consultation import Consultation, SentOn
 from ringback.call.keys import SEQUENCES, WAIT_S, Act, SequenceKeys
 from ringback.call.leg import Leg
@@ -237,7 +237,7 @@ class KeyFeatures(Application):
     def _collected(self, person: _Person, collector: DigitCollector, digit: str, now: float) -> None:
         person.leg.stop_play()
         number = collector.receive(digit, now)
-        if digit == "*":
+        if digit == "*" or (digit == TERMINATOR and not collector.digits):
             # Who has changed its mind talks on.
             number = ""
         if number is not None:

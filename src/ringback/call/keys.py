@@ -1,4 +1,4 @@
-"""Key sequences in a call: which keys are held back, which ask for something, and which are for the other side."""
+"""Key sequences in a call: which keys are held back, which ask for something, which are for the other."""
 
 from __future__ import annotations
 
