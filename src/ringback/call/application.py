@@ -47,6 +47,11 @@ class Application:
         """The peer asks for a transfer (REFER): refused where nobody is there to be transferred."""
         leg.reject_refer(403, now)
 
+    def receive(self, leg: Leg, now: float) -> None:
+        """An offered leg, which nobody has answered, comes from another application."""
+        leg.application = self
+        self.offered(leg, now)
+
     def take_over(self, leg: Leg, handover: Handover, now: float) -> None:
         """A connected leg comes from another application, as if it had called this one."""
         leg.application = self

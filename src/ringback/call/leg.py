@@ -263,12 +263,12 @@ class Leg:
 
     # Verbs
 
-    def ring(self, now: float) -> None:
-        """Tell the caller that it rings (180)."""
+    def ring(self, now: float, status: int = 180) -> None:
+        """Tell the caller that it rings, or by 181 that the call goes elsewhere."""
         if self.state is LegState.OFFERED and self.session is not None:
-            self.rings = True
+            self.rings = self.rings or status == 180
             self._exchange.changed(self)
-            self._exchange.sip(self.session.ring(now))
+            self._exchange.sip(self.session.ring(now, status))
 
     def answer(self, now: float) -> None:
         """Answer the call; `connected` follows at once, or with the ACK.
