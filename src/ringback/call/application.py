@@ -64,6 +64,13 @@ class Application:
         if not leg.over:
             self.connected(leg, now)
 
+    def release(self, leg: Leg, now: float) -> None:
+        """Forget a connected leg, which goes on elsewhere: for this application it is gone."""
+        self.ended(leg, now)
+        leg.leave_room()
+        leg.voice()
+        leg.stop_play()
+
     def ended(self, leg: Leg, now: float) -> None:
         """The leg is over and takes no verb any more; called once for each leg, offered or dialled."""
 
