@@ -9,7 +9,7 @@ from datetime import date
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from ringback.config.settings import EMERGENCY_NUMBERS
+from ringback.config.routing import EMERGENCY_NUMBERS
 from ringback.governance import roles
 from ringback.store.directory import Directory
 from ringback.store.errors import FieldProblem

@@ -60,6 +60,10 @@ class People:
         self._holder.replace(self._holder.current.with_people([person]))
         return person
 
+    def all(self) -> list[Person]:
+        """Everybody, by name."""
+        return [person for person, _, _ in self._in_order()]
+
     def page(self, search: str = "", after: str = "", limit: int = 100) -> PeoplePage:
         """People by name, whose name, number, address, site or role has `search` in it.
 

@@ -9,7 +9,7 @@ from collections.abc import Container
 from itertools import pairwise
 from typing import Final, get_args
 
-from ringback.config.settings import EMERGENCY_NUMBERS
+from ringback.config.routing import EMERGENCY_NUMBERS
 from ringback.governance.identity import SIP_REALM
 from ringback.governance.private import Private
 from ringback.store.directory import Digest
