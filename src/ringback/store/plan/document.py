@@ -65,7 +65,7 @@ def read_value(kind: str, name: str, fields: Mapping[str, Any]) -> Value:
 
 def stored_value(kind: str, fields: Mapping[str, Any]) -> Value:
     """A value as it was stored, without fields of other versions; raises msgspec.ValidationError."""
-    known = {field.encode_name for field in msgspec.structs.fields(KINDS[kind])}
+    known = {field.encode_name for field in _fields_of(KINDS[kind])}
     return msgspec.convert({name: each for name, each in fields.items() if name in known}, KINDS[kind])
 
 
@@ -74,10 +74,15 @@ def _type(kind: str) -> inspect.Type:
     return inspect.type_info(KINDS[kind])
 
 
+@lru_cache(maxsize=64)
+def _fields_of(kind: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    return msgspec.structs.fields(kind)
+
+
 def _fields(struct: msgspec.Struct, defaults: bool) -> dict[str, Any]:
     return {
         field.encode_name: _plain(each, defaults)
-        for field in msgspec.structs.fields(struct)
+        for field in _fields_of(type(struct))
         if (each := getattr(struct, field.name)) != field.default or defaults
     }
 
