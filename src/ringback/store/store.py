@@ -22,6 +22,7 @@ from ringback.store.errors import DatabaseUnusableError
 from ringback.store.extensions import Extensions, load_extensions
 from ringback.store.holder import DirectoryHolder
 from ringback.store.holdings import Holding, Holdings, load_holdings
+from ringback.store.importing import Importing
 from ringback.store.logins import Logins, load_logins
 from ringback.store.meetings import Meetings, load_meetings
 from ringback.store.objects import Objects
@@ -69,6 +70,7 @@ class Store:
             database, sealer, holder, self.objects, self.holdings, self.reassignments
         )
         self.devices = Devices(database, sealer, holder)
+        self.importing = Importing(database, sealer, holder, self.holdings, fixed)
         self.meetings = Meetings(database, sealer, holder, self.objects)
         self.trunks = Trunks(database, sealer, holder, self.objects)
         self.tolls = Tolls(database)
