@@ -25,7 +25,7 @@ from ringback.governance.throttle import SourceList
 from ringback.media.protocol import Codec, Statistics, Talking
 from ringback.net.limits import Limits
 from ringback.net.transports import SipTransports
-from ringback.routing.dialplan import ServiceNumbers
+from ringback.routing.numbering import ServiceNumbers
 from ringback.routing.toll_caps import TollCaps
 from ringback.sdp.negotiated import Local
 from ringback.sdp.webrtc import LocalWebRtc
@@ -188,11 +188,7 @@ class Server:
         )
         self.keeper = RegistrationKeeper(self.registrar, store.registrations)
         self.watching = Watching(self.endpoint, self.switchboard, lambda: store.directory)
-        services = ServiceNumbers(
-            echo=settings.routing.echo_number,
-            dial_in=frozenset(settings.conference.dial_in_numbers),
-            emergency=frozenset(settings.routing.emergency_numbers),
-        )
+        services = ServiceNumbers.of(settings)
         outside = Outside(self.lines, self.caps, self.switchboard, self.trunks.check, lambda: store.directory)
         self.destinations = own_destinations(
             Reach(
