@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ringback.call.leg import Leg
+    from ringback.call.records import Call
     from ringback.call.transfer import Handover
     from ringback.sip.effects import ReferReceived
 
@@ -16,6 +17,9 @@ class Application:
     All methods run inside the switchboard, take the time as `now` (seconds, monotonic) and act by calling the
     verbs of the leg; none of them waits.
     """
+
+    call: Call | None = None
+    """The call that legs which it dials belong to: that of the first leg it was given."""
 
     @property
     def media_room(self) -> int:
@@ -59,6 +63,13 @@ class Application:
         self.offered(leg, now)
         if not leg.over:
             self.connected(leg, now)
+
+    def release(self, leg: Leg, now: float) -> None:
+        """Forget a connected leg, which goes on elsewhere: for this application it is gone."""
+        self.ended(leg, now)
+        leg.leave_room()
+        leg.voice()
+        leg.stop_play()
 
     def ended(self, leg: Leg, now: float) -> None:
         """The leg is over and takes no verb any more; called once for each leg, offered or dialled."""

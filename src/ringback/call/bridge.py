@@ -57,8 +57,20 @@ class RingRound(msgspec.Struct, frozen=True):
     for_s: float = RING_PATIENCE_S
 
 
+class InCall(Protocol):
+    """What those who are connected may ask for by keys, and what becomes of whom they leave."""
+
+    def keyed(self, application: Application, leg: Leg, other: Leg | None, digit: str, now: float) -> None:
+        """Take a key of `leg`, which `other` hears if it means nothing here."""
+
+    def left(self, bridge: Bridge, leg: Leg, other: Leg | None, now: float) -> bool:
+        """`leg` is gone: whether `other`, or who waits for either of the two, is looked after here."""
+
+
 class Line(Protocol):
     """What the bridge asks of the switchboard."""
+
+    in_call: InCall | None
 
     def dial(
         self,
@@ -112,7 +124,7 @@ class Bridge(Application):
         # Set while the caller belongs to another call, which gets it back if nobody answers here.
         self._handover: Handover | None = None
         # Set while one of the two is away to be transferred.
-        self._transfer: Transfer | None = None
+        self._transfer: Handover | None = None
         self._caller: Leg | None = None
         self._ringing: dict[int, Leg] = {}
         # The other flow to a ringing device, and when it is tried if the first one stays silent.
@@ -121,6 +133,16 @@ class Bridge(Application):
         self._verdict = 480
         self._outcome = Outcome.UNREACHABLE
         self._give_up_at = 0.0
+
+    @staticmethod
+    def between(line: Line, caller: Leg, callee: Leg, room: int, now: float) -> Bridge:
+        """Connect two legs that are connected to us already."""
+        nobody = NameAddr(SipUri())
+        bridge = Bridge(line, (), nobody, nobody, callee.party, room)
+        bridge._caller, bridge._callee = caller, callee
+        caller.application = callee.application = bridge
+        bridge.resume(now)
+        return bridge
 
     @property
     def media_room(self) -> int:
@@ -270,17 +292,54 @@ class Bridge(Application):
     def digit(self, leg: Leg, digit: str, now: float) -> None:
         """Keys go through to the other side."""
         other = self._other(leg)
-        if other is not None:
+        if self._line.in_call is not None:
+            self._line.in_call.keyed(self, leg, other, digit, now)
+        elif other is not None:
             other.send_digit(digit)
 
     def held(self, leg: Leg, on_hold: bool, now: float) -> None:
         """Who is put on hold hears music."""
         other = self._other(leg)
-        if other is not None:
+        # Who is out of the room is held by key, and hears music already.
+        if other is not None and other.room == self._room:
             _sound(other, leg)
+
+    def part(self, other: Leg) -> None:
+        """Let `other` hear music in place of the one it talks to, until `resume`."""
+        other.leave_room()
+        other.play(["music"], loop=True)
+
+    def partner(self, leg: Leg) -> Leg | None:
+        """Who it is connected to."""
+        return self._other(leg)
+
+    def has_partner(self, leg: Leg) -> bool:
+        """Whether it is connected to somebody, or somebody is rung for it."""
+        return self._other(leg) is not None or (leg is self._caller and bool(self._ringing))
+
+    def resume(self, now: float) -> None:
+        """Let the two talk on."""
+        self._join(now)
+
+    def let_go(self, leg: Leg) -> None:
+        """Forget a connected leg, which goes on elsewhere."""
+        if leg is self._caller:
+            self._caller = None
+        elif leg is self._callee:
+            self._callee = None
+        leg.leave_room()
+
+    def lend(self, leg: Leg, transfer: Handover) -> None:
+        """Let a leg go until `take_back`; nobody else gets its place meanwhile."""
+        self._transfer = transfer
+        self.let_go(leg)
 
     def ended(self, leg: Leg, now: float) -> None:
         """One side went: the other goes too, unless it is being transferred."""
+        in_call = self._line.in_call
+        one_of_them = leg is self._caller or leg is self._callee
+        if in_call is not None and one_of_them and in_call.left(self, leg, self._other(leg), now):
+            return
         if leg is self._caller:
             self._stop_ringing(now, None)
             if self._callee is None:
@@ -307,6 +366,7 @@ class Bridge(Application):
             caller.hangup(now)
             return
         for leg, other in ((callee, caller), (caller, callee)):
+            leg.application = self
             if leg.playing is not None or other.on_hold:
                 _sound(leg, other)
         self._meet(callee, caller)
@@ -357,13 +417,9 @@ class Bridge(Application):
 
     def _give_away(self, leg: Leg, other: Leg, now: float) -> Transfer:
         leg.accept_refer(now)
-        self._transfer = Transfer(self, leg, other)
-        if other is self._caller:
-            self._caller = None
-        else:
-            self._callee = None
-        other.leave_room()
-        return self._transfer
+        transfer = Transfer(self, leg, other)
+        self.lend(other, transfer)
+        return transfer
 
     def take_back(self, leg: Leg, now: float) -> None:
         """The transfer came to nothing: the two talk on, if both are still there."""
@@ -380,6 +436,26 @@ class Bridge(Application):
             remaining.hangup(now)
         else:
             self._join(now)
+
+    def ring_for(self, leg: Leg, handover: Handover, now: float) -> None:
+        """Ring for a connected leg, which stays with its application until somebody answers."""
+        self._handover = handover
+        self.offered(leg, now)
+
+    def give_up(self, now: float) -> None:
+        """Whom it was rung for is not there any more."""
+        self._caller = self._handover = None
+        self._stop_ringing(now, None)
+
+    def release(self, leg: Leg, now: float) -> None:
+        """Let a leg go on elsewhere; who it talks to or rings is hung up."""
+        other = self._callee if leg is self._caller else self._caller
+        self._handover = None
+        self._stop_ringing(now, None)
+        self.let_go(leg)
+        leg.stop_play()
+        if other is not None:
+            other.hangup(now)
 
     def take_over(self, leg: Leg, handover: Handover, now: float) -> None:
         """Ring the called person for somebody who is in a call already, and hears it ring. Referred-By says

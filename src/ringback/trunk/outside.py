@@ -90,6 +90,7 @@ class OutsideCall(Bridge):
     def offered(self, leg: Leg, now: float) -> None:
         """The caller is there: try the best way."""
         self._caller = leg
+        leg.call.emergency |= self._caps is None
         self._give_up_at = now + RING_PATIENCE_S
         self._line.wake(self._give_up_at, self)
         if self._caps is not None and self._attempts:
