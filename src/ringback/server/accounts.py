@@ -143,10 +143,9 @@ class Accounts:
 
     def _credential(self, username: str, now: float) -> Credential | None:
         directory = self._directory()
-        account: Extension | Device | None = directory.devices.get(username)
-        extension = directory.extension(username if account is None else account.extension)
-        if account is None:
-            account = extension
+        device = directory.devices.get(username)
+        extension = directory.extension(username if device is None else device.extension)
+        account: Extension | Device | None = device or extension
         if account is None or extension is None or not extension.enabled or not account.enabled:
             visit = self._visits.account(username, now)
             if visit is not None:

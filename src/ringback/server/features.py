@@ -8,16 +8,15 @@ from ringback.call.effects import Notice
 from ringback.call.in_call import KeyFeatures
 from ringback.call.keys import Act
 from ringback.call.park import ParkingLot
-from ringback.call.switchboard import Switchboard
 from ringback.config import Settings
 from ringback.routing.steps import Feature, Wait
 from ringback.server.attending import Attendants, words_of
-from ringback.server.company import Acts, Background, MakeEntry, ServerCompany
+from ringback.server.company import Acts, Background, ServerCompany
 from ringback.server.destinations import Destinations
 from ringback.server.dialled import Dialled
+from ringback.server.joining import Reach
 from ringback.server.prompts import PromptLibrary
 from ringback.server.queueing import QueueDesk
-from ringback.sip.registration import Registrar
 from ringback.store.store import Store
 
 ACTS: Final = {
@@ -40,14 +39,13 @@ class Features:
         *,
         settings: Settings,
         store: Store,
-        switchboard: Switchboard,
-        registrar: Registrar,
+        reach: Reach,
         destinations: Destinations,
         acts: Acts,
         prompts: PromptLibrary,
-        entry: MakeEntry,
     ) -> None:
         calling = settings.calling
+        switchboard, registrar = reach.switchboard, reach.registrar
         self._store = store
         self._prompts = prompts
         self._background = Background()
@@ -57,7 +55,7 @@ class Features:
             from_trunks=calling.keys_from_trunks,
             meetings=store.meetings,
             values=store.values,
-            entry=entry,
+            entry=reach.entrances().let_in,
             acts=acts,
             background=self._background,
         )
@@ -110,5 +108,3 @@ class Features:
     async def stop(self) -> None:
         """Let what was begun come to its end."""
         await self._background.stop()
-
-

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from ringback.call.bridge import RING_PATIENCE_S
 from ringback.routing.dialplan import (
-    ServiceNumbers,
     ToDialIn,
     ToEcho,
     ToExtension,
@@ -14,6 +13,7 @@ from ringback.routing.dialplan import (
     ToOutside,
     route,
 )
+from ringback.routing.numbering import ServiceNumbers
 from ringback.routing.steps import (
     Asked,
     Decision,

@@ -13,7 +13,7 @@ from ringback.call.transfer import Takeover
 from ringback.conference.visits import Visit, Visits
 from ringback.governance.private import Private
 from ringback.governance.sources import SipSources
-from ringback.routing.dialplan import ServiceNumbers
+from ringback.routing.numbering import ServiceNumbers
 from ringback.routing.numbers import DialString, number_in, parse_dial_string
 from ringback.routing.steps import Asked, Echo, EnterMeeting, GoOut, Ring, Step
 from ringback.server.accounts import Accounts, Denied, Proved, user_of
