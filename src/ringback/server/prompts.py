@@ -12,7 +12,8 @@ from typing import Final
 
 import structlog
 
-from ringback.conference.prompts import PROMPTS, Prompt
+from ringback.call.prompts import Prompt
+from ringback.conference.prompts import PROMPTS
 
 SOUND_FOLDERS: Final = (
     Path("/usr/share/asterisk/sounds/en_US_f_Allison"),
