@@ -12,7 +12,10 @@ from typing import Final
 
 import structlog
 
-from ringback.conference.prompts import PROMPTS, Prompt
+from ringback.call import spoken
+from ringback.call.spoken import Prompt
+from ringback.conference import prompts as conference
+from ringback.voicemail import prompts as voicemail
 
 SOUND_FOLDERS: Final = (
     Path("/usr/share/asterisk/sounds/en_US_f_Allison"),
@@ -21,6 +24,7 @@ SOUND_FOLDERS: Final = (
 )
 _ENDINGS: Final = (".g722", ".wav")
 _SPEAKERS: Final = ("espeak-ng", "espeak")
+PROMPTS: Final = {**spoken.PROMPTS, **conference.PROMPTS, **voicemail.PROMPTS}
 _PREFIX: Final = "prompt:"
 _STANDIN: Final = "tone:chime"
 

@@ -1,0 +1,124 @@
+"""One recording of somebody on the phone: a tone, then what is said until `#`, silence, the limit or the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from msgspec.structs import replace
+
+from ringback.call.application import Application
+from ringback.call.leg import Leg
+from ringback.voicemail.desk import Alarm, Desk
+from ringback.voicemail.mailbox import Box, Voice
+
+SILENCE_S: Final = 10.0
+"""Who says nothing for so long has finished."""
+SHORTEST_MS: Final = 1_500
+"""What is shorter is nobody's message: somebody hung up at the tone, or said nothing."""
+_REST_MS: Final = 700
+"""Kept of the silence after the last word."""
+
+
+class Taking:
+    """`done` is told what was recorded, once: None where it is too short or could not be recorded, and
+    whether it was that."""
+
+    def __init__(
+        self,
+        leg: Leg,
+        box: Box,
+        desk: Desk,
+        alarm: Alarm,
+        application: Application,
+        done: Callable[[Voice | None, bool, float], None],
+    ) -> None:
+        self._leg = leg
+        self._box = box
+        self._desk = desk
+        self._alarm = alarm
+        self._application = application
+        self._done = done
+        self._tone: int | None = None
+        self._voice: Voice | None = None
+        self._began = 0.0
+        self._heard = False
+        self._speaks = False
+        self._heard_at = 0.0
+        self._asked = False
+        self._stopping = False
+
+    def begin(self) -> None:
+        """Let the tone sound."""
+        self._tone = self._leg.play(["tone:beep"])
+
+    def play_ended(self, play: int, now: float) -> None:
+        """After the tone it is the caller's turn."""
+        if play != self._tone or self._voice is not None or self._stopping:
+            return
+        self._tone = None
+        self._voice = self._desk.record(self._leg, self._box, self)
+        if self._voice is None:
+            self._stopping = True
+            self._done(None, True, now)
+            return
+        self._began = self._heard_at = now
+        self._wake()
+
+    def digit(self, now: float) -> None:
+        """A key ends it; what was said counts, however soft it was."""
+        if self._tone is not None:
+            self._leg.stop_play()
+            self.play_ended(self._tone, now)
+            return
+        self._asked = True
+        self.stop(now)
+
+    def stop(self, now: float) -> None:
+        """It is over: `done` is told once the file is complete, or at once where there is none."""
+        if self._stopping:
+            return
+        self._stopping = True
+        if self._voice is None:
+            self._done(None, False, now)
+        else:
+            self._desk.stop(self._voice)
+
+    def expire(self, now: float) -> None:
+        """Nothing has been said for long, or too much."""
+        if self._voice is None or self._stopping:
+            return
+        silent = not self._speaks and now >= self._heard_at + SILENCE_S
+        if silent or now >= self._began + self._box.max_message_s:
+            self.stop(now)
+        else:
+            self._wake()
+
+    def _wake(self) -> None:
+        limit = self._began + self._box.max_message_s
+        self._alarm.wake(limit if self._speaks else min(limit, self._heard_at + SILENCE_S), self._application)
+
+    # What the desk tells
+
+    def speaking(self, speaks: bool, now: float) -> None:
+        """Silence is counted from the last word."""
+        self._speaks, self._heard_at = speaks, now
+        self._heard = True
+        if not self._stopping and not speaks:
+            self._wake()
+
+    def over(self, voice: Voice | None, now: float) -> None:
+        """The file is complete, as long as it is: its end is the last word, unless a key ended it."""
+        self._stopping = True
+        if voice is None:
+            self._done(None, True, now)
+            return
+        length_ms = voice.length_ms
+        if not self._asked:
+            spoken_ms = round((self._heard_at - self._began) * 1000) + _REST_MS if self._heard else 0
+            length_ms = length_ms if self._speaks else min(length_ms, spoken_ms)
+        if length_ms < SHORTEST_MS:
+            self._desk.drop(voice)
+            self._done(None, False, now)
+        else:
+            self._done(replace(voice, length_ms=length_ms), False, now)
