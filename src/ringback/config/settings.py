@@ -338,6 +338,11 @@ class SecuritySettings(_Section):
         default=None,
         description="File with the key that seals PINs and passwords; default `secret.key` in `data_dir`.",
     )
+    vault_key_file: OptionalPath = Field(
+        default=None,
+        description="File with the key to all stored voices, outside `data_dir`. Default: "
+        "$XDG_CONFIG_HOME/ringback/vault.key; unset: /etc/ringback for root, ~/.config/ringback for others.",
+    )
 
     @property
     def allowed_networks(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
@@ -375,6 +380,14 @@ def default_data_dir(environ: Mapping[str, str] | None = None) -> Path:
     return Path("/var/lib/ringback") if os.geteuid() == 0 else Path.home() / ".local" / "share" / "ringback"
 
 
+def default_config_dir(environ: Mapping[str, str] | None = None) -> Path:
+    """$XDG_CONFIG_HOME/ringback; unset: /etc/ringback for root, ~/.config/ringback for others."""
+    base = (os.environ if environ is None else environ).get("XDG_CONFIG_HOME", "")
+    if base.startswith("/"):
+        return Path(base) / "ringback"
+    return Path("/etc/ringback") if os.geteuid() == 0 else Path.home() / ".config" / "ringback"
+
+
 class Settings(_Section):
     """The whole tree; built by `load_settings`, never changed afterwards."""
 
@@ -403,10 +416,29 @@ class Settings(_Section):
             raise ValueError("routing.echo_number and conference.dial_in_numbers must all be different")
         return self
 
+    @model_validator(mode="after")
+    def _the_vault_key_is_elsewhere(self) -> Settings:
+        if self.vault_key_file.is_relative_to(self.data_dir):
+            raise ValueError(
+                "security.vault_key_file must be outside data_dir: who has a copy of all that is kept "
+                "must not have the key to it"
+            )
+        return self
+
     @property
     def key_file(self) -> Path:
         """The sealing key's file."""
         return self.security.key_file or self.data_dir / "secret.key"
+
+    @property
+    def vault_key_file(self) -> Path:
+        """The file of the key-encryption key of stored voices."""
+        return self.security.vault_key_file or default_config_dir() / "vault.key"
+
+    @property
+    def voices_dir(self) -> Path:
+        """The folder of stored voices."""
+        return self.data_dir / "voices"
 
     @property
     def database_url(self) -> str:
@@ -444,6 +476,7 @@ _PATHS: frozenset[Where] = frozenset(
         ("web", "certificate"),
         ("web", "private_key"),
         ("security", "key_file"),
+        ("security", "vault_key_file"),
     }
 )
 
