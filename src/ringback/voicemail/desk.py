@@ -9,7 +9,7 @@ from typing import Protocol
 from ringback.call.application import Application
 from ringback.call.leg import Leg
 from ringback.governance.private import Private
-from ringback.voicemail.mailbox import Box, GreetingKind, Message, MessageState, Voice
+from ringback.voicemail.mailbox import Box, GreetingKind, Message, MessageState, Voice, VoiceKind
 
 
 class Listener(Protocol):
@@ -41,17 +41,22 @@ class Desk(Protocol):
     def play(self, leg: Leg, voice: Voice, from_ms: int = 0) -> int:
         """Play a voice of the vault to a leg, as `Leg.play`."""
 
-    def record(self, leg: Leg, box: Box, listener: Listener) -> Voice | None:
-        """Record what a leg says, alone in a room, into the vault; None if that is not possible now."""
+    def reserve(
+        self, leg: Leg, box: Box, kind: VoiceKind, then: Callable[[Voice | None, float], None]
+    ) -> None:
+        """A place in the vault for what a leg is going to say; None if that cannot be kept now."""
+
+    def record(self, leg: Leg, voice: Voice, listener: Listener) -> None:
+        """Record what a leg says, alone in a room, into its place in the vault."""
 
     def stop(self, voice: Voice) -> None:
         """End a recording; the listener is told by `over`."""
 
     def drop(self, voice: Voice) -> None:
-        """What was recorded is not wanted; `stop` it before."""
+        """A place or what was recorded there is not wanted; a recording is over before."""
 
     def deliver(
-        self, voice: Voice, leg: Leg, *, urgent: bool, then: Callable[[bool, float], None]
+        self, voice: Voice, box: Box, leg: Leg, *, urgent: bool, then: Callable[[bool, float], None]
     ) -> None:
         """Make a message of what was recorded; True once it is on the disk and in the database."""
 
@@ -63,8 +68,10 @@ class Desk(Protocol):
     def open(
         self, extension: str, pin: Private[str] | None, then: Callable[[Box | None, float], None]
     ) -> None:
-        """The mailbox, for a right PIN; None for a wrong one, and where there is no mailbox or no PIN. Without
-        a PIN it is opened for who has proved to be its holder."""
+        """The mailbox, for a right PIN; None for a wrong one, and where there is no mailbox or no PIN.
+
+        Without a PIN it is opened for who has proved to be its holder.
+        """
 
     def choose_pin(self, box: Box, pin: Private[str], then: Callable[[bool, float], None]) -> None:
         """Keep another PIN; False for one that would be guessed first."""

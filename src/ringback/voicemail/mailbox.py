@@ -15,6 +15,7 @@ Rate = Literal[8000, 16000]
 GreetingKind = Literal["no-answer", "busy", "away", "name"]
 GREETINGS: Final[tuple[GreetingKind, ...]] = get_args(GreetingKind)
 MessageState = Literal["new", "old", "saved"]
+VoiceKind = Literal["message", "greeting"]
 
 
 class Voice(msgspec.Struct, frozen=True):

@@ -110,7 +110,9 @@ def greeting(box: Box, why: Outcome) -> list[str | Voice]:
     for kind in ("away", _GREETING_FOR.get(why, "no-answer"), "no-answer"):
         if kind in own:
             return [own[kind], "prompt:vm-intro"]
-    who: list[str | Voice] = [own["name"]] if "name" in own else ["prompt:vm-person", *say_digits(box.extension)]
+    who: list[str | Voice] = (
+        [own["name"]] if "name" in own else ["prompt:vm-person", *say_digits(box.extension)]
+    )
     return [*who, "prompt:vm-busy" if why is Outcome.BUSY else "prompt:vm-unavailable", "prompt:vm-intro"]
 
 
