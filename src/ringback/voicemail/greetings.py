@@ -91,9 +91,7 @@ class Greetings:
                 heard = box.greetings.get(kind)
                 visit.script.say([heard or "prompt:vm-default", *self._menu()], now)
             case "3":
-                visit.office.desk.greet(
-                    visit.box, kind, None, lambda done, at: self._done(done, "removed", at)
-                )
+                visit.office.desk.greet(visit.box, kind, None, self._removed)
             case "*":
                 self._kind = None
                 visit.script.say(self._menu(), now)
@@ -124,9 +122,7 @@ class Greetings:
         visit = self._visit
         if digit in ("1", "#") and self._kind is not None and visit.box is not None:
             self._taken = None
-            visit.office.desk.greet(
-                visit.box, self._kind, voice, lambda done, at: self._done(done, "kept", at)
-            )
+            visit.office.desk.greet(visit.box, self._kind, voice, self._kept)
         elif digit == "2":
             visit.script.say([voice, *self._menu()], now)
         elif digit == "3":
@@ -137,10 +133,16 @@ class Greetings:
             self._drop()
             visit.script.say(self._menu(), now)
 
-    def _done(self, done: bool, word: str, now: float) -> None:
+    def _kept(self, done: bool, now: float) -> None:
+        self._done("prompt:vm-kept" if done else "prompt:vm-cannot", now)
+
+    def _removed(self, done: bool, now: float) -> None:
+        self._done("prompt:vm-removed" if done else "prompt:vm-cannot", now)
+
+    def _done(self, word: str, now: float) -> None:
         if not self._visit.gone and self._visit.scene is self:
             self._kind = None
-            self._visit.script.say([f"prompt:vm-{word}" if done else "prompt:vm-cannot", *self._menu()], now)
+            self._visit.script.say([word, *self._menu()], now)
 
     def _drop(self) -> None:
         taken, self._taken = self._taken, None

@@ -36,8 +36,8 @@ class Phase(Enum):
 class LeaveMessage(Application):
     """Takes a message of one caller for one mailbox; sans-IO.
 
-    `#` ends greeting or message, `0` leads to the operator, `*` in the greeting lets the holder in with the PIN.
-    Whatever was said is kept when the caller hangs up.
+    `#` ends greeting or message, `0` leads to the operator, `*` in the greeting lets the holder in with the
+    PIN. Whatever was said is kept when the caller hangs up.
     """
 
     def __init__(self, office: Office, extension: str, why: Outcome, onward: Onward) -> None:

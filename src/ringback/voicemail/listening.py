@@ -26,8 +26,8 @@ def listen(visit: CheckMessages, messages: list[Message], now: float) -> None:
 
 
 class Listening:
-    """One message after the other: 5 repeat, 7 delete or undelete, 9 save, 4 and 6 back and on, 3 pause, 0 help,
-    * the menu."""
+    """One message after the other: 5 repeats, 7 deletes or undeletes, 9 saves, 4 and 6 go back and on, 3
+    pauses, 0 helps, * goes to the menu."""
 
     def __init__(self, visit: CheckMessages, messages: list[Message]) -> None:
         self._visit = visit
@@ -77,7 +77,8 @@ class Listening:
 
     def played(self, play: int, now: float) -> None:
         """A part of what is said is over: once the message is, it is no new one any more."""
-        self._mark("old")
+        if self._visit.script.heard == self._message.voice:
+            self._mark("old")
 
     def expire(self, now: float) -> None:
         """Say the keys again, not for ever."""

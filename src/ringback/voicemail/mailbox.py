@@ -19,7 +19,7 @@ VoiceKind = Literal["message", "greeting"]
 
 
 class Voice(msgspec.Struct, frozen=True):
-    """Something that was said, in the vault: 16-bit samples at `rate`; what is beyond `length_ms` is silence."""
+    """Something that was said, in the vault: 16-bit samples at `rate`; beyond `length_ms` nobody listens."""
 
     id: str
     rate: Rate

@@ -1,4 +1,4 @@
-"""What all calls of voicemail share: the desk that they are served at, clocks, patience, and the guard of PINs."""
+"""What all calls of voicemail share: the desk that serves them, clocks, patience, and the guard of PINs."""
 
 from __future__ import annotations
 

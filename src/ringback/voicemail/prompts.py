@@ -1,4 +1,4 @@
-"""What callers and holders of mailboxes hear in words: prompts as in `call.spoken`, and how they are joined."""
+"""What callers and holders of mailboxes hear: prompts as in `call.spoken`, and how they are joined."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ PROMPTS: Final[dict[str, Prompt]] = {
     "vm-minutes": Prompt("minutes", "vm-minutes"),
     "vm-seconds": Prompt("seconds", None),
     "vm-keys": Prompt(
-        "To hear it again, press 5. To delete it, press 7. To save it, press 9. For the next message, press 6, "
-        "for the one before, 4. Three pauses, and star goes back.",
+        "To hear it again, press 5. To delete it, press 7. To save it, press 9. For the next message, press "
+        "6, for the one before, 4. Three pauses, and star goes back.",
         None,
     ),
     "vm-deleted": Prompt("Message deleted.", "vm-deleted"),
@@ -110,9 +110,8 @@ def greeting(box: Box, why: Outcome) -> list[str | Voice]:
     for kind in ("away", _GREETING_FOR.get(why, "no-answer"), "no-answer"):
         if kind in own:
             return [own[kind], "prompt:vm-intro"]
-    who: list[str | Voice] = (
-        [own["name"]] if "name" in own else ["prompt:vm-person", *say_digits(box.extension)]
-    )
+    nameless = ["prompt:vm-person", *say_digits(box.extension)]
+    who: list[str | Voice] = [own["name"]] if "name" in own else [*nameless]
     return [*who, "prompt:vm-busy" if why is Outcome.BUSY else "prompt:vm-unavailable", "prompt:vm-intro"]
 
 

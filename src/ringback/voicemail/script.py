@@ -17,6 +17,8 @@ class Script:
     def __init__(self, leg: Leg, desk: Desk) -> None:
         self._leg = leg
         self._desk = desk
+        self.heard: Voice | None = None
+        """The voice that has just been heard to its end."""
         self._items: list[Item] = []
         self._play: int | None = None
         self._voice: Voice | None = None
@@ -44,6 +46,7 @@ class Script:
         """A play is over; True where that was the last of what was to be said."""
         if play != self._play:
             return False
+        self.heard = self._voice
         self._next(now)
         return self._play is None
 

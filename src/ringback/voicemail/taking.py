@@ -1,4 +1,4 @@
-"""One recording of somebody on the phone: a tone, then what is said until `#`, silence, the limit or the end."""
+"""One recording of somebody on the phone: a tone, then what is said until a key, silence or the limit."""
 
 from __future__ import annotations
 
