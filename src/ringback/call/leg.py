@@ -10,6 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ringback.call.application import Application
+from ringback.call.records import Call, CallLog
 from ringback.governance.private import Private
 from ringback.media import protocol as media
 from ringback.media.stream_messages import PlayStream
@@ -20,7 +21,7 @@ from ringback.sdp.negotiated import Answer, Local, NegotiatedMedia, Refusal
 from ringback.sdp.offer_answer import accept_answer, answer, at_ports, make_offer
 from ringback.sdp.parse import parse_sdp
 from ringback.sdp.webrtc import LocalWebRtc, restarts_ice
-from ringback.sip.effects import Effect
+from ringback.sip.effects import Effect, Ended
 from ringback.sip.flow import Flow
 from ringback.sip.message import Headers
 from ringback.sip.session import InviteSession
@@ -31,6 +32,9 @@ VANISHED_AFTER_S: Final = 300.0
 
 BROWSER_PATIENCE_S: Final = 30.0
 """A browser whose media does not connect in so long will not connect any more."""
+
+COUNTED_AFTER_S: Final = 1.0
+"""Of a leg that was connected for so long the engine is asked at its end what it counted."""
 
 _ANY_PORTS: Final = (9, 10)
 _MEDIA_REFUSED: Final = (415, 488, 606)
@@ -74,6 +78,7 @@ class Exchange(Protocol):
     history: LegHistory
     """What was measured of all legs."""
     refinement: Refinement
+    calls: CallLog
 
     def media(self, command: media.Command) -> None:
         """Give a command to the media engine."""
@@ -105,15 +110,27 @@ class Leg:
         application: Application,
         flow: Flow,
         now: float,
+        call: Call | None = None,
     ) -> None:
         self.id = leg_id
         self.party = party
+        self.call = call or Call(0, now)
         self.application = application
         self.flow = flow
         self.state = LegState.OPENING
         self.created = now
+        self.incoming = False
+        """Whether it called us."""
         self.dialled: Private[str] | None = None
+        self.rang_at: float | None = None
         self.answered_at: float | None = None
+        self.ended_at: float | None = None
+        self.end: Ended | None = None
+        """How its session ended."""
+        self.totals: media.LegTotals | None = None
+        """What the engine counted of it, told after its end."""
+        self.sent: tuple[str, ...] = ()
+        """The codecs that it was sent, one after the other."""
         self.session: InviteSession | None = None
         self.media: NegotiatedMedia | None = None
         self.room: int | None = None
@@ -131,6 +148,22 @@ class Leg:
         self._own: SessionDescription | None = None
         self._voice = media.SetVoice(leg=leg_id)
         self._media_up = False
+
+    @property
+    def application(self) -> Application:
+        """What it is connected to."""
+        return self._application
+
+    @application.setter
+    def application(self, application: Application) -> None:
+        self._application = application
+        if application.call is None:
+            application.call = self.call
+
+    @property
+    def offered(self) -> SessionDescription | None:
+        """The first description of the call: the peer's, or ours where we called."""
+        return self._offer or self._own
 
     @property
     def source(self) -> str:
@@ -264,12 +297,19 @@ class Leg:
 
     # Verbs
 
-    def ring(self, now: float) -> None:
-        """Tell the caller that it rings (180)."""
+    def ring(self, now: float, status: int = 180) -> None:
+        """Tell the caller that it rings, or by 181 that the call goes elsewhere."""
         if self.state is LegState.OFFERED and self.session is not None:
-            self.rings = True
+            if status == 180:
+                self.rung(now)
             self._exchange.changed(self)
-            self._exchange.sip(self.session.ring(now))
+            self._exchange.sip(self.session.ring(now, status))
+
+    def rung(self, now: float) -> None:
+        """It rings, there or here."""
+        self.rings = True
+        if self.rang_at is None:
+            self.rang_at = now
 
     def answer(self, now: float) -> None:
         """Answer the call; `connected` follows at once, or with the ACK.
@@ -462,13 +502,18 @@ class Leg:
         if self.state is LegState.ENDED:
             return
         self.state = LegState.ENDED
-        self._exchange.media(media.CloseLeg(leg=self.id, totals=False))
+        self.ended_at = now
+        counted = self.answered_at is not None and now - self.answered_at >= COUNTED_AFTER_S
+        if counted:
+            self._exchange.calls.owes(self)
+        self._exchange.media(media.CloseLeg(leg=self.id, totals=counted))
         self.application.ended(self, now)
         for settle in self.when_over:
             settle(now)
 
     def _connect(self, negotiated: NegotiatedMedia, now: float) -> None:
         self.media = negotiated
+        self.sent = (negotiated.send.codec,)
         self.state = LegState.CONNECTED
         self.answered_at = now
         self._exchange.changed(self)
@@ -480,6 +525,8 @@ class Leg:
 
     def _apply_change(self, negotiated: NegotiatedMedia, now: float) -> None:
         self.media = negotiated
+        if negotiated.send.codec != self.sent[-1]:
+            self.sent = (*self.sent[-7:], negotiated.send.codec)
         self._exchange.media(self._command(negotiated))
         if negotiated.on_hold is not self.on_hold:
             self.on_hold = negotiated.on_hold

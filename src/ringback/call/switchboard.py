@@ -13,8 +13,10 @@ from typing import Final, Protocol
 import msgspec
 
 from ringback.call.application import Application
+from ringback.call.bridge import InCall
 from ringback.call.effects import Fault, KeepOpen, Notice, Outgoing, ToMedia
 from ringback.call.leg import Leg, Party, Refinement
+from ringback.call.records import CallLog
 from ringback.call.terms import PLAIN, Terms
 from ringback.governance.private import Private
 from ringback.media import protocol
@@ -67,13 +69,19 @@ class Switchboard:
     """
 
     def __init__(
-        self, endpoint: Endpoint, local_media: LocalMedia, refinement: Refinement | None = None
+        self,
+        endpoint: Endpoint,
+        local_media: LocalMedia,
+        refinement: Refinement | None = None,
+        calls: CallLog | None = None,
     ) -> None:
         self.legs: dict[int, Leg] = {}
+        self.calls = calls or CallLog()
         self.media_rooms = count(1)
         self.history = LegHistory()
         self.refinement = refinement or Refinement()
         self.transfers: Transfers | None = None
+        self.in_call: InCall | None = None
         self._endpoint = endpoint
         self._local_media = local_media
         self._by_session: dict[str, Leg] = {}
@@ -156,6 +164,7 @@ class Switchboard:
             self.sip(session.reject(400, now, "Bad session description"))
             return
         leg = self._new_leg(party, application, flow, now)
+        leg.incoming = True
         leg.dialled = dialled
         leg.codecs = codecs
         self._by_session[session.id] = leg
@@ -182,7 +191,11 @@ class Switchboard:
         return leg
 
     def _new_leg(self, party: Party, application: Application, flow: Flow, now: float) -> Leg:
-        leg = Leg(next(self._leg_ids), self, party, application, flow, now)
+        call = application.call
+        if call is None or call.over_at is not None:
+            call = application.call = self.calls.begin(now)
+        leg = Leg(next(self._leg_ids), self, party, application, flow, now, call)
+        self.calls.joins(leg, call)
         self.legs[leg.id] = leg
         if party.account is not None:
             self._by_account.setdefault(party.account, {})[leg.id] = leg
@@ -215,6 +228,10 @@ class Switchboard:
     def legs_of(self, account: str) -> list[Leg]:
         """The legs of an account's devices, oldest first."""
         return list(self._by_account.get(account, {}).values())
+
+    def touch(self, account: str) -> None:
+        """Something else has happened that who watches this account, or park slot, may see."""
+        self._touched.add(account)
 
     def take_touched(self) -> AbstractSet[str]:
         """The accounts whose legs have changed since this was asked last."""
@@ -282,7 +299,7 @@ class Switchboard:
         self.changed(leg)
         match event:
             case effects.Ringing():
-                leg.rings = True
+                leg.rung(now)
                 leg.application.ringing(leg, now)
             case effects.Answered(sdp=sdp) | effects.OfferAnswered(sdp=sdp):
                 leg.answered_by_peer(sdp, now)
@@ -302,6 +319,7 @@ class Switchboard:
             case effects.ReferReceived():
                 leg.application.referred(leg, event, now)
             case effects.Ended():
+                leg.end = event
                 self._end(leg, now)
 
     def _on_media(self, event: protocol.Event, now: float) -> None:
@@ -371,7 +389,8 @@ class Switchboard:
             self._end(leg, now)
 
     def _end(self, leg: Leg, now: float) -> None:
-        if self.legs.pop(leg.id, None) is not None and leg.party.trunk is not None:
+        known = self.legs.pop(leg.id, None) is not None
+        if known and leg.party.trunk is not None:
             self._on_trunk[leg.party.trunk] -= 1
         if (account := leg.party.account) is not None and account in self._by_account:
             self._by_account[account].pop(leg.id, None)
@@ -382,7 +401,11 @@ class Switchboard:
         if leg.session is not None:
             self._by_session.pop(leg.session.id, None)
         self.tell("leg.ended", leg=leg.id)
-        leg.finish(now)
+        try:
+            leg.finish(now)
+        finally:
+            if known:
+                self.calls.ended(leg, now)
 
     def _guarded(
         self, leg_id: int | None, now: float, act: Callable[..., object], *arguments: object

@@ -1,14 +1,18 @@
-"""What callers of meetings hear in words: prompts as in `call.spoken`."""
+"""What callers of meetings hear in words; numbers and what all calls share are in `call/prompts.py`."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from ringback.call.spoken import Prompt, say_number
+from ringback.call.prompts import Prompt, say_number
 
 PROMPTS: Final[dict[str, Prompt]] = {
     "enter-number": Prompt("Please enter the meeting number.", "conf-getconfno"),
     "wrong-number": Prompt("There is no meeting with that number. Please try again.", "conf-invalid"),
+    "enter-pin": Prompt("Please enter the PIN.", "conf-getpin"),
+    "wrong-pin": Prompt("That PIN is not right.", "conf-invalidpin"),
+    "goodbye": Prompt("Goodbye.", "vm-goodbye"),
+    "one-moment": Prompt("One moment please.", "one-moment-please"),
     "alone": Prompt("You are the only person in this meeting.", "conf-onlyperson"),
     "one-other": Prompt("There is one other participant in this meeting.", "conf-onlyone"),
     "there-are": Prompt("There are", "conf-thereare"),
@@ -23,6 +27,7 @@ PROMPTS: Final[dict[str, Prompt]] = {
     "ended": Prompt("This meeting has ended.", None),
     "hand-raised": Prompt("Your hand is raised.", None),
     "hand-lowered": Prompt("Your hand is lowered.", None),
+    "too-many-tries": Prompt("Too many wrong PINs. Please try again later.", None),
     "menu-guest": Prompt(
         "To mute or unmute yourself, press star six. To raise or lower your hand, press star nine. "
         "To hear this again, press star.",

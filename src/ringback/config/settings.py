@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
-import json
 import os
-import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
+from ringback.config.routing import RoutingSettings
+from ringback.config.section import Section as _Section
 from ringback.config.toml_lines import KeyLines
 from ringback.config.values import (
     CodecList,
@@ -46,10 +38,6 @@ class SettingsError(Exception):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class SipSettings(_Section):
@@ -259,68 +247,6 @@ class ConferenceSettings(_Section):
     quiet_above: int = Field(default=10, ge=0, description="Larger meetings have no entry and exit tones.")
 
 
-class CallClass(_Section):
-    """Numbers outside that are alike, and how much of them one extension may call; None: as much as it likes.
-
-    A number belongs to the class with the longest of the prefixes that it begins with.
-    """
-
-    prefixes: CommaList
-    concurrent: Annotated[int, Field(ge=0)] | None = None
-    calls_a_day: Annotated[int, Field(ge=0)] | None = None
-    minutes_a_day: Annotated[int, Field(ge=0)] | None = None
-
-    def __str__(self) -> str:
-        names = ", ".join(f'"{prefix}"' for prefix in self.prefixes)
-        caps = (f"{name} = {value}" for name, value in self if name != "prefixes" and value is not None)
-        return f"{{ prefixes = [{names}], {', '.join(caps)} }}"
-
-
-EMERGENCY_NUMBERS = ("110", "112", "118", "119", "911", "999")
-_CLASSES = {
-    "national": CallClass(prefixes=("",), concurrent=5, calls_a_day=200, minutes_a_day=600),
-    "international": CallClass(prefixes=("+", "00", "011"), concurrent=2, calls_a_day=20, minutes_a_day=60),
-    "premium": CallClass(prefixes=("0900", "1900", "+1900"), concurrent=0, calls_a_day=0, minutes_a_day=0),
-}
-
-
-def _json(value: object) -> object:
-    """A table that comes by the environment is JSON."""
-    if isinstance(value, str):
-        try:
-            return json.loads(value)
-        except ValueError:
-            raise ValueError("must be a table; in the environment it is written as JSON") from None
-    return value
-
-
-class RoutingSettings(_Section):
-    """Numbers that lead to something else than a person or a meeting."""
-
-    echo_number: ServiceNumber = Field(default="600", description="Number of the echo test.")
-    emergency_numbers: CommaList = Field(
-        default=EMERGENCY_NUMBERS,
-        description="Numbers that go out by every trunk with prefixes, whatever has been called before.",
-    )
-    classes: Annotated[dict[str, CallClass], BeforeValidator(_json)] = Field(
-        default=_CLASSES,
-        description="Classes of numbers outside by their prefixes, and what one extension may call of each: "
-        '`concurrent` calls, `calls_a_day`, `minutes_a_day`. One class has the prefix `""`.',
-    )
-
-    @field_validator("classes")
-    @classmethod
-    def _every_number_has_one(cls, value: dict[str, CallClass]) -> dict[str, CallClass]:
-        prefixes = [prefix for each in value.values() for prefix in each.prefixes]
-        if "" not in prefixes:
-            raise ValueError('one class needs the prefix "", for all other numbers')
-        if len(set(prefixes)) != len(prefixes):
-            raise ValueError("a prefix belongs to one class")
-        if any(not re.fullmatch(r"[a-z][a-z0-9-]{0,31}", name) for name in value):
-            raise ValueError("the name of a class is small letters, digits and dashes")
-        return value
-
-
 class SecuritySettings(_Section):
     """Who is trusted with what."""
 
@@ -414,6 +340,8 @@ class Settings(_Section):
     def _service_numbers_differ(self) -> Settings:
         if len(self.service_numbers) != len(self.conference.dial_in_numbers) + 1:
             raise ValueError("routing.echo_number and conference.dial_in_numbers must all be different")
+        if self.service_numbers & set(self.routing.feature_codes.values()):
+            raise ValueError("a code of routing.feature_codes is a service number already")
         return self
 
     @model_validator(mode="after")

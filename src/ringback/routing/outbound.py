@@ -14,11 +14,13 @@ _GOES_OUT: Final = re.compile(r"\+?[0-9*#]{2,32}")
 
 @dataclass(frozen=True, slots=True)
 class WayOut:
-    """A trunk, and the number as its other side wants it."""
+    """A trunk, and the number as its other side wants it. `caller_id` is shown in place of the trunk's."""
 
     trunk: Trunk
     number: str = field(repr=False)
     emergency: bool = False
+    caller_id: str = field(default="", repr=False)
+    call_class: str = ""
 
 
 def ways_out(number: str, directory: Directory, emergency: Container[str]) -> tuple[WayOut, ...]:

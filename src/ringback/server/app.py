@@ -25,24 +25,28 @@ from ringback.governance.throttle import SourceList
 from ringback.media.protocol import Codec, Statistics, Talking
 from ringback.net.limits import Limits
 from ringback.net.transports import SipTransports
-from ringback.routing.dialplan import ServiceNumbers
+from ringback.routing.numbering import ServiceNumbers
 from ringback.routing.toll_caps import TollCaps
 from ringback.sdp.negotiated import Local
 from ringback.sdp.webrtc import LocalWebRtc
+from ringback.server.accounts import Accounts
 from ringback.server.addresses import bracketed, is_wildcard, reachable
 from ringback.server.certificates import sip_certificate
 from ringback.server.challenges import DigestChoice
 from ringback.server.diagnoses import Diagnoses
 from ringback.server.edge import Edge
 from ringback.server.exchange import Exchange
+from ringback.server.joining import Reach, own_destinations
 from ringback.server.media_pool import MediaPool
 from ringback.server.names import NameService
 from ringback.server.operations import ServerOperations
 from ringback.server.outside import Outside
 from ringback.server.outside_operations import OutsideOperations
+from ringback.server.plain_routing import PlainRouting
 from ringback.server.policy import Policy
 from ringback.server.prompts import PromptLibrary
 from ringback.server.registrations import RegistrationKeeper
+from ringback.server.routed import Ways
 from ringback.server.sip_metrics import sip_metrics
 from ringback.server.sip_socket import SipSockets
 from ringback.server.sip_trace import SipTrace
@@ -184,32 +188,45 @@ class Server:
         )
         self.keeper = RegistrationKeeper(self.registrar, store.registrations)
         self.watching = Watching(self.endpoint, self.switchboard, lambda: store.directory)
+        services = ServiceNumbers.of(settings)
+        outside = Outside(self.lines, self.caps, self.switchboard, self.trunks.check, lambda: store.directory)
+        self.destinations = own_destinations(
+            Reach(
+                switchboard=self.switchboard,
+                registrar=self.registrar,
+                meetings=self.meetings,
+                outside=outside,
+                guard=PinGuard(allow),
+                timings=EntryTimings(
+                    first_digit_s=settings.conference.first_digit_s,
+                    between_digits_s=settings.conference.between_digits_s,
+                    pin_tries=settings.conference.pin_tries,
+                ),
+                directory=lambda: store.directory,
+                contact_for=self._contact_for,
+                trusted_peers=self._trusted_peers,
+            )
+        )
+        self.ways = Ways(PlainRouting(lambda: store.directory, services), self.destinations)
         self.policy = Policy(
             endpoint=self.endpoint,
             switchboard=self.switchboard,
-            meetings=self.meetings,
+            accounts=Accounts(
+                authenticator=DigestAuthenticator(SIP_REALM),
+                digests=DigestChoice(store.sealer.key_for("digests of names without an account")),
+                sources=self.sources,
+                visits=self.visits,
+                directory=lambda: store.directory,
+            ),
+            ways=self.ways,
+            outside=outside,
             registrar=self.registrar,
             visits=self.visits,
-            authenticator=DigestAuthenticator(SIP_REALM),
-            digests=DigestChoice(store.sealer.key_for("digests of names without an account")),
-            guard=PinGuard(allow),
             sources=self.sources,
             directory=lambda: store.directory,
-            services=ServiceNumbers(
-                echo=settings.routing.echo_number,
-                dial_in=frozenset(settings.conference.dial_in_numbers),
-                emergency=frozenset(settings.routing.emergency_numbers),
-            ),
-            timings=EntryTimings(
-                first_digit_s=settings.conference.first_digit_s,
-                between_digits_s=settings.conference.between_digits_s,
-                pin_tries=settings.conference.pin_tries,
-            ),
-            contact_for=self._contact_for,
+            services=services,
             on_registration=self._on_registration,
             watching=self.watching,
-            outside=Outside(self.lines, self.caps, self.switchboard, self.trunks.check),
-            trusted_peers=self._trusted_peers,
             allow_answer_mode=settings.sip.allow_answer_mode,
         )
         self.endpoint.answer_without_state = self.policy.answer_without_state

@@ -132,10 +132,11 @@ class Exchange:
             return
         if isinstance(event, media.Statistics):
             self._on_statistics(event)
-        if isinstance(event, media.LegClosed):
-            # That was our own wish, and nobody asks for its totals: every second is kept.
-            return
         now = time.monotonic()
+        if isinstance(event, media.LegClosed):
+            # That was our own wish: only who keeps records wants to know, and has nothing to say to it.
+            self._switchboard.calls.counted(event.leg, event.totals, now)
+            return
         self._switchboard.media_event(event, now)
         self._flush(now)
 

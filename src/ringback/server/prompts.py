@@ -12,8 +12,8 @@ from typing import Final
 
 import structlog
 
-from ringback.call import spoken
-from ringback.call.spoken import Prompt
+from ringback.call import prompts as calls
+from ringback.call.prompts import Prompt
 from ringback.conference import prompts as conference
 from ringback.voicemail import prompts as voicemail
 
@@ -24,7 +24,7 @@ SOUND_FOLDERS: Final = (
 )
 _ENDINGS: Final = (".g722", ".wav")
 _SPEAKERS: Final = ("espeak-ng", "espeak")
-PROMPTS: Final = {**spoken.PROMPTS, **conference.PROMPTS, **voicemail.PROMPTS}
+PROMPTS: Final = {**calls.PROMPTS, **conference.PROMPTS, **voicemail.PROMPTS}
 _PREFIX: Final = "prompt:"
 _STANDIN: Final = "tone:chime"
 

@@ -12,6 +12,7 @@ from ringback.sip.effects import Confirmed, Effect, Ended, EndedBy, InfoReceived
 from ringback.sip.errors import SessionStateError
 from ringback.sip.flow import Flow
 from ringback.sip.message import REASONS, Headers, NameAddr, Request, Response, SipUri, encode
+from ringback.sip.reason import reason_of
 from ringback.sip.refer import Referral
 from ringback.sip.renegotiation import Renegotiation
 from ringback.sip.session_expiry import SessionExpiry
@@ -186,7 +187,7 @@ class InviteSession:
         self._unacknowledged.clear()
         self._bye_owed = False
         effects += self._left_by_peer(now)
-        effects += self._end("peer", None, "hung up", now)
+        effects += self._end("peer", None, "hung up", now, reason_of(request.headers))
         self._forget()
         return effects
 
@@ -471,7 +472,9 @@ class InviteSession:
         request, flow = self._agent.in_dialog(self._need_dialog(), "BYE")
         return self._agent.send(request, flow, self, now)[1]
 
-    def _end(self, by: EndedBy, status: int | None, reason: str, now: float | None = None) -> list[Effect]:
+    def _end(
+        self, by: EndedBy, status: int | None, reason: str, now: float | None = None, cause: str = ""
+    ) -> list[Effect]:
         """The one place where a session ends; a second end is none."""
         if self.state is SessionState.ENDED:
             return []
@@ -481,7 +484,7 @@ class InviteSession:
         cancel_at = self._timers.get(SessionTimer.CANCEL)
         self._timers = {} if cancel_at is None else {SessionTimer.CANCEL: cancel_at}
         self._agent.queue.update(self)
-        effects.append(Ended(self, by, status, reason))
+        effects.append(Ended(self, by, status, reason, cause))
         return effects
 
     def _forget(self) -> None:

@@ -12,16 +12,17 @@ from ringback.config import Settings
 from ringback.governance.private import Private
 from ringback.governance.sealing import Sealer, SealingError, create_key, read_key
 from ringback.governance.vault import KeyEncryptionKey, Vault, create_vault_key, read_vault_key
-from ringback.store.administrators import Administrators
 from ringback.store.database import Database
 from ringback.store.directory import Directory
 from ringback.store.errors import DatabaseUnusableError
 from ringback.store.extensions import Extensions, load_extensions
 from ringback.store.holder import DirectoryHolder
+from ringback.store.logins import Logins, load_logins
 from ringback.store.mailboxes import Mailboxes
 from ringback.store.meetings import Meetings, load_meetings
 from ringback.store.people import People
 from ringback.store.registrations import Registrations
+from ringback.store.sessions import Sessions, load_sessions
 from ringback.store.tokens import Tokens, load_tokens
 from ringback.store.tolls import Tolls
 from ringback.store.trunks import Trunks, load_trunks
@@ -40,6 +41,8 @@ class Store:
         sealer: Sealer,
         holder: DirectoryHolder,
         tokens: Tokens,
+        logins: Logins,
+        sessions: Sessions,
         reserved: frozenset[str],
         vault: Vault,
     ) -> None:
@@ -47,13 +50,15 @@ class Store:
         self.sealer = sealer
         self.reserved_numbers = reserved
         self._holder = holder
+        self._held: tuple[Directory, dict[str, list[str]]] | None = None
         self.people = People(database, holder)
         self.extensions = Extensions(database, sealer, holder, reserved)
         self.meetings = Meetings(database, sealer, holder, reserved)
         self.trunks = Trunks(database, sealer, holder)
         self.tolls = Tolls(database)
         self.tokens = tokens
-        self.administrators = Administrators(database)
+        self.logins = logins
+        self.sessions = sessions
         self.registrations = Registrations(database)
         self.values = Values(database)
         self.voices = Voices(database, vault)
@@ -80,6 +85,8 @@ class Store:
             async with database.read() as connection:
                 directory = await _load(connection, sealer)
                 known_tokens = await load_tokens(connection)
+                logins = Logins(database, await load_logins(connection))
+                sessions = Sessions(database, logins, await load_sessions(connection))
         except SealingError as error:
             await database.close()
             raise DatabaseUnusableError(
@@ -89,14 +96,9 @@ class Store:
             await database.close()
             raise
         holder = DirectoryHolder(directory)
-        return cls(
-            database,
-            sealer,
-            holder,
-            Tokens(database, known_tokens),
-            reserved_numbers,
-            Vault(vault[0], vault_key),
-        )
+        tokens = Tokens(database, known_tokens)
+        opened = Vault(vault[0], vault_key)
+        return cls(database, sealer, holder, tokens, logins, sessions, reserved_numbers, opened)
 
     async def close(self) -> None:
         """Close the database; the directory stays readable."""
@@ -107,15 +109,27 @@ class Store:
         """The current directory: take it anew for each call."""
         return self._holder.current
 
+    def extensions_of(self, person_id: str) -> list[str]:
+        """The numbers of the extensions that a person holds now."""
+        directory = self._holder.current
+        if self._held is None or self._held[0] is not directory:
+            held: dict[str, list[str]] = {}
+            for extension in directory.extensions.values():
+                if extension.person_id is not None and extension.enabled:
+                    held.setdefault(extension.person_id, []).append(extension.number)
+            self._held = directory, held
+        return self._held[1].get(person_id, [])
+
     def on_change(self, listener: Callable[[Directory], None]) -> Callable[[], None]:
         """Call `listener` with each new directory, after it is committed; the returned function ends that."""
         return self._holder.listen(listener)
 
     async def reload(self) -> None:
-        """Read the directory again, after something else has written to the database."""
+        """Read directory and logins again, after something else has written to the database."""
         async with self.database.read() as connection:
             directory = await _load(connection, self.sealer)
         self._holder.replace(directory)
+        await self.logins.reload()
 
 
 async def open_store(settings: Settings) -> Store:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 from ringback.call.collect import TERMINATOR, DigitCollector
-from ringback.call.spoken import say_number
+from ringback.call.prompts import say_number
 from ringback.governance.private import Private
 from ringback.voicemail.script import Item
 

@@ -1,11 +1,11 @@
-"""What callers and holders of mailboxes hear: prompts as in `call.spoken`, and how they are joined."""
+"""What callers and holders of mailboxes hear: prompts as in `call.prompts`, and how they are joined."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Final
 
-from ringback.call.spoken import Prompt, say_digits, say_number
+from ringback.call.prompts import Prompt, say_digits, say_number
 from ringback.routing.steps import Outcome
 from ringback.voicemail.mailbox import Box, GreetingKind, Message, Voice
 
