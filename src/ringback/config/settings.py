@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
+from ringback.config.folders import default_config_dir, default_data_dir
 from ringback.config.routing import RoutingSettings
 from ringback.config.section import Section as _Section
 from ringback.config.toml_lines import KeyLines
@@ -296,22 +297,6 @@ class LogSettings(_Section):
         default="auto",
         description="JSON lines, or text for people; auto means console on a terminal, else json.",
     )
-
-
-def default_data_dir(environ: Mapping[str, str] | None = None) -> Path:
-    """$XDG_DATA_HOME/ringback; unset: /var/lib/ringback for root, ~/.local/share/ringback for others."""
-    base = (os.environ if environ is None else environ).get("XDG_DATA_HOME", "")
-    if base.startswith("/"):
-        return Path(base) / "ringback"
-    return Path("/var/lib/ringback") if os.geteuid() == 0 else Path.home() / ".local" / "share" / "ringback"
-
-
-def default_config_dir(environ: Mapping[str, str] | None = None) -> Path:
-    """$XDG_CONFIG_HOME/ringback; unset: /etc/ringback for root, ~/.config/ringback for others."""
-    base = (os.environ if environ is None else environ).get("XDG_CONFIG_HOME", "")
-    if base.startswith("/"):
-        return Path(base) / "ringback"
-    return Path("/etc/ringback") if os.geteuid() == 0 else Path.home() / ".config" / "ringback"
 
 
 class Settings(_Section):

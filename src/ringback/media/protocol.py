@@ -245,17 +245,25 @@ class Whisper(_Message, frozen=True, kw_only=True):
 
 
 class StartRecording(_Message, frozen=True, kw_only=True):
-    """Record a room: `mix.wav`, and `leg-N.wav` of every leg that is in it meanwhile and is `recorded`.
+    """Record a room: `mix`, and with `tracks` `leg-N` of every leg that is in it meanwhile and is `recorded`.
 
     All files begin and end together: one 16-bit sample at `rate` in each is the same moment. They are made in
     `folder` (absolute, made if it is not there), with mode 0600; a file that is there already is an error.
-    Answered by RecordingStarted or RecordingFailed, in the end by RecordingEnded.
+    With a data key of 32 octets they are parts of the vault's voice of 16 characters (`mix.rbv`), without
+    one, as tools and tests want it, plain WAV (`mix.wav`). Answered by RecordingStarted or RecordingFailed,
+    in the end by RecordingEnded.
     """
 
     room: int
     recording: int
     folder: str
     rate: Literal[8000, 16000] = 16000
+    tracks: bool = True
+    voice: str = ""
+    key: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"StartRecording(room={self.room}, recording={self.recording})"
 
 
 class StopRecording(_Message, frozen=True, kw_only=True):
