@@ -28,6 +28,7 @@ from ringback.config.values import (
     ip_or_empty,
     split_list,
 )
+from ringback.config.voicemail import MailSettings, VoicemailSettings
 
 ENV_PREFIX = "RINGBACK_"
 Where = tuple[str, ...]
@@ -312,6 +313,8 @@ class Settings(_Section):
     media: MediaSettings = MediaSettings()
     conference: ConferenceSettings = ConferenceSettings()
     routing: RoutingSettings = RoutingSettings()
+    voicemail: VoicemailSettings = VoicemailSettings()
+    mail: MailSettings = MailSettings()
     security: SecuritySettings = SecuritySettings()
     database: DatabaseSettings = DatabaseSettings()
     log: LogSettings = LogSettings()
@@ -390,6 +393,7 @@ _PATHS: frozenset[Where] = frozenset(
         ("web", "private_key"),
         ("security", "key_file"),
         ("security", "vault_key_file"),
+        ("mail", "password_file"),
     }
 )
 

@@ -11,6 +11,7 @@ mailboxes = Table(
     metadata,
     Column("id", ID, primary_key=True),
     Column("extension", String(6), nullable=False),
+    Column("extension_id", ID, nullable=False),
     Column("person_id", ID),
     Column("pin", LargeBinary),
     Column("created_at", UtcDateTime, nullable=False),

@@ -62,6 +62,7 @@ class StoredMailbox:
 
     id: str
     extension: str
+    extension_id: str
     person_id: str | None
     has_pin: bool = False
     greetings: Mapping[str, Greeting] = field(default_factory=lambda: MappingProxyType({}))
@@ -160,17 +161,21 @@ class Mailboxes:
 
     # Whose it is
 
-    async def ensure(self, extension: str, person_id: str | None) -> StoredMailbox:
+    async def ensure(self, extension: str, extension_id: str, person_id: str | None) -> StoredMailbox:
         """The mailbox of an extension, made if there is none."""
         async with self._making:
             known = self._current.get(extension)
             if known is not None:
                 return known
-            made = StoredMailbox(new_id(), extension, person_id)
+            made = StoredMailbox(new_id(), extension, extension_id, person_id)
             async with self._database.write() as connection:
                 await connection.execute(
                     insert(mailboxes).values(
-                        id=made.id, extension=extension, person_id=person_id, created_at=datetime.now(UTC)
+                        id=made.id,
+                        extension=extension,
+                        extension_id=extension_id,
+                        person_id=person_id,
+                        created_at=datetime.now(UTC),
                     )
                 )
             self._current[extension] = made
@@ -292,7 +297,7 @@ class Mailboxes:
     async def deliver(
         self, message: str, length_ms: int, *, urgent: bool, keep_until: datetime | None
     ) -> str | None:
-        """A message is complete: from now on it counts. Returns the extension; None where it went meanwhile."""
+        """A message is complete: from now on it counts. Returns the extension, None if that has gone."""
         table = mailbox_messages
         async with self._database.write() as connection:
             query = select(table.c.mailbox_id).where(table.c.id == message, table.c.state == "taking")
@@ -426,7 +431,7 @@ class Mailboxes:
 
 
 def _mailbox(row: Row[Any]) -> StoredMailbox:
-    return StoredMailbox(row.id, row.extension, row.person_id, has_pin=row.pin is not None)
+    return StoredMailbox(row.id, row.extension, row.extension_id, row.person_id, has_pin=row.pin is not None)
 
 
 async def _all_greetings(

@@ -13,6 +13,7 @@ def upgrade() -> None:
         "mailboxes",
         sa.Column("id", sa.String(16), nullable=False),
         sa.Column("extension", sa.String(6), nullable=False),
+        sa.Column("extension_id", sa.String(16), nullable=False),
         sa.Column("person_id", sa.String(16)),
         sa.Column("pin", sa.LargeBinary),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
