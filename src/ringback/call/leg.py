@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 import msgspec
 from msgspec.structs import replace
@@ -13,6 +13,7 @@ from ringback.call.application import Application
 from ringback.call.records import Call, CallLog
 from ringback.governance.private import Private
 from ringback.media import protocol as media
+from ringback.media.stream_messages import PlayStream
 from ringback.quality.leg_history import Lately, LegHistory
 from ringback.sdp.description import SdpError, SessionDescription
 from ringback.sdp.encode import encode_sdp
@@ -407,6 +408,13 @@ class Leg:
                     leg=self.id, play=self.playing, sounds=sounds, loop=loop, stop_on_digit=stop_on_digit
                 )
             )
+        return self.playing
+
+    def play_stream(self, rate: Literal[8000, 16000], from_ms: int = 0) -> int:
+        """As `play`, for samples that the engine asks for by the number that is returned (StreamWanted)."""
+        self.playing = self._exchange.next_play()
+        if not self.over:
+            self._exchange.media(PlayStream(leg=self.id, play=self.playing, rate=rate, from_ms=from_ms))
         return self.playing
 
     def stop_play(self) -> None:

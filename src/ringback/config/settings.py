@@ -29,6 +29,7 @@ from ringback.config.values import (
     ip_or_empty,
     split_list,
 )
+from ringback.config.voicemail import MailSettings, VoicemailSettings
 
 ENV_PREFIX = "RINGBACK_"
 Where = tuple[str, ...]
@@ -314,6 +315,8 @@ class Settings(_Section):
     conference: ConferenceSettings = ConferenceSettings()
     routing: RoutingSettings = RoutingSettings()
     calling: CallingSettings = CallingSettings()
+    voicemail: VoicemailSettings = VoicemailSettings()
+    mail: MailSettings = MailSettings()
     security: SecuritySettings = SecuritySettings()
     database: DatabaseSettings = DatabaseSettings()
     log: LogSettings = LogSettings()
@@ -400,6 +403,7 @@ _PATHS: frozenset[Where] = frozenset(
         ("calling", "music"),
         ("security", "key_file"),
         ("security", "vault_key_file"),
+        ("mail", "password_file"),
     }
 )
 
