@@ -80,8 +80,6 @@ class Switchboard:
         self.legs: dict[int, Leg] = {}
         self.calls = calls or CallLog()
         self.media_rooms = count(1)
-        self.recordings = count(1)
-        """Numbers for recordings."""
         self.history = LegHistory()
         self.refinement = refinement or Refinement()
         self.transfers: Transfers | None = None
