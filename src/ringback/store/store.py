@@ -24,6 +24,7 @@ from ringback.store.holder import DirectoryHolder
 from ringback.store.holdings import Holding, Holdings, load_holdings
 from ringback.store.importing import Importing
 from ringback.store.logins import Logins, load_logins
+from ringback.store.mailboxes import Mailboxes
 from ringback.store.meetings import Meetings, load_meetings
 from ringback.store.objects import Objects
 from ringback.store.people import People, load_people
@@ -82,6 +83,7 @@ class Store:
         self.registrations = Registrations(database)
         self.values = Values(database)
         self.voices = Voices(database, vault)
+        self.mailboxes = Mailboxes(database, sealer, self.voices)
 
     @classmethod
     async def open(
@@ -211,7 +213,7 @@ async def _load(connection: AsyncConnection, sealer: Sealer) -> _Loaded:
 
 def _fixed(settings: Settings) -> Fixed:
     return Fixed(
-        services=settings.service_numbers,
+        services=settings.reserved_numbers,
         emergency=frozenset((*EMERGENCY_NUMBERS, *settings.routing.emergency_numbers)),
         classes=frozenset(settings.routing.classes),
     )
