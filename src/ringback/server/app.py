@@ -37,6 +37,7 @@ from ringback.server.diagnoses import Diagnoses
 from ringback.server.edge import Edge
 from ringback.server.exchange import Exchange
 from ringback.server.features import Features
+from ringback.server.holdings import HoldingKeeper
 from ringback.server.joining import Reach, own_destinations
 from ringback.server.media_pool import MediaPool
 from ringback.server.names import NameService
@@ -89,6 +90,8 @@ log = structlog.get_logger(__name__)
 
 class Server:
     """The running system; `start` and `stop` are called once each."""
+
+    _holdings: HoldingKeeper | None = None
 
     def __init__(self, settings: Settings, store: Store) -> None:
         self.settings = settings
@@ -278,6 +281,8 @@ class Server:
         )
         self.keeper.start()
         self.tolls.start()
+        self._holdings = HoldingKeeper(self.store)
+        self._holdings.start()
         self.trunks.start(self.lines, self.store.directory)
 
     def open_for_calls(self) -> None:
@@ -304,6 +309,8 @@ class Server:
         await self.prompts.stop()
         await self.diagnoses.stop()
         await self.voicemail.stop()
+        if self._holdings is not None:
+            await self._holdings.stop()
         await self.keeper.stop()
         await self.names.close()
         await self.tolls.stop()
