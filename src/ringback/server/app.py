@@ -7,6 +7,7 @@ import random
 import signal
 import time
 from collections.abc import Iterable
+from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
@@ -33,20 +34,19 @@ from ringback.server.accounts import Accounts
 from ringback.server.addresses import bracketed, is_wildcard, reachable
 from ringback.server.certificates import sip_certificate
 from ringback.server.challenges import DigestChoice
+from ringback.server.destinations import Destinations
 from ringback.server.diagnoses import Diagnoses
 from ringback.server.edge import Edge
 from ringback.server.exchange import Exchange
-from ringback.server.joining import Reach, own_destinations
+from ringback.server.joining import Reach, own_ways
 from ringback.server.media_pool import MediaPool
 from ringback.server.names import NameService
 from ringback.server.operations import ServerOperations
 from ringback.server.outside import Outside
 from ringback.server.outside_operations import OutsideOperations
-from ringback.server.plain_routing import PlainRouting
 from ringback.server.policy import Policy
 from ringback.server.prompts import PromptLibrary
 from ringback.server.registrations import RegistrationKeeper
-from ringback.server.routed import Ways
 from ringback.server.sip_metrics import sip_metrics
 from ringback.server.sip_socket import SipSockets
 from ringback.server.sip_trace import SipTrace
@@ -189,8 +189,16 @@ class Server:
         self.keeper = RegistrationKeeper(self.registrar, store.registrations)
         self.watching = Watching(self.endpoint, self.switchboard, lambda: store.directory)
         services = ServiceNumbers.of(settings)
-        outside = Outside(self.lines, self.caps, self.switchboard, self.trunks.check, lambda: store.directory)
-        self.destinations = own_destinations(
+        outside = Outside(
+            self.lines,
+            self.caps,
+            self.switchboard,
+            self.trunks.check,
+            lambda: store.directory,
+            services.country,
+        )
+        self.destinations = Destinations()
+        self.ways = own_ways(
             Reach(
                 switchboard=self.switchboard,
                 registrar=self.registrar,
@@ -205,9 +213,11 @@ class Server:
                 directory=lambda: store.directory,
                 contact_for=self._contact_for,
                 trusted_peers=self._trusted_peers,
-            )
+            ),
+            self.destinations,
+            services,
+            clock=lambda: datetime.now().astimezone(),
         )
-        self.ways = Ways(PlainRouting(lambda: store.directory, services), self.destinations)
         self.policy = Policy(
             endpoint=self.endpoint,
             switchboard=self.switchboard,
