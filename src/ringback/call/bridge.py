@@ -444,6 +444,7 @@ class Bridge(Application):
 
     def give_up(self, now: float) -> None:
         """Whom it was rung for is not there any more."""
+        self._rounds.clear()
         self._caller = self._handover = None
         self._stop_ringing(now, None)
 
@@ -451,6 +452,7 @@ class Bridge(Application):
         """Let a leg go on elsewhere; who it talks to or rings is hung up."""
         other = self._callee if leg is self._caller else self._caller
         self._handover = None
+        self._rounds.clear()
         self._stop_ringing(now, None)
         self.let_go(leg)
         leg.stop_play()
@@ -498,6 +500,17 @@ class Bridge(Application):
                 if handover is not None:
                     handover.ringing(now)
         old.hangup(now, "Replaced")
+
+    def rings(self, leg: Leg) -> bool:
+        """Whether this device rings."""
+        return leg.id in self._ringing and not leg.over
+
+    def pick_up(self, ringing: Leg, leg: Leg, now: float) -> None:
+        """Let `leg`, which is connected, have the call that rings at another device."""
+        del self._ringing[ringing.id]
+        leg.application = self
+        self._answered_by(leg, now)
+        ringing.hangup(now, "Picked up")
 
     def _stop_ringing(self, now: float, reason: str | None, *, elsewhere: bool = False) -> None:
         ringing, self._ringing = self._ringing, {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 import msgspec
 from msgspec.structs import replace
@@ -13,6 +13,7 @@ from ringback.call.application import Application
 from ringback.call.records import Call, CallLog
 from ringback.governance.private import Private
 from ringback.media import protocol as media
+from ringback.media.stream_messages import PlayStream
 from ringback.quality.leg_history import Lately, LegHistory
 from ringback.sdp.description import SdpError, SessionDescription
 from ringback.sdp.encode import encode_sdp
@@ -98,6 +99,12 @@ class Exchange(Protocol):
 
     def changed(self, leg: Leg) -> None:
         """The leg rings, or is on its way out."""
+
+    def may_record(self, leg: Leg, room: int) -> bool:
+        """Whether a leg that is about to join a media room may be in a recording of it."""
+
+    def moved(self, leg: Leg) -> None:
+        """The leg has joined a media room, or left one."""
 
 
 class Leg:
@@ -403,6 +410,13 @@ class Leg:
             )
         return self.playing
 
+    def play_stream(self, rate: Literal[8000, 16000], from_ms: int = 0) -> int:
+        """As `play`, for samples that the engine asks for by the number that is returned (StreamWanted)."""
+        self.playing = self._exchange.next_play()
+        if not self.over:
+            self._exchange.media(PlayStream(leg=self.id, play=self.playing, rate=rate, from_ms=from_ms))
+        return self.playing
+
     def stop_play(self) -> None:
         """End what is being played."""
         if not self.over and self.playing is not None:
@@ -411,15 +425,24 @@ class Leg:
 
     def join(self, room: int) -> None:
         """Hear and be heard in a media room."""
-        if not self.over:
-            self.room = room
-            self._exchange.media(media.JoinRoom(leg=self.id, room=room))
+        if self.over:
+            return
+        recorded = self._exchange.may_record(self, room)
+        if not recorded:
+            # Before it is there: not a sample of it is recorded.
+            self.record(False)
+        self.room = room
+        self._exchange.media(media.JoinRoom(leg=self.id, room=room))
+        if recorded:
+            self.record(True)
+        self._exchange.moved(self)
 
     def leave_room(self) -> None:
         """Neither hear nor be heard."""
         if self.room is not None and self.state is not LegState.ENDED:
             self._exchange.media(media.LeaveRoom(leg=self.id))
         self.room = None
+        self._exchange.moved(self)
 
     def voice(self, *, muted: bool = False, deaf: bool = False, echo: bool = False) -> None:
         """Set how the leg takes part."""
@@ -429,9 +452,17 @@ class Leg:
             muted=muted,
             deaf=deaf,
             echo=echo,
+            recorded=self._voice.recorded,
             agc=refined.agc,
             denoise=refined.denoise and not self.webrtc,
         )
+        self._set_voice(wanted)
+
+    def record(self, recorded: bool) -> None:
+        """Set whether the leg is in recordings of its room; it is unless set otherwise."""
+        self._set_voice(replace(self._voice, recorded=recorded))
+
+    def _set_voice(self, wanted: media.SetVoice) -> None:
         if wanted != self._voice and not self.over:
             self._voice = wanted
             self._exchange.media(wanted)
@@ -531,6 +562,7 @@ class Leg:
         if counted:
             self._exchange.calls.owes(self)
         self._exchange.media(media.CloseLeg(leg=self.id, totals=counted))
+        self._exchange.moved(self)
         self.application.ended(self, now)
         for settle in self.when_over:
             settle(now)

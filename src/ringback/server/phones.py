@@ -22,7 +22,7 @@ from ringback.sip.registration import Binding, Registrar
 from ringback.sip.uri import NameAddr, SipUri, escape_user
 from ringback.store.directory import Directory
 from ringback.store.plan.answering import Answering
-from ringback.store.plan.groups import Group
+from ringback.store.plan.groups import Group, Queue
 
 
 class Phones:
@@ -81,7 +81,7 @@ class Phones:
                 why = Outcome.BUSY
                 continue
             whose = None
-            if step.called.kind == "group":
+            if step.called.kind in ("group", "queue"):
                 whose = Party(Private(number), Private(extension.display_name), number)
                 self._next_turn(step.called.name, number, directory)
             devices += _devices(self._registrar.bindings(number, now), told, whose)
@@ -127,7 +127,7 @@ def _from(call: Call, directory: Directory, host: str) -> NameAddr:
     party = call.caller
     caller = directory.extension(party.account or "")
     name = caller.display_name if caller else ""
-    if party.trunk is not None and party.name is not None:
+    if (party.trunk is not None or caller is None) and party.name is not None:
         name = party.name.reveal()
     user = escape_user(party.number.reveal()) or "anonymous"
     return NameAddr(SipUri("sip", user, host=host), name)
@@ -139,6 +139,10 @@ def _called(step: Ring, directory: Directory) -> Party:
     if step.called.kind == "group":
         group = directory.plan.get(Group, name)
         number, title = (group.number, group.title) if group is not None else ("", "")
+        return Party(Private(number or name), Private(title or name))
+    if step.called.kind == "queue":
+        queue = directory.plan.get(Queue, name)
+        number, title = (queue.number, queue.title) if queue is not None else ("", "")
         return Party(Private(number or name), Private(title or name))
     extension = directory.extension(name)
     return Party(Private(name), Private(extension.display_name if extension else ""), name)
