@@ -83,7 +83,8 @@ class Phones:
             whose = None
             if step.called.kind in ("group", "queue"):
                 whose = Party(Private(number), Private(extension.display_name), number)
-                self._next_turn(step.called.name, number, directory)
+                if step.called.kind == "group":
+                    self._next_turn(step.called.name, number, directory)
             devices += _devices(self._registrar.bindings(number, now), told, whose)
         return devices or why
 
