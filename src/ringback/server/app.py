@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Iterable
 from datetime import datetime
+from email.message import EmailMessage
 from functools import lru_cache
 from typing import Final
 
@@ -15,7 +16,7 @@ import structlog
 
 from ringback import __version__
 from ringback.call.effects import Notice
-from ringback.call.leg import Refinement
+from ringback.call.exchange import Refinement
 from ringback.call.switchboard import Switchboard
 from ringback.conference.meetings import EntryTimings, Meetings
 from ringback.conference.pin_guard import PinGuard
@@ -37,6 +38,7 @@ from ringback.server.challenges import DigestChoice
 from ringback.server.destinations import Destinations
 from ringback.server.diagnoses import Diagnoses
 from ringback.server.edge import Edge
+from ringback.server.emergencies import EmergencyNotice, mail_of
 from ringback.server.exchange import Exchange
 from ringback.server.features import Features
 from ringback.server.joining import Reach, own_ways
@@ -213,6 +215,7 @@ class Server:
             directory=lambda: store.directory,
             contact_for=self._contact_for,
             trusted_peers=self._trusted_peers,
+            notify=self._on_emergency,
         )
         self.destinations = Destinations()
         self.ways = own_ways(reach, self.destinations, services, clock=lambda: datetime.now().astimezone())
@@ -394,6 +397,15 @@ class Server:
     def _trusts(self, flow: Flow) -> bool:
         """Whether to believe what this peer says about identities: trunks known by their address, too."""
         return flow.remote[0] in self._trusted_peers or bool(self.lines.recognised(flow))
+
+    def _on_emergency(self, notice: EmergencyNotice) -> None:
+        log.warning("emergency call", test=notice.test, location=notice.location and notice.location.name)
+        if notice.location is not None and notice.location.e_mail:
+
+            async def write() -> EmailMessage:
+                return mail_of(notice)
+
+            self.voicemail.mail.send(write)
 
     def _know_registered(self) -> None:
         now = time.monotonic()
