@@ -20,6 +20,7 @@ from ringback.store.holder import DirectoryHolder
 from ringback.store.logins import Logins, load_logins
 from ringback.store.meetings import Meetings, load_meetings
 from ringback.store.people import People
+from ringback.store.recordings import Recordings
 from ringback.store.registrations import Registrations
 from ringback.store.sessions import Sessions, load_sessions
 from ringback.store.tokens import Tokens, load_tokens
@@ -61,6 +62,7 @@ class Store:
         self.registrations = Registrations(database)
         self.values = Values(database)
         self.voices = Voices(database, vault)
+        self.recordings = Recordings(database, self.voices)
 
     @classmethod
     async def open(
