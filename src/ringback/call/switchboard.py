@@ -313,8 +313,10 @@ class Switchboard:
     def _on_session(self, leg: Leg, event: Effect, now: float) -> None:
         self.changed(leg)
         match event:
-            case effects.Ringing():
+            case effects.Ringing(sdp=sdp):
                 leg.rung(now)
+                if sdp is not None:
+                    leg.described_early(sdp, now)
                 leg.application.ringing(leg, now)
             case effects.Answered(sdp=sdp) | effects.OfferAnswered(sdp=sdp):
                 leg.answered_by_peer(sdp, now)

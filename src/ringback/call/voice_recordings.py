@@ -31,7 +31,8 @@ class VoiceRecordings:
 
     def __init__(self, media: Callable[[Command], None]) -> None:
         self._media = media
-        self._numbers = count(1)
+        self.numbers = count(1)
+        """Of all recordings, whoever begins them."""
         self._told: dict[int, Told] = {}
 
     def start(
@@ -50,7 +51,7 @@ class VoiceRecordings:
         The part `mix` holds what all of the room say, with `tracks` each leg has its part `leg-N`, too.
         Nothing is recorded of legs after `Leg.record(False)`.
         """
-        number = next(self._numbers)
+        number = next(self.numbers)
         self._told[number] = told
         self._media(
             StartRecording(

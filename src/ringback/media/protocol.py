@@ -10,16 +10,15 @@ from typing import Literal
 
 import msgspec
 
+from ringback.media.message import Message as _Message
+from ringback.media.stream_messages import PlayStream, StreamSamples, StreamWanted
+
 Codec = Literal["PCMU", "PCMA", "G722", "OPUS", "L16"]
 """L16 is that of 16000 Hz and one channel (RFC 3551 4.5.11)."""
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 SrtpSuite = Literal[
     "AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32", "AEAD_AES_128_GCM", "AEAD_AES_256_GCM"
 ]
-
-
-class _Message(msgspec.Struct, frozen=True, tag=True, kw_only=True, omit_defaults=True):
-    pass
 
 
 class SrtpKeys(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,7 +111,7 @@ class SetMedia(_Message, frozen=True, kw_only=True):
     send: AudioFormat
     receive: list[AudioFormat]
     telephone_event: int | None = None
-    telephone_event_clocks: dict[int, int] = {}
+    telephone_event_clocks: dict[int, int] = msgspec.field(default_factory=dict)
     remote_ip: str
     remote_port: int
     remote_rtcp_port: int
@@ -169,7 +168,7 @@ class Play(_Message, frozen=True, kw_only=True):
     """Play sounds one after another to a leg, mixed over what it hears; answered by PlayEnded.
 
     A sound is the absolute path of a .wav (8 or 16 kHz mono PCM) or .g722 file, `tone:NAME`
-    (entry, exit, chime, error, ringback, busy, dial), `silence:MS` or `music` (endless).
+    (entry, exit, chime, error, beep, ringback, busy, dial), `silence:MS` or `music` (endless).
     A new Play on a leg replaces the one before, whose PlayEnded says "replaced".
     """
 
@@ -336,6 +335,8 @@ Command = (
     | Whisper
     | StartRecording
     | StopRecording
+    | PlayStream
+    | StreamSamples
 )
 
 # Events: media → control
@@ -474,7 +475,7 @@ class Statistics(_Message, frozen=True, kw_only=True):
     late_ticks: int
     sockets: int
     overdue_ticks: int = 0
-    heard: dict[int, tuple[int, int]] = {}
+    heard: dict[int, tuple[int, int]] = msgspec.field(default_factory=dict)
 
 
 class Histogram(msgspec.Struct, frozen=True, kw_only=True):
@@ -585,4 +586,5 @@ Event = (
     | KeysAgreed
     | LegsReleased
     | PairClosed
+    | StreamWanted
 )

@@ -18,6 +18,7 @@ from ringback.store.errors import DatabaseUnusableError
 from ringback.store.extensions import Extensions, load_extensions
 from ringback.store.holder import DirectoryHolder
 from ringback.store.logins import Logins, load_logins
+from ringback.store.mailboxes import Mailboxes
 from ringback.store.meetings import Meetings, load_meetings
 from ringback.store.people import People
 from ringback.store.recordings import Recordings
@@ -63,6 +64,7 @@ class Store:
         self.values = Values(database)
         self.voices = Voices(database, vault)
         self.recordings = Recordings(database, self.voices)
+        self.mailboxes = Mailboxes(database, sealer, self.voices)
 
     @classmethod
     async def open(
@@ -153,7 +155,7 @@ async def open_store(settings: Settings) -> Store:
         with contextlib.suppress(OSError):
             sqlite_file.touch(mode=0o600)
     vault = settings.voices_dir, settings.vault_key_file
-    return await Store.open(settings.database_url, sealer, vault, settings.service_numbers)
+    return await Store.open(settings.database_url, sealer, vault, settings.reserved_numbers)
 
 
 async def _load(connection: AsyncConnection, sealer: Sealer) -> Directory:
