@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Literal
 
 from ringback.call.leg import Leg
@@ -26,6 +26,7 @@ class RecordingDesk:
         directory: Callable[[], Directory],
         kind_of: KindOf,
         *,
+        emergency_numbers: Container[str] = (),
         tone_every_s: float = 0.0,
     ) -> None:
         self.talks: dict[int, Talk] = {}
@@ -33,6 +34,7 @@ class RecordingDesk:
         self._archive = archive
         self._directory = directory
         self._kind_of = kind_of
+        self._emergency_numbers = emergency_numbers
         self._tone_every_s = tone_every_s
         self._rooms: dict[int, dict[int, Leg]] = {}
         self._where: dict[int, int] = {}
@@ -109,7 +111,9 @@ class RecordingDesk:
         if len(here) < 2:
             return
         kind = self._kind_of(leg)
-        policy = policy_for(here.values(), self._directory()) if kind is not None else None
+        if kind is None:
+            return
+        policy = policy_for(here.values(), self._directory(), self._emergency_numbers)
         if policy is None:
             return
         talk = self.talks[room] = Talk(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Container, Iterable
 from typing import Final
 
 from ringback.call.leg import Leg
@@ -13,13 +13,15 @@ from ringback.store.plan.voice import RecordingPolicy
 STRICTNESS: Final = ("off", "opt-in", "opt-out", "always")
 
 
-def policy_for(legs: Collection[Leg], directory: Directory) -> RecordingPolicy | None:
+def policy_for(
+    legs: Collection[Leg], directory: Directory, emergency_numbers: Container[str]
+) -> RecordingPolicy | None:
     """The approved policy that counts for those who talk with each other; None where nothing is recorded.
 
     An emergency call has none, whatever the plan says: nothing may be spoken into it.
     """
     policies = directory.plan.all(RecordingPolicy)
-    if not policies or any(leg.call.emergency for leg in legs):
+    if not policies or any(_calls_help(leg, emergency_numbers) for leg in legs):
         return None
     directions = directions_of(legs)
     accounts = {leg.party.account for leg in legs if leg.party.account is not None}
@@ -40,6 +42,10 @@ def directions_of(legs: Iterable[Leg]) -> set[str]:
     """`inbound`, `outbound` or both where somebody outside is there, otherwise `internal`."""
     outside = {leg.incoming for leg in legs if leg.party.trunk is not None or leg.party.account is None}
     return {"inbound" if incoming else "outbound" for incoming in outside} or {"internal"}
+
+
+def _calls_help(leg: Leg, numbers: Container[str]) -> bool:
+    return leg.call.emergency or (leg.dialled is not None and leg.dialled.reveal() in numbers)
 
 
 def _strictness(policy: RecordingPolicy) -> int:

@@ -19,6 +19,7 @@ from ringback.store.plan.voice import RecordingPolicy
 ANSWER_S: Final = 3.0
 """How long after the notice somebody may still answer by one key before recording begins."""
 RETRY_S: Final = 1.0
+SPEECHLESS_S: Final = 5.0
 MOST_FAILURES: Final = 3
 
 REFUSE, AGREE, PAUSE, STAR = "9", "1", "8", "*"
@@ -125,7 +126,7 @@ class Talk(Application):
         self._star_keys = star_keys
         self._tone_every_s = tone_every_s
         self._tone_at = 0.0
-        self._notice: list[str] | None = None
+        self._speechless = False
         self._voice: str | None = None
         self._recording: int | None = None
         self._keep = True
@@ -288,19 +289,21 @@ class Talk(Application):
         untold = [p for p in self.people.values() if p.consent is Consent.UNTOLD and p.play is None]
         if not untold or (len(self.people) < 2 and self.phase is Phase.IDLE):
             return
-        if self._notice is None:
-            self._notice = self._archive.sounds(self.policy.notice)
-            if self._notice is None:
-                self._notice = []
+        notice = self._archive.sounds(self.policy.notice)
+        if notice is None:
+            if not self._speechless:
+                self._speechless = True
                 self._line.tell("recording.failed", room=self.room, reason="the notice cannot be spoken")
+            self._line.wake(now + SPEECHLESS_S, self)
+            return
         on_hold = any(person.leg.on_hold for person in self.people.values())
-        for person in untold if self._notice else ():
+        for person in untold:
             if on_hold or now < person.again_at:
                 # Whoever is on hold hears music, and who holds hears nothing.
                 person.again_at = max(person.again_at, now + RETRY_S)
                 self._line.wake(person.again_at, self)
             else:
-                person.play = person.hear(self._notice)
+                person.play = person.hear(notice)
 
     def _begin(self, agreed: list[Person]) -> None:
         self.phase = Phase.BEGINNING

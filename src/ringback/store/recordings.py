@@ -10,13 +10,13 @@ from typing import Any
 from sqlalchemy import Row, and_, exists, insert, or_, select, update
 
 from ringback.governance.private import Private
+from ringback.governance.sealing import Sealer
 from ringback.store.database import Database
 from ringback.store.errors import NotFoundError
 from ringback.store.voice_schema import recording_consents, recording_tracks, recordings, voices
 from ringback.store.voices import NewVoice, Voice, Voices, begin_voice, voice_of
 
 RATE = 16_000
-_NUMBER_LENGTH = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,9 @@ class StoredRecording:
 class Recordings:
     """The rows of recordings beside those of their voices."""
 
-    def __init__(self, database: Database, stored: Voices) -> None:
+    def __init__(self, database: Database, sealer: Sealer, stored: Voices) -> None:
         self._database = database
+        self._sealer = sealer
         self._voices = stored
 
     async def begin(
@@ -94,7 +95,8 @@ class Recordings:
                 )
             )
             if tracks:
-                await connection.execute(insert(recording_tracks), [_values(new.id, one) for one in tracks])
+                values = [self._track_values(new.id, track) for track in tracks]
+                await connection.execute(insert(recording_tracks), values)
         return new
 
     async def add_track(self, voice: str, track: StoredTrack) -> None:
@@ -102,7 +104,7 @@ class Recordings:
         of_it = and_(recording_tracks.c.voice_id == voice, recording_tracks.c.part == track.part)
         async with self._database.write() as connection:
             if (await connection.execute(select(recording_tracks.c.part).where(of_it))).first() is None:
-                await connection.execute(insert(recording_tracks).values(**_values(voice, track)))
+                await connection.execute(insert(recording_tracks).values(**self._track_values(voice, track)))
 
     async def finish(self, voice: str, reason: str, *, keep: bool) -> bool:
         """The files are closed: the recording counts, or nothing stays of it. False where nothing stays."""
@@ -166,9 +168,19 @@ class Recordings:
             found = (await connection.execute(select(recording_tracks).where(chosen).order_by(*order))).all()
         tracks: dict[str, list[StoredTrack]] = {}
         for one in found:
-            track = StoredTrack(one.part, one.extension, one.trunk, Private(one.number))
+            number = self._sealer.open(one.number, *_place(one.voice_id, one.part))
+            track = StoredTrack(one.part, one.extension, one.trunk, number)
             tracks.setdefault(one.voice_id, []).append(track)
         return [_recording(row, tracks.get(row.id, [])) for row in rows]
+
+    def _track_values(self, voice: str, track: StoredTrack) -> dict[str, Any]:
+        return {
+            "voice_id": voice,
+            "part": track.part,
+            "extension": track.extension,
+            "trunk": track.trunk,
+            "number": self._sealer.seal(track.number, *_place(voice, track.part)),
+        }
 
     # The ledger
 
@@ -217,14 +229,8 @@ class Recordings:
         ]
 
 
-def _values(voice: str, track: StoredTrack) -> dict[str, Any]:
-    return {
-        "voice_id": voice,
-        "part": track.part,
-        "extension": track.extension,
-        "trunk": track.trunk,
-        "number": track.number.reveal()[:_NUMBER_LENGTH],
-    }
+def _place(voice: str, part: str) -> tuple[str, str, str]:
+    return "recording_tracks", "number", f"{voice}/{part}"
 
 
 def _recording(row: Row[Any], tracks: Sequence[StoredTrack]) -> StoredRecording:

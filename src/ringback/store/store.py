@@ -63,7 +63,7 @@ class Store:
         self.registrations = Registrations(database)
         self.values = Values(database)
         self.voices = Voices(database, vault)
-        self.recordings = Recordings(database, self.voices)
+        self.recordings = Recordings(database, sealer, self.voices)
         self.mailboxes = Mailboxes(database, sealer, self.voices)
 
     @classmethod

@@ -74,7 +74,7 @@ recording_tracks = Table(
     Column("part", String(32), primary_key=True),
     Column("extension", String(6)),
     Column("trunk", String(32)),
-    Column("number", String(80), nullable=False),
+    Column("number", LargeBinary, nullable=False),
     Index(None, "extension"),
 )
 

@@ -255,9 +255,12 @@ class Voices:
             raise HeldError("this voice is under legal hold; release it first")
         raise NotFoundError("there is no such voice")
 
-    async def expire(self, now: datetime) -> list[str]:
-        """Delete what has been kept long enough and is not held; returns what it was."""
-        rows = await self._rows(voices.c.keep_until <= now, voices.c.state.in_(("whole", "cut")))
+    async def expire(self, now: datetime, kind: VoiceKind | None = None) -> list[str]:
+        """Delete what has been kept long enough and is not held, of one kind or all; returns what it was."""
+        over = [voices.c.keep_until <= now, ~voices.c.legal_hold]
+        if kind is not None:
+            over.append(voices.c.kind == kind)
+        rows = await self._rows(*over, voices.c.state.in_(("whole", "cut")))
         return await self._shred([row.id for row in rows], "retention", "expired", "")
 
     async def _shred(self, chosen: Sequence[str], who: str, act: Act, reason: str) -> list[str]:

@@ -89,7 +89,7 @@ def _create_recordings() -> None:
         sa.Column("part", sa.String(32), nullable=False),
         sa.Column("extension", sa.String(6)),
         sa.Column("trunk", sa.String(32)),
-        sa.Column("number", sa.String(80), nullable=False),
+        sa.Column("number", sa.LargeBinary, nullable=False),
         sa.PrimaryKeyConstraint("voice_id", "part", name="pk_recording_tracks"),
         sa.ForeignKeyConstraint(
             ["voice_id"], ["voices.id"], ondelete="CASCADE", name="fk_recording_tracks_voice_id"
