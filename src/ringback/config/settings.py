@@ -279,6 +279,17 @@ class SecuritySettings(_Section):
         return tuple(ipaddress.ip_network(item) for item in self.allow_sources)
 
 
+class RecordingSettings(_Section):
+    """Recording by policy; the policies themselves belong to the plan."""
+
+    tone_every_s: int = Field(
+        default=0,
+        ge=0,
+        le=600,
+        description="How often everybody hears a tone while a call is recorded, in seconds; 0: never.",
+    )
+
+
 class DatabaseSettings(_Section):
     """Where people, extensions and meetings are kept."""
 
@@ -318,6 +329,7 @@ class Settings(_Section):
     voicemail: VoicemailSettings = VoicemailSettings()
     mail: MailSettings = MailSettings()
     security: SecuritySettings = SecuritySettings()
+    recording: RecordingSettings = RecordingSettings()
     database: DatabaseSettings = DatabaseSettings()
     log: LogSettings = LogSettings()
 

@@ -49,6 +49,7 @@ from ringback.server.outside import Outside
 from ringback.server.outside_operations import OutsideOperations
 from ringback.server.policy import Policy
 from ringback.server.prompts import PromptLibrary
+from ringback.server.recording import RecordingKeeper
 from ringback.server.registrations import RegistrationKeeper
 from ringback.server.sip_metrics import sip_metrics
 from ringback.server.sip_socket import SipSockets
@@ -234,6 +235,9 @@ class Server:
         )
         self.voicemail.register(self.destinations)
         self.exchange.voices = self.voicemail.on_media
+        self.recording = RecordingKeeper(
+            settings, store, self.switchboard, self.exchange, self.prompts, self._publish
+        )
         self.policy = Policy(
             endpoint=self.endpoint,
             switchboard=self.switchboard,
@@ -255,13 +259,17 @@ class Server:
             watching=self.watching,
             allow_answer_mode=settings.sip.allow_answer_mode,
         )
-        self.endpoint.answer_without_state = self.policy.answer_without_state
-        self.exchange.policy = self.policy
-        self.switchboard.transfers = self.policy
-        self.exchange.watching = self.watching
+        self._join()
         self._directory = store.directory
         self._stop_following = store.on_change(self._on_directory)
         self.web_address: tuple[str, int] | None = None
+
+    def _join(self) -> None:
+        """Let the parts that are made before others know these."""
+        self.endpoint.answer_without_state = self.policy.answer_without_state
+        self.exchange.policy = self.policy
+        self.exchange.watching = self.watching
+        self.switchboard.transfers = self.policy
 
     async def start(self) -> None:
         """Open media, then SIP, so that the first call already has somewhere to go."""
@@ -276,6 +284,7 @@ class Server:
         )
         await self.features.start()
         await self.voicemail.start()
+        await self.recording.start()
         self._know_registered()
         await self.transports.open(
             sip.bind,
@@ -314,6 +323,7 @@ class Server:
         await self.prompts.stop()
         await self.diagnoses.stop()
         await self.voicemail.stop()
+        await self.recording.stop()
         await self.keeper.stop()
         await self.names.close()
         await self.tolls.stop()
@@ -434,6 +444,7 @@ class Server:
         self.keeper.follow(before, directory)
         self.trunks.follow(directory)
         self.voicemail.follow(directory)
+        self.recording.follow()
         self.exchange.act(self._follow_directory)
 
     def _follow_directory(self, now: float) -> int:

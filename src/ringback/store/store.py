@@ -30,6 +30,7 @@ from ringback.store.objects import Objects
 from ringback.store.people import People, load_people
 from ringback.store.plan.plan import Plan
 from ringback.store.reassignments import Listener, Reassignments
+from ringback.store.recordings import Recordings
 from ringback.store.registrations import Registrations
 from ringback.store.revisions import Entry, load_entries
 from ringback.store.sessions import Sessions, load_sessions
@@ -83,6 +84,7 @@ class Store:
         self.registrations = Registrations(database)
         self.values = Values(database)
         self.voices = Voices(database, vault)
+        self.recordings = Recordings(database, sealer, self.voices)
         self.mailboxes = Mailboxes(database, sealer, self.voices)
 
     @classmethod
