@@ -18,19 +18,20 @@ from sqlalchemy import (
     inspect,
     text,
 )
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from ringback.store.errors import DatabaseUnusableError
 from ringback.store.migrations import HEAD, KNOWN
 from ringback.store.schema import metadata
 
+PATIENCE_MS = 5000
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     # FULL: what was answered with success survives a power cut, not only a crash of the process.
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
-    "PRAGMA busy_timeout = 5000",
+    f"PRAGMA busy_timeout = {PATIENCE_MS}",
 )
 
 
@@ -65,20 +66,28 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that sees one state of the database."""
-        async with self._engine.connect() as connection:
-            yield connection
+        """A transaction that sees one state of the database; raises DatabaseUnusableError if it is away."""
+        try:
+            async with self._engine.connect() as connection:
+                yield connection
+        except OperationalError as error:
+            raise _away(error) from None
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
+    async def write(self, patience_ms: int = PATIENCE_MS) -> AsyncIterator[AsyncConnection]:
         """A transaction that may write; committed at the end, rolled back on an exception.
 
-        Writers of this process queue here, in order: SQLite has one writer at a time anyway.
+        Writers of this process queue here, in order: SQLite has one writer at a time anyway. One of another
+        process is waited for at most `patience_ms`. Raises DatabaseUnusableError while nothing can be
+        written: locked, full, broken.
         """
-        async with self._write_lock, self._engine.connect() as connection:
-            await connection.execution_options(ringback_writes=True)
-            async with connection.begin():
-                yield connection
+        try:
+            async with self._write_lock, self._engine.connect() as connection:
+                await connection.execution_options(ringback_patience_ms=patience_ms)
+                async with connection.begin():
+                    yield connection
+        except OperationalError as error:
+            raise _away(error) from None
 
     async def _migrate(self) -> None:
         async with self.read() as connection:
@@ -145,5 +154,13 @@ def _make_sqlite_durable(engine: AsyncEngine) -> None:
     def begins(connection: Connection) -> None:
         # Python's sqlite3 would begin late and not at all for DDL. A writer takes the lock at once: a reader
         # that turns into a writer can fail without waiting.
-        writes = connection.get_execution_options().get("ringback_writes")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        patience_ms = connection.get_execution_options().get("ringback_patience_ms")
+        if patience_ms is None:
+            connection.exec_driver_sql("BEGIN")
+            return
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(patience_ms)}")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _away(error: OperationalError) -> DatabaseUnusableError:
+    return DatabaseUnusableError(f"the database cannot be used just now ({error.orig}); try again later")

@@ -12,6 +12,7 @@ from ringback.config import Settings
 from ringback.governance.private import Private
 from ringback.governance.sealing import Sealer, SealingError, create_key, read_key
 from ringback.store.administrators import Administrators
+from ringback.store.call_records import CallRecords
 from ringback.store.database import Database
 from ringback.store.directory import Directory
 from ringback.store.errors import DatabaseUnusableError
@@ -48,6 +49,7 @@ class Store:
         self.meetings = Meetings(database, sealer, holder, reserved)
         self.trunks = Trunks(database, sealer, holder)
         self.tolls = Tolls(database)
+        self.call_records = CallRecords(database, sealer)
         self.tokens = tokens
         self.administrators = Administrators(database)
         self.registrations = Registrations(database)
