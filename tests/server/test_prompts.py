@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ringback.conference.prompts import PROMPTS
+from ringback.server.prompts import PROMPTS
 from ringback.media.sounds import load
 from ringback.server.prompts import PromptLibrary
 

@@ -56,7 +56,7 @@ async def test_no_secret_is_readable_in_the_files(store, settings):
     _, password = await store.extensions.add("1001")
     meeting = await store.meetings.add("Weekly")
     _, token = await store.tokens.add("admin")
-    link = await store.administrators.new_link()
+    link = await store.logins.administrator_link()
     extension = store.extensions.get("1001")
     secrets = [password, token, link, meeting.guest_pin, meeting.host_pin, meeting.link_token]
     secrets += [extension.ha1_md5, extension.ha1_sha256]
@@ -237,7 +237,7 @@ async def test_first_start_makes_what_a_person_needs_and_the_next_nothing(store,
     assert [extension.number for extension, _ in first.extensions] == ["101", "102"]
     assert first.meeting.name == "Demo"
     assert store.meetings.get(first.meeting.number) == first.meeting
-    assert await store.administrators.knows_link(first.setup_secret)
+    assert await store.logins.knows_link(first.setup_secret)
     assert "private" in repr(first)
     assert first.setup_secret.reveal() not in repr(first)
     assert await bootstrap(store) is None
@@ -249,7 +249,7 @@ async def test_first_start_makes_what_a_person_needs_and_the_next_nothing(store,
 
 async def test_first_start_leaves_numbers_alone_that_are_taken(store):
     await store.extensions.add("101", password=Private("chosen before"))
-    await store.administrators.new_link()
+    await store.logins.administrator_link()
     first = await bootstrap(store)
     assert [extension.number for extension, _ in first.extensions] == ["102"]
 

@@ -38,6 +38,8 @@ COUNTED_AFTER_S: Final = 1.0
 _ANY_PORTS: Final = (9, 10)
 _MEDIA_REFUSED: Final = (415, 488, 606)
 _RETRY_AFTER_S: Final = 5
+_ELSEWHERE: Final = 'SIP;cause=200;text="Call completed elsewhere"'
+"""RFC 3326 §2."""
 
 
 class Party(msgspec.Struct, frozen=True):
@@ -135,6 +137,8 @@ class Leg:
         self.room: int | None = None
         self.on_hold = False
         self.rings = False
+        self.early = False
+        """Whether audio flows though nobody has answered."""
         self.when_over: list[Callable[[float], None]] = []
         """Called once the leg is over, whatever it was connected to by then."""
         self.codecs: tuple[str, ...] = ()
@@ -277,6 +281,18 @@ class Leg:
         before, self._own = self._own, make_offer(self._local)
         return self._own if self._own.media[0].protocol != before.media[0].protocol else None
 
+    def described_early(self, sdp: bytes, now: float) -> None:
+        """What is beyond a trunk is to be heard before it answers (RFC 3960 §3.2)."""
+        if self.state is not LegState.DIALLING or self.party.trunk is None:
+            return
+        description = parse_sdp(sdp)
+        if self._own is None or self._local is None or isinstance(description, SdpError):
+            return
+        negotiated = accept_answer(self._own, description, self._local)
+        if isinstance(negotiated, NegotiatedMedia):
+            self.early = True
+            self._exchange.media(self._command(negotiated))
+
     def answered_by_peer(self, sdp: bytes | None, now: float) -> None:
         """The called side answered our INVITE, or an offer of ours in a 200 was answered in the ACK."""
         if self.over or self._own is None or self._local is None:
@@ -296,12 +312,13 @@ class Leg:
 
     # Verbs
 
-    def ring(self, now: float) -> None:
-        """Tell the caller that it rings (180)."""
+    def ring(self, now: float, status: int = 180) -> None:
+        """Tell the caller that it rings, or by 181 that the call goes elsewhere."""
         if self.state is LegState.OFFERED and self.session is not None:
-            self.rung(now)
+            if status == 180:
+                self.rung(now)
             self._exchange.changed(self)
-            self._exchange.sip(self.session.ring(now))
+            self._exchange.sip(self.session.ring(now, status))
 
     def rung(self, now: float) -> None:
         """It rings, there or here."""
@@ -309,7 +326,22 @@ class Leg:
         if self.rang_at is None:
             self.rang_at = now
 
-    def answer(self, now: float) -> None:
+    def progress(self, now: float) -> bool:
+        """Let the caller hear audio before the answer (183); False where that cannot be: a guest is not sent
+        any yet, and a browser has no way for it."""
+        prepared = self._prepared
+        if self.early:
+            return True
+        unproved = self.party.account is None or self.session is None
+        if self.state is not LegState.OFFERED or unproved or prepared is None or prepared.media.webrtc:
+            return False
+        assert self.session is not None
+        self.early = True
+        self._exchange.media(self._command(prepared.media))
+        self._exchange.sip(self.session.ring(now, 183, encode_sdp(prepared.description)))
+        return True
+
+    def answer(self, now: float, headers: Headers | None = None) -> None:
         """Answer the call; `connected` follows at once, or with the ACK.
 
         The ACK is waited for when it brings the answer to our offer, and when no credentials were shown: only
@@ -321,7 +353,7 @@ class Leg:
         prepared = self._prepared
         self._own = make_offer(self._local) if prepared is None else prepared.description
         self.state = LegState.ANSWERED
-        self._exchange.sip(self.session.accept(encode_sdp(self._own), now))
+        self._exchange.sip(self.session.accept(encode_sdp(self._own), now, headers))
         if prepared is not None and self.party.account is not None:
             self._connect(prepared.media, now)
 
@@ -350,14 +382,15 @@ class Leg:
         headers = Headers(("Retry-After", str(_RETRY_AFTER_S)))
         self._exchange.sip(self.session.reject(503, now, headers=headers))
 
-    def hangup(self, now: float, reason: str | None = None) -> None:
-        """End the leg in whatever way its state demands."""
+    def hangup(self, now: float, reason: str | None = None, *, elsewhere: bool = False) -> None:
+        """End the leg in whatever way its state demands. `elsewhere`: somebody else took the call, so that
+        the phone need not show it as missed."""
         if self.over:
             return
         self.state = LegState.ENDING
         self._exchange.changed(self)
         if self.session is not None:
-            self._exchange.sip(self.session.hangup(now, reason))
+            self._exchange.sip(self.session.hangup(now, reason, _ELSEWHERE if elsewhere else ""))
 
     def play(self, sounds: list[str], *, loop: bool = False, stop_on_digit: bool = False) -> int:
         """Play sounds to this leg alone, in place of what is being played; `play_ended` names the number."""
@@ -506,6 +539,7 @@ class Leg:
         self.media = negotiated
         self.sent = (negotiated.send.codec,)
         self.state = LegState.CONNECTED
+        self.early = False
         self.answered_at = now
         self._exchange.changed(self)
         self._exchange.media(self._command(negotiated))

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 import msgspec
 
 from ringback.call.application import Application
+from ringback.call.bridge import InCall
 from ringback.call.effects import Fault, KeepOpen, Notice, Outgoing, ToMedia
 from ringback.call.leg import Leg, Party, Refinement
 from ringback.call.records import CallLog
@@ -80,6 +81,7 @@ class Switchboard:
         self.history = LegHistory()
         self.refinement = refinement or Refinement()
         self.transfers: Transfers | None = None
+        self.in_call: InCall | None = None
         self._endpoint = endpoint
         self._local_media = local_media
         self._by_session: dict[str, Leg] = {}
@@ -227,6 +229,10 @@ class Switchboard:
         """The legs of an account's devices, oldest first."""
         return list(self._by_account.get(account, {}).values())
 
+    def touch(self, account: str) -> None:
+        """Something else has happened that who watches this account, or park slot, may see."""
+        self._touched.add(account)
+
     def take_touched(self) -> AbstractSet[str]:
         """The accounts whose legs have changed since this was asked last."""
         if not self._touched:
@@ -292,8 +298,10 @@ class Switchboard:
     def _on_session(self, leg: Leg, event: Effect, now: float) -> None:
         self.changed(leg)
         match event:
-            case effects.Ringing():
+            case effects.Ringing(sdp=sdp):
                 leg.rung(now)
+                if sdp is not None:
+                    leg.described_early(sdp, now)
                 leg.application.ringing(leg, now)
             case effects.Answered(sdp=sdp) | effects.OfferAnswered(sdp=sdp):
                 leg.answered_by_peer(sdp, now)

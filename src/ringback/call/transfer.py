@@ -15,8 +15,8 @@ class Handover(Protocol):
     """Who gave a connected leg away: told how it goes there, and takes the leg back when it fails."""
 
     @property
-    def by(self) -> Party:
-        """Who asked for it."""
+    def by(self) -> Party | None:
+        """Who asked for it; None where the call only goes on."""
 
     def ringing(self, now: float) -> None:
         """Somebody is being rung."""

@@ -128,7 +128,7 @@ class StoppedSystem:
 
     def setup_link(self, name: str) -> Json:
         """A one-time link for an administrator."""
-        return {"link": self._links.setup(self._run(self._store.administrators.new_link(name)))}
+        return {"link": self._links.setup(self._run(self._store.logins.administrator_link(name)))}
 
     def _view(self, meeting: Meeting) -> Json:
         return _json(MeetingView.of(meeting, self._links, LOCAL_ADMINISTRATOR))

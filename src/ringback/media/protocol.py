@@ -169,7 +169,7 @@ class Play(_Message, frozen=True, kw_only=True):
     """Play sounds one after another to a leg, mixed over what it hears; answered by PlayEnded.
 
     A sound is the absolute path of a .wav (8 or 16 kHz mono PCM) or .g722 file, `tone:NAME`
-    (entry, exit, chime, error, ringback, busy), `silence:MS` or `music` (endless).
+    (entry, exit, chime, error, ringback, busy, dial), `silence:MS` or `music` (endless).
     A new Play on a leg replaces the one before, whose PlayEnded says "replaced".
     """
 

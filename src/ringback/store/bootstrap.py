@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from ringback.governance.private import Private
-from ringback.store.administrators import FIRST_ADMINISTRATOR, renew_link
 from ringback.store.directory import Extension, Meeting
 from ringback.store.extensions import insert_extension, new_extension
+from ringback.store.logins import FIRST_ADMINISTRATOR, renew_link
 from ringback.store.meetings import insert_meeting, new_meeting
 from ringback.store.store import Store
 from ringback.store.values import read_value, write_value

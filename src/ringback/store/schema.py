@@ -106,28 +106,35 @@ tokens = Table(
     Column("expires_at", UtcDateTime),
 )
 
-administrators = Table(
-    "administrators",
+logins = Table(
+    "logins",
     metadata,
     Column("id", ID, primary_key=True),
     Column("name", String(80), nullable=False, unique=True),
+    Column("role", String(16), nullable=False),
+    Column("person_id", ID, ForeignKey("people.id", ondelete="CASCADE"), unique=True),
     Column("password_hash", String(255)),
     Column("created_at", UtcDateTime, nullable=False),
 )
 
-one_time_links = Table(
-    "one_time_links",
+login_links = Table(
+    "login_links",
     metadata,
     Column("id", ID, primary_key=True),
-    Column(
-        "administrator_id",
-        ID,
-        ForeignKey("administrators.id", ondelete="CASCADE"),
-        nullable=False,
-        index=True,
-    ),
+    Column("login_id", ID, ForeignKey("logins.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("sha256", SHA256, nullable=False, unique=True),
     Column("expires_at", UtcDateTime, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("login_id", ID, ForeignKey("logins.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("sha256", SHA256, nullable=False, unique=True),
+    Column("browser", String(80), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
 )
 
 registrations = Table(

@@ -20,6 +20,7 @@ from ringback.web.api import (
     diagnoses,
     events,
     extensions,
+    logins,
     meetings,
     participants,
     people,
@@ -55,6 +56,7 @@ ROUTERS: Final = (
             sip_trace,
             diagnoses,
             tokens,
+            logins,
         )
     ),
     trunks.tolls,
@@ -62,8 +64,8 @@ ROUTERS: Final = (
 
 _DESCRIPTION: Final = """\
 People, extensions, meetings and what goes on in them. Every request carries `Authorization: Bearer TOKEN`;
-`ringback token add --role admin` makes a token. Errors are problem details (RFC 9457), and
-`detail` says what to do.
+`ringback token add --role admin` makes a token. Our own pages come with the cookie of a session instead.
+Errors are problem details (RFC 9457), and `detail` says what to do.
 """
 
 _TAGS: Final = [
@@ -79,6 +81,7 @@ _TAGS: Final = [
     {"name": "sip", "description": "The SIP messages themselves, masked."},
     {"name": "diagnoses", "description": "Captures that are uploaded to learn why calls were bad."},
     {"name": "tokens", "description": "Ways into this API."},
+    {"name": "logins", "description": "Sessions of people at the pages, and who may log in there."},
     {"name": "administrators", "description": "Links with which administrators choose a password."},
     {"name": "health", "description": "For load balancers and monitoring."},
 ]
