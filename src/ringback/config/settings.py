@@ -300,6 +300,17 @@ class DatabaseSettings(_Section):
     )
 
 
+class RecordsSettings(_Section):
+    """What is kept of calls that are over."""
+
+    keep_days: int = Field(
+        default=365, ge=0, le=36_500, description="Days that call records are kept; 0: for good."
+    )
+    spool_mb: int = Field(
+        default=256, ge=1, le=65_536, description="Room for records that wait for the database, in MB."
+    )
+
+
 class LogSettings(_Section):
     """What is written to standard error."""
 
@@ -331,6 +342,7 @@ class Settings(_Section):
     security: SecuritySettings = SecuritySettings()
     recording: RecordingSettings = RecordingSettings()
     database: DatabaseSettings = DatabaseSettings()
+    records: RecordsSettings = RecordsSettings()
     log: LogSettings = LogSettings()
 
     @field_validator("data_dir")

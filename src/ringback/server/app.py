@@ -17,6 +17,7 @@ import structlog
 from ringback import __version__
 from ringback.call.effects import Notice
 from ringback.call.exchange import Refinement
+from ringback.call.records import CallLog
 from ringback.call.switchboard import Switchboard
 from ringback.conference.meetings import EntryTimings, Meetings
 from ringback.conference.pin_guard import PinGuard
@@ -49,7 +50,9 @@ from ringback.server.outside import Outside
 from ringback.server.outside_operations import OutsideOperations
 from ringback.server.policy import Policy
 from ringback.server.prompts import PromptLibrary
+from ringback.server.record_spool import Spool
 from ringback.server.recording import RecordingKeeper
+from ringback.server.records import RecordKeeper
 from ringback.server.registrations import RegistrationKeeper
 from ringback.server.sip_metrics import sip_metrics
 from ringback.server.sip_socket import SipSockets
@@ -120,7 +123,15 @@ class Server:
         )
         conference = settings.conference
         refinement = Refinement(agc=conference.level_control, denoise=conference.noise_suppression)
-        self.switchboard = Switchboard(self.endpoint, self._local_media, refinement)
+        self.calls = CallLog(time.time, random.getrandbits(9))
+        self.switchboard = Switchboard(self.endpoint, self._local_media, refinement, self.calls)
+        self.records = RecordKeeper(
+            self.calls,
+            Spool(settings.data_dir / "records", store.sealer, settings.records.spool_mb * 1_000_000),
+            store.call_records,
+            self._publish,
+            settings.records.keep_days,
+        )
         self.meetings = Meetings(
             self.switchboard, self.switchboard.media_rooms, quiet_above=conference.quiet_above
         )
@@ -180,6 +191,7 @@ class Server:
             outside=OutsideOperations(
                 self.lines, self.caps, self.switchboard, self.trunks.check, lambda: store.directory
             ),
+            record_metrics=self.records.metrics,
         )
         self.diagnoses = Diagnoses(settings.data_dir / "diagnoses", settings.web.upload_limit_mb * 1_000_000)
         self.visits = make_visits(allow)
@@ -282,6 +294,7 @@ class Server:
             self.tolls.restore(),
             self.diagnoses.start(),
         )
+        await self.records.start()
         await self.features.start()
         await self.voicemail.start()
         await self.recording.start()
@@ -329,6 +342,7 @@ class Server:
         await self.tolls.stop()
         await self.transports.close()
         await self.media.stop()
+        await self.records.stop()
 
     def addresses(self) -> dict[str, str]:
         """Where we are really bound: host:port, or several, by udp, tcp, tls, http or https."""
