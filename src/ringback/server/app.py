@@ -138,6 +138,7 @@ class Server:
             on_event=lambda event: self.exchange.on_media_event(event),  # noqa: PLW0108 - made below
             on_lost=lambda legs: self.exchange.on_media_lost(legs),  # noqa: PLW0108
             full_band=settings.media.full_band,
+            music=settings.calling.music,
         )
         self.exchange = Exchange(
             endpoint=self.endpoint,
