@@ -55,6 +55,7 @@ from ringback.server.tokens import Tokens
 from ringback.server.tolls import TollKeeper, today
 from ringback.server.trunks import TrunkKeeper, locator
 from ringback.server.visiting import ServerVisits, make_visits
+from ringback.server.voicemail import Voicemail
 from ringback.server.watching import Watching
 from ringback.sip.agent import EndpointSettings
 from ringback.sip.answer_mode import ANSWER_MODE_TAG
@@ -217,6 +218,11 @@ class Server:
             prompts=self.prompts,
         )
         self.watching.dialogs.lot = self.features.lot
+        self.voicemail = Voicemail(
+            settings, store, self.switchboard, self.exchange, self.watching, self._publish
+        )
+        self.voicemail.register(self.destinations)
+        self.exchange.voices = self.voicemail.on_media
         self.ways = Ways(PlainRouting(lambda: store.directory, services), self.destinations)
         self.policy = Policy(
             endpoint=self.endpoint,
@@ -259,6 +265,7 @@ class Server:
             self.diagnoses.start(),
         )
         await self.features.start()
+        await self.voicemail.start()
         self._know_registered()
         await self.transports.open(
             sip.bind,
@@ -296,6 +303,7 @@ class Server:
         await self.features.stop()
         await self.prompts.stop()
         await self.diagnoses.stop()
+        await self.voicemail.stop()
         await self.keeper.stop()
         await self.names.close()
         await self.tolls.stop()
@@ -406,6 +414,7 @@ class Server:
         before, self._directory = self._directory, directory
         self.keeper.follow(before, directory)
         self.trunks.follow(directory)
+        self.voicemail.follow(directory)
         self.exchange.act(self._follow_directory)
 
     def _follow_directory(self, now: float) -> int:

@@ -16,6 +16,7 @@ import structlog
 from ringback.call import prompts as in_calls
 from ringback.call.prompts import Prompt
 from ringback.conference import prompts as in_meetings
+from ringback.voicemail import prompts as in_mailboxes
 
 SOUND_FOLDERS: Final = (
     Path("/usr/share/asterisk/sounds/en_US_f_Allison"),
@@ -29,7 +30,7 @@ _WORDS: Final = "words:"
 _STANDIN: Final = "tone:chime"
 _BATCH: Final = 20
 
-PROMPTS: Final = {**in_calls.PROMPTS, **in_meetings.PROMPTS}
+PROMPTS: Final = {**in_calls.PROMPTS, **in_meetings.PROMPTS, **in_mailboxes.PROMPTS}
 
 log = structlog.get_logger(__name__)
 

@@ -18,6 +18,7 @@ from ringback.store.errors import DatabaseUnusableError
 from ringback.store.extensions import Extensions, load_extensions
 from ringback.store.holder import DirectoryHolder
 from ringback.store.logins import Logins, load_logins
+from ringback.store.mailboxes import Mailboxes
 from ringback.store.meetings import Meetings, load_meetings
 from ringback.store.people import People
 from ringback.store.registrations import Registrations
@@ -61,6 +62,7 @@ class Store:
         self.registrations = Registrations(database)
         self.values = Values(database)
         self.voices = Voices(database, vault)
+        self.mailboxes = Mailboxes(database, sealer, self.voices)
 
     @classmethod
     async def open(

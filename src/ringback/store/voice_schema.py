@@ -56,4 +56,5 @@ TRIGGERS: Final = (
 )
 
 for trigger in TRIGGERS:
-    event.listen(metadata, "after_create", DDL(trigger).execute_if(dialect="sqlite"))
+    made = DDL(trigger)  # type: ignore[no-untyped-call]
+    event.listen(metadata, "after_create", made.execute_if(dialect="sqlite"))
