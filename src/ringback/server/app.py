@@ -177,6 +177,7 @@ class Server:
             outside=OutsideOperations(
                 self.lines, self.caps, self.switchboard, self.trunks.check, lambda: store.directory
             ),
+            features=lambda: self.features,
         )
         self.diagnoses = Diagnoses(settings.data_dir / "diagnoses", settings.web.upload_limit_mb * 1_000_000)
         self.visits = make_visits(allow)
@@ -216,8 +217,8 @@ class Server:
             destinations=self.destinations,
             acts=self.exchange,
             prompts=self.prompts,
+            watching=self.watching,
         )
-        self.watching.dialogs.lot = self.features.lot
         self.voicemail = Voicemail(
             settings, store, self.switchboard, self.exchange, self.watching, self._publish
         )

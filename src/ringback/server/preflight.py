@@ -85,8 +85,8 @@ def _check_music(path: Path) -> None:
     except (OSError, EOFError, wave.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no PCM WAV file"
         raise UnusableSettingError(f"calling.music {path} cannot be used: {reason or error}") from None
-    if (form.nchannels, form.sampwidth) != (1, 2) or form.framerate not in (8000, 16_000) or not form.nframes:
-        found = f"{form.nchannels} channels, {8 * form.sampwidth} bit, {form.framerate} Hz, {form.nframes} samples"
+    if (form.nchannels, form.sampwidth) != (1, 2) or form.framerate not in (8000, 16_000):
+        found = f"{form.nchannels} channels, {8 * form.sampwidth} bit, {form.framerate} Hz"
         raise UnusableSettingError(
             f"calling.music {path} has to be mono, 16 bit, 8000 or 16000 Hz; it has {found}. "
             f"To convert it: sox {path} -r 16000 -c 1 -b 16 music.wav"

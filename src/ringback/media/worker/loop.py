@@ -260,7 +260,7 @@ _NO_PACKETS = empty_batch()
 
 
 def _prepared(own_music: str) -> SoundShelf:
-    """A shelf with what costs more time than a tick has; music that cannot be read any more is the built-in."""
+    """A shelf with what costs more time than a tick has; music that cannot be read is the built-in."""
     try:
         shelf = SoundShelf(own_music)
         shelf.prepare()
