@@ -154,6 +154,7 @@ class Server:
             on_event=lambda event: self.exchange.on_media_event(event),  # noqa: PLW0108 - made below
             on_lost=lambda legs: self.exchange.on_media_lost(legs),  # noqa: PLW0108
             full_band=settings.media.full_band,
+            music=settings.calling.music,
         )
         self.exchange = Exchange(
             endpoint=self.endpoint,
@@ -192,6 +193,7 @@ class Server:
                 self.lines, self.caps, self.switchboard, self.trunks.check, lambda: store.directory
             ),
             record_metrics=self.records.metrics,
+            features=lambda: self.features,
         )
         self.diagnoses = Diagnoses(settings.data_dir / "diagnoses", settings.web.upload_limit_mb * 1_000_000)
         self.visits = make_visits(allow)
@@ -240,8 +242,8 @@ class Server:
             destinations=self.destinations,
             acts=self.exchange,
             prompts=self.prompts,
+            watching=self.watching,
         )
-        self.watching.dialogs.lot = self.features.lot
         self.voicemail = Voicemail(
             settings, store, self.switchboard, self.exchange, self.watching, self._publish
         )
