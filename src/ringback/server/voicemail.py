@@ -95,9 +95,7 @@ class Voicemail:
         recovered = await self._upkeep.recover()
         await self._follow(self._store.directory)
         for message in recovered:
-            log.info(
-                "a message that was being left when the server ended is kept", extension=message.extension
-            )
+            log.info("a message is kept that the end of the server cut", extension=message.extension)
             self._received(message.extension, message.id)
         self._sweeping = asyncio.create_task(self._sweep())
 
