@@ -19,7 +19,7 @@ from ringback.governance.private import Private
 from ringback.governance.sources import SipSources
 from ringback.governance.throttle import SourceList
 from ringback.media import protocol as media
-from ringback.routing.dialplan import ServiceNumbers
+from ringback.routing.numbering import ServiceNumbers
 from ringback.routing.toll_caps import TollCaps
 from ringback.sdp.negotiated import Local
 from ringback.server.accounts import Accounts

@@ -13,7 +13,7 @@ class Announcing(Application):
     """Answers, says the words, and lets the call go on; `#` ends them."""
 
     def __init__(self, announcement: Announcement, onward: Onward = nowhere) -> None:
-        self._words = announcement.words
+        self._announcement = announcement
         self._onward = onward
         self._leg: Leg | None = None
 
@@ -24,7 +24,7 @@ class Announcing(Application):
     def connected(self, leg: Leg, now: float) -> None:
         """Say the words."""
         self._leg = leg
-        leg.play([f"words:{self._words}"])
+        leg.play([f"words:{self._announcement.words}"])
 
     def digit(self, leg: Leg, digit: str, now: float) -> None:
         """Who knows them by heart need not listen."""
@@ -45,5 +45,6 @@ class Announcing(Application):
             return
         self._leg = None
         leg.stop_play()
-        if not self._onward(leg, Outcome.DONE, now):
+        ends = self._announcement.then in ("", "hangup")
+        if ends or not self._onward(leg, Outcome.DONE, now):
             leg.hangup(now)

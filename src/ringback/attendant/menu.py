@@ -130,5 +130,6 @@ class Asking(Application):
         """On to a key's target, or with None to what comes when nothing was chosen."""
         self._leg = None
         leg.stop_play()
-        if not self._onward(leg, Outcome.DONE, now, target):
+        ends = target is None and self._menu.otherwise in ("", "hangup")
+        if ends or not self._onward(leg, Outcome.DONE, now, target):
             leg.hangup(now)

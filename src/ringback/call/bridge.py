@@ -196,11 +196,21 @@ class Bridge(Application):
             self._line.wake(now + FLOW_PATIENCE_S, self)
 
     def ringing(self, leg: Leg, now: float) -> None:
-        """A device rings: so does the caller's phone, once."""
+        """A device rings: so does the caller's phone. What is beyond a trunk may say more than that."""
+        caller = self._caller
+        if caller is None:
+            return
+        if leg.early and self._callee is None and (self._handover is not None or caller.progress(now)):
+            if caller.playing is not None:
+                caller.stop_play()
+            self._meet(caller, leg)
+        elif caller.early and caller.playing is None:
+            # It listens to audio, and makes no sound of its own any more.
+            caller.play(["tone:ringback"], loop=True)
+        elif self._handover is None and not caller.early:
+            caller.ring(now)
         if self._handover is not None:
             self._handover.ringing(now)
-        elif self._caller is not None:
-            self._caller.ring(now)
 
     def connected(self, leg: Leg, now: float) -> None:
         """A device answered, or the caller was answered in turn."""
@@ -243,11 +253,21 @@ class Bridge(Application):
 
     def _answered_by(self, leg: Leg, now: float) -> None:
         self._callee = leg
-        self._stop_ringing(now, "Answered elsewhere")
+        self._stop_ringing(now, "Answered elsewhere", elsewhere=True)
         if self._handover is not None:
             self._join(now)
         elif self._caller is not None:
-            self._caller.answer(now)
+            self._caller.answer(now, self._identity_of(leg))
+
+    def _identity_of(self, leg: Leg) -> Headers | None:
+        """Who has answered, for colleagues (RFC 3325)."""
+        party = leg.party
+        caller = self._caller
+        if caller is None or caller.party.account is None or party.account is None or party.hidden:
+            return None
+        host = self._to.uri.host if isinstance(self._to.uri, SipUri) else ""
+        uri = SipUri(user=escape_user(party.number.reveal()), host=host)
+        return Headers(("P-Asserted-Identity", str(NameAddr(uri, party.name.reveal() if party.name else ""))))
 
     def _refuse(
         self, status: int, now: float, reason: str | None = None, outcome: Outcome | None = None
@@ -256,6 +276,8 @@ class Bridge(Application):
         caller, handover = self._caller, self._handover
         if caller is not None and not caller.over:
             self._caller = self._handover = None
+            if caller.room is not None:
+                caller.leave_room()
             if self._onward(caller, outcome or outcome_of(status), now, handover=handover):
                 return
             self._caller, self._handover = caller, handover
@@ -347,11 +369,15 @@ class Bridge(Application):
             leg.application = self
             if leg.playing is not None or other.on_hold:
                 _sound(leg, other)
-            if leg.room != self._room:
-                leg.join(self._room)
+        self._meet(callee, caller)
         if self._handover is not None:
             handover, self._handover = self._handover, None
             handover.taken(now)
+
+    def _meet(self, *legs: Leg) -> None:
+        for leg in legs:
+            if leg.room != self._room:
+                leg.join(self._room)
 
     # Transfer
 
@@ -418,6 +444,7 @@ class Bridge(Application):
 
     def give_up(self, now: float) -> None:
         """Whom it was rung for is not there any more."""
+        self._rounds.clear()
         self._caller = self._handover = None
         self._stop_ringing(now, None)
 
@@ -425,6 +452,7 @@ class Bridge(Application):
         """Let a leg go on elsewhere; who it talks to or rings is hung up."""
         other = self._callee if leg is self._caller else self._caller
         self._handover = None
+        self._rounds.clear()
         self._stop_ringing(now, None)
         self.let_go(leg)
         leg.stop_play()
@@ -473,10 +501,21 @@ class Bridge(Application):
                     handover.ringing(now)
         old.hangup(now, "Replaced")
 
-    def _stop_ringing(self, now: float, reason: str | None) -> None:
+    def rings(self, leg: Leg) -> bool:
+        """Whether this device rings."""
+        return leg.id in self._ringing and not leg.over
+
+    def pick_up(self, ringing: Leg, leg: Leg, now: float) -> None:
+        """Let `leg`, which is connected, have the call that rings at another device."""
+        del self._ringing[ringing.id]
+        leg.application = self
+        self._answered_by(leg, now)
+        ringing.hangup(now, "Picked up")
+
+    def _stop_ringing(self, now: float, reason: str | None, *, elsewhere: bool = False) -> None:
         ringing, self._ringing = self._ringing, {}
         for leg in ringing.values():
-            leg.hangup(now, reason)
+            leg.hangup(now, reason, elsewhere=elsewhere)
 
     def _other(self, leg: Leg) -> Leg | None:
         other = self._callee if leg is self._caller else self._caller if leg is self._callee else None

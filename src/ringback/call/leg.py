@@ -39,6 +39,8 @@ COUNTED_AFTER_S: Final = 1.0
 _ANY_PORTS: Final = (9, 10)
 _MEDIA_REFUSED: Final = (415, 488, 606)
 _RETRY_AFTER_S: Final = 5
+_ELSEWHERE: Final = 'SIP;cause=200;text="Call completed elsewhere"'
+"""RFC 3326 §2."""
 
 
 class Party(msgspec.Struct, frozen=True):
@@ -98,6 +100,12 @@ class Exchange(Protocol):
     def changed(self, leg: Leg) -> None:
         """The leg rings, or is on its way out."""
 
+    def may_record(self, leg: Leg, room: int) -> bool:
+        """Whether a leg that is about to join a media room may be in a recording of it."""
+
+    def moved(self, leg: Leg) -> None:
+        """The leg has joined a media room, or left one."""
+
 
 class Leg:
     """One leg and its verbs; sans-IO. The application that handles it calls the verbs."""
@@ -136,6 +144,8 @@ class Leg:
         self.room: int | None = None
         self.on_hold = False
         self.rings = False
+        self.early = False
+        """Whether audio flows though nobody has answered."""
         self.when_over: list[Callable[[float], None]] = []
         """Called once the leg is over, whatever it was connected to by then."""
         self.codecs: tuple[str, ...] = ()
@@ -278,6 +288,18 @@ class Leg:
         before, self._own = self._own, make_offer(self._local)
         return self._own if self._own.media[0].protocol != before.media[0].protocol else None
 
+    def described_early(self, sdp: bytes, now: float) -> None:
+        """What is beyond a trunk is to be heard before it answers (RFC 3960 §3.2)."""
+        if self.state is not LegState.DIALLING or self.party.trunk is None:
+            return
+        description = parse_sdp(sdp)
+        if self._own is None or self._local is None or isinstance(description, SdpError):
+            return
+        negotiated = accept_answer(self._own, description, self._local)
+        if isinstance(negotiated, NegotiatedMedia):
+            self.early = True
+            self._exchange.media(self._command(negotiated))
+
     def answered_by_peer(self, sdp: bytes | None, now: float) -> None:
         """The called side answered our INVITE, or an offer of ours in a 200 was answered in the ACK."""
         if self.over or self._own is None or self._local is None:
@@ -311,7 +333,22 @@ class Leg:
         if self.rang_at is None:
             self.rang_at = now
 
-    def answer(self, now: float) -> None:
+    def progress(self, now: float) -> bool:
+        """Let the caller hear audio before the answer (183); False where that cannot be: a guest is not sent
+        any yet, and a browser has no way for it."""
+        prepared = self._prepared
+        if self.early:
+            return True
+        unproved = self.party.account is None or self.session is None
+        if self.state is not LegState.OFFERED or unproved or prepared is None or prepared.media.webrtc:
+            return False
+        assert self.session is not None
+        self.early = True
+        self._exchange.media(self._command(prepared.media))
+        self._exchange.sip(self.session.ring(now, 183, encode_sdp(prepared.description)))
+        return True
+
+    def answer(self, now: float, headers: Headers | None = None) -> None:
         """Answer the call; `connected` follows at once, or with the ACK.
 
         The ACK is waited for when it brings the answer to our offer, and when no credentials were shown: only
@@ -323,7 +360,7 @@ class Leg:
         prepared = self._prepared
         self._own = make_offer(self._local) if prepared is None else prepared.description
         self.state = LegState.ANSWERED
-        self._exchange.sip(self.session.accept(encode_sdp(self._own), now))
+        self._exchange.sip(self.session.accept(encode_sdp(self._own), now, headers))
         if prepared is not None and self.party.account is not None:
             self._connect(prepared.media, now)
 
@@ -352,14 +389,15 @@ class Leg:
         headers = Headers(("Retry-After", str(_RETRY_AFTER_S)))
         self._exchange.sip(self.session.reject(503, now, headers=headers))
 
-    def hangup(self, now: float, reason: str | None = None) -> None:
-        """End the leg in whatever way its state demands."""
+    def hangup(self, now: float, reason: str | None = None, *, elsewhere: bool = False) -> None:
+        """End the leg in whatever way its state demands. `elsewhere`: somebody else took the call, so that
+        the phone need not show it as missed."""
         if self.over:
             return
         self.state = LegState.ENDING
         self._exchange.changed(self)
         if self.session is not None:
-            self._exchange.sip(self.session.hangup(now, reason))
+            self._exchange.sip(self.session.hangup(now, reason, _ELSEWHERE if elsewhere else ""))
 
     def play(self, sounds: list[str], *, loop: bool = False, stop_on_digit: bool = False) -> int:
         """Play sounds to this leg alone, in place of what is being played; `play_ended` names the number."""
@@ -387,15 +425,24 @@ class Leg:
 
     def join(self, room: int) -> None:
         """Hear and be heard in a media room."""
-        if not self.over:
-            self.room = room
-            self._exchange.media(media.JoinRoom(leg=self.id, room=room))
+        if self.over:
+            return
+        recorded = self._exchange.may_record(self, room)
+        if not recorded:
+            # Before it is there: not a sample of it is recorded.
+            self.record(False)
+        self.room = room
+        self._exchange.media(media.JoinRoom(leg=self.id, room=room))
+        if recorded:
+            self.record(True)
+        self._exchange.moved(self)
 
     def leave_room(self) -> None:
         """Neither hear nor be heard."""
         if self.room is not None and self.state is not LegState.ENDED:
             self._exchange.media(media.LeaveRoom(leg=self.id))
         self.room = None
+        self._exchange.moved(self)
 
     def voice(self, *, muted: bool = False, deaf: bool = False, echo: bool = False) -> None:
         """Set how the leg takes part."""
@@ -405,9 +452,17 @@ class Leg:
             muted=muted,
             deaf=deaf,
             echo=echo,
+            recorded=self._voice.recorded,
             agc=refined.agc,
             denoise=refined.denoise and not self.webrtc,
         )
+        self._set_voice(wanted)
+
+    def record(self, recorded: bool) -> None:
+        """Set whether the leg is in recordings of its room; it is unless set otherwise."""
+        self._set_voice(replace(self._voice, recorded=recorded))
+
+    def _set_voice(self, wanted: media.SetVoice) -> None:
         if wanted != self._voice and not self.over:
             self._voice = wanted
             self._exchange.media(wanted)
@@ -507,6 +562,7 @@ class Leg:
         if counted:
             self._exchange.calls.owes(self)
         self._exchange.media(media.CloseLeg(leg=self.id, totals=counted))
+        self._exchange.moved(self)
         self.application.ended(self, now)
         for settle in self.when_over:
             settle(now)
@@ -515,6 +571,7 @@ class Leg:
         self.media = negotiated
         self.sent = (negotiated.send.codec,)
         self.state = LegState.CONNECTED
+        self.early = False
         self.answered_at = now
         self._exchange.changed(self)
         self._exchange.media(self._command(negotiated))

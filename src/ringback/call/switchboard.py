@@ -16,8 +16,10 @@ from ringback.call.application import Application
 from ringback.call.bridge import InCall
 from ringback.call.effects import Fault, KeepOpen, Notice, Outgoing, ToMedia
 from ringback.call.leg import Leg, Party, Refinement
+from ringback.call.overhearing import Overhearing
 from ringback.call.records import CallLog
 from ringback.call.terms import PLAIN, Terms
+from ringback.call.voice_recordings import VoiceRecordings
 from ringback.governance.private import Private
 from ringback.media import protocol
 from ringback.quality.leg_history import LegHistory
@@ -78,12 +80,12 @@ class Switchboard:
         self.legs: dict[int, Leg] = {}
         self.calls = calls or CallLog()
         self.media_rooms = count(1)
-        self.recordings = count(1)
-        """Numbers for recordings."""
         self.history = LegHistory()
         self.refinement = refinement or Refinement()
         self.transfers: Transfers | None = None
         self.in_call: InCall | None = None
+        self.overhearing: Overhearing | None = None
+        self.recordings = VoiceRecordings(self.media)
         self._endpoint = endpoint
         self._local_media = local_media
         self._by_session: dict[str, Leg] = {}
@@ -121,6 +123,15 @@ class Switchboard:
         """Something happened to the leg that who watches its account may see."""
         if leg.party.account is not None:
             self._touched.add(leg.party.account)
+
+    def may_record(self, leg: Leg, room: int) -> bool:
+        """Whether a leg that is about to join a media room may be in a recording of it."""
+        return self.overhearing is None or self.overhearing.may_record(leg, room)
+
+    def moved(self, leg: Leg) -> None:
+        """The leg has joined a media room, or left one."""
+        if self.overhearing is not None:
+            self.overhearing.moved(leg)
 
     def answered(self, leg: Leg) -> None:
         """The leg is connected: its connection has to stay."""
@@ -296,12 +307,16 @@ class Switchboard:
             leg = self.leg_of(session) if session is not None else None
             if leg is not None:
                 self._guarded(leg.id, now, self._on_session, leg, event, now)
+        if self.overhearing is not None:
+            self._guarded(None, now, self.overhearing.settle, now)
 
     def _on_session(self, leg: Leg, event: Effect, now: float) -> None:
         self.changed(leg)
         match event:
-            case effects.Ringing():
+            case effects.Ringing(sdp=sdp):
                 leg.rung(now)
+                if sdp is not None:
+                    leg.described_early(sdp, now)
                 leg.application.ringing(leg, now)
             case effects.Answered(sdp=sdp) | effects.OfferAnswered(sdp=sdp):
                 leg.answered_by_peer(sdp, now)
@@ -317,7 +332,7 @@ class Switchboard:
             case effects.InfoReceived(content_type=content_type, body=body):
                 digit = digit_of_info(content_type, body)
                 if digit is not None:
-                    leg.application.digit(leg, digit, now)
+                    self._digit(leg, digit, now)
             case effects.ReferReceived():
                 leg.application.referred(leg, event, now)
             case effects.Ended():
@@ -329,9 +344,9 @@ class Switchboard:
             case protocol.LegOpened(leg=leg_id, rtp_port=rtp_port, rtcp_port=rtcp_port):
                 self._media_opened(leg_id, rtp_port, rtcp_port, now)
             case protocol.Digit(leg=leg_id, digit=digit) if leg := self.legs.get(leg_id):
-                leg.application.digit(leg, digit, now)
-            case protocol.PlayEnded(leg=leg_id, play=play) if leg := self.legs.get(leg_id):
-                leg.application.play_ended(leg, play, now)
+                self._digit(leg, digit, now)
+            case protocol.PlayEnded(leg=leg_id) if leg := self.legs.get(leg_id):
+                self._play_ended(leg, event, now)
             case protocol.MediaConnected(leg=leg_id) if leg := self.legs.get(leg_id):
                 leg.media_connected(now)
             case protocol.MediaLost(leg=leg_id, reason=reason) if leg := self.legs.get(leg_id):
@@ -339,10 +354,21 @@ class Switchboard:
                 leg.media_lost(now)
             case protocol.LegStatistics():
                 self._measured(event, now)
+            case protocol.RecordingStarted() | protocol.RecordingFailed() | protocol.RecordingEnded():
+                self.recordings.heard(event, now)
             case protocol.CommandFailed(command=command, leg=failed, reason=reason):
                 self.tell("media.refused", command=command, leg=failed, reason=reason)
                 if command == "OpenLeg" and failed in self.legs:
                     self._cannot_open(self.legs[failed], now)
+
+    def _digit(self, leg: Leg, digit: str, now: float) -> None:
+        if self.overhearing is None or not self.overhearing.digit(leg, digit, now):
+            leg.application.digit(leg, digit, now)
+
+    def _play_ended(self, leg: Leg, event: protocol.PlayEnded, now: float) -> None:
+        overhearing = self.overhearing
+        if overhearing is None or not overhearing.play_ended(leg, event.play, event.reason, now):
+            leg.application.play_ended(leg, event.play, now)
 
     def _measured(self, event: protocol.LegStatistics, now: float) -> None:
         """Keep what was measured, and look after the few legs of which nothing is heard."""

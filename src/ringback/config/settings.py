@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
+from ringback.config.calling import CallingSettings
 from ringback.config.folders import default_config_dir, default_data_dir
 from ringback.config.routing import RoutingSettings
 from ringback.config.section import Section as _Section
@@ -313,6 +314,7 @@ class Settings(_Section):
     media: MediaSettings = MediaSettings()
     conference: ConferenceSettings = ConferenceSettings()
     routing: RoutingSettings = RoutingSettings()
+    calling: CallingSettings = CallingSettings()
     voicemail: VoicemailSettings = VoicemailSettings()
     mail: MailSettings = MailSettings()
     security: SecuritySettings = SecuritySettings()
@@ -328,6 +330,8 @@ class Settings(_Section):
     def _service_numbers_differ(self) -> Settings:
         if len(self.service_numbers) != len(self.conference.dial_in_numbers) + 1:
             raise ValueError("routing.echo_number and conference.dial_in_numbers must all be different")
+        if self.service_numbers & set(self.calling.slots):
+            raise ValueError("a number of calling.park_slots is a service number already")
         if self.service_numbers & set(self.routing.feature_codes.values()):
             raise ValueError("a code of routing.feature_codes is a service number already")
         return self
@@ -374,8 +378,13 @@ class Settings(_Section):
 
     @property
     def service_numbers(self) -> frozenset[str]:
-        """Numbers that no extension and no meeting may have."""
+        """Numbers of the system itself."""
         return frozenset((*self.conference.dial_in_numbers, self.routing.echo_number))
+
+    @property
+    def reserved_numbers(self) -> frozenset[str]:
+        """Numbers that nothing new may have: those of services, and of park slots."""
+        return self.service_numbers | set(self.calling.slots)
 
 
 SECTIONS: dict[str, type[_Section]] = {
@@ -391,6 +400,7 @@ _PATHS: frozenset[Where] = frozenset(
         ("sip", "client_authorities"),
         ("web", "certificate"),
         ("web", "private_key"),
+        ("calling", "music"),
         ("security", "key_file"),
         ("security", "vault_key_file"),
         ("mail", "password_file"),

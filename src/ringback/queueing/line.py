@@ -147,7 +147,7 @@ class WaitingLine(Application):
         queue = self.queue
         waiting.ringing_agents = agents
         self.agents.ring(agents)
-        waiting.attempt = self._make_bridge(agents, float(queue.ring_s), leg, queue.title or queue.name, now)
+        waiting.attempt = self._make_bridge(agents, float(queue.ring_s), leg, queue, now)
         waiting.attempt.ring_for(leg, waiting, now)
 
     def _look_later(self, now: float) -> None:

@@ -11,6 +11,7 @@ from ringback.call.leg import Leg, Party
 from ringback.call.onward import Onward, nowhere
 from ringback.call.prompts import say_number
 from ringback.routing.steps import Outcome
+from ringback.store.plan.groups import Queue
 
 if TYPE_CHECKING:
     from ringback.queueing.line import WaitingLine
@@ -128,5 +129,5 @@ class Waiting(Application):
         self._line.unanswered(self, now)
 
 
-MakeBridge = Callable[[tuple[str, ...], float, Leg, str, float], Bridge]
-"""`(agents, for_s, caller, title, now)`: what rings these agents for a caller of a queue."""
+MakeBridge = Callable[[tuple[str, ...], float, Leg, Queue, float], Bridge]
+"""`(agents, for_s, caller, queue, now)`: what rings these agents for a caller of a queue."""

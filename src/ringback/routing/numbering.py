@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ringback.config import Settings
 from ringback.config.routing import CLASSES, EMERGENCY_NUMBERS, CallClass
@@ -17,10 +17,12 @@ class ServiceNumbers:
     echo: str
     dial_in: frozenset[str]
     emergency: frozenset[str] = frozenset(EMERGENCY_NUMBERS)
-    codes: Mapping[str, str] = CODES
+    codes: Mapping[str, str] = field(default_factory=lambda: CODES)
     country: str = ""
     """ISO 3166-1 alpha-2, in which numbers without a plus are written; empty: none is known."""
-    classes: Mapping[str, CallClass] = CLASSES
+    classes: Mapping[str, CallClass] = field(default_factory=lambda: CLASSES)
+    slots: frozenset[str] = frozenset()
+    """Where calls are parked, unless something else has the number."""
 
     @classmethod
     def of(cls, settings: Settings) -> ServiceNumbers:
@@ -33,4 +35,5 @@ class ServiceNumbers:
             codes=routing.feature_codes,
             country=routing.country,
             classes=routing.classes,
+            slots=frozenset(settings.calling.slots),
         )

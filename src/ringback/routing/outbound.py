@@ -23,12 +23,17 @@ class WayOut:
     call_class: str = ""
 
 
+def goes_out(number: str) -> bool:
+    """Whether this can be a number outside at all."""
+    return _GOES_OUT.fullmatch(number) is not None
+
+
 def ways_out(number: str, directory: Directory, emergency: Container[str]) -> tuple[WayOut, ...]:
     """The enabled trunks for a dialled number, the longest prefix first, then by priority and name.
 
     An emergency number goes by every trunk that any number goes out by, as it was dialled.
     """
-    if not _GOES_OUT.fullmatch(number):
+    if not goes_out(number):
         return ()
     urgent = number in emergency
     found: list[tuple[int, int, str, WayOut]] = []

@@ -36,6 +36,7 @@ from ringback.server.challenges import DigestChoice
 from ringback.server.diagnoses import Diagnoses
 from ringback.server.edge import Edge
 from ringback.server.exchange import Exchange
+from ringback.server.features import Features
 from ringback.server.joining import Reach, own_destinations
 from ringback.server.media_pool import MediaPool
 from ringback.server.names import NameService
@@ -191,23 +192,31 @@ class Server:
         self.watching = Watching(self.endpoint, self.switchboard, lambda: store.directory)
         services = ServiceNumbers.of(settings)
         outside = Outside(self.lines, self.caps, self.switchboard, self.trunks.check, lambda: store.directory)
-        self.destinations = own_destinations(
-            Reach(
-                switchboard=self.switchboard,
-                registrar=self.registrar,
-                meetings=self.meetings,
-                outside=outside,
-                guard=PinGuard(allow),
-                timings=EntryTimings(
-                    first_digit_s=settings.conference.first_digit_s,
-                    between_digits_s=settings.conference.between_digits_s,
-                    pin_tries=settings.conference.pin_tries,
-                ),
-                directory=lambda: store.directory,
-                contact_for=self._contact_for,
-                trusted_peers=self._trusted_peers,
-            )
+        reach = Reach(
+            switchboard=self.switchboard,
+            registrar=self.registrar,
+            meetings=self.meetings,
+            outside=outside,
+            guard=PinGuard(allow),
+            timings=EntryTimings(
+                first_digit_s=settings.conference.first_digit_s,
+                between_digits_s=settings.conference.between_digits_s,
+                pin_tries=settings.conference.pin_tries,
+            ),
+            directory=lambda: store.directory,
+            contact_for=self._contact_for,
+            trusted_peers=self._trusted_peers,
         )
+        self.destinations = own_destinations(reach)
+        self.features = Features(
+            settings=settings,
+            store=store,
+            reach=reach,
+            destinations=self.destinations,
+            acts=self.exchange,
+            prompts=self.prompts,
+        )
+        self.watching.dialogs.lot = self.features.lot
         self.voicemail = Voicemail(
             settings, store, self.switchboard, self.exchange, self.watching, self._publish
         )
@@ -254,6 +263,7 @@ class Server:
             self.tolls.restore(),
             self.diagnoses.start(),
         )
+        await self.features.start()
         await self.voicemail.start()
         self._know_registered()
         await self.transports.open(
@@ -289,6 +299,8 @@ class Server:
         self.operations.events.close()
         self.sip_trace.close()
         self.sip_sockets.close()
+        await self.features.stop()
+        await self.prompts.stop()
         await self.diagnoses.stop()
         await self.voicemail.stop()
         await self.keeper.stop()
@@ -370,6 +382,7 @@ class Server:
     def _publish(self, notice: Notice) -> None:
         self.operations.publish(notice)
         self.visiting.note(notice)
+        self.features.note(notice)
 
     def _trusts(self, flow: Flow) -> bool:
         """Whether to believe what this peer says about identities: trunks known by their address, too."""
@@ -405,6 +418,7 @@ class Server:
 
     def _follow_directory(self, now: float) -> int:
         self.switchboard.sip(self.watching.review(now))
+        self.features.follow(now)
         return self.meetings.follow(self._directory.meeting, now)
 
     def _on_registration(self, user: str, flow: Flow) -> None:

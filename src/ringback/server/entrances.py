@@ -10,9 +10,10 @@ from ringback.call.switchboard import Switchboard
 from ringback.conference.entry import Entry
 from ringback.conference.meetings import EntryTimings, Meetings
 from ringback.conference.pin_guard import PinGuard
+from ringback.conference.roles import Role
 from ringback.routing.steps import Echo, EnterMeeting, Refuse
 from ringback.server.destinations import Call, Destinations, Refusal
-from ringback.store.directory import Directory
+from ringback.store.directory import Directory, Meeting
 
 
 class Entrances:
@@ -51,6 +52,19 @@ class Entrances:
             meeting=step.meeting,
             pin=call.pin if step.meeting is not None else None,
             visit=call.visit,
+        )
+
+    def let_in(self, meeting: Meeting, role: Role) -> Entry:
+        """The meeting's door for somebody whose call has become the meeting."""
+        return Entry(
+            meetings=self._meetings,
+            find_meeting=lambda number: self._directory().meeting(number),
+            guard=self._guard,
+            alarm=self._switchboard,
+            timings=self._timings,
+            meeting=meeting,
+            pin=None,
+            role=role,
         )
 
 

@@ -34,6 +34,16 @@ class Reach:
     contact_for: Callable[[Flow], SipUri]
     trusted_peers: SourceList
 
+    def entrances(self) -> Entrances:
+        """The doors of meetings."""
+        return Entrances(
+            meetings=self.meetings,
+            guard=self.guard,
+            switchboard=self.switchboard,
+            timings=self.timings,
+            directory=self.directory,
+        )
+
 
 def own_destinations(reach: Reach) -> Destinations:
     """The register with what needs no other part: phones, trunks, meetings, the echo test."""
@@ -45,13 +55,7 @@ def own_destinations(reach: Reach) -> Destinations:
         contact_for=reach.contact_for,
         trusted_peers=reach.trusted_peers,
     )
-    entrances = Entrances(
-        meetings=reach.meetings,
-        guard=reach.guard,
-        switchboard=reach.switchboard,
-        timings=reach.timings,
-        directory=reach.directory,
-    )
+    entrances = reach.entrances()
     destinations.register(Ring, phones.ring)
     destinations.register(GoOut, reach.outside.go_out)
     entrances.register(destinations)

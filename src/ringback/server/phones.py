@@ -20,7 +20,7 @@ from ringback.sip.registration import Binding, Registrar
 from ringback.sip.uri import NameAddr, SipUri, escape_user
 from ringback.store.directory import Directory
 from ringback.store.plan.answering import Answering
-from ringback.store.plan.groups import Group
+from ringback.store.plan.groups import Group, Queue
 
 _CALL_WAITING = Answering(name="0").call_waiting
 
@@ -93,7 +93,7 @@ class Phones:
                 why = Outcome.BUSY
                 continue
             whose = None
-            if step.called.kind == "group":
+            if step.called.kind in ("group", "queue"):
                 whose = Party(Private(number), Private(extension.display_name), number)
                 self._last[step.called.name] = number
             devices += _devices(self._registrar.bindings(number, now), told, whose)
@@ -124,7 +124,7 @@ def _from(call: Call, directory: Directory, host: str) -> NameAddr:
     party = call.caller
     caller = directory.extension(party.account or "")
     name = caller.display_name if caller else ""
-    if party.trunk is not None and party.name is not None:
+    if (party.trunk is not None or caller is None) and party.name is not None:
         name = party.name.reveal()
     user = escape_user(party.number.reveal()) or "anonymous"
     return NameAddr(SipUri("sip", user, host=host), name)
@@ -136,6 +136,10 @@ def _called(step: Ring, directory: Directory) -> Party:
     if step.called.kind == "group":
         group = directory.plan.get(Group, name)
         number, title = (group.number, group.title) if group is not None else ("", "")
+        return Party(Private(number or name), Private(title or name))
+    if step.called.kind == "queue":
+        queue = directory.plan.get(Queue, name)
+        number, title = (queue.number, queue.title) if queue is not None else ("", "")
         return Party(Private(number or name), Private(title or name))
     extension = directory.extension(name)
     return Party(Private(name), Private(extension.display_name if extension else ""), name)

@@ -187,7 +187,7 @@ class VoicemailDesk:
     def record(self, leg: Leg, voice: Voice, listener: Listener) -> None:
         """Record what a leg says, alone in a room."""
         place = self._places[voice.id]
-        room, number = next(self._switchboard.media_rooms), next(self._switchboard.recordings)
+        room, number = next(self._switchboard.media_rooms), next(self._switchboard.recordings.numbers)
         recording = _Recording(place, leg.id, room, listener)
         self._recordings[number] = self._rooms[room] = recording
         leg.join(room)

@@ -275,6 +275,8 @@ class OutgoingSession(InviteSession):
         self._cancel_wanted = False
         self.set_timer(SessionTimer.CANCEL, now + 64 * self._agent.settings.timers.t1)
         cancel = cancel_of(self.request)
+        if self._why:
+            cancel.headers.add("Reason", self._why)
         return self._agent.send(cancel, self._first_flow, Unwanted(), now)[1]
 
     def _timer_fired(self, timer: SessionTimer, now: float) -> list[Effect]:

@@ -54,6 +54,7 @@ class InviteSession:
         self._referrals: Referral | None = None
         # BYE is due as soon as the ACK came: the callee may not send it before (§15).
         self._bye_owed = False
+        self._why = ""
         agent.live.add(self.id)
 
     @property
@@ -113,10 +114,14 @@ class InviteSession:
         """Refuse an incoming call with 300 to 699; `headers` are added (WWW-Authenticate, Contact, ...)."""
         raise SessionStateError("only an incoming call can be rejected")
 
-    def hangup(self, now: float, reason: str | None = None) -> list[Effect]:
-        """End the call as its state demands: CANCEL, BYE, or 480 to a call not yet answered."""
+    def hangup(self, now: float, reason: str | None = None, why: str = "") -> list[Effect]:
+        """End the call as its state demands: CANCEL, BYE, or 480 to a call not yet answered.
+
+        A CANCEL tells `why` in its Reason (RFC 3326).
+        """
         if self.state is SessionState.ENDED:
             return []
+        self._why = why
         hang_up = self._HANGUP[self.state]
         effects = hang_up(self, now)
         return [*effects, *self._end("us", None, reason or "hung up")]

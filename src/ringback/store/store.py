@@ -153,7 +153,7 @@ async def open_store(settings: Settings) -> Store:
         with contextlib.suppress(OSError):
             sqlite_file.touch(mode=0o600)
     vault = settings.voices_dir, settings.vault_key_file
-    return await Store.open(settings.database_url, sealer, vault, settings.service_numbers)
+    return await Store.open(settings.database_url, sealer, vault, settings.reserved_numbers)
 
 
 async def _load(connection: AsyncConnection, sealer: Sealer) -> Directory:
