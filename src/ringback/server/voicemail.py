@@ -16,7 +16,7 @@ from ringback.call.onward import Onward
 from ringback.call.switchboard import Switchboard
 from ringback.config import Settings
 from ringback.governance.throttle import SourceList
-from ringback.media.protocol import Event, PlayEnded, RecordingEnded, RecordingFailed, Talking
+from ringback.media.protocol import Event, PlayEnded, Talking
 from ringback.media.stream_messages import StreamWanted
 from ringback.routing.steps import CheckMessages as CheckStep
 from ringback.routing.steps import LeaveMessage as LeaveStep
@@ -129,10 +129,6 @@ class Voicemail:
                 return True
             case PlayEnded():
                 self.desk.streams.ended(event)
-            case RecordingEnded():
-                self.desk.recording_ended(event)
-            case RecordingFailed():
-                self.desk.recording_failed(event)
         return False
 
     # The lamp
