@@ -24,6 +24,7 @@ from ringback.web.links import Links, own_origins
 from ringback.web.operations import Operations
 from ringback.web.problems import ProblemError
 from ringback.web.visiting import SipDoor, Visiting
+from ringback.web.voicemailing import Voicemailing
 
 SESSION_COOKIE: Final = "ringback_session"
 FROM_PAGE: Final = "X-Ringback"
@@ -40,7 +41,8 @@ _WRONG: Final = "this token is unknown, revoked or expired; make a new one: ring
 class WebContext:
     """The parts that routes use; `links` is replaced once the ports are known.
 
-    Without `door` and `visiting` no browser can call, without `diagnosing` no capture is diagnosed.
+    Without `door` and `visiting` no browser can call, without `diagnosing` no capture is diagnosed, without
+    `voicemail` there are no mailboxes.
     """
 
     store: Store
@@ -51,6 +53,7 @@ class WebContext:
     door: SipDoor | None = None
     visiting: Visiting | None = None
     diagnosing: Diagnosing | None = None
+    voicemail: Voicemailing | None = None
     now: Callable[[], float] = time.monotonic
     login_delay: GuessDelay[str] = field(default_factory=GuessDelay)
 
