@@ -25,6 +25,7 @@ from ringback.web.operations import Operations
 from ringback.web.problems import ProblemError
 from ringback.web.provisioning import Provisioning
 from ringback.web.visiting import SipDoor, Visiting
+from ringback.web.voicemailing import Voicemailing
 
 SESSION_COOKIE: Final = "ringback_session"
 FROM_PAGE: Final = "X-Ringback"
@@ -42,7 +43,7 @@ class WebContext:
     """The parts that routes use; `links` is replaced once the ports are known.
 
     Without `door` and `visiting` no browser can call, without `diagnosing` no capture is diagnosed, without
-    `provisioning` no phone is set up.
+    `provisioning` no phone is set up, without `voicemail` there are no mailboxes.
     """
 
     store: Store
@@ -54,6 +55,7 @@ class WebContext:
     visiting: Visiting | None = None
     diagnosing: Diagnosing | None = None
     provisioning: Provisioning | None = None
+    voicemail: Voicemailing | None = None
     now: Callable[[], float] = time.monotonic
     login_delay: GuessDelay[str] = field(default_factory=GuessDelay)
 
