@@ -24,6 +24,7 @@ from ringback.web.api import (
     meetings,
     participants,
     people,
+    phone,
     quality,
     sip_trace,
     system,
@@ -37,6 +38,7 @@ from ringback.web.limits import Limits
 from ringback.web.links import Links
 from ringback.web.metrics import CONTENT_TYPE, CountRequests, Metrics
 from ringback.web.operations import Operations
+from ringback.web.phoning import Phoning
 from ringback.web.problems import Problem
 from ringback.web.visiting import SipDoor, Visiting
 
@@ -75,6 +77,7 @@ _TAGS: Final = [
     {"name": "trunks", "description": "Ways to and from other telephone systems, and what is called there."},
     {"name": "people", "description": "Who holds extensions."},
     {"name": "visits", "description": "How a page gets into a meeting by its link, without a token."},
+    {"name": "phone", "description": "How a page becomes a phone of one's own extension."},
     {"name": "system", "description": "What the system does now."},
     {"name": "bans", "description": "Sources of SIP that are shut out."},
     {"name": "events", "description": "What happens, as it happens."},
@@ -146,10 +149,12 @@ def create_app(
     door: SipDoor | None = None,
     visiting: Visiting | None = None,
     diagnosing: Diagnosing | None = None,
+    phoning: Phoning | None = None,
 ) -> FastAPI:
     """The application on these parts; its links are for the configured ports until `announce` is called.
 
-    Without `door` and `visiting` no browser can call, without `diagnosing` no capture is diagnosed.
+    Without `door`, `visiting` and `phoning` no browser can call, without `diagnosing` no capture is
+    diagnosed.
     """
     app = FastAPI(
         title="Ringback",
@@ -163,12 +168,13 @@ def create_app(
     )
     guard = SourceGuard(SourceList(settings.security.allow_sources))
     app.state.context = WebContext(
-        store, operations, settings, Links.of(settings), guard, door, visiting, diagnosing
+        store, operations, settings, Links.of(settings), guard, door, visiting, diagnosing, phoning
     )
     app.state.metrics = Metrics(operations)
     for router in ROUTERS:
         app.include_router(router, responses=_PROBLEMS)
     app.include_router(visits.router, responses=_PROBLEMS)
+    app.include_router(phone.router, responses=_PROBLEMS)
     app.include_router(sip_socket.router)
     app.include_router(health)
     app.include_router(pages.router, include_in_schema=False)
