@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringback.config.settings import CallClass
+from ringback.config.routing import CallClass
 from ringback.routing.toll_caps import Exceeded, TollCaps
 
 CLASSES = {

@@ -19,12 +19,16 @@ from ringback.governance.private import Private
 from ringback.governance.sources import SipSources
 from ringback.governance.throttle import SourceList
 from ringback.media import protocol as media
-from ringback.routing.dialplan import ServiceNumbers
+from ringback.routing.numbering import ServiceNumbers
 from ringback.routing.toll_caps import TollCaps
 from ringback.sdp.negotiated import Local
+from ringback.server.accounts import Accounts
 from ringback.server.challenges import DigestChoice
+from ringback.server.joining import Reach, own_destinations
 from ringback.server.outside import Outside
+from ringback.server.plain_routing import PlainRouting
 from ringback.server.policy import Policy
+from ringback.server.routed import Ways
 from ringback.server.watching import Watching
 from ringback.sip.digest import DigestAuthenticator, authorize, make_ha1, parse_challenge
 from ringback.sip.effects import (
@@ -106,24 +110,41 @@ class Door:
         )
         self._looking: list[Trunk] = []
         self.notices: list[Notice] = []
+        services = ServiceNumbers(echo="*43", dial_in=frozenset({DIAL_IN}))
+        outside = Outside(self.lines, self.caps, self.switchboard, lambda name: None, lambda: self.directory)
+        self.destinations = own_destinations(
+            Reach(
+                switchboard=self.switchboard,
+                registrar=self.registrar,
+                meetings=self.meetings,
+                outside=outside,
+                guard=PinGuard(sources),
+                timings=EntryTimings(),
+                directory=lambda: self.directory,
+                contact_for=lambda flow: SipUri(host=SERVER, port=5060),
+                trusted_peers=SourceList([TRUSTED]),
+            )
+        )
+        self.ways = Ways(PlainRouting(lambda: self.directory, services), self.destinations)
         self.policy = Policy(
             endpoint=self.phone.endpoint,
             switchboard=self.switchboard,
-            meetings=self.meetings,
+            accounts=Accounts(
+                authenticator=DigestAuthenticator(SIP_REALM),
+                digests=DigestChoice(Private(b"k" * 32)),
+                sources=self.sources,
+                visits=self.visits,
+                directory=lambda: self.directory,
+            ),
+            ways=self.ways,
+            outside=outside,
             registrar=self.registrar,
             visits=self.visits,
-            authenticator=DigestAuthenticator(SIP_REALM),
-            guard=PinGuard(sources),
-            digests=DigestChoice(Private(b"k" * 32)),
             sources=self.sources,
             directory=lambda: self.directory,
-            services=ServiceNumbers(echo="*43", dial_in=frozenset({DIAL_IN})),
-            timings=EntryTimings(),
-            contact_for=lambda flow: SipUri(host=SERVER, port=5060),
+            services=services,
             on_registration=lambda user, flow: None,
             watching=self.watching,
-            outside=Outside(self.lines, self.caps, self.switchboard, lambda name: None),
-            trusted_peers=SourceList([TRUSTED]),
             **policy,  # type: ignore[arg-type]
         )
         self.phone.endpoint.answer_without_state = self.policy.answer_without_state

@@ -45,7 +45,8 @@ def _row(name: str, variable: str, default: str, field: FieldInfo) -> str:
 
 def _default(value: Any) -> str:
     if isinstance(value, dict):
-        return "<br>".join(f"`{name} = {item}`" for name, item in value.items())
+        shown = {name: f'"{item}"' if isinstance(item, str) else item for name, item in value.items()}
+        return "<br>".join(f"`{name} = {item}`" for name, item in shown.items())
     if value in {None, ""}:
         return ""
     if value == ():

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
-import json
 import os
-import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
+from ringback.config.calling import CallingSettings
+from ringback.config.folders import default_config_dir, default_data_dir
+from ringback.config.routing import RoutingSettings
+from ringback.config.section import Section as _Section
 from ringback.config.toml_lines import KeyLines
 from ringback.config.values import (
     CodecList,
@@ -35,6 +29,7 @@ from ringback.config.values import (
     ip_or_empty,
     split_list,
 )
+from ringback.config.voicemail import MailSettings, VoicemailSettings
 
 ENV_PREFIX = "RINGBACK_"
 Where = tuple[str, ...]
@@ -46,10 +41,6 @@ class SettingsError(Exception):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class SipSettings(_Section):
@@ -259,68 +250,6 @@ class ConferenceSettings(_Section):
     quiet_above: int = Field(default=10, ge=0, description="Larger meetings have no entry and exit tones.")
 
 
-class CallClass(_Section):
-    """Numbers outside that are alike, and how much of them one extension may call; None: as much as it likes.
-
-    A number belongs to the class with the longest of the prefixes that it begins with.
-    """
-
-    prefixes: CommaList
-    concurrent: Annotated[int, Field(ge=0)] | None = None
-    calls_a_day: Annotated[int, Field(ge=0)] | None = None
-    minutes_a_day: Annotated[int, Field(ge=0)] | None = None
-
-    def __str__(self) -> str:
-        names = ", ".join(f'"{prefix}"' for prefix in self.prefixes)
-        caps = (f"{name} = {value}" for name, value in self if name != "prefixes" and value is not None)
-        return f"{{ prefixes = [{names}], {', '.join(caps)} }}"
-
-
-EMERGENCY_NUMBERS = ("110", "112", "118", "119", "911", "999")
-_CLASSES = {
-    "national": CallClass(prefixes=("",), concurrent=5, calls_a_day=200, minutes_a_day=600),
-    "international": CallClass(prefixes=("+", "00", "011"), concurrent=2, calls_a_day=20, minutes_a_day=60),
-    "premium": CallClass(prefixes=("0900", "1900", "+1900"), concurrent=0, calls_a_day=0, minutes_a_day=0),
-}
-
-
-def _json(value: object) -> object:
-    """A table that comes by the environment is JSON."""
-    if isinstance(value, str):
-        try:
-            return json.loads(value)
-        except ValueError:
-            raise ValueError("must be a table; in the environment it is written as JSON") from None
-    return value
-
-
-class RoutingSettings(_Section):
-    """Numbers that lead to something else than a person or a meeting."""
-
-    echo_number: ServiceNumber = Field(default="600", description="Number of the echo test.")
-    emergency_numbers: CommaList = Field(
-        default=EMERGENCY_NUMBERS,
-        description="Numbers that go out by every trunk with prefixes, whatever has been called before.",
-    )
-    classes: Annotated[dict[str, CallClass], BeforeValidator(_json)] = Field(
-        default=_CLASSES,
-        description="Classes of numbers outside by their prefixes, and what one extension may call of each: "
-        '`concurrent` calls, `calls_a_day`, `minutes_a_day`. One class has the prefix `""`.',
-    )
-
-    @field_validator("classes")
-    @classmethod
-    def _every_number_has_one(cls, value: dict[str, CallClass]) -> dict[str, CallClass]:
-        prefixes = [prefix for each in value.values() for prefix in each.prefixes]
-        if "" not in prefixes:
-            raise ValueError('one class needs the prefix "", for all other numbers')
-        if len(set(prefixes)) != len(prefixes):
-            raise ValueError("a prefix belongs to one class")
-        if any(not re.fullmatch(r"[a-z][a-z0-9-]{0,31}", name) for name in value):
-            raise ValueError("the name of a class is small letters, digits and dashes")
-        return value
-
-
 class SecuritySettings(_Section):
     """Who is trusted with what."""
 
@@ -337,6 +266,11 @@ class SecuritySettings(_Section):
     key_file: OptionalPath = Field(
         default=None,
         description="File with the key that seals PINs and passwords; default `secret.key` in `data_dir`.",
+    )
+    vault_key_file: OptionalPath = Field(
+        default=None,
+        description="File with the key to all stored voices, outside `data_dir`. Default: "
+        "$XDG_CONFIG_HOME/ringback/vault.key; unset: /etc/ringback for root, ~/.config/ringback for others.",
     )
 
     @property
@@ -367,14 +301,6 @@ class LogSettings(_Section):
     )
 
 
-def default_data_dir(environ: Mapping[str, str] | None = None) -> Path:
-    """$XDG_DATA_HOME/ringback; unset: /var/lib/ringback for root, ~/.local/share/ringback for others."""
-    base = (os.environ if environ is None else environ).get("XDG_DATA_HOME", "")
-    if base.startswith("/"):
-        return Path(base) / "ringback"
-    return Path("/var/lib/ringback") if os.geteuid() == 0 else Path.home() / ".local" / "share" / "ringback"
-
-
 class Settings(_Section):
     """The whole tree; built by `load_settings`, never changed afterwards."""
 
@@ -388,6 +314,9 @@ class Settings(_Section):
     media: MediaSettings = MediaSettings()
     conference: ConferenceSettings = ConferenceSettings()
     routing: RoutingSettings = RoutingSettings()
+    calling: CallingSettings = CallingSettings()
+    voicemail: VoicemailSettings = VoicemailSettings()
+    mail: MailSettings = MailSettings()
     security: SecuritySettings = SecuritySettings()
     database: DatabaseSettings = DatabaseSettings()
     log: LogSettings = LogSettings()
@@ -401,12 +330,35 @@ class Settings(_Section):
     def _service_numbers_differ(self) -> Settings:
         if len(self.service_numbers) != len(self.conference.dial_in_numbers) + 1:
             raise ValueError("routing.echo_number and conference.dial_in_numbers must all be different")
+        if self.service_numbers & set(self.calling.slots):
+            raise ValueError("a number of calling.park_slots is a service number already")
+        if self.service_numbers & set(self.routing.feature_codes.values()):
+            raise ValueError("a code of routing.feature_codes is a service number already")
+        return self
+
+    @model_validator(mode="after")
+    def _the_vault_key_is_elsewhere(self) -> Settings:
+        if self.vault_key_file.is_relative_to(self.data_dir):
+            raise ValueError(
+                "security.vault_key_file must be outside data_dir: who has a copy of all that is kept "
+                "must not have the key to it"
+            )
         return self
 
     @property
     def key_file(self) -> Path:
         """The sealing key's file."""
         return self.security.key_file or self.data_dir / "secret.key"
+
+    @property
+    def vault_key_file(self) -> Path:
+        """The file of the key-encryption key of stored voices."""
+        return self.security.vault_key_file or default_config_dir() / "vault.key"
+
+    @property
+    def voices_dir(self) -> Path:
+        """The folder of stored voices."""
+        return self.data_dir / "voices"
 
     @property
     def database_url(self) -> str:
@@ -426,8 +378,13 @@ class Settings(_Section):
 
     @property
     def service_numbers(self) -> frozenset[str]:
-        """Numbers that no extension and no meeting may have."""
+        """Numbers of the system itself."""
         return frozenset((*self.conference.dial_in_numbers, self.routing.echo_number))
+
+    @property
+    def reserved_numbers(self) -> frozenset[str]:
+        """Numbers that nothing new may have: those of services, and of park slots."""
+        return self.service_numbers | set(self.calling.slots)
 
 
 SECTIONS: dict[str, type[_Section]] = {
@@ -443,7 +400,10 @@ _PATHS: frozenset[Where] = frozenset(
         ("sip", "client_authorities"),
         ("web", "certificate"),
         ("web", "private_key"),
+        ("calling", "music"),
         ("security", "key_file"),
+        ("security", "vault_key_file"),
+        ("mail", "password_file"),
     }
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ringback.config.settings import EMERGENCY_NUMBERS
+from ringback.routing.numbering import ServiceNumbers
 from ringback.routing.outbound import WayOut, ways_out
 from ringback.store.directory import Directory, Extension, Meeting
 
@@ -46,15 +46,6 @@ class ToOutside:
 
 
 Destination = ToMeeting | ToDialIn | ToExtension | ToEcho | ToOutside | Nowhere
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceNumbers:
-    """Numbers that belong to the system itself, as configured."""
-
-    echo: str
-    dial_in: frozenset[str]
-    emergency: frozenset[str] = frozenset(EMERGENCY_NUMBERS)
 
 
 def route(number: str, directory: Directory, services: ServiceNumbers) -> Destination:

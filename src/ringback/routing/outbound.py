@@ -14,11 +14,18 @@ _GOES_OUT: Final = re.compile(r"\+?[0-9*#]{2,32}")
 
 @dataclass(frozen=True, slots=True)
 class WayOut:
-    """A trunk, and the number as its other side wants it."""
+    """A trunk, and the number as its other side wants it. `caller_id` is shown in place of the trunk's."""
 
     trunk: Trunk
     number: str = field(repr=False)
     emergency: bool = False
+    caller_id: str = field(default="", repr=False)
+    call_class: str = ""
+
+
+def goes_out(number: str) -> bool:
+    """Whether this can be a number outside at all."""
+    return _GOES_OUT.fullmatch(number) is not None
 
 
 def ways_out(number: str, directory: Directory, emergency: Container[str]) -> tuple[WayOut, ...]:
@@ -26,7 +33,7 @@ def ways_out(number: str, directory: Directory, emergency: Container[str]) -> tu
 
     An emergency number goes by every trunk that any number goes out by, as it was dialled.
     """
-    if not _GOES_OUT.fullmatch(number):
+    if not goes_out(number):
         return ()
     urgent = number in emergency
     found: list[tuple[int, int, str, WayOut]] = []

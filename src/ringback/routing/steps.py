@@ -14,6 +14,7 @@ from ringback.routing.outbound import WayOut
 from ringback.store.directory import Meeting
 from ringback.store.plan.groups import Queue
 from ringback.store.plan.menu import Announcement, Menu
+from ringback.store.plan.safety import Location
 from ringback.store.plan.target import Target
 
 
@@ -32,7 +33,9 @@ class Asked(msgspec.Struct, frozen=True):
     """Who calls what: all that routing looks at beside the directory and the time.
 
     `account` is the extension that proved itself, `trunk` the trunk that the call came in by; at most one of
-    them is set. `number` is what the caller is known by.
+    them is set, none for a guest. `number` is what the caller is known by. `dialled` is what the caller's
+    side dialled: of calls by a trunk the number outside, as in its `dids`. `emergency_location` names the
+    `Location` of the device.
     """
 
     dialled: str
@@ -56,7 +59,8 @@ _NOWHERE: Final[Mapping[Outcome, Target]] = MappingProxyType({})
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """Base of all steps: where each outcome leads; an outcome that is not in it ends the call.
 
-    `path` is what was passed on the way here, for finding loops: give it back with the target.
+    `path` is what was passed on the way here, for finding loops: give it back with the target. Where a
+    caller chose the target by a key, give an empty one: who goes back to a menu is in no circle.
     """
 
     onward: Mapping[Outcome, Target] = _NOWHERE
@@ -76,15 +80,24 @@ class Ring(Step, frozen=True, kw_only=True):
     rounds: tuple[Round, ...]
     called: Target
     call_waiting: bool = True
-    """Whether extensions that are in a call ring as well."""
+    """Whether extensions that are in a call ring as well; a group does not ring them."""
+    test: bool = False
+    """A test of emergency calls: whoever answers is told so."""
 
 
 class GoOut(Step, frozen=True, kw_only=True):
-    """Leave by one of these ways, the first that takes it. `emergency`: nothing may hold it back."""
+    """Leave by one of these ways, the first that takes it. `emergency`: nothing may hold it back.
+
+    `payer` is who it is counted for: the caller's extension, the one that forwards, or `trunk:NAME`. Where
+    help is to be sent is `location`; `test` says that it is a test of emergency calls, which the caller and
+    who is told have to know.
+    """
 
     ways: tuple[WayOut, ...]
     call_class: str = ""
+    payer: str = ""
     emergency: bool = False
+    location: Location | None = None
     test: bool = False
 
 
@@ -137,11 +150,15 @@ class Feature(Step, frozen=True, kw_only=True):
 
 
 class Refuse(Step, frozen=True, kw_only=True):
-    """Nobody takes the call: the SIP status, and why in words; `loop` where the plan leads in a circle."""
+    """Nobody takes the call: the SIP status, and why in words.
+
+    `loop`: the plan leads in a circle; `dead_end`: it leads to something that does not exist, or is empty.
+    """
 
     status: int
     why: str
     loop: bool = False
+    dead_end: bool = False
 
 
 class Decision(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ringback.config.settings import CallClass
+from ringback.config.routing import CallClass
 from ringback.store.tolls import StoredToll
 
 

@@ -25,24 +25,29 @@ from ringback.governance.throttle import SourceList
 from ringback.media.protocol import Codec, Statistics, Talking
 from ringback.net.limits import Limits
 from ringback.net.transports import SipTransports
-from ringback.routing.dialplan import ServiceNumbers
+from ringback.routing.numbering import ServiceNumbers
 from ringback.routing.toll_caps import TollCaps
 from ringback.sdp.negotiated import Local
 from ringback.sdp.webrtc import LocalWebRtc
+from ringback.server.accounts import Accounts
 from ringback.server.addresses import bracketed, is_wildcard, reachable
 from ringback.server.certificates import sip_certificate
 from ringback.server.challenges import DigestChoice
 from ringback.server.diagnoses import Diagnoses
 from ringback.server.edge import Edge
 from ringback.server.exchange import Exchange
+from ringback.server.features import Features
+from ringback.server.joining import Reach, own_destinations
 from ringback.server.media_pool import MediaPool
 from ringback.server.names import NameService
 from ringback.server.operations import ServerOperations
 from ringback.server.outside import Outside
 from ringback.server.outside_operations import OutsideOperations
+from ringback.server.plain_routing import PlainRouting
 from ringback.server.policy import Policy
 from ringback.server.prompts import PromptLibrary
 from ringback.server.registrations import RegistrationKeeper
+from ringback.server.routed import Ways
 from ringback.server.sip_metrics import sip_metrics
 from ringback.server.sip_socket import SipSockets
 from ringback.server.sip_trace import SipTrace
@@ -51,6 +56,7 @@ from ringback.server.tokens import Tokens
 from ringback.server.tolls import TollKeeper, today
 from ringback.server.trunks import TrunkKeeper, locator
 from ringback.server.visiting import ServerVisits, make_visits
+from ringback.server.voicemail import Voicemail
 from ringback.server.watching import Watching
 from ringback.sip.agent import EndpointSettings
 from ringback.sip.answer_mode import ANSWER_MODE_TAG
@@ -186,32 +192,58 @@ class Server:
         )
         self.keeper = RegistrationKeeper(self.registrar, store.registrations)
         self.watching = Watching(self.endpoint, self.switchboard, lambda: store.directory)
-        self.policy = Policy(
-            endpoint=self.endpoint,
+        services = ServiceNumbers.of(settings)
+        outside = Outside(self.lines, self.caps, self.switchboard, self.trunks.check, lambda: store.directory)
+        reach = Reach(
             switchboard=self.switchboard,
-            meetings=self.meetings,
             registrar=self.registrar,
-            visits=self.visits,
-            authenticator=DigestAuthenticator(SIP_REALM),
-            digests=DigestChoice(store.sealer.key_for("digests of names without an account")),
+            meetings=self.meetings,
+            outside=outside,
             guard=PinGuard(allow),
-            sources=self.sources,
-            directory=lambda: store.directory,
-            services=ServiceNumbers(
-                echo=settings.routing.echo_number,
-                dial_in=frozenset(settings.conference.dial_in_numbers),
-                emergency=frozenset(settings.routing.emergency_numbers),
-            ),
             timings=EntryTimings(
                 first_digit_s=settings.conference.first_digit_s,
                 between_digits_s=settings.conference.between_digits_s,
                 pin_tries=settings.conference.pin_tries,
             ),
+            directory=lambda: store.directory,
             contact_for=self._contact_for,
+            trusted_peers=self._trusted_peers,
+        )
+        self.destinations = own_destinations(reach)
+        self.features = Features(
+            settings=settings,
+            store=store,
+            reach=reach,
+            destinations=self.destinations,
+            acts=self.exchange,
+            prompts=self.prompts,
+        )
+        self.watching.dialogs.lot = self.features.lot
+        self.voicemail = Voicemail(
+            settings, store, self.switchboard, self.exchange, self.watching, self._publish
+        )
+        self.voicemail.register(self.destinations)
+        self.exchange.voices = self.voicemail.on_media
+        self.ways = Ways(PlainRouting(lambda: store.directory, services), self.destinations)
+        self.policy = Policy(
+            endpoint=self.endpoint,
+            switchboard=self.switchboard,
+            accounts=Accounts(
+                authenticator=DigestAuthenticator(SIP_REALM),
+                digests=DigestChoice(store.sealer.key_for("digests of names without an account")),
+                sources=self.sources,
+                visits=self.visits,
+                directory=lambda: store.directory,
+            ),
+            ways=self.ways,
+            outside=outside,
+            registrar=self.registrar,
+            visits=self.visits,
+            sources=self.sources,
+            directory=lambda: store.directory,
+            services=services,
             on_registration=self._on_registration,
             watching=self.watching,
-            outside=Outside(self.lines, self.caps, self.switchboard, self.trunks.check),
-            trusted_peers=self._trusted_peers,
             allow_answer_mode=settings.sip.allow_answer_mode,
         )
         self.endpoint.answer_without_state = self.policy.answer_without_state
@@ -233,6 +265,8 @@ class Server:
             self.tolls.restore(),
             self.diagnoses.start(),
         )
+        await self.features.start()
+        await self.voicemail.start()
         self._know_registered()
         await self.transports.open(
             sip.bind,
@@ -267,7 +301,10 @@ class Server:
         self.operations.events.close()
         self.sip_trace.close()
         self.sip_sockets.close()
+        await self.features.stop()
+        await self.prompts.stop()
         await self.diagnoses.stop()
+        await self.voicemail.stop()
         await self.keeper.stop()
         await self.names.close()
         await self.tolls.stop()
@@ -353,6 +390,7 @@ class Server:
     def _publish(self, notice: Notice) -> None:
         self.operations.publish(notice)
         self.visiting.note(notice)
+        self.features.note(notice)
 
     def _trusts(self, flow: Flow) -> bool:
         """Whether to believe what this peer says about identities: trunks known by their address, too."""
@@ -383,10 +421,12 @@ class Server:
         before, self._directory = self._directory, directory
         self.keeper.follow(before, directory)
         self.trunks.follow(directory)
+        self.voicemail.follow(directory)
         self.exchange.act(self._follow_directory)
 
     def _follow_directory(self, now: float) -> int:
         self.switchboard.sip(self.watching.review(now))
+        self.features.follow(now)
         return self.meetings.follow(self._directory.meeting, now)
 
     def _on_registration(self, user: str, flow: Flow) -> None:

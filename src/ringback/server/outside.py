@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import chain
 
-from ringback.call.application import Application
-from ringback.call.leg import Party
+from msgspec.structs import replace
+
+from ringback.call.onward import Onward
 from ringback.call.switchboard import Switchboard
-from ringback.routing.dialplan import ToOutside
+from ringback.governance.private import Private
 from ringback.routing.outbound import destination_of
+from ringback.routing.steps import GoOut
 from ringback.routing.toll_caps import Exceeded, TollCaps
+from ringback.server.destinations import Call, Refusal
 from ringback.sip.flow import Flow
 from ringback.sip.message import Request, SipUri
-from ringback.store.directory import Trunk
+from ringback.store.directory import Directory, Trunk
 from ringback.trunk.lines import TrunkLines
 from ringback.trunk.outside import OutsideCall, attempts_of
-
-
-@dataclass(frozen=True, slots=True)
-class TooMuch:
-    """A cap forbids the call: what to answer."""
-
-    reason: str
 
 
 class Outside:
@@ -35,10 +30,12 @@ class Outside:
         caps: TollCaps,
         switchboard: Switchboard,
         check: Callable[[str], None],
+        directory: Callable[[], Directory],
     ) -> None:
         self.lines = lines
         self.caps = caps
         self._switchboard = switchboard
+        self._directory = directory
         self._check = check
 
     def trunk_of(self, request: Request, flow: Flow) -> Trunk | None:
@@ -59,40 +56,47 @@ class Outside:
         """Whether the trunk has as many calls as it may."""
         return self._switchboard.on_trunk(trunk.name) >= trunk.max_calls
 
-    def call(
-        self,
-        destination: ToOutside,
-        caller: Party,
-        now: float,
-        *,
-        account: str,
-        extension_id: str | None = None,
-        max_forwards: int = 70,
-    ) -> Application | TooMuch:
-        """A call out, or the cap that forbids it. `account` is who it is counted for."""
-        ways = destination.ways
-        capped = not any(way.emergency for way in ways)
-        for way in ways if capped else ():
-            exceeded = self.caps.exceeded(account, way.number, now)
+    def go_out(self, step: GoOut, call: Call, onward: Onward, now: float) -> OutsideCall | Refusal:
+        """A call out, or the cap that forbids it. It counts for who forwards it, else for who calls."""
+        directory = self._directory()
+        account = _payer(step) or call.asked.account
+        extension = directory.extension(account or "")
+        counted_for = account or f"trunk:{call.asked.trunk}"
+        for way in () if step.emergency else step.ways:
+            exceeded = self.caps.exceeded(counted_for, way.number, now)
             if exceeded is not None:
-                return self._refuse(exceeded, extension_id)
+                return self._refuse(exceeded, extension.id if extension is not None else None)
+        caller = call.caller
+        calling = directory.extension(caller.account or "")
+        if calling is not None:
+            caller = replace(caller, name=Private(calling.display_name))
         return OutsideCall(
             self._switchboard,
-            attempts_of(ways, self.lines.targets, lambda trunk: self.lines.state(trunk, now).up is False),
+            attempts_of(step.ways, self.lines.targets, lambda trunk: self._is_down(trunk, now)),
             caller,
             next(self._switchboard.media_rooms),
-            self.caps if capped else None,
-            account=account,
-            max_forwards=max_forwards,
+            None if step.emergency else self.caps,
+            account=counted_for,
+            max_forwards=call.max_forwards,
             unreachable=self._check,
+            onward=onward,
         )
 
-    def _refuse(self, exceeded: Exceeded, extension_id: str | None) -> TooMuch:
+    def _is_down(self, trunk: Trunk, now: float) -> bool:
+        return self.lines.state(trunk, now).up is False
+
+    def _refuse(self, exceeded: Exceeded, extension_id: str | None) -> Refusal:
         # The number is private; its id is not, and finds it.
         self._switchboard.tell(
             "toll.refused", call_class=exceeded.call_class, cap=exceeded.cap, extension=extension_id
         )
-        return TooMuch(_REASONS[exceeded.cap].format(exceeded.call_class))
+        return Refusal(403, _REASONS[exceeded.cap].format(exceeded.call_class))
+
+
+def _payer(step: GoOut) -> str | None:
+    """The extension that sends the call outside, where somebody forwards it."""
+    passed = [target.name for target in step.path if target.kind == "extension"]
+    return passed[-1] if passed else None
 
 
 _REASONS = {

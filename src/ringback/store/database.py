@@ -21,6 +21,8 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+import ringback.store.mailbox_schema
+import ringback.store.voice_schema  # noqa: F401
 from ringback.store.errors import DatabaseUnusableError
 from ringback.store.migrations import HEAD, KNOWN
 from ringback.store.schema import metadata
@@ -31,7 +33,13 @@ _PRAGMAS = (
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
     "PRAGMA busy_timeout = 5000",
+    # What is deleted is overwritten.
+    "PRAGMA secure_delete = ON",
 )
+
+
+_FORGETTING_TRIES = 20
+_FORGETTING_PAUSE_S = 0.05
 
 
 class Database:
@@ -79,6 +87,18 @@ class Database:
             await connection.execution_options(ringback_writes=True)
             async with connection.begin():
                 yield connection
+
+    async def forget(self) -> bool:
+        """Have nothing of what was deleted or replaced left in the write-ahead log; False if it is in use."""
+        async with self._write_lock, self._engine.connect() as connection:
+            await connection.execution_options(ringback_plain=True)
+            for _ in range(_FORGETTING_TRIES):
+                busy = (await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")).scalar_one()
+                if not busy:
+                    return True
+                # A reader sees an older state; it is done in a moment.
+                await asyncio.sleep(_FORGETTING_PAUSE_S)
+        return False
 
     async def _migrate(self) -> None:
         async with self.read() as connection:
@@ -143,7 +163,10 @@ def _make_sqlite_durable(engine: AsyncEngine) -> None:
 
     @event.listens_for(engine.sync_engine, "begin")
     def begins(connection: Connection) -> None:
+        options = connection.get_execution_options()
+        if options.get("ringback_plain"):
+            return
         # Python's sqlite3 would begin late and not at all for DDL. A writer takes the lock at once: a reader
         # that turns into a writer can fail without waiting.
-        writes = connection.get_execution_options().get("ringback_writes")
+        writes = options.get("ringback_writes")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

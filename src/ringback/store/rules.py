@@ -8,7 +8,7 @@ from collections.abc import Container
 from itertools import pairwise
 from typing import Final
 
-from ringback.config.settings import EMERGENCY_NUMBERS
+from ringback.config.routing import EMERGENCY_NUMBERS
 from ringback.governance.private import Private
 from ringback.store.errors import ConflictError, InvalidError
 

@@ -11,12 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ringback.config import Settings
 from ringback.governance.private import Private
 from ringback.governance.sealing import Sealer, SealingError, create_key, read_key
+from ringback.governance.vault import KeyEncryptionKey, Vault, create_vault_key, read_vault_key
 from ringback.store.database import Database
 from ringback.store.directory import Directory
 from ringback.store.errors import DatabaseUnusableError
 from ringback.store.extensions import Extensions, load_extensions
 from ringback.store.holder import DirectoryHolder
 from ringback.store.logins import Logins, load_logins
+from ringback.store.mailboxes import Mailboxes
 from ringback.store.meetings import Meetings, load_meetings
 from ringback.store.people import People
 from ringback.store.registrations import Registrations
@@ -25,6 +27,7 @@ from ringback.store.tokens import Tokens, load_tokens
 from ringback.store.tolls import Tolls
 from ringback.store.trunks import Trunks, load_trunks
 from ringback.store.values import Values, read_value, write_value
+from ringback.store.voices import Voices, unknown_keys
 
 _KEY_CHECK = "sealing-key-check"
 
@@ -41,6 +44,7 @@ class Store:
         logins: Logins,
         sessions: Sessions,
         reserved: frozenset[str],
+        vault: Vault,
     ) -> None:
         self.database = database
         self.sealer = sealer
@@ -57,16 +61,27 @@ class Store:
         self.sessions = sessions
         self.registrations = Registrations(database)
         self.values = Values(database)
+        self.voices = Voices(database, vault)
+        self.mailboxes = Mailboxes(database, sealer, self.voices)
 
     @classmethod
-    async def open(cls, url: str, sealer: Sealer, reserved_numbers: frozenset[str] = frozenset()) -> Store:
+    async def open(
+        cls,
+        url: str,
+        sealer: Sealer,
+        vault: tuple[Path, Path],
+        reserved_numbers: frozenset[str] = frozenset(),
+    ) -> Store:
         """Connect, migrate and load the directory; raises DatabaseUnusableError.
 
-        `reserved_numbers` belong to services (echo test, dial-in): no extension and no meeting gets one.
+        `vault` is the folder of stored voices and the file of the key to them, which is made if no voice was
+        sealed by another one. `reserved_numbers` belong to services (echo test, dial-in): no extension and
+        no meeting gets one.
         """
         database = await Database.open(url)
         try:
             await _check_key(database, sealer)
+            vault_key = await _vault_key(database, vault[1])
             async with database.read() as connection:
                 directory = await _load(connection, sealer)
                 known_tokens = await load_tokens(connection)
@@ -82,7 +97,8 @@ class Store:
             raise
         holder = DirectoryHolder(directory)
         tokens = Tokens(database, known_tokens)
-        return cls(database, sealer, holder, tokens, logins, sessions, reserved_numbers)
+        opened = Vault(vault[0], vault_key)
+        return cls(database, sealer, holder, tokens, logins, sessions, reserved_numbers, opened)
 
     async def close(self) -> None:
         """Close the database; the directory stays readable."""
@@ -136,7 +152,8 @@ async def open_store(settings: Settings) -> Store:
     if is_new and sqlite_file is not None:
         with contextlib.suppress(OSError):
             sqlite_file.touch(mode=0o600)
-    return await Store.open(settings.database_url, sealer, settings.service_numbers)
+    vault = settings.voices_dir, settings.vault_key_file
+    return await Store.open(settings.database_url, sealer, vault, settings.reserved_numbers)
 
 
 async def _load(connection: AsyncConnection, sealer: Sealer) -> Directory:
@@ -161,3 +178,25 @@ async def _check_key(database: Database, sealer: Sealer) -> None:
     async with database.write() as connection:
         check = sealer.seal(Private("ringback"), "settings", "value", _KEY_CHECK)
         await write_value(connection, _KEY_CHECK, check.hex())
+
+
+async def _vault_key(database: Database, path: Path) -> KeyEncryptionKey:
+    """The key to the stored voices; one is only ever made while there are none."""
+    try:
+        key = _key_if_there(path)
+        async with database.read() as connection:
+            shut = await unknown_keys(connection, key)
+        if not shut:
+            return key or create_vault_key(path)
+    except (OSError, SealingError) as error:
+        problem = error.strerror if isinstance(error, OSError) else error
+        raise DatabaseUnusableError(f"security.vault_key_file {path}: {problem}") from None
+    what = "is not the one" if key else "is not there"
+    raise DatabaseUnusableError(
+        f"security.vault_key_file {path} {what} that {shut} stored voices were sealed with; "
+        "put the right file back"
+    )
+
+
+def _key_if_there(path: Path) -> KeyEncryptionKey | None:
+    return read_vault_key(path) if path.exists() else None

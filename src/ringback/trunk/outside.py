@@ -8,9 +8,11 @@ from typing import Final, Protocol
 
 from ringback.call.bridge import RING_PATIENCE_S, Bridge, Line
 from ringback.call.leg import Leg, Party
+from ringback.call.onward import Onward, nowhere
 from ringback.call.terms import Terms
 from ringback.governance.private import Private
 from ringback.routing.outbound import WayOut
+from ringback.routing.steps import Outcome
 from ringback.routing.toll_caps import TollCall, TollCaps
 from ringback.sip.flow import Flow
 from ringback.sip.headers import Headers
@@ -67,9 +69,10 @@ class OutsideCall(Bridge):
         account: str,
         max_forwards: int = 70,
         unreachable: Callable[[str], None],
+        onward: Onward = nowhere,
     ) -> None:
         nobody = NameAddr(SipUri())
-        super().__init__(line, [], nobody, nobody, Party(Private("")), room)
+        super().__init__(line, [], nobody, nobody, Party(Private("")), room, onward)
         self._trunks = line
         self._attempts = attempts
         self._calling = caller
@@ -82,11 +85,12 @@ class OutsideCall(Bridge):
         self._beyond: Leg | None = None
         self._attempt: Attempt | None = None
         self._next_at = 0.0
-        self._outcome = 503
+        self._last_status = 503
 
     def offered(self, leg: Leg, now: float) -> None:
         """The caller is there: try the best way."""
         self._caller = leg
+        leg.call.emergency |= self._caps is None
         self._give_up_at = now + RING_PATIENCE_S
         self._line.wake(self._give_up_at, self)
         if self._caps is not None and self._attempts:
@@ -108,7 +112,7 @@ class OutsideCall(Bridge):
         if self._ringing.pop(leg.id, None) is None or self._callee is not None or self._caller is None:
             return
         if status in _ELSEWHERE:
-            self._outcome = 503 if status in _NOT_THE_CALLERS else status
+            self._last_status = 503 if status in _NOT_THE_CALLERS else status
             self._try_next(now)
         else:
             self._refuse(status if status >= 400 else 480, now)
@@ -138,10 +142,16 @@ class OutsideCall(Bridge):
         if leg is self._caller and self._beyond is None:
             self._settle(now)
 
-    def _refuse(self, status: int, now: float, reason: str | None = None) -> None:
+    def _next_round(self, now: float) -> None:
+        """Nobody answered in time."""
+        self._refuse(480, now, "No answer")
+
+    def _refuse(
+        self, status: int, now: float, reason: str | None = None, outcome: Outcome | None = None
+    ) -> None:
         if self._beyond is None:
             self._settle(now)
-        super()._refuse(status, now, reason)
+        super()._refuse(status, now, reason, outcome)
 
     def _settle(self, now: float) -> None:
         """The call is over, or nobody took it: it is counted no more."""
@@ -161,7 +171,7 @@ class OutsideCall(Bridge):
             self._next_at = now + PATIENCE_S
             self._line.wake(self._next_at, self)
             return
-        self._refuse(self._outcome, now)
+        self._refuse(self._last_status, now)
 
     def _dial(self, attempt: Attempt, now: float) -> Leg:
         trunk, user = attempt.trunk, escape_user(attempt.number)
