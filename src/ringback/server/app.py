@@ -7,6 +7,7 @@ import random
 import signal
 import time
 from collections.abc import Iterable
+from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
@@ -33,21 +34,20 @@ from ringback.server.accounts import Accounts
 from ringback.server.addresses import bracketed, is_wildcard, reachable
 from ringback.server.certificates import sip_certificate
 from ringback.server.challenges import DigestChoice
+from ringback.server.destinations import Destinations
 from ringback.server.diagnoses import Diagnoses
 from ringback.server.edge import Edge
 from ringback.server.exchange import Exchange
 from ringback.server.features import Features
-from ringback.server.joining import Reach, own_destinations
+from ringback.server.joining import Reach, own_ways
 from ringback.server.media_pool import MediaPool
 from ringback.server.names import NameService
 from ringback.server.operations import ServerOperations
 from ringback.server.outside import Outside
 from ringback.server.outside_operations import OutsideOperations
-from ringback.server.plain_routing import PlainRouting
 from ringback.server.policy import Policy
 from ringback.server.prompts import PromptLibrary
 from ringback.server.registrations import RegistrationKeeper
-from ringback.server.routed import Ways
 from ringback.server.sip_metrics import sip_metrics
 from ringback.server.sip_socket import SipSockets
 from ringback.server.sip_trace import SipTrace
@@ -193,7 +193,14 @@ class Server:
         self.keeper = RegistrationKeeper(self.registrar, store.registrations)
         self.watching = Watching(self.endpoint, self.switchboard, lambda: store.directory)
         services = ServiceNumbers.of(settings)
-        outside = Outside(self.lines, self.caps, self.switchboard, self.trunks.check, lambda: store.directory)
+        outside = Outside(
+            self.lines,
+            self.caps,
+            self.switchboard,
+            self.trunks.check,
+            lambda: store.directory,
+            services.country,
+        )
         reach = Reach(
             switchboard=self.switchboard,
             registrar=self.registrar,
@@ -209,7 +216,8 @@ class Server:
             contact_for=self._contact_for,
             trusted_peers=self._trusted_peers,
         )
-        self.destinations = own_destinations(reach)
+        self.destinations = Destinations()
+        self.ways = own_ways(reach, self.destinations, services, clock=lambda: datetime.now().astimezone())
         self.features = Features(
             settings=settings,
             store=store,
@@ -224,7 +232,6 @@ class Server:
         )
         self.voicemail.register(self.destinations)
         self.exchange.voices = self.voicemail.on_media
-        self.ways = Ways(PlainRouting(lambda: store.directory, services), self.destinations)
         self.policy = Policy(
             endpoint=self.endpoint,
             switchboard=self.switchboard,

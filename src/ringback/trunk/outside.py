@@ -14,6 +14,7 @@ from ringback.governance.private import Private
 from ringback.routing.outbound import WayOut
 from ringback.routing.steps import Outcome
 from ringback.routing.toll_caps import TollCall, TollCaps
+from ringback.sip.agent import add_all
 from ringback.sip.flow import Flow
 from ringback.sip.headers import Headers
 from ringback.sip.identity import ANONYMOUS
@@ -34,6 +35,9 @@ class Attempt:
     trunk: Trunk
     flow: Flow
     number: str = field(repr=False)
+    caller_id: str = field(default="", repr=False)
+    """Shown in place of the trunk's."""
+    call_class: str = ""
 
 
 class Trunks(Line, Protocol):
@@ -47,7 +51,11 @@ def attempts_of(
     ways: Iterable[WayOut], targets: Callable[[Trunk], tuple[Flow, ...]], is_down: Callable[[Trunk], bool]
 ) -> list[Attempt]:
     """Every address of every way, in order; those of trunks that are down come last, for they may be back."""
-    attempts = [Attempt(way.trunk, flow, way.number) for way in ways for flow in targets(way.trunk)]
+    attempts = [
+        Attempt(way.trunk, flow, way.number, way.caller_id, way.call_class)
+        for way in ways
+        for flow in targets(way.trunk)
+    ]
     return sorted(attempts, key=lambda attempt: is_down(attempt.trunk))
 
 
@@ -68,6 +76,7 @@ class OutsideCall(Bridge):
         *,
         account: str,
         max_forwards: int = 70,
+        diverted: Callable[[str], Headers] | None = None,
         unreachable: Callable[[str], None],
         onward: Onward = nowhere,
     ) -> None:
@@ -79,6 +88,7 @@ class OutsideCall(Bridge):
         self._caps = caps
         self._account = account
         self._max_forwards = max_forwards
+        self._diverted = diverted
         self._unreachable = unreachable
         self._toll: TollCall | None = None
         # The number that answered. It costs until this leg is over, whoever it is transferred to.
@@ -94,7 +104,8 @@ class OutsideCall(Bridge):
         self._give_up_at = now + RING_PATIENCE_S
         self._line.wake(self._give_up_at, self)
         if self._caps is not None and self._attempts:
-            self._toll = self._caps.begin(self._account, self._attempts[0].number)
+            first = self._attempts[0]
+            self._toll = self._caps.begin(self._account, first.number, first.call_class)
         self._try_next(now)
 
     def connected(self, leg: Leg, now: float) -> None:
@@ -176,7 +187,10 @@ class OutsideCall(Bridge):
     def _dial(self, attempt: Attempt, now: float) -> Leg:
         trunk, user = attempt.trunk, escape_user(attempt.number)
         host = uri_host(trunk.host)
-        from_, headers = identity(trunk, self._calling)
+        from_, headers = identity(trunk, self._calling, attempt.caller_id)
+        if self._diverted is not None:
+            headers = headers or Headers()
+            add_all(headers, self._diverted(host))
         return self._line.dial(
             SipUri(user=user, host=host, port=trunk.port),
             attempt.flow,
@@ -199,13 +213,14 @@ class OutsideCall(Bridge):
             self._line.wake(now + max(left, 1.0), self)
 
 
-def identity(trunk: Trunk, caller: Party) -> tuple[NameAddr, Headers | None]:
+def identity(trunk: Trunk, caller: Party, caller_id: str = "") -> tuple[NameAddr, Headers | None]:
     """Who the other side is told that calls: From, and P-Asserted-Identity where it goes there (RFC 3325).
 
-    The trunk's caller ID stands for all; without one it is the caller's own number.
+    `caller_id`, else the trunk's caller ID, stands for all; without one it is the caller's own number.
     """
-    number = trunk.caller_id or caller.number.reveal() or trunk.username
-    name = "" if trunk.caller_id or caller.name is None else caller.name.reveal()
+    shown_for_all = caller_id or trunk.caller_id
+    number = shown_for_all or caller.number.reveal() or trunk.username
+    name = "" if shown_for_all or caller.name is None else caller.name.reveal()
     shown = NameAddr(SipUri(user=escape_user(number) or None, host=uri_host(trunk.host)), name)
     if caller.hidden:
         # The carrier has to know, and may not tell it on (RFC 3325 §7).
