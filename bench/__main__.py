@@ -24,6 +24,7 @@ from bench import (
     opus_capacity,
     quality,
     registrations,
+    route,
     signalling,
     soak,
     versus,
@@ -73,6 +74,7 @@ ALONE: dict[str, Callable[[], Iterator[str]]] = {
     "registrations": registrations.measure,
     "agents": agents.measure,
     "causes": causes.measure,
+    "route": route.measure,
 }
 EVERYTHING = [*WITH_SERVER, "media"]
 """What is run without names: that which needs no other product."""
