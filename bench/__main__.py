@@ -25,6 +25,7 @@ from bench import (
     quality,
     registrations,
     report,
+    route,
     signalling,
     soak,
     versus,
@@ -75,6 +76,7 @@ ALONE: dict[str, Callable[[], Iterator[str]]] = {
     "agents": agents.measure,
     "causes": causes.measure,
     "report": report.measure,
+    "route": route.measure,
 }
 EVERYTHING = [*WITH_SERVER, "media"]
 """What is run without names: that which needs no other product."""

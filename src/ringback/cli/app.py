@@ -15,6 +15,7 @@ from ringback.cli import (
     meeting,
     person,
     plan,
+    route,
     serve,
     sip,
     status,
@@ -52,6 +53,7 @@ app.add_typer(plan.app, name="plan")
 app.add_typer(ban.app, name="ban")
 app.add_typer(sip.app, name="sip")
 app.add_typer(trunk.app, name="trunk")
+app.add_typer(route.app, name="route")
 app.add_typer(token.app, name="token")
 app.add_typer(admin.app, name="admin")
 app.add_typer(certificate.app, name="certificate")

@@ -153,6 +153,10 @@ class RunningSystem:
         """DELETE /trunks/{name}."""
         self._call("DELETE", _trunk(name))
 
+    def simulate(self, asked: Json) -> Json:
+        """POST /route/simulate."""
+        return self._json(self._call("POST", "/route/simulate", asked))
+
     def add_token(self, role: str, name: str, valid_days: int | None) -> Json:
         """POST /tokens."""
         return self._json(
