@@ -17,6 +17,7 @@ import structlog
 from ringback import __version__
 from ringback.call.effects import Notice
 from ringback.call.exchange import Refinement
+from ringback.call.records import CallLog
 from ringback.call.switchboard import Switchboard
 from ringback.conference.meetings import EntryTimings, Meetings
 from ringback.conference.pin_guard import PinGuard
@@ -49,12 +50,15 @@ from ringback.server.outside import Outside
 from ringback.server.outside_operations import OutsideOperations
 from ringback.server.policy import Policy
 from ringback.server.prompts import PromptLibrary
+from ringback.server.record_spool import Spool
+from ringback.server.recording import RecordingKeeper
+from ringback.server.records import RecordKeeper
 from ringback.server.registrations import RegistrationKeeper
 from ringback.server.sip_metrics import sip_metrics
 from ringback.server.sip_socket import SipSockets
 from ringback.server.sip_trace import SipTrace
 from ringback.server.tokens import Tokens
-from ringback.server.tolls import TollKeeper, today
+from ringback.server.tolls import TollKeeper
 from ringback.server.trunks import TrunkKeeper, locator
 from ringback.server.visiting import ServerVisits, make_visits
 from ringback.server.voicemail import Voicemail
@@ -68,6 +72,7 @@ from ringback.sip.registration import Registrar
 from ringback.sip.tap import Tap
 from ringback.sip.uri import SipUri
 from ringback.store.directory import Directory
+from ringback.store.holdings import today
 from ringback.store.store import Store
 from ringback.trunk.lines import TrunkLines
 from ringback.trunk.watch import Surroundings
@@ -118,7 +123,15 @@ class Server:
         )
         conference = settings.conference
         refinement = Refinement(agc=conference.level_control, denoise=conference.noise_suppression)
-        self.switchboard = Switchboard(self.endpoint, self._local_media, refinement)
+        self.calls = CallLog(time.time, random.getrandbits(9))
+        self.switchboard = Switchboard(self.endpoint, self._local_media, refinement, self.calls)
+        self.records = RecordKeeper(
+            self.calls,
+            Spool(settings.data_dir / "records", store.sealer, settings.records.spool_mb * 1_000_000),
+            store.call_records,
+            self._publish,
+            settings.records.keep_days,
+        )
         self.meetings = Meetings(
             self.switchboard, self.switchboard.media_rooms, quiet_above=conference.quiet_above
         )
@@ -141,6 +154,7 @@ class Server:
             on_event=lambda event: self.exchange.on_media_event(event),  # noqa: PLW0108 - made below
             on_lost=lambda legs: self.exchange.on_media_lost(legs),  # noqa: PLW0108
             full_band=settings.media.full_band,
+            music=settings.calling.music,
         )
         self.exchange = Exchange(
             endpoint=self.endpoint,
@@ -178,6 +192,8 @@ class Server:
             outside=OutsideOperations(
                 self.lines, self.caps, self.switchboard, self.trunks.check, lambda: store.directory
             ),
+            record_metrics=self.records.metrics,
+            features=lambda: self.features,
         )
         self.diagnoses = Diagnoses(settings.data_dir / "diagnoses", settings.web.upload_limit_mb * 1_000_000)
         self.visits = make_visits(allow)
@@ -226,13 +242,16 @@ class Server:
             destinations=self.destinations,
             acts=self.exchange,
             prompts=self.prompts,
+            watching=self.watching,
         )
-        self.watching.dialogs.lot = self.features.lot
         self.voicemail = Voicemail(
             settings, store, self.switchboard, self.exchange, self.watching, self._publish
         )
         self.voicemail.register(self.destinations)
         self.exchange.voices = self.voicemail.on_media
+        self.recording = RecordingKeeper(
+            settings, store, self.switchboard, self.exchange, self.prompts, self._publish
+        )
         self.policy = Policy(
             endpoint=self.endpoint,
             switchboard=self.switchboard,
@@ -254,13 +273,17 @@ class Server:
             watching=self.watching,
             allow_answer_mode=settings.sip.allow_answer_mode,
         )
-        self.endpoint.answer_without_state = self.policy.answer_without_state
-        self.exchange.policy = self.policy
-        self.switchboard.transfers = self.policy
-        self.exchange.watching = self.watching
+        self._join()
         self._directory = store.directory
         self._stop_following = store.on_change(self._on_directory)
         self.web_address: tuple[str, int] | None = None
+
+    def _join(self) -> None:
+        """Let the parts that are made before others know these."""
+        self.endpoint.answer_without_state = self.policy.answer_without_state
+        self.exchange.policy = self.policy
+        self.exchange.watching = self.watching
+        self.switchboard.transfers = self.policy
 
     async def start(self) -> None:
         """Open media, then SIP, so that the first call already has somewhere to go."""
@@ -273,8 +296,10 @@ class Server:
             self.tolls.restore(),
             self.diagnoses.start(),
         )
+        await self.records.start()
         await self.features.start()
         await self.voicemail.start()
+        await self.recording.start()
         self._know_registered()
         await self.transports.open(
             sip.bind,
@@ -313,11 +338,13 @@ class Server:
         await self.prompts.stop()
         await self.diagnoses.stop()
         await self.voicemail.stop()
+        await self.recording.stop()
         await self.keeper.stop()
         await self.names.close()
         await self.tolls.stop()
         await self.transports.close()
         await self.media.stop()
+        await self.records.stop()
 
     def addresses(self) -> dict[str, str]:
         """Where we are really bound: host:port, or several, by udp, tcp, tls, http or https."""
@@ -433,6 +460,7 @@ class Server:
         self.keeper.follow(before, directory)
         self.trunks.follow(directory)
         self.voicemail.follow(directory)
+        self.recording.follow()
         self.exchange.act(self._follow_directory)
 
     def _follow_directory(self, now: float) -> int:
