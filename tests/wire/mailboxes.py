@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Any
 
-from tests.wire.server import RingbackServer
 from tests.wire.sip_phone import SipPhone
 
 

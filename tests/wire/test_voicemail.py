@@ -13,8 +13,7 @@ import pytest
 from ringback.agent import Call, UserAgent
 from ringback.quality.markers import find_markers, marker
 from ringback.quality.tones import make_tones, tone_levels
-from tests.wire.baresip import Baresip
-from tests.wire.mailboxes import LampWatch, give_mailbox, set_up
+from tests.wire.mailboxes import LampWatch, set_up
 from tests.wire.server import RingbackServer
 from tests.wire.sip_phone import SipPhone
 from tests.wire.test_agent import agents, run

@@ -26,6 +26,7 @@ from ringback.web.api import (
     meetings,
     participants,
     people,
+    phone,
     plan,
     quality,
     queues,
@@ -41,6 +42,7 @@ from ringback.web.limits import Limits
 from ringback.web.links import Links
 from ringback.web.metrics import CONTENT_TYPE, CountRequests, Metrics
 from ringback.web.operations import Operations
+from ringback.web.phoning import Phoning
 from ringback.web.problems import Problem
 from ringback.web.provisioning import Provisioning
 from ringback.web.visiting import SipDoor, Visiting
@@ -86,6 +88,7 @@ _TAGS: Final = [
     {"name": "devices", "description": "Phones with accounts of their own, and the files that set them up."},
     {"name": "plan", "description": "How calls go: groups, queues, menus, hours, routes; and every change."},
     {"name": "visits", "description": "How a page gets into a meeting by its link, without a token."},
+    {"name": "phone", "description": "How a page becomes a phone of one's own extension."},
     {"name": "system", "description": "What the system does now."},
     {"name": "bans", "description": "Sources of SIP that are shut out."},
     {"name": "events", "description": "What happens, as it happens."},
@@ -158,11 +161,12 @@ def create_app(
     visiting: Visiting | None = None,
     diagnosing: Diagnosing | None = None,
     provisioning: Provisioning | None = None,
+    phoning: Phoning | None = None,
 ) -> FastAPI:
     """The application on these parts; its links are for the configured ports until `announce` is called.
 
-    Without `door` and `visiting` no browser can call, without `diagnosing` no capture is diagnosed, without
-    `provisioning` no phone is set up.
+    Without `door`, `visiting` and `phoning` no browser can call, without `diagnosing` no capture is
+    diagnosed, without `provisioning` no phone is set up.
     """
     app = FastAPI(
         title="Ringback",
@@ -176,13 +180,23 @@ def create_app(
     )
     guard = SourceGuard(SourceList(settings.security.allow_sources))
     app.state.context = WebContext(
-        store, operations, settings, Links.of(settings), guard, door, visiting, diagnosing, provisioning
+        store,
+        operations,
+        settings,
+        Links.of(settings),
+        guard,
+        door,
+        visiting,
+        diagnosing,
+        provisioning,
+        phoning=phoning,
     )
     app.state.metrics = Metrics(operations)
     for router in ROUTERS:
         app.include_router(router, responses=_PROBLEMS)
     app.include_router(visits.router, responses=_PROBLEMS)
     app.include_router(phone_files.router, include_in_schema=False)
+    app.include_router(phone.router, responses=_PROBLEMS)
     app.include_router(sip_socket.router)
     app.include_router(health)
     app.include_router(pages.router, include_in_schema=False)
