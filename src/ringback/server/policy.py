@@ -273,13 +273,16 @@ class Policy:
         if isinstance(proof, Denied):
             return proof.response(request)
         account = proof.account
-        own = (account, proof.device.username if proof.device is not None else account)
-        if user_of(request.to) not in own or self._visits.account(account, now) is not None:
+        device = proof.device.username if proof.device is not None else ""
+        if (
+            user_of(request.to) not in (account, device or account)
+            or self._visits.account(account, now) is not None
+        ):
             return make_response(request, 403, "Only the account itself may register")
         if flow.transport in BROWSER_TRANSPORTS:
             # We only answer offers of WebRTC: nobody could call it.
             return make_response(request, 403, "Pages cannot be called")
-        response = self._registrar.register(request, account, flow, now)
+        response = self._registrar.register(request, account, flow, now, device)
         if response.status == 200:
             self._on_registration(account, flow)
         return response

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -164,15 +164,18 @@ def is_password(device: Device, password: Private[str]) -> bool:
     return same_secret(digests_of(device.username, password)[1], device.ha1_sha256)
 
 
-def checked_device(device: Device, directory: Directory) -> Device:
-    """The device with values in their usual form; raises InvalidValueError with all that is wrong."""
+def checked_device(device: Device, directory: Directory, numbers: Container[str] = ()) -> Device:
+    """The device with values in their usual form; raises InvalidValueError with all that is wrong.
+
+    `numbers` are of extensions that come with it.
+    """
     problems = []
     changes: dict[str, Any] = {}
     try:
         changes["name"] = checked_name(device.name)
     except InvalidError as error:
         problems.append(FieldProblem("name", str(error).removeprefix("the name ")))
-    if device.extension not in directory.extensions:
+    if device.extension not in directory.extensions and device.extension not in numbers:
         problems.append(FieldProblem("extension", f"there is no extension {device.extension[:20]}"))
     changes["model"] = device.model.strip()
     if len(device.model) > LONGEST_MODEL or not device.model.isprintable():
