@@ -51,8 +51,13 @@ from ringback.web.operations import (
 )
 
 # Happenings an administrator has to know of; their facts hold nothing private.
-_WARNINGS = frozenset({"media.refused", "trunk.down", "toll.refused", "source.banned"})
-_NEWS = frozenset({"trunk.up"})
+_WARNINGS = frozenset(
+    {
+        "media.refused", "trunk.down", "toll.refused", "source.banned", "records.database_away",
+        "records.spool_failed", "records.lost", "records.interrupted",
+    }
+)  # fmt: skip
+_NEWS = frozenset({"trunk.up", "records.database_back", "records.spool_back"})
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +78,7 @@ class ServerOperations:
         sip_metrics: Callable[[], Iterable[Metric]],
         sip_trace: SipTrace,
         outside: OutsideOperations,
+        record_metrics: Callable[[], Iterable[Metric]],
     ) -> None:
         self.waiting_for: tuple[str, ...] = ("start",)
         self._exchange = exchange
@@ -83,6 +89,7 @@ class ServerOperations:
         self._sources = sources
         self._addresses = addresses
         self._sip_metrics = sip_metrics
+        self._record_metrics = record_metrics
         self._sip_trace = sip_trace
         self.outside = outside
         self._events = EventHub()
@@ -183,6 +190,7 @@ class ServerOperations:
         yield from self._sip_metrics()
         yield from line_metrics(self._switchboard.history)
         yield from self.outside.metrics()
+        yield from self._record_metrics()
         yield Metric(
             "ringback_media_takeovers",
             "counter",

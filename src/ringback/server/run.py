@@ -85,6 +85,7 @@ async def _serve(settings: Settings, console: Console, command: str) -> int:
             door=server.sip_sockets,
             visiting=server.visiting,
             diagnosing=server.diagnoses,
+            voicemail=server.voicemail.pages,
         )
         certificate = await asyncio.to_thread(web_certificate, settings)
         tls = server_context(certificate.certificate, certificate.key) if certificate else None

@@ -23,6 +23,7 @@ from ringback.web.diagnosing import Diagnosing
 from ringback.web.links import Links, own_origins
 from ringback.web.operations import Operations
 from ringback.web.problems import ProblemError
+from ringback.web.provisioning import Provisioning
 from ringback.web.visiting import SipDoor, Visiting
 from ringback.web.voicemailing import Voicemailing
 
@@ -42,7 +43,7 @@ class WebContext:
     """The parts that routes use; `links` is replaced once the ports are known.
 
     Without `door` and `visiting` no browser can call, without `diagnosing` no capture is diagnosed, without
-    `voicemail` there are no mailboxes.
+    `provisioning` no phone is set up, without `voicemail` there are no mailboxes.
     """
 
     store: Store
@@ -53,6 +54,7 @@ class WebContext:
     door: SipDoor | None = None
     visiting: Visiting | None = None
     diagnosing: Diagnosing | None = None
+    provisioning: Provisioning | None = None
     voicemail: Voicemailing | None = None
     now: Callable[[], float] = time.monotonic
     login_delay: GuessDelay[str] = field(default_factory=GuessDelay)
@@ -120,6 +122,15 @@ class Needs:
                 403, f"the role {identity.role.value} lacks the permission {self.permission.value}"
             )
         return identity
+
+
+def somebody(
+    request: Request,
+    context: Context,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
+) -> Identity:
+    """Who makes the request, whatever they may do; raises 401 or 429."""
+    return identify(request, context, credentials)
 
 
 def identify(

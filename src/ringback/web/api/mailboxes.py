@@ -119,7 +119,6 @@ def _door(context: WebContext) -> Voicemailing:
     return context.voicemail
 
 
-
 def _who(
     request: Request,
     context: Context,
@@ -217,9 +216,7 @@ async def hear_message(
     headers["Content-Length"] = str(end - start)
     if part is not None:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{sound.size}"
-    return StreamingResponse(
-        sound.pieces(start, end), 206 if part is not None else 200, headers, "audio/wav"
-    )
+    return StreamingResponse(sound.pieces(start, end), 206 if part is not None else 200, headers, "audio/wav")
 
 
 @router.patch("/{extension}/messages/{message}")
