@@ -1,4 +1,4 @@
-"""Voicemail at the real command: what was said is what the holder hears, and nobody else; the lamp; kill -9."""
+"""Voicemail at the real command: what was said is what the holder hears, and nobody else; kill -9."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ import pytest
 from ringback.agent import Call, UserAgent
 from ringback.quality.markers import find_markers, marker
 from ringback.quality.tones import make_tones, tone_levels
-from tests.wire.baresip import Baresip
-from tests.wire.mailboxes import LampWatch, give_mailbox, set_up
+from tests.wire.mailboxes import LampWatch, give_mailbox
 from tests.wire.server import RingbackServer
 from tests.wire.sip_phone import SipPhone
 from tests.wire.test_agent import agents, run
@@ -30,9 +29,7 @@ CODES = (3, 7, 11, 5)
 
 @pytest.fixture(scope="module")
 def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RingbackServer]:
-    server = RingbackServer(tmp_path_factory.mktemp("voicemail"))
-    set_up(server, {"4811": {"trust_own_phone": False}, "4812": {"trust_own_phone": True}})
-    server.start()
+    server = RingbackServer(tmp_path_factory.mktemp("voicemail")).start()
     yield server
     server.stop()
 
@@ -96,6 +93,7 @@ def test_a_message_goes_to_the_holder_and_the_lamp_follows(
 ) -> None:
     async def test() -> None:
         async with agents(office, "4801") as (alice,), agents(office, "4811") as (bob,):
+            give_mailbox(office, "4811")
             lamp = LampWatch(make_phone(office, "4811", "secret-of-4811"))
             assert lamp.shows() == "0/0 (0/0)"
             await bob.unregister()
