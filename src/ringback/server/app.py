@@ -57,6 +57,7 @@ from ringback.server.registrations import RegistrationKeeper
 from ringback.server.sip_metrics import sip_metrics
 from ringback.server.sip_socket import SipSockets
 from ringback.server.sip_trace import SipTrace
+from ringback.server.softphones import Softphones
 from ringback.server.tokens import Tokens
 from ringback.server.tolls import TollKeeper
 from ringback.server.trunks import TrunkKeeper, locator
@@ -154,6 +155,7 @@ class Server:
             on_event=lambda event: self.exchange.on_media_event(event),  # noqa: PLW0108 - made below
             on_lost=lambda legs: self.exchange.on_media_lost(legs),  # noqa: PLW0108
             full_band=settings.media.full_band,
+            music=settings.calling.music,
         )
         self.exchange = Exchange(
             endpoint=self.endpoint,
@@ -192,9 +194,11 @@ class Server:
                 self.lines, self.caps, self.switchboard, self.trunks.check, lambda: store.directory
             ),
             record_metrics=self.records.metrics,
+            features=lambda: self.features,
         )
         self.diagnoses = Diagnoses(settings.data_dir / "diagnoses", settings.web.upload_limit_mb * 1_000_000)
         self.visits = make_visits(allow)
+        self.softphones = Softphones(self._holds)
         self.visiting = ServerVisits(self.visits, self.meetings, self.exchange)
         self.sip_sockets = SipSockets(
             on_message=self.exchange.on_message,
@@ -240,8 +244,8 @@ class Server:
             destinations=self.destinations,
             acts=self.exchange,
             prompts=self.prompts,
+            watching=self.watching,
         )
-        self.watching.dialogs.lot = self.features.lot
         self.voicemail = Voicemail(
             settings, store, self.switchboard, self.exchange, self.watching, self._publish
         )
@@ -353,6 +357,12 @@ class Server:
             name: ", ".join(f"{bracketed(host)}:{port}" for host, port in addresses)
             for name, addresses in bound.items()
         }
+
+    def _holds(self, session: str, extension: str) -> bool:
+        """Whether the person of a session holds an extension now."""
+        login = self.store.sessions.login_of(session)
+        person = login.person_id if login is not None else None
+        return person is not None and extension in self.store.extensions_of(person)
 
     # What peers are told about us
 

@@ -27,8 +27,10 @@ from ringback.web.api import (
     meetings,
     participants,
     people,
+    phone,
     plan,
     quality,
+    queues,
     sip_trace,
     system,
     tokens,
@@ -41,6 +43,7 @@ from ringback.web.limits import Limits
 from ringback.web.links import Links
 from ringback.web.metrics import CONTENT_TYPE, CountRequests, Metrics
 from ringback.web.operations import Operations
+from ringback.web.phoning import Phoning
 from ringback.web.problems import Problem
 from ringback.web.provisioning import Provisioning
 from ringback.web.visiting import SipDoor, Visiting
@@ -53,6 +56,7 @@ ROUTERS: Final = (
             meetings,
             participants,
             quality,
+            queues,
             extensions,
             people,
             holdings,
@@ -88,6 +92,7 @@ _TAGS: Final = [
     {"name": "devices", "description": "Phones with accounts of their own, and the files that set them up."},
     {"name": "plan", "description": "How calls go: groups, queues, menus, hours, routes; and every change."},
     {"name": "visits", "description": "How a page gets into a meeting by its link, without a token."},
+    {"name": "phone", "description": "How a page becomes a phone of one's own extension."},
     {"name": "system", "description": "What the system does now."},
     {"name": "bans", "description": "Sources of SIP that are shut out."},
     {"name": "voicemail", "description": "Mailboxes, and for their holders the messages in them."},
@@ -162,11 +167,12 @@ def create_app(
     diagnosing: Diagnosing | None = None,
     provisioning: Provisioning | None = None,
     voicemail: Voicemailing | None = None,
+    phoning: Phoning | None = None,
 ) -> FastAPI:
     """The application on these parts; its links are for the configured ports until `announce` is called.
 
-    Without `door` and `visiting` no browser can call, without `diagnosing` no capture is diagnosed, without
-    `provisioning` no phone is set up, without `voicemail` there are no mailboxes.
+    Without `door`, `visiting` and `phoning` no browser can call, without `diagnosing` no capture is
+    diagnosed, without `provisioning` no phone is set up, without `voicemail` there are no mailboxes.
     """
     app = FastAPI(
         title="Ringback",
@@ -190,12 +196,14 @@ def create_app(
         diagnosing,
         provisioning,
         voicemail,
+        phoning=phoning,
     )
     app.state.metrics = Metrics(operations)
     for router in ROUTERS:
         app.include_router(router, responses=_PROBLEMS)
     app.include_router(visits.router, responses=_PROBLEMS)
     app.include_router(phone_files.router, include_in_schema=False)
+    app.include_router(phone.router, responses=_PROBLEMS)
     app.include_router(sip_socket.router)
     app.include_router(health)
     app.include_router(pages.router, include_in_schema=False)
