@@ -41,7 +41,7 @@ class Office:
 
     async def of(self, name: str) -> httpx.AsyncClient:
         """A page of somebody who is logged in."""
-        person = next(one for one in await self.store.people.all() if one.name == name)
+        person = next(one for one in self.store.people.all() if one.name == name)
         login, _ = await self.store.logins.add(f"{name.lower()}@example.com", Role.USER, person.id)
         _, secret = await self.store.sessions.begin(login, "Firefox")
         return self.client({"Cookie": f"{SESSION_COOKIE}={secret.reveal()}", FROM_PAGE: "1"})

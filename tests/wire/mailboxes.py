@@ -32,7 +32,7 @@ class LampWatch:
             time.sleep(0.05)
         raise AssertionError("no mailbox was told of")
 
-    def wait_for(self, counts: str, patience_s: float = 5) -> None:
+    def wait_for(self, counts: str, patience_s: float = 15) -> None:
         """Wait until the lamp shows these counts."""
         deadline = time.monotonic() + patience_s
         while self.shows() != counts:
