@@ -205,6 +205,18 @@ class RunningSystem:
         """DELETE /tolls, or /tolls/{account}."""
         self._call("DELETE", "/tolls" if account is None else f"/tolls/{quote(account, safe='')}")
 
+    def mailboxes(self) -> list[Json]:
+        """GET /voicemail."""
+        return self._list(self._call("GET", "/voicemail"))
+
+    def mailbox(self, number: str) -> Json:
+        """GET /voicemail/{extension}."""
+        return self._json(self._call("GET", f"/voicemail/{quote(number, safe='')}"))
+
+    def reset_mailbox_pin(self, number: str) -> None:
+        """DELETE /voicemail/{extension}/pin."""
+        self._call("DELETE", f"/voicemail/{quote(number, safe='')}/pin")
+
     def participants(self, number: str) -> list[Json]:
         """GET /meetings/{number}/participants."""
         return self._list(self._call("GET", f"{_meeting(number)}/participants"))

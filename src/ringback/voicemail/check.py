@@ -186,7 +186,7 @@ class CheckMessages(Application):
             self._failed(["prompt:wrong-pin"], now)
             return
         self.box = box
-        if box.has_pin:
+        if box.has_pin or (self._own and box.trusts_own_phone):
             self.office.desk.messages(box, self._in)
         else:
             self.scene = ChoosingPin(self, [], now, self._chosen)

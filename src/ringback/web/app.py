@@ -23,6 +23,7 @@ from ringback.web.api import (
     extensions,
     holdings,
     logins,
+    mailboxes,
     meetings,
     participants,
     people,
@@ -47,6 +48,7 @@ from ringback.web.phoning import Phoning
 from ringback.web.problems import Problem
 from ringback.web.provisioning import Provisioning
 from ringback.web.visiting import SipDoor, Visiting
+from ringback.web.voicemailing import Voicemailing
 
 ROUTERS: Final = (
     *(
@@ -70,9 +72,11 @@ ROUTERS: Final = (
             diagnoses,
             tokens,
             logins,
+            mailboxes,
         )
     ),
     trunks.tolls,
+    mailboxes.archives,
 )
 
 _DESCRIPTION: Final = """\
@@ -94,6 +98,7 @@ _TAGS: Final = [
     {"name": "phone", "description": "How a page becomes a phone of one's own extension."},
     {"name": "system", "description": "What the system does now."},
     {"name": "bans", "description": "Sources of SIP that are shut out."},
+    {"name": "voicemail", "description": "Mailboxes, and for their holders the messages in them."},
     {"name": "events", "description": "What happens, as it happens."},
     {"name": "sip", "description": "The SIP messages themselves, masked."},
     {"name": "diagnoses", "description": "Captures that are uploaded to learn why calls were bad."},
@@ -164,12 +169,13 @@ def create_app(
     visiting: Visiting | None = None,
     diagnosing: Diagnosing | None = None,
     provisioning: Provisioning | None = None,
+    voicemail: Voicemailing | None = None,
     phoning: Phoning | None = None,
 ) -> FastAPI:
     """The application on these parts; its links are for the configured ports until `announce` is called.
 
     Without `door`, `visiting` and `phoning` no browser can call, without `diagnosing` no capture is
-    diagnosed, without `provisioning` no phone is set up.
+    diagnosed, without `provisioning` no phone is set up, without `voicemail` there are no mailboxes.
     """
     app = FastAPI(
         title="Ringback",
@@ -192,6 +198,7 @@ def create_app(
         visiting,
         diagnosing,
         provisioning,
+        voicemail,
         phoning=phoning,
     )
     app.state.metrics = Metrics(operations)
