@@ -29,7 +29,7 @@ from ringback.store.voice_schema import voice_audit, voices
 
 VoiceKind = Literal["message", "recording", "greeting"]
 VoiceState = Literal["writing", "whole", "cut", "deleted"]
-Act = Literal["played", "exported", "held", "released", "deleted", "expired"]
+Act = Literal["played", "refused", "held", "released", "deleted", "expired", "verified"]
 
 REWRAPPED_AT_ONCE: Final = 500
 _REASON_LENGTH: Final = 200

@@ -25,6 +25,7 @@ from ringback.web.api import (
     participants,
     people,
     quality,
+    recordings,
     sip_trace,
     system,
     tokens,
@@ -55,6 +56,7 @@ ROUTERS: Final = (
             events,
             sip_trace,
             diagnoses,
+            recordings,
             tokens,
             logins,
         )
@@ -80,6 +82,7 @@ _TAGS: Final = [
     {"name": "events", "description": "What happens, as it happens."},
     {"name": "sip", "description": "The SIP messages themselves, masked."},
     {"name": "diagnoses", "description": "Captures that are uploaded to learn why calls were bad."},
+    {"name": "recordings", "description": "What was recorded by policy: playing, legal holds, deletion."},
     {"name": "tokens", "description": "Ways into this API."},
     {"name": "logins", "description": "Sessions of people at the pages, and who may log in there."},
     {"name": "administrators", "description": "Links with which administrators choose a password."},
