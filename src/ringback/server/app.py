@@ -7,6 +7,8 @@ import random
 import signal
 import time
 from collections.abc import Iterable
+from datetime import datetime
+from email.message import EmailMessage
 from functools import lru_cache
 from typing import Final
 
@@ -14,7 +16,7 @@ import structlog
 
 from ringback import __version__
 from ringback.call.effects import Notice
-from ringback.call.leg import Refinement
+from ringback.call.exchange import Refinement
 from ringback.call.switchboard import Switchboard
 from ringback.conference.meetings import EntryTimings, Meetings
 from ringback.conference.pin_guard import PinGuard
@@ -33,27 +35,27 @@ from ringback.server.accounts import Accounts
 from ringback.server.addresses import bracketed, is_wildcard, reachable
 from ringback.server.certificates import sip_certificate
 from ringback.server.challenges import DigestChoice
+from ringback.server.destinations import Destinations
 from ringback.server.diagnoses import Diagnoses
 from ringback.server.edge import Edge
+from ringback.server.emergencies import EmergencyNotice, mail_of
 from ringback.server.exchange import Exchange
 from ringback.server.features import Features
-from ringback.server.joining import Reach, own_destinations
+from ringback.server.joining import Reach, own_ways
 from ringback.server.media_pool import MediaPool
 from ringback.server.names import NameService
 from ringback.server.operations import ServerOperations
 from ringback.server.outside import Outside
 from ringback.server.outside_operations import OutsideOperations
-from ringback.server.plain_routing import PlainRouting
 from ringback.server.policy import Policy
 from ringback.server.prompts import PromptLibrary
 from ringback.server.recording import RecordingKeeper
 from ringback.server.registrations import RegistrationKeeper
-from ringback.server.routed import Ways
 from ringback.server.sip_metrics import sip_metrics
 from ringback.server.sip_socket import SipSockets
 from ringback.server.sip_trace import SipTrace
 from ringback.server.tokens import Tokens
-from ringback.server.tolls import TollKeeper, today
+from ringback.server.tolls import TollKeeper
 from ringback.server.trunks import TrunkKeeper, locator
 from ringback.server.visiting import ServerVisits, make_visits
 from ringback.server.voicemail import Voicemail
@@ -67,6 +69,7 @@ from ringback.sip.registration import Registrar
 from ringback.sip.tap import Tap
 from ringback.sip.uri import SipUri
 from ringback.store.directory import Directory
+from ringback.store.holdings import today
 from ringback.store.store import Store
 from ringback.trunk.lines import TrunkLines
 from ringback.trunk.watch import Surroundings
@@ -192,7 +195,14 @@ class Server:
         self.keeper = RegistrationKeeper(self.registrar, store.registrations)
         self.watching = Watching(self.endpoint, self.switchboard, lambda: store.directory)
         services = ServiceNumbers.of(settings)
-        outside = Outside(self.lines, self.caps, self.switchboard, self.trunks.check, lambda: store.directory)
+        outside = Outside(
+            self.lines,
+            self.caps,
+            self.switchboard,
+            self.trunks.check,
+            lambda: store.directory,
+            services.country,
+        )
         reach = Reach(
             switchboard=self.switchboard,
             registrar=self.registrar,
@@ -207,8 +217,10 @@ class Server:
             directory=lambda: store.directory,
             contact_for=self._contact_for,
             trusted_peers=self._trusted_peers,
+            notify=self._on_emergency,
         )
-        self.destinations = own_destinations(reach)
+        self.destinations = Destinations()
+        self.ways = own_ways(reach, self.destinations, services, clock=lambda: datetime.now().astimezone())
         self.features = Features(
             settings=settings,
             store=store,
@@ -226,7 +238,6 @@ class Server:
         self.recording = RecordingKeeper(
             settings, store, self.switchboard, self.exchange, self.prompts, self._publish
         )
-        self.ways = Ways(PlainRouting(lambda: store.directory, services), self.destinations)
         self.policy = Policy(
             endpoint=self.endpoint,
             switchboard=self.switchboard,
@@ -397,6 +408,15 @@ class Server:
     def _trusts(self, flow: Flow) -> bool:
         """Whether to believe what this peer says about identities: trunks known by their address, too."""
         return flow.remote[0] in self._trusted_peers or bool(self.lines.recognised(flow))
+
+    def _on_emergency(self, notice: EmergencyNotice) -> None:
+        log.warning("emergency call", test=notice.test, location=notice.location and notice.location.name)
+        if notice.location is not None and notice.location.e_mail:
+
+            async def write() -> EmailMessage:
+                return mail_of(notice)
+
+            self.voicemail.mail.send(write)
 
     def _know_registered(self) -> None:
         now = time.monotonic()

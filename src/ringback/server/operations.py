@@ -51,8 +51,8 @@ from ringback.web.operations import (
 )
 
 # Happenings an administrator has to know of; their facts hold nothing private.
-_WARNINGS = frozenset({"media.refused", "trunk.down", "toll.refused", "source.banned"})
-_NEWS = frozenset({"trunk.up"})
+_WARNINGS = frozenset({"media.refused", "trunk.down", "toll.refused", "source.banned", "recording.failed"})
+_NEWS = frozenset({"trunk.up", "recording.started", "recording.stopped", "recording.discarded"})
 
 log = structlog.get_logger(__name__)
 

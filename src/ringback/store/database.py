@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from sqlalchemy import (
@@ -18,7 +18,7 @@ from sqlalchemy import (
     inspect,
     text,
 )
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 import ringback.store.mailbox_schema
@@ -59,11 +59,11 @@ class Database:
         database = cls(engine)
         try:
             await database._migrate()
-        except DBAPIError as error:
+        except (DBAPIError, DatabaseUnusableError) as error:
             await engine.dispose()
-            raise DatabaseUnusableError(f"the database cannot be opened: {error.orig}") from None
-        except DatabaseUnusableError:
-            await engine.dispose()
+            wrong = error.__cause__ if isinstance(error, DatabaseUnusableError) else error
+            if isinstance(wrong, DBAPIError):
+                raise DatabaseUnusableError(f"the database cannot be opened: {wrong.orig}") from None
             raise
         return database
 
@@ -74,8 +74,9 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that sees one state of the database."""
-        async with self._engine.connect() as connection:
-            yield connection
+        with _unusable_named():
+            async with self._engine.connect() as connection:
+                yield connection
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
@@ -83,10 +84,11 @@ class Database:
 
         Writers of this process queue here, in order: SQLite has one writer at a time anyway.
         """
-        async with self._write_lock, self._engine.connect() as connection:
-            await connection.execution_options(ringback_writes=True)
-            async with connection.begin():
-                yield connection
+        with _unusable_named():
+            async with self._write_lock, self._engine.connect() as connection:
+                await connection.execution_options(ringback_writes=True)
+                async with connection.begin():
+                    yield connection
 
     async def forget(self) -> bool:
         """Have nothing of what was deleted or replaced left in the write-ahead log; False if it is in use."""
@@ -111,6 +113,20 @@ class Database:
             )
         async with self.write() as connection:
             await connection.run_sync(_bring_up_to_date)
+
+
+@contextmanager
+def _unusable_named() -> Iterator[None]:
+    """What the database itself cannot do now (locked, full, gone) becomes DatabaseUnusableError."""
+    try:
+        yield
+    except DatabaseError as error:
+        # Its kin say that a statement was wrong, or refused by the data.
+        if type(error) not in (DatabaseError, OperationalError):
+            raise
+        raise DatabaseUnusableError(
+            f"the database cannot be used now ({error.orig}); calls go on, changes have to be tried again"
+        ) from error
 
 
 def _revision(connection: Connection) -> str | None:

@@ -14,16 +14,19 @@ from ringback.config import Settings
 from ringback.governance.roles import Permission
 from ringback.governance.throttle import SourceGuard, SourceList
 from ringback.store.store import Store
-from ringback.web import pages, problems, sip_socket
+from ringback.web import pages, phone_files, problems, sip_socket
 from ringback.web.api import (
     bans,
+    devices,
     diagnoses,
     events,
     extensions,
+    holdings,
     logins,
     meetings,
     participants,
     people,
+    plan,
     quality,
     recordings,
     sip_trace,
@@ -39,6 +42,7 @@ from ringback.web.links import Links
 from ringback.web.metrics import CONTENT_TYPE, CountRequests, Metrics
 from ringback.web.operations import Operations
 from ringback.web.problems import Problem
+from ringback.web.provisioning import Provisioning
 from ringback.web.visiting import SipDoor, Visiting
 
 ROUTERS: Final = (
@@ -50,6 +54,9 @@ ROUTERS: Final = (
             quality,
             extensions,
             people,
+            holdings,
+            devices,
+            plan,
             trunks,
             system,
             bans,
@@ -75,7 +82,9 @@ _TAGS: Final = [
     {"name": "participants", "description": "Who is in a meeting now, and what a host can do about it."},
     {"name": "extensions", "description": "The numbers that devices register to."},
     {"name": "trunks", "description": "Ways to and from other telephone systems, and what is called there."},
-    {"name": "people", "description": "Who holds extensions."},
+    {"name": "people", "description": "Who holds extensions, and when."},
+    {"name": "devices", "description": "Phones with accounts of their own, and the files that set them up."},
+    {"name": "plan", "description": "How calls go: groups, queues, menus, hours, routes; and every change."},
     {"name": "visits", "description": "How a page gets into a meeting by its link, without a token."},
     {"name": "system", "description": "What the system does now."},
     {"name": "bans", "description": "Sources of SIP that are shut out."},
@@ -149,10 +158,12 @@ def create_app(
     door: SipDoor | None = None,
     visiting: Visiting | None = None,
     diagnosing: Diagnosing | None = None,
+    provisioning: Provisioning | None = None,
 ) -> FastAPI:
     """The application on these parts; its links are for the configured ports until `announce` is called.
 
-    Without `door` and `visiting` no browser can call, without `diagnosing` no capture is diagnosed.
+    Without `door` and `visiting` no browser can call, without `diagnosing` no capture is diagnosed, without
+    `provisioning` no phone is set up.
     """
     app = FastAPI(
         title="Ringback",
@@ -166,17 +177,22 @@ def create_app(
     )
     guard = SourceGuard(SourceList(settings.security.allow_sources))
     app.state.context = WebContext(
-        store, operations, settings, Links.of(settings), guard, door, visiting, diagnosing
+        store, operations, settings, Links.of(settings), guard, door, visiting, diagnosing, provisioning
     )
     app.state.metrics = Metrics(operations)
     for router in ROUTERS:
         app.include_router(router, responses=_PROBLEMS)
     app.include_router(visits.router, responses=_PROBLEMS)
+    app.include_router(phone_files.router, include_in_schema=False)
     app.include_router(sip_socket.router)
     app.include_router(health)
     app.include_router(pages.router, include_in_schema=False)
     problems.install(app)
-    larger = {diagnoses.PATH: settings.web.upload_limit_mb * 1_000_000}
+    larger = {
+        diagnoses.PATH: settings.web.upload_limit_mb * 1_000_000,
+        people.IMPORT_PATH: people.LARGEST_TABLE,
+        plan.APPLY_PATH: plan.LARGEST_FILE,
+    }
     app.add_middleware(Limits, larger=larger)
     app.add_middleware(CountRequests, metrics=app.state.metrics)
     return app

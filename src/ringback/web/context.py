@@ -23,6 +23,7 @@ from ringback.web.diagnosing import Diagnosing
 from ringback.web.links import Links, own_origins
 from ringback.web.operations import Operations
 from ringback.web.problems import ProblemError
+from ringback.web.provisioning import Provisioning
 from ringback.web.visiting import SipDoor, Visiting
 
 SESSION_COOKIE: Final = "ringback_session"
@@ -40,7 +41,8 @@ _WRONG: Final = "this token is unknown, revoked or expired; make a new one: ring
 class WebContext:
     """The parts that routes use; `links` is replaced once the ports are known.
 
-    Without `door` and `visiting` no browser can call, without `diagnosing` no capture is diagnosed.
+    Without `door` and `visiting` no browser can call, without `diagnosing` no capture is diagnosed, without
+    `provisioning` no phone is set up.
     """
 
     store: Store
@@ -51,6 +53,7 @@ class WebContext:
     door: SipDoor | None = None
     visiting: Visiting | None = None
     diagnosing: Diagnosing | None = None
+    provisioning: Provisioning | None = None
     now: Callable[[], float] = time.monotonic
     login_delay: GuessDelay[str] = field(default_factory=GuessDelay)
 
@@ -117,6 +120,15 @@ class Needs:
                 403, f"the role {identity.role.value} lacks the permission {self.permission.value}"
             )
         return identity
+
+
+def somebody(
+    request: Request,
+    context: Context,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
+) -> Identity:
+    """Who makes the request, whatever they may do; raises 401 or 429."""
+    return identify(request, context, credentials)
 
 
 def identify(
