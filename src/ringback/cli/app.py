@@ -12,6 +12,7 @@ from ringback.cli import (
     diagnose,
     extension,
     meeting,
+    recording,
     serve,
     sip,
     status,
@@ -46,6 +47,7 @@ app.add_typer(extension.app, name="extension")
 app.add_typer(ban.app, name="ban")
 app.add_typer(sip.app, name="sip")
 app.add_typer(trunk.app, name="trunk")
+app.add_typer(recording.app, name="recording")
 app.add_typer(token.app, name="token")
 app.add_typer(admin.app, name="admin")
 app.add_typer(certificate.app, name="certificate")

@@ -20,6 +20,7 @@ from ringback.web import control_socket
 TIMEOUT_S = 15.0
 # A stream that tells nothing says that it is there every 15 s.
 _SILENCE_S = 40.0
+_PIECE_BYTES = 65_536
 _GONE = "the server went away; look at its log, then try again"
 
 
@@ -71,9 +72,11 @@ class RunningSystem:
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
-    def _call(self, method: str, path: str, body: Json | None = None) -> Any:
+    def _call(
+        self, method: str, path: str, body: Json | None = None, headers: Mapping[str, str] | None = None
+    ) -> Any:
         content = None if body is None else json.dumps(body)
-        headers = {"Content-Type": "application/json"} if body is not None else {}
+        headers = {**(headers or {}), **({"Content-Type": "application/json"} if body is not None else {})}
         try:
             self._connection.request(method, f"/api/v1{path}", content, headers)
             answer = self._connection.getresponse()
@@ -84,6 +87,22 @@ class RunningSystem:
         if answer.status >= 400:
             _raise_problem(answer.status, result)
         return result
+
+    def ask(self, method: str, path: str, body: Json | None = None, *, reason: str = "") -> Any:
+        """A request below /api/v1; `reason` is written down with what is done."""
+        return self._call(method, path, body, {"X-Reason": quote(reason)} if reason else None)
+
+    def audio(self, path: str, reason: str) -> Iterator[bytes]:
+        """A stored voice as WAV, piece by piece."""
+        try:
+            self._connection.request("GET", f"/api/v1{path}", headers={"X-Reason": quote(reason)})
+            answer = self._connection.getresponse()
+            if answer.status >= 400:
+                _raise_problem(answer.status, json.loads(answer.read()))
+            while piece := answer.read(_PIECE_BYTES):
+                yield piece
+        except (OSError, http.client.HTTPException):
+            raise CliError(_GONE, UNREACHABLE) from None
 
     def add_extension(
         self, number: str, display_name: str, password: Private[str] | None, digest: str

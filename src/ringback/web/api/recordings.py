@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 from urllib.parse import unquote
 
@@ -13,11 +14,13 @@ from ringback.governance.roles import Identity, Permission
 from ringback.governance.sealing import SealingError
 from ringback.governance.vault import VaultError
 from ringback.store.errors import NotFoundError
+from ringback.store.plan.document import document
 from ringback.store.plan.voice import RecordingPolicy
 from ringback.store.recordings import StoredRecording
 from ringback.web.api import API
 from ringback.web.audio import wav_answer
 from ringback.web.context import Context, Needs, WebContext
+from ringback.web.plan_views import ValueView
 from ringback.web.problems import ProblemError
 from ringback.web.recording_views import (
     ConsentView,
@@ -32,12 +35,14 @@ from ringback.web.recording_views import (
 )
 
 MIX: Final = "mix"
+ONE_HEARING: Final = timedelta(minutes=10)
 _SHORTEST_REASON: Final = 3
 router = APIRouter(prefix=f"{API}/recordings", tags=["recordings"])
 
 Player = Annotated[Identity, Depends(Needs(Permission.RECORDINGS_PLAY))]
 Reader = Annotated[Identity, Depends(Needs(Permission.RECORDINGS_READ))]
 Holder = Annotated[Identity, Depends(Needs(Permission.RECORDINGS_HOLD))]
+Approver = Annotated[Identity, Depends(Needs(Permission.RECORDING_POLICIES_APPROVE))]
 Deleter = Annotated[Identity, Depends(Needs(Permission.RECORDINGS_DELETE))]
 WhyHeader = Annotated[
     str, Header(alias="X-Reason", max_length=600, description="Why, percent-encoded. No URL holds reasons.")
@@ -124,17 +129,27 @@ async def play_recording(
         raise ProblemError(
             403, f"the role {who.role.value} may not play this recording; its policy names: {may}"
         )
-    reason = _reason(x_reason)
+    reason = f"{track}: {_reason(x_reason)}"
     try:
         reader = await context.store.voices.open(recording, track)
     except VaultError as error:
         raise ProblemError(409, str(error)) from None
     try:
-        await context.store.voices.note(recording, who.name, "played", f"{track}: {reason}")
+        if not await _goes_on(context, recording, who.name, reason):
+            await context.store.voices.note(recording, who.name, "played", reason)
     except BaseException:
         reader.close()
         raise
     return wav_answer(request, reader, found.voice.rate)
+
+
+async def _goes_on(context: WebContext, recording: str, who: str, reason: str) -> bool:
+    """Whether this is the next range of what was begun a moment ago: one line is enough for all of them."""
+    deeds = await context.store.voices.deeds(recording)
+    since = datetime.now(UTC) - ONE_HEARING
+    return any(
+        (one.who, one.act, one.reason) == (who, "played", reason[:200]) for one in deeds if one.at > since
+    )
 
 
 @router.post("/{recording}/hold")
@@ -180,6 +195,15 @@ async def _verified(context: WebContext, found: StoredRecording, part: str) -> P
     except VaultError as error:
         problem = str(error)
     return PartVerdict(part=part, seconds=seconds, problem=problem)
+
+
+@router.post("/policies/{name}/approve")
+async def approve_policy(name: str, context: Context, who: Approver) -> ValueView:
+    """Approve a recording policy as it is; 422 for who wrote it. Nothing is recorded by it before."""
+    objects = context.store.objects
+    entry = objects.get("recording-policy", name)
+    fields = {**document(entry.value), "approved_by": who.name[:80]}
+    return ValueView.of(await objects.put("recording-policy", name, fields, who.name[:80], entry.revision))
 
 
 @router.post("/rotate-key")
