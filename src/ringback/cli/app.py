@@ -16,6 +16,7 @@ from ringback.cli import (
     person,
     plan,
     route,
+    recording,
     serve,
     sip,
     status,
@@ -56,6 +57,7 @@ app.add_typer(sip.app, name="sip")
 app.add_typer(trunk.app, name="trunk")
 app.add_typer(route.app, name="route")
 app.add_typer(voicemail.app, name="voicemail")
+app.add_typer(recording.app, name="recording")
 app.add_typer(token.app, name="token")
 app.add_typer(admin.app, name="admin")
 app.add_typer(certificate.app, name="certificate")
