@@ -75,6 +75,9 @@ class Counter:
     def changed(self, leg: Leg) -> None:
         """Nobody watches here."""
 
+    def moved(self, leg: Leg) -> None:
+        """Nobody records here."""
+
     def answered(self, leg: Leg) -> None:
         raise AssertionError("these legs are connected from the start")
 

@@ -85,7 +85,6 @@ class Voicemail:
                 between_digits_s=settings.conference.between_digits_s,
                 pin_tries=settings.conference.pin_tries,
             ),
-            least_pin_digits=settings.voicemail.least_pin_digits,
         )
         watching.mailboxes.find = self._lamp
 
