@@ -15,11 +15,14 @@ from ringback.cli import (
     meeting,
     person,
     plan,
+    route,
+    recording,
     serve,
     sip,
     status,
     token,
     trunk,
+    voicemail,
 )
 from ringback.cli.verbs import AsJson, Config, DataDir, Options
 from ringback.cli.version import add_to as add_version
@@ -52,6 +55,9 @@ app.add_typer(plan.app, name="plan")
 app.add_typer(ban.app, name="ban")
 app.add_typer(sip.app, name="sip")
 app.add_typer(trunk.app, name="trunk")
+app.add_typer(route.app, name="route")
+app.add_typer(voicemail.app, name="voicemail")
+app.add_typer(recording.app, name="recording")
 app.add_typer(token.app, name="token")
 app.add_typer(admin.app, name="admin")
 app.add_typer(certificate.app, name="certificate")

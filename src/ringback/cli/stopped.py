@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ringback.cli.running import decoded, encoded
@@ -12,6 +13,7 @@ from ringback.config import Settings
 from ringback.governance.private import Private
 from ringback.governance.roles import LOCAL_ADMINISTRATOR
 from ringback.store.directory import Meeting, Trunk
+from ringback.store.errors import InvalidError
 from ringback.store.store import Store, open_store
 from ringback.web.links import Links
 from ringback.web.trunk_views import TrunkView
@@ -118,6 +120,20 @@ class StoppedSystem:
     def remove_trunk(self, name: str) -> None:
         """Delete a trunk."""
         self._run(self._store.trunks.remove(name))
+
+    def simulate(self, asked: Json) -> Json:
+        """Where a call would go, by the settings that are given."""
+        from pydantic import ValidationError  # noqa: PLC0415 - what other verbs do not need
+
+        from ringback.web.problems import in_words  # noqa: PLC0415
+        from ringback.web.route_views import Simulation, simulate  # noqa: PLC0415
+
+        try:
+            simulation = Simulation.model_validate(asked)
+        except ValidationError as error:
+            raise InvalidError(in_words(error.errors(), 0)) from None
+        now = datetime.now().astimezone()
+        return _json(simulate(self._store.directory, self._settings, simulation, LOCAL_ADMINISTRATOR, now))
 
     def add_token(self, role: str, name: str, valid_days: int | None) -> Json:
         """A new token."""

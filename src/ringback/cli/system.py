@@ -66,6 +66,9 @@ class System(Protocol):
     def remove_trunk(self, name: str) -> None:
         """Delete a trunk."""
 
+    def simulate(self, asked: Json) -> Json:
+        """Where a call would go."""
+
     def add_token(self, role: str, name: str, valid_days: int | None) -> Json:
         """A new token."""
 
