@@ -86,7 +86,9 @@ async def test_each_thing_that_is_known_finds_its_calls_newest_first(store: Stor
         BEGAN + timedelta(days=1),
         direction="internal", outcome="busy", cause=486, caller="1002", extension="1002", dialled="1003",
         called="group:sales", answered_ms=None, mos=2.2, quality="poor", emergency=True, recorded=True,
-        legs=(CallLeg(number="1002", extension="1002", incoming=True), CallLeg(number="1003", extension="1003")),
+        legs=(
+            CallLeg(number="1002", extension="1002", incoming=True), CallLeg(number="1003", extension="1003")
+        ),
     )  # fmt: skip
     await keep(store, out, later, inside)
     assert await found(store) == [later, inside, out]

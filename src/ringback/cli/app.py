@@ -7,6 +7,7 @@ import typer
 from ringback.cli import (
     admin,
     ban,
+    calls,
     certificate,
     config,
     diagnose,
@@ -43,6 +44,7 @@ status.add_to(app)
 diagnose.add_to(app)
 app.add_typer(meeting.app, name="meeting")
 app.add_typer(extension.app, name="extension")
+app.add_typer(calls.app, name="calls")
 app.add_typer(ban.app, name="ban")
 app.add_typer(sip.app, name="sip")
 app.add_typer(trunk.app, name="trunk")

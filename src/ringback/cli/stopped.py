@@ -6,6 +6,9 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
+from ringback.cli.errors import CliError
 from ringback.cli.system import Json
 from ringback.config import Settings
 from ringback.governance.private import Private
@@ -13,6 +16,7 @@ from ringback.governance.roles import LOCAL_ADMINISTRATOR
 from ringback.store.directory import Meeting, Trunk
 from ringback.store.store import Store, open_store
 from ringback.web.links import Links
+from ringback.web.record_views import CallDetailView, PagedSearch, PageView, Reader
 from ringback.web.trunk_views import TrunkView
 from ringback.web.views import (
     ExtensionView,
@@ -24,6 +28,7 @@ from ringback.web.views import (
 )
 
 _T = TypeVar("_T")
+_ALL = Reader.of(LOCAL_ADMINISTRATOR)
 
 
 class StoppedSystem:
@@ -112,6 +117,20 @@ class StoppedSystem:
     def remove_trunk(self, name: str) -> None:
         """Delete a trunk."""
         self._run(self._store.trunks.remove(name))
+
+    def call_records(self, asked: Json) -> Json:
+        """Calls that are over."""
+        try:
+            search = PagedSearch.model_validate(asked)
+        except ValidationError as error:
+            where = ".".join(map(str, error.errors()[0]["loc"]))
+            raise CliError(f"{where}: {error.errors()[0]['msg']}") from None
+        found = self._store.call_records.find(search.query(), before=search.before(), limit=search.limit)
+        return _json(PageView.of(self._run(found), _ALL, legs=search.legs))
+
+    def call_record(self, call: str) -> Json:
+        """One of them, whole."""
+        return _json(CallDetailView.of(self._run(self._store.call_records.get(call)), _ALL))
 
     def add_token(self, role: str, name: str, valid_days: int | None) -> Json:
         """A new token."""

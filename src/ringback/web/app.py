@@ -17,6 +17,7 @@ from ringback.store.store import Store
 from ringback.web import pages, problems, sip_socket
 from ringback.web.api import (
     bans,
+    call_records,
     diagnoses,
     events,
     extensions,
@@ -51,6 +52,7 @@ ROUTERS: Final = (
             people,
             trunks,
             system,
+            call_records,
             bans,
             events,
             sip_trace,
@@ -76,6 +78,7 @@ _TAGS: Final = [
     {"name": "people", "description": "Who holds extensions."},
     {"name": "visits", "description": "How a page gets into a meeting by its link, without a token."},
     {"name": "system", "description": "What the system does now."},
+    {"name": "call records", "description": "Calls that are over, with their legs and their quality."},
     {"name": "bans", "description": "Sources of SIP that are shut out."},
     {"name": "events", "description": "What happens, as it happens."},
     {"name": "sip", "description": "The SIP messages themselves, masked."},
