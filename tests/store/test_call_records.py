@@ -31,7 +31,8 @@ _numbers = count(1)
 
 def record(at: datetime = BEGAN, **changes: Any) -> CallRecord:
     """A call of 1001 to a number outside, a minute long."""
-    legs = changes.pop("legs", None) or (
+    legs = changes.pop("legs", None)
+    legs = legs if legs is not None else (
         CallLeg(number="1001", name="Ada Example", extension="1001", incoming=True, transport="udp",
                 answered_ms=2000, ended_ms=62_000, ended_by="peer", sent=("PCMU",),
                 line=Line(received=3000, expected=3000, mos=4.41)),
