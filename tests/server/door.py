@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import count
 
@@ -24,11 +25,11 @@ from ringback.routing.toll_caps import TollCaps
 from ringback.sdp.negotiated import Local
 from ringback.server.accounts import Accounts
 from ringback.server.challenges import DigestChoice
-from ringback.server.joining import Reach, own_destinations
+from ringback.server.destinations import Destinations
+from ringback.server.emergencies import EmergencyNotice
+from ringback.server.joining import Reach, own_ways
 from ringback.server.outside import Outside
-from ringback.server.plain_routing import PlainRouting
 from ringback.server.policy import Policy
-from ringback.server.routed import Ways
 from ringback.server.watching import Watching
 from ringback.sip.digest import DigestAuthenticator, authorize, make_ha1, parse_challenge
 from ringback.sip.effects import (
@@ -112,7 +113,10 @@ class Door:
         self.notices: list[Notice] = []
         services = ServiceNumbers(echo="*43", dial_in=frozenset({DIAL_IN}))
         outside = Outside(self.lines, self.caps, self.switchboard, lambda name: None, lambda: self.directory)
-        self.destinations = own_destinations(
+        self.destinations = Destinations()
+        self.notify: Callable[[EmergencyNotice], None] = lambda notice: None
+        self.clock = datetime(2026, 6, 1, 12, tzinfo=UTC)
+        self.ways = own_ways(
             Reach(
                 switchboard=self.switchboard,
                 registrar=self.registrar,
@@ -123,9 +127,12 @@ class Door:
                 directory=lambda: self.directory,
                 contact_for=lambda flow: SipUri(host=SERVER, port=5060),
                 trusted_peers=SourceList([TRUSTED]),
-            )
+                notify=lambda notice: self.notify(notice),  # noqa: PLW0108 - tests set it
+            ),
+            self.destinations,
+            services,
+            clock=lambda: self.clock,
         )
-        self.ways = Ways(PlainRouting(lambda: self.directory, services), self.destinations)
         self.policy = Policy(
             endpoint=self.phone.endpoint,
             switchboard=self.switchboard,

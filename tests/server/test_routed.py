@@ -25,12 +25,13 @@ from ringback.routing.steps import (
 )
 from ringback.server.destinations import Call
 from ringback.sip.effects import Effect, IncomingCall, Ringing
-from ringback.sip.message import Request
+from ringback.sip.message import Request, SipUri
 from ringback.sip.session import InviteSession
 from ringback.store.directory import Directory
-from ringback.store.plan.answering import Answering
+from ringback.store.plan.answering import Answering, Role
 from ringback.store.plan.groups import Group
 from ringback.store.plan.menu import Announcement
+from ringback.store.plan.outbound import Route
 from ringback.store.plan.plan import Plan
 from ringback.store.plan.target import Target
 from tests.call.office import offer
@@ -309,27 +310,25 @@ def test_all_of_a_round_ring_at_once(door: Door) -> None:
 def test_round_robin_begins_after_whom_the_last_call_came_to(door: Door) -> None:
     desks = {number: Desk(door, number, "answer") for number in ("102", "103", "104")}
     door.directory = group(*desks)
-    door.ways.routing = Told(in_order(*desks))
-    for turn, number in enumerate(("102", "103", "104", "102")):
-        Visitor(door, f"192.0.2.{50 + turn}").authorized_call("700", "101")
-        assert desks[number].invites, number
-    assert [len(desk.invites) for desk in desks.values()] == [2, 1, 1]
+    rung = []
+    for turn in range(6):
+        desks["103"].manner = "486" if turn == 4 else "answer"
+        before = {number: len(desk.invites) for number, desk in desks.items()}
+        Visitor(door, f"192.0.2.{50 + turn}").authorized_call("700", "105")
+        rung.append([number for number, desk in desks.items() if len(desk.invites) > before[number]])
+        door.switchboard.hang_up_all(door.phone.now, "over")
+        door.phone.do(door._flush())
+        door.run(0.5)
+    assert rung == [["102"], ["103"], ["104"], ["102"], ["103", "104"], ["102"]]
 
 
-def test_who_does_not_want_to_be_disturbed_and_who_talks_without_call_waiting_is_left_out(door: Door) -> None:
+def test_who_does_not_want_to_be_disturbed_and_who_talks_is_left_out(door: Door) -> None:
     desks = {number: Desk(door, number, "answer") for number in ("102", "103", "104")}
-    door.directory = group(*desks)
-    for answering in (
-        Answering(name="102", do_not_disturb=True),
-        Answering(name="103", call_waiting=False),
-    ):
-        plan = door.directory.plan.with_value(answering)
-        door.directory = Directory.of(door.directory.extensions.values(), plan=plan)
-    door.ways.routing = Told(ring("103"))
+    plan = group(*desks, strategy="all").plan.with_value(Answering(name="102", do_not_disturb=True))
+    door.directory = Directory.of(door.directory.extensions.values(), plan=plan)
     calling(door, "103")
     desks["104"].manner = "ring"
-    door.ways.routing = Told(ring("102", "103", "104", called=SALES))
-    Visitor(door, "192.0.2.50").authorized_call("700", "101")
+    Visitor(door, "192.0.2.50").authorized_call("700", "105")
     assert [len(desk.invites) for desk in desks.values()] == [0, 1, 1]
 
 
@@ -347,17 +346,64 @@ def test_without_call_waiting_who_talks_is_busy(door: Door) -> None:
 # Outside
 
 
-def test_a_call_forwarded_outside_counts_for_who_forwards_it(door: Door) -> None:
+def test_a_call_forwarded_outside_counts_for_who_forwards_it_and_says_so(door: Door) -> None:
     carrier = Carrier(door)
     Desk(door, "102", "486")
+    plan = Plan.of(
+        [Answering(name="102", busy="outside:5550199"), Role(name="standard", forward_outside=True)]
+    )
+    door.directory = Directory.of(door.directory.extensions.values(), plan=plan)
     door.with_trunk(trunk())
-    way_out = Target("outside", "5550199")
-    path = (Target("extension", "102"), way_out)
-    ways = ways_out("5550199", door.directory, ())
-    door.ways.routing = Told(ring("102", BUSY=way_out), {way_out: GoOut(ways=ways, path=path)})
     assert calling(door).status() == 200
-    assert len(carrier.invites) == 1
+    (invite,) = carrier.invites
+    assert invite.headers.get("Diversion") == (
+        f"<sip:+15550100@{CARRIER}>;reason=user-busy;counter=1;privacy=off"
+    ), "102 as it is known outside"
+    assert invite.max_forwards == 20
+    assert invite.from_.uri == SipUri(user="101", host=CARRIER)
     assert {toll.account for toll in door.caps.usage(door.phone.now)} == {"102"}
+
+
+def test_who_may_not_forward_outside_does_not(door: Door) -> None:
+    carrier = Carrier(door)
+    Desk(door, "102", "486")
+    plan = Plan.of([Answering(name="102", busy="outside:5550199"), Role(name="standard")])
+    door.directory = Directory.of(door.directory.extensions.values(), plan=plan)
+    door.with_trunk(trunk())
+    assert calling(door).status() == 403
+    assert carrier.invites == []
+
+
+def test_a_phone_is_told_who_sent_the_call_on(door: Door) -> None:
+    Desk(door, "102", "603")
+    other = Desk(door, "103", "answer")
+    plan = Plan.of([Answering(name="102", busy="extension:103")])
+    door.directory = Directory.of(door.directory.extensions.values(), plan=plan)
+    assert calling(door).status() == 200
+    (invite,) = other.invites
+    assert invite.headers.get("Diversion") == "<sip:102@192.0.2.254>;reason=deflection;counter=1;privacy=off"
+    assert invite.from_.uri == SipUri(user="101", host="192.0.2.254")
+
+
+@pytest.mark.parametrize(
+    ("route_shows", "role_shows", "trunk_shows", "seen"),
+    [
+        ("+15550111", "+15550122", "+15550133", "+15550111"),
+        ("", "+15550122", "+15550133", "+15550122"),
+        ("", "", "+15550133", "+15550133"),
+        ("", "", "", "101"),
+    ],
+)
+def test_the_route_then_the_role_then_the_trunk_says_which_number_is_shown(
+    door: Door, route_shows: str, role_shows: str, trunk_shows: str, seen: str
+) -> None:
+    carrier = Carrier(door)
+    route = Route(name="out", patterns=("5.",), trunks=("carrier",), caller_id=route_shows)
+    plan = Plan.of([route, Role(name="standard", caller_id=role_shows)])
+    door.directory = Directory.of(door.directory.extensions.values(), plan=plan)
+    door.with_trunk(trunk(caller_id=trunk_shows))
+    assert calling(door, "5550199").status() == 200
+    assert carrier.invites[0].from_.uri == SipUri(user=seen, host=CARRIER)
 
 
 def test_what_a_carrier_says_decides_where_the_call_goes_on(door: Door) -> None:

@@ -42,7 +42,7 @@ async def test_everything_is_there_after_a_restart(store, settings):
     assert again.directory == store.directory
     assert again.meetings.get(meeting.number).guest_pin == meeting.guest_pin
     assert again.tokens.check(secret) == token
-    assert [p.name for p in await again.people.all()] == ["Ada Example"]
+    assert [p.name for p in again.people.all()] == ["Ada Example"]
     await again.close()
 
 
@@ -150,6 +150,9 @@ async def test_a_new_database_is_what_migrations_build(migrated, tmp_path):
         tables = await new.run_sync(described)
         assert tables == await old.run_sync(described)
         assert set(tables) == {*metadata.tables, "alembic_version"}
+        triggers = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' ORDER BY name"
+        built = [(await connection.exec_driver_sql(triggers)).all() for connection in (new, old)]
+        assert built[0] == built[1] != []
         for connection in (new, old):
             assert (await connection.exec_driver_sql("SELECT * FROM alembic_version")).all() == [(HEAD,)]
     await fresh.close()

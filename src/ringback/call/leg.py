@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final, Literal
 
 import msgspec
 from msgspec.structs import replace
 
 from ringback.call.application import Application
-from ringback.call.records import Call, CallLog
+from ringback.call.exchange import Exchange, Refinement
+from ringback.call.records import Call
 from ringback.governance.private import Private
 from ringback.media import protocol as media
-from ringback.quality.leg_history import Lately, LegHistory
+from ringback.media.stream_messages import PlayStream
+from ringback.quality.leg_history import Lately
 from ringback.sdp.description import SdpError, SessionDescription
 from ringback.sdp.encode import encode_sdp
 from ringback.sdp.negotiated import Answer, Local, NegotiatedMedia, Refusal
-from ringback.sdp.offer_answer import accept_answer, answer, at_ports, make_offer
+from ringback.sdp.offer_answer import accept_answer, answer, at_ports, make_offer, make_webrtc_offer
 from ringback.sdp.parse import parse_sdp
 from ringback.sdp.webrtc import LocalWebRtc, restarts_ice
-from ringback.sip.effects import Effect, Ended
+from ringback.sip.effects import Ended
 from ringback.sip.flow import Flow
-from ringback.sip.message import Headers
+from ringback.sip.message import Headers, Response
 from ringback.sip.session import InviteSession
 from ringback.sip.session_state import SessionState
 
@@ -65,41 +67,6 @@ class LegState(Enum):
     ENDED = "ended"
 
 
-class Refinement(msgspec.Struct, frozen=True):
-    """What is done to the voices that others hear: `agc` brings all to one loudness, `denoise` suppresses the
-    noise of phones (browsers do it themselves)."""
-
-    agc: bool = False
-    denoise: bool = False
-
-
-class Exchange(Protocol):
-    """What a leg needs of the switchboard it belongs to."""
-
-    history: LegHistory
-    """What was measured of all legs."""
-    refinement: Refinement
-    calls: CallLog
-
-    def media(self, command: media.Command) -> None:
-        """Give a command to the media engine."""
-
-    def sip(self, effects: list[Effect]) -> None:
-        """Carry out what a session asked for."""
-
-    def local_media(self, flow: Flow, rtp_port: int, rtcp_port: int) -> Local:
-        """Our side of an offer or answer for a peer reached over this flow."""
-
-    def next_play(self) -> int:
-        """A number for something to play."""
-
-    def answered(self, leg: Leg) -> None:
-        """The leg is connected."""
-
-    def changed(self, leg: Leg) -> None:
-        """The leg rings, or is on its way out."""
-
-
 class Leg:
     """One leg and its verbs; sans-IO. The application that handles it calls the verbs."""
 
@@ -126,6 +93,10 @@ class Leg:
         self.rang_at: float | None = None
         self.answered_at: float | None = None
         self.ended_at: float | None = None
+        self.refusal: Response | None = None
+        """The answer that its last session was refused with."""
+        self.urgent = False
+        """Whether it is part of an emergency call."""
         self.end: Ended | None = None
         """How its session ended."""
         self.totals: media.LegTotals | None = None
@@ -248,7 +219,9 @@ class Leg:
             return None
         if self.session is None:
             self.state = LegState.DIALLING
-            if self._local.srtp == "allowed":
+            if self.flow.by_page and self._local.webrtc is not None:
+                self._own = make_webrtc_offer(self._local)
+            elif self._local.srtp == "allowed":
                 # Where keys are safe they are asked for; `offer_again` is for phones that cannot.
                 self._own = make_offer(replace(self._local, srtp="required"))
             else:
@@ -277,6 +250,8 @@ class Leg:
     def offer_again(self, status: int) -> SessionDescription | None:
         """A plainer offer after a device refused the one with SRTP (488); None when there is none left."""
         if self.over or self._local is None or self._own is None or status not in _MEDIA_REFUSED:
+            return None
+        if self.flow.by_page:
             return None
         before, self._own = self._own, make_offer(self._local)
         return self._own if self._own.media[0].protocol != before.media[0].protocol else None
@@ -403,6 +378,13 @@ class Leg:
             )
         return self.playing
 
+    def play_stream(self, rate: Literal[8000, 16000], from_ms: int = 0) -> int:
+        """As `play`, for samples that the engine asks for by the number that is returned (StreamWanted)."""
+        self.playing = self._exchange.next_play()
+        if not self.over:
+            self._exchange.media(PlayStream(leg=self.id, play=self.playing, rate=rate, from_ms=from_ms))
+        return self.playing
+
     def stop_play(self) -> None:
         """End what is being played."""
         if not self.over and self.playing is not None:
@@ -411,15 +393,24 @@ class Leg:
 
     def join(self, room: int) -> None:
         """Hear and be heard in a media room."""
-        if not self.over:
-            self.room = room
-            self._exchange.media(media.JoinRoom(leg=self.id, room=room))
+        if self.over:
+            return
+        recorded = self._exchange.may_record(self, room)
+        if not recorded:
+            # Before it is there: not a sample of it is recorded.
+            self.record(False)
+        self.room = room
+        self._exchange.media(media.JoinRoom(leg=self.id, room=room))
+        if recorded:
+            self.record(True)
+        self._exchange.moved(self)
 
     def leave_room(self) -> None:
         """Neither hear nor be heard."""
         if self.room is not None and self.state is not LegState.ENDED:
             self._exchange.media(media.LeaveRoom(leg=self.id))
         self.room = None
+        self._exchange.moved(self)
 
     def voice(self, *, muted: bool = False, deaf: bool = False, echo: bool = False) -> None:
         """Set how the leg takes part."""
@@ -429,9 +420,17 @@ class Leg:
             muted=muted,
             deaf=deaf,
             echo=echo,
+            recorded=self._voice.recorded,
             agc=refined.agc,
             denoise=refined.denoise and not self.webrtc,
         )
+        self._set_voice(wanted)
+
+    def record(self, recorded: bool) -> None:
+        """Set whether the leg is in recordings of its room; it is unless set otherwise."""
+        self._set_voice(replace(self._voice, recorded=recorded))
+
+    def _set_voice(self, wanted: media.SetVoice) -> None:
         if wanted != self._voice and not self.over:
             self._voice = wanted
             self._exchange.media(wanted)
@@ -531,6 +530,7 @@ class Leg:
         if counted:
             self._exchange.calls.owes(self)
         self._exchange.media(media.CloseLeg(leg=self.id, totals=counted))
+        self._exchange.moved(self)
         self.application.ended(self, now)
         for settle in self.when_over:
             settle(now)

@@ -15,9 +15,12 @@ import msgspec
 from ringback.call.application import Application
 from ringback.call.bridge import InCall
 from ringback.call.effects import Fault, KeepOpen, Notice, Outgoing, ToMedia
-from ringback.call.leg import Leg, Party, Refinement
+from ringback.call.exchange import Refinement
+from ringback.call.leg import Leg, Party
+from ringback.call.overhearing import Overhearing
 from ringback.call.records import CallLog
 from ringback.call.terms import PLAIN, Terms
+from ringback.call.voice_recordings import VoiceRecordings
 from ringback.governance.private import Private
 from ringback.media import protocol
 from ringback.quality.leg_history import LegHistory
@@ -82,6 +85,8 @@ class Switchboard:
         self.refinement = refinement or Refinement()
         self.transfers: Transfers | None = None
         self.in_call: InCall | None = None
+        self.overhearing: Overhearing | None = None
+        self.recordings = VoiceRecordings(self.media)
         self._endpoint = endpoint
         self._local_media = local_media
         self._by_session: dict[str, Leg] = {}
@@ -120,6 +125,15 @@ class Switchboard:
         if leg.party.account is not None:
             self._touched.add(leg.party.account)
 
+    def may_record(self, leg: Leg, room: int) -> bool:
+        """Whether a leg that is about to join a media room may be in a recording of it."""
+        return self.overhearing is None or self.overhearing.may_record(leg, room)
+
+    def moved(self, leg: Leg) -> None:
+        """The leg has joined a media room, or left one."""
+        if self.overhearing is not None:
+            self.overhearing.moved(leg)
+
     def answered(self, leg: Leg) -> None:
         """The leg is connected: its connection has to stay."""
         self._out.append(KeepOpen(leg.flow))
@@ -144,6 +158,15 @@ class Switchboard:
     def on_trunk(self, name: str) -> int:
         """How many legs there are beyond a trunk."""
         return self._on_trunk[name]
+
+    def free_line(self, trunk: str, now: float) -> bool:
+        """End the newest call beyond a trunk that is no emergency call; False where there is none."""
+        beyond = [leg for leg in self.legs.values() if leg.party.trunk == trunk]
+        others = [leg for leg in beyond if not leg.urgent and not leg.over]
+        if not others:
+            return False
+        others[-1].hangup(now, "The line is needed for an emergency call")
+        return True
 
     # Calls begin
 
@@ -187,7 +210,8 @@ class Switchboard:
         leg.codecs = terms.codecs
         self._dialling[leg.id] = _Dialled(target, flow, to, from_, terms)
         self.tell("leg.dialling", leg=leg.id)
-        self.media(protocol.OpenLeg(leg=leg.id, group=application.media_room))
+        webrtc = leg.flow.by_page
+        self.media(protocol.OpenLeg(leg=leg.id, webrtc=webrtc, group=application.media_room))
         return leg
 
     def _new_leg(self, party: Party, application: Application, flow: Flow, now: float) -> Leg:
@@ -294,6 +318,8 @@ class Switchboard:
             leg = self.leg_of(session) if session is not None else None
             if leg is not None:
                 self._guarded(leg.id, now, self._on_session, leg, event, now)
+        if self.overhearing is not None:
+            self._guarded(None, now, self.overhearing.settle, now)
 
     def _on_session(self, leg: Leg, event: Effect, now: float) -> None:
         self.changed(leg)
@@ -308,6 +334,7 @@ class Switchboard:
             case effects.Confirmed(sdp=sdp):
                 leg.confirmed(sdp, now)
             case effects.Failed(status=status):
+                leg.refusal = event.response
                 if (offer := leg.offer_again(status)) is not None:
                     self._invite(leg, offer, now)
                 else:
@@ -317,7 +344,7 @@ class Switchboard:
             case effects.InfoReceived(content_type=content_type, body=body):
                 digit = digit_of_info(content_type, body)
                 if digit is not None:
-                    leg.application.digit(leg, digit, now)
+                    self._digit(leg, digit, now)
             case effects.ReferReceived():
                 leg.application.referred(leg, event, now)
             case effects.Ended():
@@ -329,9 +356,9 @@ class Switchboard:
             case protocol.LegOpened(leg=leg_id, rtp_port=rtp_port, rtcp_port=rtcp_port):
                 self._media_opened(leg_id, rtp_port, rtcp_port, now)
             case protocol.Digit(leg=leg_id, digit=digit) if leg := self.legs.get(leg_id):
-                leg.application.digit(leg, digit, now)
-            case protocol.PlayEnded(leg=leg_id, play=play) if leg := self.legs.get(leg_id):
-                leg.application.play_ended(leg, play, now)
+                self._digit(leg, digit, now)
+            case protocol.PlayEnded(leg=leg_id) if leg := self.legs.get(leg_id):
+                self._play_ended(leg, event, now)
             case protocol.MediaConnected(leg=leg_id) if leg := self.legs.get(leg_id):
                 leg.media_connected(now)
             case protocol.MediaLost(leg=leg_id, reason=reason) if leg := self.legs.get(leg_id):
@@ -339,10 +366,21 @@ class Switchboard:
                 leg.media_lost(now)
             case protocol.LegStatistics():
                 self._measured(event, now)
+            case protocol.RecordingStarted() | protocol.RecordingFailed() | protocol.RecordingEnded():
+                self.recordings.heard(event, now)
             case protocol.CommandFailed(command=command, leg=failed, reason=reason):
                 self.tell("media.refused", command=command, leg=failed, reason=reason)
                 if command == "OpenLeg" and failed in self.legs:
                     self._cannot_open(self.legs[failed], now)
+
+    def _digit(self, leg: Leg, digit: str, now: float) -> None:
+        if self.overhearing is None or not self.overhearing.digit(leg, digit, now):
+            leg.application.digit(leg, digit, now)
+
+    def _play_ended(self, leg: Leg, event: protocol.PlayEnded, now: float) -> None:
+        overhearing = self.overhearing
+        if overhearing is None or not overhearing.play_ended(leg, event.play, event.reason, now):
+            leg.application.play_ended(leg, event.play, now)
 
     def _measured(self, event: protocol.LegStatistics, now: float) -> None:
         """Keep what was measured, and look after the few legs of which nothing is heard."""

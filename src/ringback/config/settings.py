@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from ringback.config.calling import CallingSettings
+from ringback.config.folders import default_config_dir, default_data_dir
 from ringback.config.routing import RoutingSettings
 from ringback.config.section import Section as _Section
 from ringback.config.toml_lines import KeyLines
@@ -28,6 +29,7 @@ from ringback.config.values import (
     ip_or_empty,
     split_list,
 )
+from ringback.config.voicemail import MailSettings, VoicemailSettings
 
 ENV_PREFIX = "RINGBACK_"
 Where = tuple[str, ...]
@@ -277,6 +279,17 @@ class SecuritySettings(_Section):
         return tuple(ipaddress.ip_network(item) for item in self.allow_sources)
 
 
+class RecordingSettings(_Section):
+    """Recording by policy; the policies themselves belong to the plan."""
+
+    tone_every_s: int = Field(
+        default=0,
+        ge=0,
+        le=600,
+        description="How often everybody hears a tone while a call is recorded, in seconds; 0: never.",
+    )
+
+
 class DatabaseSettings(_Section):
     """Where people, extensions and meetings are kept."""
 
@@ -310,22 +323,6 @@ class LogSettings(_Section):
     )
 
 
-def default_data_dir(environ: Mapping[str, str] | None = None) -> Path:
-    """$XDG_DATA_HOME/ringback; unset: /var/lib/ringback for root, ~/.local/share/ringback for others."""
-    base = (os.environ if environ is None else environ).get("XDG_DATA_HOME", "")
-    if base.startswith("/"):
-        return Path(base) / "ringback"
-    return Path("/var/lib/ringback") if os.geteuid() == 0 else Path.home() / ".local" / "share" / "ringback"
-
-
-def default_config_dir(environ: Mapping[str, str] | None = None) -> Path:
-    """$XDG_CONFIG_HOME/ringback; unset: /etc/ringback for root, ~/.config/ringback for others."""
-    base = (os.environ if environ is None else environ).get("XDG_CONFIG_HOME", "")
-    if base.startswith("/"):
-        return Path(base) / "ringback"
-    return Path("/etc/ringback") if os.geteuid() == 0 else Path.home() / ".config" / "ringback"
-
-
 class Settings(_Section):
     """The whole tree; built by `load_settings`, never changed afterwards."""
 
@@ -340,7 +337,10 @@ class Settings(_Section):
     conference: ConferenceSettings = ConferenceSettings()
     routing: RoutingSettings = RoutingSettings()
     calling: CallingSettings = CallingSettings()
+    voicemail: VoicemailSettings = VoicemailSettings()
+    mail: MailSettings = MailSettings()
     security: SecuritySettings = SecuritySettings()
+    recording: RecordingSettings = RecordingSettings()
     database: DatabaseSettings = DatabaseSettings()
     records: RecordsSettings = RecordsSettings()
     log: LogSettings = LogSettings()
@@ -427,6 +427,7 @@ _PATHS: frozenset[Where] = frozenset(
         ("calling", "music"),
         ("security", "key_file"),
         ("security", "vault_key_file"),
+        ("mail", "password_file"),
     }
 )
 

@@ -254,8 +254,8 @@ class VaultReader:
         self.whole = False
         """Whether the file has its end."""
         try:
-            self._kept = self._chunks, self._decrypted(self._chunks, rest, last=True)
-            self.size += rest - _TAG_BYTES
+            self._last = self._decrypted(self._chunks, rest, last=True)
+            self.size += len(self._last)
             self.whole = True
         except VaultError:
             if not cut:
@@ -292,6 +292,8 @@ class VaultReader:
             self._fd = -1
 
     def _chunk(self, number: int) -> bytes:
+        if number == self._chunks:
+            return self._last
         kept = self._kept
         if kept is None or kept[0] != number:
             kept = self._kept = number, self._decrypted(number, self._chunk_bytes + _TAG_BYTES, last=False)

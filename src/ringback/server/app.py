@@ -7,6 +7,8 @@ import random
 import signal
 import time
 from collections.abc import Iterable
+from datetime import datetime
+from email.message import EmailMessage
 from functools import lru_cache
 from typing import Final
 
@@ -14,7 +16,7 @@ import structlog
 
 from ringback import __version__
 from ringback.call.effects import Notice
-from ringback.call.leg import Refinement
+from ringback.call.exchange import Refinement
 from ringback.call.records import CallLog
 from ringback.call.switchboard import Switchboard
 from ringback.conference.meetings import EntryTimings, Meetings
@@ -34,30 +36,33 @@ from ringback.server.accounts import Accounts
 from ringback.server.addresses import bracketed, is_wildcard, reachable
 from ringback.server.certificates import sip_certificate
 from ringback.server.challenges import DigestChoice
+from ringback.server.destinations import Destinations
 from ringback.server.diagnoses import Diagnoses
 from ringback.server.edge import Edge
+from ringback.server.emergencies import EmergencyNotice, mail_of
 from ringback.server.exchange import Exchange
 from ringback.server.features import Features
-from ringback.server.joining import Reach, own_destinations
+from ringback.server.joining import Reach, own_ways
 from ringback.server.media_pool import MediaPool
 from ringback.server.names import NameService
 from ringback.server.operations import ServerOperations
 from ringback.server.outside import Outside
 from ringback.server.outside_operations import OutsideOperations
-from ringback.server.plain_routing import PlainRouting
 from ringback.server.policy import Policy
 from ringback.server.prompts import PromptLibrary
 from ringback.server.record_spool import Spool
+from ringback.server.recording import RecordingKeeper
 from ringback.server.records import RecordKeeper
 from ringback.server.registrations import RegistrationKeeper
-from ringback.server.routed import Ways
 from ringback.server.sip_metrics import sip_metrics
 from ringback.server.sip_socket import SipSockets
 from ringback.server.sip_trace import SipTrace
+from ringback.server.softphones import Softphones
 from ringback.server.tokens import Tokens
-from ringback.server.tolls import TollKeeper, today
+from ringback.server.tolls import TollKeeper
 from ringback.server.trunks import TrunkKeeper, locator
 from ringback.server.visiting import ServerVisits, make_visits
+from ringback.server.voicemail import Voicemail
 from ringback.server.watching import Watching
 from ringback.sip.agent import EndpointSettings
 from ringback.sip.answer_mode import ANSWER_MODE_TAG
@@ -68,6 +73,7 @@ from ringback.sip.registration import Registrar
 from ringback.sip.tap import Tap
 from ringback.sip.uri import SipUri
 from ringback.store.directory import Directory
+from ringback.store.holdings import today
 from ringback.store.store import Store
 from ringback.trunk.lines import TrunkLines
 from ringback.trunk.watch import Surroundings
@@ -149,6 +155,7 @@ class Server:
             on_event=lambda event: self.exchange.on_media_event(event),  # noqa: PLW0108 - made below
             on_lost=lambda legs: self.exchange.on_media_lost(legs),  # noqa: PLW0108
             full_band=settings.media.full_band,
+            music=settings.calling.music,
         )
         self.exchange = Exchange(
             endpoint=self.endpoint,
@@ -187,9 +194,11 @@ class Server:
                 self.lines, self.caps, self.switchboard, self.trunks.check, lambda: store.directory
             ),
             record_metrics=self.records.metrics,
+            features=lambda: self.features,
         )
         self.diagnoses = Diagnoses(settings.data_dir / "diagnoses", settings.web.upload_limit_mb * 1_000_000)
         self.visits = make_visits(allow)
+        self.softphones = Softphones(self._holds)
         self.visiting = ServerVisits(self.visits, self.meetings, self.exchange)
         self.sip_sockets = SipSockets(
             on_message=self.exchange.on_message,
@@ -202,7 +211,14 @@ class Server:
         self.keeper = RegistrationKeeper(self.registrar, store.registrations)
         self.watching = Watching(self.endpoint, self.switchboard, lambda: store.directory)
         services = ServiceNumbers.of(settings)
-        outside = Outside(self.lines, self.caps, self.switchboard, self.trunks.check, lambda: store.directory)
+        outside = Outside(
+            self.lines,
+            self.caps,
+            self.switchboard,
+            self.trunks.check,
+            lambda: store.directory,
+            services.country,
+        )
         reach = Reach(
             switchboard=self.switchboard,
             registrar=self.registrar,
@@ -217,8 +233,10 @@ class Server:
             directory=lambda: store.directory,
             contact_for=self._contact_for,
             trusted_peers=self._trusted_peers,
+            notify=self._on_emergency,
         )
-        self.destinations = own_destinations(reach)
+        self.destinations = Destinations()
+        self.ways = own_ways(reach, self.destinations, services, clock=lambda: datetime.now().astimezone())
         self.features = Features(
             settings=settings,
             store=store,
@@ -226,9 +244,16 @@ class Server:
             destinations=self.destinations,
             acts=self.exchange,
             prompts=self.prompts,
+            watching=self.watching,
         )
-        self.watching.dialogs.lot = self.features.lot
-        self.ways = Ways(PlainRouting(lambda: store.directory, services), self.destinations)
+        self.voicemail = Voicemail(
+            settings, store, self.switchboard, self.exchange, self.watching, self._publish
+        )
+        self.voicemail.register(self.destinations)
+        self.exchange.voices = self.voicemail.on_media
+        self.recording = RecordingKeeper(
+            settings, store, self.switchboard, self.exchange, self.prompts, self._publish
+        )
         self.policy = Policy(
             endpoint=self.endpoint,
             switchboard=self.switchboard,
@@ -250,13 +275,17 @@ class Server:
             watching=self.watching,
             allow_answer_mode=settings.sip.allow_answer_mode,
         )
-        self.endpoint.answer_without_state = self.policy.answer_without_state
-        self.exchange.policy = self.policy
-        self.switchboard.transfers = self.policy
-        self.exchange.watching = self.watching
+        self._join()
         self._directory = store.directory
         self._stop_following = store.on_change(self._on_directory)
         self.web_address: tuple[str, int] | None = None
+
+    def _join(self) -> None:
+        """Let the parts that are made before others know these."""
+        self.endpoint.answer_without_state = self.policy.answer_without_state
+        self.exchange.policy = self.policy
+        self.exchange.watching = self.watching
+        self.switchboard.transfers = self.policy
 
     async def start(self) -> None:
         """Open media, then SIP, so that the first call already has somewhere to go."""
@@ -271,6 +300,8 @@ class Server:
         )
         await self.records.start()
         await self.features.start()
+        await self.voicemail.start()
+        await self.recording.start()
         self._know_registered()
         await self.transports.open(
             sip.bind,
@@ -308,6 +339,8 @@ class Server:
         await self.features.stop()
         await self.prompts.stop()
         await self.diagnoses.stop()
+        await self.voicemail.stop()
+        await self.recording.stop()
         await self.keeper.stop()
         await self.names.close()
         await self.tolls.stop()
@@ -324,6 +357,12 @@ class Server:
             name: ", ".join(f"{bracketed(host)}:{port}" for host, port in addresses)
             for name, addresses in bound.items()
         }
+
+    def _holds(self, session: str, extension: str) -> bool:
+        """Whether the person of a session holds an extension now."""
+        login = self.store.sessions.login_of(session)
+        person = login.person_id if login is not None else None
+        return person is not None and extension in self.store.extensions_of(person)
 
     # What peers are told about us
 
@@ -394,6 +433,15 @@ class Server:
         """Whether to believe what this peer says about identities: trunks known by their address, too."""
         return flow.remote[0] in self._trusted_peers or bool(self.lines.recognised(flow))
 
+    def _on_emergency(self, notice: EmergencyNotice) -> None:
+        log.warning("emergency call", test=notice.test, location=notice.location and notice.location.name)
+        if notice.location is not None and notice.location.e_mail:
+
+            async def write() -> EmailMessage:
+                return mail_of(notice)
+
+            self.voicemail.mail.send(write)
+
     def _know_registered(self) -> None:
         now = time.monotonic()
         # Hundreds of phones may come back at once over new connections.
@@ -419,6 +467,8 @@ class Server:
         before, self._directory = self._directory, directory
         self.keeper.follow(before, directory)
         self.trunks.follow(directory)
+        self.voicemail.follow(directory)
+        self.recording.follow()
         self.exchange.act(self._follow_directory)
 
     def _follow_directory(self, now: float) -> int:

@@ -11,7 +11,7 @@ from ringback.call.leg import Party
 from ringback.call.onward import Onward
 from ringback.conference.visits import Visit
 from ringback.governance.private import Private
-from ringback.routing.steps import Asked, Step
+from ringback.routing.steps import Asked, Outcome, Step
 from ringback.sip.flow import Flow
 
 
@@ -22,6 +22,7 @@ class Call:
     `asked` is what routing looks at. `caller` is shown to who is called, and `flow` is how it is reached;
     `pin` was dialled after a meeting's number, `visit` is a browser's. `max_forwards` is what is left for
     calls that leave (RFC 3261 §16.6), and `answers_itself`: the caller may have phones answer unasked.
+    `why` is what came of the step before, None at the first.
     """
 
     asked: Asked
@@ -31,6 +32,7 @@ class Call:
     visit: Visit | None = None
     max_forwards: int = 70
     answers_itself: bool = False
+    why: Outcome | None = None
 
 
 @dataclass(frozen=True, slots=True)

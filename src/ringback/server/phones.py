@@ -14,6 +14,8 @@ from ringback.governance.throttle import SourceList
 from ringback.routing.steps import Outcome, Ring, Round
 from ringback.server.caller import fields_for
 from ringback.server.destinations import Call, Refusal
+from ringback.server.diversion import diversion, forwarder
+from ringback.sip.agent import add_all
 from ringback.sip.flow import Flow
 from ringback.sip.headers import Headers
 from ringback.sip.registration import Binding, Registrar
@@ -21,8 +23,6 @@ from ringback.sip.uri import NameAddr, SipUri, escape_user
 from ringback.store.directory import Directory
 from ringback.store.plan.answering import Answering
 from ringback.store.plan.groups import Group, Queue
-
-_CALL_WAITING = Answering(name="0").call_waiting
 
 
 class Phones:
@@ -43,18 +43,18 @@ class Phones:
         self._directory = directory
         self._contact_for = contact_for
         self._trusted_peers = trusted_peers
-        # Whose turn it was last, by the name of the group.
-        self._last: dict[str, str] = {}
+        self.turns: dict[str, int] = {}
+        """Which member of a group is to ring first, by its name."""
 
     def ring(self, step: Ring, call: Call, onward: Onward, now: float) -> Bridge | Refusal:
         """A bridge to whoever answers."""
         directory = self._directory()
         host = self._contact_for(call.flow).host
-        told = self._told(call, directory, host)
+        told = self._told(step, call, directory, host)
         called = _called(step, directory)
         rounds = [
             RingRound(partial(self._devices, step, ring_round, told), ring_round.for_s)
-            for ring_round in self._in_turn(step, directory)
+            for ring_round in step.rounds
         ]
         return Bridge(
             line=self._switchboard,
@@ -65,18 +65,6 @@ class Phones:
             room=next(self._switchboard.media_rooms),
             onward=onward,
         )
-
-    def _in_turn(self, step: Ring, directory: Directory) -> Sequence[Round]:
-        """The rounds, of a group in turn beginning with who comes after the last one."""
-        if step.called.kind != "group":
-            return step.rounds
-        group = directory.plan.get(Group, step.called.name)
-        last = self._last.get(step.called.name)
-        if group is None or group.strategy != "round-robin" or last is None:
-            return step.rounds
-        places = [index for index, each in enumerate(step.rounds) if last in each.extensions]
-        first = (places[0] + 1) % len(step.rounds) if places else 0
-        return step.rounds[first:] + step.rounds[:first]
 
     def _devices(
         self, step: Ring, ring_round: Round, told: Callable[[str], tuple[NameAddr, Headers]], now: float
@@ -95,29 +83,49 @@ class Phones:
             whose = None
             if step.called.kind in ("group", "queue"):
                 whose = Party(Private(number), Private(extension.display_name), number)
-                self._last[step.called.name] = number
+                if step.called.kind == "group":
+                    self._next_turn(step.called.name, number, directory)
             devices += _devices(self._registrar.bindings(number, now), told, whose)
         return devices or why
 
     def _may_ring(self, step: Ring, number: str, directory: Directory) -> bool:
-        call_waiting = step.call_waiting
-        if step.called.kind == "group":
-            answering = directory.plan.get(Answering, number)
-            if answering is not None and answering.do_not_disturb:
-                return False
-            call_waiting = answering.call_waiting if answering is not None else _CALL_WAITING
-        return call_waiting or all(leg.over for leg in self._switchboard.legs_of(number))
+        """Whether it is somebody's turn who wants calls, and has none without call waiting."""
+        answering = directory.plan.get(Answering, number)
+        if step.called.kind == "group" and answering is not None and answering.do_not_disturb:
+            return False
+        return step.call_waiting or all(leg.over for leg in self._switchboard.legs_of(number))
 
-    def _told(self, call: Call, directory: Directory, host: str) -> Callable[[str], tuple[NameAddr, Headers]]:
-        """What a device at an address is told of the caller."""
+    def devices(self, number: str, now: float) -> Sequence[Device]:
+        """Where all devices of an extension are reached now."""
+        return _devices(self._registrar.bindings(number, now), None, None)
+
+    def _next_turn(self, name: str, number: str, directory: Directory) -> None:
+        """The next call to the group begins with who comes after this member."""
+        group = directory.plan.get(Group, name)
+        members = list(dict.fromkeys(group.members)) if group is not None else []
+        if number in members:
+            self.turns[name] = members.index(number) + 1
+
+    def _told(
+        self, step: Ring, call: Call, directory: Directory, host: str
+    ) -> Callable[[str], tuple[NameAddr, Headers]]:
+        """What a device at an address is told of the caller, and of who sent the call on."""
         from_ = _from(call, directory, host)
-        return lambda peer: fields_for(
-            from_,
-            host,
-            hidden=call.caller.hidden,
-            trusted=peer in self._trusted_peers,
-            answers_itself=call.answers_itself,
-        )
+        by = forwarder(step, step.called)
+
+        def told(peer: str) -> tuple[NameAddr, Headers]:
+            shown, headers = fields_for(
+                from_,
+                host,
+                hidden=call.caller.hidden,
+                trusted=peer in self._trusted_peers,
+                answers_itself=call.answers_itself,
+            )
+            if by is not None:
+                add_all(headers, diversion(by, host, call))
+            return shown, headers
+
+        return told
 
 
 def _from(call: Call, directory: Directory, host: str) -> NameAddr:
@@ -146,7 +154,7 @@ def _called(step: Ring, directory: Directory) -> Party:
 
 
 def _devices(
-    bindings: Sequence[Binding], told: Callable[[str], tuple[NameAddr, Headers]], called: Party | None
+    bindings: Sequence[Binding], told: Callable[[str], tuple[NameAddr, Headers]] | None, called: Party | None
 ) -> list[Device]:
     """One device for each phone: its flows (RFC 5626) are tried one after the other, the newest first."""
     flows: dict[object, list[Binding]] = {}
@@ -157,7 +165,7 @@ def _devices(
     for group in flows.values():
         device: Device | None = None
         for binding in reversed(group):
-            from_, headers = told(binding.flow.remote[0])
+            from_, headers = told(binding.flow.remote[0]) if told is not None else (None, Headers())
             device = Device(binding.uri, binding.flow, binding.route_set, device, from_, headers, called)
         if device is not None:
             devices.append(device)

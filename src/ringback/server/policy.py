@@ -14,13 +14,13 @@ from ringback.conference.visits import Visit, Visits
 from ringback.governance.private import Private
 from ringback.governance.sources import SipSources
 from ringback.routing.numbering import ServiceNumbers
-from ringback.routing.numbers import DialString, number_in, parse_dial_string
-from ringback.routing.steps import Asked, Echo, EnterMeeting, GoOut, Ring, Step
+from ringback.routing.numbers import DialString, number_in
+from ringback.routing.steps import Asked, Decision, Echo, EnterMeeting, GoOut, Ring, Step
 from ringback.server.accounts import Accounts, Denied, Proved, user_of
 from ringback.server.caller import party_of, shown
 from ringback.server.destinations import Call, Refusal
 from ringback.server.outside import Outside
-from ringback.server.routed import Ways
+from ringback.server.routed import Ways, note_way
 from ringback.server.watching import Watching
 from ringback.sip.answer_mode import wanted_answer
 from ringback.sip.effects import Effect, IncomingCall, RequestArrived
@@ -107,19 +107,22 @@ class Policy:
             account=proof.account if proof is not None and visit is None else None,
             emergency_location=proof.device.location if proof is not None and proof.device else "",
         )
-        step = self._ways.step(asked)
-        if visit is not None and not _open_to(visit, step):
+        if visit is not None and asked.dialled == self._services.echo:
+            decision = Decision(Echo())
+        else:
+            decision = self._ways.first(asked)
+        if visit is not None and not _open_to(visit, decision.step):
             return session.reject(403, now, "Not with this link")
         itself = self._allow_answer_mode and wanted_answer(request.headers) != "manual"
         pin = dialled.pin if dialled else None
         call = Call(asked, party, flow, pin, visit, answers_itself=itself)
-        return self._take(step, call, event, now)
+        return self._take(decision, call, event, now)
 
     def _take(
-        self, step: Step, call: Call, event: IncomingCall, now: float, codecs: tuple[str, ...] = ()
+        self, decision: Decision, call: Call, event: IncomingCall, now: float, codecs: tuple[str, ...] = ()
     ) -> list[Effect]:
         """Begin the way of a call, or refuse it."""
-        request, session = event.request, event.session
+        request, session, step = event.request, event.session, decision.step
         refused = self._unmet(request, step if call.asked.trunk is None else None)
         if refused is not None:
             return session.reject(refused.status, now, refused.reason)
@@ -130,6 +133,8 @@ class Policy:
         self._switchboard.incoming(
             session, event.flow, request.body, shown(call.caller), number, application, now, codecs
         )
+        if application.call is not None:
+            note_way(application.call, decision)
         return []
 
     def _take_place(
@@ -170,34 +175,35 @@ class Policy:
             return 403
         dialled = number_in(refer_to.uri)
         asked = Asked(dialled.number if dialled else "", Private(account), account)
-        step = self._ways.step(asked)
+        decision = self._ways.first(asked)
+        step = decision.step
         party = Party(Private(account), Private(extension.display_name), account)
         caller = remaining.party if isinstance(step, Ring) else party
         pin = dialled.pin if dialled else None
         application = self._ways.take(step, Call(asked, caller, remaining.flow, pin), now)
-        return application.status if isinstance(application, Refusal) else application
+        if isinstance(application, Refusal):
+            return application.status
+        note_way(remaining.call, decision)
+        return application
 
     def _from_trunk(self, trunk: Trunk, event: IncomingCall, now: float) -> list[Effect]:
         """A call from outside goes where its number leads; out again only where that is allowed."""
         request, session = event.request, event.session
-        number = self._outside.destination(trunk, request)
-        dialled = parse_dial_string(number)
-        if dialled is None:
+        number = self._outside.dialled(trunk, request)
+        if number is None:
             return session.reject(404, now)
         if self._outside.is_full(trunk):
             return session.reject(486, now, "Too many calls on this trunk")
         party = party_of(request, trunk=trunk.name)
-        asked = Asked(dialled.number, party.number, trunk=trunk.name)
-        step = self._ways.step(asked)
-        if isinstance(step, GoOut) and not trunk.transit:
-            return session.reject(403, now, "Not from this trunk")
+        asked = Asked(number, party.number, trunk=trunk.name)
+        decision = self._ways.first(asked)
         self._sources.proved(event.flow.remote, now)
         hops = request.max_forwards
-        if isinstance(step, GoOut) and hops is not None and hops <= 1:
+        if isinstance(decision.step, GoOut) and hops is not None and hops <= 1:
             return session.reject(483, now)
         left = 70 if hops is None else hops - 1
-        call = Call(asked, party, event.flow, dialled.pin, max_forwards=left)
-        return self._take(step, call, event, now, trunk.codecs)
+        call = Call(asked, party, event.flow, max_forwards=left)
+        return self._take(decision, call, event, now, trunk.codecs)
 
     # Other requests
 
@@ -267,13 +273,16 @@ class Policy:
         if isinstance(proof, Denied):
             return proof.response(request)
         account = proof.account
-        own = (account, proof.device.username if proof.device is not None else account)
-        if user_of(request.to) not in own or self._visits.account(account, now) is not None:
+        device = proof.device.username if proof.device is not None else ""
+        if (
+            user_of(request.to) not in (account, device or account)
+            or self._visits.account(account, now) is not None
+        ):
             return make_response(request, 403, "Only the account itself may register")
         if flow.transport in BROWSER_TRANSPORTS:
             # We only answer offers of WebRTC: nobody could call it.
             return make_response(request, 403, "Pages cannot be called")
-        response = self._registrar.register(request, account, flow, now)
+        response = self._registrar.register(request, account, flow, now, device)
         if response.status == 200:
             self._on_registration(account, flow)
         return response

@@ -16,6 +16,7 @@ import structlog
 from ringback.call import prompts as in_calls
 from ringback.call.prompts import Prompt
 from ringback.conference import prompts as in_meetings
+from ringback.voicemail import prompts as in_mailboxes
 
 SOUND_FOLDERS: Final = (
     Path("/usr/share/asterisk/sounds/en_US_f_Allison"),
@@ -29,7 +30,7 @@ _WORDS: Final = "words:"
 _STANDIN: Final = "tone:chime"
 _BATCH: Final = 20
 
-PROMPTS: Final = {**in_calls.PROMPTS, **in_meetings.PROMPTS}
+PROMPTS: Final = {**in_calls.PROMPTS, **in_meetings.PROMPTS, **in_mailboxes.PROMPTS}
 
 log = structlog.get_logger(__name__)
 
@@ -90,6 +91,10 @@ class PromptLibrary:
                 self._waiting.append(prompt)
         if self._waiting and (self._speaking is None or self._speaking.done()):
             self._speaking = asyncio.get_running_loop().create_task(self._speak_waiting())
+
+    def speaks(self, text: str) -> bool:
+        """Whether a text is heard as words, and not as a chime."""
+        return text in self._words
 
     async def stop(self) -> None:
         """Speak no more."""

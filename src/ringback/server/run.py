@@ -84,6 +84,7 @@ async def _serve(settings: Settings, console: Console, command: str) -> int:
             settings,
             door=server.sip_sockets,
             visiting=server.visiting,
+            phoning=server.softphones,
             diagnosing=server.diagnoses,
         )
         certificate = await asyncio.to_thread(web_certificate, settings)

@@ -21,7 +21,8 @@ from sqlalchemy import (
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-import ringback.store.voice_schema  # noqa: F401 - its tables are made, too
+import ringback.store.mailbox_schema
+import ringback.store.voice_schema  # noqa: F401
 from ringback.store.errors import DatabaseUnusableError
 from ringback.store.migrations import HEAD, KNOWN
 from ringback.store.schema import metadata

@@ -65,6 +65,9 @@ people = Table(
     Column("id", ID, primary_key=True),
     Column("name", String(80), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("role", String(32), nullable=False, server_default="standard"),
+    Column("e_mail", String(200), nullable=False, server_default=""),
+    Column("site", String(80), nullable=False, server_default=""),
 )
 
 extensions = Table(
@@ -79,6 +82,76 @@ extensions = Table(
     Column("enabled", Boolean, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("digest", String(8), nullable=False, server_default="md5"),
+)
+
+holdings = Table(
+    "holdings",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("extension_id", ID, ForeignKey("extensions.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("person_id", ID, ForeignKey("people.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("first_day", String(10), nullable=False),
+    Column("last_day", String(10)),
+)
+
+reassignments = Table(
+    "reassignments",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("extension_id", ID, nullable=False),
+    Column("number", String(6), nullable=False),
+    Column("from_person", ID),
+    Column("to_person", ID),
+    Column("at", UtcDateTime, nullable=False),
+)
+
+devices = Table(
+    "devices",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("name", String(80), nullable=False, unique=True),
+    Column(
+        "extension",
+        String(6),
+        ForeignKey("extensions.number", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    Column("username", String(32), nullable=False, unique=True),
+    Column("ha1_md5", LargeBinary, nullable=False),
+    Column("ha1_sha256", LargeBinary, nullable=False),
+    Column("digest", String(8), nullable=False),
+    Column("model", String(40), nullable=False),
+    Column("mac", String(12), unique=True),
+    Column("location", String(32), nullable=False),
+    Column("shared", Boolean, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+plan_values = Table(
+    "plan_values",
+    metadata,
+    Column("kind", String(24), primary_key=True),
+    Column("name", String(32), primary_key=True),
+    Column("value", JSON, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+    Column("changed_by", String(80), nullable=False),
+)
+
+plan_history = Table(
+    "plan_history",
+    metadata,
+    Column("revision", Integer, primary_key=True),
+    Column("kind", String(24), nullable=False),
+    Column("name", String(32), nullable=False),
+    # NULL: it was deleted.
+    Column("value", JSON(none_as_null=True)),
+    Column("changed_at", UtcDateTime, nullable=False),
+    Column("changed_by", String(80), nullable=False),
+    Column("undoes", Integer),
+    Index(None, "kind", "name", "revision"),
 )
 
 meetings = Table(
