@@ -7,6 +7,7 @@ import typer
 from ringback.cli import (
     admin,
     ban,
+    calls,
     certificate,
     config,
     device,
@@ -52,6 +53,7 @@ app.add_typer(extension.app, name="extension")
 app.add_typer(person.app, name="person")
 app.add_typer(device.app, name="device")
 app.add_typer(plan.app, name="plan")
+app.add_typer(calls.app, name="calls")
 app.add_typer(ban.app, name="ban")
 app.add_typer(sip.app, name="sip")
 app.add_typer(trunk.app, name="trunk")
