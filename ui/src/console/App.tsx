@@ -6,6 +6,7 @@ import { AccountPage } from "./pages/Account";
 import { ExtensionsPage } from "./pages/Extensions";
 import { LoginPage } from "./pages/Login";
 import { PeoplePage } from "./pages/People";
+import { PhonePage } from "./pages/Phone";
 import { PlanPage } from "./pages/Plan";
 import { StatusPage } from "./pages/Status";
 import { TrunksPage } from "./pages/Trunks";
@@ -46,6 +47,7 @@ function titleOf(at: string): string {
 }
 
 function Page() {
+  if (path.value.startsWith("/phone")) return <PhonePage />;
   const [page, one, two] = parts(path.value);
   if (page === undefined) return <Home />;
   switch (page) {
