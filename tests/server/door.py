@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import count
 
@@ -25,6 +26,7 @@ from ringback.sdp.negotiated import Local
 from ringback.server.accounts import Accounts
 from ringback.server.challenges import DigestChoice
 from ringback.server.destinations import Destinations
+from ringback.server.emergencies import EmergencyNotice
 from ringback.server.joining import Reach, own_ways
 from ringback.server.outside import Outside
 from ringback.server.policy import Policy
@@ -112,6 +114,7 @@ class Door:
         services = ServiceNumbers(echo="*43", dial_in=frozenset({DIAL_IN}))
         outside = Outside(self.lines, self.caps, self.switchboard, lambda name: None, lambda: self.directory)
         self.destinations = Destinations()
+        self.notify: Callable[[EmergencyNotice], None] = lambda notice: None
         self.clock = datetime(2026, 6, 1, 12, tzinfo=UTC)
         self.ways = own_ways(
             Reach(
@@ -124,6 +127,7 @@ class Door:
                 directory=lambda: self.directory,
                 contact_for=lambda flow: SipUri(host=SERVER, port=5060),
                 trusted_peers=SourceList([TRUSTED]),
+                notify=lambda notice: self.notify(notice),  # noqa: PLW0108 - tests set it
             ),
             self.destinations,
             services,

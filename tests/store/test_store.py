@@ -42,7 +42,7 @@ async def test_everything_is_there_after_a_restart(store, settings):
     assert again.directory == store.directory
     assert again.meetings.get(meeting.number).guest_pin == meeting.guest_pin
     assert again.tokens.check(secret) == token
-    assert [p.name for p in await again.people.all()] == ["Ada Example"]
+    assert [p.name for p in again.people.all()] == ["Ada Example"]
     await again.close()
 
 

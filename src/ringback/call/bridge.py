@@ -88,6 +88,9 @@ class Line(Protocol):
     def wake(self, at: float, application: Application) -> None:
         """Call `application.expire` at `at` or soon after."""
 
+    def play_to_room(self, room: int, sounds: list[str]) -> None:
+        """Play sounds once to everybody in a media room."""
+
     def destination(
         self, transferor: Leg, remaining: Leg, refer_to: NameAddr, now: float
     ) -> Application | int:
@@ -130,6 +133,8 @@ class Bridge(Application):
         # The other flow to a ringing device, and when it is tried if the first one stays silent.
         self._spares: dict[int, tuple[Device, float]] = {}
         self._callee: Leg | None = None
+        self.opening: list[str] = []
+        """What both hear first when they are connected."""
         self._verdict = 480
         self._outcome = Outcome.UNREACHABLE
         self._give_up_at = 0.0
@@ -370,6 +375,9 @@ class Bridge(Application):
             if leg.playing is not None or other.on_hold:
                 _sound(leg, other)
         self._meet(callee, caller)
+        if self.opening:
+            opening, self.opening = self.opening, []
+            self._line.play_to_room(self._room, opening)
         if self._handover is not None:
             handover, self._handover = self._handover, None
             handover.taken(now)

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
 import msgspec
 from msgspec.structs import replace
 
 from ringback.call.application import Application
-from ringback.call.records import Call, CallLog
+from ringback.call.exchange import Exchange, Refinement
+from ringback.call.records import Call
 from ringback.governance.private import Private
 from ringback.media import protocol as media
 from ringback.media.stream_messages import PlayStream
-from ringback.quality.leg_history import Lately, LegHistory
+from ringback.quality.leg_history import Lately
 from ringback.sdp.description import SdpError, SessionDescription
 from ringback.sdp.encode import encode_sdp
 from ringback.sdp.negotiated import Answer, Local, NegotiatedMedia, Refusal
 from ringback.sdp.offer_answer import accept_answer, answer, at_ports, make_offer, make_webrtc_offer
 from ringback.sdp.parse import parse_sdp
 from ringback.sdp.webrtc import LocalWebRtc, restarts_ice
-from ringback.sip.effects import Effect, Ended
+from ringback.sip.effects import Ended
 from ringback.sip.flow import Flow
-from ringback.sip.message import Headers
+from ringback.sip.message import Headers, Response
 from ringback.sip.session import InviteSession
 from ringback.sip.session_state import SessionState
 
@@ -66,47 +67,6 @@ class LegState(Enum):
     ENDED = "ended"
 
 
-class Refinement(msgspec.Struct, frozen=True):
-    """What is done to the voices that others hear: `agc` brings all to one loudness, `denoise` suppresses the
-    noise of phones (browsers do it themselves)."""
-
-    agc: bool = False
-    denoise: bool = False
-
-
-class Exchange(Protocol):
-    """What a leg needs of the switchboard it belongs to."""
-
-    history: LegHistory
-    """What was measured of all legs."""
-    refinement: Refinement
-    calls: CallLog
-
-    def media(self, command: media.Command) -> None:
-        """Give a command to the media engine."""
-
-    def sip(self, effects: list[Effect]) -> None:
-        """Carry out what a session asked for."""
-
-    def local_media(self, flow: Flow, rtp_port: int, rtcp_port: int) -> Local:
-        """Our side of an offer or answer for a peer reached over this flow."""
-
-    def next_play(self) -> int:
-        """A number for something to play."""
-
-    def answered(self, leg: Leg) -> None:
-        """The leg is connected."""
-
-    def changed(self, leg: Leg) -> None:
-        """The leg rings, or is on its way out."""
-
-    def may_record(self, leg: Leg, room: int) -> bool:
-        """Whether a leg that is about to join a media room may be in a recording of it."""
-
-    def moved(self, leg: Leg) -> None:
-        """The leg has joined a media room, or left one."""
-
-
 class Leg:
     """One leg and its verbs; sans-IO. The application that handles it calls the verbs."""
 
@@ -133,6 +93,10 @@ class Leg:
         self.rang_at: float | None = None
         self.answered_at: float | None = None
         self.ended_at: float | None = None
+        self.refusal: Response | None = None
+        """The answer that its last session was refused with."""
+        self.urgent = False
+        """Whether it is part of an emergency call."""
         self.end: Ended | None = None
         """How its session ended."""
         self.totals: media.LegTotals | None = None

@@ -40,6 +40,8 @@ PROMPTS: Final[dict[str, Prompt]] = {
     "you-are-next": Prompt("Your call is the next to be answered.", "queue-youarenext"),
     "meeting-number": Prompt("This call is a meeting now. Its number is"),
     "meeting-pin": Prompt("The PIN is"),
+    "emergency-call-of": Prompt("Emergency call from extension"),
+    "emergency-is-test": Prompt("This is a test of emergency calls. Nobody needs help."),
 }
 """Beside the numbers, which follow."""
 

@@ -15,7 +15,8 @@ import msgspec
 from ringback.call.application import Application
 from ringback.call.bridge import InCall
 from ringback.call.effects import Fault, KeepOpen, Notice, Outgoing, ToMedia
-from ringback.call.leg import Leg, Party, Refinement
+from ringback.call.exchange import Refinement
+from ringback.call.leg import Leg, Party
 from ringback.call.overhearing import Overhearing
 from ringback.call.records import CallLog
 from ringback.call.terms import PLAIN, Terms
@@ -157,6 +158,15 @@ class Switchboard:
     def on_trunk(self, name: str) -> int:
         """How many legs there are beyond a trunk."""
         return self._on_trunk[name]
+
+    def free_line(self, trunk: str, now: float) -> bool:
+        """End the newest call beyond a trunk that is no emergency call; False where there is none."""
+        beyond = [leg for leg in self.legs.values() if leg.party.trunk == trunk]
+        others = [leg for leg in beyond if not leg.urgent and not leg.over]
+        if not others:
+            return False
+        others[-1].hangup(now, "The line is needed for an emergency call")
+        return True
 
     # Calls begin
 
@@ -324,6 +334,7 @@ class Switchboard:
             case effects.Confirmed(sdp=sdp):
                 leg.confirmed(sdp, now)
             case effects.Failed(status=status):
+                leg.refusal = event.response
                 if (offer := leg.offer_again(status)) is not None:
                     self._invite(leg, offer, now)
                 else:

@@ -279,6 +279,17 @@ class SecuritySettings(_Section):
         return tuple(ipaddress.ip_network(item) for item in self.allow_sources)
 
 
+class RecordingSettings(_Section):
+    """Recording by policy; the policies themselves belong to the plan."""
+
+    tone_every_s: int = Field(
+        default=0,
+        ge=0,
+        le=600,
+        description="How often everybody hears a tone while a call is recorded, in seconds; 0: never.",
+    )
+
+
 class DatabaseSettings(_Section):
     """Where people, extensions and meetings are kept."""
 
@@ -286,6 +297,17 @@ class DatabaseSettings(_Section):
         default="",
         pattern=r"^(sqlite:///.+)?$",
         description="sqlite:///ABSOLUTE-PATH; empty means `ringback.db` in `data_dir`.",
+    )
+
+
+class RecordsSettings(_Section):
+    """What is kept of calls that are over."""
+
+    keep_days: int = Field(
+        default=365, ge=0, le=36_500, description="Days that call records are kept; 0: for good."
+    )
+    spool_mb: int = Field(
+        default=256, ge=1, le=65_536, description="Room for records that wait for the database, in MB."
     )
 
 
@@ -318,7 +340,9 @@ class Settings(_Section):
     voicemail: VoicemailSettings = VoicemailSettings()
     mail: MailSettings = MailSettings()
     security: SecuritySettings = SecuritySettings()
+    recording: RecordingSettings = RecordingSettings()
     database: DatabaseSettings = DatabaseSettings()
+    records: RecordsSettings = RecordsSettings()
     log: LogSettings = LogSettings()
 
     @field_validator("data_dir")

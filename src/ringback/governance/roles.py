@@ -23,6 +23,11 @@ class Permission(Enum):
     PEOPLE_WRITE = "people:write"
     EXTENSIONS_READ = "extensions:read"
     EXTENSIONS_WRITE = "extensions:write"
+    DEVICES_READ = "devices:read"
+    DEVICES_WRITE = "devices:write"
+    PLAN_READ = "plan:read"
+    PLAN_WRITE = "plan:write"
+    """Decide how calls go: groups, queues, hours, routes and the like."""
     TRUNKS_READ = "trunks:read"
     TRUNKS_WRITE = "trunks:write"
     MEETINGS_READ = "meetings:read"
@@ -60,6 +65,8 @@ PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
         {
             Permission.PEOPLE_READ,
             Permission.EXTENSIONS_READ,
+            Permission.DEVICES_READ,
+            Permission.PLAN_READ,
             Permission.TRUNKS_READ,
             Permission.MEETINGS_READ,
             Permission.PARTICIPANTS_READ,
@@ -78,6 +85,8 @@ PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
         {
             Permission.PEOPLE_READ,
             Permission.EXTENSIONS_READ,
+            Permission.DEVICES_READ,
+            Permission.PLAN_READ,
             Permission.TRUNKS_READ,
             Permission.MEETINGS_READ,
             Permission.PARTICIPANTS_READ,

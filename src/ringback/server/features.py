@@ -10,6 +10,7 @@ from ringback.call.keys import Act
 from ringback.call.park import ParkingLot
 from ringback.config import Settings
 from ringback.routing.steps import Feature, Wait
+from ringback.server import emergencies
 from ringback.server.attending import Attendants, words_of
 from ringback.server.company import Acts, Background, ServerCompany
 from ringback.server.destinations import Destinations
@@ -17,6 +18,7 @@ from ringback.server.dialled import Dialled
 from ringback.server.joining import Reach
 from ringback.server.prompts import PromptLibrary
 from ringback.server.queueing import QueueDesk
+from ringback.server.watching import Watching
 from ringback.store.store import Store
 
 ACTS: Final = {
@@ -43,6 +45,7 @@ class Features:
         destinations: Destinations,
         acts: Acts,
         prompts: PromptLibrary,
+        watching: Watching,
     ) -> None:
         calling = settings.calling
         switchboard, registrar = reach.switchboard, reach.registrar
@@ -89,17 +92,22 @@ class Features:
         destinations.register(Feature, dialled.build)
         destinations.register(Wait, self.queues.build)
         switchboard.in_call = self.keys
+        watching.dialogs.lot = self.lot
 
     async def start(self) -> None:
         """Remember what was before the restart, and have the plan's words spoken."""
         await self.company.restore()
         await self.queues.restore()
-        self._prompts.speak_later(words_of(self._store.directory.plan))
+        self._speak()
 
     def follow(self, now: float) -> None:
         """The directory has changed."""
-        self._prompts.speak_later(words_of(self._store.directory.plan))
+        self._speak()
         self.queues.follow(now)
+
+    def _speak(self) -> None:
+        plan = self._store.directory.plan
+        self._prompts.speak_later((*words_of(plan), *emergencies.words_of(plan)))
 
     def note(self, notice: Notice) -> None:
         """Something happened."""

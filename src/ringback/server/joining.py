@@ -13,6 +13,7 @@ from ringback.governance.throttle import SourceList
 from ringback.routing.numbering import ServiceNumbers
 from ringback.routing.steps import GoOut, Ring
 from ringback.server.destinations import Destinations
+from ringback.server.emergencies import Emergencies, EmergencyNotice
 from ringback.server.entrances import Entrances
 from ringback.server.outside import Outside
 from ringback.server.phones import Phones
@@ -36,6 +37,7 @@ class Reach:
     directory: Callable[[], Directory]
     contact_for: Callable[[Flow], SipUri]
     trusted_peers: SourceList
+    notify: Callable[[EmergencyNotice], None] = lambda notice: None  # noqa: ARG005 - nobody else is told
 
     def entrances(self) -> Entrances:
         """The doors of meetings."""
@@ -60,7 +62,8 @@ def own_ways(
         trusted_peers=reach.trusted_peers,
     )
     entrances = reach.entrances()
-    destinations.register(Ring, phones.ring)
-    destinations.register(GoOut, reach.outside.go_out)
+    emergencies = Emergencies(reach.switchboard, phones, reach.contact_for, reach.directory, reach.notify)
+    destinations.register(Ring, emergencies.ring)
+    destinations.register(GoOut, emergencies.telling(reach.outside.go_out))
     entrances.register(destinations)
     return Ways(PlanRouting(reach.directory, services, clock, phones.turns), destinations)

@@ -80,7 +80,11 @@ class Outside:
                 return self._refuse(exceeded, extension.id if extension is not None else None)
         return OutsideCall(
             self._switchboard,
-            attempts_of(step.ways, self.lines.targets, lambda trunk: self._is_down(trunk, now)),
+            attempts_of(
+                step.ways,
+                lambda trunk: self._targets(trunk, step, now),
+                lambda trunk: self._is_down(trunk, now),
+            ),
             _shown(step, call, directory),
             next(self._switchboard.media_rooms),
             None if step.emergency else self.caps,
@@ -88,8 +92,16 @@ class Outside:
             max_forwards=call.max_forwards if by is None else min(call.max_forwards, FORWARDED_HOPS),
             diverted=_diverted(by, directory, call),
             unreachable=self._check,
+            rest=self.lines.rest,
             onward=onward,
         )
+
+    def _targets(self, trunk: Trunk, step: GoOut, now: float) -> tuple[Flow, ...]:
+        """Where the trunk is called: addresses that asked for a rest get it, but from emergency calls, which
+        try them last."""
+        targets = self.lines.targets(trunk)
+        awake = tuple(flow for flow in targets if not self.lines.rests_for(trunk, flow, now))
+        return targets if step.emergency else awake
 
     def _is_down(self, trunk: Trunk, now: float) -> bool:
         return self.lines.state(trunk, now).up is False

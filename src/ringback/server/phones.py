@@ -95,6 +95,10 @@ class Phones:
             return False
         return step.call_waiting or all(leg.over for leg in self._switchboard.legs_of(number))
 
+    def devices(self, number: str, now: float) -> Sequence[Device]:
+        """Where all devices of an extension are reached now."""
+        return _devices(self._registrar.bindings(number, now), None, None)
+
     def _next_turn(self, name: str, number: str, directory: Directory) -> None:
         """The next call to the group begins with who comes after this member."""
         group = directory.plan.get(Group, name)
@@ -150,7 +154,7 @@ def _called(step: Ring, directory: Directory) -> Party:
 
 
 def _devices(
-    bindings: Sequence[Binding], told: Callable[[str], tuple[NameAddr, Headers]], called: Party | None
+    bindings: Sequence[Binding], told: Callable[[str], tuple[NameAddr, Headers]] | None, called: Party | None
 ) -> list[Device]:
     """One device for each phone: its flows (RFC 5626) are tried one after the other, the newest first."""
     flows: dict[object, list[Binding]] = {}
@@ -161,7 +165,7 @@ def _devices(
     for group in flows.values():
         device: Device | None = None
         for binding in reversed(group):
-            from_, headers = told(binding.flow.remote[0])
+            from_, headers = told(binding.flow.remote[0]) if told is not None else (None, Headers())
             device = Device(binding.uri, binding.flow, binding.route_set, device, from_, headers, called)
         if device is not None:
             devices.append(device)

@@ -92,6 +92,10 @@ class PromptLibrary:
         if self._waiting and (self._speaking is None or self._speaking.done()):
             self._speaking = asyncio.get_running_loop().create_task(self._speak_waiting())
 
+    def speaks(self, text: str) -> bool:
+        """Whether a text is heard as words, and not as a chime."""
+        return text in self._words
+
     async def stop(self) -> None:
         """Speak no more."""
         if self._speaking is not None:

@@ -16,7 +16,7 @@ from ringback.call.onward import Onward
 from ringback.call.switchboard import Switchboard
 from ringback.config import Settings
 from ringback.governance.throttle import SourceList
-from ringback.media.protocol import Event, PlayEnded, RecordingEnded, RecordingFailed, Talking
+from ringback.media.protocol import Event, PlayEnded, Talking
 from ringback.media.stream_messages import StreamWanted
 from ringback.routing.steps import CheckMessages as CheckStep
 from ringback.routing.steps import LeaveMessage as LeaveStep
@@ -95,9 +95,7 @@ class Voicemail:
         recovered = await self._upkeep.recover()
         await self._follow(self._store.directory)
         for message in recovered:
-            log.info(
-                "a message that was being left when the server ended is kept", extension=message.extension
-            )
+            log.info("a message is kept that the end of the server cut", extension=message.extension)
             self._received(message.extension, message.id)
         self._sweeping = asyncio.create_task(self._sweep())
 
@@ -131,10 +129,6 @@ class Voicemail:
                 return True
             case PlayEnded():
                 self.desk.streams.ended(event)
-            case RecordingEnded():
-                self.desk.recording_ended(event)
-            case RecordingFailed():
-                self.desk.recording_failed(event)
         return False
 
     # The lamp

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -60,10 +60,11 @@ class Trunk:
 
     Calls to numbers that begin with one of `prefixes` go out there: `strip` digits are taken away, `prepend`
     is put in front; of trunks with the same prefix the lowest `priority` is tried first. `dids` maps what is
-    dialled from outside to the number here that it reaches. `inbound` says how the other side proves that a
-    call is its own: by its address (one of `networks`; none given: where the trunk's host is), by this
-    trunk's account, by both, or not at all. `realm` is the only one that the password is used for, where it
-    is given. Calls that came in by this trunk may leave through one again only with `transit`.
+    dialled from outside to the number here that it reaches, or to a target of the plan as it is written
+    there (`group:sales`). `inbound` says how the other side proves that a call is its own: by its address
+    (one of `networks`; none given: where the trunk's host is), by this trunk's account, by both, or not at
+    all. `realm` is the only one that the password is used for, where it is given. Calls that came in by this
+    trunk may leave through one again only with `transit`.
     """
 
     id: str
@@ -181,12 +182,39 @@ class Directory:
 
     def with_extension(self, extension: Extension) -> Directory:
         """This directory with `extension` added, or in the place of the one with the same id."""
-        others = (other for other in self.extensions.values() if other.id != extension.id)
-        return replace(self, extensions=_by_number([*others, extension]))
+        return self.with_extensions([extension])
+
+    def with_extensions(self, extensions: Sequence[Extension]) -> Directory:
+        """This directory with these added, or in the places of those with the same ids."""
+        changed = {extension.id for extension in extensions}
+        others = (other for other in self.extensions.values() if other.id not in changed)
+        return replace(self, extensions=_by_number([*others, *extensions]))
 
     def without_extension(self, number: str) -> Directory:
         """This directory without that extension."""
         return replace(self, extensions=_by_number(e for e in self.extensions.values() if e.number != number))
+
+    def with_people(self, people: Iterable[Person]) -> Directory:
+        """This directory with these people added, or in the places of those with the same id."""
+        added = {person.id: person for person in people}
+        return replace(self, people=MappingProxyType({**self.people, **added}))
+
+    def without_person(self, person_id: str) -> Directory:
+        """This directory without that person."""
+        return replace(
+            self, people=MappingProxyType({i: p for i, p in self.people.items() if i != person_id})
+        )
+
+    def with_devices(self, devices: Iterable[Device]) -> Directory:
+        """This directory with these devices added, or in the places of those with the same username."""
+        added = {device.username: device for device in devices}
+        return replace(self, devices=MappingProxyType({**self.devices, **added}))
+
+    def without_devices(self, gone: Iterable[Device]) -> Directory:
+        """This directory without these devices."""
+        names = {device.username for device in gone}
+        kept = {name: device for name, device in self.devices.items() if name not in names}
+        return replace(self, devices=MappingProxyType(kept))
 
     def with_meeting(self, meeting: Meeting) -> Directory:
         """This directory with `meeting` added, or in the place of the one with the same id."""

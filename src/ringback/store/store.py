@@ -4,24 +4,36 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ringback.config import Settings
+from ringback.config.routing import EMERGENCY_NUMBERS
 from ringback.governance.private import Private
 from ringback.governance.sealing import Sealer, SealingError, create_key, read_key
 from ringback.governance.vault import KeyEncryptionKey, Vault, create_vault_key, read_vault_key
+from ringback.store.agreement import Fixed
+from ringback.store.call_records import CallRecords
 from ringback.store.database import Database
+from ringback.store.devices import Devices, load_devices
 from ringback.store.directory import Directory
 from ringback.store.errors import DatabaseUnusableError
 from ringback.store.extensions import Extensions, load_extensions
 from ringback.store.holder import DirectoryHolder
+from ringback.store.holdings import Holding, Holdings, load_holdings
+from ringback.store.importing import Importing
 from ringback.store.logins import Logins, load_logins
 from ringback.store.mailboxes import Mailboxes
 from ringback.store.meetings import Meetings, load_meetings
-from ringback.store.people import People
+from ringback.store.objects import Objects
+from ringback.store.people import People, load_people
+from ringback.store.plan.plan import Plan
+from ringback.store.reassignments import Listener, Reassignments
+from ringback.store.recordings import Recordings
 from ringback.store.registrations import Registrations
+from ringback.store.revisions import Entry, load_entries
 from ringback.store.sessions import Sessions, load_sessions
 from ringback.store.tokens import Tokens, load_tokens
 from ringback.store.tolls import Tolls
@@ -30,6 +42,7 @@ from ringback.store.values import Values, read_value, write_value
 from ringback.store.voices import Voices, unknown_keys
 
 _KEY_CHECK = "sealing-key-check"
+_NOTHING_FIXED = Fixed()
 
 
 class Store:
@@ -43,47 +56,55 @@ class Store:
         tokens: Tokens,
         logins: Logins,
         sessions: Sessions,
-        reserved: frozenset[str],
         vault: Vault,
+        fixed: Fixed,
+        loaded: _Loaded,
     ) -> None:
         self.database = database
         self.sealer = sealer
-        self.reserved_numbers = reserved
+        self.reserved_numbers = fixed.services
         self._holder = holder
         self._held: tuple[Directory, dict[str, list[str]]] | None = None
-        self.people = People(database, holder)
-        self.extensions = Extensions(database, sealer, holder, reserved)
-        self.meetings = Meetings(database, sealer, holder, reserved)
-        self.trunks = Trunks(database, sealer, holder)
+        self.objects = Objects(database, holder, fixed, loaded.entries)
+        self.reassignments = Reassignments(database)
+        self.holdings = Holdings(database, holder, self.reassignments, loaded.holdings)
+        self.people = People(database, holder, self.holdings, self.reassignments)
+        self.extensions = Extensions(
+            database, sealer, holder, self.objects, self.holdings, self.reassignments
+        )
+        self.devices = Devices(database, sealer, holder)
+        self.importing = Importing(database, sealer, holder, self.holdings, fixed)
+        self.meetings = Meetings(database, sealer, holder, self.objects)
+        self.trunks = Trunks(database, sealer, holder, self.objects)
         self.tolls = Tolls(database)
+        self.call_records = CallRecords(database, sealer)
         self.tokens = tokens
         self.logins = logins
+        self._people = loaded.directory.people
+        holder.listen(self._follow_people)
         self.sessions = sessions
         self.registrations = Registrations(database)
         self.values = Values(database)
         self.voices = Voices(database, vault)
+        self.recordings = Recordings(database, sealer, self.voices)
         self.mailboxes = Mailboxes(database, sealer, self.voices)
 
     @classmethod
     async def open(
-        cls,
-        url: str,
-        sealer: Sealer,
-        vault: tuple[Path, Path],
-        reserved_numbers: frozenset[str] = frozenset(),
+        cls, url: str, sealer: Sealer, vault: tuple[Path, Path], fixed: Fixed = _NOTHING_FIXED
     ) -> Store:
         """Connect, migrate and load the directory; raises DatabaseUnusableError.
 
         `vault` is the folder of stored voices and the file of the key to them, which is made if no voice was
-        sealed by another one. `reserved_numbers` belong to services (echo test, dial-in): no extension and
-        no meeting gets one.
+        sealed by another one. `fixed` is what the settings say: numbers of services and of emergencies are
+        given to nothing else.
         """
         database = await Database.open(url)
         try:
             await _check_key(database, sealer)
             vault_key = await _vault_key(database, vault[1])
             async with database.read() as connection:
-                directory = await _load(connection, sealer)
+                loaded = await _load(connection, sealer)
                 known_tokens = await load_tokens(connection)
                 logins = Logins(database, await load_logins(connection))
                 sessions = Sessions(database, logins, await load_sessions(connection))
@@ -95,10 +116,10 @@ class Store:
         except BaseException:
             await database.close()
             raise
-        holder = DirectoryHolder(directory)
+        holder = DirectoryHolder(loaded.directory)
         tokens = Tokens(database, known_tokens)
         opened = Vault(vault[0], vault_key)
-        return cls(database, sealer, holder, tokens, logins, sessions, reserved_numbers, opened)
+        return cls(database, sealer, holder, tokens, logins, sessions, opened, fixed, loaded)
 
     async def close(self) -> None:
         """Close the database; the directory stays readable."""
@@ -124,11 +145,27 @@ class Store:
         """Call `listener` with each new directory, after it is committed; the returned function ends that."""
         return self._holder.listen(listener)
 
+    def _follow_people(self, directory: Directory) -> None:
+        # Who is deleted takes the login along.
+        if directory.people is not self._people:
+            self._people = directory.people
+            self.logins.follow(directory.people)
+
+    def on_reassigned(self, listener: Listener) -> None:
+        """Call `listener` when an extension has changed hands: the former holder keeps nothing.
+
+        It is told again, after a restart too, until it has returned once; what is of before
+        `Reassignment.at` is the former holder's.
+        """
+        self.reassignments.listen(listener)
+
     async def reload(self) -> None:
         """Read directory and logins again, after something else has written to the database."""
         async with self.database.read() as connection:
-            directory = await _load(connection, self.sealer)
-        self._holder.replace(directory)
+            loaded = await _load(connection, self.sealer)
+        self.objects.load(loaded.entries)
+        self.holdings.load(loaded.holdings)
+        self._holder.replace(loaded.directory)
         await self.logins.reload()
 
 
@@ -153,14 +190,36 @@ async def open_store(settings: Settings) -> Store:
         with contextlib.suppress(OSError):
             sqlite_file.touch(mode=0o600)
     vault = settings.voices_dir, settings.vault_key_file
-    return await Store.open(settings.database_url, sealer, vault, settings.reserved_numbers)
+    return await Store.open(settings.database_url, sealer, vault, _fixed(settings))
 
 
-async def _load(connection: AsyncConnection, sealer: Sealer) -> Directory:
-    return Directory.of(
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """What the database holds of the directory, and what goes with it."""
+
+    directory: Directory
+    entries: list[Entry]
+    holdings: list[Holding]
+
+
+async def _load(connection: AsyncConnection, sealer: Sealer) -> _Loaded:
+    entries = await load_entries(connection)
+    directory = Directory.of(
         await load_extensions(connection, sealer),
         await load_meetings(connection, sealer),
         await load_trunks(connection, sealer),
+        Plan.of(entry.value for entry in entries),
+        await load_people(connection),
+        await load_devices(connection, sealer),
+    )
+    return _Loaded(directory, entries, await load_holdings(connection))
+
+
+def _fixed(settings: Settings) -> Fixed:
+    return Fixed(
+        services=settings.reserved_numbers,
+        emergency=frozenset((*EMERGENCY_NUMBERS, *settings.routing.emergency_numbers)),
+        classes=frozenset(settings.routing.classes),
     )
 
 

@@ -21,6 +21,8 @@ from ringback.store.database import Database
 from ringback.store.directory import Identity, Inbound, Trunk, TrunkTransport
 from ringback.store.errors import ConflictError, InvalidError, NotFoundError
 from ringback.store.holder import DirectoryHolder
+from ringback.store.objects import Objects
+from ringback.store.plan.target import Target
 from ringback.store.rules import new_id
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
@@ -38,10 +40,11 @@ DETAILS: Final = tuple(field.name for field in fields(Trunk) if field.name not i
 class Trunks:
     """The trunks; every change shows in the directory as soon as it is committed."""
 
-    def __init__(self, database: Database, sealer: Sealer, holder: DirectoryHolder) -> None:
+    def __init__(self, database: Database, sealer: Sealer, holder: DirectoryHolder, objects: Objects) -> None:
         self._database = database
         self._sealer = sealer
         self._holder = holder
+        self._objects = objects
 
     def all(self) -> list[Trunk]:
         """All trunks, by name."""
@@ -88,9 +91,10 @@ class Trunks:
         return trunk
 
     async def remove(self, name: str) -> None:
-        """Delete a trunk; raises NotFoundError."""
-        trunk = self.get(name)
+        """Delete a trunk; raises NotFoundError, or ConflictError that names what needs it."""
         async with self._database.write() as connection:
+            trunk = self.get(name)
+            self._objects.check_unused("trunk", name)
             await connection.execute(delete(schema.trunks).where(schema.trunks.c.id == trunk.id))
         self._holder.replace(self._holder.current.without_trunk(name))
 
@@ -142,12 +146,21 @@ def _complaints(trunk: Trunk) -> list[tuple[bool, str]]:
             "a prefix is digits, or empty for all numbers",
         ),
         (
-            any(not _NUMBER.fullmatch(did) or not _NUMBER.fullmatch(to) for did, to in trunk.dids.items()),
-            "a number from outside leads to a number: +15550100 to 101",
+            any(not _NUMBER.fullmatch(did) or not _leads_somewhere(to) for did, to in trunk.dids.items()),
+            "a number from outside leads to a number, or to a target: +15550100 to 101, or to group:sales",
         ),
         (max(len(trunk.prefixes), len(trunk.dids), len(trunk.networks)) > _MOST, f"at most {_MOST} of each"),
         (any(codec not in _CODECS for codec in trunk.codecs), f"codecs are {', '.join(_CODECS)}"),
     ]
+
+
+def _leads_somewhere(text: str) -> bool:
+    if _NUMBER.fullmatch(text):
+        return True
+    try:
+        return len(text) <= _LONGEST_TEXT and Target.parse(text) is not None
+    except ValueError:
+        return False
 
 
 def _is_host(host: str) -> bool:

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import DDL, BigInteger, Boolean, Column, Index, Integer, LargeBinary, String, Table, event
+from sqlalchemy import (
+    DDL,
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    event,
+)
 
 from ringback.store.schema import ID, UtcDateTime, metadata
 
@@ -40,6 +53,48 @@ voice_audit = Table(
     Index(None, "voice_id"),
 )
 
+recordings = Table(
+    "recordings",
+    metadata,
+    Column("voice_id", ID, ForeignKey("voices.id", ondelete="CASCADE"), primary_key=True),
+    Column("call_id", BigInteger, nullable=False),
+    Column("policy", String(32), nullable=False),
+    Column("mode", String(8), nullable=False),
+    Column("direction", String(20), nullable=False),
+    Column("players", JSON, nullable=False),
+    Column("ended_at", UtcDateTime),
+    Column("end_reason", String(12), nullable=False),
+    Index(None, "call_id"),
+)
+
+recording_tracks = Table(
+    "recording_tracks",
+    metadata,
+    Column("voice_id", ID, ForeignKey("voices.id", ondelete="CASCADE"), primary_key=True),
+    Column("part", String(32), primary_key=True),
+    Column("extension", String(6)),
+    Column("trunk", String(32)),
+    Column("number", LargeBinary, nullable=False),
+    Index(None, "extension"),
+)
+
+recording_consents = Table(
+    "recording_consents",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("call_id", BigInteger, nullable=False),
+    Column("leg", Integer, nullable=False),
+    Column("extension", String(6)),
+    Column("trunk", String(32)),
+    Column("at", UtcDateTime, nullable=False),
+    Column("policy", String(32), nullable=False),
+    Column("mode", String(8), nullable=False),
+    Column("notice", String(300), nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("how", String(80), nullable=False),
+    Index(None, "call_id"),
+)
+
 TRIGGERS: Final = (
     """CREATE TRIGGER voices_held_keep_their_key BEFORE UPDATE ON voices
     WHEN OLD.legal_hold AND (NEW.wrapped_key IS NULL OR NEW.state = 'deleted')
@@ -53,6 +108,12 @@ TRIGGERS: Final = (
     BEGIN SELECT RAISE(ABORT, 'what was done with a voice is not rewritten'); END""",
     """CREATE TRIGGER voice_audit_is_not_deleted BEFORE DELETE ON voice_audit
     BEGIN SELECT RAISE(ABORT, 'what was done with a voice is not rewritten'); END""",
+    """CREATE TRIGGER voices_deleted_name_nobody AFTER UPDATE ON voices WHEN NEW.state = 'deleted'
+    BEGIN DELETE FROM recording_tracks WHERE voice_id = NEW.id; END""",
+    """CREATE TRIGGER recording_consents_are_not_changed BEFORE UPDATE ON recording_consents
+    BEGIN SELECT RAISE(ABORT, 'what was consented to is not rewritten'); END""",
+    """CREATE TRIGGER recording_consents_are_not_deleted BEFORE DELETE ON recording_consents
+    BEGIN SELECT RAISE(ABORT, 'what was consented to is not rewritten'); END""",
 )
 
 for trigger in TRIGGERS:

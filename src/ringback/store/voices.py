@@ -29,7 +29,7 @@ from ringback.store.voice_schema import voice_audit, voices
 
 VoiceKind = Literal["message", "recording", "greeting"]
 VoiceState = Literal["writing", "whole", "cut", "deleted"]
-Act = Literal["played", "exported", "held", "released", "deleted", "expired"]
+Act = Literal["listed", "played", "exported", "held", "released", "deleted", "expired"]
 
 REWRAPPED_AT_ONCE: Final = 500
 _REASON_LENGTH: Final = 200
@@ -108,26 +108,16 @@ class Voices:
         keep_until: datetime | None = None,
     ) -> NewVoice:
         """A new voice, to be written in the vault under its id; its row is on the disk when this returns."""
-        voice = new_id()
-        data_key, wrapped = self.vault.new_key(voice)
         async with self._database.write() as connection:
-            await connection.execute(
-                insert(voices).values(
-                    id=voice,
-                    kind=kind,
-                    state="writing",
-                    extension=extension,
-                    person_id=person_id,
-                    created_at=datetime.now(UTC),
-                    format=f"pcm16/{rate}",
-                    octets=0,
-                    key_id=wrapped.key_id,
-                    wrapped_key=wrapped.sealed,
-                    keep_until=keep_until,
-                    legal_hold=False,
-                )
+            return await begin_voice(
+                connection,
+                self.vault,
+                kind,
+                rate,
+                extension=extension,
+                person_id=person_id,
+                keep_until=keep_until,
             )
-        return NewVoice(voice, data_key)
 
     async def finish(self, voice: str, octets: int, *, cut: bool = False) -> None:
         """The files are closed: from now on the voice counts."""
@@ -141,15 +131,30 @@ class Voices:
         """
         kept: list[Voice] = []
         for row in await self._rows(voices.c.kind == kind, voices.c.state == "writing"):
-            octets = await asyncio.to_thread(self._readable, row) if keep_cut else 0
-            if octets or row.legal_hold:
-                await self.finish(row.id, octets, cut=True)
+            if await self.close(row.id, keep=keep_cut) is not None:
                 kept.append(await self.get(row.id))
-            else:
-                async with self._database.write() as connection:
-                    await connection.execute(delete(voices).where(voices.c.id == row.id))
         await self.remove_orphans()
         return kept
+
+    async def close(self, voice: str, *, keep: bool) -> int | None:
+        """End a voice that was being written with what can be read of its files: the octets of the longest.
+
+        Without `keep`, or where nothing can be read, row and files are removed, and None is returned.
+        """
+        rows = await self._rows(voices.c.id == voice, voices.c.state == "writing")
+        if not rows:
+            return None
+        held = rows[0].legal_hold
+        keep = keep or held
+        octets, whole = await asyncio.to_thread(self._readable, rows[0]) if keep else (0, False)
+        if octets or held:
+            await self.finish(voice, octets, cut=not whole)
+            return octets
+        async with self._database.write() as connection:
+            await connection.execute(delete(voices).where(voices.c.id == voice))
+        await asyncio.to_thread(self.vault.remove, voice)
+        await self._database.forget()
+        return None
 
     async def remove_orphans(self) -> int:
         """Remove files to which there is no key any more; how many voices had some."""
@@ -161,17 +166,19 @@ class Voices:
                 removed += 1
         return removed
 
-    def _readable(self, row: Row[Any]) -> int:
-        octets = 0
+    def _readable(self, row: Row[Any]) -> tuple[int, bool]:
+        """Octets of the longest part, and whether all parts have their end."""
+        octets, whole = 0, True
         for part in self.vault.parts(row.id):
             try:
                 with self.vault.read(
                     row.id, WrappedKey(row.key_id, row.wrapped_key), part, cut=True
                 ) as reader:
                     octets = max(octets, reader.size)
+                    whole = whole and reader.whole
             except VaultError:
-                continue
-        return octets
+                whole = False
+        return octets, whole
 
     # Reading
 
@@ -180,14 +187,14 @@ class Voices:
         rows = await self._rows(voices.c.id == voice)
         if not rows:
             raise NotFoundError("there is no such voice")
-        return _voice(rows[0])
+        return voice_of(rows[0])
 
     async def all(self, kind: VoiceKind, extension: str | None = None) -> list[Voice]:
         """All that can be read of a kind, the oldest first."""
         conditions = [voices.c.kind == kind, voices.c.state.in_(("whole", "cut"))]
         if extension is not None:
             conditions.append(voices.c.extension == extension)
-        return [_voice(row) for row in await self._rows(*conditions)]
+        return [voice_of(row) for row in await self._rows(*conditions)]
 
     async def open(self, voice: str, part: str = "") -> VaultReader:
         """Its file, to be closed by who asked; raises NotFoundError for what is over, VaultError.
@@ -195,7 +202,7 @@ class Voices:
         Say `note` before anybody hears it.
         """
         rows = await self._rows(voices.c.id == voice, voices.c.state.in_(("whole", "cut")))
-        if not rows or (is_over(_voice(rows[0]), datetime.now(UTC))):
+        if not rows or (is_over(voice_of(rows[0]), datetime.now(UTC))):
             raise NotFoundError("there is no such voice")
         row = rows[0]
         wrapped = WrappedKey(row.key_id, row.wrapped_key)
@@ -248,9 +255,12 @@ class Voices:
             raise HeldError("this voice is under legal hold; release it first")
         raise NotFoundError("there is no such voice")
 
-    async def expire(self, now: datetime) -> list[str]:
-        """Delete what has been kept long enough and is not held; returns what it was."""
-        rows = await self._rows(voices.c.keep_until <= now, voices.c.state.in_(("whole", "cut")))
+    async def expire(self, now: datetime, kind: VoiceKind | None = None) -> list[str]:
+        """Delete what has been kept long enough and is not held, of one kind or all; returns what it was."""
+        over = [voices.c.keep_until <= now, ~voices.c.legal_hold]
+        if kind is not None:
+            over.append(voices.c.kind == kind)
+        rows = await self._rows(*over, voices.c.state.in_(("whole", "cut")))
         return await self._shred([row.id for row in rows], "retention", "expired", "")
 
     async def _shred(self, chosen: Sequence[str], who: str, act: Act, reason: str) -> list[str]:
@@ -317,6 +327,38 @@ def is_over(voice: Voice, now: datetime) -> bool:
     return voice.keep_until is not None and voice.keep_until <= now and not voice.legal_hold
 
 
+async def begin_voice(
+    connection: AsyncConnection,
+    vault: Vault,
+    kind: VoiceKind,
+    rate: int,
+    *,
+    extension: str | None = None,
+    person_id: str | None = None,
+    keep_until: datetime | None = None,
+) -> NewVoice:
+    """As `Voices.begin`, within a transaction."""
+    voice = new_id()
+    data_key, wrapped = vault.new_key(voice)
+    await connection.execute(
+        insert(voices).values(
+            id=voice,
+            kind=kind,
+            state="writing",
+            extension=extension,
+            person_id=person_id,
+            created_at=datetime.now(UTC),
+            format=f"pcm16/{rate}",
+            octets=0,
+            key_id=wrapped.key_id,
+            wrapped_key=wrapped.sealed,
+            keep_until=keep_until,
+            legal_hold=False,
+        )
+    )
+    return NewVoice(voice, data_key)
+
+
 async def finish_voice(connection: AsyncConnection, voice: str, octets: int, *, cut: bool = False) -> None:
     """Within a transaction: the files are closed, from now on the voice counts."""
     await connection.execute(
@@ -338,7 +380,8 @@ async def _note(connection: AsyncConnection, voice: str, who: str, act: Act, rea
     await connection.execute(insert(voice_audit).values(**line, reason=reason[:_REASON_LENGTH]))
 
 
-def _voice(row: Row[Any]) -> Voice:
+def voice_of(row: Row[Any]) -> Voice:
+    """A row as what it stands for."""
     return Voice(
         id=row.id,
         kind=row.kind,

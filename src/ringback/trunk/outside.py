@@ -21,10 +21,12 @@ from ringback.sip.identity import ANONYMOUS
 from ringback.sip.session_state import SessionState
 from ringback.sip.uri import NameAddr, SipUri, escape_user
 from ringback.store.directory import Trunk
-from ringback.trunk.watch import PATIENCE_S, credentials_of, uri_host
+from ringback.trunk.watch import PATIENCE_S, credentials_of, retry_after_s, uri_host
 
-_ELSEWHERE: Final = frozenset({401, 407, 408, 430, 500, 502, 503, 504})
+_ELSEWHERE: Final = frozenset({401, 407, 408, 415, 430, 488, 500, 502, 503, 504, 606})
 """Answers after which another address or trunk may do better; the rest is about the number or the person."""
+_NO_LINE: Final = frozenset({486, 503, 600})
+"""What a carrier says when all lines of its customer's are in use."""
 _NOT_THE_CALLERS: Final = frozenset({401, 407})
 
 
@@ -45,6 +47,9 @@ class Trunks(Line, Protocol):
 
     def on_trunk(self, name: str) -> int:
         """How many legs there are beyond a trunk."""
+
+    def free_line(self, trunk: str, now: float) -> bool:
+        """End the newest call beyond a trunk that is no emergency call; False where there is none."""
 
 
 def attempts_of(
@@ -78,6 +83,7 @@ class OutsideCall(Bridge):
         max_forwards: int = 70,
         diverted: Callable[[str], Headers] | None = None,
         unreachable: Callable[[str], None],
+        rest: Callable[[Trunk, Flow, float], None] | None = None,
         onward: Onward = nowhere,
     ) -> None:
         nobody = NameAddr(SipUri())
@@ -90,6 +96,7 @@ class OutsideCall(Bridge):
         self._max_forwards = max_forwards
         self._diverted = diverted
         self._unreachable = unreachable
+        self._rest = rest
         self._toll: TollCall | None = None
         # The number that answered. It costs until this leg is over, whoever it is transferred to.
         self._beyond: Leg | None = None
@@ -122,11 +129,20 @@ class OutsideCall(Bridge):
         """This way does not take the call: the next one may, unless it is about the number itself."""
         if self._ringing.pop(leg.id, None) is None or self._callee is not None or self._caller is None:
             return
-        if status in _ELSEWHERE:
+        self._respect(leg, status, now)
+        if self._caps is None and self._free_line(status, now):
+            self._try_next(now)
+        elif status in _ELSEWHERE or (self._caps is None and self._attempts):
             self._last_status = 503 if status in _NOT_THE_CALLERS else status
             self._try_next(now)
         else:
             self._refuse(status if status >= 400 else 480, now)
+
+    def _respect(self, leg: Leg, status: int, now: float) -> None:
+        """Who asks not to be called for a while is not."""
+        rest_s = retry_after_s(leg.refusal) if status == 503 and leg.refusal is not None else 0.0
+        if rest_s > 0 and self._attempt is not None and self._rest is not None:
+            self._rest(self._attempt.trunk, self._attempt.flow, now + rest_s)
 
     def expire(self, now: float) -> None:
         """An address said nothing, nobody answered, or the day's minutes are over."""
@@ -178,11 +194,26 @@ class OutsideCall(Bridge):
                 continue
             self._attempt = attempt
             leg = self._dial(attempt, now)
+            leg.urgent = self._caps is None
             self._ringing[leg.id] = leg
             self._next_at = now + PATIENCE_S
             self._line.wake(self._next_at, self)
             return
         self._refuse(self._last_status, now)
+
+    def _free_line(self, status: int, now: float) -> bool:
+        """For an emergency call that the carrier has no line for: end another call of ours, where all lines
+        that we know of are in use, and try again."""
+        attempt = self._attempt
+        if attempt is None or status not in _NO_LINE:
+            return False
+        name = attempt.trunk.name
+        # Our own, refused leg is among them.
+        full = self._trunks.on_trunk(name) > attempt.trunk.max_calls
+        if not full or not self._trunks.free_line(name, now):
+            return False
+        self._attempts.insert(0, attempt)
+        return True
 
     def _dial(self, attempt: Attempt, now: float) -> Leg:
         trunk, user = attempt.trunk, escape_user(attempt.number)

@@ -14,18 +14,22 @@ from ringback.config import Settings
 from ringback.governance.roles import Permission
 from ringback.governance.throttle import SourceGuard, SourceList
 from ringback.store.store import Store
-from ringback.web import pages, problems, sip_socket
+from ringback.web import pages, phone_files, problems, sip_socket
 from ringback.web.api import (
     bans,
+    devices,
     diagnoses,
     events,
     extensions,
+    holdings,
     logins,
     meetings,
     participants,
     people,
     phone,
+    plan,
     quality,
+    queues,
     sip_trace,
     system,
     tokens,
@@ -40,6 +44,7 @@ from ringback.web.metrics import CONTENT_TYPE, CountRequests, Metrics
 from ringback.web.operations import Operations
 from ringback.web.phoning import Phoning
 from ringback.web.problems import Problem
+from ringback.web.provisioning import Provisioning
 from ringback.web.visiting import SipDoor, Visiting
 
 ROUTERS: Final = (
@@ -49,8 +54,12 @@ ROUTERS: Final = (
             meetings,
             participants,
             quality,
+            queues,
             extensions,
             people,
+            holdings,
+            devices,
+            plan,
             trunks,
             system,
             bans,
@@ -75,7 +84,9 @@ _TAGS: Final = [
     {"name": "participants", "description": "Who is in a meeting now, and what a host can do about it."},
     {"name": "extensions", "description": "The numbers that devices register to."},
     {"name": "trunks", "description": "Ways to and from other telephone systems, and what is called there."},
-    {"name": "people", "description": "Who holds extensions."},
+    {"name": "people", "description": "Who holds extensions, and when."},
+    {"name": "devices", "description": "Phones with accounts of their own, and the files that set them up."},
+    {"name": "plan", "description": "How calls go: groups, queues, menus, hours, routes; and every change."},
     {"name": "visits", "description": "How a page gets into a meeting by its link, without a token."},
     {"name": "phone", "description": "How a page becomes a phone of one's own extension."},
     {"name": "system", "description": "What the system does now."},
@@ -150,11 +161,12 @@ def create_app(
     visiting: Visiting | None = None,
     diagnosing: Diagnosing | None = None,
     phoning: Phoning | None = None,
+    provisioning: Provisioning | None = None,
 ) -> FastAPI:
     """The application on these parts; its links are for the configured ports until `announce` is called.
 
     Without `door`, `visiting` and `phoning` no browser can call, without `diagnosing` no capture is
-    diagnosed.
+    diagnosed, without `provisioning` no phone is set up.
     """
     app = FastAPI(
         title="Ringback",
@@ -168,18 +180,32 @@ def create_app(
     )
     guard = SourceGuard(SourceList(settings.security.allow_sources))
     app.state.context = WebContext(
-        store, operations, settings, Links.of(settings), guard, door, visiting, diagnosing, phoning
+        store,
+        operations,
+        settings,
+        Links.of(settings),
+        guard,
+        door=door,
+        visiting=visiting,
+        diagnosing=diagnosing,
+        phoning=phoning,
+        provisioning=provisioning,
     )
     app.state.metrics = Metrics(operations)
     for router in ROUTERS:
         app.include_router(router, responses=_PROBLEMS)
     app.include_router(visits.router, responses=_PROBLEMS)
     app.include_router(phone.router, responses=_PROBLEMS)
+    app.include_router(phone_files.router, include_in_schema=False)
     app.include_router(sip_socket.router)
     app.include_router(health)
     app.include_router(pages.router, include_in_schema=False)
     problems.install(app)
-    larger = {diagnoses.PATH: settings.web.upload_limit_mb * 1_000_000}
+    larger = {
+        diagnoses.PATH: settings.web.upload_limit_mb * 1_000_000,
+        people.IMPORT_PATH: people.LARGEST_TABLE,
+        plan.APPLY_PATH: plan.LARGEST_FILE,
+    }
     app.add_middleware(Limits, larger=larger)
     app.add_middleware(CountRequests, metrics=app.state.metrics)
     return app

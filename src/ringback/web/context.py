@@ -25,7 +25,9 @@ from ringback.web.links import Links, own_origins
 from ringback.web.operations import Operations
 from ringback.web.phoning import Phoning
 from ringback.web.problems import ProblemError
+from ringback.web.provisioning import Provisioning
 from ringback.web.visiting import SipDoor, Visiting
+from ringback.web.voicemailing import Voicemailing
 
 SESSION_COOKIE: Final = "ringback_session"
 FROM_PAGE: Final = "X-Ringback"
@@ -43,7 +45,7 @@ class WebContext:
     """The parts that routes use; `links` is replaced once the ports are known.
 
     Without `door`, `visiting` and `phoning` no browser can call, without `diagnosing` no capture is
-    diagnosed.
+    diagnosed, without `provisioning` no phone is set up, without `voicemail` there are no mailboxes.
     """
 
     store: Store
@@ -55,6 +57,8 @@ class WebContext:
     visiting: Visiting | None = None
     diagnosing: Diagnosing | None = None
     phoning: Phoning | None = None
+    provisioning: Provisioning | None = None
+    voicemail: Voicemailing | None = None
     now: Callable[[], float] = time.monotonic
     login_delay: GuessDelay[str] = field(default_factory=GuessDelay)
 
@@ -130,6 +134,15 @@ class Needs:
                 403, f"the role {identity.role.value} lacks the permission {self.permission.value}"
             )
         return identity
+
+
+def somebody(
+    request: Request,
+    context: Context,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
+) -> Identity:
+    """Who makes the request, whatever they may do; raises 401 or 429."""
+    return identify(request, context, credentials)
 
 
 def identify(
