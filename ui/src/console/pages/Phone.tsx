@@ -243,7 +243,7 @@ function DialField({ input, typed, onType, onPick }: DialProps) {
   );
 }
 
-function CallCards() {
+export function CallCards() {
   return (
     <section class="calls" aria-label="Calls that go on" aria-live="polite">
       {calls.value.map((one) => (

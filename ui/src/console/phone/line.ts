@@ -68,6 +68,13 @@ export class Line {
     ua.start();
   }
 
+  /** Settles once it is registered, or will not be soon. */
+  async ready(): Promise<void> {
+    for (let tries = 0; tries < 50 && state.line.value === "opening"; tries += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+
   close(): void {
     for (const { session } of this.held.values()) if (!session.isEnded()) session.terminate();
     this.ua?.stop();
