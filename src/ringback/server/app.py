@@ -266,6 +266,7 @@ class Server:
                 sources=self.sources,
                 visits=self.visits,
                 directory=lambda: store.directory,
+                pages=self.softphones.device,
             ),
             ways=self.ways,
             outside=outside,

@@ -200,12 +200,12 @@ def create_app(
         settings,
         Links.of(settings),
         guard,
-        door,
-        visiting,
-        diagnosing,
-        provisioning,
-        voicemail,
+        door=door,
+        visiting=visiting,
+        diagnosing=diagnosing,
         phoning=phoning,
+        provisioning=provisioning,
+        voicemail=voicemail,
     )
     app.state.metrics = Metrics(operations)
     for router in ROUTERS:
