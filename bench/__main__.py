@@ -24,6 +24,7 @@ from bench import (
     opus_capacity,
     quality,
     registrations,
+    report,
     route,
     signalling,
     soak,
@@ -75,6 +76,7 @@ ALONE: dict[str, Callable[[], Iterator[str]]] = {
     "agents": agents.measure,
     "causes": causes.measure,
     "route": route.measure,
+    "report": report.measure,
 }
 EVERYTHING = [*WITH_SERVER, "media"]
 """What is run without names: that which needs no other product."""

@@ -18,6 +18,14 @@ def measured(request: pytest.FixtureRequest) -> Callable[[str], None]:
     return lambda line: request.node.user_properties.append((MEASURED, line))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def keys_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The key of stored voices lies outside the data folder: not in that of who runs the tests, either."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        yield
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print what was measured."""
     reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]

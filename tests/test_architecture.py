@@ -38,7 +38,18 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
 }
 """What a room may import beside itself: a package, or one module of it as `package.module`."""
 
-FEATURES = ("conference", "trunk", "voicemail", "recording", "calltest", "diagnosis", "recovery")
+FEATURES = (
+    "conference",
+    "trunk",
+    "attendant",
+    "queueing",
+    "voicemail",
+    "recording",
+    "calltest",
+    "diagnosis",
+    "recovery",
+    "provisioning",
+)
 for feature in FEATURES:
     # Features know calls and what lies below them, never each other.
     MAY_IMPORT[feature] = LEAVES | {"store", "call", "routing", "quality", "sip", "sdp", "media", "rtp"}

@@ -186,3 +186,11 @@ def test_classes_of_numbers_are_tables_or_json():
 def test_wrong_classes_are_named(classes, complaint):
     with pytest.raises(SettingsError, match=complaint):
         load_settings(environ={"RINGBACK_ROUTING__CLASSES": classes})
+
+
+def test_the_vault_key_is_outside_the_data_folder(tmp_path: Path):
+    elsewhere = load_settings(environ={}, data_dir=tmp_path / "data")
+    assert elsewhere.vault_key_file.name == "vault.key"
+    inside = {"RINGBACK_SECURITY__VAULT_KEY_FILE": str(tmp_path / "data" / "keys" / "vault.key")}
+    with pytest.raises(SettingsError, match=r"security\.vault_key_file must be outside data_dir"):
+        load_settings(environ=inside, data_dir=tmp_path / "data")

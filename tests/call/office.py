@@ -8,7 +8,7 @@ from itertools import count
 from msgspec.structs import replace
 
 from ringback.call.application import Application
-from ringback.call.bridge import Bridge, Device
+from ringback.call.bridge import Bridge, Device, RingRound
 from ringback.call.effects import Fault, Notice, ToMedia
 from ringback.call.leg import Party
 from ringback.call.switchboard import Switchboard
@@ -136,7 +136,7 @@ class Office:
         address = NameAddr(SipUri(user="102", host=SERVER))
         return Bridge(
             self.switchboard,
-            self.devices,
+            [RingRound(lambda now: self.devices)],
             address,
             address,
             Party(Private("102")),

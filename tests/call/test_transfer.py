@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ringback.call.application import Application
-from ringback.call.bridge import Bridge, Device
+from ringback.call.bridge import Bridge, Device, RingRound
 from ringback.call.echo import EchoTest
 from ringback.call.leg import Leg, Party
 from ringback.call.transfer import Takeover
@@ -43,7 +43,7 @@ class Company(Office):
         )
         return Bridge(
             self.switchboard,
-            devices,
+            [RingRound(lambda now: devices)],
             NameAddr(SipUri(user=number, host=SERVER)),
             NameAddr(SipUri(user=caller, host=SERVER)),
             Party(Private(number), account=number),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ringback.call.leg import Refinement
+from ringback.call.exchange import Refinement
 from ringback.conference.entry import Phase
 from ringback.conference.roles import Role
 from ringback.governance.private import Private

@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ringback.governance.private import Private
+from ringback.governance.vault import VaultReader, label
 from ringback.media.protocol import (
     CloseLeg,
     Codec,
@@ -35,6 +37,8 @@ from ringback.media.worker.writer import Writer
 from tests.media.world import Peer, World, tone_level
 
 LEVEL = -13.98
+KEY = bytes(range(32))
+VOICE = "0123456789abcdef"
 
 
 class Direct:
@@ -186,6 +190,49 @@ def test_the_head_of_a_file_small_and_beyond_4_gib() -> None:
     assert int.from_bytes(large[36:44], "little") == 5 << 29
 
 
+def test_a_sealed_recording_is_the_same_and_its_files_do_not_tell_who_speaks_when(tmp_path: Path) -> None:
+    world = World(recorder=Direct())
+    world.add(Peer(1, "PCMU", 440.0))
+    world.add(Peer(2, "G722", 1000.0))
+    world.run(1)
+    world.apply(StartRecording(room=1, recording=1, folder=str(tmp_path / "a"), voice=VOICE, key=KEY))
+    world.run(1)
+    world.apply(SetVoice(leg=1, muted=True))
+    world.run(2)
+    world.apply(StopRecording(recording=1))
+    world.run(0.1)
+    assert world.of(RecordingEnded)[0].frames == 150
+    names = ("leg-1", "leg-2", "mix")
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [f"{name}.rbv" for name in names]
+    tracks = {name: opened(tmp_path / "a" / f"{name}.rbv") for name in names}
+    assert {len(samples) for samples in tracks.values()} == {3 * 16_000}
+    assert len({path.stat().st_size for path in (tmp_path / "a").iterdir()}) == 1
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "a").iterdir()} == {0o600}
+    assert tone_level(tracks["leg-1"][2000:14000], 440.0, 16000) == pytest.approx(LEVEL, abs=1.5)
+    assert np.abs(tracks["leg-1"][20000:]).max() == 0
+    assert np.abs(tracks["leg-1"] + tracks["leg-2"] - tracks["mix"]).max() < 3 / 32768
+    assert "key" not in repr(StartRecording(room=1, recording=1, folder="/a", voice=VOICE, key=KEY))
+
+
+def test_of_one_leg_alone_the_mix_is_enough(tmp_path: Path) -> None:
+    world = World(recorder=Direct())
+    world.add(Peer(1, "PCMU", 440.0))
+    world.run(1)
+    start = StartRecording(
+        room=1, recording=1, folder=str(tmp_path / "a"), voice=VOICE, key=KEY, tracks=False
+    )
+    world.apply(start)
+    world.run(1)
+    world.apply(StopRecording(recording=1))
+    world.run(0.1)
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["mix.rbv"]
+    assert tone_level(opened(tmp_path / "a" / "mix.rbv")[2000:], 440.0, 16000) == pytest.approx(
+        LEVEL, abs=1.5
+    )
+    world.apply(StartRecording(room=1, recording=2, folder=str(tmp_path / "b"), voice=VOICE, key=b"short"))
+    assert world.of(RecordingFailed)[0].reason == "key or name of the voice have another length"
+
+
 # With the writer's process
 
 
@@ -202,17 +249,24 @@ def links() -> Iterator[Callable[..., RecorderLink]]:
         link.abandon()
 
 
-def record(link: RecorderLink, folder: Path) -> World:
+def record(link: RecorderLink, folder: Path, key: bytes = b"") -> World:
     """Two who talk, recorded, until the first second is in the files."""
     world = World(recorder=link)
     world.add(Peer(1, "PCMU", 440.0))
     world.add(Peer(2, "PCMU", 1000.0))
     world.run(1)
-    world.apply(StartRecording(room=1, recording=1, folder=str(folder)))
+    world.apply(StartRecording(room=1, recording=1, folder=str(folder), voice=VOICE, key=key))
     until(world, lambda: bool(world.of(RecordingStarted)))
     world.run(1.5)
-    until(world, lambda: (folder / "leg-1.wav").stat().st_size > wav.HEADER_BYTES)
+    track = folder / ("leg-1.rbv" if key else "leg-1.wav")
+    until(world, lambda: track.stat().st_size > 16_384 + wav.HEADER_BYTES)
     return world
+
+
+def opened(path: Path, *, cut: bool = False) -> np.ndarray:
+    """Samples of a sealed file."""
+    with VaultReader(path, label(VOICE, path.stem), Private(KEY), cut=cut) as reader:
+        return np.frombuffer(reader.read(0, reader.size), "<i2").astype(np.float32) / 32768
 
 
 def until(world: World, happened: Callable[[], bool]) -> None:
@@ -325,3 +379,29 @@ def test_an_engine_that_is_gone_leaves_everything_in_the_files(
     while len(read(tmp_path / "a" / "mix.wav")[1]) < (world.engine.tick - begun) * 320 + 24000:
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def test_a_full_disk_and_a_killed_writer_leave_sealed_files_that_can_be_read(
+    tmp_path: Path, links: Callable[..., RecorderLink]
+) -> None:
+    link = links()
+    world = record(link, tmp_path / "a", KEY)
+    assert link.pid is not None
+    started = [Path(f"/proc/{link.pid}/{what}").read_bytes() for what in ("cmdline", "environ")]
+    assert not any(form in text for text in started for form in (KEY, KEY.hex().encode()))
+    limit = (tmp_path / "a" / "leg-1.rbv").stat().st_size + 5000
+    resource.prlimit(link.pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    assert ended(world).reason == "disk_full"
+    assert undisturbed(world)
+    for path in (tmp_path / "a").iterdir():
+        assert path.stat().st_size <= limit
+        assert len(opened(path, cut=True)) >= 8192
+    assert tone_level(opened(tmp_path / "a" / "leg-2.rbv", cut=True), 1000.0, 16000) == pytest.approx(
+        LEVEL, abs=1.5
+    )
+    resource.prlimit(link.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    again = record(link, tmp_path / "b", KEY)
+    os.kill(link.pid, signal.SIGKILL)
+    assert ended(again).reason == "failed"
+    for path in (tmp_path / "b").iterdir():
+        assert len(opened(path, cut=True)) >= 8192

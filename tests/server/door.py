@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import count
 
@@ -19,10 +20,14 @@ from ringback.governance.private import Private
 from ringback.governance.sources import SipSources
 from ringback.governance.throttle import SourceList
 from ringback.media import protocol as media
-from ringback.routing.dialplan import ServiceNumbers
+from ringback.routing.numbering import ServiceNumbers
 from ringback.routing.toll_caps import TollCaps
 from ringback.sdp.negotiated import Local
+from ringback.server.accounts import Accounts
 from ringback.server.challenges import DigestChoice
+from ringback.server.destinations import Destinations
+from ringback.server.emergencies import EmergencyNotice
+from ringback.server.joining import Reach, own_ways
 from ringback.server.outside import Outside
 from ringback.server.policy import Policy
 from ringback.server.watching import Watching
@@ -106,24 +111,47 @@ class Door:
         )
         self._looking: list[Trunk] = []
         self.notices: list[Notice] = []
+        services = ServiceNumbers(echo="*43", dial_in=frozenset({DIAL_IN}))
+        outside = Outside(self.lines, self.caps, self.switchboard, lambda name: None, lambda: self.directory)
+        self.destinations = Destinations()
+        self.notify: Callable[[EmergencyNotice], None] = lambda notice: None
+        self.clock = datetime(2026, 6, 1, 12, tzinfo=UTC)
+        self.ways = own_ways(
+            Reach(
+                switchboard=self.switchboard,
+                registrar=self.registrar,
+                meetings=self.meetings,
+                outside=outside,
+                guard=PinGuard(sources),
+                timings=EntryTimings(),
+                directory=lambda: self.directory,
+                contact_for=lambda flow: SipUri(host=SERVER, port=5060),
+                trusted_peers=SourceList([TRUSTED]),
+                notify=lambda notice: self.notify(notice),  # noqa: PLW0108 - tests set it
+            ),
+            self.destinations,
+            services,
+            clock=lambda: self.clock,
+        )
         self.policy = Policy(
             endpoint=self.phone.endpoint,
             switchboard=self.switchboard,
-            meetings=self.meetings,
+            accounts=Accounts(
+                authenticator=DigestAuthenticator(SIP_REALM),
+                digests=DigestChoice(Private(b"k" * 32)),
+                sources=self.sources,
+                visits=self.visits,
+                directory=lambda: self.directory,
+            ),
+            ways=self.ways,
+            outside=outside,
             registrar=self.registrar,
             visits=self.visits,
-            authenticator=DigestAuthenticator(SIP_REALM),
-            guard=PinGuard(sources),
-            digests=DigestChoice(Private(b"k" * 32)),
             sources=self.sources,
             directory=lambda: self.directory,
-            services=ServiceNumbers(echo="*43", dial_in=frozenset({DIAL_IN})),
-            timings=EntryTimings(),
-            contact_for=lambda flow: SipUri(host=SERVER, port=5060),
+            services=services,
             on_registration=lambda user, flow: None,
             watching=self.watching,
-            outside=Outside(self.lines, self.caps, self.switchboard, lambda name: None),
-            trusted_peers=SourceList([TRUSTED]),
             **policy,  # type: ignore[arg-type]
         )
         self.phone.endpoint.answer_without_state = self.policy.answer_without_state

@@ -34,7 +34,7 @@ def test_without_an_account_existing_and_missing_numbers_look_the_same() -> None
 
 def test_only_an_account_learns_that_a_number_does_not_exist() -> None:
     caller = Visitor(Door(), "192.0.2.1")
-    caller.authorized_call("999", "101")
+    caller.authorized_call("998", "101")
     assert caller.status() == 404
     stranger = Visitor(Door(), "192.0.2.2")
     stranger.authorized_call("999", "101", "wrong")

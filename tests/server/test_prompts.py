@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ringback.conference.prompts import PROMPTS
 from ringback.media.sounds import load
-from ringback.server.prompts import PromptLibrary
+from ringback.server.prompts import PROMPTS, PromptLibrary
 
 
 def files(folder: Path) -> list[Path]:

@@ -11,7 +11,8 @@ from ringback.store.store import Store, open_store
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return load_settings(environ={}, data_dir=tmp_path / "data")
+    elsewhere = {"RINGBACK_SECURITY__VAULT_KEY_FILE": str(tmp_path / "vault.key")}
+    return load_settings(environ=elsewhere, data_dir=tmp_path / "data")
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ async def test_everything_is_there_after_a_restart(store, settings):
     assert again.directory == store.directory
     assert again.meetings.get(meeting.number).guest_pin == meeting.guest_pin
     assert again.tokens.check(secret) == token
-    assert [p.name for p in await again.people.all()] == ["Ada Example"]
+    assert [p.name for p in again.people.all()] == ["Ada Example"]
     await again.close()
 
 
@@ -56,7 +56,7 @@ async def test_no_secret_is_readable_in_the_files(store, settings):
     _, password = await store.extensions.add("1001")
     meeting = await store.meetings.add("Weekly")
     _, token = await store.tokens.add("admin")
-    link = await store.administrators.new_link()
+    link = await store.logins.administrator_link()
     extension = store.extensions.get("1001")
     secrets = [password, token, link, meeting.guest_pin, meeting.host_pin, meeting.link_token]
     secrets += [extension.ha1_md5, extension.ha1_sha256]
@@ -150,6 +150,9 @@ async def test_a_new_database_is_what_migrations_build(migrated, tmp_path):
         tables = await new.run_sync(described)
         assert tables == await old.run_sync(described)
         assert set(tables) == {*metadata.tables, "alembic_version"}
+        triggers = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' ORDER BY name"
+        built = [(await connection.exec_driver_sql(triggers)).all() for connection in (new, old)]
+        assert built[0] == built[1] != []
         for connection in (new, old):
             assert (await connection.exec_driver_sql("SELECT * FROM alembic_version")).all() == [(HEAD,)]
     await fresh.close()
@@ -237,7 +240,7 @@ async def test_first_start_makes_what_a_person_needs_and_the_next_nothing(store,
     assert [extension.number for extension, _ in first.extensions] == ["101", "102"]
     assert first.meeting.name == "Demo"
     assert store.meetings.get(first.meeting.number) == first.meeting
-    assert await store.administrators.knows_link(first.setup_secret)
+    assert await store.logins.knows_link(first.setup_secret)
     assert "private" in repr(first)
     assert first.setup_secret.reveal() not in repr(first)
     assert await bootstrap(store) is None
@@ -249,7 +252,7 @@ async def test_first_start_makes_what_a_person_needs_and_the_next_nothing(store,
 
 async def test_first_start_leaves_numbers_alone_that_are_taken(store):
     await store.extensions.add("101", password=Private("chosen before"))
-    await store.administrators.new_link()
+    await store.logins.administrator_link()
     first = await bootstrap(store)
     assert [extension.number for extension, _ in first.extensions] == ["102"]
 

@@ -129,7 +129,7 @@ class Linphone:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             cwd=self.folder,
-            env=os.environ | {"HOME": str(self.folder)},
+            env=os.environ | {"HOME": str(self.folder), "XDG_CONFIG_HOME": str(self.folder / ".config")},
         )
         threading.Thread(target=self._read, daemon=True).start()
         self.command("soundcard use files")

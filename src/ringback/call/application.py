@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ringback.call.leg import Leg
+    from ringback.call.records import Call
     from ringback.call.transfer import Handover
     from ringback.sip.effects import ReferReceived
 
@@ -16,6 +17,9 @@ class Application:
     All methods run inside the switchboard, take the time as `now` (seconds, monotonic) and act by calling the
     verbs of the leg; none of them waits.
     """
+
+    call: Call | None = None
+    """The call that legs which it dials belong to: that of the first leg it was given."""
 
     @property
     def media_room(self) -> int:
@@ -47,6 +51,11 @@ class Application:
         """The peer asks for a transfer (REFER): refused where nobody is there to be transferred."""
         leg.reject_refer(403, now)
 
+    def receive(self, leg: Leg, now: float) -> None:
+        """An offered leg, which nobody has answered, comes from another application."""
+        leg.application = self
+        self.offered(leg, now)
+
     def take_over(self, leg: Leg, handover: Handover, now: float) -> None:
         """A connected leg comes from another application, as if it had called this one."""
         leg.application = self
@@ -54,6 +63,13 @@ class Application:
         self.offered(leg, now)
         if not leg.over:
             self.connected(leg, now)
+
+    def release(self, leg: Leg, now: float) -> None:
+        """Forget a connected leg, which goes on elsewhere: for this application it is gone."""
+        self.ended(leg, now)
+        leg.leave_room()
+        leg.voice()
+        leg.stop_play()
 
     def ended(self, leg: Leg, now: float) -> None:
         """The leg is over and takes no verb any more; called once for each leg, offered or dialled."""

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final, Literal
 
 import msgspec
 from msgspec.structs import replace
 
 from ringback.call.application import Application
+from ringback.call.exchange import Exchange, Refinement
+from ringback.call.records import Call
 from ringback.governance.private import Private
 from ringback.media import protocol as media
-from ringback.quality.leg_history import Lately, LegHistory
+from ringback.media.stream_messages import PlayStream
+from ringback.quality.leg_history import Lately
 from ringback.sdp.description import SdpError, SessionDescription
 from ringback.sdp.encode import encode_sdp
 from ringback.sdp.negotiated import Answer, Local, NegotiatedMedia, Refusal
-from ringback.sdp.offer_answer import accept_answer, answer, at_ports, make_offer
+from ringback.sdp.offer_answer import accept_answer, answer, at_ports, make_offer, make_webrtc_offer
 from ringback.sdp.parse import parse_sdp
 from ringback.sdp.webrtc import LocalWebRtc, restarts_ice
-from ringback.sip.effects import Effect
+from ringback.sip.effects import Ended
 from ringback.sip.flow import Flow
-from ringback.sip.message import Headers
+from ringback.sip.message import Headers, Response
 from ringback.sip.session import InviteSession
 from ringback.sip.session_state import SessionState
 
@@ -31,9 +34,14 @@ VANISHED_AFTER_S: Final = 300.0
 BROWSER_PATIENCE_S: Final = 30.0
 """A browser whose media does not connect in so long will not connect any more."""
 
+COUNTED_AFTER_S: Final = 1.0
+"""Of a leg that was connected for so long the engine is asked at its end what it counted."""
+
 _ANY_PORTS: Final = (9, 10)
 _MEDIA_REFUSED: Final = (415, 488, 606)
 _RETRY_AFTER_S: Final = 5
+_ELSEWHERE: Final = 'SIP;cause=200;text="Call completed elsewhere"'
+"""RFC 3326 §2."""
 
 
 class Party(msgspec.Struct, frozen=True):
@@ -59,40 +67,6 @@ class LegState(Enum):
     ENDED = "ended"
 
 
-class Refinement(msgspec.Struct, frozen=True):
-    """What is done to the voices that others hear: `agc` brings all to one loudness, `denoise` suppresses the
-    noise of phones (browsers do it themselves)."""
-
-    agc: bool = False
-    denoise: bool = False
-
-
-class Exchange(Protocol):
-    """What a leg needs of the switchboard it belongs to."""
-
-    history: LegHistory
-    """What was measured of all legs."""
-    refinement: Refinement
-
-    def media(self, command: media.Command) -> None:
-        """Give a command to the media engine."""
-
-    def sip(self, effects: list[Effect]) -> None:
-        """Carry out what a session asked for."""
-
-    def local_media(self, flow: Flow, rtp_port: int, rtcp_port: int) -> Local:
-        """Our side of an offer or answer for a peer reached over this flow."""
-
-    def next_play(self) -> int:
-        """A number for something to play."""
-
-    def answered(self, leg: Leg) -> None:
-        """The leg is connected."""
-
-    def changed(self, leg: Leg) -> None:
-        """The leg rings, or is on its way out."""
-
-
 class Leg:
     """One leg and its verbs; sans-IO. The application that handles it calls the verbs."""
 
@@ -104,20 +78,38 @@ class Leg:
         application: Application,
         flow: Flow,
         now: float,
+        call: Call | None = None,
     ) -> None:
         self.id = leg_id
         self.party = party
+        self.call = call or Call(0, now)
         self.application = application
         self.flow = flow
         self.state = LegState.OPENING
         self.created = now
+        self.incoming = False
+        """Whether it called us."""
         self.dialled: Private[str] | None = None
+        self.rang_at: float | None = None
         self.answered_at: float | None = None
+        self.ended_at: float | None = None
+        self.refusal: Response | None = None
+        """The answer that its last session was refused with."""
+        self.urgent = False
+        """Whether it is part of an emergency call."""
+        self.end: Ended | None = None
+        """How its session ended."""
+        self.totals: media.LegTotals | None = None
+        """What the engine counted of it, told after its end."""
+        self.sent: tuple[str, ...] = ()
+        """The codecs that it was sent, one after the other."""
         self.session: InviteSession | None = None
         self.media: NegotiatedMedia | None = None
         self.room: int | None = None
         self.on_hold = False
         self.rings = False
+        self.early = False
+        """Whether audio flows though nobody has answered."""
         self.when_over: list[Callable[[float], None]] = []
         """Called once the leg is over, whatever it was connected to by then."""
         self.codecs: tuple[str, ...] = ()
@@ -130,6 +122,22 @@ class Leg:
         self._own: SessionDescription | None = None
         self._voice = media.SetVoice(leg=leg_id)
         self._media_up = False
+
+    @property
+    def application(self) -> Application:
+        """What it is connected to."""
+        return self._application
+
+    @application.setter
+    def application(self, application: Application) -> None:
+        self._application = application
+        if application.call is None:
+            application.call = self.call
+
+    @property
+    def offered(self) -> SessionDescription | None:
+        """The first description of the call: the peer's, or ours where we called."""
+        return self._offer or self._own
 
     @property
     def source(self) -> str:
@@ -211,7 +219,9 @@ class Leg:
             return None
         if self.session is None:
             self.state = LegState.DIALLING
-            if self._local.srtp == "allowed":
+            if self.flow.by_page and self._local.webrtc is not None:
+                self._own = make_webrtc_offer(self._local)
+            elif self._local.srtp == "allowed":
                 # Where keys are safe they are asked for; `offer_again` is for phones that cannot.
                 self._own = make_offer(replace(self._local, srtp="required"))
             else:
@@ -241,8 +251,22 @@ class Leg:
         """A plainer offer after a device refused the one with SRTP (488); None when there is none left."""
         if self.over or self._local is None or self._own is None or status not in _MEDIA_REFUSED:
             return None
+        if self.flow.by_page:
+            return None
         before, self._own = self._own, make_offer(self._local)
         return self._own if self._own.media[0].protocol != before.media[0].protocol else None
+
+    def described_early(self, sdp: bytes, now: float) -> None:
+        """What is beyond a trunk is to be heard before it answers (RFC 3960 §3.2)."""
+        if self.state is not LegState.DIALLING or self.party.trunk is None:
+            return
+        description = parse_sdp(sdp)
+        if self._own is None or self._local is None or isinstance(description, SdpError):
+            return
+        negotiated = accept_answer(self._own, description, self._local)
+        if isinstance(negotiated, NegotiatedMedia):
+            self.early = True
+            self._exchange.media(self._command(negotiated))
 
     def answered_by_peer(self, sdp: bytes | None, now: float) -> None:
         """The called side answered our INVITE, or an offer of ours in a 200 was answered in the ACK."""
@@ -263,14 +287,36 @@ class Leg:
 
     # Verbs
 
-    def ring(self, now: float) -> None:
-        """Tell the caller that it rings (180)."""
+    def ring(self, now: float, status: int = 180) -> None:
+        """Tell the caller that it rings, or by 181 that the call goes elsewhere."""
         if self.state is LegState.OFFERED and self.session is not None:
-            self.rings = True
+            if status == 180:
+                self.rung(now)
             self._exchange.changed(self)
-            self._exchange.sip(self.session.ring(now))
+            self._exchange.sip(self.session.ring(now, status))
 
-    def answer(self, now: float) -> None:
+    def rung(self, now: float) -> None:
+        """It rings, there or here."""
+        self.rings = True
+        if self.rang_at is None:
+            self.rang_at = now
+
+    def progress(self, now: float) -> bool:
+        """Let the caller hear audio before the answer (183); False where that cannot be: a guest is not sent
+        any yet, and a browser has no way for it."""
+        prepared = self._prepared
+        if self.early:
+            return True
+        unproved = self.party.account is None or self.session is None
+        if self.state is not LegState.OFFERED or unproved or prepared is None or prepared.media.webrtc:
+            return False
+        assert self.session is not None
+        self.early = True
+        self._exchange.media(self._command(prepared.media))
+        self._exchange.sip(self.session.ring(now, 183, encode_sdp(prepared.description)))
+        return True
+
+    def answer(self, now: float, headers: Headers | None = None) -> None:
         """Answer the call; `connected` follows at once, or with the ACK.
 
         The ACK is waited for when it brings the answer to our offer, and when no credentials were shown: only
@@ -282,7 +328,7 @@ class Leg:
         prepared = self._prepared
         self._own = make_offer(self._local) if prepared is None else prepared.description
         self.state = LegState.ANSWERED
-        self._exchange.sip(self.session.accept(encode_sdp(self._own), now))
+        self._exchange.sip(self.session.accept(encode_sdp(self._own), now, headers))
         if prepared is not None and self.party.account is not None:
             self._connect(prepared.media, now)
 
@@ -311,14 +357,15 @@ class Leg:
         headers = Headers(("Retry-After", str(_RETRY_AFTER_S)))
         self._exchange.sip(self.session.reject(503, now, headers=headers))
 
-    def hangup(self, now: float, reason: str | None = None) -> None:
-        """End the leg in whatever way its state demands."""
+    def hangup(self, now: float, reason: str | None = None, *, elsewhere: bool = False) -> None:
+        """End the leg in whatever way its state demands. `elsewhere`: somebody else took the call, so that
+        the phone need not show it as missed."""
         if self.over:
             return
         self.state = LegState.ENDING
         self._exchange.changed(self)
         if self.session is not None:
-            self._exchange.sip(self.session.hangup(now, reason))
+            self._exchange.sip(self.session.hangup(now, reason, _ELSEWHERE if elsewhere else ""))
 
     def play(self, sounds: list[str], *, loop: bool = False, stop_on_digit: bool = False) -> int:
         """Play sounds to this leg alone, in place of what is being played; `play_ended` names the number."""
@@ -331,6 +378,13 @@ class Leg:
             )
         return self.playing
 
+    def play_stream(self, rate: Literal[8000, 16000], from_ms: int = 0) -> int:
+        """As `play`, for samples that the engine asks for by the number that is returned (StreamWanted)."""
+        self.playing = self._exchange.next_play()
+        if not self.over:
+            self._exchange.media(PlayStream(leg=self.id, play=self.playing, rate=rate, from_ms=from_ms))
+        return self.playing
+
     def stop_play(self) -> None:
         """End what is being played."""
         if not self.over and self.playing is not None:
@@ -339,15 +393,24 @@ class Leg:
 
     def join(self, room: int) -> None:
         """Hear and be heard in a media room."""
-        if not self.over:
-            self.room = room
-            self._exchange.media(media.JoinRoom(leg=self.id, room=room))
+        if self.over:
+            return
+        recorded = self._exchange.may_record(self, room)
+        if not recorded:
+            # Before it is there: not a sample of it is recorded.
+            self.record(False)
+        self.room = room
+        self._exchange.media(media.JoinRoom(leg=self.id, room=room))
+        if recorded:
+            self.record(True)
+        self._exchange.moved(self)
 
     def leave_room(self) -> None:
         """Neither hear nor be heard."""
         if self.room is not None and self.state is not LegState.ENDED:
             self._exchange.media(media.LeaveRoom(leg=self.id))
         self.room = None
+        self._exchange.moved(self)
 
     def voice(self, *, muted: bool = False, deaf: bool = False, echo: bool = False) -> None:
         """Set how the leg takes part."""
@@ -357,9 +420,17 @@ class Leg:
             muted=muted,
             deaf=deaf,
             echo=echo,
+            recorded=self._voice.recorded,
             agc=refined.agc,
             denoise=refined.denoise and not self.webrtc,
         )
+        self._set_voice(wanted)
+
+    def record(self, recorded: bool) -> None:
+        """Set whether the leg is in recordings of its room; it is unless set otherwise."""
+        self._set_voice(replace(self._voice, recorded=recorded))
+
+    def _set_voice(self, wanted: media.SetVoice) -> None:
         if wanted != self._voice and not self.over:
             self._voice = wanted
             self._exchange.media(wanted)
@@ -454,14 +525,21 @@ class Leg:
         if self.state is LegState.ENDED:
             return
         self.state = LegState.ENDED
-        self._exchange.media(media.CloseLeg(leg=self.id, totals=False))
+        self.ended_at = now
+        counted = self.answered_at is not None and now - self.answered_at >= COUNTED_AFTER_S
+        if counted:
+            self._exchange.calls.owes(self)
+        self._exchange.media(media.CloseLeg(leg=self.id, totals=counted))
+        self._exchange.moved(self)
         self.application.ended(self, now)
         for settle in self.when_over:
             settle(now)
 
     def _connect(self, negotiated: NegotiatedMedia, now: float) -> None:
         self.media = negotiated
+        self.sent = (negotiated.send.codec,)
         self.state = LegState.CONNECTED
+        self.early = False
         self.answered_at = now
         self._exchange.changed(self)
         self._exchange.media(self._command(negotiated))
@@ -472,6 +550,8 @@ class Leg:
 
     def _apply_change(self, negotiated: NegotiatedMedia, now: float) -> None:
         self.media = negotiated
+        if negotiated.send.codec != self.sent[-1]:
+            self.sent = (*self.sent[-7:], negotiated.send.codec)
         self._exchange.media(self._command(negotiated))
         if negotiated.on_hold is not self.on_hold:
             self.on_hold = negotiated.on_hold

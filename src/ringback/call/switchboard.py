@@ -13,9 +13,14 @@ from typing import Final, Protocol
 import msgspec
 
 from ringback.call.application import Application
+from ringback.call.bridge import InCall
 from ringback.call.effects import Fault, KeepOpen, Notice, Outgoing, ToMedia
-from ringback.call.leg import Leg, Party, Refinement
+from ringback.call.exchange import Refinement
+from ringback.call.leg import Leg, Party
+from ringback.call.overhearing import Overhearing
+from ringback.call.records import CallLog
 from ringback.call.terms import PLAIN, Terms
+from ringback.call.voice_recordings import VoiceRecordings
 from ringback.governance.private import Private
 from ringback.media import protocol
 from ringback.quality.leg_history import LegHistory
@@ -67,13 +72,21 @@ class Switchboard:
     """
 
     def __init__(
-        self, endpoint: Endpoint, local_media: LocalMedia, refinement: Refinement | None = None
+        self,
+        endpoint: Endpoint,
+        local_media: LocalMedia,
+        refinement: Refinement | None = None,
+        calls: CallLog | None = None,
     ) -> None:
         self.legs: dict[int, Leg] = {}
+        self.calls = calls or CallLog()
         self.media_rooms = count(1)
         self.history = LegHistory()
         self.refinement = refinement or Refinement()
         self.transfers: Transfers | None = None
+        self.in_call: InCall | None = None
+        self.overhearing: Overhearing | None = None
+        self.recordings = VoiceRecordings(self.media)
         self._endpoint = endpoint
         self._local_media = local_media
         self._by_session: dict[str, Leg] = {}
@@ -112,6 +125,15 @@ class Switchboard:
         if leg.party.account is not None:
             self._touched.add(leg.party.account)
 
+    def may_record(self, leg: Leg, room: int) -> bool:
+        """Whether a leg that is about to join a media room may be in a recording of it."""
+        return self.overhearing is None or self.overhearing.may_record(leg, room)
+
+    def moved(self, leg: Leg) -> None:
+        """The leg has joined a media room, or left one."""
+        if self.overhearing is not None:
+            self.overhearing.moved(leg)
+
     def answered(self, leg: Leg) -> None:
         """The leg is connected: its connection has to stay."""
         self._out.append(KeepOpen(leg.flow))
@@ -137,6 +159,15 @@ class Switchboard:
         """How many legs there are beyond a trunk."""
         return self._on_trunk[name]
 
+    def free_line(self, trunk: str, now: float) -> bool:
+        """End the newest call beyond a trunk that is no emergency call; False where there is none."""
+        beyond = [leg for leg in self.legs.values() if leg.party.trunk == trunk]
+        others = [leg for leg in beyond if not leg.urgent and not leg.over]
+        if not others:
+            return False
+        others[-1].hangup(now, "The line is needed for an emergency call")
+        return True
+
     # Calls begin
 
     def incoming(
@@ -156,6 +187,7 @@ class Switchboard:
             self.sip(session.reject(400, now, "Bad session description"))
             return
         leg = self._new_leg(party, application, flow, now)
+        leg.incoming = True
         leg.dialled = dialled
         leg.codecs = codecs
         self._by_session[session.id] = leg
@@ -178,11 +210,16 @@ class Switchboard:
         leg.codecs = terms.codecs
         self._dialling[leg.id] = _Dialled(target, flow, to, from_, terms)
         self.tell("leg.dialling", leg=leg.id)
-        self.media(protocol.OpenLeg(leg=leg.id, group=application.media_room))
+        webrtc = leg.flow.by_page
+        self.media(protocol.OpenLeg(leg=leg.id, webrtc=webrtc, group=application.media_room))
         return leg
 
     def _new_leg(self, party: Party, application: Application, flow: Flow, now: float) -> Leg:
-        leg = Leg(next(self._leg_ids), self, party, application, flow, now)
+        call = application.call
+        if call is None or call.over_at is not None:
+            call = application.call = self.calls.begin(now)
+        leg = Leg(next(self._leg_ids), self, party, application, flow, now, call)
+        self.calls.joins(leg, call)
         self.legs[leg.id] = leg
         if party.account is not None:
             self._by_account.setdefault(party.account, {})[leg.id] = leg
@@ -215,6 +252,10 @@ class Switchboard:
     def legs_of(self, account: str) -> list[Leg]:
         """The legs of an account's devices, oldest first."""
         return list(self._by_account.get(account, {}).values())
+
+    def touch(self, account: str) -> None:
+        """Something else has happened that who watches this account, or park slot, may see."""
+        self._touched.add(account)
 
     def take_touched(self) -> AbstractSet[str]:
         """The accounts whose legs have changed since this was asked last."""
@@ -277,18 +318,23 @@ class Switchboard:
             leg = self.leg_of(session) if session is not None else None
             if leg is not None:
                 self._guarded(leg.id, now, self._on_session, leg, event, now)
+        if self.overhearing is not None:
+            self._guarded(None, now, self.overhearing.settle, now)
 
     def _on_session(self, leg: Leg, event: Effect, now: float) -> None:
         self.changed(leg)
         match event:
-            case effects.Ringing():
-                leg.rings = True
+            case effects.Ringing(sdp=sdp):
+                leg.rung(now)
+                if sdp is not None:
+                    leg.described_early(sdp, now)
                 leg.application.ringing(leg, now)
             case effects.Answered(sdp=sdp) | effects.OfferAnswered(sdp=sdp):
                 leg.answered_by_peer(sdp, now)
             case effects.Confirmed(sdp=sdp):
                 leg.confirmed(sdp, now)
             case effects.Failed(status=status):
+                leg.refusal = event.response
                 if (offer := leg.offer_again(status)) is not None:
                     self._invite(leg, offer, now)
                 else:
@@ -298,10 +344,11 @@ class Switchboard:
             case effects.InfoReceived(content_type=content_type, body=body):
                 digit = digit_of_info(content_type, body)
                 if digit is not None:
-                    leg.application.digit(leg, digit, now)
+                    self._digit(leg, digit, now)
             case effects.ReferReceived():
                 leg.application.referred(leg, event, now)
             case effects.Ended():
+                leg.end = event
                 self._end(leg, now)
 
     def _on_media(self, event: protocol.Event, now: float) -> None:
@@ -309,9 +356,9 @@ class Switchboard:
             case protocol.LegOpened(leg=leg_id, rtp_port=rtp_port, rtcp_port=rtcp_port):
                 self._media_opened(leg_id, rtp_port, rtcp_port, now)
             case protocol.Digit(leg=leg_id, digit=digit) if leg := self.legs.get(leg_id):
-                leg.application.digit(leg, digit, now)
-            case protocol.PlayEnded(leg=leg_id, play=play) if leg := self.legs.get(leg_id):
-                leg.application.play_ended(leg, play, now)
+                self._digit(leg, digit, now)
+            case protocol.PlayEnded(leg=leg_id) if leg := self.legs.get(leg_id):
+                self._play_ended(leg, event, now)
             case protocol.MediaConnected(leg=leg_id) if leg := self.legs.get(leg_id):
                 leg.media_connected(now)
             case protocol.MediaLost(leg=leg_id, reason=reason) if leg := self.legs.get(leg_id):
@@ -319,10 +366,21 @@ class Switchboard:
                 leg.media_lost(now)
             case protocol.LegStatistics():
                 self._measured(event, now)
+            case protocol.RecordingStarted() | protocol.RecordingFailed() | protocol.RecordingEnded():
+                self.recordings.heard(event, now)
             case protocol.CommandFailed(command=command, leg=failed, reason=reason):
                 self.tell("media.refused", command=command, leg=failed, reason=reason)
                 if command == "OpenLeg" and failed in self.legs:
                     self._cannot_open(self.legs[failed], now)
+
+    def _digit(self, leg: Leg, digit: str, now: float) -> None:
+        if self.overhearing is None or not self.overhearing.digit(leg, digit, now):
+            leg.application.digit(leg, digit, now)
+
+    def _play_ended(self, leg: Leg, event: protocol.PlayEnded, now: float) -> None:
+        overhearing = self.overhearing
+        if overhearing is None or not overhearing.play_ended(leg, event.play, event.reason, now):
+            leg.application.play_ended(leg, event.play, now)
 
     def _measured(self, event: protocol.LegStatistics, now: float) -> None:
         """Keep what was measured, and look after the few legs of which nothing is heard."""
@@ -371,7 +429,8 @@ class Switchboard:
             self._end(leg, now)
 
     def _end(self, leg: Leg, now: float) -> None:
-        if self.legs.pop(leg.id, None) is not None and leg.party.trunk is not None:
+        known = self.legs.pop(leg.id, None) is not None
+        if known and leg.party.trunk is not None:
             self._on_trunk[leg.party.trunk] -= 1
         if (account := leg.party.account) is not None and account in self._by_account:
             self._by_account[account].pop(leg.id, None)
@@ -382,7 +441,11 @@ class Switchboard:
         if leg.session is not None:
             self._by_session.pop(leg.session.id, None)
         self.tell("leg.ended", leg=leg.id)
-        leg.finish(now)
+        try:
+            leg.finish(now)
+        finally:
+            if known:
+                self.calls.ended(leg, now)
 
     def _guarded(
         self, leg_id: int | None, now: float, act: Callable[..., object], *arguments: object

@@ -15,8 +15,8 @@ class Handover(Protocol):
     """Who gave a connected leg away: told how it goes there, and takes the leg back when it fails."""
 
     @property
-    def by(self) -> Party:
-        """Who asked for it."""
+    def by(self) -> Party | None:
+        """Who asked for it; None where the call only goes on."""
 
     def ringing(self, now: float) -> None:
         """Somebody is being rung."""
@@ -51,6 +51,12 @@ class Transfer:
 
     def taken(self, now: float) -> None:
         """200 to the transferor, whose part is over."""
+        leg, there = self._remaining, self._remaining.application.call
+        to = leg.dialled.reveal() if leg.dialled is not None else ""
+        joined = there if there is not leg.call else None
+        leg.call.note("transferred", now, by=self._transferor.party, to=to, call=joined)
+        if joined is not None:
+            joined.note("joined", now, by=self._transferor.party, call=leg.call)
         self._transferor.notify_refer(200, now)
         self._transferor.hangup(now, "Transferred")
 
@@ -65,6 +71,7 @@ class Takeover(Application):
     """A call that takes the place of a leg in a bridge, as soon as its audio is agreed on (RFC 3891)."""
 
     def __init__(self, bridge: Bridge, replaced: Leg) -> None:
+        self.call = replaced.call
         self._bridge = bridge
         self._replaced = replaced
 
@@ -83,6 +90,7 @@ class Takeover(Application):
     def connected(self, leg: Leg, now: float) -> None:
         """Take the place."""
         if self._bridge.may_replace(self._replaced):
+            leg.call.note("taken over", now, by=leg.party)
             self._bridge.replace(self._replaced, leg, now)
         else:
             leg.hangup(now, "Nothing to replace")

@@ -9,9 +9,12 @@ from ringback.cli import (
     ban,
     certificate,
     config,
+    device,
     diagnose,
     extension,
     meeting,
+    person,
+    plan,
     route,
     serve,
     sip,
@@ -44,6 +47,9 @@ status.add_to(app)
 diagnose.add_to(app)
 app.add_typer(meeting.app, name="meeting")
 app.add_typer(extension.app, name="extension")
+app.add_typer(person.app, name="person")
+app.add_typer(device.app, name="device")
+app.add_typer(plan.app, name="plan")
 app.add_typer(ban.app, name="ban")
 app.add_typer(sip.app, name="sip")
 app.add_typer(trunk.app, name="trunk")

@@ -72,18 +72,20 @@ class RunningSystem:
         self._connection.close()
 
     def _call(self, method: str, path: str, body: Json | None = None) -> Any:
-        content = None if body is None else json.dumps(body)
-        headers = {"Content-Type": "application/json"} if body is not None else {}
+        return self.ask(method, path, body)
+
+    def ask(
+        self, method: str, path: str, body: Json | str | None = None, *, revision: int | None = None
+    ) -> Any:
+        """What the API answers below /api/v1; raises CliError for a problem."""
+        content, headers = encoded(body, revision)
         try:
             self._connection.request(method, f"/api/v1{path}", content, headers)
             answer = self._connection.getresponse()
             text = answer.read()
         except (OSError, http.client.HTTPException):
             raise CliError(_GONE, UNREACHABLE) from None
-        result = json.loads(text) if text else None
-        if answer.status >= 400:
-            _raise_problem(answer.status, result)
-        return result
+        return decoded(answer.status, answer.headers.get_content_type(), text)
 
     def add_extension(
         self, number: str, display_name: str, password: Private[str] | None, digest: str
@@ -263,9 +265,28 @@ class RunningSystem:
         return answer
 
 
+def encoded(body: Json | str | None, revision: int | None) -> tuple[bytes | None, dict[str, str]]:
+    """A request's body and headers: JSON, or a text as it is."""
+    headers = {} if revision is None else {"If-Match": str(revision)}
+    if body is None:
+        return None, headers
+    if isinstance(body, str):
+        return body.encode(), {**headers, "Content-Type": "text/plain; charset=utf-8"}
+    return json.dumps(body).encode(), {**headers, "Content-Type": "application/json"}
+
+
+def decoded(status: int, content_type: str, text: bytes) -> Any:
+    """An answer's JSON or text; raises CliError for a problem."""
+    is_json = content_type.endswith("json")
+    result = (json.loads(text) if is_json else text.decode()) if text else None
+    if status >= 400:
+        _raise_problem(status, result)
+    return result
+
+
 def _raise_problem(status: int, problem: Any) -> NoReturn:
     detail = problem.get("detail") if isinstance(problem, dict) else None
-    raise CliError(str(detail or f"the server answered {status}"))
+    raise CliError(str(detail or f"the server answered {status}"), status=status)
 
 
 def _trunk(name: str) -> str:

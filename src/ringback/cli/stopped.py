@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from ringback.cli.running import decoded, encoded
 from ringback.cli.system import Json
 from ringback.config import Settings
 from ringback.governance.private import Private
@@ -25,6 +26,9 @@ from ringback.web.views import (
     token_view,
 )
 
+if TYPE_CHECKING:
+    from ringback.cli.local_api import LocalApi
+
 _T = TypeVar("_T")
 
 
@@ -34,6 +38,7 @@ class StoppedSystem:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._links = Links.of(settings)
+        self._api: LocalApi | None = None
         self._runner = asyncio.Runner()
         self._store: Store = self._run(open_store(settings))
 
@@ -143,9 +148,21 @@ class StoppedSystem:
         """Make a token useless."""
         self._run(self._store.tokens.revoke(token_id))
 
+    def ask(
+        self, method: str, path: str, body: Json | str | None = None, *, revision: int | None = None
+    ) -> Any:
+        """What the API answers below /api/v1; raises CliError for a problem."""
+        if self._api is None:
+            # FastAPI is loaded for the verbs that need it.
+            from ringback.cli.local_api import LocalApi  # noqa: PLC0415
+
+            self._api = LocalApi(self._settings, self._store)
+        content, headers = encoded(body, revision)
+        return decoded(*self._run(self._api.request(method, f"/api/v1{path}", content or b"", headers)))
+
     def setup_link(self, name: str) -> Json:
         """A one-time link for an administrator."""
-        return {"link": self._links.setup(self._run(self._store.administrators.new_link(name)))}
+        return {"link": self._links.setup(self._run(self._store.logins.administrator_link(name)))}
 
     def _view(self, meeting: Meeting) -> Json:
         return _json(MeetingView.of(meeting, self._links, LOCAL_ADMINISTRATOR))

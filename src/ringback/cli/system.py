@@ -78,6 +78,11 @@ class System(Protocol):
     def revoke_token(self, token_id: str) -> None:
         """Make a token useless."""
 
+    def ask(
+        self, method: str, path: str, body: Json | str | None = None, *, revision: int | None = None
+    ) -> Any:
+        """What the API answers below /api/v1: JSON or text. `revision` is what the value must still have."""
+
     def setup_link(self, name: str) -> Json:
         """A one-time link for an administrator."""
 

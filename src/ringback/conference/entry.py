@@ -62,8 +62,10 @@ class Entry(Application):
         meeting: Meeting | None,
         pin: Private[str] | None,
         visit: Visit | None = None,
+        role: Role | None = None,
     ) -> None:
-        """`visit` has a right link: no PIN is asked for, and its role counts."""
+        """`visit` has a right link: no PIN is asked for, and its role counts. With `role` it was
+        decided before that the leg may come in: its call has become the meeting."""
         self.phase = Phase.NUMBER
         self.participant: Participant | None = None
         self._meetings = meetings
@@ -74,6 +76,7 @@ class Entry(Application):
         self._meeting = meeting
         self._pin = pin
         self._visit = visit
+        self._role = role
         self._room: Room | None = None
         self._tries = 0
         self._collector: DigitCollector | None = None
@@ -100,6 +103,8 @@ class Entry(Application):
         self._leg = leg
         if self._visit is not None:
             self._welcome(self._visit, now)
+        elif self._role is not None:
+            self._knock(self._role, now)
         elif self._meeting is None:
             self._ask(Phase.NUMBER, ["prompt:enter-number"], now)
         elif self._pin is None:
@@ -249,8 +254,8 @@ class Entry(Application):
                 self.phase = Phase.LOBBY
                 self._leg.play(["prompt:wait-for-host", "music"])
                 self._room.wait(self.participant)
-            case _ if self._visit is not None:
-                # The page shows who is there: nothing need be said before.
+            case _ if self._visit is not None or self._role is not None:
+                # The page shows who is there, or all were together before: nothing need be said.
                 self._join(now)
             case _:
                 self.phase = Phase.ANNOUNCING

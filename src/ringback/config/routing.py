@@ -56,6 +56,8 @@ FEATURE_CODES: Final[Mapping[str, str]] = MappingProxyType(
         "forward-unreachable-on": "*94",
         "forward-unreachable-off": "*95",
         "night-switch": "*28",
+        "agent-in": "*22",
+        "agent-out": "*23",
     }
 )
 """What is done by dialling, and the code that does it."""

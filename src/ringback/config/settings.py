@@ -12,6 +12,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
+from ringback.config.calling import CallingSettings
+from ringback.config.folders import default_config_dir, default_data_dir
+from ringback.config.provisioning import ProvisioningSettings
 from ringback.config.routing import RoutingSettings
 from ringback.config.section import Section as _Section
 from ringback.config.toml_lines import KeyLines
@@ -27,6 +30,7 @@ from ringback.config.values import (
     ip_or_empty,
     split_list,
 )
+from ringback.config.voicemail import MailSettings, VoicemailSettings
 
 ENV_PREFIX = "RINGBACK_"
 Where = tuple[str, ...]
@@ -264,11 +268,27 @@ class SecuritySettings(_Section):
         default=None,
         description="File with the key that seals PINs and passwords; default `secret.key` in `data_dir`.",
     )
+    vault_key_file: OptionalPath = Field(
+        default=None,
+        description="File with the key to all stored voices, outside `data_dir`. Default: "
+        "$XDG_CONFIG_HOME/ringback/vault.key; unset: /etc/ringback for root, ~/.config/ringback for others.",
+    )
 
     @property
     def allowed_networks(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
         """`allow_sources` parsed."""
         return tuple(ipaddress.ip_network(item) for item in self.allow_sources)
+
+
+class RecordingSettings(_Section):
+    """Recording by policy; the policies themselves belong to the plan."""
+
+    tone_every_s: int = Field(
+        default=0,
+        ge=0,
+        le=600,
+        description="How often everybody hears a tone while a call is recorded, in seconds; 0: never.",
+    )
 
 
 class DatabaseSettings(_Section):
@@ -278,6 +298,17 @@ class DatabaseSettings(_Section):
         default="",
         pattern=r"^(sqlite:///.+)?$",
         description="sqlite:///ABSOLUTE-PATH; empty means `ringback.db` in `data_dir`.",
+    )
+
+
+class RecordsSettings(_Section):
+    """What is kept of calls that are over."""
+
+    keep_days: int = Field(
+        default=365, ge=0, le=36_500, description="Days that call records are kept; 0: for good."
+    )
+    spool_mb: int = Field(
+        default=256, ge=1, le=65_536, description="Room for records that wait for the database, in MB."
     )
 
 
@@ -293,14 +324,6 @@ class LogSettings(_Section):
     )
 
 
-def default_data_dir(environ: Mapping[str, str] | None = None) -> Path:
-    """$XDG_DATA_HOME/ringback; unset: /var/lib/ringback for root, ~/.local/share/ringback for others."""
-    base = (os.environ if environ is None else environ).get("XDG_DATA_HOME", "")
-    if base.startswith("/"):
-        return Path(base) / "ringback"
-    return Path("/var/lib/ringback") if os.geteuid() == 0 else Path.home() / ".local" / "share" / "ringback"
-
-
 class Settings(_Section):
     """The whole tree; built by `load_settings`, never changed afterwards."""
 
@@ -314,8 +337,14 @@ class Settings(_Section):
     media: MediaSettings = MediaSettings()
     conference: ConferenceSettings = ConferenceSettings()
     routing: RoutingSettings = RoutingSettings()
+    calling: CallingSettings = CallingSettings()
+    voicemail: VoicemailSettings = VoicemailSettings()
+    mail: MailSettings = MailSettings()
+    provisioning: ProvisioningSettings = ProvisioningSettings()
     security: SecuritySettings = SecuritySettings()
+    recording: RecordingSettings = RecordingSettings()
     database: DatabaseSettings = DatabaseSettings()
+    records: RecordsSettings = RecordsSettings()
     log: LogSettings = LogSettings()
 
     @field_validator("data_dir")
@@ -327,14 +356,35 @@ class Settings(_Section):
     def _service_numbers_differ(self) -> Settings:
         if len(self.service_numbers) != len(self.conference.dial_in_numbers) + 1:
             raise ValueError("routing.echo_number and conference.dial_in_numbers must all be different")
+        if self.service_numbers & set(self.calling.slots):
+            raise ValueError("a number of calling.park_slots is a service number already")
         if self.service_numbers & set(self.routing.feature_codes.values()):
             raise ValueError("a code of routing.feature_codes is a service number already")
+        return self
+
+    @model_validator(mode="after")
+    def _the_vault_key_is_elsewhere(self) -> Settings:
+        if self.vault_key_file.is_relative_to(self.data_dir):
+            raise ValueError(
+                "security.vault_key_file must be outside data_dir: who has a copy of all that is kept "
+                "must not have the key to it"
+            )
         return self
 
     @property
     def key_file(self) -> Path:
         """The sealing key's file."""
         return self.security.key_file or self.data_dir / "secret.key"
+
+    @property
+    def vault_key_file(self) -> Path:
+        """The file of the key-encryption key of stored voices."""
+        return self.security.vault_key_file or default_config_dir() / "vault.key"
+
+    @property
+    def voices_dir(self) -> Path:
+        """The folder of stored voices."""
+        return self.data_dir / "voices"
 
     @property
     def database_url(self) -> str:
@@ -354,8 +404,13 @@ class Settings(_Section):
 
     @property
     def service_numbers(self) -> frozenset[str]:
-        """Numbers that no extension and no meeting may have."""
+        """Numbers of the system itself."""
         return frozenset((*self.conference.dial_in_numbers, self.routing.echo_number))
+
+    @property
+    def reserved_numbers(self) -> frozenset[str]:
+        """Numbers that nothing new may have: those of services, and of park slots."""
+        return self.service_numbers | set(self.calling.slots)
 
 
 SECTIONS: dict[str, type[_Section]] = {
@@ -371,7 +426,11 @@ _PATHS: frozenset[Where] = frozenset(
         ("sip", "client_authorities"),
         ("web", "certificate"),
         ("web", "private_key"),
+        ("calling", "music"),
         ("security", "key_file"),
+        ("security", "vault_key_file"),
+        ("mail", "password_file"),
+        ("provisioning", "templates"),
     }
 )
 

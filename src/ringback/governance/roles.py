@@ -23,6 +23,11 @@ class Permission(Enum):
     PEOPLE_WRITE = "people:write"
     EXTENSIONS_READ = "extensions:read"
     EXTENSIONS_WRITE = "extensions:write"
+    DEVICES_READ = "devices:read"
+    DEVICES_WRITE = "devices:write"
+    PLAN_READ = "plan:read"
+    PLAN_WRITE = "plan:write"
+    """Decide how calls go: groups, queues, hours, routes and the like."""
     TRUNKS_READ = "trunks:read"
     TRUNKS_WRITE = "trunks:write"
     MEETINGS_READ = "meetings:read"
@@ -47,6 +52,9 @@ class Permission(Enum):
     TOKENS_READ = "tokens:read"
     TOKENS_WRITE = "tokens:write"
     ADMINISTRATORS_WRITE = "administrators:write"
+    LOGINS_READ = "logins:read"
+    LOGINS_WRITE = "logins:write"
+    """Decide who may log in, and as what."""
     DIAGNOSES_WRITE = "diagnoses:write"
     """Upload captures, which hold what was said, and read what is found in them."""
 
@@ -57,6 +65,8 @@ PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
         {
             Permission.PEOPLE_READ,
             Permission.EXTENSIONS_READ,
+            Permission.DEVICES_READ,
+            Permission.PLAN_READ,
             Permission.TRUNKS_READ,
             Permission.MEETINGS_READ,
             Permission.PARTICIPANTS_READ,
@@ -75,6 +85,8 @@ PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
         {
             Permission.PEOPLE_READ,
             Permission.EXTENSIONS_READ,
+            Permission.DEVICES_READ,
+            Permission.PLAN_READ,
             Permission.TRUNKS_READ,
             Permission.MEETINGS_READ,
             Permission.PARTICIPANTS_READ,
@@ -85,6 +97,7 @@ PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
             Permission.EVENTS_READ,
             Permission.METRICS_READ,
             Permission.TOKENS_READ,
+            Permission.LOGINS_READ,
         }
     ),
     Role.USER: frozenset({Permission.PEOPLE_READ, Permission.MEETINGS_READ}),
@@ -93,10 +106,25 @@ PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who makes a request: a name for the record, and a role."""
+    """Who makes a request: a name for the record, and a role.
+
+    Where it is a person who is logged in, `person_id` says who, and `extensions` which numbers are the
+    person's own now: voicemail and calls of these may be seen without any permission.
+    """
 
     name: str
     role: Role
+    person_id: str | None = None
+    extensions: tuple[str, ...] = ()
+
+    @property
+    def account(self) -> str | None:
+        """The person's first extension."""
+        return self.extensions[0] if self.extensions else None
+
+    def owns(self, extension: str) -> bool:
+        """Whether an extension is the person's own."""
+        return extension in self.extensions
 
     def may(self, permission: Permission) -> bool:
         """Whether the role carries the permission."""

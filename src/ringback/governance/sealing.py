@@ -10,6 +10,7 @@ import hmac
 import os
 import secrets
 import stat
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -67,44 +68,74 @@ def _place(table: str, column: str, row: str) -> bytes:
 
 def read_key(path: Path) -> Sealer:
     """The sealer of an existing key file; raises SealingError when it is unreadable or others can read it."""
+    keys = read_key_file(path)
+    if len(keys) != 1:
+        raise SealingError(f"the key file {path} does not hold a key of {KEY_BYTES} bytes in base64")
+    return Sealer(keys[0])
+
+
+def read_key_file(path: Path) -> list[Private[bytes]]:
+    """The keys in a file, one a line; raises SealingError when it is unreadable or others can read it."""
     try:
         with path.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            text = file.read(256)
+            text = file.read(4096)
     except OSError as error:
         raise SealingError(f"the key file {path} cannot be read: {error.strerror}") from None
     if mode & 0o077:
         raise SealingError(f"the key file {path} can be read by others; run: chmod 600 {path}")
     try:
-        return Sealer(Private(base64.b64decode(text.strip(), validate=True)))
-    except (binascii.Error, SealingError):
-        raise SealingError(
-            f"the key file {path} does not hold a key of {KEY_BYTES} bytes in base64"
-        ) from None
+        keys = [base64.b64decode(line.strip(), validate=True) for line in text.splitlines()]
+    except binascii.Error:
+        keys = []
+    if not keys or any(len(key) != KEY_BYTES for key in keys):
+        raise SealingError(f"the key file {path} does not hold a key of {KEY_BYTES} bytes in base64")
+    return [Private(key) for key in keys]
 
 
 def create_key(path: Path) -> Sealer:
     """Write a new key file (mode 0600) and return its sealer; an existing file is used, never overwritten."""
+    create_key_file(path)
+    return read_key(path)
+
+
+def create_key_file(path: Path) -> None:
+    """Write a file with a new key (mode 0600), unless there is one; raises SealingError."""
+    with (
+        _draft(path, [Private(secrets.token_bytes(KEY_BYTES))]) as draft,
+        contextlib.suppress(FileExistsError),
+    ):
+        # A link, unlike a rename, fails when another process was first: there is only ever one key.
+        os.link(draft, path)
+
+
+def replace_key_file(path: Path, keys: Sequence[Private[bytes]]) -> None:
+    """Put these keys in the place of those in the file, all at once; raises SealingError."""
+    with _draft(path, keys) as draft:
+        draft.rename(path)
+
+
+@contextlib.contextmanager
+def _draft(path: Path, keys: Sequence[Private[bytes]]) -> Iterator[Path]:
+    """A file of the keys beside `path`, on the disk; what becomes of it is on the disk, too, afterwards."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with open(descriptor, "wb") as file:
-                file.write(base64.b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n")
+                file.writelines(base64.b64encode(key.reveal()) + b"\n" for key in keys)
                 file.flush()
                 os.fsync(file.fileno())
-            # A link, unlike a rename, fails when another process was first: there is only ever one key.
-            with contextlib.suppress(FileExistsError):
-                os.link(draft, path)
+            yield draft
         finally:
-            draft.unlink()
-        _sync_folder(path.parent)
+            draft.unlink(missing_ok=True)
+        sync_folder(path.parent)
     except OSError as error:
         raise SealingError(f"the key file {path} cannot be written: {error.strerror}") from None
-    return read_key(path)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk; raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -41,6 +41,8 @@ from ringback.media.protocol import (
     Whisper,
 )
 from ringback.media.security import UnfitKeyError
+from ringback.media.stream_messages import PlayStream, StreamSamples, StreamWanted
+from ringback.media.streamed import StreamedPlayback
 
 if TYPE_CHECKING:
     from ringback.media.engine import Engine
@@ -67,6 +69,8 @@ class Commands:
             LeaveRoom: self._leave_room,
             SetVoice: self._set_voice,
             Play: self._play,
+            PlayStream: self._play_stream,
+            StreamSamples: self._stream_samples,
             StopPlay: self._stop_play,
             PlayToRoom: self._play_to_room,
             SendDigits: self._send_digits,
@@ -245,6 +249,25 @@ class Commands:
         )
         if command.from_ms:
             playback.skip(command.from_ms)
+
+    def _play_stream(self, command: PlayStream, now_ns: int) -> None:
+        slot = self._slot(command.leg)
+        if slot in self._engine.hearing.playbacks:
+            self._engine.end_play(slot, "replaced")
+        self._engine.hearing.playbacks[slot] = StreamedPlayback(
+            lambda at: self._events.append(StreamWanted(leg=command.leg, play=command.play, at=at)),
+            play=command.play,
+            rate=command.rate,
+            stop_on_digit=command.stop_on_digit,
+            from_ms=command.from_ms,
+        )
+
+    def _stream_samples(self, command: StreamSamples, now_ns: int) -> None:
+        """What comes for a stream that has ended meanwhile is nobody's fault."""
+        slot = self._engine.legs.slots.get(command.leg)
+        playback = self._engine.hearing.playbacks.get(slot) if slot is not None else None
+        if isinstance(playback, StreamedPlayback) and playback.play == command.play:
+            playback.take(command.at, command.samples, command.last)
 
     def _stop_play(self, command: StopPlay, now_ns: int) -> None:
         slot = self._slot(command.leg)

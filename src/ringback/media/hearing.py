@@ -25,6 +25,7 @@ from ringback.media.room_sounds import RoomSounds
 from ringback.media.rooms import Rooms
 from ringback.media.sending import Sending
 from ringback.media.statistics import Meters
+from ringback.media.streamed import StreamedPlayback
 from ringback.media.voice_rows import NARROW, NO_HIGH_BANDS, WIDE, Voices
 from ringback.media.wide_encoding import WideEncoding
 
@@ -84,7 +85,7 @@ class Hearing:
         self._feeds = feeds
         self._ears = _Ears(legs.capacity)
         self._wide = WideEncoding(legs, rooms, sending, meters, failed)
-        self.playbacks: dict[int, Playback] = {}
+        self.playbacks: dict[int, Playback | StreamedPlayback] = {}
         """What is being played to a leg, by row."""
         self.room_sounds: dict[int, tuple[Floats, Floats]] = {}
         """What was played to each room in this tick, at 8 and at 16 kHz."""

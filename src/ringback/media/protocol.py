@@ -10,16 +10,15 @@ from typing import Literal
 
 import msgspec
 
+from ringback.media.message import Message as _Message
+from ringback.media.stream_messages import PlayStream, StreamSamples, StreamWanted
+
 Codec = Literal["PCMU", "PCMA", "G722", "OPUS", "L16"]
 """L16 is that of 16000 Hz and one channel (RFC 3551 4.5.11)."""
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 SrtpSuite = Literal[
     "AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32", "AEAD_AES_128_GCM", "AEAD_AES_256_GCM"
 ]
-
-
-class _Message(msgspec.Struct, frozen=True, tag=True, kw_only=True, omit_defaults=True):
-    pass
 
 
 class SrtpKeys(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,7 +111,7 @@ class SetMedia(_Message, frozen=True, kw_only=True):
     send: AudioFormat
     receive: list[AudioFormat]
     telephone_event: int | None = None
-    telephone_event_clocks: dict[int, int] = {}
+    telephone_event_clocks: dict[int, int] = msgspec.field(default_factory=dict)
     remote_ip: str
     remote_port: int
     remote_rtcp_port: int
@@ -169,7 +168,7 @@ class Play(_Message, frozen=True, kw_only=True):
     """Play sounds one after another to a leg, mixed over what it hears; answered by PlayEnded.
 
     A sound is the absolute path of a .wav (8 or 16 kHz mono PCM) or .g722 file, `tone:NAME`
-    (entry, exit, chime, error, ringback, busy), `silence:MS` or `music` (endless).
+    (entry, exit, chime, error, beep, ringback, busy, dial), `silence:MS` or `music` (endless).
     A new Play on a leg replaces the one before, whose PlayEnded says "replaced".
     """
 
@@ -246,17 +245,25 @@ class Whisper(_Message, frozen=True, kw_only=True):
 
 
 class StartRecording(_Message, frozen=True, kw_only=True):
-    """Record a room: `mix.wav`, and `leg-N.wav` of every leg that is in it meanwhile and is `recorded`.
+    """Record a room: `mix`, and with `tracks` `leg-N` of every leg that is in it meanwhile and is `recorded`.
 
     All files begin and end together: one 16-bit sample at `rate` in each is the same moment. They are made in
     `folder` (absolute, made if it is not there), with mode 0600; a file that is there already is an error.
-    Answered by RecordingStarted or RecordingFailed, in the end by RecordingEnded.
+    With a data key of 32 octets they are parts of the vault's voice of 16 characters (`mix.rbv`), without
+    one, as tools and tests want it, plain WAV (`mix.wav`). Answered by RecordingStarted or RecordingFailed,
+    in the end by RecordingEnded.
     """
 
     room: int
     recording: int
     folder: str
     rate: Literal[8000, 16000] = 16000
+    tracks: bool = True
+    voice: str = ""
+    key: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"StartRecording(room={self.room}, recording={self.recording})"
 
 
 class StopRecording(_Message, frozen=True, kw_only=True):
@@ -328,6 +335,8 @@ Command = (
     | Whisper
     | StartRecording
     | StopRecording
+    | PlayStream
+    | StreamSamples
 )
 
 # Events: media → control
@@ -466,7 +475,7 @@ class Statistics(_Message, frozen=True, kw_only=True):
     late_ticks: int
     sockets: int
     overdue_ticks: int = 0
-    heard: dict[int, tuple[int, int]] = {}
+    heard: dict[int, tuple[int, int]] = msgspec.field(default_factory=dict)
 
 
 class Histogram(msgspec.Struct, frozen=True, kw_only=True):
@@ -577,4 +586,5 @@ Event = (
     | KeysAgreed
     | LegsReleased
     | PairClosed
+    | StreamWanted
 )

@@ -15,8 +15,10 @@ SAMPLE_BYTES = 2
 START, TRACK, STOP, AUDIO = range(1, 5)
 """Kinds of messages. The first octets are those of COMMAND, for audio those of FRAMES."""
 COMMAND = struct.Struct("<B3xIqq")
-"""Kind, recording; for START tick and rate (the folder follows as UTF-8), for TRACK leg and 0, for STOP the
-tick after the last."""
+"""Kind, recording; for START tick and rate (OPTIONS and the folder as UTF-8 follow), for TRACK leg and 0, for
+STOP the tick after the last."""
+OPTIONS = struct.Struct("<??16s32s")
+"""Whether legs have tracks; whether files are sealed, as parts of which voice, and by which data key."""
 FRAMES = struct.Struct("<B3xIqq")
 """Kind, how many rows, tick, samples a row. Then uint32 recordings, int64 tracks, int16 samples by row."""
 

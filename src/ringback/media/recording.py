@@ -33,6 +33,7 @@ from ringback.media.recorded import (
     FAILED,
     FRAMES,
     MIX,
+    OPTIONS,
     START,
     STARTED,
     STOP,
@@ -46,6 +47,7 @@ NARROW_RATE, WIDE_RATE = 8000, 16000
 MAX_DROPPED_TICKS = 250
 """When so much (5 s) of a recording could not be given to the writer, it is ended."""
 
+_KEY_BYTES, _VOICE_BYTES = 32, 16
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _WORDS = {
     errno.EEXIST: "a file of that name is there already",
@@ -81,6 +83,7 @@ class _Running:
     room: int
     room_identifier: int
     rate: int
+    tracks: bool
     legs: set[int] = field(default_factory=set)
     dropped: int = 0
     reason: RecordingEndReason | None = None
@@ -129,6 +132,8 @@ class Recordings:
             reason = "no such room"
         elif not command.folder.startswith("/"):
             reason = "the folder is to be named in full"
+        elif command.key and (len(command.key), len(command.voice.encode())) != (_KEY_BYTES, _VOICE_BYTES):
+            reason = "key or name of the voice have another length"
         elif command.recording in self._running:
             reason = "this recording is running already"
         elif any(one.room == room and one.reason is None for one in self._running.values()):
@@ -145,9 +150,12 @@ class Recordings:
             return
         if self._tails is None:
             self._tails = _Tails(self._legs.capacity)
-        self._running[command.recording] = _Running(command.recording, room, command.room, command.rate)
+        self._running[command.recording] = _Running(
+            command.recording, room, command.room, command.rate, command.tracks
+        )
         head = COMMAND.pack(START, command.recording, tick, command.rate)
-        self._unsent.append(head + command.folder.encode())
+        options = OPTIONS.pack(command.tracks, bool(command.key), command.voice.encode(), command.key)
+        self._unsent.append(head + options + command.folder.encode())
         self.active = self._stale = True
 
     def stop(self, recording: int, tick: int) -> bool:
@@ -196,7 +204,8 @@ class Recordings:
             here = np.flatnonzero(inside)
             for leg in sorted(set(legs.identifier[here].tolist()) - running.legs):
                 running.legs.add(leg)
-                self._unsent.append(COMMAND.pack(TRACK, running.recording, leg, 0))
+                if running.tracks:
+                    self._unsent.append(COMMAND.pack(TRACK, running.recording, leg, 0))
         self._tails.sounded &= anywhere
 
     def _record(

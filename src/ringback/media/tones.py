@@ -85,6 +85,8 @@ TONES = MappingProxyType(
             _sequence, partial(_beep, (330.0,), 160), partial(_silence, 60), partial(_beep, (277.2,), 260)
         ),
         "ringback": partial(_sequence, partial(_beep, (440.0, 480.0), 2000), partial(_silence, 4000)),
+        "beep": partial(_beep, (1000.0,), 400),
+        "dial": partial(_beep, (350.0, 440.0), 10_000),
         "busy": partial(_sequence, partial(_beep, (480.0, 620.0), 500), partial(_silence, 500)),
     }
 )

@@ -37,6 +37,12 @@ FORWARD_OFF: Final[Mapping[str, str]] = {
 }
 NIGHT_SWITCH: Final = "night-switch"
 """Switch the hours with the number dialled after it by hand: closed, or by the clock again."""
+AGENT_IN: Final = "agent-in"
+"""Get calls of the queues whose agent the caller is."""
+AGENT_OUT: Final = "agent-out"
+"""Get no more of them."""
+SLOT: Final = "slot"
+"""A slot for parked calls was dialled by its number: get who is there, or park there who is transferred."""
 
 TAKES_MORE: Final = frozenset({DIRECTED_PICKUP, PARK, UNPARK, NIGHT_SWITCH, *FORWARD_ON})
 """Features whose code is followed by something."""

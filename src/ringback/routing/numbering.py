@@ -21,6 +21,8 @@ class ServiceNumbers:
     country: str = ""
     """ISO 3166-1 alpha-2, in which numbers without a plus are written; empty: none is known."""
     classes: Mapping[str, CallClass] = field(default_factory=lambda: CLASSES)
+    slots: frozenset[str] = frozenset()
+    """Where calls are parked, unless something else has the number."""
 
     @classmethod
     def of(cls, settings: Settings) -> ServiceNumbers:
@@ -33,4 +35,5 @@ class ServiceNumbers:
             codes=routing.feature_codes,
             country=routing.country,
             classes=routing.classes,
+            slots=frozenset(settings.calling.slots),
         )

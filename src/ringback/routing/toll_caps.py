@@ -64,10 +64,12 @@ class TollCaps:
 
     # One call
 
-    def exceeded(self, account: str, number: str, now: float) -> Exceeded | None:
-        """The cap that forbids another call, if there is one."""
+    def exceeded(
+        self, account: str, number: str, now: float, call_class: str | None = None
+    ) -> Exceeded | None:
+        """The cap that forbids another call, if there is one; `call_class` where it is known already."""
         self._turn(now)
-        name = self.class_of(number)
+        name = call_class or self.class_of(number)
         caps = self.classes[name]
         count = self._counts.get((account, name), _Count())
         calls = self._under_way.get((account, name), [])
@@ -79,9 +81,9 @@ class TollCaps:
         left = self._seconds_left((account, name), now)
         return self._refuse(name, "minutes_a_day") if left <= 0 else None
 
-    def begin(self, account: str, number: str) -> TollCall:
+    def begin(self, account: str, number: str, call_class: str | None = None) -> TollCall:
         """A call goes out."""
-        call = TollCall(account, self.class_of(number))
+        call = TollCall(account, call_class or self.class_of(number))
         self._under_way.setdefault((account, call.call_class), []).append(call)
         return call
 

@@ -7,6 +7,8 @@ import random
 import signal
 import time
 from collections.abc import Iterable
+from datetime import datetime
+from email.message import EmailMessage
 from functools import lru_cache
 from typing import Final
 
@@ -14,7 +16,8 @@ import structlog
 
 from ringback import __version__
 from ringback.call.effects import Notice
-from ringback.call.leg import Refinement
+from ringback.call.exchange import Refinement
+from ringback.call.records import CallLog
 from ringback.call.switchboard import Switchboard
 from ringback.conference.meetings import EntryTimings, Meetings
 from ringback.conference.pin_guard import PinGuard
@@ -29,12 +32,18 @@ from ringback.routing.numbering import ServiceNumbers
 from ringback.routing.toll_caps import TollCaps
 from ringback.sdp.negotiated import Local
 from ringback.sdp.webrtc import LocalWebRtc
+from ringback.server.accounts import Accounts
 from ringback.server.addresses import bracketed, is_wildcard, reachable
 from ringback.server.certificates import sip_certificate
 from ringback.server.challenges import DigestChoice
+from ringback.server.destinations import Destinations
 from ringback.server.diagnoses import Diagnoses
 from ringback.server.edge import Edge
+from ringback.server.emergencies import EmergencyNotice, mail_of
 from ringback.server.exchange import Exchange
+from ringback.server.features import Features
+from ringback.server.holdings import HoldingKeeper
+from ringback.server.joining import Reach, own_ways
 from ringback.server.media_pool import MediaPool
 from ringback.server.names import NameService
 from ringback.server.operations import ServerOperations
@@ -42,14 +51,19 @@ from ringback.server.outside import Outside
 from ringback.server.outside_operations import OutsideOperations
 from ringback.server.policy import Policy
 from ringback.server.prompts import PromptLibrary
+from ringback.server.record_spool import Spool
+from ringback.server.recording import RecordingKeeper
+from ringback.server.records import RecordKeeper
 from ringback.server.registrations import RegistrationKeeper
 from ringback.server.sip_metrics import sip_metrics
 from ringback.server.sip_socket import SipSockets
 from ringback.server.sip_trace import SipTrace
+from ringback.server.softphones import Softphones
 from ringback.server.tokens import Tokens
-from ringback.server.tolls import TollKeeper, today
+from ringback.server.tolls import TollKeeper
 from ringback.server.trunks import TrunkKeeper, locator
 from ringback.server.visiting import ServerVisits, make_visits
+from ringback.server.voicemail import Voicemail
 from ringback.server.watching import Watching
 from ringback.sip.agent import EndpointSettings
 from ringback.sip.answer_mode import ANSWER_MODE_TAG
@@ -60,6 +74,7 @@ from ringback.sip.registration import Registrar
 from ringback.sip.tap import Tap
 from ringback.sip.uri import SipUri
 from ringback.store.directory import Directory
+from ringback.store.holdings import today
 from ringback.store.store import Store
 from ringback.trunk.lines import TrunkLines
 from ringback.trunk.watch import Surroundings
@@ -82,6 +97,8 @@ log = structlog.get_logger(__name__)
 
 class Server:
     """The running system; `start` and `stop` are called once each."""
+
+    _holdings: HoldingKeeper | None = None
 
     def __init__(self, settings: Settings, store: Store) -> None:
         self.settings = settings
@@ -110,7 +127,15 @@ class Server:
         )
         conference = settings.conference
         refinement = Refinement(agc=conference.level_control, denoise=conference.noise_suppression)
-        self.switchboard = Switchboard(self.endpoint, self._local_media, refinement)
+        self.calls = CallLog(time.time, random.getrandbits(9))
+        self.switchboard = Switchboard(self.endpoint, self._local_media, refinement, self.calls)
+        self.records = RecordKeeper(
+            self.calls,
+            Spool(settings.data_dir / "records", store.sealer, settings.records.spool_mb * 1_000_000),
+            store.call_records,
+            self._publish,
+            settings.records.keep_days,
+        )
         self.meetings = Meetings(
             self.switchboard, self.switchboard.media_rooms, quiet_above=conference.quiet_above
         )
@@ -133,6 +158,7 @@ class Server:
             on_event=lambda event: self.exchange.on_media_event(event),  # noqa: PLW0108 - made below
             on_lost=lambda legs: self.exchange.on_media_lost(legs),  # noqa: PLW0108
             full_band=settings.media.full_band,
+            music=settings.calling.music,
         )
         self.exchange = Exchange(
             endpoint=self.endpoint,
@@ -170,9 +196,12 @@ class Server:
             outside=OutsideOperations(
                 self.lines, self.caps, self.switchboard, self.trunks.check, lambda: store.directory
             ),
+            record_metrics=self.records.metrics,
+            features=lambda: self.features,
         )
         self.diagnoses = Diagnoses(settings.data_dir / "diagnoses", settings.web.upload_limit_mb * 1_000_000)
         self.visits = make_visits(allow)
+        self.softphones = Softphones(self._holds)
         self.visiting = ServerVisits(self.visits, self.meetings, self.exchange)
         self.sip_sockets = SipSockets(
             on_message=self.exchange.on_message,
@@ -184,37 +213,82 @@ class Server:
         )
         self.keeper = RegistrationKeeper(self.registrar, store.registrations)
         self.watching = Watching(self.endpoint, self.switchboard, lambda: store.directory)
-        self.policy = Policy(
-            endpoint=self.endpoint,
+        services = ServiceNumbers.of(settings)
+        outside = Outside(
+            self.lines,
+            self.caps,
+            self.switchboard,
+            self.trunks.check,
+            lambda: store.directory,
+            services.country,
+        )
+        reach = Reach(
             switchboard=self.switchboard,
-            meetings=self.meetings,
             registrar=self.registrar,
-            visits=self.visits,
-            authenticator=DigestAuthenticator(SIP_REALM),
-            digests=DigestChoice(store.sealer.key_for("digests of names without an account")),
+            meetings=self.meetings,
+            outside=outside,
             guard=PinGuard(allow),
-            sources=self.sources,
-            directory=lambda: store.directory,
-            services=ServiceNumbers.of(settings),
             timings=EntryTimings(
                 first_digit_s=settings.conference.first_digit_s,
                 between_digits_s=settings.conference.between_digits_s,
                 pin_tries=settings.conference.pin_tries,
             ),
+            directory=lambda: store.directory,
             contact_for=self._contact_for,
+            trusted_peers=self._trusted_peers,
+            notify=self._on_emergency,
+        )
+        self.destinations = Destinations()
+        self.ways = own_ways(reach, self.destinations, services, clock=lambda: datetime.now().astimezone())
+        self.features = Features(
+            settings=settings,
+            store=store,
+            reach=reach,
+            destinations=self.destinations,
+            acts=self.exchange,
+            prompts=self.prompts,
+            watching=self.watching,
+        )
+        self.voicemail = Voicemail(
+            settings, store, self.switchboard, self.exchange, self.watching, self._publish
+        )
+        self.voicemail.register(self.destinations)
+        self.exchange.voices = self.voicemail.on_media
+        self.recording = RecordingKeeper(
+            settings, store, self.switchboard, self.exchange, self.prompts, self._publish
+        )
+        self.policy = Policy(
+            endpoint=self.endpoint,
+            switchboard=self.switchboard,
+            accounts=Accounts(
+                authenticator=DigestAuthenticator(SIP_REALM),
+                digests=DigestChoice(store.sealer.key_for("digests of names without an account")),
+                sources=self.sources,
+                visits=self.visits,
+                directory=lambda: store.directory,
+            ),
+            ways=self.ways,
+            outside=outside,
+            registrar=self.registrar,
+            visits=self.visits,
+            sources=self.sources,
+            directory=lambda: store.directory,
+            services=services,
             on_registration=self._on_registration,
             watching=self.watching,
-            outside=Outside(self.lines, self.caps, self.switchboard, self.trunks.check),
-            trusted_peers=self._trusted_peers,
             allow_answer_mode=settings.sip.allow_answer_mode,
         )
-        self.endpoint.answer_without_state = self.policy.answer_without_state
-        self.exchange.policy = self.policy
-        self.switchboard.transfers = self.policy
-        self.exchange.watching = self.watching
+        self._join()
         self._directory = store.directory
         self._stop_following = store.on_change(self._on_directory)
         self.web_address: tuple[str, int] | None = None
+
+    def _join(self) -> None:
+        """Let the parts that are made before others know these."""
+        self.endpoint.answer_without_state = self.policy.answer_without_state
+        self.exchange.policy = self.policy
+        self.exchange.watching = self.watching
+        self.switchboard.transfers = self.policy
 
     async def start(self) -> None:
         """Open media, then SIP, so that the first call already has somewhere to go."""
@@ -227,6 +301,10 @@ class Server:
             self.tolls.restore(),
             self.diagnoses.start(),
         )
+        await self.records.start()
+        await self.features.start()
+        await self.voicemail.start()
+        await self.recording.start()
         self._know_registered()
         await self.transports.open(
             sip.bind,
@@ -239,6 +317,8 @@ class Server:
         )
         self.keeper.start()
         self.tolls.start()
+        self._holdings = HoldingKeeper(self.store)
+        self._holdings.start()
         self.trunks.start(self.lines, self.store.directory)
 
     def open_for_calls(self) -> None:
@@ -261,12 +341,19 @@ class Server:
         self.operations.events.close()
         self.sip_trace.close()
         self.sip_sockets.close()
+        await self.features.stop()
+        await self.prompts.stop()
         await self.diagnoses.stop()
+        await self.voicemail.stop()
+        await self.recording.stop()
+        if self._holdings is not None:
+            await self._holdings.stop()
         await self.keeper.stop()
         await self.names.close()
         await self.tolls.stop()
         await self.transports.close()
         await self.media.stop()
+        await self.records.stop()
 
     def addresses(self) -> dict[str, str]:
         """Where we are really bound: host:port, or several, by udp, tcp, tls, http or https."""
@@ -277,6 +364,12 @@ class Server:
             name: ", ".join(f"{bracketed(host)}:{port}" for host, port in addresses)
             for name, addresses in bound.items()
         }
+
+    def _holds(self, session: str, extension: str) -> bool:
+        """Whether the person of a session holds an extension now."""
+        login = self.store.sessions.login_of(session)
+        person = login.person_id if login is not None else None
+        return person is not None and extension in self.store.extensions_of(person)
 
     # What peers are told about us
 
@@ -341,10 +434,20 @@ class Server:
     def _publish(self, notice: Notice) -> None:
         self.operations.publish(notice)
         self.visiting.note(notice)
+        self.features.note(notice)
 
     def _trusts(self, flow: Flow) -> bool:
         """Whether to believe what this peer says about identities: trunks known by their address, too."""
         return flow.remote[0] in self._trusted_peers or bool(self.lines.recognised(flow))
+
+    def _on_emergency(self, notice: EmergencyNotice) -> None:
+        log.warning("emergency call", test=notice.test, location=notice.location and notice.location.name)
+        if notice.location is not None and notice.location.e_mail:
+
+            async def write() -> EmailMessage:
+                return mail_of(notice)
+
+            self.voicemail.mail.send(write)
 
     def _know_registered(self) -> None:
         now = time.monotonic()
@@ -371,10 +474,13 @@ class Server:
         before, self._directory = self._directory, directory
         self.keeper.follow(before, directory)
         self.trunks.follow(directory)
+        self.voicemail.follow(directory)
+        self.recording.follow()
         self.exchange.act(self._follow_directory)
 
     def _follow_directory(self, now: float) -> int:
         self.switchboard.sip(self.watching.review(now))
+        self.features.follow(now)
         return self.meetings.follow(self._directory.meeting, now)
 
     def _on_registration(self, user: str, flow: Flow) -> None:

@@ -29,17 +29,26 @@ class DigestChoice:
         self._key = key
         self._directory: Directory | None = None
         self._counts: Counter[Digest] = Counter()
+        self._of_devices: dict[str, set[Digest]] = {}
 
     def algorithms(self, username: str, directory: Directory) -> tuple[Algorithm, ...]:
         """The algorithms to challenge for, in order."""
         made_up = self._as_if(username, directory)
+        device = directory.devices.get(username)
         extension = directory.extension(username)
-        return ALGORITHMS[extension.digest if extension is not None else made_up]
+        if device is not None or extension is None:
+            return ALGORITHMS[device.digest if device is not None else made_up]
+        # Its devices name the extension too, before they say how they log in.
+        of_all = self._of_devices.get(username, set()) | {extension.digest}
+        return ALGORITHMS[of_all.pop() if len(of_all) == 1 else "both"]
 
     def _as_if(self, username: str, directory: Directory) -> Digest:
         if directory is not self._directory:
             self._directory = directory
             self._counts = Counter(extension.digest for extension in directory.extensions.values())
+            self._of_devices = {}
+            for device in directory.devices.values():
+                self._of_devices.setdefault(device.extension, set()).add(device.digest)
         text = username.encode("utf-8", "surrogateescape")
         place = int.from_bytes(hmac.digest(self._key.reveal(), text, "sha256")[:8], "big") / 2**64
         place *= self._counts.total()

@@ -88,6 +88,8 @@ class Exchange:
         self.policy: Policy | None = None
         self.watching: Watching | None = None
         self.own: Own | None = None
+        self.voices: Callable[[media.Event, float], bool] | None = None
+        """Told what the engine says of sounds and recordings first; True where that concerns nobody else."""
         self._edge = edge
         self._endpoint = endpoint
         self._switchboard = switchboard
@@ -127,15 +129,19 @@ class Exchange:
 
     def on_media_event(self, event: media.Event) -> None:
         """The media engine has something to say."""
+        now = time.monotonic()
+        if self.voices is not None and self.voices(event, now):
+            self._flush(now)
+            return
         if isinstance(event, media.Talking):
             self._on_talking(event)
             return
         if isinstance(event, media.Statistics):
             self._on_statistics(event)
         if isinstance(event, media.LegClosed):
-            # That was our own wish, and nobody asks for its totals: every second is kept.
+            # That was our own wish: only who keeps records wants to know, and has nothing to say to it.
+            self._switchboard.calls.counted(event.leg, event.totals, now)
             return
-        now = time.monotonic()
         self._switchboard.media_event(event, now)
         self._flush(now)
 

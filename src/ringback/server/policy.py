@@ -2,82 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Final
 
-from msgspec.structs import replace
-
 from ringback.call.application import Application
-from ringback.call.bridge import Bridge, Device
-from ringback.call.echo import EchoTest
+from ringback.call.bridge import Bridge
 from ringback.call.leg import Leg, Party
 from ringback.call.switchboard import Switchboard
 from ringback.call.transfer import Takeover
-from ringback.conference.entry import Entry
-from ringback.conference.meetings import EntryTimings, Meetings
-from ringback.conference.pin_guard import PinGuard
 from ringback.conference.visits import Visit, Visits
-from ringback.governance.identity import SIP_REALM
 from ringback.governance.private import Private
 from ringback.governance.sources import SipSources
-from ringback.governance.throttle import SourceList
-from ringback.routing.dialplan import (
-    Destination,
-    Nowhere,
-    ServiceNumbers,
-    ToDialIn,
-    ToEcho,
-    ToExtension,
-    ToMeeting,
-    ToOutside,
-    needs_account,
-    route,
-)
-from ringback.routing.numbers import DialString, number_in, parse_dial_string
-from ringback.server.caller import fields_for, party_of, shown
-from ringback.server.challenges import ALGORITHMS, DigestChoice
-from ringback.server.outside import Outside, TooMuch
+from ringback.routing.numbering import ServiceNumbers
+from ringback.routing.numbers import DialString, number_in
+from ringback.routing.steps import Asked, Decision, Echo, EnterMeeting, GoOut, Ring, Step
+from ringback.server.accounts import Accounts, Denied, Proved, user_of
+from ringback.server.caller import party_of, shown
+from ringback.server.destinations import Call, Refusal
+from ringback.server.outside import Outside
+from ringback.server.routed import Ways, note_way
 from ringback.server.watching import Watching
 from ringback.sip.answer_mode import wanted_answer
-from ringback.sip.digest import (
-    Accepted,
-    Credential,
-    DigestAuthenticator,
-    Rejected,
-    make_ha1,
-    parse_digest,
-)
 from ringback.sip.effects import Effect, IncomingCall, RequestArrived
 from ringback.sip.endpoint import Endpoint
 from ringback.sip.flow import Flow
 from ringback.sip.headers import Headers
-from ringback.sip.identity import is_anonymous, privacy_unmet
+from ringback.sip.identity import privacy_unmet
 from ringback.sip.message import Request, Response, make_response
-from ringback.sip.registration import Binding, Registrar
+from ringback.sip.registration import Registrar
 from ringback.sip.session import InviteSession
-from ringback.sip.uri import NameAddr, SipUri, escape_user
-from ringback.store.directory import Directory, Extension, Trunk
+from ringback.sip.uri import NameAddr
+from ringback.store.directory import Directory, Trunk
 
 BROWSER_TRANSPORTS: Final = ("ws", "wss")
 
 Lookup = Callable[[], Directory]
-
-
-@dataclass(frozen=True, slots=True)
-class Denied:
-    """The request may not go on: the status and headers to answer with."""
-
-    status: int
-    headers: Headers
-    reason: str | None = None
-
-    def response(self, request: Request) -> Response:
-        """The answer to `request`."""
-        response = make_response(request, self.status, self.reason)
-        for name, value in self.headers.items():
-            response.headers.add(name, value)
-        return response
 
 
 class Policy:
@@ -88,41 +47,30 @@ class Policy:
         *,
         endpoint: Endpoint,
         switchboard: Switchboard,
-        meetings: Meetings,
+        accounts: Accounts,
+        ways: Ways,
+        outside: Outside,
         registrar: Registrar,
         visits: Visits,
-        authenticator: DigestAuthenticator,
-        digests: DigestChoice,
-        guard: PinGuard,
         sources: SipSources,
         directory: Lookup,
         services: ServiceNumbers,
-        timings: EntryTimings,
-        contact_for: Callable[[Flow], SipUri],
         on_registration: Callable[[str, Flow], None],
         watching: Watching,
-        outside: Outside | None = None,
-        trusted_peers: SourceList | None = None,
         allow_answer_mode: bool = False,
     ) -> None:
-        """Calls to devices in `trusted_peers` tell them who calls, also where others may not know."""
         self._endpoint = endpoint
         self._switchboard = switchboard
-        self._meetings = meetings
+        self._accounts = accounts
+        self._ways = ways
+        self._outside = outside
         self._registrar = registrar
         self._visits = visits
-        self._authenticator = authenticator
-        self._digests = digests
-        self._guard = guard
         self._sources = sources
         self._directory = directory
         self._services = services
-        self._timings = timings
-        self._contact_for = contact_for
         self._on_registration = on_registration
         self._watching = watching
-        self._outside = outside
-        self._trusted_peers = trusted_peers or SourceList()
         self._allow_answer_mode = allow_answer_mode
         self.accepting = True
 
@@ -134,43 +82,75 @@ class Policy:
         Browsers always have an account: of a visit, which reaches its meeting and the echo test alone.
         """
         request, session, flow = event.request, event.session, event.flow
-        if not self.accepting:
+        dialled = number_in(request.uri)
+        if not self._accepts(dialled):
             return session.reject(503, now, "Shutting down")
         trunk = self._trunk(request, flow)
         if trunk is not None and trunk.inbound == "address":
             return self._from_trunk(trunk, event, now)
-        dialled = number_in(request.uri)
-        destination = self._route(dialled)
-        account: str | None = None
+        proof: Proved | None = None
         visit: Visit | None = None
-        if self._needs_account(request, destination, flow) or trunk or event.replaced is not None:
-            proof = self._authenticate(request, flow, now)
-            if isinstance(proof, Denied):
-                return session.reject(proof.status, now, proof.reason, proof.headers)
-            if isinstance(proof, Trunk):
-                return self._from_trunk(proof, event, now)
-            account = proof
-            visit = self._visits.account(account, now)
-        if visit is not None and event.replaced is None and not _open_to(visit, destination):
+        if self._needs_account(request, dialled, flow) or trunk or event.replaced is not None:
+            shown_by = self._accounts.authenticate(request, flow, now)
+            if isinstance(shown_by, Denied):
+                return session.reject(shown_by.status, now, shown_by.reason, shown_by.headers)
+            if isinstance(shown_by, Trunk):
+                return self._from_trunk(shown_by, event, now)
+            proof = shown_by
+            visit = self._visits.account(proof.account, now)
+        party = party_of(request, proof.account if proof is not None else None, visit)
+        if event.replaced is not None:
+            return self._take_place(event, event.replaced, party, now)
+        asked = Asked(
+            dialled=dialled.number if dialled else "",
+            number=party.number,
+            account=proof.account if proof is not None and visit is None else None,
+            emergency_location=proof.device.location if proof is not None and proof.device else "",
+        )
+        if visit is not None and asked.dialled == self._services.echo:
+            decision = Decision(Echo())
+        else:
+            decision = self._ways.first(asked)
+        if visit is not None and not _open_to(visit, decision.step):
             return session.reject(403, now, "Not with this link")
-        party = party_of(request, account, visit)
-        refused = self._unmet(request, destination)
+        itself = self._allow_answer_mode and wanted_answer(request.headers) != "manual"
+        pin = dialled.pin if dialled else None
+        call = Call(asked, party, flow, pin, visit, answers_itself=itself)
+        return self._take(decision, call, event, now)
+
+    def _take(
+        self, decision: Decision, call: Call, event: IncomingCall, now: float, codecs: tuple[str, ...] = ()
+    ) -> list[Effect]:
+        """Begin the way of a call, or refuse it."""
+        request, session, step = event.request, event.session, decision.step
+        refused = self._unmet(request, step if call.asked.trunk is None else None)
         if refused is not None:
             return session.reject(refused.status, now, refused.reason)
-        application: Application | TooMuch | int | None
-        if event.replaced is not None:
-            application = self._takeover(event.replaced, account)
-        else:
-            itself = self._allow_answer_mode and wanted_answer(request.headers) != "manual"
-            application = self._application(
-                destination, dialled, party, visit, flow, now, answers_itself=itself
-            )
-        if application is None or isinstance(application, int):
-            return session.reject(application or 404, now)
-        if isinstance(application, TooMuch):
-            return session.reject(403, now, application.reason)
+        application = self._ways.take(step, call, now)
+        if isinstance(application, Refusal):
+            return session.reject(application.status, now, application.reason)
+        number = Private(call.asked.dialled)
+        self._switchboard.incoming(
+            session, event.flow, request.body, shown(call.caller), number, application, now, codecs
+        )
+        if application.call is not None:
+            note_way(application.call, decision)
+        return []
+
+    def _take_place(
+        self, event: IncomingCall, replaced: InviteSession, party: Party, now: float
+    ) -> list[Effect]:
+        """An INVITE with Replaces."""
+        request, session = event.request, event.session
+        refused = self._unmet(request, None)
+        if refused is not None:
+            return session.reject(refused.status, now, refused.reason)
+        application = self._takeover(replaced, party.account)
+        if isinstance(application, int):
+            return session.reject(application, now)
+        dialled = number_in(request.uri)
         number = Private(dialled.number if dialled else "")
-        self._switchboard.incoming(session, flow, request.body, shown(party), number, application, now)
+        self._switchboard.incoming(session, event.flow, request.body, shown(party), number, application, now)
         return []
 
     def _takeover(self, session: InviteSession, account: str | None) -> Application | int:
@@ -194,141 +174,36 @@ class Policy:
         if not self.accepting or account is None or extension is None or not extension.enabled:
             return 403
         dialled = number_in(refer_to.uri)
+        asked = Asked(dialled.number if dialled else "", Private(account), account)
+        decision = self._ways.first(asked)
+        step = decision.step
         party = Party(Private(account), Private(extension.display_name), account)
-        destination = self._route(dialled)
-        if isinstance(destination, ToExtension):
-            return self._bridge(destination.extension, remaining.party, remaining.flow, now)
-        application = self._application(destination, dialled, party, None, remaining.flow, now)
-        return 403 if isinstance(application, TooMuch) else application or 404
+        caller = remaining.party if isinstance(step, Ring) else party
+        pin = dialled.pin if dialled else None
+        application = self._ways.take(step, Call(asked, caller, remaining.flow, pin), now)
+        if isinstance(application, Refusal):
+            return application.status
+        note_way(remaining.call, decision)
+        return application
 
     def _from_trunk(self, trunk: Trunk, event: IncomingCall, now: float) -> list[Effect]:
         """A call from outside goes where its number leads; out again only where that is allowed."""
         request, session = event.request, event.session
-        assert self._outside is not None
-        number = self._outside.destination(trunk, request)
-        dialled = parse_dial_string(number)
-        if dialled is None:
+        number = self._outside.dialled(trunk, request)
+        if number is None:
             return session.reject(404, now)
         if self._outside.is_full(trunk):
             return session.reject(486, now, "Too many calls on this trunk")
-        destination = self._route(dialled)
-        if isinstance(destination, ToOutside) and not trunk.transit:
-            return session.reject(403, now, "Not from this trunk")
-        self._sources.proved(event.flow.remote, now)
         party = party_of(request, trunk=trunk.name)
-        refused = self._unmet(request, None)
-        if refused is not None:
-            return session.reject(refused.status, now, refused.reason)
+        asked = Asked(number, party.number, trunk=trunk.name)
+        decision = self._ways.first(asked)
+        self._sources.proved(event.flow.remote, now)
         hops = request.max_forwards
-        if isinstance(destination, ToOutside) and hops is not None and hops <= 1:
+        if isinstance(decision.step, GoOut) and hops is not None and hops <= 1:
             return session.reject(483, now)
-        application = self._application(destination, dialled, party, None, event.flow, now, hops)
-        if application is None:
-            return session.reject(404, now)
-        if isinstance(application, TooMuch):
-            return session.reject(403, now, application.reason)
-        self._switchboard.incoming(
-            session,
-            event.flow,
-            request.body,
-            shown(party),
-            Private(dialled.number),
-            application,
-            now,
-            trunk.codecs,
-        )
-        return []
-
-    def _route(self, dialled: DialString | None) -> Destination:
-        return route(dialled.number, self._directory(), self._services) if dialled else Nowhere()
-
-    def _application(
-        self,
-        destination: Destination,
-        dialled: DialString | None,
-        party: Party,
-        visit: Visit | None,
-        flow: Flow,
-        now: float,
-        max_forwards: int | None = None,
-        *,
-        answers_itself: bool = False,
-    ) -> Application | TooMuch | None:
-        match destination:
-            case ToMeeting(meeting=meeting):
-                pin = dialled.pin if dialled else None
-                return self._entry(meeting_number=meeting.number, pin=pin, visit=visit)
-            case ToDialIn():
-                return self._entry(meeting_number=None, pin=None)
-            case ToEcho():
-                return EchoTest()
-            case ToExtension(extension=extension):
-                return self._bridge(extension, party, flow, now, answers_itself=answers_itself)
-            case ToOutside():
-                return self._call_out(destination, party, now, max_forwards)
-            case Nowhere():
-                return None
-
-    def _entry(
-        self, meeting_number: str | None, pin: Private[str] | None, visit: Visit | None = None
-    ) -> Entry:
-        return Entry(
-            meetings=self._meetings,
-            find_meeting=lambda number: self._directory().meeting(number),
-            guard=self._guard,
-            alarm=self._switchboard,
-            timings=self._timings,
-            meeting=self._directory().meeting(meeting_number) if meeting_number else None,
-            pin=pin,
-            visit=visit,
-        )
-
-    def _call_out(
-        self, destination: ToOutside, party: Party, now: float, max_forwards: int | None
-    ) -> Application | TooMuch | None:
-        if self._outside is None:
-            return None
-        extension = self._directory().extension(party.account or "")
-        caller = party
-        if extension is not None:
-            caller = replace(party, name=Private(extension.display_name))
-        return self._outside.call(
-            destination,
-            caller,
-            now,
-            account=party.account or f"trunk:{party.trunk}",
-            extension_id=extension.id if extension is not None else None,
-            max_forwards=70 if max_forwards is None else max_forwards - 1,
-        )
-
-    def _bridge(
-        self, extension: Extension, party: Party, flow: Flow, now: float, *, answers_itself: bool = False
-    ) -> Bridge:
-        caller = self._directory().extension(party.account or "")
-        name = caller.display_name if caller else ""
-        if party.trunk is not None and party.name is not None:
-            name = party.name.reveal()
-        user = escape_user(party.number.reveal()) or "anonymous"
-        host = self._contact_for(flow).host
-        from_ = NameAddr(SipUri("sip", user, host=host), name)
-        devices = _devices(
-            self._registrar.bindings(extension.number, now),
-            lambda peer: fields_for(
-                from_,
-                host,
-                hidden=party.hidden,
-                trusted=peer in self._trusted_peers,
-                answers_itself=answers_itself,
-            ),
-        )
-        return Bridge(
-            line=self._switchboard,
-            devices=devices,
-            to=NameAddr(SipUri("sip", extension.number, host=host)),
-            from_=from_,
-            called=Party(Private(extension.number), Private(extension.display_name), extension.number),
-            room=next(self._switchboard.media_rooms),
-        )
+        left = 70 if hops is None else hops - 1
+        call = Call(asked, party, event.flow, max_forwards=left)
+        return self._take(decision, call, event, now, trunk.codecs)
 
     # Other requests
 
@@ -339,40 +214,36 @@ class Policy:
             return _capabilities(request)
         if request.method == "INVITE":
             trunk = self._trunk(request, flow)
-            if not self.accepting or (trunk is not None and trunk.inbound == "address"):
+            dialled = number_in(request.uri)
+            if not self._accepts(dialled) or (trunk is not None and trunk.inbound == "address"):
                 return None
-            destination = self._route(number_in(request.uri))
-            if trunk is None and not self._needs_account(request, destination, flow):
+            if trunk is None and not self._needs_account(request, dialled, flow):
                 return None
-        value = self._authenticator.find(request.headers.get_all("Authorization"))
-        proof = value is not None and self._authenticator.proves_source(value, now, flow.remote[0])
-        if proof is True:
-            return None
-        stale = isinstance(proof, Rejected) and proof.stale
-        return self._challenge(request, flow, now, stale=stale).response(request)
+        return self._accounts.without_proof(request, flow, now)
 
-    def _unmet(self, request: Request, destination: Destination | None) -> Denied | None:
+    def _unmet(self, request: Request, step: Step | None) -> Denied | None:
         """What the caller makes a condition and does not get."""
         if privacy_unmet(request.headers):
             return Denied(500, Headers(), "Privacy of this kind is not known")
-        may_answer = self._allow_answer_mode and isinstance(destination, ToExtension)
+        may_answer = self._allow_answer_mode and isinstance(step, Ring)
         if wanted_answer(request.headers) == "auto or nothing" and not may_answer:
             return Denied(403, Headers(), "Not answered automatically")
         return None
 
-    def _needs_account(self, request: Request, destination: Destination, flow: Flow) -> bool:
-        browser = flow.transport in BROWSER_TRANSPORTS
-        return needs_account(destination) or browser or self._shows_credentials(request)
+    def _accepts(self, dialled: DialString | None) -> bool:
+        """Whether calls are taken; emergency calls are, as long as anything is."""
+        return self.accepting or (dialled is not None and dialled.number in self._services.emergency)
 
-    def _shows_credentials(self, request: Request) -> bool:
-        # Guests need no account, and what they have for another server is none of our business.
-        return self._authenticator.find(request.headers.get_all("Authorization")) is not None
+    def _needs_account(self, request: Request, dialled: DialString | None, flow: Flow) -> bool:
+        """Meetings are open to anybody who can reach the server; everything else needs an account."""
+        number = dialled.number if dialled is not None else ""
+        meeting = number in self._services.dial_in or self._directory().meeting(number) is not None
+        browser = flow.transport in BROWSER_TRANSPORTS
+        return not meeting or browser or self._accounts.shows_credentials(request)
 
     def _trunk(self, request: Request, flow: Flow) -> Trunk | None:
         """The trunk that a call seems to come from."""
-        if self._outside is None or self._shows_credentials(request):
-            return None
-        return self._outside.trunk_of(request, flow)
+        return None if self._accounts.shows_credentials(request) else self._outside.trunk_of(request, flow)
 
     def request(self, event: RequestArrived, now: float) -> list[Effect]:
         """What is no call is served or refused; the endpoint has refused what we do not know already."""
@@ -390,7 +261,7 @@ class Policy:
         return self._endpoint.respond(event.transaction_id, response, now)
 
     def _unserved(self, request: Request, flow: Flow, now: float) -> Response:
-        proof = self._account(request, flow, now)
+        proof = self._accounts.account(request, flow, now)
         if isinstance(proof, Denied):
             return proof.response(request)
         response = make_response(request, 405)
@@ -398,17 +269,22 @@ class Policy:
         return response
 
     def _register(self, request: Request, flow: Flow, now: float) -> Response:
-        proof = self._account(request, flow, now)
+        proof = self._accounts.account(request, flow, now)
         if isinstance(proof, Denied):
             return proof.response(request)
-        if _user_of(request.to) != proof or self._visits.account(proof, now) is not None:
+        account = proof.account
+        device = proof.device.username if proof.device is not None else ""
+        if (
+            user_of(request.to) not in (account, device or account)
+            or self._visits.account(account, now) is not None
+        ):
             return make_response(request, 403, "Only the account itself may register")
         if flow.transport in BROWSER_TRANSPORTS:
             # We only answer offers of WebRTC: nobody could call it.
             return make_response(request, 403, "Pages cannot be called")
-        response = self._registrar.register(request, proof, flow, now)
+        response = self._registrar.register(request, account, flow, now, device)
         if response.status == 200:
-            self._on_registration(proof, flow)
+            self._on_registration(account, flow)
         return response
 
     def _subscribe(self, event: RequestArrived, now: float) -> list[Effect]:
@@ -416,108 +292,18 @@ class Policy:
         if request.to.tag is not None:
             # In the dialog of a call, which has no room for other subscriptions (RFC 6665 §4.5.2).
             return self._endpoint.respond(event.transaction_id, make_response(request, 403), now)
-        proof = self._account(request, event.flow, now)
+        proof = self._accounts.account(request, event.flow, now)
         if isinstance(proof, Denied):
             return self._endpoint.respond(event.transaction_id, proof.response(request), now)
-        return self._watching.subscribe(event, proof, now)
+        return self._watching.subscribe(event, proof.account, now)
 
     def _publish(self, request: Request, flow: Flow, now: float) -> Response:
-        proof = self._account(request, flow, now)
+        proof = self._accounts.account(request, flow, now)
         if isinstance(proof, Denied):
             return proof.response(request)
-        if not self._watching.speaks_for(request, proof):
+        if not self._watching.speaks_for(request, proof.account):
             return make_response(request, 403, "Only the account itself may publish")
-        return self._watching.publish(request, proof, now)
-
-    # Who is it
-
-    def _account(self, request: Request, flow: Flow, now: float) -> str | Denied:
-        """As `_authenticate`, for what trunks have no business with."""
-        proof = self._authenticate(request, flow, now)
-        return Denied(403, Headers(), "Not as a trunk") if isinstance(proof, Trunk) else proof
-
-    def _authenticate(self, request: Request, flow: Flow, now: float) -> str | Trunk | Denied:
-        """The account whose credentials the request carries, bound to its From; else what to answer.
-
-        A trunk's account is shown for calls of anybody beyond it: its From is whoever calls.
-
-        Nothing about the account is looked at before the credentials are checked, and unknown accounts are
-        checked like known ones, so that neither code nor time tells which extensions exist.
-        """
-        value = self._authenticator.find(request.headers.get_all("Authorization"))
-        if value is None:
-            return self._challenge(request, flow, now, stale=False)
-        banned_s = self._sources.banned_for(flow.remote[0], now)
-        if banned_s > 0 and not self._sources.knows(flow.remote, now):
-            return Denied(403, Headers(("Retry-After", str(int(banned_s) + 1))), "Too many wrong passwords")
-        verdict = self._authenticator.check(
-            value,
-            request.method,
-            request.uri,
-            lambda username: self._credential(username, now),
-            now,
-            source=flow.remote[0],
-        )
-        if not isinstance(verdict, Accepted):
-            if verdict.reason == "credentials":
-                self._sources.wrong_password(flow.remote, now)
-            return self._challenge(request, flow, now, stale=verdict.stale)
-        self._sources.proved(flow.remote, now)
-        trunk = self._trunk_account(verdict.username, now)
-        if trunk is not None:
-            return trunk
-        anonymous = request.method == "INVITE" and is_anonymous(request.from_)
-        if _user_of(request.from_) != verdict.username and not anonymous:
-            return Denied(403, Headers(), "From is not the authenticated account")
-        return verdict.username
-
-    def _challenge(self, request: Request, flow: Flow, now: float, *, stale: bool) -> Denied:
-        """401 with a challenge for each digest that the account's devices log in with."""
-        value = self._authenticator.find(request.headers.get_all("Authorization"))
-        given = parse_digest(value) if value is not None else None
-        username = (given or {}).get("username") or _user_of(request.from_)
-        algorithms = self._digests.algorithms(username, self._directory())
-        if self._visits.account(username, now) is not None:
-            algorithms = ALGORITHMS["md5"]
-        headers = Headers()
-        for algorithm in algorithms:
-            challenge = self._authenticator.challenge(
-                now, stale=stale, algorithm=algorithm, source=flow.remote[0]
-            )
-            headers.add("WWW-Authenticate", challenge)
-        return Denied(401, headers)
-
-    def _credential(self, username: str, now: float) -> Credential | None:
-        extension = self._directory().extension(username)
-        if extension is None or not extension.enabled:
-            visit = self._visits.account(username, now)
-            if visit is not None:
-                return visit.credential
-            trunk = self._trunk_account(username, now)
-            return _credential_of(trunk) if trunk is not None else None
-        return Credential(
-            extension.number,
-            extension.ha1_md5 if extension.digest != "sha-256" else None,
-            extension.ha1_sha256 if extension.digest != "md5" else None,
-        )
-
-    def _trunk_account(self, username: str, now: float) -> Trunk | None:
-        """The trunk whose account this is; extensions and visits come first."""
-        directory = self._directory()
-        if self._outside is None or directory.extension(username) is not None:
-            return None
-        return directory.trunk_of(username) if self._visits.account(username, now) is None else None
-
-
-def _credential_of(trunk: Trunk) -> Credential | None:
-    if trunk.password is None:
-        return None
-    password = trunk.password.reveal()
-    return Credential(
-        trunk.username,
-        make_ha1(trunk.username, SIP_REALM, password),
-        make_ha1(trunk.username, SIP_REALM, password, "SHA-256"),
-    )
+        return self._watching.publish(request, proof.account, now)
 
 
 def _capabilities(request: Request) -> Response:
@@ -526,30 +312,7 @@ def _capabilities(request: Request) -> Response:
     return response
 
 
-def _devices(bindings: Sequence[Binding], told: Callable[[str], tuple[NameAddr, Headers]]) -> list[Device]:
-    """One device for each phone: its flows (RFC 5626) are tried one after the other, the newest first."""
-    flows: dict[object, list[Binding]] = {}
-    for index, binding in enumerate(bindings):
-        one = binding.instance is not None and binding.reg_id is not None
-        flows.setdefault(binding.instance if one else index, []).append(binding)
-    devices: list[Device] = []
-    for group in flows.values():
-        device: Device | None = None
-        for binding in reversed(group):
-            from_, headers = told(binding.flow.remote[0])
-            device = Device(binding.uri, binding.flow, binding.route_set, device, from_, headers)
-        if device is not None:
-            devices.append(device)
-    return devices
-
-
-def _open_to(visit: Visit, destination: Destination) -> bool:
-    match destination:
-        case ToMeeting(meeting=meeting):
-            return meeting.id == visit.meeting_id
-        case _:
-            return isinstance(destination, ToEcho)
-
-
-def _user_of(address: NameAddr) -> str:
-    return address.uri.username if isinstance(address.uri, SipUri) else ""
+def _open_to(visit: Visit, step: Step) -> bool:
+    if isinstance(step, EnterMeeting):
+        return step.meeting is not None and step.meeting.id == visit.meeting_id
+    return isinstance(step, Echo)

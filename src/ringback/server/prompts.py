@@ -7,12 +7,16 @@ import hashlib
 import json
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 import structlog
 
-from ringback.conference.prompts import PROMPTS, Prompt
+from ringback.call import prompts as in_calls
+from ringback.call.prompts import Prompt
+from ringback.conference import prompts as in_meetings
+from ringback.voicemail import prompts as in_mailboxes
 
 SOUND_FOLDERS: Final = (
     Path("/usr/share/asterisk/sounds/en_US_f_Allison"),
@@ -22,22 +26,34 @@ SOUND_FOLDERS: Final = (
 _ENDINGS: Final = (".g722", ".wav")
 _SPEAKERS: Final = ("espeak-ng", "espeak")
 _PREFIX: Final = "prompt:"
+_WORDS: Final = "words:"
 _STANDIN: Final = "tone:chime"
+_BATCH: Final = 20
+
+PROMPTS: Final = {**in_calls.PROMPTS, **in_meetings.PROMPTS, **in_mailboxes.PROMPTS}
 
 log = structlog.get_logger(__name__)
 
 
 class PromptLibrary:
-    """Turns `prompt:NAME` into the path of an audio file; prepared once at start, then only looked up."""
+    """Turns `prompt:NAME` and `words:TEXT` into the path of an audio file.
+
+    Prompts are prepared once at the start, texts that people write when they are known; both are only looked
+    up when they are to be heard.
+    """
 
     def __init__(self, cache: Path, folders: tuple[Path, ...] = SOUND_FOLDERS) -> None:
         self._cache = cache
         self._folders = [folder for folder in folders if folder.is_dir()]
         self._paths: dict[str, str] = {}
+        self._words: dict[str, str] = {}
+        self._tried: set[str] = set()
+        self._speaking: asyncio.Task[None] | None = None
+        self._waiting: list[Prompt] = []
 
     async def prepare(self) -> None:
         """Find every recording and have the missing ones spoken; what stays missing becomes a chime."""
-        speaker = next((found for name in _SPEAKERS if (found := shutil.which(name))), None)
+        speaker = _speaker()
         self._find()
         missing = [prompt for name, prompt in PROMPTS.items() if name not in self._paths]
         if missing and speaker is not None:
@@ -52,10 +68,51 @@ class PromptLibrary:
 
     def resolve(self, sounds: list[str]) -> list[str]:
         """The sounds as the media engine takes them."""
-        return [
-            self._paths.get(sound[len(_PREFIX) :], _STANDIN) if sound.startswith(_PREFIX) else sound
-            for sound in sounds
-        ]
+        return [self._resolved(sound) for sound in sounds]
+
+    def _resolved(self, sound: str) -> str:
+        if sound.startswith(_PREFIX):
+            return self._paths.get(sound[len(_PREFIX) :], _STANDIN)
+        if sound.startswith(_WORDS):
+            return self._words.get(sound[len(_WORDS) :], _STANDIN)
+        return sound
+
+    def speak_later(self, texts: Iterable[str]) -> None:
+        """Have texts spoken by and by; until then they are a chime. Those that were asked for before are not
+        looked at again."""
+        new = dict.fromkeys(text for text in texts if text not in self._tried)
+        self._tried.update(new)
+        for text in new:
+            prompt = Prompt(text)
+            path = self._spoken(prompt)
+            if path is not None:
+                self._words[text] = str(path)
+            else:
+                self._waiting.append(prompt)
+        if self._waiting and (self._speaking is None or self._speaking.done()):
+            self._speaking = asyncio.get_running_loop().create_task(self._speak_waiting())
+
+    def speaks(self, text: str) -> bool:
+        """Whether a text is heard as words, and not as a chime."""
+        return text in self._words
+
+    async def stop(self) -> None:
+        """Speak no more."""
+        if self._speaking is not None:
+            self._speaking.cancel()
+            await asyncio.gather(self._speaking, return_exceptions=True)
+
+    async def _speak_waiting(self) -> None:
+        speaker = _speaker()
+        while self._waiting and speaker is not None:
+            prompts, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
+            await self._speak(speaker, prompts)
+            for prompt in prompts:
+                path = self._spoken(prompt)
+                if path is not None:
+                    self._words[prompt.text] = str(path)
+                else:
+                    log.warning("words of the plan could not be spoken, and are only a chime")
 
     def _find(self) -> None:
         """Look for the file of every prompt."""
@@ -93,3 +150,8 @@ class PromptLibrary:
         )
         wanted = [(prompt.text, str(self._cached(prompt))) for prompt in prompts]
         await process.communicate(json.dumps(wanted).encode())
+
+
+def _speaker() -> str | None:
+    """The synthesiser that there is."""
+    return next((found for name in _SPEAKERS if (found := shutil.which(name))), None)

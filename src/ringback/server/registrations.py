@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import structlog
 
-from ringback.sip.registration import Registrar, SavedBinding
-from ringback.store.directory import Directory
+from ringback.sip.registration import Binding, Registrar, SavedBinding
+from ringback.store.directory import Device, Directory, Extension
 from ringback.store.registrations import Registrations, StoredRegistration
 
 _GATHER_S: Final = 0.5
@@ -37,7 +37,7 @@ class RegistrationKeeper:
         saved = [
             SavedBinding(**{**row.details, "expires_in_s": (row.expires_at - now).total_seconds()})
             for row in await self._store.load()
-            if _account(directory, row.number) is not None
+            if _account(directory, row.number, row.details.get("device", "")) is not None
         ]
         self.hosts = frozenset(binding.remote[0] for binding in saved)
         return self._registrar.restore(saved, time.monotonic())
@@ -49,7 +49,12 @@ class RegistrationKeeper:
     def follow(self, before: Directory, after: Directory) -> None:
         """Accounts were changed: devices are forgotten that could not register any more as they did."""
         for user in list(self._registrar.users()):
-            if _account(before, user) != _account(after, user) and self._registrar.remove(user):
+
+            def changed(binding: Binding, user: str = user) -> bool:
+                device = binding.device
+                return _account(before, user, device) != _account(after, user, device)
+
+            if self._registrar.remove(user, changed):
                 self.changed(user)
 
     def changed(self, user: str) -> None:
@@ -87,9 +92,13 @@ class RegistrationKeeper:
             log.exception("registrations could not be saved")
 
 
-def _account(directory: Directory, user: str) -> tuple[object, ...] | None:
-    """What a device has to know to register as a user; None when nobody can."""
+def _account(directory: Directory, user: str, device: str) -> tuple[object, ...] | None:
+    """What a device has to know to register for a user; None when it cannot. `device` is its own name, empty
+    for those that log in as the extension."""
     extension = directory.extension(user)
     if extension is None or not extension.enabled:
         return None
-    return (extension.id, extension.ha1_md5, extension.ha1_sha256, extension.digest)
+    account: Extension | Device | None = directory.devices.get(device) if device else extension
+    if account is None or not account.enabled or (isinstance(account, Device) and account.extension != user):
+        return None
+    return (extension.id, account.id, account.ha1_md5, account.ha1_sha256, account.digest)

@@ -5,23 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from datetime import datetime
 from typing import Final
 
 import structlog
 
 from ringback.routing.toll_caps import TollCaps
+from ringback.store.holdings import today
 from ringback.store.tolls import Tolls
 
 _EVERY_S: Final = 5.0
 """How much of calls under way a power cut may forget."""
 
 log = structlog.get_logger(__name__)
-
-
-def today() -> str:
-    """The day by the clock of the place, as YYYY-MM-DD."""
-    return datetime.now().astimezone().date().isoformat()
 
 
 class TollKeeper:

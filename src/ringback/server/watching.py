@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ringback.call.leg import Leg
+from ringback.call.park import ParkingLot
 from ringback.call.switchboard import Switchboard
 from ringback.routing.numbers import number_in
 from ringback.sip.dialog_info import (
@@ -47,6 +48,7 @@ class DialogPackage:
         published: Publications[list[DialogState]],
         directory: Callable[[], Directory],
     ) -> None:
+        self.lot: ParkingLot | None = None
         self._switchboard = switchboard
         self._published = published
         self._directory = directory
@@ -54,6 +56,8 @@ class DialogPackage:
     def picture(self, resource: str, watcher: str) -> tuple[DialogState, ...] | None:
         """What the extension's legs are doing, and what its devices publish of calls that we do not know."""
         directory = self._directory()
+        if self.lot is not None and resource in self.lot.slots and _enabled(directory, watcher):
+            return _slot_state(self.lot, resource)
         if not _enabled(directory, resource) or not _enabled(directory, watcher):
             return None
         own = resource == watcher
@@ -120,8 +124,8 @@ class Watching:
             DIALOG, DIALOG_INFO, read_dialog_info, endpoint.agent.new_token
         )
         self.mailboxes = MailboxPackage(directory)
-        dialogs = DialogPackage(switchboard, self._published, directory)
-        self.notifier = Notifier(endpoint, (dialogs, self.mailboxes))
+        self.dialogs = DialogPackage(switchboard, self._published, directory)
+        self.notifier = Notifier(endpoint, (self.dialogs, self.mailboxes))
         self._changed: set[str] = set()
 
     def subscribe(self, arrived: RequestArrived, account: str, now: float) -> list[Effect]:
@@ -171,6 +175,12 @@ class Watching:
 def _enabled(directory: Directory, number: str) -> bool:
     extension = directory.extension(number)
     return extension is not None and extension.enabled
+
+
+def _slot_state(lot: ParkingLot, slot: str) -> tuple[DialogState, ...]:
+    """A slot is as an extension that talks while somebody is parked there."""
+    parked = lot.at(slot)
+    return () if parked is None else (DialogState(str(parked.leg.id), "confirmed", False),)
 
 
 def _user_of(request: Request) -> str:

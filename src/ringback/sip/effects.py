@@ -142,12 +142,14 @@ class ReferProgress(msgspec.Struct, frozen=True):
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """The call is over; comes exactly once for each session."""
+    """The call is over; comes exactly once for each session. `cause` is the peer's Reason (RFC 3326), as
+    `Q.850;cause=16`."""
 
     session: InviteSession
     by: EndedBy
     status: int | None
     reason: str
+    cause: str = ""
 
 
 class ResponseArrived(msgspec.Struct, frozen=True):

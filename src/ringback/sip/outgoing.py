@@ -13,6 +13,7 @@ from ringback.sip.effects import Answered, Effect, EndedBy, Failed, Ringing, Tra
 from ringback.sip.failover import Attempts, Unwanted, cancel_of, end_unwanted, first_of
 from ringback.sip.flow import Flow, Targets
 from ringback.sip.message import REASONS, Headers, Request, Response
+from ringback.sip.reason import reason_of
 from ringback.sip.session import InviteSession
 from ringback.sip.session_state import SessionState, SessionTimer
 from ringback.sip.transaction.client import ClientTransaction
@@ -221,7 +222,8 @@ class OutgoingSession(InviteSession):
         if self.state is SessionState.ENDED:
             return []
         reason = reason or REASONS.get(status, "")
-        return [Failed(self, status, reason, response), *self._end(by, status, reason)]
+        cause = reason_of(response.headers) if response is not None else ""
+        return [Failed(self, status, reason, response), *self._end(by, status, reason, cause=cause)]
 
     def _establish(self, response: Response) -> None:
         """Make the dialog, or bring an early one up to date: its route set is the 2xx's (§13.2.2.4). The
@@ -273,6 +275,8 @@ class OutgoingSession(InviteSession):
         self._cancel_wanted = False
         self.set_timer(SessionTimer.CANCEL, now + 64 * self._agent.settings.timers.t1)
         cancel = cancel_of(self.request)
+        if self._why:
+            cancel.headers.add("Reason", self._why)
         return self._agent.send(cancel, self._first_flow, Unwanted(), now)[1]
 
     def _timer_fired(self, timer: SessionTimer, now: float) -> list[Effect]:

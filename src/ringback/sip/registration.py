@@ -32,7 +32,8 @@ class Binding:
     Requests for it go to `flow`, where its REGISTER came from, with `uri` as Request-URI: that reaches phones
     behind NAT too. `expires_at` is on the clock of `now`; `q` is 0 to 1, more is preferred. `instance` and
     `reg_id` are those of RFC 5626: bindings of one instance are flows to one phone. `path` is the route set
-    of requests (RFC 3327): they visit its hosts, but by this flow too, whatever address it names.
+    of requests (RFC 3327): they visit its hosts, but by this flow too, whatever address it names. `device` is
+    the name that it logged in with, where that is not the user's.
     """
 
     uri: SipUri
@@ -46,6 +47,7 @@ class Binding:
     instance: str | None = None
     reg_id: str | None = None
     path: tuple[str, ...] = ()
+    device: str = ""
 
     @property
     def route_set(self) -> tuple[NameAddr, ...]:
@@ -70,6 +72,7 @@ class SavedBinding:
     instance: str | None = None
     reg_id: str | None = None
     path: tuple[str, ...] = ()
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +143,7 @@ class Registrar:
     def __len__(self) -> int:
         return sum(len(registered.bindings) for registered in self._users.values())
 
-    def register(self, request: Request, aor_user: str, flow: Flow, now: float) -> Response:
+    def register(self, request: Request, aor_user: str, flow: Flow, now: float, device: str = "") -> Response:
         """Apply a REGISTER to a user's bindings, all of it or nothing, and answer it.
 
         200 lists what is bound now; 400 for a wildcard that is no removal and for a Path that cannot be read,
@@ -176,7 +179,7 @@ class Registrar:
         if any(binding.call_id == request.call_id and number <= binding.cseq for binding in touched):
             return self._refuse(request, 500, "Out of Order")
         kept = [binding for binding in present if binding not in touched]
-        added = [self._bind(update, request, flow, path, now) for update in _last_of_each(updates)]
+        added = [self._bind(update, request, flow, path, now, device) for update in _last_of_each(updates)]
         self._store(aor_user, [*kept, *added])
         return self._confirm(request, aor_user, updates, flow, path, now)
 
@@ -208,11 +211,10 @@ class Registrar:
             dropped += self._drop(user, lambda binding: binding.flow == flow)
         return dropped
 
-    def remove(self, user: str) -> list[Binding]:
-        """Drop all bindings of a user whose account is gone."""
-        gone = self._of(user)
-        self._keep(user, [])
-        return gone
+    def remove(self, user: str, gone: Callable[[Binding], bool] | None = None) -> list[Binding]:
+        """Drop the bindings of a user that are `gone`, all of them without that; tells which they were."""
+        dropped = self._drop(user, gone or (lambda _: True))
+        return [binding for _, binding in dropped]
 
     def snapshot(self, now: float, users: Iterable[str] | None = None) -> list[SavedBinding]:
         """Every live binding, or those of `users`, to be given to `restore` of a later run."""
@@ -231,6 +233,7 @@ class Registrar:
                 instance=binding.instance,
                 reg_id=binding.reg_id,
                 path=binding.path,
+                device=binding.device,
             )
             for user in (self._users if users is None else users)
             if (registered := self._users.get(user)) is not None
@@ -261,6 +264,7 @@ class Registrar:
                 instance=one.instance,
                 reg_id=one.reg_id,
                 path=tuple(one.path),
+                device=one.device,
             )
             self._keep(one.user, [*self._of(one.user), binding])
             count += 1
@@ -287,7 +291,7 @@ class Registrar:
         )
 
     def _bind(
-        self, update: _Update, request: Request, flow: Flow, path: tuple[str, ...], now: float
+        self, update: _Update, request: Request, flow: Flow, path: tuple[str, ...], now: float, device: str
     ) -> Binding | None:
         if update.expires_s == 0:
             return None
@@ -306,6 +310,7 @@ class Registrar:
             instance=update.instance,
             reg_id=update.reg_id,
             path=path,
+            device=device,
         )
 
     def _of(self, user: str) -> list[Binding]:

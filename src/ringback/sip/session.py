@@ -12,6 +12,7 @@ from ringback.sip.effects import Confirmed, Effect, Ended, EndedBy, InfoReceived
 from ringback.sip.errors import SessionStateError
 from ringback.sip.flow import Flow
 from ringback.sip.message import REASONS, Headers, NameAddr, Request, Response, SipUri, encode
+from ringback.sip.reason import reason_of
 from ringback.sip.refer import Referral
 from ringback.sip.renegotiation import Renegotiation
 from ringback.sip.session_expiry import SessionExpiry
@@ -53,6 +54,7 @@ class InviteSession:
         self._referrals: Referral | None = None
         # BYE is due as soon as the ACK came: the callee may not send it before (§15).
         self._bye_owed = False
+        self._why = ""
         agent.live.add(self.id)
 
     @property
@@ -112,10 +114,14 @@ class InviteSession:
         """Refuse an incoming call with 300 to 699; `headers` are added (WWW-Authenticate, Contact, ...)."""
         raise SessionStateError("only an incoming call can be rejected")
 
-    def hangup(self, now: float, reason: str | None = None) -> list[Effect]:
-        """End the call as its state demands: CANCEL, BYE, or 480 to a call not yet answered."""
+    def hangup(self, now: float, reason: str | None = None, why: str = "") -> list[Effect]:
+        """End the call as its state demands: CANCEL, BYE, or 480 to a call not yet answered.
+
+        A CANCEL tells `why` in its Reason (RFC 3326).
+        """
         if self.state is SessionState.ENDED:
             return []
+        self._why = why
         hang_up = self._HANGUP[self.state]
         effects = hang_up(self, now)
         return [*effects, *self._end("us", None, reason or "hung up")]
@@ -186,7 +192,7 @@ class InviteSession:
         self._unacknowledged.clear()
         self._bye_owed = False
         effects += self._left_by_peer(now)
-        effects += self._end("peer", None, "hung up", now)
+        effects += self._end("peer", None, "hung up", now, reason_of(request.headers))
         self._forget()
         return effects
 
@@ -471,7 +477,9 @@ class InviteSession:
         request, flow = self._agent.in_dialog(self._need_dialog(), "BYE")
         return self._agent.send(request, flow, self, now)[1]
 
-    def _end(self, by: EndedBy, status: int | None, reason: str, now: float | None = None) -> list[Effect]:
+    def _end(
+        self, by: EndedBy, status: int | None, reason: str, now: float | None = None, cause: str = ""
+    ) -> list[Effect]:
         """The one place where a session ends; a second end is none."""
         if self.state is SessionState.ENDED:
             return []
@@ -481,7 +489,7 @@ class InviteSession:
         cancel_at = self._timers.get(SessionTimer.CANCEL)
         self._timers = {} if cancel_at is None else {SessionTimer.CANCEL: cancel_at}
         self._agent.queue.update(self)
-        effects.append(Ended(self, by, status, reason))
+        effects.append(Ended(self, by, status, reason, cause))
         return effects
 
     def _forget(self) -> None:

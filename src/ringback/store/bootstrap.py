@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from ringback.governance.private import Private
-from ringback.store.administrators import FIRST_ADMINISTRATOR, renew_link
 from ringback.store.directory import Extension, Meeting
 from ringback.store.extensions import insert_extension, new_extension
+from ringback.store.logins import FIRST_ADMINISTRATOR, renew_link
 from ringback.store.meetings import insert_meeting, new_meeting
 from ringback.store.store import Store
 from ringback.store.values import read_value, write_value
@@ -33,11 +33,12 @@ async def bootstrap(store: Store) -> FirstStart | None:
 
     Numbers that were given to extensions before the first start are left alone.
     """
-    taken = store.directory.extensions.keys() | store.reserved_numbers
+    directory = store.directory
+    taken = directory.extensions.keys() | directory.plan.numbers.keys() | store.reserved_numbers
     extensions = tuple(
         new_extension(number, f"Extension {number}") for number in FIRST_EXTENSIONS if number not in taken
     )
-    meeting = new_meeting(FIRST_MEETING, "direct", taken | store.directory.meetings.keys())
+    meeting = new_meeting(FIRST_MEETING, "direct", taken | directory.meetings.keys())
     async with store.database.write() as connection:
         if await read_value(connection, _DONE):
             return None

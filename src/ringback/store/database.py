@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from sqlalchemy import (
@@ -18,20 +18,29 @@ from sqlalchemy import (
     inspect,
     text,
 )
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+import ringback.store.mailbox_schema
+import ringback.store.voice_schema  # noqa: F401
 from ringback.store.errors import DatabaseUnusableError
 from ringback.store.migrations import HEAD, KNOWN
 from ringback.store.schema import metadata
 
+PATIENCE_MS = 5000
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     # FULL: what was answered with success survives a power cut, not only a crash of the process.
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
-    "PRAGMA busy_timeout = 5000",
+    f"PRAGMA busy_timeout = {PATIENCE_MS}",
+    # What is deleted is overwritten.
+    "PRAGMA secure_delete = ON",
 )
+
+
+_FORGETTING_TRIES = 20
+_FORGETTING_PAUSE_S = 0.05
 
 
 class Database:
@@ -51,11 +60,11 @@ class Database:
         database = cls(engine)
         try:
             await database._migrate()
-        except DBAPIError as error:
+        except (DBAPIError, DatabaseUnusableError) as error:
             await engine.dispose()
-            raise DatabaseUnusableError(f"the database cannot be opened: {error.orig}") from None
-        except DatabaseUnusableError:
-            await engine.dispose()
+            wrong = error.__cause__ if isinstance(error, DatabaseUnusableError) else error
+            if isinstance(wrong, DBAPIError):
+                raise DatabaseUnusableError(f"the database cannot be opened: {wrong.orig}") from None
             raise
         return database
 
@@ -65,20 +74,36 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that sees one state of the database."""
-        async with self._engine.connect() as connection:
-            yield connection
+        """A transaction that sees one state of the database; raises DatabaseUnusableError if it is away."""
+        with _unusable_named():
+            async with self._engine.connect() as connection:
+                yield connection
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
+    async def write(self, patience_ms: int = PATIENCE_MS) -> AsyncIterator[AsyncConnection]:
         """A transaction that may write; committed at the end, rolled back on an exception.
 
-        Writers of this process queue here, in order: SQLite has one writer at a time anyway.
+        Writers of this process queue here, in order: SQLite has one writer at a time anyway. One of another
+        process is waited for at most `patience_ms`. Raises DatabaseUnusableError while nothing can be
+        written: locked, full, broken.
         """
+        with _unusable_named():
+            async with self._write_lock, self._engine.connect() as connection:
+                await connection.execution_options(ringback_patience_ms=patience_ms)
+                async with connection.begin():
+                    yield connection
+
+    async def forget(self) -> bool:
+        """Have nothing of what was deleted or replaced left in the write-ahead log; False if it is in use."""
         async with self._write_lock, self._engine.connect() as connection:
-            await connection.execution_options(ringback_writes=True)
-            async with connection.begin():
-                yield connection
+            await connection.execution_options(ringback_plain=True)
+            for _ in range(_FORGETTING_TRIES):
+                busy = (await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")).scalar_one()
+                if not busy:
+                    return True
+                # A reader sees an older state; it is done in a moment.
+                await asyncio.sleep(_FORGETTING_PAUSE_S)
+        return False
 
     async def _migrate(self) -> None:
         async with self.read() as connection:
@@ -91,6 +116,20 @@ class Database:
             )
         async with self.write() as connection:
             await connection.run_sync(_bring_up_to_date)
+
+
+@contextmanager
+def _unusable_named() -> Iterator[None]:
+    """What the database itself cannot do now (locked, full, gone) becomes DatabaseUnusableError."""
+    try:
+        yield
+    except DatabaseError as error:
+        # Its kin say that a statement was wrong, or refused by the data.
+        if type(error) not in (DatabaseError, OperationalError):
+            raise
+        raise DatabaseUnusableError(
+            f"the database cannot be used now ({error.orig}); calls go on, changes have to be tried again"
+        ) from error
 
 
 def _revision(connection: Connection) -> str | None:
@@ -143,7 +182,14 @@ def _make_sqlite_durable(engine: AsyncEngine) -> None:
 
     @event.listens_for(engine.sync_engine, "begin")
     def begins(connection: Connection) -> None:
+        options = connection.get_execution_options()
+        if options.get("ringback_plain"):
+            return
         # Python's sqlite3 would begin late and not at all for DDL. A writer takes the lock at once: a reader
         # that turns into a writer can fail without waiting.
-        writes = connection.get_execution_options().get("ringback_writes")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        patience_ms = options.get("ringback_patience_ms")
+        if patience_ms is None:
+            connection.exec_driver_sql("BEGIN")
+            return
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(patience_ms)}")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -182,12 +182,39 @@ class Directory:
 
     def with_extension(self, extension: Extension) -> Directory:
         """This directory with `extension` added, or in the place of the one with the same id."""
-        others = (other for other in self.extensions.values() if other.id != extension.id)
-        return replace(self, extensions=_by_number([*others, extension]))
+        return self.with_extensions([extension])
+
+    def with_extensions(self, extensions: Sequence[Extension]) -> Directory:
+        """This directory with these added, or in the places of those with the same ids."""
+        changed = {extension.id for extension in extensions}
+        others = (other for other in self.extensions.values() if other.id not in changed)
+        return replace(self, extensions=_by_number([*others, *extensions]))
 
     def without_extension(self, number: str) -> Directory:
         """This directory without that extension."""
         return replace(self, extensions=_by_number(e for e in self.extensions.values() if e.number != number))
+
+    def with_people(self, people: Iterable[Person]) -> Directory:
+        """This directory with these people added, or in the places of those with the same id."""
+        added = {person.id: person for person in people}
+        return replace(self, people=MappingProxyType({**self.people, **added}))
+
+    def without_person(self, person_id: str) -> Directory:
+        """This directory without that person."""
+        return replace(
+            self, people=MappingProxyType({i: p for i, p in self.people.items() if i != person_id})
+        )
+
+    def with_devices(self, devices: Iterable[Device]) -> Directory:
+        """This directory with these devices added, or in the places of those with the same username."""
+        added = {device.username: device for device in devices}
+        return replace(self, devices=MappingProxyType({**self.devices, **added}))
+
+    def without_devices(self, gone: Iterable[Device]) -> Directory:
+        """This directory without these devices."""
+        names = {device.username for device in gone}
+        kept = {name: device for name, device in self.devices.items() if name not in names}
+        return replace(self, devices=MappingProxyType(kept))
 
     def with_meeting(self, meeting: Meeting) -> Directory:
         """This directory with `meeting` added, or in the place of the one with the same id."""

@@ -17,6 +17,7 @@ from ringback.store.database import Database
 from ringback.store.directory import Admission, Meeting
 from ringback.store.errors import InvalidError, NotFoundError
 from ringback.store.holder import DirectoryHolder
+from ringback.store.objects import Objects
 from ringback.store.rules import checked_name, new_id, new_meeting_number, new_pin, new_secret
 
 PinRole = Literal["guest", "host", "both"]
@@ -26,13 +27,11 @@ _SEALED = ("guest_pin", "host_pin", "link_token", "host_link_token")
 class Meetings:
     """The meetings; every change shows in the directory as soon as it is committed."""
 
-    def __init__(
-        self, database: Database, sealer: Sealer, holder: DirectoryHolder, reserved: frozenset[str]
-    ) -> None:
+    def __init__(self, database: Database, sealer: Sealer, holder: DirectoryHolder, objects: Objects) -> None:
         self._database = database
         self._sealer = sealer
         self._holder = holder
-        self._reserved = reserved
+        self._objects = objects
 
     async def add(self, name: str, admission: str = "direct") -> Meeting:
         """A new meeting with a random number and PINs; raises InvalidError."""
@@ -81,9 +80,10 @@ class Meetings:
         return await self._update(number, rotated)
 
     async def remove(self, number: str) -> None:
-        """Delete a meeting; raises NotFoundError."""
+        """Delete a meeting; raises NotFoundError, or ConflictError that names what needs it."""
         async with self._database.write() as connection:
             meeting = self.get(number)
+            self._objects.check_unused("meeting", number)
             await connection.execute(delete(schema.meetings).where(schema.meetings.c.id == meeting.id))
         self._holder.replace(self._holder.current.without_meeting(number))
 
@@ -99,7 +99,8 @@ class Meetings:
     @property
     def _taken(self) -> frozenset[str]:
         directory = self._holder.current
-        return self._reserved | directory.meetings.keys() | directory.extensions.keys()
+        taken = directory.meetings.keys() | directory.extensions.keys() | directory.plan.numbers.keys()
+        return self._objects.fixed.services | taken
 
 
 def new_meeting(name: str, admission: Admission, taken: Container[str]) -> Meeting:

@@ -2,73 +2,187 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ringback.store import schema
+from ringback.store.agreement import STANDARD_ROLE, is_e_mail
 from ringback.store.database import Database
-from ringback.store.directory import Person
-from ringback.store.errors import NotFoundError
+from ringback.store.directory import Directory, Extension, Person
+from ringback.store.errors import FieldProblem, InvalidError, InvalidValueError, NotFoundError
 from ringback.store.holder import DirectoryHolder
+from ringback.store.holdings import Holdings
+from ringback.store.reassignments import Reassignments
 from ringback.store.rules import checked_name, new_id
 
 
-class People:
-    """The people of the system."""
+@dataclass(frozen=True, slots=True)
+class PeoplePage:
+    """Some people of all that were found, with the numbers they hold; after the last of them comes `next`."""
 
-    def __init__(self, database: Database, holder: DirectoryHolder) -> None:
+    people: list[tuple[Person, tuple[str, ...]]]
+    total: int
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Sorted:
+    """Everybody of a directory in the order shown, with their numbers and what a search looks through."""
+
+    people: Mapping[str, Person]
+    extensions: Mapping[str, Extension]
+    rows: list[tuple[Person, tuple[str, ...], str]]
+
+
+class People:
+    """The people of the system; every change shows in the directory as soon as it is committed."""
+
+    def __init__(
+        self, database: Database, holder: DirectoryHolder, holdings: Holdings, reassignments: Reassignments
+    ) -> None:
         self._database = database
         self._holder = holder
+        self._holdings = holdings
+        self._reassignments = reassignments
+        self._sorted = _Sorted({}, {}, [])
 
-    async def add(self, name: str) -> Person:
-        """A new person."""
-        person = Person(new_id(), checked_name(name), datetime.now(UTC))
+    async def add(self, name: str, *, role: str = STANDARD_ROLE, e_mail: str = "", site: str = "") -> Person:
+        """A new person; raises InvalidValueError with all that is wrong."""
+        person = Person(new_id(), name, datetime.now(UTC), role, e_mail, site)
         async with self._database.write() as connection:
-            await connection.execute(
-                insert(schema.people).values(id=person.id, name=person.name, created_at=person.created_at)
-            )
+            person = checked_person(person, self._holder.current)
+            await connection.execute(insert(schema.people).values(row_of(person)))
+        self._holder.replace(self._holder.current.with_people([person]))
         return person
 
-    async def all(self) -> list[Person]:
+    def all(self) -> list[Person]:
         """Everybody, by name."""
-        query = select(schema.people).order_by(schema.people.c.name, schema.people.c.id)
-        async with self._database.read() as connection:
-            return [_person(row) for row in await connection.execute(query)]
+        return [person for person, _, _ in self._in_order()]
 
-    async def get(self, person_id: str) -> Person:
-        """One person; raises NotFoundError."""
-        query = select(schema.people).where(schema.people.c.id == person_id)
-        async with self._database.read() as connection:
-            row = (await connection.execute(query)).first()
-        if row is None:
-            raise NotFoundError(f"there is no person {person_id}")
-        return _person(row)
+    def page(self, search: str = "", after: str = "", limit: int = 100) -> PeoplePage:
+        """People by name, whose name, number, address, site or role has `search` in it.
 
-    async def rename(self, person_id: str, name: str) -> Person:
-        """Another name for a person; raises NotFoundError."""
-        statement = (
-            update(schema.people).where(schema.people.c.id == person_id).values(name=checked_name(name))
+        `after` is the id of the last one seen; raises InvalidError when that one is gone.
+        """
+        rows = self._in_order()
+        if search:
+            wanted = search.casefold()
+            rows = [row for row in rows if wanted in row[2]]
+        begin = 0
+        if after:
+            begin = next((place for place, row in enumerate(rows, 1) if row[0].id == after), -1)
+            if begin < 0:
+                raise InvalidError("the list has changed; begin it anew")
+        shown = rows[begin : begin + limit]
+        more = len(rows) > begin + limit
+        return PeoplePage(
+            [(person, numbers) for person, numbers, _ in shown],
+            len(rows),
+            shown[-1][0].id if shown and more else None,
         )
+
+    def get(self, person_id: str) -> Person:
+        """One person; raises NotFoundError."""
+        person = self._holder.current.people.get(person_id)
+        if person is None:
+            raise NotFoundError(f"there is no person {person_id[:40]}")
+        return person
+
+    def numbers(self, person_id: str) -> tuple[str, ...]:
+        """The extensions that a person holds now."""
+        extensions = self._holder.current.extensions.values()
+        return tuple(sorted(each.number for each in extensions if each.person_id == person_id))
+
+    async def change(self, person_id: str, **changes: Any) -> Person:
+        """Change name, role, e_mail or site; raises NotFoundError or InvalidValueError."""
         async with self._database.write() as connection:
-            await connection.execute(statement)
-        return await self.get(person_id)
+            # Read inside the transaction: two changes at once must not undo each other.
+            person = checked_person(replace(self.get(person_id), **changes), self._holder.current)
+            statement = update(schema.people).where(schema.people.c.id == person_id)
+            await connection.execute(statement.values(row_of(person)))
+        self._holder.replace(self._holder.current.with_people([person]))
+        return person
 
     async def remove(self, person_id: str) -> None:
-        """Delete a person; extensions stay and belong to nobody. Raises NotFoundError."""
+        """Delete a person; extensions stay, and belong to nobody unless somebody else is to have them."""
         async with self._database.write() as connection:
-            result = await connection.execute(delete(schema.people).where(schema.people.c.id == person_id))
-            if result.rowcount == 0:
-                raise NotFoundError(f"there is no person {person_id}")
+            self.get(person_id)
+            left = [
+                (
+                    extension,
+                    [each for each in self._holdings.held(extension.id) if each.person_id != person_id],
+                )
+                for extension in self._holdings.of_person(person_id)
+            ]
+            changed = [await self._holdings.write(connection, *each) for each in left]
+            await connection.execute(delete(schema.people).where(schema.people.c.id == person_id))
+        for extension, holdings in left:
+            self._holdings.remember(extension.id, holdings)
+        directory = self._holder.current.without_person(person_id)
+        self._holder.replace(directory.with_extensions(changed) if changed else directory)
+        await self._reassignments.deliver()
+
+    def _in_order(self) -> list[tuple[Person, tuple[str, ...], str]]:
         directory = self._holder.current
-        for extension in directory.extensions.values():
-            if extension.person_id == person_id:
-                directory = directory.with_extension(replace(extension, person_id=None))
-        if directory is not self._holder.current:
-            self._holder.replace(directory)
+        known = self._sorted
+        if known.people is not directory.people or known.extensions is not directory.extensions:
+            rows = _rows(directory)
+            known = self._sorted = _Sorted(directory.people, directory.extensions, rows)
+        return known.rows
+
+
+def _rows(directory: Directory) -> list[tuple[Person, tuple[str, ...], str]]:
+    numbers: dict[str, list[str]] = {}
+    for extension in directory.extensions.values():
+        if extension.person_id is not None:
+            numbers.setdefault(extension.person_id, []).append(extension.number)
+    rows = []
+    for person in sorted(directory.people.values(), key=lambda each: (each.name.casefold(), each.id)):
+        held = tuple(sorted(numbers.get(person.id, ())))
+        text = "\n".join((person.name, person.e_mail, person.site, person.role, *held)).casefold()
+        rows.append((person, held, text))
+    return rows
+
+
+def checked_person(person: Person, directory: Directory) -> Person:
+    """The person with values in their usual form; raises InvalidValueError with all that is wrong."""
+    problems = []
+    changes: dict[str, Any] = {"e_mail": person.e_mail.strip()}
+    for field, may_be_empty in (("name", False), ("site", True)):
+        try:
+            changes[field] = checked_name(getattr(person, field), f"the {field}", may_be_empty=may_be_empty)
+        except InvalidError as error:
+            problems.append(FieldProblem(field, str(error).removeprefix(f"the {field} ")))
+    if changes["e_mail"] and not is_e_mail(changes["e_mail"]):
+        problems.append(FieldProblem("e_mail", "is not an e-mail address"))
+    if person.role != STANDARD_ROLE and person.role not in directory.plan.values.get("role", {}):
+        problems.append(FieldProblem("role", f"there is no role {person.role[:40]}"))
+    if problems:
+        raise InvalidValueError("the person", problems)
+    return replace(person, **changes)
+
+
+def row_of(person: Person) -> dict[str, Any]:
+    """A person as a row of the table."""
+    return {
+        "id": person.id,
+        "name": person.name,
+        "created_at": person.created_at,
+        "role": person.role,
+        "e_mail": person.e_mail,
+        "site": person.site,
+    }
+
+
+async def load_people(connection: AsyncConnection) -> list[Person]:
+    """Everybody."""
+    return [_person(row) for row in await connection.execute(select(schema.people))]
 
 
 def _person(row: Row[Any]) -> Person:
-    return Person(id=row.id, name=row.name, created_at=row.created_at)
+    return Person(row.id, row.name, row.created_at, row.role, row.e_mail, row.site)

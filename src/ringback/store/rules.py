@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 from collections.abc import Container
 from itertools import pairwise
-from typing import Final
+from typing import Final, get_args
 
 from ringback.config.routing import EMERGENCY_NUMBERS
+from ringback.governance.identity import SIP_REALM
 from ringback.governance.private import Private
+from ringback.store.directory import Digest
 from ringback.store.errors import ConflictError, InvalidError
 
 MIN_PASSWORD_LENGTH: Final = 8
@@ -44,7 +47,7 @@ def checked_extension_number(number: str, reserved: Container[str]) -> str:
     if number in EMERGENCY_NUMBERS:
         raise InvalidError(f"{number} is an emergency number in many countries; choose another number")
     if number in reserved:
-        raise ConflictError(f"{number} is a service number (echo test or dial-in); choose another number")
+        raise ConflictError(f"{number} is a service number (echo, dial-in, parking); choose another number")
     return number
 
 
@@ -64,6 +67,27 @@ def new_password() -> Private[str]:
     """A password that can be read out: four groups of four, 79 bits."""
     groups = ("".join(secrets.choice(_READABLE) for _ in range(4)) for _ in range(4))
     return Private("-".join(groups))
+
+
+def digests_of(username: str, password: Private[str]) -> tuple[Private[str], Private[str]]:
+    """The HA1 values of an account (RFC 7616 §3.4.2) by MD5 and by SHA-256, as lower-case hexadecimal."""
+    text = f"{username}:{SIP_REALM}:{password.reveal()}".encode()
+    md5 = hashlib.md5(text, usedforsecurity=False)
+    return Private(md5.hexdigest()), Private(hashlib.sha256(text).hexdigest())
+
+
+def checked_digest(digest: str) -> Digest:
+    """What devices log in with; raises InvalidError."""
+    known: tuple[Digest, ...] = get_args(Digest)
+    for one in known:
+        if digest == one:
+            return one
+    raise InvalidError(f"the digest is one of {', '.join(known)}")
+
+
+def new_username() -> str:
+    """What a device logs in as: never a number, so that no extension is meant."""
+    return "d-" + "".join(secrets.choice(_READABLE) for _ in range(8))
 
 
 def new_meeting_number(taken: Container[str]) -> str:

@@ -7,15 +7,18 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
     MetaData,
+    SmallInteger,
     String,
     Table,
     TypeDecorator,
@@ -62,6 +65,9 @@ people = Table(
     Column("id", ID, primary_key=True),
     Column("name", String(80), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("role", String(32), nullable=False, server_default="standard"),
+    Column("e_mail", String(200), nullable=False, server_default=""),
+    Column("site", String(80), nullable=False, server_default=""),
 )
 
 extensions = Table(
@@ -76,6 +82,76 @@ extensions = Table(
     Column("enabled", Boolean, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("digest", String(8), nullable=False, server_default="md5"),
+)
+
+holdings = Table(
+    "holdings",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("extension_id", ID, ForeignKey("extensions.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("person_id", ID, ForeignKey("people.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("first_day", String(10), nullable=False),
+    Column("last_day", String(10)),
+)
+
+reassignments = Table(
+    "reassignments",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("extension_id", ID, nullable=False),
+    Column("number", String(6), nullable=False),
+    Column("from_person", ID),
+    Column("to_person", ID),
+    Column("at", UtcDateTime, nullable=False),
+)
+
+devices = Table(
+    "devices",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("name", String(80), nullable=False, unique=True),
+    Column(
+        "extension",
+        String(6),
+        ForeignKey("extensions.number", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    Column("username", String(32), nullable=False, unique=True),
+    Column("ha1_md5", LargeBinary, nullable=False),
+    Column("ha1_sha256", LargeBinary, nullable=False),
+    Column("digest", String(8), nullable=False),
+    Column("model", String(40), nullable=False),
+    Column("mac", String(12), unique=True),
+    Column("location", String(32), nullable=False),
+    Column("shared", Boolean, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+plan_values = Table(
+    "plan_values",
+    metadata,
+    Column("kind", String(24), primary_key=True),
+    Column("name", String(32), primary_key=True),
+    Column("value", JSON, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+    Column("changed_by", String(80), nullable=False),
+)
+
+plan_history = Table(
+    "plan_history",
+    metadata,
+    Column("revision", Integer, primary_key=True),
+    Column("kind", String(24), nullable=False),
+    Column("name", String(32), nullable=False),
+    # NULL: it was deleted.
+    Column("value", JSON(none_as_null=True)),
+    Column("changed_at", UtcDateTime, nullable=False),
+    Column("changed_by", String(80), nullable=False),
+    Column("undoes", Integer),
+    Index(None, "kind", "name", "revision"),
 )
 
 meetings = Table(
@@ -103,28 +179,35 @@ tokens = Table(
     Column("expires_at", UtcDateTime),
 )
 
-administrators = Table(
-    "administrators",
+logins = Table(
+    "logins",
     metadata,
     Column("id", ID, primary_key=True),
     Column("name", String(80), nullable=False, unique=True),
+    Column("role", String(16), nullable=False),
+    Column("person_id", ID, ForeignKey("people.id", ondelete="CASCADE"), unique=True),
     Column("password_hash", String(255)),
     Column("created_at", UtcDateTime, nullable=False),
 )
 
-one_time_links = Table(
-    "one_time_links",
+login_links = Table(
+    "login_links",
     metadata,
     Column("id", ID, primary_key=True),
-    Column(
-        "administrator_id",
-        ID,
-        ForeignKey("administrators.id", ondelete="CASCADE"),
-        nullable=False,
-        index=True,
-    ),
+    Column("login_id", ID, ForeignKey("logins.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("sha256", SHA256, nullable=False, unique=True),
     Column("expires_at", UtcDateTime, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("login_id", ID, ForeignKey("logins.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("sha256", SHA256, nullable=False, unique=True),
+    Column("browser", String(80), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
 )
 
 registrations = Table(
@@ -155,6 +238,65 @@ toll_usage = Table(
     Column("call_class", String(32), primary_key=True),
     Column("calls", Integer, nullable=False),
     Column("seconds", Integer, nullable=False),
+)
+
+call_records = Table(
+    "call_records",
+    metadata,
+    # On SQLite only an INTEGER is the row's own number, which every index ends with: they are all in order
+    # of time.
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("direction", String(8), nullable=False),
+    Column("outcome", String(12), nullable=False),
+    Column("rang_ms", Integer),
+    Column("answered_ms", Integer),
+    Column("ended_ms", BigInteger),
+    Column("dialled", BigInteger),
+    Column("called", BigInteger),
+    Column("ended_by", String(6)),
+    Column("cause", SmallInteger, nullable=False),
+    Column("reason", String(20), nullable=False),
+    Column("mos", Float),
+    Column("quality", String(6)),
+    Column("emergency", Boolean, nullable=False),
+    Column("recorded", Boolean, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Index(None, "dialled"),
+    Index(None, "called"),
+    Index(None, "cause"),
+    Index(None, "outcome"),
+    Index(None, "quality"),
+    Index(None, "emergency"),
+    Index(None, "recorded"),
+)
+
+call_legs = Table(
+    "call_legs",
+    metadata,
+    Column("call", BigInteger, primary_key=True, autoincrement=False),
+    Column("leg", SmallInteger, primary_key=True, autoincrement=False),
+    Column("party", BigInteger),
+    Column("trunk", String(32)),
+    Column("incoming", Boolean, nullable=False),
+    Column("device", String(8), nullable=False),
+    Column("transport", String(8), nullable=False),
+    Column("family", String(4), nullable=False),
+    Column("began_ms", Integer, nullable=False),
+    Column("answered_ms", Integer),
+    Column("ended_ms", BigInteger),
+    Column("ended_by", String(8), nullable=False),
+    Column("status", SmallInteger),
+    Column("codec", String(16), nullable=False),
+    Column("encryption", String(4), nullable=False),
+    Column("received", BigInteger),
+    Column("expected", BigInteger),
+    Column("jitter_ms", Float),
+    Column("round_trip_ms", Float),
+    Column("mos", Float),
+    Column("remote_mos", Float),
+    Index(None, "party", "call"),
+    Index(None, "trunk", "call"),
+    sqlite_with_rowid=False,
 )
 
 settings = Table(

@@ -4,28 +4,45 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ringback.config import Settings
+from ringback.config.routing import EMERGENCY_NUMBERS
 from ringback.governance.private import Private
 from ringback.governance.sealing import Sealer, SealingError, create_key, read_key
-from ringback.store.administrators import Administrators
+from ringback.governance.vault import KeyEncryptionKey, Vault, create_vault_key, read_vault_key
+from ringback.store.agreement import Fixed
+from ringback.store.call_records import CallRecords
 from ringback.store.database import Database
+from ringback.store.devices import Devices, load_devices
 from ringback.store.directory import Directory
 from ringback.store.errors import DatabaseUnusableError
 from ringback.store.extensions import Extensions, load_extensions
 from ringback.store.holder import DirectoryHolder
+from ringback.store.holdings import Holding, Holdings, load_holdings
+from ringback.store.importing import Importing
+from ringback.store.logins import Logins, load_logins
+from ringback.store.mailboxes import Mailboxes
 from ringback.store.meetings import Meetings, load_meetings
-from ringback.store.people import People
+from ringback.store.objects import Objects
+from ringback.store.people import People, load_people
+from ringback.store.plan.plan import Plan
+from ringback.store.reassignments import Listener, Reassignments
+from ringback.store.recordings import Recordings
 from ringback.store.registrations import Registrations
+from ringback.store.revisions import Entry, load_entries
+from ringback.store.sessions import Sessions, load_sessions
 from ringback.store.tokens import Tokens, load_tokens
 from ringback.store.tolls import Tolls
 from ringback.store.trunks import Trunks, load_trunks
 from ringback.store.values import Values, read_value, write_value
+from ringback.store.voices import Voices, unknown_keys
 
 _KEY_CHECK = "sealing-key-check"
+_NOTHING_FIXED = Fixed()
 
 
 class Store:
@@ -37,34 +54,60 @@ class Store:
         sealer: Sealer,
         holder: DirectoryHolder,
         tokens: Tokens,
-        reserved: frozenset[str],
+        logins: Logins,
+        sessions: Sessions,
+        vault: Vault,
+        fixed: Fixed,
+        loaded: _Loaded,
     ) -> None:
         self.database = database
         self.sealer = sealer
-        self.reserved_numbers = reserved
+        self.reserved_numbers = fixed.services
         self._holder = holder
-        self.people = People(database, holder)
-        self.extensions = Extensions(database, sealer, holder, reserved)
-        self.meetings = Meetings(database, sealer, holder, reserved)
-        self.trunks = Trunks(database, sealer, holder)
+        self._held: tuple[Directory, dict[str, list[str]]] | None = None
+        self.objects = Objects(database, holder, fixed, loaded.entries)
+        self.reassignments = Reassignments(database)
+        self.holdings = Holdings(database, holder, self.reassignments, loaded.holdings)
+        self.people = People(database, holder, self.holdings, self.reassignments)
+        self.extensions = Extensions(
+            database, sealer, holder, self.objects, self.holdings, self.reassignments
+        )
+        self.devices = Devices(database, sealer, holder)
+        self.importing = Importing(database, sealer, holder, self.holdings, fixed)
+        self.meetings = Meetings(database, sealer, holder, self.objects)
+        self.trunks = Trunks(database, sealer, holder, self.objects)
         self.tolls = Tolls(database)
+        self.call_records = CallRecords(database, sealer)
         self.tokens = tokens
-        self.administrators = Administrators(database)
+        self.logins = logins
+        self._people = loaded.directory.people
+        holder.listen(self._follow_people)
+        self.sessions = sessions
         self.registrations = Registrations(database)
         self.values = Values(database)
+        self.voices = Voices(database, vault)
+        self.recordings = Recordings(database, sealer, self.voices)
+        self.mailboxes = Mailboxes(database, sealer, self.voices)
 
     @classmethod
-    async def open(cls, url: str, sealer: Sealer, reserved_numbers: frozenset[str] = frozenset()) -> Store:
+    async def open(
+        cls, url: str, sealer: Sealer, vault: tuple[Path, Path], fixed: Fixed = _NOTHING_FIXED
+    ) -> Store:
         """Connect, migrate and load the directory; raises DatabaseUnusableError.
 
-        `reserved_numbers` belong to services (echo test, dial-in): no extension and no meeting gets one.
+        `vault` is the folder of stored voices and the file of the key to them, which is made if no voice was
+        sealed by another one. `fixed` is what the settings say: numbers of services and of emergencies are
+        given to nothing else.
         """
         database = await Database.open(url)
         try:
             await _check_key(database, sealer)
+            vault_key = await _vault_key(database, vault[1])
             async with database.read() as connection:
-                directory = await _load(connection, sealer)
+                loaded = await _load(connection, sealer)
                 known_tokens = await load_tokens(connection)
+                logins = Logins(database, await load_logins(connection))
+                sessions = Sessions(database, logins, await load_sessions(connection))
         except SealingError as error:
             await database.close()
             raise DatabaseUnusableError(
@@ -73,8 +116,10 @@ class Store:
         except BaseException:
             await database.close()
             raise
-        holder = DirectoryHolder(directory)
-        return cls(database, sealer, holder, Tokens(database, known_tokens), reserved_numbers)
+        holder = DirectoryHolder(loaded.directory)
+        tokens = Tokens(database, known_tokens)
+        opened = Vault(vault[0], vault_key)
+        return cls(database, sealer, holder, tokens, logins, sessions, opened, fixed, loaded)
 
     async def close(self) -> None:
         """Close the database; the directory stays readable."""
@@ -85,15 +130,43 @@ class Store:
         """The current directory: take it anew for each call."""
         return self._holder.current
 
+    def extensions_of(self, person_id: str) -> list[str]:
+        """The numbers of the extensions that a person holds now."""
+        directory = self._holder.current
+        if self._held is None or self._held[0] is not directory:
+            held: dict[str, list[str]] = {}
+            for extension in directory.extensions.values():
+                if extension.person_id is not None and extension.enabled:
+                    held.setdefault(extension.person_id, []).append(extension.number)
+            self._held = directory, held
+        return self._held[1].get(person_id, [])
+
     def on_change(self, listener: Callable[[Directory], None]) -> Callable[[], None]:
         """Call `listener` with each new directory, after it is committed; the returned function ends that."""
         return self._holder.listen(listener)
 
+    def _follow_people(self, directory: Directory) -> None:
+        # Who is deleted takes the login along.
+        if directory.people is not self._people:
+            self._people = directory.people
+            self.logins.follow(directory.people)
+
+    def on_reassigned(self, listener: Listener) -> None:
+        """Call `listener` when an extension has changed hands: the former holder keeps nothing.
+
+        It is told again, after a restart too, until it has returned once; what is of before
+        `Reassignment.at` is the former holder's.
+        """
+        self.reassignments.listen(listener)
+
     async def reload(self) -> None:
-        """Read the directory again, after something else has written to the database."""
+        """Read directory and logins again, after something else has written to the database."""
         async with self.database.read() as connection:
-            directory = await _load(connection, self.sealer)
-        self._holder.replace(directory)
+            loaded = await _load(connection, self.sealer)
+        self.objects.load(loaded.entries)
+        self.holdings.load(loaded.holdings)
+        self._holder.replace(loaded.directory)
+        await self.logins.reload()
 
 
 async def open_store(settings: Settings) -> Store:
@@ -116,14 +189,37 @@ async def open_store(settings: Settings) -> Store:
     if is_new and sqlite_file is not None:
         with contextlib.suppress(OSError):
             sqlite_file.touch(mode=0o600)
-    return await Store.open(settings.database_url, sealer, settings.service_numbers)
+    vault = settings.voices_dir, settings.vault_key_file
+    return await Store.open(settings.database_url, sealer, vault, _fixed(settings))
 
 
-async def _load(connection: AsyncConnection, sealer: Sealer) -> Directory:
-    return Directory.of(
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """What the database holds of the directory, and what goes with it."""
+
+    directory: Directory
+    entries: list[Entry]
+    holdings: list[Holding]
+
+
+async def _load(connection: AsyncConnection, sealer: Sealer) -> _Loaded:
+    entries = await load_entries(connection)
+    directory = Directory.of(
         await load_extensions(connection, sealer),
         await load_meetings(connection, sealer),
         await load_trunks(connection, sealer),
+        Plan.of(entry.value for entry in entries),
+        await load_people(connection),
+        await load_devices(connection, sealer),
+    )
+    return _Loaded(directory, entries, await load_holdings(connection))
+
+
+def _fixed(settings: Settings) -> Fixed:
+    return Fixed(
+        services=settings.reserved_numbers,
+        emergency=frozenset((*EMERGENCY_NUMBERS, *settings.routing.emergency_numbers)),
+        classes=frozenset(settings.routing.classes),
     )
 
 
@@ -141,3 +237,25 @@ async def _check_key(database: Database, sealer: Sealer) -> None:
     async with database.write() as connection:
         check = sealer.seal(Private("ringback"), "settings", "value", _KEY_CHECK)
         await write_value(connection, _KEY_CHECK, check.hex())
+
+
+async def _vault_key(database: Database, path: Path) -> KeyEncryptionKey:
+    """The key to the stored voices; one is only ever made while there are none."""
+    try:
+        key = _key_if_there(path)
+        async with database.read() as connection:
+            shut = await unknown_keys(connection, key)
+        if not shut:
+            return key or create_vault_key(path)
+    except (OSError, SealingError) as error:
+        problem = error.strerror if isinstance(error, OSError) else error
+        raise DatabaseUnusableError(f"security.vault_key_file {path}: {problem}") from None
+    what = "is not the one" if key else "is not there"
+    raise DatabaseUnusableError(
+        f"security.vault_key_file {path} {what} that {shut} stored voices were sealed with; "
+        "put the right file back"
+    )
+
+
+def _key_if_there(path: Path) -> KeyEncryptionKey | None:
+    return read_vault_key(path) if path.exists() else None

@@ -21,6 +21,7 @@ from ringback.store.database import Database
 from ringback.store.directory import Identity, Inbound, Trunk, TrunkTransport
 from ringback.store.errors import ConflictError, InvalidError, NotFoundError
 from ringback.store.holder import DirectoryHolder
+from ringback.store.objects import Objects
 from ringback.store.plan.target import Target
 from ringback.store.rules import new_id
 
@@ -39,10 +40,11 @@ DETAILS: Final = tuple(field.name for field in fields(Trunk) if field.name not i
 class Trunks:
     """The trunks; every change shows in the directory as soon as it is committed."""
 
-    def __init__(self, database: Database, sealer: Sealer, holder: DirectoryHolder) -> None:
+    def __init__(self, database: Database, sealer: Sealer, holder: DirectoryHolder, objects: Objects) -> None:
         self._database = database
         self._sealer = sealer
         self._holder = holder
+        self._objects = objects
 
     def all(self) -> list[Trunk]:
         """All trunks, by name."""
@@ -89,9 +91,10 @@ class Trunks:
         return trunk
 
     async def remove(self, name: str) -> None:
-        """Delete a trunk; raises NotFoundError."""
-        trunk = self.get(name)
+        """Delete a trunk; raises NotFoundError, or ConflictError that names what needs it."""
         async with self._database.write() as connection:
+            trunk = self.get(name)
+            self._objects.check_unused("trunk", name)
             await connection.execute(delete(schema.trunks).where(schema.trunks.c.id == trunk.id))
         self._holder.replace(self._holder.current.without_trunk(name))
 

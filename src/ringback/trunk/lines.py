@@ -48,6 +48,8 @@ class TrunkLines:
         self._keep_open = keep_open
         self._tell = tell
         self._watches: dict[str, Watch] = {}
+        # Until when an address of a trunk's is not called, for it has asked for that.
+        self._resting: dict[tuple[str, Flow], float] = {}
         self._queue = TimerQueue()
         # Requests under way, by the id of their transaction; those of watches that have ended among them.
         self._asked: dict[str, Watch] = {}
@@ -57,7 +59,25 @@ class TrunkLines:
     def state(self, trunk: Trunk, now: float) -> TrunkState:
         """Up or down, and why."""
         watch = self._watches.get(trunk.name)
-        return watch.state if watch is not None else TrunkState(False, "disabled", now)
+        if watch is None:
+            return TrunkState(False, "disabled", now)
+        rests = [self.rests_for(trunk, flow, now) for flow in watch.targets]
+        if rests and min(rests) > 0:
+            reason = f"wants no calls for {min(rests):.0f} s (503 with Retry-After)"
+            return TrunkState(False, reason, watch.state.since)
+        return watch.state
+
+    def rest(self, trunk: Trunk, flow: Flow, until: float) -> None:
+        """An address of the trunk's has asked not to be called until then (RFC 3261 §21.5.4)."""
+        self._resting[trunk.name, flow] = until
+        self._tell("trunk.rests", trunk=trunk.name)
+
+    def rests_for(self, trunk: Trunk, flow: Flow, now: float) -> float:
+        """How long that still holds; 0 for an address that may be called."""
+        until = self._resting.get((trunk.name, flow), now)
+        if until <= now:
+            self._resting.pop((trunk.name, flow), None)
+        return max(0.0, until - now)
 
     def asking(self, name: str) -> bool:
         """Whether an answer is waited for."""
@@ -86,6 +106,7 @@ class TrunkLines:
             trunk = directory.trunks.get(name)
             if trunk is None or not trunk.enabled or _asked_by(trunk) != _asked_by(watch.trunk):
                 del self._watches[name]
+                self._resting = {key: until for key, until in self._resting.items() if key[0] != name}
                 effects += self._do(watch, watch.end(now), now)
             else:
                 watch.trunk = trunk

@@ -220,7 +220,7 @@ class Watch:
     def _trouble(self, response: Response, now: float) -> list[Wanted]:
         """An answer that is none we can do with."""
         status = response.status
-        retry_after = _retry_after(response)
+        retry_after = retry_after_s(response)
         reason = f"the other side has a fault or too much to do ({status} {REASONS.get(status, '')})"
         if status in _ELSEWHERE:
             return self._elsewhere(reason, now, retry_after)
@@ -285,7 +285,8 @@ def _place(flow: Flow) -> str:
     return f"{uri_host(host)}:{port} over {flow.transport.upper()}"
 
 
-def _retry_after(response: Response) -> float:
+def retry_after_s(response: Response) -> float:
+    """How long the other side asks to be left alone (RFC 3261 §20.33), an hour at most; 0 if it does not."""
     text = (response.headers.get("Retry-After") or "").partition("(")[0].partition(";")[0].strip()
     known = text.isascii() and text.isdigit() and len(text) < 10
     return min(int(text), LONGEST_RETRY_AFTER_S) if known else 0.0

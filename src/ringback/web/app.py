@@ -14,16 +14,22 @@ from ringback.config import Settings
 from ringback.governance.roles import Permission
 from ringback.governance.throttle import SourceGuard, SourceList
 from ringback.store.store import Store
-from ringback.web import pages, problems, sip_socket
+from ringback.web import pages, phone_files, problems, sip_socket
 from ringback.web.api import (
     bans,
+    devices,
     diagnoses,
     events,
     extensions,
+    holdings,
+    logins,
     meetings,
     participants,
     people,
+    phone,
+    plan,
     quality,
+    queues,
     route,
     sip_trace,
     system,
@@ -37,7 +43,9 @@ from ringback.web.limits import Limits
 from ringback.web.links import Links
 from ringback.web.metrics import CONTENT_TYPE, CountRequests, Metrics
 from ringback.web.operations import Operations
+from ringback.web.phoning import Phoning
 from ringback.web.problems import Problem
+from ringback.web.provisioning import Provisioning
 from ringback.web.visiting import SipDoor, Visiting
 
 ROUTERS: Final = (
@@ -47,8 +55,12 @@ ROUTERS: Final = (
             meetings,
             participants,
             quality,
+            queues,
             extensions,
             people,
+            holdings,
+            devices,
+            plan,
             trunks,
             route,
             system,
@@ -57,6 +69,7 @@ ROUTERS: Final = (
             sip_trace,
             diagnoses,
             tokens,
+            logins,
         )
     ),
     trunks.tolls,
@@ -64,8 +77,8 @@ ROUTERS: Final = (
 
 _DESCRIPTION: Final = """\
 People, extensions, meetings and what goes on in them. Every request carries `Authorization: Bearer TOKEN`;
-`ringback token add --role admin` makes a token. Errors are problem details (RFC 9457), and
-`detail` says what to do.
+`ringback token add --role admin` makes a token. Our own pages come with the cookie of a session instead.
+Errors are problem details (RFC 9457), and `detail` says what to do.
 """
 
 _TAGS: Final = [
@@ -74,14 +87,18 @@ _TAGS: Final = [
     {"name": "extensions", "description": "The numbers that devices register to."},
     {"name": "trunks", "description": "Ways to and from other telephone systems, and what is called there."},
     {"name": "routing", "description": "Where calls go."},
-    {"name": "people", "description": "Who holds extensions."},
+    {"name": "people", "description": "Who holds extensions, and when."},
+    {"name": "devices", "description": "Phones with accounts of their own, and the files that set them up."},
+    {"name": "plan", "description": "How calls go: groups, queues, menus, hours, routes; and every change."},
     {"name": "visits", "description": "How a page gets into a meeting by its link, without a token."},
+    {"name": "phone", "description": "How a page becomes a phone of one's own extension."},
     {"name": "system", "description": "What the system does now."},
     {"name": "bans", "description": "Sources of SIP that are shut out."},
     {"name": "events", "description": "What happens, as it happens."},
     {"name": "sip", "description": "The SIP messages themselves, masked."},
     {"name": "diagnoses", "description": "Captures that are uploaded to learn why calls were bad."},
     {"name": "tokens", "description": "Ways into this API."},
+    {"name": "logins", "description": "Sessions of people at the pages, and who may log in there."},
     {"name": "administrators", "description": "Links with which administrators choose a password."},
     {"name": "health", "description": "For load balancers and monitoring."},
 ]
@@ -146,10 +163,13 @@ def create_app(
     door: SipDoor | None = None,
     visiting: Visiting | None = None,
     diagnosing: Diagnosing | None = None,
+    provisioning: Provisioning | None = None,
+    phoning: Phoning | None = None,
 ) -> FastAPI:
     """The application on these parts; its links are for the configured ports until `announce` is called.
 
-    Without `door` and `visiting` no browser can call, without `diagnosing` no capture is diagnosed.
+    Without `door`, `visiting` and `phoning` no browser can call, without `diagnosing` no capture is
+    diagnosed, without `provisioning` no phone is set up.
     """
     app = FastAPI(
         title="Ringback",
@@ -163,17 +183,32 @@ def create_app(
     )
     guard = SourceGuard(SourceList(settings.security.allow_sources))
     app.state.context = WebContext(
-        store, operations, settings, Links.of(settings), guard, door, visiting, diagnosing
+        store,
+        operations,
+        settings,
+        Links.of(settings),
+        guard,
+        door,
+        visiting,
+        diagnosing,
+        provisioning,
+        phoning=phoning,
     )
     app.state.metrics = Metrics(operations)
     for router in ROUTERS:
         app.include_router(router, responses=_PROBLEMS)
     app.include_router(visits.router, responses=_PROBLEMS)
+    app.include_router(phone_files.router, include_in_schema=False)
+    app.include_router(phone.router, responses=_PROBLEMS)
     app.include_router(sip_socket.router)
     app.include_router(health)
     app.include_router(pages.router, include_in_schema=False)
     problems.install(app)
-    larger = {diagnoses.PATH: settings.web.upload_limit_mb * 1_000_000}
+    larger = {
+        diagnoses.PATH: settings.web.upload_limit_mb * 1_000_000,
+        people.IMPORT_PATH: people.LARGEST_TABLE,
+        plan.APPLY_PATH: plan.LARGEST_FILE,
+    }
     app.add_middleware(Limits, larger=larger)
     app.add_middleware(CountRequests, metrics=app.state.metrics)
     return app

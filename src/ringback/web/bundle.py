@@ -1,4 +1,4 @@
-"""The meeting page as the build made it: a template, and assets named by their content."""
+"""The pages as the build made them: templates, and assets named by their content."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from importlib.resources import files
 from typing import Final
 
 TYPES: Final = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
-NOT_BUILT: Final = (
-    "the meeting page is not built: run `make setup` in the checkout, or install the package anew"
-)
+NOT_BUILT: Final = "the pages are not built: run `make setup` in the checkout, or install the package anew"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +25,8 @@ class Asset:
 class Bundle:
     """All of it, read at once: a later build cannot mix with an earlier one in a running server."""
 
-    template: str
+    templates: Mapping[str, str]
+    """By the file's name without its ending."""
     assets: Mapping[str, Asset]
 
 
@@ -35,13 +34,14 @@ class Bundle:
 def bundle() -> Bundle | None:
     """What was built; None if nothing was."""
     folder = files("ringback.web").joinpath("static", "ui")
-    page = folder.joinpath("index.html")
-    if not page.is_file():
+    if not folder.joinpath("index.html").is_file():
         return None
-    assets = {}
+    assets, templates = {}, {}
     for file in folder.iterdir():
+        if file.name.endswith(".html"):
+            templates[file.name.removesuffix(".html")] = file.read_text(encoding="utf-8")
         content_type = TYPES.get("." + file.name.rpartition(".")[2])
         if content_type is not None:
             compressed = folder.joinpath(file.name + ".gz").read_bytes()
             assets[file.name] = Asset(content_type, file.read_bytes(), compressed)
-    return Bundle(page.read_text(encoding="utf-8"), assets)
+    return Bundle(templates, assets)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
@@ -14,16 +16,27 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ringback.config import Settings
 from ringback.governance.private import Private
 from ringback.governance.roles import LOCAL_ADMINISTRATOR, Identity, Permission
-from ringback.governance.throttle import SourceGuard
+from ringback.governance.throttle import GuessDelay, SourceGuard
+from ringback.store.logins import Login
+from ringback.store.sessions import Session
 from ringback.store.store import Store
 from ringback.web.diagnosing import Diagnosing
-from ringback.web.links import Links
+from ringback.web.links import Links, own_origins
 from ringback.web.operations import Operations
+from ringback.web.phoning import Phoning
 from ringback.web.problems import ProblemError
+from ringback.web.provisioning import Provisioning
 from ringback.web.visiting import SipDoor, Visiting
+from ringback.web.voicemailing import Voicemailing
+
+SESSION_COOKIE: Final = "ringback_session"
+FROM_PAGE: Final = "X-Ringback"
+"""A header that our pages send and pages of others cannot: their browser would ask us first, in vain."""
 
 _IDENTITY: Final = "ringback.identity"
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _MISSING: Final = "send the header Authorization: Bearer TOKEN; make a token: ringback token add"
+_OVER: Final = "you are not logged in any more; log in again"
 _WRONG: Final = "this token is unknown, revoked or expired; make a new one: ringback token add"
 
 
@@ -31,7 +44,8 @@ _WRONG: Final = "this token is unknown, revoked or expired; make a new one: ring
 class WebContext:
     """The parts that routes use; `links` is replaced once the ports are known.
 
-    Without `door` and `visiting` no browser can call, without `diagnosing` no capture is diagnosed.
+    Without `door`, `visiting` and `phoning` no browser can call, without `diagnosing` no capture is
+    diagnosed, without `provisioning` no phone is set up, without `voicemail` there are no mailboxes.
     """
 
     store: Store
@@ -42,7 +56,11 @@ class WebContext:
     door: SipDoor | None = None
     visiting: Visiting | None = None
     diagnosing: Diagnosing | None = None
+    provisioning: Provisioning | None = None
+    voicemail: Voicemailing | None = None
+    phoning: Phoning | None = None
     now: Callable[[], float] = time.monotonic
+    login_delay: GuessDelay[str] = field(default_factory=GuessDelay)
 
     def refuse_if_banned(self, request: Request) -> None:
         """Raise 429 for a source that has guessed wrong too often."""
@@ -60,6 +78,15 @@ class WebContext:
 def source_of(request: Request) -> str:
     """The address that a request comes from; empty for the control socket."""
     return request.client.host if request.client else ""
+
+
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]{1,253})(?::[0-9]{1,5})?")
+
+
+def host_of(request: Request) -> str:
+    """The host as the page knows it, for SIP URIs: nothing is resolved, all goes over the page's socket."""
+    given = _HOST.fullmatch(request.headers.get("host", ""))
+    return given[1] if given is not None else "localhost"
 
 
 def context_of(request: Request) -> WebContext:
@@ -109,6 +136,15 @@ class Needs:
         return identity
 
 
+def somebody(
+    request: Request,
+    context: Context,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
+) -> Identity:
+    """Who makes the request, whatever they may do; raises 401 or 429."""
+    return identify(request, context, credentials)
+
+
 def identify(
     request: Request, context: WebContext, credentials: HTTPAuthorizationCredentials | None
 ) -> Identity:
@@ -117,6 +153,9 @@ def identify(
     if isinstance(local, Identity):
         return local
     challenge = {"WWW-Authenticate": 'Bearer realm="ringback"'}
+    if credentials is None and SESSION_COOKIE in request.cookies:
+        _, login = session_of(request, context)
+        return identity_of(login, context)
     if credentials is None:
         raise ProblemError(401, _MISSING, challenge)
     token = context.store.tokens.check(Private(credentials.credentials))
@@ -126,3 +165,32 @@ def identify(
         challenge["WWW-Authenticate"] += ', error="invalid_token"'
         raise ProblemError(401, _WRONG, challenge)
     return Identity(token.name or f"token {token.id}", token.role)
+
+
+def session_of(request: Request, context: WebContext) -> tuple[Session, Login]:
+    """The session whose cookie the request carries, and whose it is; raises 401, and 403 for a change that a
+    page of somebody else's asks for."""
+    secret = Private(request.cookies.get(SESSION_COOKIE, ""))
+    found = context.store.sessions.check(secret, datetime.now(UTC))
+    if found is None:
+        raise ProblemError(401, _OVER, {"WWW-Authenticate": 'Bearer realm="ringback"'})
+    if request.method not in _SAFE:
+        refuse_foreign_page(request, context)
+    return found
+
+
+def refuse_foreign_page(request: Request, context: WebContext) -> None:
+    """Raise 403 for what a page of another origin may have made a browser send (CSRF)."""
+    origin = request.headers.get("origin")
+    host = request.headers.get("host", "")
+    own = own_origins(request.url.scheme, host, context.settings.web.public_url)
+    if FROM_PAGE not in request.headers or (origin is not None and origin.lower() not in own):
+        raise ProblemError(403, "this is for the pages of this server alone")
+
+
+def identity_of(login: Login, context: WebContext) -> Identity:
+    """Who a login is: with the extensions that the person holds now."""
+    extensions = (
+        tuple(sorted(context.store.extensions_of(login.person_id))) if login.person_id is not None else ()
+    )
+    return Identity(login.name, login.role, login.person_id, extensions)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from ringback.config import Settings
 from ringback.governance.private import Private
@@ -31,6 +32,15 @@ def _outward_address(version: int) -> ipaddress.IPv4Address | ipaddress.IPv6Addr
             return ipaddress.ip_address(probe.getsockname()[0])
         except OSError:
             return ipaddress.ip_address("127.0.0.1" if version == 4 else "::1")
+
+
+def own_origins(scheme: str, host: str, public_url: str) -> frozenset[str]:
+    """The origins of our own pages, for a request with that Host: as a browser gives them in Origin."""
+    own = {f"{scheme}://{host.lower()}"}
+    public = urlsplit(public_url.lower())
+    if public.netloc:
+        own.add(f"{public.scheme}://{public.netloc}")
+    return frozenset(own)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The pages: start, the API's documentation, the way into a meeting, an administrator's password."""
+"""The pages: start, the API's documentation, the way into a meeting, the console, a new password."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ringback.governance.private import Private, same_secret
 from ringback.store.errors import NotFoundError
 from ringback.web.bundle import NOT_BUILT, bundle
 from ringback.web.context import Context
+from ringback.web.limits import SECURITY_HEADERS
 from ringback.web.problems import ProblemError
 from ringback.web.views import Body, View
 
@@ -28,6 +29,10 @@ ASSETS: Final = {
     "page.css": "text/css; charset=utf-8",
     "setup.js": "text/javascript; charset=utf-8",
 }
+
+
+# Voices are played from the API; the form of a dialog sends nothing.
+_CONSOLE_POLICY: Final = SECURITY_HEADERS["Content-Security-Policy"] + "; media-src 'self' blob:"
 
 
 @cache
@@ -101,15 +106,30 @@ def _routes_as_html(openapi: dict[str, dict[str, dict[str, dict[str, object]]]])
 Number = Annotated[str, Path(pattern=r"^[0-9]{9}$")]
 
 
-@router.get("/m/{number}")
-async def meeting_page(number: Number, context: Context) -> HTMLResponse:
-    """The way into a meeting; the same for every number, so that it tells nobody which meetings exist."""
+def _built(name: str, **values: str) -> HTMLResponse:
+    """A page of the bundle, which may use the microphone."""
     built = bundle()
     if built is None:
         raise ProblemError(503, NOT_BUILT)
-    spaced = f"{number[:3]} {number[3:6]} {number[6:]}"
-    page = _filled(built.template, number=number, spaced=spaced, dial_in=context.links.dial_in(number))
+    page = _filled(built.templates[name], **values)
     page.headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=(self)"
+    return page
+
+
+@router.get("/m/{number}")
+async def meeting_page(number: Number, context: Context) -> HTMLResponse:
+    """The way into a meeting; the same for every number, so that it tells nobody which meetings exist."""
+    spaced = f"{number[:3]} {number[3:6]} {number[6:]}"
+    return _built("index", number=number, spaced=spaced, dial_in=context.links.dial_in(number))
+
+
+@router.get("/console")
+@router.get("/console/{_path:path}")
+@router.get("/phone")
+async def console_page() -> HTMLResponse:
+    """The console and the phone: one page that asks who is there, and finds its way by the address."""
+    page = _built("console")
+    page.headers["Content-Security-Policy"] = _CONSOLE_POLICY
     return page
 
 
@@ -171,7 +191,7 @@ async def diagnose_page(context: Context) -> HTMLResponse:
 
 @router.get("/setup")
 async def setup_page() -> HTMLResponse:
-    """Where an administrator with a one-time link chooses a password."""
+    """Where somebody with a one-time link chooses a password."""
     return _page("setup.html")
 
 
@@ -182,21 +202,20 @@ class ChosenPassword(Body):
     password: str = Field(max_length=1024)
 
 
-class AdministratorName(View):
+class LoginName(View):
     """Whose password it is."""
 
     name: str
 
 
 @router.post("/setup")
-async def choose_password(body: ChosenPassword, request: Request, context: Context) -> AdministratorName:
+async def choose_password(body: ChosenPassword, request: Request, context: Context) -> LoginName:
     """Set the password; the link is used up."""
     context.refuse_if_banned(request)
     try:
-        administrator = await context.store.administrators.choose_password(
-            Private(body.token), Private(body.password)
-        )
+        login = await context.store.logins.choose_password(Private(body.token), Private(body.password))
     except NotFoundError:
         context.note_failure(request)
         raise
-    return AdministratorName(name=administrator.name)
+    await context.store.sessions.end_all(login.id)
+    return LoginName(name=login.name)

@@ -13,12 +13,19 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from ringback.store.errors import StoreError
+from ringback.store.errors import InvalidValueError, StoreError
 from ringback.web.operations import OperationError
 
 MEDIA_TYPE = "application/problem+json"
 _DETAILS = {404: "there is nothing at this address", 405: "this address does not take that method"}
 _log = structlog.get_logger("ringback.web")
+
+
+class FieldError(BaseModel):
+    """What is wrong with one field."""
+
+    field: str = Field(examples=["members.2"], description="Path to it; empty for the whole.")
+    message: str = Field(examples=["there is no extension 1009"])
 
 
 class Problem(BaseModel):
@@ -30,6 +37,7 @@ class Problem(BaseModel):
     title: str = Field(examples=["Not Found"])
     status: int = Field(examples=[404])
     detail: str = Field(examples=["there is no meeting 481516234"])
+    errors: list[FieldError] | None = Field(None, description="What is wrong, field by field.")
 
 
 class ProblemError(Exception):
@@ -42,10 +50,12 @@ class ProblemError(Exception):
         self.headers = headers
 
 
-def problem_response(status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
+def problem_response(
+    status: int, detail: str, headers: dict[str, str] | None = None, errors: list[FieldError] | None = None
+) -> JSONResponse:
     """The answer that a problem becomes."""
-    problem = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail)
-    return JSONResponse(problem.model_dump(), status, headers, MEDIA_TYPE)
+    problem = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, errors=errors)
+    return JSONResponse(problem.model_dump(exclude_none=True), status, headers, MEDIA_TYPE)
 
 
 def install(app: FastAPI) -> None:
@@ -55,6 +65,9 @@ def install(app: FastAPI) -> None:
         match error:
             case ProblemError():
                 return problem_response(error.status, error.detail, error.headers)
+            case InvalidValueError():
+                fields = [FieldError(field=each.field, message=each.message) for each in error.problems]
+                return problem_response(error.status, str(error), errors=fields)
             case StoreError() | OperationError():
                 return problem_response(error.status, str(error))
             case RequestValidationError():

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from typing import Final
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from starlette.types import Message
 
 from ringback.web.context import WebContext
+from ringback.web.links import own_origins
 from ringback.web.problems import problem_response
 from ringback.web.visiting import SipDoor
 
@@ -112,14 +112,9 @@ def _bytes_of(message: Message) -> bytes:
 
 def _from_our_page(socket: WebSocket, context: WebContext) -> bool:
     """Whether a browser says that the page is ours: scripts of others cannot make it say so."""
-    origin = socket.headers.get("origin", "").lower()
     scheme = "https" if socket.scope["scheme"] == "wss" else "http"
-    host = socket.headers.get("host", "").lower()
-    own = {f"{scheme}://{host}"}
-    public = urlsplit(context.settings.web.public_url.lower())
-    if public.netloc:
-        own.add(f"{public.scheme}://{public.netloc}")
-    return origin in own
+    own = own_origins(scheme, socket.headers.get("host", ""), context.settings.web.public_url)
+    return socket.headers.get("origin", "").lower() in own
 
 
 async def _refuse(socket: WebSocket, status: int, detail: str) -> None:

@@ -36,14 +36,6 @@ def shown_number(number: Private[str] | None, viewer: Identity) -> str | None:
     return text if viewer.may(Permission.NUMBERS_READ) else mask_number(text)
 
 
-class PersonView(View):
-    """Somebody with a name."""
-
-    id: str = Field(examples=["8f14e45fceea167a"])
-    name: str = Field(examples=["Ada Example"])
-    created_at: datetime
-
-
 class ExtensionView(View):
     """A number that devices register to."""
 

@@ -45,6 +45,7 @@ from ringback.media.protocol import (
     StopRoomPlay,
     Whisper,
 )
+from ringback.media.stream_messages import PlayStream, StreamSamples
 
 
 class Fleet:
@@ -64,6 +65,8 @@ class Fleet:
             LeaveRoom: self._leave,
             SetVoice: self._voice,
             Play: self._play,
+            PlayStream: self._play,
+            StreamSamples: self._stream,
             StopPlay: self._stop_play,
             PlayToRoom: self._play_to_room,
             StopRoomPlay: self._stop_room_play,
@@ -140,11 +143,17 @@ class Fleet:
             record.voice = command
             self._send(record, command)
 
-    def _play(self, command: Play, now: float) -> None:
+    def _play(self, command: Play | PlayStream, now: float) -> None:
         record = self._record(command)
         if record is not None:
             self._end_play(record, "replaced", self._send(record, command))
             record.play = command
+
+    def _stream(self, command: StreamSamples, now: float) -> None:
+        record = self.roster.legs.get(command.leg)
+        if record is not None:
+            # While it is on its way nobody takes them: the next worker asks anew.
+            self._send(record, command)
 
     def _stop_play(self, command: StopPlay, now: float) -> None:
         record = self._record(command)

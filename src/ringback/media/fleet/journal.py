@@ -23,6 +23,7 @@ from ringback.media.protocol import (
     SetVoice,
     SrtpKeys,
 )
+from ringback.media.stream_messages import PlayStream
 
 if TYPE_CHECKING:
     from ringback.media.fleet.groups import Group
@@ -44,7 +45,7 @@ class LegRecord(msgspec.Struct, eq=False):
     media: SetMedia | None = None
     voice: SetVoice | None = None
     room: int | None = None
-    play: Play | None = None
+    play: Play | PlayStream | None = None
     ending: list[PlayEnded] = msgspec.field(default_factory=list)
     source: tuple[int, int] | None = None
     keys: SrtpKeys | None = None

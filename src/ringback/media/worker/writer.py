@@ -1,8 +1,8 @@
 """The process that writes recordings: the only one that a slow or full disk can make wait.
 
-It reads what an engine put into shared memory and writes a WAV file a track, all of one length. Silence is
-not written but left out (the files are sparse). Once a second of audio everything is handed to the kernel and
-the heads of the files are brought up to date, so that whatever happens leaves files that can be read.
+It reads what an engine put into shared memory and writes a file a track, all of one length. Once a second of
+audio everything is handed to the kernel, so that whatever happens leaves files that can be read. The key of
+what is sealed comes by that memory, too, and is nowhere else.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from ringback.media.recorded import (
     FAILED,
     FRAMES,
     MIX,
+    OPTIONS,
     REPLY,
     SAMPLE_BYTES,
     START,
@@ -32,79 +33,38 @@ from ringback.media.recorded import (
     STOP,
     TRACK,
 )
-from ringback.media.worker import wav
+from ringback.media.worker.track import SealedTrack, Track, WavTrack
 
 TICKS_A_SECOND = 50
 FLUSH_TICKS = TICKS_A_SECOND
 READ_CHUNKS = 64
 
 
-class Track:
-    """One file; positions are in octets of samples."""
-
-    def __init__(self, path: Path, rate: int) -> None:
-        """Raises OSError; a file of that name must not be there."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._fd = os.open(path, flags, 0o600)
-        self._rate = rate
-        self._waiting = bytearray()
-        self._at = 0
-        try:
-            _write(self._fd, wav.header(rate, 0), 0)
-        except OSError:
-            os.close(self._fd)
-            path.unlink(missing_ok=True)
-            raise
-
-    def put(self, samples: memoryview, at: int) -> None:
-        """Take samples that belong at a position after those before."""
-        if at != self._at + len(self._waiting):
-            self.flush()
-            self._at = at
-        self._waiting += samples
-
-    def flush(self) -> None:
-        """Hand over what waits; raises OSError."""
-        if self._waiting:
-            _write(self._fd, self._waiting, wav.HEADER_BYTES + self._at)
-            self._at += len(self._waiting)
-            self._waiting.clear()
-
-    def settle(self, size: int) -> None:
-        """Make the file so many octets of samples long, and say so in its head; raises OSError."""
-        os.ftruncate(self._fd, wav.HEADER_BYTES + size)
-        _write(self._fd, wav.header(self._rate, size), 0)
-
-    def close(self) -> None:
-        """Close the file, on the disk."""
-        with contextlib.suppress(OSError):
-            os.fsync(self._fd)
-        os.close(self._fd)
-
-
-def _write(fd: int, data: bytes | bytearray, at: int) -> None:
-    view = memoryview(data)
-    try:
-        while view:
-            written = os.pwrite(fd, view, at)
-            at += written
-            view = view[written:]
-    finally:
-        view.release()
-
-
 class Recording:
-    """The tracks of one recording; all begin with its first tick."""
+    """The tracks of one recording; all begin with its first tick. Sealed where `key` is not empty."""
 
-    def __init__(self, folder: Path, rate: int, tick: int) -> None:
-        """Make the folder, unless it is there, and the mix in it; raises OSError."""
+    def __init__(
+        self, folder: Path, rate: int, tick: int, *, tracks: bool = True, voice: str = "", key: bytes = b""
+    ) -> None:
+        """Make the folder, unless it is there, and the mix in it; raises OSError. Without `tracks` that is
+        all.
+        """
         self._folder = folder
         self._rate = rate
+        self._with_tracks = tracks
+        self._voice = voice
+        self._key = key
         self._first = tick
         self._frame_bytes = SAMPLE_BYTES * rate // TICKS_A_SECOND
         self._settled = tick
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._tracks = {MIX: Track(folder / "mix.wav", rate)}
+        self._whole = True
+        self._tracks: dict[int, Track] = {MIX: self._made("mix")}
+
+    def _made(self, name: str) -> Track:
+        if self._key:
+            return SealedTrack(self._folder / f"{name}.rbv", self._voice, self._key)
+        return WavTrack(self._folder / f"{name}.wav", self._rate)
 
     @property
     def ticks(self) -> int:
@@ -113,15 +73,15 @@ class Recording:
 
     def track(self, leg: int) -> None:
         """Begin a leg's track; raises OSError."""
-        if leg not in self._tracks:
-            self._tracks[leg] = Track(self._folder / f"leg-{leg}.wav", self._rate)
+        if leg not in self._tracks and self._with_tracks:
+            self._tracks[leg] = self._made(f"leg-{leg}")
             self._tracks[leg].settle(self.ticks * self._frame_bytes)
 
     def put(self, track: int, tick: int, samples: memoryview) -> None:
         """Take a frame; raises OSError."""
-        if track not in self._tracks:
-            self.track(track)
-        self._tracks[track].put(samples, (tick - self._first) * self._frame_bytes)
+        self.track(track)
+        if track in self._tracks:
+            self._tracks[track].put(samples, (tick - self._first) * self._frame_bytes)
 
     def advance(self, tick: int) -> None:
         """All of the ticks before this one has come; raises OSError."""
@@ -137,15 +97,17 @@ class Recording:
         for track in self._tracks.values():
             with contextlib.suppress(OSError):
                 track.settle(self.ticks * self._frame_bytes)
-            track.close()
+            track.close(whole=self._whole)
         self._tracks.clear()
 
     def _settle(self, tick: int) -> None:
+        self._whole = False
         for track in self._tracks.values():
             track.flush()
         for track in self._tracks.values():
             track.settle((tick - self._first) * self._frame_bytes)
         self._settled = tick
+        self._whole = True
 
 
 class Writer:
@@ -162,7 +124,7 @@ class Writer:
         if kind == AUDIO:
             self._audio(message, number, one, other)
         elif kind == START:
-            self._start(number, one, other, bytes(message[COMMAND.size :]).decode())
+            self._start(number, one, other, bytes(message[COMMAND.size :]))
         elif number in self._recordings:
             recording = self._recordings[number]
             try:
@@ -184,9 +146,13 @@ class Writer:
                 code = error.errno or errno.EIO
             self._end(number, code)
 
-    def _start(self, number: int, tick: int, rate: int, folder: str) -> None:
+    def _start(self, number: int, tick: int, rate: int, rest: bytes) -> None:
+        tracks, sealed, voice, key = OPTIONS.unpack_from(rest)
+        folder = Path(rest[OPTIONS.size :].decode())
         try:
-            self._recordings[number] = Recording(Path(folder), rate, tick)
+            self._recordings[number] = Recording(
+                folder, rate, tick, tracks=tracks, voice=voice.decode(), key=key if sealed else b""
+            )
         except OSError as error:
             self._reply(FAILED, number, error.errno or errno.EIO, 0)
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, TypeVar, cast
 
@@ -79,10 +79,35 @@ class Plan:
 
     def with_value(self, value: Value) -> Plan:
         """This plan with `value` added, or in the place of the one with its kind and name."""
-        kind = NAMES[type(value)]
-        return self._made({**self.values, kind: {**self.values.get(kind, _NONE), value.name: value}})
+        return self.changed({(NAMES[type(value)], value.name): value})
 
     def without(self, kind: str, name: str) -> Plan:
         """This plan without that value."""
-        rest = {other: value for other, value in self.values.get(kind, _NONE).items() if other != name}
-        return replace(self._made({**self.values, kind: rest}))
+        return self.changed({(kind, name): None})
+
+    def changed(self, changes: Mapping[tuple[str, str], Value | None]) -> Plan:
+        """This plan with what each kind and name is from now on, None for what is gone.
+
+        Kinds without a change are taken over as they are: a change among thousands copies one dictionary.
+        """
+        kinds: dict[str, dict[str, Value]] = {}
+        renumbered = False
+        for (kind, name), value in changes.items():
+            values = kinds.get(kind)
+            if values is None:
+                values = kinds[kind] = dict(self.values.get(kind, _NONE))
+            before = values.pop(name, None)
+            if value is not None:
+                values[name] = value
+            renumbered |= getattr(before, "number", "") != getattr(value, "number", "")
+        numbers = self.numbers
+        if renumbered:
+            kept = {n: to for n, to in self.numbers.items() if (to.kind, to.name) not in changes}
+            new = {
+                number: Target(cast("TargetKind", kind), name)
+                for (kind, name), value in changes.items()
+                if (number := getattr(value, "number", ""))
+            }
+            numbers = MappingProxyType({**kept, **new})
+        frozen = {kind: MappingProxyType(values) for kind, values in kinds.items()}
+        return Plan(MappingProxyType({**self.values, **frozen}), numbers)

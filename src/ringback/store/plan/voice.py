@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from ringback.store.plan.target import TargetText
 from ringback.store.plan.value import ExtensionNumber, Title, Value
 
 
@@ -18,6 +19,13 @@ class MailboxPlan(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tell: Annotated[
         Literal["notice", "audio"], msgspec.Meta(description="A notice holds neither voice nor number.")
     ] = "notice"
+    operator: Annotated[
+        TargetText, msgspec.Meta(description="Where 0 leads while a message is left; empty: nowhere.")
+    ] = ""
+    trust_own_phone: Annotated[
+        bool,
+        msgspec.Meta(description="Whether the extension's own phones hear messages without the PIN."),
+    ] = False
     max_messages: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
     max_message_s: Annotated[int, msgspec.Meta(ge=10, le=900)] = 180
     keep_days: Annotated[int, msgspec.Meta(ge=0, le=3650, description="0: until deleted.")] = 90

@@ -1,56 +1,85 @@
-"""/api/v1/people: who holds extensions."""
+"""/api/v1/people: who holds extensions; one by one, or from a table."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Response
-from pydantic import Field
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from ringback.governance.roles import Identity, Permission
+from ringback.store.importing import MOST_BYTES
 from ringback.web.api import API
-from ringback.web.context import Context, Needs
-from ringback.web.views import Body, PersonView
+from ringback.web.context import Context, Needs, WebContext
+from ringback.web.people_views import ImportView, NewPerson, PeopleView, PersonChange, PersonView
 
 router = APIRouter(prefix=f"{API}/people", tags=["people"])
+
+IMPORT_PATH: Final = f"{API}/people/import"
+LARGEST_TABLE: Final = MOST_BYTES
 
 PeopleReader = Annotated[Identity, Depends(Needs(Permission.PEOPLE_READ))]
 PeopleWriter = Annotated[Identity, Depends(Needs(Permission.PEOPLE_WRITE))]
 
 
-class NewPerson(Body):
-    """A person to be added."""
-
-    name: str = Field(examples=["Ada Example"])
+def _view(context: WebContext, person_id: str, viewer: Identity) -> PersonView:
+    people = context.store.people
+    return PersonView.of(people.get(person_id), people.numbers(person_id), viewer)
 
 
 @router.get("")
-async def list_people(context: Context, _viewer: PeopleReader) -> list[PersonView]:
-    """Everybody, by name."""
-    return [PersonView.model_validate(person) for person in await context.store.people.all()]
+async def list_people(
+    context: Context,
+    viewer: PeopleReader,
+    search: str = "",
+    after: Annotated[str, Query(description="`next` of the page before.")] = "",
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
+) -> PeopleView:
+    """People by name, those with `search` in name, extension, address, site or role."""
+    page = context.store.people.page(search, after, limit)
+    items = [PersonView.of(person, numbers, viewer) for person, numbers in page.people]
+    return PeopleView(items=items, total=page.total, next=page.next)
 
 
 @router.post("", status_code=201)
-async def add_person(body: NewPerson, context: Context, _viewer: PeopleWriter) -> PersonView:
+async def add_person(body: NewPerson, context: Context, viewer: PeopleWriter) -> PersonView:
     """Add a person."""
-    return PersonView.model_validate(await context.store.people.add(body.name))
+    person = await context.store.people.add(**body.model_dump())
+    return PersonView.of(person, (), viewer)
+
+
+@router.post("/import")
+async def import_people(
+    request: Request,
+    context: Context,
+    _viewer: Annotated[Identity, Depends(Needs(Permission.EXTENSIONS_WRITE))],
+    _writer: PeopleWriter,
+    dry_run: Annotated[bool, Query(description="Only say what is wrong.")] = True,
+) -> ImportView:
+    """People from CSV, with extensions and phones: all of them, or none where a row has a problem.
+
+    The first row names the columns: name, and of extension, role, e_mail, site, model, mac those there are.
+    The passwords in the answer are shown this once.
+    """
+    rows = await context.store.importing.run(await request.body(), dry_run=dry_run)
+    return ImportView.of(rows, dry_run)
 
 
 @router.get("/{person_id}")
-async def get_person(person_id: str, context: Context, _viewer: PeopleReader) -> PersonView:
+async def get_person(person_id: str, context: Context, viewer: PeopleReader) -> PersonView:
     """One person."""
-    return PersonView.model_validate(await context.store.people.get(person_id))
+    return _view(context, person_id, viewer)
 
 
 @router.patch("/{person_id}")
-async def rename_person(
-    person_id: str, body: NewPerson, context: Context, _viewer: PeopleWriter
+async def change_person(
+    person_id: str, body: PersonChange, context: Context, viewer: PeopleWriter
 ) -> PersonView:
-    """Give a person another name."""
-    return PersonView.model_validate(await context.store.people.rename(person_id, body.name))
+    """Change a person; what is left out stays as it is."""
+    await context.store.people.change(person_id, **body.model_dump(exclude_none=True))
+    return _view(context, person_id, viewer)
 
 
 @router.delete("/{person_id}", status_code=204, response_class=Response)
 async def remove_person(person_id: str, context: Context, _viewer: PeopleWriter) -> None:
-    """Delete a person; their extensions stay and belong to nobody."""
+    """Delete a person, their login with them; their extensions stay and belong to nobody."""
     await context.store.people.remove(person_id)

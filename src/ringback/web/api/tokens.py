@@ -61,5 +61,5 @@ async def revoke_token(token_id: str, context: Context, _viewer: TokensWriter) -
 @router.post("/administrators/link", status_code=201, tags=["administrators"])
 async def new_link(body: NewLink, context: Context, _viewer: AdministratorsWriter) -> SetupLink:
     """Make a one-time link with which an administrator chooses a new password; older links end."""
-    secret = await context.store.administrators.new_link(body.name)
+    secret = await context.store.logins.administrator_link(body.name)
     return SetupLink(link=context.links.setup(secret))

@@ -1,0 +1,1 @@
+"""Who answers in place of people: menus that ask and announcements that say (IVR)."""

@@ -1,0 +1,373 @@
+"""The record that a call becomes: who ended it and why, how the lines were rated; sans-IO, for any thread."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+import numpy as np
+from msgspec.structs import replace
+
+from ringback.call.leg import Leg, Party
+from ringback.call.records import Call
+from ringback.governance.private import Private
+from ringback.governance.shown import fit_to_show
+from ringback.media.protocol import LegTotals
+from ringback.quality.emodel import STRETCH, Scale, mos, rate, rating_of
+from ringback.quality.impairment import Impairment, impairment
+from ringback.sdp.description import SessionDescription
+from ringback.store.call_record import (
+    CallLeg,
+    CallRecord,
+    DeviceKind,
+    Direction,
+    Encryption,
+    Line,
+    Outcome,
+    Quality,
+    Side,
+)
+
+_STATIC: Final = {"0": "PCMU", "3": "GSM", "4": "G723", "8": "PCMA", "9": "G722", "18": "G729"}
+"""Payload types that need no rtpmap (RFC 3551 §6)."""
+_NO_CODECS: Final = frozenset({"TELEPHONE-EVENT", "CN", "RED", "RTX", "ULPFEC"})
+_CODEC_NAME: Final = re.compile(r"[A-Z0-9][A-Z0-9._-]{0,15}")
+_MOST_CODECS: Final = 16
+_FRAME_MS: Final = 20.0
+_WAKE_MS: Final = 1_000
+
+_OUTCOMES: Final[dict[int, Outcome]] = {
+    486: "busy", 600: "busy", 408: "no-answer", 480: "no-answer", 487: "cancelled",
+}  # fmt: skip
+_LIMITS: Final[tuple[tuple[float, Quality], ...]] = ((60.0, "poor"), (70.0, "low"), (80.0, "medium"))
+
+
+def records_of(calls: Sequence[Call]) -> list[CallRecord]:
+    """The records of calls that are over; their lines are rated all together."""
+    rated = _rated([leg for call in calls for leg in call.legs])
+    return [record_of(call, rated) for call in calls]
+
+
+def record_of(call: Call, rated: dict[int, tuple[Line, float | None]] | None = None) -> CallRecord:
+    """The record of one call, over or not: what is not known of it yet is left out."""
+    known = rated or {}
+    legs = tuple(_leg(leg, call, known.get(leg.id, (None, None))[0]) for leg in call.legs)
+    ratings = [r for leg in call.legs if (r := known.get(leg.id, (None, None))[1]) is not None]
+    worst = min(ratings, default=None)
+    caller = call.legs[0] if call.legs else None
+    record = CallRecord(
+        id=call.id,
+        direction=_direction(legs),
+        called=call.called or _called(legs),
+        emergency=call.emergency,
+        recorded=call.recorded,
+        mos=None if worst is None else round(float(mos("narrowband", worst)), 2),
+        quality=None if worst is None else _quality(worst),
+        path=tuple(call.path),
+        happenings=tuple(call.happenings),
+        legs=legs,
+    )
+    if caller is None:
+        return record
+    first = legs[0]
+    answering = next((n for n, leg in enumerate(legs) if n and leg.answered_ms is not None), None)
+    record = replace(
+        record,
+        caller=_text(caller.party.number),
+        caller_name=_text(caller.party.name),
+        extension=caller.party.account or "",
+        dialled=_text(caller.dialled),
+        rang_ms=min((leg.rang_ms for leg in legs if leg.rang_ms is not None), default=None),
+        answered_ms=first.answered_ms,
+        answered_by=answering if first.answered_ms is not None else None,
+    )
+    return record if call.over_at is None else _ended(record, call)
+
+
+def _ended(record: CallRecord, call: Call) -> CallRecord:
+    """With the end: who brought it about, and why."""
+    assert call.over_at is not None
+    caller = record.legs[0]
+    last = max((leg.ended_ms for leg in record.legs if leg.ended_ms is not None), default=0)
+    if caller.answered_ms is not None:
+        side, leg = _first_to_go(record.legs)
+        timed_out = leg is not None and leg.ended_by in ("timeout", "error")
+        cause = (leg.status or 408) if timed_out and leg is not None else 200
+        outcome: Outcome = "answered"
+    else:
+        cause = caller.status or 480
+        outcome = _OUTCOMES.get(cause) or ("refused" if cause < 500 or cause >= 600 else "failed")
+        side, leg = _first_to_refuse(record.legs)
+    return replace(
+        record,
+        ended_ms=last,
+        outcome=outcome,
+        ended_by=side,
+        cause=cause,
+        reason=leg.reason if leg is not None else "",
+        words=leg.words if leg is not None else caller.words,
+    )
+
+
+def _first_to_go(legs: Sequence[CallLeg]) -> tuple[Side, CallLeg | None]:
+    """Who ended a call that was answered: the last leg to go by itself; we ended the rest in its wake."""
+    last = max((leg.ended_ms for leg in legs if leg.ended_ms is not None), default=0)
+    for n, leg in enumerate(legs):
+        # A leg that left earlier, by a transfer for instance, did not end the call.
+        late = leg.ended_ms is not None and leg.ended_ms >= last - _WAKE_MS
+        if late and leg.answered_ms is not None and leg.ended_by not in ("us", ""):
+            return ("caller" if n == 0 else "called"), leg
+    return "system", None
+
+
+def _first_to_refuse(legs: Sequence[CallLeg]) -> tuple[Side, CallLeg | None]:
+    """Who ended a call that nobody answered."""
+    caller = legs[0]
+    if caller.ended_by == "peer":
+        return "caller", caller
+    refusing = [leg for leg in legs[1:] if leg.ended_by == "peer" and leg.status is not None]
+    same = [leg for leg in refusing if leg.status == caller.status]
+    chosen = next(iter(same or refusing), None)
+    return ("called", chosen) if chosen is not None else ("system", caller)
+
+
+def _direction(legs: Sequence[CallLeg]) -> Direction:
+    inbound = bool(legs) and legs[0].incoming and bool(legs[0].trunk)
+    outbound = any(leg.trunk and not leg.incoming for leg in legs)
+    if inbound:
+        return "transit" if outbound else "inbound"
+    return "outbound" if outbound else "internal"
+
+
+def _called(legs: Sequence[CallLeg]) -> str:
+    """What the number led to, where nobody said: whom we called first."""
+    for leg in legs:
+        if not leg.incoming:
+            return f"outside:{leg.number}" if leg.trunk else f"extension:{leg.extension}"
+    return ""
+
+
+def _leg(leg: Leg, call: Call, line: Line | None) -> CallLeg:
+    def ms(at: float | None) -> int | None:
+        return None if at is None else max(round((at - call.began) * 1000), 0)
+
+    end = leg.end
+    return CallLeg(
+        number=_text(leg.party.number),
+        name=_text(leg.party.name),
+        extension=leg.party.account or "",
+        trunk=leg.party.trunk or "",
+        incoming=leg.incoming,
+        device=_device(leg),
+        transport=leg.flow.transport,
+        family="ipv6" if ":" in leg.flow.remote[0].removeprefix("::ffff:") else "ipv4",
+        began_ms=ms(leg.created) or 0,
+        rang_ms=ms(leg.rang_at),
+        answered_ms=ms(leg.answered_at),
+        ended_ms=ms(leg.ended_at),
+        ended_by=end.by if end is not None else "",
+        status=end.status if end is not None else None,
+        reason=end.cause if end is not None else "",
+        words=fit_to_show(end.reason) if end is not None else "",
+        offered=codecs_of(leg.offered),
+        negotiated=_negotiated(leg),
+        sent=leg.sent if leg.totals is None or leg.totals.sent_packets else (),
+        encryption=_encryption(leg),
+        line=line,
+    )
+
+
+def _text(private: Private[str] | None) -> str:
+    return "" if private is None else fit_to_show(private.reveal())
+
+
+def _device(leg: Leg) -> DeviceKind:
+    if leg.party.trunk is not None:
+        return "trunk"
+    return "browser" if leg.flow.transport in ("ws", "wss") else "phone"
+
+
+def _encryption(leg: Leg) -> Encryption:
+    if leg.media is None:
+        return ""
+    if leg.media.webrtc is not None:
+        return "dtls"
+    return "sdes" if leg.media.srtp is not None else ""
+
+
+def _negotiated(leg: Leg) -> tuple[str, ...]:
+    if leg.media is None:
+        return ()
+    return tuple(dict.fromkeys(audio.codec for audio in leg.media.receive))
+
+
+def codecs_of(description: SessionDescription | None) -> tuple[str, ...]:
+    """The names of the codecs in the audio section of a description, in its order."""
+    if description is None:
+        return ()
+    audio = next((media for media in description.media if media.kind == "audio" and media.port), None)
+    if audio is None:
+        return ()
+    named = dict(_named(audio.values("rtpmap")))
+    names = (named.get(payload) or _STATIC.get(payload, "") for payload in audio.formats)
+    known = dict.fromkeys(name for name in names if name and name not in _NO_CODECS)
+    return tuple(known)[:_MOST_CODECS]
+
+
+def _named(rtpmaps: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for value in rtpmaps:
+        payload, _, encoding = value.partition(" ")
+        name = encoding.strip().partition("/")[0].upper()
+        if _CODEC_NAME.fullmatch(name):
+            yield payload, name
+
+
+# How lines were
+
+
+def _rated(legs: Iterable[Leg]) -> dict[int, tuple[Line, float | None]]:
+    """The line of every leg of which was counted, and its worse rating on G.107's scale of 0 to 100."""
+    counted = [(leg, leg.totals) for leg in legs if leg.totals is not None and leg.media is not None]
+    counted = [(leg, t) for leg, t in counted if t is not None and (t.expected_packets or t.sent_packets)]
+    heard = _ratings([(_cost(leg, received=True), _heard(t)) for leg, t in counted])
+    heard_there = _ratings([(_cost(leg, received=False), _heard_there(t)) for leg, t in counted])
+    lines: dict[int, tuple[Line, float | None]] = {}
+    for (leg, totals), ours, model in zip(counted, heard, heard_there, strict=True):
+        theirs = model
+        if totals.remote_mos:
+            theirs = float(rating_of("narrowband", totals.remote_mos))
+        known = [rating for rating in (ours, theirs) if rating is not None]
+        lines[leg.id] = (_line(totals, ours, theirs), min(known, default=None))
+    return lines
+
+
+def _line(totals: LegTotals, ours: float | None, theirs: float | None) -> Line:
+    lost = totals.remote_lost_fraction
+    return Line(
+        received=totals.received_packets,
+        expected=totals.expected_packets,
+        late=totals.late_packets,
+        concealed=totals.concealed_frames,
+        sent=totals.sent_packets,
+        jitter_ms=_rounded(totals.jitter_ms, 2),
+        round_trip_ms=_rounded(totals.round_trip_ms, 1),
+        remote_lost_percent=None if lost is None else _rounded(100 * lost, 2),
+        remote_jitter_ms=_rounded(totals.remote_jitter_ms, 2),
+        mos=None if ours is None else round(float(mos("narrowband", ours)), 2),
+        remote_mos=None if theirs is None else round(float(mos("narrowband", theirs)), 2),
+    )
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None or not np.isfinite(value) else round(value, digits)
+
+
+def _cost(leg: Leg, *, received: bool) -> Impairment:
+    assert leg.media is not None
+    codec = leg.media.receive[0].codec if received and leg.media.receive else leg.media.send.codec
+    return impairment(codec.lower())
+
+
+def _heard(totals: LegTotals) -> tuple[float, float] | None:
+    """Loss in per cent and delay in ms of what came to us; packets that came too late were not heard."""
+    if not totals.expected_packets:
+        return None
+    played = totals.received_packets - totals.late_packets
+    loss = 100 * min(max(1 - played / totals.expected_packets, 0.0), 1.0)
+    return loss, (totals.round_trip_ms or 0.0) / 2 + totals.buffer_ms + _FRAME_MS
+
+
+def _heard_there(totals: LegTotals) -> tuple[float, float] | None:
+    """The same of what the peer says that came to it."""
+    if totals.remote_lost_fraction is None or not totals.sent_packets:
+        return None
+    lost = totals.remote_lost_fraction + (totals.remote_discarded_fraction or 0.0)
+    delay_ms = (totals.round_trip_ms or 0.0) / 2 + (totals.remote_delay_ms or 2 * _FRAME_MS)
+    return 100 * min(lost, 1.0), delay_ms
+
+
+def _ratings(asked: Sequence[tuple[Impairment, tuple[float, float] | None]]) -> list[float | None]:
+    """Ratings of lines on G.107's scale; None where codec, loss or delay is not known."""
+    ratings: list[float | None] = [None] * len(asked)
+    scales: tuple[Scale, ...] = ("narrowband", "wideband")
+    for scale in scales:
+        chosen = [
+            (n, cost, line)
+            for n, (cost, line) in enumerate(asked)
+            if line is not None and cost.scale == scale and cost.ie is not None and cost.bpl is not None
+        ]
+        if not chosen:
+            continue
+        rating = rate(
+            scale,
+            ie=np.array([cost.ie for _, cost, _ in chosen], np.float64),
+            bpl=np.array([cost.bpl for _, cost, _ in chosen], np.float64),
+            loss_percent=np.array([line[0] for _, _, line in chosen]),
+            delay_ms=np.array([line[1] + cost.look_ahead_ms for _, cost, line in chosen]),
+        )
+        for (n, _, _), r in zip(chosen, (rating.r / STRETCH[scale]).tolist(), strict=True):
+            ratings[n] = min(max(r, 0.0), 100.0)
+    return ratings
+
+
+def _quality(rating: float) -> Quality:
+    return next((word for limit, word in _LIMITS if rating < limit), "high")
+
+
+def begun(call: Call) -> CallRecord:
+    """What is known of a call that goes on, for the case that nobody sees its end."""
+    caller = call.legs[0]
+    short = CallLeg(
+        number=_text(caller.party.number),
+        name=_text(caller.party.name),
+        extension=caller.party.account or "",
+        trunk=caller.party.trunk or "",
+        incoming=caller.incoming,
+        device=_device(caller),
+        transport=caller.flow.transport,
+    )
+    return CallRecord(
+        id=call.id,
+        direction="inbound" if short.incoming and short.trunk else "internal",
+        caller=short.number,
+        caller_name=short.name,
+        extension=short.extension,
+        dialled=_text(caller.dialled),
+        called=call.called,
+        emergency=call.emergency,
+        legs=(short,),
+    )
+
+
+def refusal(
+    call_id: int, party: Party, dialled: Private[str], status: int, words: str, flow_transport: str
+) -> CallRecord:
+    """The record of a call that was refused before it had a leg."""
+    leg = CallLeg(
+        number=_text(party.number),
+        name=_text(party.name),
+        extension=party.account or "",
+        trunk=party.trunk or "",
+        incoming=True,
+        device="trunk" if party.trunk else "phone",
+        transport=flow_transport,
+        ended_ms=0,
+        ended_by="us",
+        status=status,
+        words=words,
+    )
+    return CallRecord(
+        id=call_id,
+        direction="inbound" if party.trunk else "internal",
+        outcome=_OUTCOMES.get(status) or "refused",
+        caller=leg.number,
+        caller_name=leg.name,
+        extension=leg.extension,
+        dialled=_text(dialled),
+        ended_ms=0,
+        ended_by="system",
+        cause=status,
+        words=words,
+        legs=(leg,),
+    )

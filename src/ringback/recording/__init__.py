@@ -1,0 +1,1 @@
+"""Recording by policy: who is told, who consents, what is recorded, and when it stops."""

@@ -1,0 +1,182 @@
+"""Who sends a request: the account that its credentials prove, and what to ask for where they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ringback.conference.visits import Visits
+from ringback.governance.identity import SIP_REALM
+from ringback.governance.sources import SipSources
+from ringback.server.challenges import ALGORITHMS, DigestChoice
+from ringback.sip.digest import (
+    Accepted,
+    Credential,
+    DigestAuthenticator,
+    Rejected,
+    make_ha1,
+    parse_digest,
+)
+from ringback.sip.flow import Flow
+from ringback.sip.headers import Headers
+from ringback.sip.identity import is_anonymous
+from ringback.sip.message import Request, Response, make_response
+from ringback.sip.uri import NameAddr, SipUri
+from ringback.store.directory import Device, Directory, Extension, Trunk
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The request may not go on: the status and headers to answer with."""
+
+    status: int
+    headers: Headers
+    reason: str | None = None
+
+    def response(self, request: Request) -> Response:
+        """The answer to `request`."""
+        response = make_response(request, self.status, self.reason)
+        for name, value in self.headers.items():
+            response.headers.add(name, value)
+        return response
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """An account that has proved itself: an extension's number or a visit's name. `device` is set where one
+    logged in with credentials of its own."""
+
+    account: str
+    device: Device | None = None
+
+
+class Accounts:
+    """Checks credentials, and remembers which sources had right and wrong ones; sans-IO."""
+
+    def __init__(
+        self,
+        *,
+        authenticator: DigestAuthenticator,
+        digests: DigestChoice,
+        sources: SipSources,
+        visits: Visits,
+        directory: Callable[[], Directory],
+    ) -> None:
+        self._authenticator = authenticator
+        self._digests = digests
+        self._sources = sources
+        self._visits = visits
+        self._directory = directory
+
+    def shows_credentials(self, request: Request) -> bool:
+        """Whether there are credentials for here; what a guest has for another server is none of our
+        business."""
+        return self._authenticator.find(request.headers.get_all("Authorization")) is not None
+
+    def without_proof(self, request: Request, flow: Flow, now: float) -> Response | None:
+        """The challenge for a request that shows no nonce of ours, made without memory; None for one that
+        does."""
+        value = self._authenticator.find(request.headers.get_all("Authorization"))
+        proof = value is not None and self._authenticator.proves_source(value, now, flow.remote[0])
+        if proof is True:
+            return None
+        stale = isinstance(proof, Rejected) and proof.stale
+        return self.challenge(request, flow, now, stale=stale).response(request)
+
+    def account(self, request: Request, flow: Flow, now: float) -> Proved | Denied:
+        """As `authenticate`, for what trunks have no business with."""
+        proof = self.authenticate(request, flow, now)
+        return Denied(403, Headers(), "Not as a trunk") if isinstance(proof, Trunk) else proof
+
+    def authenticate(self, request: Request, flow: Flow, now: float) -> Proved | Trunk | Denied:
+        """The account whose credentials the request carries, bound to its From; else what to answer.
+
+        A trunk's account is shown for calls of anybody beyond it: its From is whoever calls.
+
+        Nothing about the account is looked at before the credentials are checked, and unknown accounts are
+        checked like known ones, so that neither code nor time tells which extensions exist.
+        """
+        value = self._authenticator.find(request.headers.get_all("Authorization"))
+        if value is None:
+            return self.challenge(request, flow, now, stale=False)
+        banned_s = self._sources.banned_for(flow.remote[0], now)
+        if banned_s > 0 and not self._sources.knows(flow.remote, now):
+            return Denied(403, Headers(("Retry-After", str(int(banned_s) + 1))), "Too many wrong passwords")
+        verdict = self._authenticator.check(
+            value,
+            request.method,
+            request.uri,
+            lambda username: self._credential(username, now),
+            now,
+            source=flow.remote[0],
+        )
+        if not isinstance(verdict, Accepted):
+            if verdict.reason == "credentials":
+                self._sources.wrong_password(flow.remote, now)
+            return self.challenge(request, flow, now, stale=verdict.stale)
+        self._sources.proved(flow.remote, now)
+        trunk = self._trunk_account(verdict.username, now)
+        if trunk is not None:
+            return trunk
+        device = self._directory().devices.get(verdict.username)
+        account = verdict.username if device is None else device.extension
+        anonymous = request.method == "INVITE" and is_anonymous(request.from_)
+        if user_of(request.from_) not in (account, verdict.username) and not anonymous:
+            return Denied(403, Headers(), "From is not the authenticated account")
+        return Proved(account, device)
+
+    def challenge(self, request: Request, flow: Flow, now: float, *, stale: bool) -> Denied:
+        """401 with a challenge for each digest that the account's devices log in with."""
+        value = self._authenticator.find(request.headers.get_all("Authorization"))
+        given = parse_digest(value) if value is not None else None
+        username = (given or {}).get("username") or user_of(request.from_)
+        algorithms = self._digests.algorithms(username, self._directory())
+        if self._visits.account(username, now) is not None:
+            algorithms = ALGORITHMS["md5"]
+        headers = Headers()
+        for algorithm in algorithms:
+            challenge = self._authenticator.challenge(
+                now, stale=stale, algorithm=algorithm, source=flow.remote[0]
+            )
+            headers.add("WWW-Authenticate", challenge)
+        return Denied(401, headers)
+
+    def _credential(self, username: str, now: float) -> Credential | None:
+        directory = self._directory()
+        device = directory.devices.get(username)
+        extension = directory.extension(username if device is None else device.extension)
+        account: Extension | Device | None = device or extension
+        if account is None or extension is None or not extension.enabled or not account.enabled:
+            visit = self._visits.account(username, now)
+            if visit is not None:
+                return visit.credential
+            trunk = self._trunk_account(username, now)
+            return _credential_of(trunk) if trunk is not None else None
+        return Credential(
+            username,
+            account.ha1_md5 if account.digest != "sha-256" else None,
+            account.ha1_sha256 if account.digest != "md5" else None,
+        )
+
+    def _trunk_account(self, username: str, now: float) -> Trunk | None:
+        """The trunk whose account this is; extensions, devices and visits come first."""
+        directory = self._directory()
+        if directory.extension(username) is not None or username in directory.devices:
+            return None
+        return directory.trunk_of(username) if self._visits.account(username, now) is None else None
+
+
+def _credential_of(trunk: Trunk) -> Credential | None:
+    if trunk.password is None:
+        return None
+    password = trunk.password.reveal()
+    return Credential(
+        trunk.username,
+        make_ha1(trunk.username, SIP_REALM, password),
+        make_ha1(trunk.username, SIP_REALM, password, "SHA-256"),
+    )
+
+
+def user_of(address: NameAddr) -> str:
+    """The user part of a SIP address; telephone URIs are nobody's here."""
+    return address.uri.username if isinstance(address.uri, SipUri) else ""

@@ -1,0 +1,159 @@
+"""A call's way: what routing decided is carried out, and asked for again when a step came to nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Protocol
+
+from ringback.call.application import Application
+from ringback.call.farewell import Farewell
+from ringback.call.leg import Leg, LegState, Party
+from ringback.call.records import Call as Record
+from ringback.call.transfer import Handover
+from ringback.routing.numbering import ServiceNumbers
+from ringback.routing.router import Router
+from ringback.routing.steps import Asked, Decision, GoOut, Outcome, Ring, Step
+from ringback.server.destinations import Call, Destinations, Refusal
+from ringback.store.directory import Directory
+from ringback.store.plan.target import Target
+
+
+class Routing(Protocol):
+    """What decides."""
+
+    def first(self, asked: Asked) -> Decision:
+        """The first step of a call."""
+
+    def next(self, asked: Asked, target: Target, path: tuple[Target, ...], why: Outcome) -> Decision:
+        """The step that `target` is, for a call that passed `path` and ended there with `why`."""
+
+
+class PlanRouting:
+    """The router, with the directory and the time as they are when it is asked."""
+
+    def __init__(
+        self,
+        directory: Callable[[], Directory],
+        services: ServiceNumbers,
+        clock: Callable[[], datetime],
+        turns: Mapping[str, int],
+    ) -> None:
+        """`clock` gives times that know their zone; `turns` whose turn it is in groups, by their names."""
+        self._directory = directory
+        self._services = services
+        self._clock = clock
+        self._turns = turns
+
+    def first(self, asked: Asked) -> Decision:
+        """The first step of a call."""
+        return self._router().start(asked)
+
+    def next(self, asked: Asked, target: Target, path: tuple[Target, ...], why: Outcome) -> Decision:
+        """The step after that."""
+        return self._router().go(target, asked, path, why)
+
+    def _router(self) -> Router:
+        return Router(self._directory(), self._services, self._clock(), self._turns)
+
+
+class Ways:
+    """Finds the way of each call; sans-IO."""
+
+    def __init__(self, routing: Routing, destinations: Destinations) -> None:
+        self.routing = routing
+        self._destinations = destinations
+
+    def first(self, asked: Asked) -> Decision:
+        """The first step of a call; nothing has happened yet."""
+        return self.routing.first(asked)
+
+    def take(self, step: Step, call: Call, now: float) -> Application | Refusal:
+        """What the call is connected to for this step; what comes after it is asked for by itself."""
+        return self._destinations.build(step, call, _Way(self, step, call), now)
+
+
+class _Way:
+    """The Onward of one step of one call."""
+
+    __slots__ = ("_call", "_step", "_ways")
+
+    def __init__(self, ways: Ways, step: Step, call: Call) -> None:
+        self._ways = ways
+        self._step = step
+        self._call = call
+
+    def __call__(
+        self,
+        leg: Leg,
+        outcome: Outcome,
+        now: float,
+        target: Target | None = None,
+        *,
+        handover: Handover | None = None,
+    ) -> bool:
+        """Hand the leg over to what comes next; False where nothing does."""
+        # Who chose by a key is in no circle, wherever that leads back to.
+        path = self._step.path if target is None else ()
+        target = target or self._step.onward.get(outcome)
+        if target is None or leg.state not in (LegState.OFFERED, LegState.CONNECTED):
+            return False
+        call = replace(self._call, why=outcome)
+        decision = self._ways.routing.next(call.asked, target, path, outcome)
+        note_way(leg.call, decision)
+        application = self._ways.take(decision.step, call, now)
+        if leg.state is LegState.OFFERED:
+            _offer(leg, application, now, forwarded=isinstance(decision.step, Ring | GoOut))
+        else:
+            _give(leg, application, handover or _Continued(leg), now)
+        return True
+
+
+def note_way(record: Record, decision: Decision) -> None:
+    """Keep for the call's record which rules it passed, and where they led."""
+    step = decision.step
+    record.passed(decision.rules)
+    if isinstance(step, Ring) and not record.called:
+        record.called = str(step.called)
+    record.emergency = record.emergency or (isinstance(step, GoOut) and step.emergency)
+
+
+class _Continued:
+    """How a connected leg goes on: nobody gets it back, so it hears when nobody is there."""
+
+    def __init__(self, leg: Leg) -> None:
+        self._leg = leg
+
+    @property
+    def by(self) -> Party | None:
+        """Nobody transfers it."""
+        return None
+
+    def ringing(self, now: float) -> None:
+        """The leg hears it."""
+
+    def taken(self, now: float) -> None:
+        """It has somebody to talk to."""
+
+    def failed(self, status: int, now: float) -> None:
+        """It hears that the way ended."""
+        farewell = Farewell()
+        self._leg.application = farewell
+        farewell.connected(self._leg, now)
+
+
+def _offer(leg: Leg, application: Application | Refusal, now: float, *, forwarded: bool) -> None:
+    if isinstance(application, Refusal):
+        leg.reject(application.status, now, application.reason)
+        return
+    if forwarded:
+        leg.ring(now, 181)
+    application.receive(leg, now)
+
+
+def _give(leg: Leg, application: Application | Refusal, handover: Handover, now: float) -> None:
+    if isinstance(application, Refusal):
+        handover.failed(application.status, now)
+    else:
+        application.take_over(leg, handover, now)

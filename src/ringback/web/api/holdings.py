@@ -1,0 +1,65 @@
+"""/api/v1/holdings: who holds an extension from which day to which."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Response
+
+from ringback.governance.roles import Identity, Permission
+from ringback.store.errors import InvalidError
+from ringback.web.api import API
+from ringback.web.context import Context, Needs
+from ringback.web.people_views import HoldingChange, HoldingsView, HoldingView, NewHolding
+
+router = APIRouter(prefix=f"{API}/holdings", tags=["people"])
+
+Reader = Annotated[Identity, Depends(Needs(Permission.EXTENSIONS_READ))]
+Writer = Annotated[Identity, Depends(Needs(Permission.EXTENSIONS_WRITE))]
+
+
+@router.get("")
+async def list_holdings(
+    context: Context,
+    _viewer: Reader,
+    extension: Annotated[str | None, Query(description="Only of this extension.")] = None,
+    person_id: Annotated[str | None, Query(description="Only of this person.")] = None,
+    after: Annotated[str, Query(description="`next` of the page before.")] = "",
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> HoldingsView:
+    """Who held, holds and will hold extensions, by number and day."""
+    holdings = context.store.holdings
+    found = holdings.of(extension, person_id)
+    begin = 0
+    if after:
+        begin = next((place for place, (_, each) in enumerate(found, 1) if each.id == after), -1)
+        if begin < 0:
+            raise InvalidError("the list has changed; begin it anew")
+    day, shown = holdings.today(), found[begin : begin + limit]
+    more = len(found) > begin + limit
+    return HoldingsView(
+        items=[HoldingView.of(number, holding, day) for number, holding in shown],
+        total=len(found),
+        next=shown[-1][1].id if shown and more else None,
+    )
+
+
+@router.post("", status_code=201)
+async def add_holding(body: NewHolding, context: Context, _viewer: Writer) -> HoldingView:
+    """Somebody holds an extension from a day on; who held it without end does so until the day before."""
+    holdings = context.store.holdings
+    made = await holdings.add(body.extension, body.person_id, body.first_day, body.last_day)
+    return HoldingView.of(*made, holdings.today())
+
+
+@router.patch("/{holding_id}")
+async def end_holding(holding_id: str, body: HoldingChange, context: Context, _viewer: Writer) -> HoldingView:
+    """Another last day."""
+    holdings = context.store.holdings
+    return HoldingView.of(*await holdings.end(holding_id, body.last_day), holdings.today())
+
+
+@router.delete("/{holding_id}", status_code=204, response_class=Response)
+async def remove_holding(holding_id: str, context: Context, _viewer: Writer) -> None:
+    """Take one back, as if it had never been."""
+    await context.store.holdings.remove(holding_id)

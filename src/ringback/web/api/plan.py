@@ -1,0 +1,153 @@
+"""/api/v1/plan: how calls go, as people set it up; every change is kept and can be undone."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Body, Depends, Header, Query, Request, Response
+
+from ringback.governance.roles import Identity, Permission
+from ringback.store.plan.plan import KINDS
+from ringback.web.api import API
+from ringback.web.context import Context, Needs, somebody
+from ringback.web.plan_views import Applied, KindView, RevisionView, Undoing, ValuesPage, ValueView
+from ringback.web.problems import ProblemError
+
+router = APIRouter(prefix=f"{API}/plan", tags=["plan"])
+
+APPLY_PATH: Final = f"{API}/plan/apply"
+LARGEST_FILE: Final = 8_000_000
+TOML: Final = "application/toml"
+
+_OWN: Final = "answering"
+"""The kind that people may change for their own extensions."""
+
+PlanReader = Annotated[Identity, Depends(Needs(Permission.PLAN_READ))]
+PlanWriter = Annotated[Identity, Depends(Needs(Permission.PLAN_WRITE))]
+Somebody = Annotated[Identity, Depends(somebody)]
+Fields = Annotated[dict[str, Any], Body(examples=[{"members": ["1001", "1002"], "ring_s": 20}])]
+
+
+def _allow(viewer: Identity, permission: Permission, kind: str, name: str) -> None:
+    if not viewer.may(permission) and not (kind == _OWN and viewer.owns(name)):
+        raise ProblemError(403, f"the role {viewer.role.value} lacks the permission {permission.value}")
+
+
+def _revision(
+    if_match: Annotated[
+        str | None, Header(description="The revision that is to be changed; 0: it must not be there yet.")
+    ] = None,
+) -> int | None:
+    if if_match is None or if_match == "*":
+        return None
+    text = if_match.strip().strip('"')
+    if not text.isdecimal() or len(text) > 15:
+        raise ProblemError(422, "If-Match is the revision of the value, a number")
+    return int(text)
+
+
+Expected = Annotated[int | None, Depends(_revision)]
+
+
+@router.get("/kinds")
+async def list_kinds(_viewer: PlanReader) -> list[KindView]:
+    """All kinds of values, with the JSON Schema of each."""
+    return [KindView.of(kind) for kind in KINDS]
+
+
+@router.get("/history")
+async def history(
+    context: Context,
+    _viewer: PlanReader,
+    kind: str = "",
+    name: str = "",
+    before: Annotated[int | None, Query(description="Only revisions before this one.")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> list[RevisionView]:
+    """What was changed, the last change first."""
+    found = await context.store.objects.history(kind, name, before, limit)
+    return [RevisionView.of(revision) for revision in found]
+
+
+@router.post("/undo")
+async def undo(body: Undoing, context: Context, viewer: PlanWriter) -> ValueView | None:
+    """Put back what was before a revision, which is a change too; null if there was nothing before."""
+    entry = await context.store.objects.undo(body.revision_id, _who(viewer))
+    return None if entry is None else ValueView.of(entry)
+
+
+@router.get("/export", response_class=Response, responses={200: {"content": {TOML: {}}}})
+async def export(context: Context, _viewer: PlanReader) -> Response:
+    """The whole plan as one TOML file, as `apply` takes it."""
+    return Response(context.store.objects.export(), media_type=TOML)
+
+
+@router.post("/apply")
+async def apply(
+    request: Request,
+    context: Context,
+    viewer: PlanWriter,
+    prune: Annotated[bool, Query(description="Remove what is not in the file.")] = False,
+    dry_run: Annotated[bool, Query(description="Only say what would change.")] = False,
+) -> Applied:
+    """Make all values of a TOML file, or none; the answer says what that changes."""
+    try:
+        text = (await request.body()).decode()
+    except UnicodeDecodeError:
+        raise ProblemError(422, "the file is not UTF-8") from None
+    found = await context.store.objects.apply(text, _who(viewer), prune=prune, dry_run=dry_run)
+    return Applied.of(found, dry_run)
+
+
+@router.get("/{kind}")
+async def list_values(
+    kind: str,
+    context: Context,
+    _viewer: PlanReader,
+    search: str = "",
+    after: Annotated[str, Query(description="`next` of the page before.")] = "",
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> ValuesPage:
+    """Values of a kind by name, those with `search` somewhere in them."""
+    return ValuesPage.of(context.store.objects.page(kind, search, after, limit))
+
+
+@router.get("/{kind}/{name}")
+async def get_value(
+    kind: str, name: str, context: Context, viewer: Somebody, response: Response
+) -> ValueView:
+    """One value; people see how their own extensions answer."""
+    _allow(viewer, Permission.PLAN_READ, kind, name)
+    entry = context.store.objects.get(kind, name)
+    response.headers["ETag"] = f'"{entry.revision}"'
+    return ValueView.of(entry)
+
+
+@router.put("/{kind}/{name}")
+async def put_value(
+    kind: str,
+    name: str,
+    fields: Fields,
+    context: Context,
+    viewer: Somebody,
+    expected: Expected,
+    response: Response,
+) -> ValueView:
+    """Make a value, or change it whole: what is left out is as by default. People change how their own
+    extensions answer.
+    """
+    _allow(viewer, Permission.PLAN_WRITE, kind, name)
+    entry = await context.store.objects.put(kind, name, fields, _who(viewer), expected)
+    response.headers["ETag"] = f'"{entry.revision}"'
+    return ValueView.of(entry)
+
+
+@router.delete("/{kind}/{name}", status_code=204, response_class=Response)
+async def remove_value(kind: str, name: str, context: Context, viewer: Somebody, expected: Expected) -> None:
+    """Delete a value; 409 names what needs it."""
+    _allow(viewer, Permission.PLAN_WRITE, kind, name)
+    await context.store.objects.remove(kind, name, _who(viewer), expected)
+
+
+def _who(viewer: Identity) -> str:
+    return viewer.name[:80]

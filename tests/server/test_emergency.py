@@ -1,0 +1,166 @@
+"""Emergency calls as callers, colleagues and carriers see them: nothing holds them back; people are told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ringback.media import protocol as media
+from ringback.server.emergencies import EmergencyNotice, location_words, mail_of
+from ringback.sip.headers import Headers
+from ringback.sip.message import SipUri
+from ringback.store.directory import Directory
+from ringback.store.plan.answering import Answering, Role
+from ringback.store.plan.outbound import Blocked
+from ringback.store.plan.plan import Plan
+from ringback.store.plan.safety import EmergencyTest, Location
+from ringback.store.plan.value import Value
+from tests.call.office import offer
+from tests.server.door import Door, Visitor
+from tests.server.test_devices import device
+from tests.server.test_outside import CARRIER, OTHER, Carrier, outgoing, trunk
+from tests.server.test_routed import Desk
+
+PLACE = Location(
+    name="hq",
+    title="Headquarters",
+    address="1 Main Street, Springfield",
+    details="Room 12",
+    callback="+15550100",
+    tell=("102",),
+    e_mail=("safety@example.com",),
+)
+
+
+class Help:
+    """A door whose device of 101 stands in a known place."""
+
+    def __init__(self, *values: Value) -> None:
+        self.door = Door()
+        self.notices: list[EmergencyNotice] = []
+        self.door.notify = self.notices.append
+        extensions = self.door.directory.extensions.values()
+        plan = Plan.of([PLACE, *values])
+        desk = device("desk-7")
+        self.door.directory = Directory.of(extensions, plan=plan, devices=[replace(desk, location="hq")])
+
+    def call(self, number: str = "911", headers: Headers | None = None, host: str = "192.0.2.1") -> Visitor:
+        caller = Visitor(self.door, host)
+        caller.authorized_call(number, "desk-7", "own", from_="101", headers=headers)
+        self.door.run(1)
+        return caller
+
+    def played(self) -> list[list[str]]:
+        plays = self.door.given(media.Play) + self.door.given(media.PlayToRoom)
+        return [play.sounds for play in plays]  # type: ignore[attr-defined]
+
+
+def test_help_is_called_with_the_number_to_call_back_though_the_caller_hides_it() -> None:
+    help_ = Help()
+    carrier = Carrier(help_.door)
+    help_.door.with_trunk(trunk(caller_id="15550199"))
+    assert help_.call(headers=Headers(("Privacy", "id"))).status() == 200
+    (invite,) = carrier.invites
+    assert str(invite.uri) == f"sip:911@{CARRIER}"
+    assert invite.from_.uri == SipUri(user="+15550100", host=CARRIER)
+    assert "Privacy" not in invite.headers
+
+
+def test_nothing_holds_it_back() -> None:
+    blocked = Blocked(name="all", patterns=(".",))
+    help_ = Help(blocked, Role(name="standard", classes=()), Answering(name="101", do_not_disturb=True))
+    carrier = Carrier(help_.door)
+    help_.door.with_trunk(trunk(max_calls=0))
+    help_.door.policy.accepting = False
+    assert help_.call().status() == 200
+    assert len(carrier.invites) == 1
+    assert help_.call("5550199", host="192.0.2.2").status() == 503, "other calls are held back"
+
+
+def test_every_trunk_is_tried_whatever_the_first_says() -> None:
+    help_ = Help()
+    first, second = Carrier(help_.door, CARRIER, "403"), Carrier(help_.door, OTHER)
+    help_.door.with_trunk(trunk(name="one", id="t1", priority=1))
+    help_.door.with_trunk(trunk(name="two", id="t2", host=OTHER, prefixes=("9",)))
+    assert help_.call().status() == 200
+    assert (len(first.invites), len(second.invites)) == (1, 1)
+
+
+def test_another_call_gives_its_line_up_where_the_carrier_has_none_left() -> None:
+    help_ = Help()
+    carrier = Carrier(help_.door)
+    help_.door.with_trunk(trunk(max_calls=1))
+    other = outgoing(help_.door, "5550199", "192.0.2.5")
+    assert other.status() == 200
+    carrier.manner = "503"
+    refused = carrier.phone.on_event
+    assert refused is not None
+
+    def one_line(phone: object, event: object) -> object:
+        # The line is free as soon as the other call has ended.
+        carrier.manner = "answer" if len(carrier.invites) >= 2 else "503"
+        return refused(phone, event)  # type: ignore[arg-type]
+
+    carrier.phone.on_event = one_line  # type: ignore[assignment]
+    assert help_.call().status() == 200
+    assert [invite.uri.username for invite in carrier.invites] == ["5550199", "911", "911"]  # type: ignore[union-attr]
+    assert "BYE" in [sent.name for sent in help_.door.phone.sent if sent.flow.remote == other.phone.address]
+
+
+def test_colleagues_are_rung_and_told_who_calls_for_help_from_where() -> None:
+    help_ = Help()
+    Carrier(help_.door)
+    help_.door.with_trunk(trunk())
+    colleague = Desk(help_.door, "102")
+    help_.call()
+    (invite,) = colleague.invites
+    assert invite.from_.display == "EMERGENCY Phone 101 Headquarters"
+    colleague.phone.do(colleague.sessions[0].accept(offer("192.0.2.22"), colleague.phone.now))
+    help_.door.run(1)
+    said = help_.played()[-1]
+    assert "prompt:emergency-call-of" in said
+    assert said.count(f"words:{location_words(PLACE)}") == 3
+    assert [leg for leg in help_.door.switchboard.legs_of("102") if not leg.over] == [], "it ends by itself"
+    (notice,) = help_.notices
+    assert (notice.extension.reveal(), notice.location, notice.test) == ("101", PLACE, False)
+    assert [one.facts["test"] for one in help_.door.notices if one.kind == "emergency.called"] == [False]
+
+
+@pytest.mark.parametrize("target", ["102", "5550111"])
+def test_a_test_goes_where_it_should_and_says_that_it_is_one(target: str) -> None:
+    help_ = Help(EmergencyTest(name="drill", extensions=("101",), target=target))
+    carrier = Carrier(help_.door)
+    help_.door.with_trunk(trunk())
+    colleague = Desk(help_.door, "102", "answer")
+    assert help_.call().status() == 200
+    assert [invite.uri.username for invite in carrier.invites] == (["5550111"] if target != "102" else [])  # type: ignore[union-attr]
+    assert all(
+        "TEST" in str(i.from_.display) for i in colleague.invites if "EMERGENCY" in str(i.from_.display)
+    )
+    rooms = [command.sounds for command in help_.door.given(media.PlayToRoom)]  # type: ignore[attr-defined]
+    assert rooms == [["prompt:emergency-is-test"]]
+    (notice,) = help_.notices
+    assert notice.test
+    assert notice.location == PLACE
+
+
+def test_the_mail_says_who_where_and_whether_it_is_a_test() -> None:
+    help_ = Help()
+    Carrier(help_.door)
+    help_.door.with_trunk(trunk())
+    help_.call()
+    mail = mail_of(help_.notices[0])
+    assert (mail["To"], mail["Subject"]) == ("safety@example.com", "Emergency call from extension 101")
+    assert "1 Main Street, Springfield" in mail.get_content()
+    assert "test" not in mail.get_content()
+
+
+def test_a_caller_without_account_gets_no_help_line() -> None:
+    help_ = Help()
+    carrier = Carrier(help_.door)
+    help_.door.with_trunk(trunk())
+    stranger = Visitor(help_.door, "192.0.2.66")
+    stranger.call("911")
+    assert stranger.status() == 401
+    assert carrier.invites == []
