@@ -63,6 +63,15 @@ class Permission(Enum):
     """Hear messages of others, with a reason that is written down; every use is told to all."""
     VOICEMAIL_ARCHIVES = "voicemail-archives:delete"
     """Delete before its time what former holders of extensions left behind."""
+    RECORDINGS_READ = "recordings:read"
+    """See which recordings there are, of whom, who consented, and who played them."""
+    RECORDINGS_PLAY = "recordings:play"
+    """Play those whose policy names the role among its players; every time is written down."""
+    RECORDINGS_HOLD = "recordings:hold"
+    """Put recordings under legal hold, and release them."""
+    RECORDINGS_DELETE = "recordings:delete"
+    RECORDING_POLICIES_APPROVE = "recording-policies:approve"
+    """Approve what somebody else wrote about who is recorded."""
     DIAGNOSES_WRITE = "diagnoses:write"
     """Upload captures, which hold what was said, and read what is found in them."""
 
@@ -89,6 +98,7 @@ PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
             Permission.EVENTS_READ,
             Permission.METRICS_READ,
             Permission.SIP_TRACE_READ,
+            Permission.RECORDINGS_PLAY,
         }
     ),
     Role.AUDITOR: frozenset(
@@ -110,9 +120,13 @@ PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
             Permission.METRICS_READ,
             Permission.TOKENS_READ,
             Permission.LOGINS_READ,
+            Permission.RECORDINGS_READ,
+            Permission.RECORDINGS_PLAY,
+            Permission.RECORDINGS_HOLD,
+            Permission.RECORDING_POLICIES_APPROVE,
         }
     ),
-    Role.USER: frozenset({Permission.PEOPLE_READ, Permission.MEETINGS_READ}),
+    Role.USER: frozenset({Permission.PEOPLE_READ, Permission.MEETINGS_READ, Permission.RECORDINGS_PLAY}),
 }
 
 

@@ -56,9 +56,9 @@ class WebContext:
     door: SipDoor | None = None
     visiting: Visiting | None = None
     diagnosing: Diagnosing | None = None
+    phoning: Phoning | None = None
     provisioning: Provisioning | None = None
     voicemail: Voicemailing | None = None
-    phoning: Phoning | None = None
     now: Callable[[], float] = time.monotonic
     login_delay: GuessDelay[str] = field(default_factory=GuessDelay)
 
@@ -134,15 +134,6 @@ class Needs:
                 403, f"the role {identity.role.value} lacks the permission {self.permission.value}"
             )
         return identity
-
-
-def somebody(
-    request: Request,
-    context: Context,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
-) -> Identity:
-    """Who makes the request, whatever they may do; raises 401 or 429."""
-    return identify(request, context, credentials)
 
 
 def identify(
