@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Select, and_, or_, select
 
 from ringback.governance.private import Private
 from ringback.store import schema
-from ringback.store.call_record import QUALITIES, Direction, Outcome, Quality, first_id_at
+from ringback.store.call_record import QUALITIES, CallRecord, Direction, Outcome, Quality, first_id_at
 
 _calls, _legs = schema.call_records.c, schema.call_legs.c
 _SEPARATORS: Final = re.compile(r"[\s()./+-]")
@@ -27,6 +27,13 @@ class Held:
     extension: str
     since: datetime
     until: datetime | None = None
+
+    def has(self, record: CallRecord) -> bool:
+        """Whether the extension was part of the call while it was held."""
+        if record.began_at < self.since or (self.until is not None and record.began_at >= self.until):
+            return False
+        legs = any(leg.extension == self.extension for leg in record.legs)
+        return legs or record.called == f"extension:{self.extension}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

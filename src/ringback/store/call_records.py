@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
@@ -18,16 +18,20 @@ from sqlalchemy import Table, delete, func, select
 from ringback.governance.private import Private
 from ringback.governance.sealing import Sealer
 from ringback.store import schema
-from ringback.store.call_query import CallQuery, Fingerprints, Plan, plan_of
+from ringback.store.call_query import CallQuery, Fingerprints, Held, Plan, plan_of
 from ringback.store.call_record import ID_SHIFT, CallLeg, CallRecord, call_id_of, first_id_at
 from ringback.store.database import Database
 from ringback.store.errors import NotFoundError
+from ringback.store.values import Values
 
 WRITE_PATIENCE_MS: Final = 250
 """Records can wait for the database; who changes something would wait behind them."""
 _FIRST_WINDOW_MS: Final = 7 * 86_400_000
 _WINDOW_S: Final = 0.5
 """A page that needs more than one index is looked for back in time for at most so long."""
+
+_HELD_SINCE: Final = "call-records-held-since"
+_EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(CallRecord).decode
@@ -57,6 +61,23 @@ class CallRecords:
         self._database = database
         self._sealer = sealer
         self._fingerprints = Fingerprints(sealer.key_for("numbers in call records"))
+        self._values = Values(database)
+        self._held_since: dict[str, datetime] = {}
+
+    async def load(self) -> None:
+        """Learn since when extensions belong to those who hold them. Raises DatabaseUnusableError."""
+        kept = await self._values.get(_HELD_SINCE) or {}
+        self._held_since = {number: datetime.fromisoformat(at) for number, at in kept.items()}
+
+    async def reassigned(self, number: str, at: datetime) -> None:
+        """An extension changed hands: calls before are shown to nobody as their own."""
+        since = {**self._held_since, number: at}
+        await self._values.set(_HELD_SINCE, {one: when.isoformat() for one, when in since.items()})
+        self._held_since = since
+
+    def held(self, extensions: Iterable[str]) -> tuple[Held, ...]:
+        """These extensions, each since the one who holds it now does."""
+        return tuple(Held(one, self._held_since.get(one, _EVER)) for one in extensions)
 
     def rows(self, records: Iterable[CallRecord]) -> Rows:
         """What will be stored of them; takes some time, and is safe in any thread."""
