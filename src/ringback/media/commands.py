@@ -337,7 +337,7 @@ class Commands:
             raise CommandError(str(error)) from error
         if playing is None:
             playbacks[slot] = Playback(keys)
-        elif playing.play == 0:
+        elif isinstance(playing, Playback) and playing.play == 0:
             playing.extend(keys)
         else:
             raise CommandError("something is played, and the peer takes no telephone-events")

@@ -45,7 +45,8 @@ def _basis(frequencies: tuple[float, ...]) -> Floats:
     window = np.hanning(2 * FRAME + 1)[:-1]
     phases = 2 * np.pi * np.outer(time, frequencies)
     basis = np.hstack([np.cos(phases), np.sin(phases)]) * window[:, None]
-    return (basis * np.sqrt(2) / window.sum()).astype(np.float32)
+    scaled: Floats = (basis * np.sqrt(2) / window.sum()).astype(np.float32)
+    return scaled
 
 
 _ALL: Final = (*KEY_LOW_HZ, *KEY_HIGH_HZ)
