@@ -15,10 +15,12 @@ import pytest
 from ringback.agent import AgentError, Call, Station, UserAgent
 from ringback.quality.markers import find_markers, marker
 from ringback.quality.tones import make_tones, tone_levels
+from tests.wire.baresip import Baresip
 from tests.wire.mailboxes import LampWatch, ask, give_mailbox
 from tests.wire.server import RingbackServer
 from tests.wire.sip_phone import SipPhone
 from tests.wire.test_agent import agents, run
+from tests.wire.test_transfer import wait_for
 
 pytestmark = [pytest.mark.wire, pytest.mark.slow]
 MakePhone = Callable[..., SipPhone]
@@ -81,7 +83,7 @@ async def until_tone(call: Call, frequency: float, patience_s: float = 15) -> No
 async def until(condition: Callable[[], bool]) -> None:
     """Wait until something is so."""
     async with asyncio.timeout(20):
-        while not await asyncio.to_thread(condition):
+        while not await asyncio.to_thread(condition):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
 
@@ -185,3 +187,43 @@ def test_kill_9_leaves_what_was_said_and_no_orphan(tmp_path: Path) -> None:
     assert counts["new"] + counts["old"] == 1
     assert len(list((server.data / "voices").rglob("*.rbv"))) == 1
     server.stop()
+
+
+def test_baresip_leaves_a_message_and_hears_it(
+    office: RingbackServer, make_baresip: Callable[..., Baresip], make_phone: MakePhone
+) -> None:
+    office.add_extension("4812")
+    give_mailbox(office, "4812", trust_own_phone=True)
+    lamp = LampWatch(make_phone(office, "4812", "secret-of-4812"))
+    account = {"server": office.udp, "codec": "g722"}
+    caller = make_baresip("4804", password=office.add_extension("4804"), tone_hz=700.0, **account)
+    caller.dial(office.uri("4812"))
+    caller.press("#")
+    wait_for(lambda: sounds(caller, BEEP_HZ), 15)
+    wait_for(lambda: not sounds(caller, BEEP_HZ), 15)
+    time.sleep(2.5)
+    caller.press("#")
+    caller.hang_up_and_wait()
+    lamp.wait_for("1/0 (0/0)")
+    holder = make_baresip("4812", password="secret-of-4812", tone_hz=300.0, **account)
+    holder.dial(office.uri("*97"))
+    wait_for(lambda: asked_again(holder), 30)
+    lamp.wait_for("0/1 (0/0)")
+    holder.hang_up_and_wait()
+
+
+def sounds(phone: Baresip, frequency: float) -> bool:
+    """Whether a phone hears a tone just now."""
+    heard = phone.heard(0.2)
+    return len(heard) >= 3_200 and bool(tone_levels(heard, RATE, [frequency], 50)[0] > -30)
+
+
+def asked_again(phone: Baresip) -> bool:
+    """Ask for the first message; whether its tone is heard."""
+    phone.press("1#")
+    deadline = time.monotonic() + 2
+    while time.monotonic() < deadline:
+        if sounds(phone, 700.0):
+            return True
+        time.sleep(0.1)
+    return False
