@@ -7,10 +7,10 @@ from collections.abc import Coroutine
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ringback.cli.running import decoded, encoded
 from pydantic import ValidationError
 
 from ringback.cli.errors import CliError
+from ringback.cli.running import decoded, encoded
 from ringback.cli.system import Json
 from ringback.config import Settings
 from ringback.governance.private import Private
@@ -139,6 +139,7 @@ class StoppedSystem:
             raise InvalidError(in_words(error.errors(), 0)) from None
         now = datetime.now().astimezone()
         return _json(simulate(self._store.directory, self._settings, simulation, LOCAL_ADMINISTRATOR, now))
+
     def call_records(self, asked: Json) -> Json:
         """Calls that are over."""
         try:

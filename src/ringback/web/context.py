@@ -136,6 +136,15 @@ class Needs:
         return identity
 
 
+def somebody(
+    request: Request,
+    context: Context,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
+) -> Identity:
+    """Who makes the request, whatever they may do; raises 401 or 429."""
+    return identify(request, context, credentials)
+
+
 def identify(
     request: Request, context: WebContext, credentials: HTTPAuthorizationCredentials | None
 ) -> Identity:
