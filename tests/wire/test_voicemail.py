@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ringback.agent import AgentError, Call, Station, UserAgent
+from ringback.agent import Call, Station, UserAgent
 from ringback.quality.markers import find_markers, marker
 from ringback.quality.tones import make_tones, tone_levels
+from tests.server.smtp_server import SmtpServer
 from tests.wire.baresip import Baresip
 from tests.wire.mailboxes import LampWatch, ask, give_mailbox
 from tests.wire.server import RingbackServer
@@ -32,8 +33,29 @@ CODES = (3, 7, 11, 5)
 
 
 @pytest.fixture(scope="module")
-def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RingbackServer]:
-    server = RingbackServer(tmp_path_factory.mktemp("voicemail")).start()
+def post() -> Iterator[SmtpServer]:
+    """A mail server on a thread of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    server = SmtpServer()
+    asyncio.run_coroutine_threadsafe(server.__aenter__(), loop).result(5)
+    yield server
+    asyncio.run_coroutine_threadsafe(server.__aexit__(), loop).result(5)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory, post: SmtpServer) -> Iterator[RingbackServer]:
+    settings = {
+        "RINGBACK_MAIL__HOST": "127.0.0.1",
+        "RINGBACK_MAIL__PORT": str(post.port),
+        "RINGBACK_MAIL__TLS": "none",
+        "RINGBACK_MAIL__SENDER": "pbx@example.com",
+    }
+    server = RingbackServer(tmp_path_factory.mktemp("voicemail"), settings=settings).start()
     yield server
     server.stop()
 
@@ -149,51 +171,11 @@ def test_a_message_goes_to_the_holder_and_the_lamp_follows(
     assert secrets_on(office.data) == []
 
 
-def test_kill_9_leaves_what_was_said_and_no_orphan(tmp_path: Path) -> None:
-    server = RingbackServer(tmp_path).start()
-    server.add_extension("4821")
-    give_mailbox(server, "4821", trust_own_phone=True)
-
-    async def say() -> None:
-        async with agents(server, "4802", "4803") as (alice, carol):
-            call = await alice.call("4821")
-            await call.answered()
-            await call.send_dtmf("#")
-            await until_tone(call, BEEP_HZ)
-            await call.play(spoken(), wait=False)
-            await asyncio.sleep(1.6)
-            # Of hers there is not enough for a message.
-            other = await carol.call("4821")
-            await other.answered()
-            await other.send_dtmf("#")
-            await until_tone(other, BEEP_HZ)
-            await asyncio.sleep(0.5)
-            assert len(list((server.data / "voices").rglob("*.rbv"))) == 2
-            server.kill_all()
-
-    with contextlib.suppress(AgentError, TimeoutError):
-        run(say())
-    server.start()
-
-    async def hear() -> None:
-        async with known(server, "4821") as (bob,):
-            call = await bob.call("*97")
-            await call.answered()
-            assert (await hear_message(call))[:2] == list(CODES[:2])
-            await call.hangup()
-
-    run(hear())
-    counts = ask(server, "GET", "/voicemail/4821")
-    assert counts["new"] + counts["old"] == 1
-    assert len(list((server.data / "voices").rglob("*.rbv"))) == 1
-    server.stop()
-
-
-def test_baresip_leaves_a_message_and_hears_it(
-    office: RingbackServer, make_baresip: Callable[..., Baresip], make_phone: MakePhone
+def test_baresip_leaves_a_message_and_hears_it_and_the_next_holder_does_not(
+    office: RingbackServer, post: SmtpServer, make_baresip: Callable[..., Baresip], make_phone: MakePhone
 ) -> None:
     office.add_extension("4812")
-    give_mailbox(office, "4812", trust_own_phone=True)
+    give_mailbox(office, "4812", trust_own_phone=True, e_mail="ada@example.com")
     lamp = LampWatch(make_phone(office, "4812", "secret-of-4812"))
     account = {"server": office.udp, "codec": "g722"}
     caller = make_baresip("4804", password=office.add_extension("4804"), tone_hz=700.0, **account)
@@ -205,11 +187,20 @@ def test_baresip_leaves_a_message_and_hears_it(
     caller.press("#")
     caller.hang_up_and_wait()
     lamp.wait_for("1/0 (0/0)")
+    wait_for(lambda: bool(post.mails), 15)
+    assert post.mails[0]["To"] == "ada@example.com"
+    assert [part.get_content_type() for part in post.mails[0].walk()] == ["text/plain"]
+    assert "48" not in post.mails[0].get_content()
     holder = make_baresip("4812", password="secret-of-4812", tone_hz=300.0, **account)
     holder.dial(office.uri("*97"))
     wait_for(lambda: asked_again(holder), 30)
     lamp.wait_for("0/1 (0/0)")
     holder.hang_up_and_wait()
+    for name, counts in (("Ada", "0/1 (0/0)"), ("Bob", "0/0 (0/0)")):
+        person = ask(office, "POST", "/people", {"name": name})
+        ask(office, "PATCH", "/extensions/4812", {"person_id": person["id"]})
+        lamp.wait_for(counts)
+    assert len(list((office.data / "voices").rglob("*.rbv"))) == 1
 
 
 def sounds(phone: Baresip, frequency: float) -> bool:
@@ -227,3 +218,43 @@ def asked_again(phone: Baresip) -> bool:
             return True
         time.sleep(0.1)
     return False
+
+
+def test_kill_9_leaves_what_was_said_and_no_orphan(office: RingbackServer) -> None:
+    server = office
+    before = set((server.data / "voices").rglob("*.rbv"))
+    server.add_extension("4821")
+    give_mailbox(server, "4821", trust_own_phone=True)
+
+    async def say() -> None:
+        async with agents(server, "4802", "4803") as (alice, carol):
+            call = await alice.call("4821")
+            await call.answered()
+            await call.send_dtmf("#")
+            await until_tone(call, BEEP_HZ)
+            await call.play(spoken(), wait=False)
+            await asyncio.sleep(1.6)
+            # Of hers there is not enough for a message.
+            other = await carol.call("4821")
+            await other.answered()
+            await other.send_dtmf("#")
+            await until_tone(other, BEEP_HZ)
+            await asyncio.sleep(0.5)
+            assert len(set((server.data / "voices").rglob("*.rbv")) - before) == 2
+            server.kill_all()
+            # Its phones find somebody to say goodbye to.
+            await asyncio.to_thread(server.start)
+
+    run(say())
+
+    async def hear() -> None:
+        async with known(server, "4821") as (bob,):
+            call = await bob.call("*97")
+            await call.answered()
+            assert (await hear_message(call))[:2] == list(CODES[:2])
+            await call.hangup()
+
+    run(hear())
+    counts = ask(server, "GET", "/voicemail/4821")
+    assert counts["new"] + counts["old"] == 1
+    assert len(set((server.data / "voices").rglob("*.rbv")) - before) == 1
