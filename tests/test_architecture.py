@@ -26,18 +26,30 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "sdp": LEAVES | {"media.protocol"},
     "sip": LEAVES | {"sdp"},
     "quality": LEAVES | {"rtp", "media"},
-    "testing": LEAVES | {"rtp", "media", "sdp", "sip", "quality", "web.operations", "web.events"},
+    "testing": LEAVES
+    | {"rtp", "media", "sdp", "sip", "quality", "store", "routing", "web.operations", "web.events"},
     "store": LEAVES | {"sip"},
     "net": LEAVES | {"sip"},
     "routing": LEAVES | {"store", "sip", "sdp"},
     "call": LEAVES | {"store", "quality", "sip", "sdp", "media", "rtp", "routing"},
-    "web": LEAVES | {"store"},
+    "web": LEAVES | {"store", "routing"},
     "agent": LEAVES | {"net", "quality", "sip", "sdp", "media"},
     "cli": LEAVES | {"store", "web", "server", "sip", "diagnosis"},
 }
 """What a room may import beside itself: a package, or one module of it as `package.module`."""
 
-FEATURES = ("conference", "trunk", "voicemail", "recording", "calltest", "diagnosis", "recovery")
+FEATURES = (
+    "conference",
+    "trunk",
+    "attendant",
+    "queueing",
+    "voicemail",
+    "recording",
+    "calltest",
+    "diagnosis",
+    "recovery",
+    "provisioning",
+)
 for feature in FEATURES:
     # Features know calls and what lies below them, never each other.
     MAY_IMPORT[feature] = LEAVES | {"store", "call", "routing", "quality", "sip", "sdp", "media", "rtp"}

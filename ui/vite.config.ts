@@ -1,4 +1,4 @@
-// One bundle under /static/ui/, named by its content; the server fills in the page's $values.
+// Two pages with bundles under /static/ui/, named by their content; the server fills in the pages' $values.
 import { defineConfig } from "vite";
 
 export default defineConfig({
@@ -11,6 +11,7 @@ export default defineConfig({
     modulePreload: false,
     reportCompressedSize: false,
     sourcemap: false,
+    rollupOptions: { input: ["index.html", "console.html"] },
   },
   server: { host: "127.0.0.1" },
 });

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from ringback.sdp.description import SessionDescription
 from ringback.sdp.encode import encode_sdp
-from ringback.sdp.negotiated import Answer, Local, Refusal
-from ringback.sdp.offer_answer import answer
+from ringback.sdp.negotiated import Answer, Local, NegotiatedMedia, Refusal
+from ringback.sdp.offer_answer import accept_answer, answer, make_webrtc_offer
 from ringback.sdp.parse import parse_sdp
 from ringback.sdp.webrtc import LocalWebRtc, restarts_ice
 
@@ -173,3 +173,35 @@ def test_whatever_a_browser_sends_is_answered_or_refused(data: st.DataObject) ->
         result = answer(offer, LOCAL)
         if isinstance(result, Answer):
             encode_sdp(result.description)
+
+
+def test_a_browser_is_offered_all_it_needs_to_answer() -> None:
+    offer = make_webrtc_offer(LOCAL)
+    text = encode_sdp(offer)
+    assert parse_sdp(text) == offer
+    lines = text.decode().splitlines()
+    for line in (
+        "a=group:BUNDLE 0",
+        "a=ice-lite",
+        "a=mid:0",
+        "a=setup:actpass",
+        "a=rtcp-mux",
+        f"a=ice-ufrag:{WEBRTC.ice_ufrag}",
+        "a=candidate:1 1 udp 2130706431 192.0.2.1 20000 typ host",
+    ):
+        assert line in lines
+    assert any(line.startswith("m=audio 20000 UDP/TLS/RTP/SAVPF ") for line in lines)
+
+
+@pytest.mark.parametrize("body", BROWSERS.values(), ids=BROWSERS)
+def test_a_browser_answers_our_offer_as_the_one_that_opens_dtls(body: bytes) -> None:
+    offer = make_webrtc_offer(LOCAL)
+    taken = accept_answer(offer, described(body.replace(b"setup:actpass", b"setup:active")), LOCAL)
+    assert isinstance(taken, NegotiatedMedia), taken
+    assert taken.webrtc is not None
+    assert taken.webrtc.local_ufrag == WEBRTC.ice_ufrag
+    assert taken.webrtc.remote_fingerprints
+    assert taken.send.codec == "OPUS"
+    assert taken.rtcp_mux
+    refused = accept_answer(offer, described(body.replace(b"setup:actpass", b"setup:passive")), LOCAL)
+    assert isinstance(refused, Refusal), "then nobody would open it"

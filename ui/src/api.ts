@@ -49,12 +49,19 @@ export type Act =
   | "lock"
   | "unlock";
 
-/** The server answered, and said no; `detail` is its sentence (RFC 9457). */
+/** What is wrong with one value of a body. */
+export interface FieldError {
+  field: string;
+  message: string;
+}
+
+/** The server answered, and said no; `detail` is its sentence (RFC 9457), `errors` names the fields. */
 export class ProblemError extends Error {
   override name = "ProblemError";
   constructor(
     readonly status: number,
     readonly detail: string,
+    readonly errors: readonly FieldError[] = [],
   ) {
     super(detail);
   }
@@ -71,17 +78,23 @@ const FIRST_EVENT_MS = 3_000;
 /** The server sends at least a comment every 15 s. */
 const STREAM_SILENCE_MS = 40_000;
 
-async function ask(path: string, init: RequestInit, limit_ms = ANSWER_MS): Promise<Response> {
+/** Ask, and give the answer if it is a good one; throws ProblemError and UnreachableError. */
+export async function ask(path: string, init: RequestInit, limit_ms = ANSWER_MS): Promise<Response> {
+  const limit = AbortSignal.timeout(limit_ms);
+  const signal = init.signal ? AbortSignal.any([init.signal, limit]) : limit;
   let answer: Response;
   try {
-    answer = await fetch(path, { ...init, cache: "no-store", signal: AbortSignal.timeout(limit_ms) });
+    answer = await fetch(path, { ...init, cache: "no-store", signal });
   } catch (error) {
+    if (init.signal?.aborted) throw error;
     throw new UnreachableError(String(error));
   }
   if (answer.ok) return answer;
   const body: unknown = await answer.json().catch(() => null);
-  const detail = typeof body === "object" && body !== null && "detail" in body ? String(body.detail) : "";
-  throw new ProblemError(answer.status, detail);
+  if (typeof body !== "object" || body === null) throw new ProblemError(answer.status, "");
+  const detail = "detail" in body ? String(body.detail) : "";
+  const errors = "errors" in body && Array.isArray(body.errors) ? (body.errors as FieldError[]) : [];
+  throw new ProblemError(answer.status, detail, errors);
 }
 
 function json(body: unknown, secret?: string): RequestInit {

@@ -233,7 +233,7 @@ export class Phone {
 }
 
 /** Let JsSIP send each offer after a moment, even if no candidate is ever found. */
-function offerWithoutGathering(connection: RTCPeerConnection): void {
+export function offerWithoutGathering(connection: RTCPeerConnection): void {
   const add = connection.addEventListener.bind(connection) as (...all: unknown[]) => void;
   connection.addEventListener = (type: string, listener: unknown, ...more: unknown[]) => {
     add(type, listener, ...more);

@@ -19,7 +19,7 @@ from ringback.quality.leg_history import Lately
 from ringback.sdp.description import SdpError, SessionDescription
 from ringback.sdp.encode import encode_sdp
 from ringback.sdp.negotiated import Answer, Local, NegotiatedMedia, Refusal
-from ringback.sdp.offer_answer import accept_answer, answer, at_ports, make_offer
+from ringback.sdp.offer_answer import accept_answer, answer, at_ports, make_offer, make_webrtc_offer
 from ringback.sdp.parse import parse_sdp
 from ringback.sdp.webrtc import LocalWebRtc, restarts_ice
 from ringback.sip.effects import Ended
@@ -219,7 +219,9 @@ class Leg:
             return None
         if self.session is None:
             self.state = LegState.DIALLING
-            if self._local.srtp == "allowed":
+            if self.flow.by_page and self._local.webrtc is not None:
+                self._own = make_webrtc_offer(self._local)
+            elif self._local.srtp == "allowed":
                 # Where keys are safe they are asked for; `offer_again` is for phones that cannot.
                 self._own = make_offer(replace(self._local, srtp="required"))
             else:
@@ -248,6 +250,8 @@ class Leg:
     def offer_again(self, status: int) -> SessionDescription | None:
         """A plainer offer after a device refused the one with SRTP (488); None when there is none left."""
         if self.over or self._local is None or self._own is None or status not in _MEDIA_REFUSED:
+            return None
+        if self.flow.by_page:
             return None
         before, self._own = self._own, make_offer(self._local)
         return self._own if self._own.media[0].protocol != before.media[0].protocol else None

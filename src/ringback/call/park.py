@@ -62,6 +62,7 @@ class ParkingLot:
         parked = self._parked[slot] = Parked(self, leg, by, slot, now)
         self.line.touch(slot)
         self.line.tell("call.parked", slot=slot)
+        leg.call.note("parked", now, to=slot)
         parked.begin(now)
         return slot
 
@@ -172,6 +173,8 @@ class Retrieve(Application):
     def __init__(self, lot: ParkingLot, slot: str) -> None:
         self._lot = lot
         self._slot = slot
+        parked = lot.at(slot)
+        self.call = parked.leg.call if parked is not None else None
 
     def offered(self, leg: Leg, now: float) -> None:
         """Answer, if somebody is there."""
@@ -187,4 +190,5 @@ class Retrieve(Application):
             leg.hangup(now, "Nobody is parked there")
             return
         line = self._lot.line
+        leg.call.note("unparked", now, by=leg.party, to=self._slot)
         Bridge.between(line, leg, parked.taken(now), next(line.media_rooms), now)

@@ -94,8 +94,9 @@ class CallLog:
     def __init__(self, wall: Callable[[], float] | None = None, chance: int = 0) -> None:
         """`chance` is a number below 512 that tells this process from others that begin in the same ms."""
         self.live: dict[int, Call] = {}
-        self.on_over: Callable[[], None] | None = None
-        """Called when `take_over` has something to give."""
+        self.on_news: Callable[[], None] | None = None
+        """Called when a call begins while there is none, and when `take_over` has something to give;
+        as long as nobody wants to know, calls that are over are forgotten."""
         self._wall = wall
         self._chance = (chance & 511) << 12
         self._last = 0
@@ -108,6 +109,8 @@ class CallLog:
         if self._wall is not None:
             stamp = max(stamp, int(self._wall() * 1000) << ID_SHIFT | self._chance)
         self._last = stamp
+        if not self.live and self.on_news is not None:
+            self.on_news()
         call = self.live[stamp] = Call(stamp, now)
         return call
 
@@ -155,6 +158,6 @@ class CallLog:
             call.over_at = now
         if call.waiting > 0 or self.live.pop(call.id, None) is None:
             return
-        self._over.append(call)
-        if self.on_over is not None:
-            self.on_over()
+        if self.on_news is not None:
+            self._over.append(call)
+            self.on_news()

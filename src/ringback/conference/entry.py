@@ -64,8 +64,8 @@ class Entry(Application):
         visit: Visit | None = None,
         role: Role | None = None,
     ) -> None:
-        """`visit` has a right link: no PIN is asked for, and its role counts. With `role` it was decided before
-        that the leg may come in: its call has become the meeting."""
+        """`visit` has a right link: no PIN is asked for, and its role counts. With `role` it was
+        decided before that the leg may come in: its call has become the meeting."""
         self.phase = Phase.NUMBER
         self.participant: Participant | None = None
         self._meetings = meetings

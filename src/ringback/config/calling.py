@@ -36,8 +36,8 @@ class CallingSettings(Section):
 
     music: OptionalPath = Field(
         default=None,
-        description="WAV file (mono, 16 bit, 8 or 16 kHz, at most 10 MB) for who waits or is on hold, read at "
-        "the start; none means the built-in music.",
+        description="WAV file (mono, 16 bit, 8 or 16 kHz, at most 10 MB) for who waits or is on hold, read "
+        "at the start; none means the built-in music.",
     )
     blind_transfer_keys: Keys = Field(
         default="##", description="Transfer: a tone asks for the number. Empty keys switch a feature off."

@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 
 from ringback.config.calling import CallingSettings
 from ringback.config.folders import default_config_dir, default_data_dir
+from ringback.config.provisioning import ProvisioningSettings
 from ringback.config.routing import RoutingSettings
 from ringback.config.section import Section as _Section
 from ringback.config.toml_lines import KeyLines
@@ -300,6 +301,17 @@ class DatabaseSettings(_Section):
     )
 
 
+class RecordsSettings(_Section):
+    """What is kept of calls that are over."""
+
+    keep_days: int = Field(
+        default=365, ge=0, le=36_500, description="Days that call records are kept; 0: for good."
+    )
+    spool_mb: int = Field(
+        default=256, ge=1, le=65_536, description="Room for records that wait for the database, in MB."
+    )
+
+
 class LogSettings(_Section):
     """What is written to standard error."""
 
@@ -328,9 +340,11 @@ class Settings(_Section):
     calling: CallingSettings = CallingSettings()
     voicemail: VoicemailSettings = VoicemailSettings()
     mail: MailSettings = MailSettings()
+    provisioning: ProvisioningSettings = ProvisioningSettings()
     security: SecuritySettings = SecuritySettings()
     recording: RecordingSettings = RecordingSettings()
     database: DatabaseSettings = DatabaseSettings()
+    records: RecordsSettings = RecordsSettings()
     log: LogSettings = LogSettings()
 
     @field_validator("data_dir")
@@ -416,6 +430,7 @@ _PATHS: frozenset[Where] = frozenset(
         ("security", "key_file"),
         ("security", "vault_key_file"),
         ("mail", "password_file"),
+        ("provisioning", "templates"),
     }
 )
 

@@ -55,6 +55,14 @@ class Permission(Enum):
     LOGINS_READ = "logins:read"
     LOGINS_WRITE = "logins:write"
     """Decide who may log in, and as what."""
+    VOICEMAIL_READ = "voicemail:read"
+    """See how much lies in everybody's mailbox, and nothing of what was said."""
+    VOICEMAIL_WRITE = "voicemail:write"
+    """Let a mailbox forget its PIN."""
+    VOICEMAIL_REVEAL = "voicemail:reveal"
+    """Hear messages of others, with a reason that is written down; every use is told to all."""
+    VOICEMAIL_ARCHIVES = "voicemail-archives:delete"
+    """Delete before its time what former holders of extensions left behind."""
     RECORDINGS_READ = "recordings:read"
     """See which recordings there are, of whom, who consented, and who played them."""
     RECORDINGS_PLAY = "recordings:play"
@@ -69,7 +77,8 @@ class Permission(Enum):
 
 
 PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
-    Role.ADMIN: frozenset(Permission),
+    # Who runs the system does not decide alone what is left of people who went.
+    Role.ADMIN: frozenset(Permission) - {Permission.VOICEMAIL_ARCHIVES},
     Role.HELPDESK: frozenset(
         {
             Permission.PEOPLE_READ,
@@ -84,6 +93,7 @@ PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
             Permission.NUMBERS_READ,
             Permission.REGISTRATIONS_READ,
             Permission.BANS_READ,
+            Permission.VOICEMAIL_READ,
             Permission.STATUS_READ,
             Permission.EVENTS_READ,
             Permission.METRICS_READ,
@@ -103,6 +113,8 @@ PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
             Permission.CALLS_READ,
             Permission.REGISTRATIONS_READ,
             Permission.BANS_READ,
+            Permission.VOICEMAIL_READ,
+            Permission.VOICEMAIL_ARCHIVES,
             Permission.STATUS_READ,
             Permission.EVENTS_READ,
             Permission.METRICS_READ,

@@ -48,7 +48,10 @@ def _silence(milliseconds: int) -> Floats:
 class SoundShelf:
     """Sounds by name, ready to play, the least recently used forgotten when they grow too many."""
 
-    def __init__(self) -> None:
+    def __init__(self, own_music: str = "") -> None:
+        """`own_music` is the path of a file that is played as `music`; empty: the built-in one."""
+        self._own_music = own_music
+        self._music: Sound | None = None
         self._sounds: OrderedDict[str, Sound] = OrderedDict()
         self._samples = 0
         self._lent: dict[str, Floats] = {}
@@ -63,6 +66,11 @@ class SoundShelf:
 
     def get(self, name: str) -> Sound:
         """The sound of that name (see protocol.Play); raises SoundError."""
+        if name == "music":
+            # It may be long: it is read once, and does not push other sounds from the shelf.
+            if self._music is None:
+                self._music = Sound(self._read(name), endless=True)
+            return self._music
         source = self._read(name)
         sound = self._sounds.get(name)
         if sound is not None and sound.source is source:
@@ -71,7 +79,7 @@ class SoundShelf:
         if sound is not None:
             # The file is another than when it was last played.
             self._samples -= len(self._sounds.pop(name).wide)
-        sound = Sound(source, endless=name == "music")
+        sound = Sound(source)
         self._sounds[name] = sound
         self._samples += len(sound.wide)
         while self._samples > MAX_CACHED_SAMPLES and len(self._sounds) > 1:
@@ -87,7 +95,7 @@ class SoundShelf:
         kind, _, value = name.partition(":")
         try:
             if name == "music":
-                return music()
+                return load(self._own_music) if self._own_music else music()
             if kind == "tone":
                 return tone(value)
             if kind == "silence":

@@ -103,7 +103,8 @@ class WaitingLine(Application):
         self.agents.unanswered(waiting.ringing_agents, self.queue, now)
         waiting.attempt, waiting.ringing_agents = None, ()
         self._tell("queue.unanswered")
-        self._look_later(now)
+        # Not in the middle of this: the next agent may be one that cannot be rung either.
+        self._exchange.wake(now, self)
 
     def wake_at(self, waiting: Waiting, now: float) -> None:
         """Look after a caller when its time has come."""
@@ -144,11 +145,9 @@ class WaitingLine(Application):
         self.serve(now)
 
     def _ring(self, waiting: Waiting, leg: Leg, agents: tuple[str, ...], now: float) -> None:
-        queue = self.queue
-        waiting.ringing_agents = agents
         self.agents.ring(agents)
-        waiting.attempt = self._make_bridge(agents, float(queue.ring_s), leg, queue, now)
-        waiting.attempt.ring_for(leg, waiting, now)
+        attempt = self._make_bridge(agents, float(self.queue.ring_s), leg, self.queue, now)
+        waiting.offer(attempt, agents, now)
 
     def _look_later(self, now: float) -> None:
         if not self._looks and any(waiting.attempt is None for waiting in self.waiting):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Waiting(Application):
-    """Waits for one caller; sans-IO. It is also the handover of the caller to an agent."""
+    """Waits for one caller; sans-IO."""
 
     def __init__(self, line: WaitingLine, onward: Onward = nowhere) -> None:
         self.since = 0.0
@@ -108,7 +108,30 @@ class Waiting(Application):
         every = self._line.queue.announce_every_s
         self._announce_at = now + every if every else float("inf")
 
-    # The handover to an agent
+    # To an agent
+
+    def offer(self, attempt: Bridge, agents: tuple[str, ...], now: float) -> None:
+        """Let agents be rung; the caller hears music meanwhile."""
+        assert self.leg is not None
+        self.attempt, self.ringing_agents = attempt, agents
+        attempt.ring_for(self.leg, _Offer(self), now)
+
+    def answered(self, now: float) -> None:
+        """An agent has answered; the bridge has the leg now."""
+        leg, self.leg = self.leg, None
+        if leg is not None and self.attempt is not None:
+            self._line.answered(self, self.attempt.partner(leg), now)
+
+    def unanswered(self, now: float) -> None:
+        """None of the agents answered; the caller waits on."""
+        self._line.unanswered(self, now)
+
+
+class _Offer:
+    """The handover of a caller to whichever agent answers."""
+
+    def __init__(self, waiting: Waiting) -> None:
+        self._waiting = waiting
 
     @property
     def by(self) -> Party | None:
@@ -116,17 +139,15 @@ class Waiting(Application):
         return None
 
     def ringing(self, now: float) -> None:
-        """The caller hears music meanwhile."""
+        """The caller need not know."""
 
     def taken(self, now: float) -> None:
-        """An agent has answered; the bridge has the leg now."""
-        leg, self.leg = self.leg, None
-        if leg is not None and self.attempt is not None:
-            self._line.answered(self, self.attempt.partner(leg), now)
+        """An agent talks with it."""
+        self._waiting.answered(now)
 
     def failed(self, status: int, now: float) -> None:
-        """None of the agents answered; the caller waits on."""
-        self._line.unanswered(self, now)
+        """None answered."""
+        self._waiting.unanswered(now)
 
 
 MakeBridge = Callable[[tuple[str, ...], float, Leg, Queue, float], Bridge]

@@ -107,7 +107,11 @@ class Router:
         dialled = feature_of(number, self._snapshot.services.codes)
         if dialled is not None:
             return self._feature(dialled, account, trail)
-        return self._inside(number) or leave(number, self._snapshot, trail, payer=account, restricted=True)
+        inside = self._inside(number)
+        if inside is None and number in self._snapshot.services.slots:
+            trail.say("slot", number, "is where calls are parked")
+            return Feature(name=features.SLOT, argument=number)
+        return inside or leave(number, self._snapshot, trail, payer=account, restricted=True)
 
     def _inside(self, number: str) -> Target | None:
         """The place of ours that has this number."""

@@ -120,7 +120,7 @@ class Say(Step, frozen=True, kw_only=True):
 
 
 class LeaveMessage(Step, frozen=True, kw_only=True):
-    """Leave a message in the mailbox of an extension; `why` decides the greeting."""
+    """Leave a message in the mailbox of an extension; `why` decides the greeting, DONE is no reason."""
 
     extension: str
     why: Outcome

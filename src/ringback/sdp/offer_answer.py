@@ -1,4 +1,4 @@
-"""Offer and answer for one audio stream (RFC 3264), with SDES keys (RFC 4568) or as an answerer of WebRTC."""
+"""Offer and answer for one audio stream (RFC 3264), with SDES keys (RFC 4568) or by WebRTC."""
 
 from __future__ import annotations
 
@@ -47,10 +47,20 @@ from ringback.sdp.section import (
     read_target,
 )
 from ringback.sdp.webrtc import PROFILES as WEBRTC_PROFILES
-from ringback.sdp.webrtc import is_webrtc, read_mid, read_webrtc, section_attributes, session_attributes
+from ringback.sdp.webrtc import (
+    is_webrtc,
+    offered_attributes,
+    read_mid,
+    read_webrtc,
+    section_attributes,
+    session_attributes,
+)
 
 PTIME_MS: Final = 20
 """The packet time we ask for."""
+
+_WEBRTC_PROTOCOL: Final = "UDP/TLS/RTP/SAVPF"
+_MID: Final = "0"
 
 
 def make_offer(local: Local, previous: SessionDescription | None = None) -> SessionDescription:
@@ -80,6 +90,28 @@ def make_offer(local: Local, previous: SessionDescription | None = None) -> Sess
         index = previous.media.index(before) if before is not None else 0
         sections[index : index + 1] = [section]
     return _describe(local, tuple(sections), previous)
+
+
+def make_webrtc_offer(local: Local) -> SessionDescription:
+    """Offer one audio stream to a browser, which is to open DTLS (RFC 8842 §5.2); `local.webrtc` has to be
+    there. Later changes are the browser's to offer.
+    """
+    assert local.webrtc is not None
+    formats, telephone_events = _first_formats(local.codecs)
+    section = _write_section(
+        local,
+        formats=formats,
+        telephone_events=telephone_events,
+        protocol=_WEBRTC_PROTOCOL,
+        direction=local.direction,
+        rtcp_mux=False,
+        cryptos=[],
+        audio_level=0,
+        reports=None,
+    )
+    ours = section_attributes(local.webrtc, local.address, local.rtp_port, setup="actpass")
+    section = replace(section, attributes=(Attribute("mid", _MID), *ours, *section.attributes))
+    return _describe(local, (section,), None, offered_attributes(_MID))
 
 
 def answer(
@@ -129,6 +161,8 @@ def accept_answer(
     media = answered.media[index]
     if media.kind != "audio" or media.port == 0:
         return Refusal("the answer refuses audio", WARNING_MEDIA_TYPE)
+    if is_webrtc(ours):
+        return _accept_webrtc(ours, answered, media, local, index)
     rtcp_mux = ours.has("rtcp-mux") and media.has("rtcp-mux")
     keys = _answered_keys(ours, media, local)
     if isinstance(keys, Refusal):
@@ -148,6 +182,26 @@ def accept_answer(
     chosen = _Chosen(
         target, formats, receive, send, rtcp_mux, direction, level, keys=keys, event_clocks=clocks
     )
+    return _negotiated(answered, media, chosen, index)
+
+
+def _accept_webrtc(
+    ours: MediaDescription, answered: SessionDescription, media: MediaDescription, local: Local, index: int
+) -> NegotiatedMedia | Refusal:
+    if not is_webrtc(media) or local.webrtc is None:
+        return Refusal("the answer changes the transport", WARNING_TRANSPORT)
+    remote = read_webrtc(answered, media)
+    if isinstance(remote, str):
+        return Refusal(remote, WARNING_TRANSPORT)
+    formats, offered = read_formats(media, rtcp_mux=True), read_formats(ours, rtcp_mux=True)
+    receive = _receivable(offered, formats)
+    if not receive:
+        return Refusal("no codec in common", WARNING_FORMAT)
+    codecs = {audio.codec: audio for audio in formats.audio}
+    send = next(codecs[codec] for codec in local.codecs if codec in codecs)
+    direction = limit_direction(INVERTED[read_stated_direction(answered, media)], local.direction)
+    keys = remote.keys(local.webrtc)
+    chosen = _Chosen(Target("", 0, 0), formats, receive, send, True, direction, 0, webrtc=keys)
     return _negotiated(answered, media, chosen, index)
 
 

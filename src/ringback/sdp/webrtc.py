@@ -7,7 +7,7 @@ import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from ringback.media.protocol import WebRtcKeys
 from ringback.sdp.description import Attribute, MediaDescription, SessionDescription
@@ -101,13 +101,18 @@ def restarts_ice(session: SessionDescription, known: WebRtcKeys) -> bool:
     return False
 
 
-def section_attributes(local: LocalWebRtc, address: str, port: int) -> tuple[Attribute, ...]:
-    """What our answer says of ICE and DTLS in a section: passive, with the one candidate we have."""
+def section_attributes(
+    local: LocalWebRtc, address: str, port: int, *, setup: Literal["passive", "actpass"] = "passive"
+) -> tuple[Attribute, ...]:
+    """What we say of ICE and DTLS in a section, with the one candidate we have.
+
+    An answer is passive. An offer has to leave the choice (RFC 8842 §5.2); every browser then opens DTLS.
+    """
     return (
         Attribute("ice-ufrag", local.ice_ufrag),
         Attribute("ice-pwd", local.ice_pwd),
         Attribute("fingerprint", local.fingerprint),
-        Attribute("setup", "passive"),
+        Attribute("setup", setup),
         Attribute("rtcp-mux"),
         # A name for the stream, so that the browser gives its application one.
         Attribute("msid", "ringback audio"),
@@ -122,6 +127,11 @@ def session_attributes(offer: SessionDescription, mid: str | None) -> tuple[Attr
     bundled = mid is not None and any(group[:1] == ["BUNDLE"] and mid in group[1:] for group in groups)
     bundle = (Attribute("group", f"BUNDLE {mid}"),) if bundled else ()
     return (*bundle, Attribute("ice-lite"), Attribute("msid-semantic", "WMS *"))
+
+
+def offered_attributes(mid: str) -> tuple[Attribute, ...]:
+    """What our offer says for all of the session: one section, which is a bundle."""
+    return (Attribute("group", f"BUNDLE {mid}"), Attribute("ice-lite"), Attribute("msid-semantic", "WMS *"))
 
 
 def read_mid(media: MediaDescription) -> str | None:

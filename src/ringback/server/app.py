@@ -17,6 +17,7 @@ import structlog
 from ringback import __version__
 from ringback.call.effects import Notice
 from ringback.call.exchange import Refinement
+from ringback.call.records import CallLog
 from ringback.call.switchboard import Switchboard
 from ringback.conference.meetings import EntryTimings, Meetings
 from ringback.conference.pin_guard import PinGuard
@@ -41,6 +42,7 @@ from ringback.server.edge import Edge
 from ringback.server.emergencies import EmergencyNotice, mail_of
 from ringback.server.exchange import Exchange
 from ringback.server.features import Features
+from ringback.server.holdings import HoldingKeeper
 from ringback.server.joining import Reach, own_ways
 from ringback.server.media_pool import MediaPool
 from ringback.server.names import NameService
@@ -49,11 +51,14 @@ from ringback.server.outside import Outside
 from ringback.server.outside_operations import OutsideOperations
 from ringback.server.policy import Policy
 from ringback.server.prompts import PromptLibrary
+from ringback.server.record_spool import Spool
 from ringback.server.recording import RecordingKeeper
+from ringback.server.records import RecordKeeper
 from ringback.server.registrations import RegistrationKeeper
 from ringback.server.sip_metrics import sip_metrics
 from ringback.server.sip_socket import SipSockets
 from ringback.server.sip_trace import SipTrace
+from ringback.server.softphones import Softphones
 from ringback.server.tokens import Tokens
 from ringback.server.tolls import TollKeeper
 from ringback.server.trunks import TrunkKeeper, locator
@@ -93,6 +98,8 @@ log = structlog.get_logger(__name__)
 class Server:
     """The running system; `start` and `stop` are called once each."""
 
+    _holdings: HoldingKeeper | None = None
+
     def __init__(self, settings: Settings, store: Store) -> None:
         self.settings = settings
         self.store = store
@@ -120,7 +127,15 @@ class Server:
         )
         conference = settings.conference
         refinement = Refinement(agc=conference.level_control, denoise=conference.noise_suppression)
-        self.switchboard = Switchboard(self.endpoint, self._local_media, refinement)
+        self.calls = CallLog(time.time, random.getrandbits(9))
+        self.switchboard = Switchboard(self.endpoint, self._local_media, refinement, self.calls)
+        self.records = RecordKeeper(
+            self.calls,
+            Spool(settings.data_dir / "records", store.sealer, settings.records.spool_mb * 1_000_000),
+            store.call_records,
+            self._publish,
+            settings.records.keep_days,
+        )
         self.meetings = Meetings(
             self.switchboard, self.switchboard.media_rooms, quiet_above=conference.quiet_above
         )
@@ -143,6 +158,7 @@ class Server:
             on_event=lambda event: self.exchange.on_media_event(event),  # noqa: PLW0108 - made below
             on_lost=lambda legs: self.exchange.on_media_lost(legs),  # noqa: PLW0108
             full_band=settings.media.full_band,
+            music=settings.calling.music,
         )
         self.exchange = Exchange(
             endpoint=self.endpoint,
@@ -180,9 +196,12 @@ class Server:
             outside=OutsideOperations(
                 self.lines, self.caps, self.switchboard, self.trunks.check, lambda: store.directory
             ),
+            record_metrics=self.records.metrics,
+            features=lambda: self.features,
         )
         self.diagnoses = Diagnoses(settings.data_dir / "diagnoses", settings.web.upload_limit_mb * 1_000_000)
         self.visits = make_visits(allow)
+        self.softphones = Softphones(self._holds)
         self.visiting = ServerVisits(self.visits, self.meetings, self.exchange)
         self.sip_sockets = SipSockets(
             on_message=self.exchange.on_message,
@@ -228,8 +247,8 @@ class Server:
             destinations=self.destinations,
             acts=self.exchange,
             prompts=self.prompts,
+            watching=self.watching,
         )
-        self.watching.dialogs.lot = self.features.lot
         self.voicemail = Voicemail(
             settings, store, self.switchboard, self.exchange, self.watching, self._publish
         )
@@ -247,6 +266,7 @@ class Server:
                 sources=self.sources,
                 visits=self.visits,
                 directory=lambda: store.directory,
+                pages=self.softphones.device,
             ),
             ways=self.ways,
             outside=outside,
@@ -282,6 +302,7 @@ class Server:
             self.tolls.restore(),
             self.diagnoses.start(),
         )
+        await self.records.start()
         await self.features.start()
         await self.voicemail.start()
         await self.recording.start()
@@ -297,6 +318,8 @@ class Server:
         )
         self.keeper.start()
         self.tolls.start()
+        self._holdings = HoldingKeeper(self.store)
+        self._holdings.start()
         self.trunks.start(self.lines, self.store.directory)
 
     def open_for_calls(self) -> None:
@@ -324,11 +347,14 @@ class Server:
         await self.diagnoses.stop()
         await self.voicemail.stop()
         await self.recording.stop()
+        if self._holdings is not None:
+            await self._holdings.stop()
         await self.keeper.stop()
         await self.names.close()
         await self.tolls.stop()
         await self.transports.close()
         await self.media.stop()
+        await self.records.stop()
 
     def addresses(self) -> dict[str, str]:
         """Where we are really bound: host:port, or several, by udp, tcp, tls, http or https."""
@@ -339,6 +365,12 @@ class Server:
             name: ", ".join(f"{bracketed(host)}:{port}" for host, port in addresses)
             for name, addresses in bound.items()
         }
+
+    def _holds(self, session: str, extension: str) -> bool:
+        """Whether the person of a session holds an extension now."""
+        login = self.store.sessions.login_of(session)
+        person = login.person_id if login is not None else None
+        return person is not None and extension in self.store.extensions_of(person)
 
     # What peers are told about us
 

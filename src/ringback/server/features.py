@@ -18,6 +18,7 @@ from ringback.server.dialled import Dialled
 from ringback.server.joining import Reach
 from ringback.server.prompts import PromptLibrary
 from ringback.server.queueing import QueueDesk
+from ringback.server.watching import Watching
 from ringback.store.store import Store
 
 ACTS: Final = {
@@ -44,6 +45,7 @@ class Features:
         destinations: Destinations,
         acts: Acts,
         prompts: PromptLibrary,
+        watching: Watching,
     ) -> None:
         calling = settings.calling
         switchboard, registrar = reach.switchboard, reach.registrar
@@ -90,6 +92,7 @@ class Features:
         destinations.register(Feature, dialled.build)
         destinations.register(Wait, self.queues.build)
         switchboard.in_call = self.keys
+        watching.dialogs.lot = self.lot
 
     async def start(self) -> None:
         """Remember what was before the restart, and have the plan's words spoken."""

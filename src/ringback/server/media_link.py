@@ -10,6 +10,7 @@ import sys
 import time
 from asyncio.subprocess import Process
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -77,12 +78,18 @@ class MediaLink:
         return self._process.pid if self._process is not None else None
 
     async def start(
-        self, bind: str, ports: tuple[int, int], certificate: DtlsCertificate, full_band: bool = False
+        self,
+        bind: str,
+        ports: tuple[int, int],
+        certificate: DtlsCertificate,
+        full_band: bool = False,
+        music: Path | None = None,
     ) -> None:
         """Start the process and wait until it is ready; raises MediaWorkerError.
 
         `certificate` is what it shows to browsers; its key goes over the socket and nowhere else.
-        `full_band` lets those who send Opus hear each other up to 20 kHz.
+        `full_band` lets those who send Opus hear each other up to 20 kHz; `music` is a file in place of the
+        built-in one.
         """
         loop = asyncio.get_running_loop()
         self._ready = loop.create_future()
@@ -99,6 +106,7 @@ class MediaLink:
                     *("-m", "ringback.media.worker", "--bind", bind, "--ports", f"{ports[0]}-{ports[1]}"),
                     *("--fd", str(inherited[0]), "--descriptors", str(inherited[1])),
                     *(("--full-band",) if full_band else ()),
+                    *(("--music", str(music)) if music is not None else ()),
                     stdin=asyncio.subprocess.DEVNULL,
                     pass_fds=inherited,
                     # Ctrl-C is meant for the server, which ends the calls first.

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -49,8 +50,10 @@ class MediaPool:
         on_event: Callable[[Event], None],
         on_lost: Callable[[list[int]], None],
         full_band: bool = False,
+        music: Path | None = None,
     ) -> None:
         self.restarts = 0
+        self._music = music
         self._full_band = full_band
         self._bind = bind
         self._ports = split_ports(ports, size)
@@ -135,7 +138,7 @@ class MediaPool:
             lambda pairs: self._hold(worker, pairs),
             lambda: self._lost(worker),
         )
-        await link.start(self._bind, self._ports[worker], self._certificate, self._full_band)
+        await link.start(self._bind, self._ports[worker], self._certificate, self._full_band, self._music)
         self._links[worker] = link
         self._codecs = link.codecs
         self._started_at[worker] = time.monotonic()

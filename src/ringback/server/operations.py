@@ -23,6 +23,7 @@ from ringback.governance.shown import fit_to_show
 from ringback.governance.sources import SipSources
 from ringback.server.bans import ban_metrics, ban_view
 from ringback.server.exchange import Exchange
+from ringback.server.features import Features
 from ringback.server.line_quality import line_metrics, line_series
 from ringback.server.media_pool import MediaPool
 from ringback.server.outside_operations import OutsideOperations
@@ -41,6 +42,7 @@ from ringback.web.operations import (
     OperationError,
     Participant,
     ProcessIds,
+    QueueStatus,
     Registration,
     SipMessage,
     Status,
@@ -51,8 +53,18 @@ from ringback.web.operations import (
 )
 
 # Happenings an administrator has to know of; their facts hold nothing private.
-_WARNINGS = frozenset({"media.refused", "trunk.down", "toll.refused", "source.banned", "recording.failed"})
-_NEWS = frozenset({"trunk.up", "recording.started", "recording.stopped", "recording.discarded"})
+_WARNINGS = frozenset(
+    {
+        "media.refused", "trunk.down", "toll.refused", "source.banned", "recording.failed",
+        "records.database_away", "records.spool_failed", "records.lost", "records.interrupted",
+    }
+)  # fmt: skip
+_NEWS = frozenset(
+    {
+        "trunk.up", "records.database_back", "records.spool_back",
+        "recording.started", "recording.stopped", "recording.discarded",
+    }
+)  # fmt: skip
 
 log = structlog.get_logger(__name__)
 
@@ -73,8 +85,11 @@ class ServerOperations:
         sip_metrics: Callable[[], Iterable[Metric]],
         sip_trace: SipTrace,
         outside: OutsideOperations,
+        record_metrics: Callable[[], Iterable[Metric]],
+        features: Callable[[], Features],
     ) -> None:
         self.waiting_for: tuple[str, ...] = ("start",)
+        self._features = features
         self._exchange = exchange
         self._switchboard = switchboard
         self._meetings = meetings
@@ -83,6 +98,7 @@ class ServerOperations:
         self._sources = sources
         self._addresses = addresses
         self._sip_metrics = sip_metrics
+        self._record_metrics = record_metrics
         self._sip_trace = sip_trace
         self.outside = outside
         self._events = EventHub()
@@ -131,6 +147,17 @@ class ServerOperations:
         """The calls in progress, oldest first."""
         return [_call(leg) for leg in self._incoming()]
 
+    def make_meeting(self, call: str) -> None:
+        """Make a meeting of a call; raises UnknownCallError, or OperationError where nobody talks."""
+        leg = self._leg_of_call(call)
+        company = self._features().company
+        if not self._exchange.act(lambda now: int(company.meet(leg, now))):
+            raise OperationError("nobody talks in this call, or it becomes a meeting already")
+
+    def queues(self) -> list[QueueStatus]:
+        """How all queues do, by name."""
+        return self._features().queues.shown()
+
     def participant_quality(self, meeting: str, participant: str, seconds: float) -> LineSeries:
         """The last seconds of a participant's line; raises UnknownParticipantError."""
         room, chosen = self._chosen(meeting, participant)
@@ -140,10 +167,14 @@ class ServerOperations:
 
     def call_quality(self, call: str, seconds: float) -> LineSeries:
         """The last seconds of a call's line; raises UnknownCallError."""
+        leg = self._leg_of_call(call)
+        return line_series(self._switchboard.history, leg.id, seconds, time.monotonic())
+
+    def _leg_of_call(self, call: str) -> Leg:
         leg = next((leg for leg in self._incoming() if str(leg.id) == call), None)
         if leg is None:
             raise UnknownCallError("no call has that id")
-        return line_series(self._switchboard.history, leg.id, seconds, time.monotonic())
+        return leg
 
     def registrations(self) -> list[Registration]:
         """The devices that can be called now."""
@@ -183,6 +214,7 @@ class ServerOperations:
         yield from self._sip_metrics()
         yield from line_metrics(self._switchboard.history)
         yield from self.outside.metrics()
+        yield from self._record_metrics()
         yield Metric(
             "ringback_media_takeovers",
             "counter",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import socket
+import wave
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,8 @@ from ringback.net.tls import client_context, server_context
 
 # Sockets of the SIP and web limits together, with room for files and workers.
 _DESCRIPTORS: Final = 16_384
+# What the media engine reads of a sound.
+_MUSIC_BYTES: Final = 10 << 20
 
 
 class UnusableSettingError(RuntimeError):
@@ -32,6 +35,8 @@ def check_settings(settings: Settings) -> None:
         raise UnusableSettingError(
             "conference.noise_suppression needs the package webrtc-noise-gain: pip install 'ringback[noise]'"
         )
+    if settings.calling.music is not None:
+        _check_music(settings.calling.music)
     for section, certificate, key in (
         ("sip", settings.sip.certificate, settings.sip.private_key),
         ("web", settings.web.certificate, settings.web.private_key),
@@ -69,6 +74,23 @@ def _check_certificate(section: str, certificate: Path, key: Path) -> None:
             f"{section}.certificate {certificate} with {section}.private_key {key} cannot be used: "
             f"{error.strerror or error}"
         ) from None
+
+
+def _check_music(path: Path) -> None:
+    try:
+        if path.stat().st_size > _MUSIC_BYTES:
+            raise UnusableSettingError(f"calling.music {path} is larger than {_MUSIC_BYTES >> 20} MB")
+        with wave.open(str(path)) as file:
+            form = file.getparams()
+    except (OSError, EOFError, wave.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no PCM WAV file"
+        raise UnusableSettingError(f"calling.music {path} cannot be used: {reason or error}") from None
+    if (form.nchannels, form.sampwidth) != (1, 2) or form.framerate not in (8000, 16_000):
+        found = f"{form.nchannels} channels, {8 * form.sampwidth} bit, {form.framerate} Hz"
+        raise UnusableSettingError(
+            f"calling.music {path} has to be mono, 16 bit, 8000 or 16000 Hz; it has {found}. "
+            f"To convert it: sox {path} -r 16000 -c 1 -b 16 music.wav"
+        )
 
 
 def _check_address(name: str, address: str) -> None:

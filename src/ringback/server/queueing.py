@@ -21,6 +21,7 @@ from ringback.store.plan.answering import Answering
 from ringback.store.plan.groups import Queue
 from ringback.store.plan.target import Target
 from ringback.store.values import Values
+from ringback.web.operations import QueueAgent, QueueCaller, QueueStatus
 
 _LOGGED_OUT: Final = "queue-agents-logged-out"
 
@@ -100,11 +101,11 @@ class QueueDesk:
         self._acts.act(act)
         return True
 
-    def shown(self) -> list[QueueShown]:
+    def shown(self) -> list[QueueStatus]:
         """How all queues do, by name."""
         now = time.monotonic()
         plan = self._directory().plan
-        return [self.queues.shown(queue, now) for _, queue in sorted(plan.all(Queue).items())]
+        return [_status(self.queues.shown(queue, now)) for _, queue in sorted(plan.all(Queue).items())]
 
     def _ring(self, agents: tuple[str, ...], for_s: float, leg: Leg, queue: Queue, now: float) -> Bridge:
         """What rings agents for a caller, whose name they see behind the queue's."""
@@ -114,3 +115,17 @@ class QueueDesk:
         made = self._destinations.build(step, call, nowhere, now)
         assert isinstance(made, Bridge), "phones are rung by a bridge"
         return made
+
+
+def _status(shown: QueueShown) -> QueueStatus:
+    return QueueStatus(
+        name=shown.name,
+        title=shown.title,
+        waiting=tuple(QueueCaller(str(one.leg), one.waited_s, one.ringing) for one in shown.waiting),
+        agents=tuple(QueueAgent(agent.extension, agent.state, agent.calls) for agent in shown.agents),
+        answered=shown.answered,
+        abandoned=shown.abandoned,
+        left=shown.left,
+        longest_wait_s=shown.longest_wait_s,
+        average_wait_s=shown.average_wait_s,
+    )

@@ -16,7 +16,7 @@ from ringback.call.onward import Onward
 from ringback.call.switchboard import Switchboard
 from ringback.config import Settings
 from ringback.governance.throttle import SourceList
-from ringback.media.protocol import Event, PlayEnded, RecordingEnded, RecordingFailed, Talking
+from ringback.media.protocol import Event, PlayEnded, Talking
 from ringback.media.stream_messages import StreamWanted
 from ringback.routing.steps import CheckMessages as CheckStep
 from ringback.routing.steps import LeaveMessage as LeaveStep
@@ -24,6 +24,7 @@ from ringback.server.destinations import Call, Destinations
 from ringback.server.exchange import Exchange
 from ringback.server.mail import Mail
 from ringback.server.voicemail_desk import PART, VoicemailDesk, same_holder
+from ringback.server.voicemail_pages import VoicemailPages
 from ringback.server.watching import Watching
 from ringback.server.wav_stream import read_wav
 from ringback.sip.message_summary import Mailbox
@@ -72,6 +73,9 @@ class Voicemail:
             changed=self.changed,
             received=self._received,
         )
+        self.pages = VoicemailPages(
+            store, self.desk, settings.voicemail.least_pin_digits, changed=self.changed
+        )
         self._office = Office(
             desk=self.desk,
             alarm=switchboard,
@@ -81,7 +85,6 @@ class Voicemail:
                 between_digits_s=settings.conference.between_digits_s,
                 pin_tries=settings.conference.pin_tries,
             ),
-            least_pin_digits=settings.voicemail.least_pin_digits,
         )
         watching.mailboxes.find = self._lamp
 
@@ -95,9 +98,7 @@ class Voicemail:
         recovered = await self._upkeep.recover()
         await self._follow(self._store.directory)
         for message in recovered:
-            log.info(
-                "a message that was being left when the server ended is kept", extension=message.extension
-            )
+            log.info("a message is kept that the end of the server cut", extension=message.extension)
             self._received(message.extension, message.id)
         self._sweeping = asyncio.create_task(self._sweep())
 
@@ -131,10 +132,6 @@ class Voicemail:
                 return True
             case PlayEnded():
                 self.desk.streams.ended(event)
-            case RecordingEnded():
-                self.desk.recording_ended(event)
-            case RecordingFailed():
-                self.desk.recording_failed(event)
         return False
 
     # The lamp

@@ -7,22 +7,16 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import structlog
 
 from ringback.call.leg import Leg
 from ringback.call.switchboard import Switchboard
+from ringback.call.voice_recordings import RecordingEvent
 from ringback.governance.private import Private
 from ringback.governance.vault import VaultError, VaultReader, label
-from ringback.media.protocol import (
-    RecordingEnded,
-    RecordingFailed,
-    StartRecording,
-    StopRecording,
-    Talking,
-)
+from ringback.media.protocol import RecordingEnded, RecordingFailed, RecordingStarted, Talking
 from ringback.server.exchange import Exchange
 from ringback.server.voice_streams import VoiceStreams
 from ringback.store.errors import InvalidError, StoreError
@@ -187,28 +181,24 @@ class VoicemailDesk:
     def record(self, leg: Leg, voice: Voice, listener: Listener) -> None:
         """Record what a leg says, alone in a room."""
         place = self._places[voice.id]
-        room, number = next(self._switchboard.media_rooms), next(self._switchboard.recordings.numbers)
-        recording = _Recording(place, leg.id, room, listener)
-        self._recordings[number] = self._rooms[room] = recording
+        room = next(self._switchboard.media_rooms)
         leg.join(room)
-        path: Path = self._store.voices.vault.path(voice.id, PART)
-        self._switchboard.media(
-            StartRecording(
-                room=room,
-                recording=number,
-                folder=str(path.parent),
-                rate=voice.rate,
-                tracks=False,
-                voice=voice.id,
-                key=place.key.reveal(),
-            )
+        number = self._switchboard.recordings.start(
+            room,
+            self._store.voices.vault.path(voice.id, PART).parent,
+            voice.id,
+            place.key,
+            self._recorded,
+            tracks=False,
+            rate=voice.rate,
         )
+        self._recordings[number] = self._rooms[room] = _Recording(place, leg.id, room, listener)
 
     def stop(self, voice: Voice) -> None:
         """End a recording."""
         for number, recording in self._recordings.items():
             if recording.place.voice.id == voice.id:
-                self._switchboard.media(StopRecording(recording=number))
+                self._switchboard.recordings.stop(number)
 
     def talking(self, event: Talking, now: float) -> bool:
         """Who speaks in a room; False where the room is not ours."""
@@ -219,17 +209,18 @@ class VoicemailDesk:
         recording.listener.speaking(speaks, now)
         return True
 
-    def recording_failed(self, event: RecordingFailed) -> None:
-        """A recording could not be begun."""
+    def _recorded(self, event: RecordingEvent, now: float) -> None:
+        """A recording could not be begun, or is over: its file is complete, or will be in a moment."""
+        del now
+        if isinstance(event, RecordingStarted):
+            return
         recording = self._over(event.recording)
-        if recording is not None:
+        if recording is None:
+            return
+        if isinstance(event, RecordingFailed):
             log.error("a message cannot be recorded", reason=event.reason)
             self._do(self._failed(recording.place), recording.listener.over, None, "")
-
-    def recording_ended(self, event: RecordingEnded) -> None:
-        """A recording is over; its file is complete, or will be in a moment where a worker died."""
-        recording = self._over(event.recording)
-        if recording is not None:
+        else:
             work = self._finished(recording.place, event)
             self._do(work, recording.listener.over, None, "a message could not be finished")
 

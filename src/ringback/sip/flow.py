@@ -34,6 +34,11 @@ class Flow(msgspec.Struct, frozen=True, gc=False):
         return self.transport in ("tls", "wss")
 
     @property
+    def by_page(self) -> bool:
+        """True for the WebSocket of a page (RFC 7118): a browser, which knows media by WebRTC alone."""
+        return self.transport in ("ws", "wss")
+
+    @property
     def reliable(self) -> bool:
         """True when the transport retransmits by itself, so that SIP must not (RFC 3261 §17)."""
         return self.transport != "udp"

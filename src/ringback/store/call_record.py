@@ -115,10 +115,11 @@ class Happening(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class CallRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A call from its begin to its end; times are ms after the begin, which the identifier tells.
 
-    `caller` is whose number was shown, `extension` its account. `called` is what the number led to, as a target (`extension:1001`, `group:sales`, `outside:+14155550100`). `cause` is the SIP status
-    that the caller's side ended with (200: hung up after it was answered), `reason` and `words` as of a leg.
-    `answered_by` is the position of the leg that answered; `mos` is the worst score of all legs, of which
-    `quality` is the word.
+    `caller` is whose number was shown, `extension` its account. `called` is what the number led to, as a
+    target (`extension:1001`, `group:sales`, `outside:+14155550100`). `cause` is the SIP status that the
+    caller's side ended with (200: hung up after it was answered), `reason` and `words` as of a leg.
+    `answered_by` is the position of the leg that answered; `mos` is the worst score of all legs, and
+    `quality` the word for it.
     """
 
     id: int

@@ -27,12 +27,13 @@ from ringback.store.errors import DatabaseUnusableError
 from ringback.store.migrations import HEAD, KNOWN
 from ringback.store.schema import metadata
 
+PATIENCE_MS = 5000
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     # FULL: what was answered with success survives a power cut, not only a crash of the process.
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
-    "PRAGMA busy_timeout = 5000",
+    f"PRAGMA busy_timeout = {PATIENCE_MS}",
     # What is deleted is overwritten.
     "PRAGMA secure_delete = ON",
 )
@@ -73,20 +74,22 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that sees one state of the database."""
+        """A transaction that sees one state of the database; raises DatabaseUnusableError if it is away."""
         with _unusable_named():
             async with self._engine.connect() as connection:
                 yield connection
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
+    async def write(self, patience_ms: int = PATIENCE_MS) -> AsyncIterator[AsyncConnection]:
         """A transaction that may write; committed at the end, rolled back on an exception.
 
-        Writers of this process queue here, in order: SQLite has one writer at a time anyway.
+        Writers of this process queue here, in order: SQLite has one writer at a time anyway. One of another
+        process is waited for at most `patience_ms`. Raises DatabaseUnusableError while nothing can be
+        written: locked, full, broken.
         """
         with _unusable_named():
             async with self._write_lock, self._engine.connect() as connection:
-                await connection.execution_options(ringback_writes=True)
+                await connection.execution_options(ringback_patience_ms=patience_ms)
                 async with connection.begin():
                     yield connection
 
@@ -184,5 +187,9 @@ def _make_sqlite_durable(engine: AsyncEngine) -> None:
             return
         # Python's sqlite3 would begin late and not at all for DDL. A writer takes the lock at once: a reader
         # that turns into a writer can fail without waiting.
-        writes = options.get("ringback_writes")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        patience_ms = options.get("ringback_patience_ms")
+        if patience_ms is None:
+            connection.exec_driver_sql("BEGIN")
+            return
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(patience_ms)}")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -60,10 +60,11 @@ class Trunk:
 
     Calls to numbers that begin with one of `prefixes` go out there: `strip` digits are taken away, `prepend`
     is put in front; of trunks with the same prefix the lowest `priority` is tried first. `dids` maps what is
-    dialled from outside to the number here that it reaches. `inbound` says how the other side proves that a
-    call is its own: by its address (one of `networks`; none given: where the trunk's host is), by this
-    trunk's account, by both, or not at all. `realm` is the only one that the password is used for, where it
-    is given. Calls that came in by this trunk may leave through one again only with `transit`.
+    dialled from outside to the number here that it reaches, or to a target of the plan as it is written
+    there (`group:sales`). `inbound` says how the other side proves that a call is its own: by its address
+    (one of `networks`; none given: where the trunk's host is), by this trunk's account, by both, or not at
+    all. `realm` is the only one that the password is used for, where it is given. Calls that came in by this
+    trunk may leave through one again only with `transit`.
     """
 
     id: str

@@ -51,6 +51,7 @@ class Sessions:
         self._database = database
         self._logins = logins
         self._known = known
+        self._keys = {session.id: key for key, session in known.items()}
         self._kept_at: dict[str, datetime] = {}
 
     async def begin(self, login: Login, browser: str) -> tuple[Session, Private[str]]:
@@ -75,6 +76,7 @@ class Sessions:
             await connection.execute(delete(schema.sessions).where(schema.sessions.c.id.in_(over)))
         self._forget(over)
         self._known[hash_secret(secret)] = session
+        self._keys[session.id] = hash_secret(secret)
         return session, secret
 
     def check(self, secret: Private[str], now: datetime) -> tuple[Session, Login] | None:
@@ -88,6 +90,14 @@ class Sessions:
             return None
         self._known[key] = seen = replace(session, seen_at=now)
         return seen, login
+
+    def login_of(self, session_id: str) -> Login | None:
+        """Whose session that is, while it lasts."""
+        key = self._keys.get(session_id)
+        session = self._known.get(key) if key is not None else None
+        if session is None or not session.valid_at(datetime.now(UTC)):
+            return None
+        return self._logins.get(session.login_id)
 
     def of(self, login_id: str) -> list[Session]:
         """The sessions of a login, the one used last first."""
@@ -124,11 +134,11 @@ class Sessions:
         self._forget(ended)
 
     def _forget(self, ended: list[str]) -> None:
-        gone = set(ended)
-        for key in [key for key, one in self._known.items() if one.id in gone]:
-            del self._known[key]
-        for session_id in gone:
+        for session_id in ended:
             self._kept_at.pop(session_id, None)
+            key = self._keys.pop(session_id, None)
+            if key is not None:
+                self._known.pop(key, None)
 
 
 async def load_sessions(connection: AsyncConnection) -> dict[bytes, Session]:

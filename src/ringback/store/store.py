@@ -15,6 +15,7 @@ from ringback.governance.private import Private
 from ringback.governance.sealing import Sealer, SealingError, create_key, read_key
 from ringback.governance.vault import KeyEncryptionKey, Vault, create_vault_key, read_vault_key
 from ringback.store.agreement import Fixed
+from ringback.store.call_records import CallRecords
 from ringback.store.database import Database
 from ringback.store.devices import Devices, load_devices
 from ringback.store.directory import Directory
@@ -76,6 +77,7 @@ class Store:
         self.meetings = Meetings(database, sealer, holder, self.objects)
         self.trunks = Trunks(database, sealer, holder, self.objects)
         self.tolls = Tolls(database)
+        self.call_records = CallRecords(database, sealer)
         self.tokens = tokens
         self.logins = logins
         self._people = loaded.directory.people

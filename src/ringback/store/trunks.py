@@ -22,6 +22,7 @@ from ringback.store.directory import Identity, Inbound, Trunk, TrunkTransport
 from ringback.store.errors import ConflictError, InvalidError, NotFoundError
 from ringback.store.holder import DirectoryHolder
 from ringback.store.objects import Objects
+from ringback.store.plan.target import Target
 from ringback.store.rules import new_id
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
@@ -145,12 +146,21 @@ def _complaints(trunk: Trunk) -> list[tuple[bool, str]]:
             "a prefix is digits, or empty for all numbers",
         ),
         (
-            any(not _NUMBER.fullmatch(did) or not _NUMBER.fullmatch(to) for did, to in trunk.dids.items()),
-            "a number from outside leads to a number: +15550100 to 101",
+            any(not _NUMBER.fullmatch(did) or not _leads_somewhere(to) for did, to in trunk.dids.items()),
+            "a number from outside leads to a number, or to a target: +15550100 to 101, or to group:sales",
         ),
         (max(len(trunk.prefixes), len(trunk.dids), len(trunk.networks)) > _MOST, f"at most {_MOST} of each"),
         (any(codec not in _CODECS for codec in trunk.codecs), f"codecs are {', '.join(_CODECS)}"),
     ]
+
+
+def _leads_somewhere(text: str) -> bool:
+    if _NUMBER.fullmatch(text):
+        return True
+    try:
+        return len(text) <= _LONGEST_TEXT and Target.parse(text) is not None
+    except ValueError:
+        return False
 
 
 def _is_host(host: str) -> bool:

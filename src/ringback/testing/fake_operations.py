@@ -17,6 +17,7 @@ from ringback.web.operations import (
     OperationError,
     Participant,
     ProcessIds,
+    QueueStatus,
     ReceivedSeries,
     Registration,
     RemoteSeries,
@@ -81,6 +82,7 @@ class FakeOperations:
     people: dict[str, list[Participant]] = field(default_factory=dict)
     locks: dict[str, bool] = field(default_factory=dict)
     calls_now: list[Call] = field(default_factory=list)
+    queues_now: list[QueueStatus] = field(default_factory=list)
     devices: list[Registration] = field(default_factory=list)
     waiting_for: tuple[str, ...] = ()
     counted: tuple[Metric, ...] = ()
@@ -162,6 +164,15 @@ class FakeOperations:
         """Take it out."""
         if self.banned.pop(source, None) is None:
             raise UnknownSourceError(f"{source} is not banned")
+
+    def queues(self) -> list[QueueStatus]:
+        """The queues put in."""
+        return list(self.queues_now)
+
+    def make_meeting(self, call: str) -> None:
+        """Raises UnknownCallError for a call that was not put in."""
+        if call not in {one.id for one in self.calls_now}:
+            raise UnknownCallError("no call has that id")
 
     def calls(self) -> list[Call]:
         """The calls put in."""

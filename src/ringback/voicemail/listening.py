@@ -27,7 +27,7 @@ def listen(visit: CheckMessages, messages: list[Message], now: float) -> None:
 
 class Listening:
     """One message after the other: 5 repeats, 7 deletes or undeletes, 9 saves, 4 and 6 go back and on, 3
-    pauses, 0 helps, * goes to the menu."""
+    pauses, # skips what is said before, 0 helps, * goes to the menu."""
 
     def __init__(self, visit: CheckMessages, messages: list[Message]) -> None:
         self._visit = visit
@@ -57,6 +57,9 @@ class Listening:
                 self.begin(now)
             case "3":
                 self._pause(position, now)
+            case "#" if position is None:
+                # Not when it came: the message itself.
+                self._say([self._message.voice, "prompt:vm-keys"], now)
             case "4" | "6":
                 self._go(-1 if digit == "4" else 1, now)
             case "7":

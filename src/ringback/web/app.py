@@ -17,18 +17,23 @@ from ringback.store.store import Store
 from ringback.web import pages, phone_files, problems, sip_socket
 from ringback.web.api import (
     bans,
+    call_records,
     devices,
     diagnoses,
     events,
     extensions,
     holdings,
     logins,
+    mailboxes,
     meetings,
     participants,
     people,
+    phone,
     plan,
     quality,
+    queues,
     recordings,
+    route,
     sip_trace,
     system,
     tokens,
@@ -41,9 +46,11 @@ from ringback.web.limits import Limits
 from ringback.web.links import Links
 from ringback.web.metrics import CONTENT_TYPE, CountRequests, Metrics
 from ringback.web.operations import Operations
+from ringback.web.phoning import Phoning
 from ringback.web.problems import Problem
 from ringback.web.provisioning import Provisioning
 from ringback.web.visiting import SipDoor, Visiting
+from ringback.web.voicemailing import Voicemailing
 
 ROUTERS: Final = (
     *(
@@ -52,13 +59,16 @@ ROUTERS: Final = (
             meetings,
             participants,
             quality,
+            queues,
             extensions,
             people,
             holdings,
             devices,
             plan,
             trunks,
+            route,
             system,
+            call_records,
             bans,
             events,
             sip_trace,
@@ -66,9 +76,11 @@ ROUTERS: Final = (
             recordings,
             tokens,
             logins,
+            mailboxes,
         )
     ),
     trunks.tolls,
+    mailboxes.archives,
 )
 
 _DESCRIPTION: Final = """\
@@ -82,12 +94,16 @@ _TAGS: Final = [
     {"name": "participants", "description": "Who is in a meeting now, and what a host can do about it."},
     {"name": "extensions", "description": "The numbers that devices register to."},
     {"name": "trunks", "description": "Ways to and from other telephone systems, and what is called there."},
+    {"name": "routing", "description": "Where calls go."},
     {"name": "people", "description": "Who holds extensions, and when."},
     {"name": "devices", "description": "Phones with accounts of their own, and the files that set them up."},
     {"name": "plan", "description": "How calls go: groups, queues, menus, hours, routes; and every change."},
     {"name": "visits", "description": "How a page gets into a meeting by its link, without a token."},
+    {"name": "phone", "description": "How a page becomes a phone of one's own extension."},
     {"name": "system", "description": "What the system does now."},
+    {"name": "call records", "description": "Calls that are over, with their legs and their quality."},
     {"name": "bans", "description": "Sources of SIP that are shut out."},
+    {"name": "voicemail", "description": "Mailboxes, and for their holders the messages in them."},
     {"name": "events", "description": "What happens, as it happens."},
     {"name": "sip", "description": "The SIP messages themselves, masked."},
     {"name": "diagnoses", "description": "Captures that are uploaded to learn why calls were bad."},
@@ -159,11 +175,13 @@ def create_app(
     visiting: Visiting | None = None,
     diagnosing: Diagnosing | None = None,
     provisioning: Provisioning | None = None,
+    voicemail: Voicemailing | None = None,
+    phoning: Phoning | None = None,
 ) -> FastAPI:
     """The application on these parts; its links are for the configured ports until `announce` is called.
 
-    Without `door` and `visiting` no browser can call, without `diagnosing` no capture is diagnosed, without
-    `provisioning` no phone is set up.
+    Without `door`, `visiting` and `phoning` no browser can call, without `diagnosing` no capture is
+    diagnosed, without `provisioning` no phone is set up, without `voicemail` there are no mailboxes.
     """
     app = FastAPI(
         title="Ringback",
@@ -177,13 +195,24 @@ def create_app(
     )
     guard = SourceGuard(SourceList(settings.security.allow_sources))
     app.state.context = WebContext(
-        store, operations, settings, Links.of(settings), guard, door, visiting, diagnosing, provisioning
+        store,
+        operations,
+        settings,
+        Links.of(settings),
+        guard,
+        door=door,
+        visiting=visiting,
+        diagnosing=diagnosing,
+        phoning=phoning,
+        provisioning=provisioning,
+        voicemail=voicemail,
     )
     app.state.metrics = Metrics(operations)
     for router in ROUTERS:
         app.include_router(router, responses=_PROBLEMS)
     app.include_router(visits.router, responses=_PROBLEMS)
     app.include_router(phone_files.router, include_in_schema=False)
+    app.include_router(phone.router, responses=_PROBLEMS)
     app.include_router(sip_socket.router)
     app.include_router(health)
     app.include_router(pages.router, include_in_schema=False)

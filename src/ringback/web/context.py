@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,9 +23,11 @@ from ringback.store.store import Store
 from ringback.web.diagnosing import Diagnosing
 from ringback.web.links import Links, own_origins
 from ringback.web.operations import Operations
+from ringback.web.phoning import Phoning
 from ringback.web.problems import ProblemError
 from ringback.web.provisioning import Provisioning
 from ringback.web.visiting import SipDoor, Visiting
+from ringback.web.voicemailing import Voicemailing
 
 SESSION_COOKIE: Final = "ringback_session"
 FROM_PAGE: Final = "X-Ringback"
@@ -41,8 +44,8 @@ _WRONG: Final = "this token is unknown, revoked or expired; make a new one: ring
 class WebContext:
     """The parts that routes use; `links` is replaced once the ports are known.
 
-    Without `door` and `visiting` no browser can call, without `diagnosing` no capture is diagnosed, without
-    `provisioning` no phone is set up.
+    Without `door`, `visiting` and `phoning` no browser can call, without `diagnosing` no capture is
+    diagnosed, without `provisioning` no phone is set up, without `voicemail` there are no mailboxes.
     """
 
     store: Store
@@ -53,7 +56,9 @@ class WebContext:
     door: SipDoor | None = None
     visiting: Visiting | None = None
     diagnosing: Diagnosing | None = None
+    phoning: Phoning | None = None
     provisioning: Provisioning | None = None
+    voicemail: Voicemailing | None = None
     now: Callable[[], float] = time.monotonic
     login_delay: GuessDelay[str] = field(default_factory=GuessDelay)
 
@@ -73,6 +78,15 @@ class WebContext:
 def source_of(request: Request) -> str:
     """The address that a request comes from; empty for the control socket."""
     return request.client.host if request.client else ""
+
+
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]{1,253})(?::[0-9]{1,5})?")
+
+
+def host_of(request: Request) -> str:
+    """The host as the page knows it, for SIP URIs: nothing is resolved, all goes over the page's socket."""
+    given = _HOST.fullmatch(request.headers.get("host", ""))
+    return given[1] if given is not None else "localhost"
 
 
 def context_of(request: Request) -> WebContext:

@@ -241,6 +241,41 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueCaller:
+    """Somebody who waits: the call, for how long, and whether an agent is being rung for it."""
+
+    call: str
+    waited_s: float
+    ringing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class QueueAgent:
+    """An agent of a queue: `state` is free, ringing, busy, wrap-up, did not answer, do not disturb,
+    unreachable or logged out; `calls` are those of this queue."""
+
+    extension: str
+    state: str
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStatus:
+    """How a queue does; counts are since the start, `average_wait_s` is of the last 50 calls that an agent
+    answered, None before the first."""
+
+    name: str
+    title: str
+    waiting: tuple[QueueCaller, ...]
+    agents: tuple[QueueAgent, ...]
+    answered: int
+    abandoned: int
+    left: int
+    longest_wait_s: float
+    average_wait_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Registration:
     """A device that can be called: one binding of an extension."""
 
@@ -360,6 +395,12 @@ class Operations(Protocol):
 
     def calls(self) -> list[Call]:
         """The calls in progress, oldest first."""
+
+    def make_meeting(self, call: str) -> None:
+        """Make a meeting of a call; raises UnknownCallError, or OperationError where nobody talks."""
+
+    def queues(self) -> list[QueueStatus]:
+        """How all queues do, by name."""
 
     def participant_quality(self, meeting: str, participant: str, seconds: float) -> LineSeries:
         """The last seconds of a participant's line, at most five minutes. Raises UnknownParticipantError."""

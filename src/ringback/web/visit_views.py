@@ -28,16 +28,14 @@ class VisitRequest(Body):
 
 
 class SipAccountView(View):
-    """A SIP account for this meeting alone."""
+    """A SIP account for one page: for a meeting alone, or for an extension."""
 
     uri: str = Field(examples=["sip:v-5f0c...@127.0.0.1"])
     username: str
     password: str
     realm: str
     expires_in_s: float
-    target: str = Field(
-        examples=["sip:481516234@127.0.0.1"], description="What to call to be in the meeting."
-    )
+    target: str = Field(examples=["sip:481516234@127.0.0.1"], description="The meeting, or oneself.")
     echo_target: str = Field(examples=["sip:600@127.0.0.1"], description="What to call to hear oneself.")
 
 

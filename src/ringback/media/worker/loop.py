@@ -17,7 +17,7 @@ import msgspec
 from ringback.media.batch import empty_batch
 from ringback.media.engine import TICK_NS, Engine
 from ringback.media.noise import NoiseSuppression
-from ringback.media.playing import SoundShelf
+from ringback.media.playing import SoundError, SoundShelf
 from ringback.media.protocol import Command, CommandFailed, Event, PairClosed, Ready, Shutdown, Statistics
 from ringback.media.worker.control import ControlChannel, ControlLostError
 from ringback.media.worker.dtls_loader import DtlsLoader
@@ -52,11 +52,14 @@ class Worker:
     """Runs one engine on one thread until Shutdown or the end of the control socket."""
 
     def __init__(
-        self, control: ControlChannel[Command, Event], ports: UdpPorts, full_band: bool = False
+        self,
+        control: ControlChannel[Command, Event],
+        ports: UdpPorts,
+        full_band: bool = False,
+        own_music: str = "",
     ) -> None:
         # First of all: the memory that making the music takes for a moment is then used for the rest.
-        shelf = SoundShelf()
-        shelf.prepare()
+        shelf = _prepared(own_music)
         self._control = control
         self._ports = ports
         self._inbox = Inbox()
@@ -254,3 +257,14 @@ class Worker:
 
 
 _NO_PACKETS = empty_batch()
+
+
+def _prepared(own_music: str) -> SoundShelf:
+    """A shelf with what costs more time than a tick has; music that cannot be read is the built-in."""
+    try:
+        shelf = SoundShelf(own_music)
+        shelf.prepare()
+    except SoundError:
+        shelf = SoundShelf()
+        shelf.prepare()
+    return shelf

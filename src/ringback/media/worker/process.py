@@ -45,6 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
         "--descriptors", type=int, help="inherited Unix socket over which UDP sockets go to and fro"
     )
     parser.add_argument("--full-band", action="store_true", help="let Opus legs hear each other up to 20 kHz")
+    parser.add_argument("--music", default="", help="WAV file in place of the built-in music")
     parser.add_argument(
         "--profile", default=None, help="write a cProfile of the worker to this file at the end"
     )
@@ -58,7 +59,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.descriptors is not None:
         channel = DescriptorChannel(socket.socket(fileno=options.descriptors))
     ports = UdpPorts(options.bind, options.ports[0], options.ports[1], channel)
-    worker = Worker(worker_end(connection), ports, full_band=options.full_band)
+    worker = Worker(worker_end(connection), ports, full_band=options.full_band, own_music=options.music)
     gc.collect()
     gc.freeze()
     gc.disable()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Final, Literal
 
@@ -16,7 +15,7 @@ from ringback.governance.private import Private, same_secret
 from ringback.governance.shown import fit_to_show
 from ringback.store.directory import Meeting
 from ringback.web.api import API
-from ringback.web.context import Context, WebContext, source_of
+from ringback.web.context import Context, WebContext, host_of, source_of
 from ringback.web.problems import ProblemError
 from ringback.web.visit_views import (
     RenewalView,
@@ -35,8 +34,6 @@ router = APIRouter(prefix=f"{API}/visits", tags=["visits"])
 HEARTBEAT_S: Final = 15.0
 SHORTEST_PAUSE_S: Final = 0.2
 """Between two states: changes that come faster are told together."""
-
-_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]{1,253})(?::[0-9]{1,5})?")
 
 secret_bearer = HTTPBearer(
     auto_error=False, scheme_name="visit", description="The `secret` of the visit, from POST /api/v1/visits."
@@ -83,7 +80,7 @@ async def open_visit(body: VisitRequest, request: Request, context: Context) -> 
     if not name and seat is None:
         raise ProblemError(422, "name: say who you are")
     visit = _visiting(context).open(meeting, role, name, source_of(request), seat)
-    host = _host_of(request)
+    host = host_of(request)
     return VisitView(
         visit=visit.id,
         secret=visit.secret.reveal(),
@@ -170,9 +167,3 @@ def _role_of(meeting: Meeting | None, token: Private[str]) -> Literal["host", "g
     host = same_secret(token, meeting.host_link_token)
     guest = same_secret(token, meeting.link_token)
     return "host" if host else "guest" if guest else None
-
-
-def _host_of(request: Request) -> str:
-    """The host as the page knows it, for SIP URIs: nothing is resolved, all goes over the page's socket."""
-    given = _HOST.fullmatch(request.headers.get("host", ""))
-    return given[1] if given is not None else "localhost"

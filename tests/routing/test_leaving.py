@@ -1,0 +1,239 @@
+"""Calls that go outside: routes in their order, classes by role, blocked numbers, what is shown, who pays."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from ringback.routing.steps import Decision, GoOut, Outcome, Refuse, Ring
+from ringback.store.plan.answering import Answering, Role
+from ringback.store.plan.groups import Group
+from ringback.store.plan.hours import Hours
+from ringback.store.plan.outbound import Blocked, Route
+from tests.routing.office import Office, said, trunk
+
+FAR = "+442079460000"
+NEAR = "+14155550100"
+
+
+def out(decision: Decision) -> list[tuple[str, str]]:
+    assert isinstance(decision.step, GoOut), decision.step
+    return [(way.trunk.name, way.number) for way in decision.step.ways]
+
+
+def refused(decision: Decision) -> Refuse:
+    assert isinstance(decision.step, Refuse), decision.step
+    return decision.step
+
+
+def route(name: str, *patterns: str, **details: object) -> Route:
+    return Route(**{"name": name, "patterns": patterns, "trunks": ("first",), **details})
+
+
+def test_without_routes_the_prefixes_of_trunks_count_as_ever() -> None:
+    office = Office(trunks=(trunk("plus", prefixes=("+",)), trunk("uk", prefixes=("+44",), strip=1)))
+    assert out(office.call(FAR)) == [("uk", "442079460000"), ("plus", FAR)]
+    assert out(office.call(NEAR)) == [("plus", NEAR)]
+    assert refused(office.call("5550100")).status == 404
+
+
+def test_routes_count_by_priority_then_by_the_longest_pattern_then_by_name() -> None:
+    routes = {
+        "b-exact": route("b-exact", NEAR),
+        "a-long": route("a-long", "+1415."),
+        "c-long": route("c-long", "+1NXX555XXXX"),
+        "short": route("short", "+1.", priority=50),
+        "all": route("all", "."),
+    }
+    names = []
+    while routes:
+        decision = Office(*routes.values()).call(NEAR)
+        names.append(decision.rules[0].name)
+        del routes[names[-1]]
+    assert names == ["short", "b-exact", "c-long", "a-long", "all"]
+
+
+def test_a_number_fits_as_it_is_dialled_and_in_e164_form() -> None:
+    office = Office(route("plus", "+1.", e164=True), route("plain", "9.", strip=1))
+    assert out(office.call("4155550100")) == [("first", NEAR)]
+    assert out(office.call("14155550100")) == [("first", NEAR)]
+    assert out(office.call("01114155550100")) == [("first", NEAR)]
+    assert out(office.call("95550100")) == [("first", "5550100")]
+    assert refused(Office(route("plus", "+1."), country="").call("4155550100")).status == 404
+
+
+def test_strip_prepend_and_order_of_trunks() -> None:
+    office = Office(route("r", "+44.", strip=3, prepend="0044", trunks=("second", "gone", "first")))
+    assert out(office.call(FAR)) == [("second", "00442079460000"), ("first", "00442079460000")]
+    off = Office(route("r", "+44."), trunks=(trunk("first", enabled=False), trunk("second")))
+    assert refused(off.call(FAR)).dead_end
+    assert "none of its trunks" in refused(off.call(FAR)).why
+    assert "nothing is left" in refused(Office(route("r", "+44.", strip=20)).call(FAR)).why
+
+
+def test_a_route_for_others_or_for_another_time_is_passed_over_and_told() -> None:
+    office = Office(
+        route("sales", "+44.", roles=("sales",)),
+        route("night", "+44.", priority=101, hours="office"),
+        route("never", "+44.", priority=102, enabled=False),
+        route("lost", "+44.", priority=103, hours="gone"),
+        route("last", "+44.", priority=104, trunks=("second",)),
+        Hours(name="office", switch="closed"),
+        Role(name="standard", classes=("international",)),
+        Role(name="sales", classes=("international",)),
+        roles={"1002": "sales"},
+    )
+    assert out(office.call(FAR, by="1002")) == [("first", FAR)]
+    decision = office.call(FAR)
+    assert out(decision) == [("second", FAR)]
+    assert said(decision)[:4] == [
+        "route sales: fits, but is for the role sales",
+        "route night: fits, but its hours office are not open (switched to closed by hand)",
+        "route never: fits, but is disabled",
+        "route lost: fits, but its hours gone do not exist",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("number", "call_class"),
+    [
+        (NEAR, "national"),
+        ("4155550100", "national"),
+        (FAR, "international"),
+        ("011442079460000", "international"),
+        ("+19005550100", "premium"),
+        ("9005550100", "premium"),
+        ("19005550100", "premium"),
+        ("18762345678", "international"),
+    ],
+)
+def test_a_class_is_known_however_the_number_is_written(number: str, call_class: str) -> None:
+    office = Office(
+        route("all", ".", strip=1, e164=True),
+        Role(name="standard", classes=(call_class,), caller_id="+15550199"),
+    )
+    step = office.call(number).step
+    assert isinstance(step, GoOut)
+    assert (step.call_class, step.payer) == (call_class, "1001")
+    assert step.ways[0].caller_id == "+15550199"
+    others = {"national", "international", "premium"} - {call_class}
+    strict = Office(route("all", "."), Role(name="standard", classes=tuple(sorted(others))))
+    assert refused(strict.call(number)).status == 403
+    assert refused(strict.call(number)).why == (
+        f"the role standard may not call numbers of the class {call_class}"
+    )
+
+
+def test_without_a_role_in_the_plan_every_class_may_be_called() -> None:
+    assert out(Office().call(FAR)) == [("first", FAR), ("second", FAR)]
+
+
+def test_the_route_says_what_is_shown_before_the_role_does() -> None:
+    office = Office(route("r", "+.", caller_id="+15550111"), Role(name="standard", caller_id="+15550122"))
+    step = office.call(NEAR).step
+    assert isinstance(step, GoOut)
+    assert step.ways[0].caller_id == "+15550111"
+
+
+def test_blocked_numbers_in_any_form_until_their_last_day() -> None:
+    blocked = Blocked(
+        name="scam", title="Known fraud", patterns=("+44.",), direction="out", until="2026-06-17"
+    )
+    office = Office(blocked)
+    for number in (FAR, "011442079460000"):
+        step = refused(office.call(number))
+        assert (step.status, step.dead_end) == (403, False)
+        assert step.why == "the number is blocked (Known fraud)"
+    office.at = datetime(2026, 6, 18, 0, 0, tzinfo=UTC)
+    assert out(office.call(FAR))
+
+
+def test_blocked_callers_and_those_without_a_number() -> None:
+    dids = {NEAR: "1001"}
+    office = Office(
+        Blocked(name="a", patterns=("+44.",), direction="in"),
+        Blocked(name="b", patterns=("",), direction="in"),
+        trunks=(trunk("first", dids=dids),),
+    )
+    for number, blocked in (
+        ("02079460000", False),
+        (FAR, True),
+        ("442079460000", False),
+        ("011442079460000", True),
+    ):
+        decision = office.call(NEAR, trunk="first", number=number)
+        assert isinstance(decision.step, Refuse) is blocked
+    assert isinstance(office.call("1002").step, Ring)
+
+
+# Forwarding outside
+
+
+def forwarding(*more: object, role: Role | None = None, **answering: str) -> Office:
+    allowed = Role(name="standard", classes=("national",), forward_outside=True, caller_id="+15550133")
+    values = [Answering(name="1002", **answering), role or allowed, *more]
+    return Office(*values)  # type: ignore[arg-type]
+
+
+def test_forwarding_outside_is_for_who_forwards_to_be_allowed_and_to_pay() -> None:
+    step = forwarding(always=f"outside:{NEAR}").call("1002").step
+    assert isinstance(step, GoOut)
+    assert (step.payer, step.ways[0].caller_id) == ("1002", "+15550133")
+    office = forwarding(busy=f"outside:{NEAR}")
+    later = office.onward(office.call("1002"), Outcome.BUSY).step
+    assert isinstance(later, GoOut)
+    assert later.payer == "1002"
+
+
+def test_forwarding_outside_needs_the_flag_and_the_class() -> None:
+    far = forwarding(always=f"outside:{FAR}").call("1002")
+    assert refused(far).why == "the role standard may not call numbers of the class international"
+    for role in (Role(name="standard"), Role(name="other", forward_outside=True)):
+        decision = forwarding(always=f"outside:{NEAR}", role=role).call("1002")
+        assert refused(decision).why == "extension 1002: the role standard may not forward outside"
+
+
+def test_a_call_from_outside_is_forwarded_outside_though_its_trunk_allows_no_transit() -> None:
+    office = forwarding(always=f"outside:{NEAR}")
+    office.directory = office.directory.with_trunk(trunk("first", dids={"+14155550111": "1002"}))
+    step = office.call("+14155550111", trunk="first").step
+    assert isinstance(step, GoOut)
+    assert step.payer == "1002"
+
+
+def test_the_plan_itself_may_send_calls_anywhere() -> None:
+    group = Group(name="g", number="200", otherwise=f"outside:{FAR}")
+    step = Office(group, Role(name="standard", classes=())).call("200").step
+    assert isinstance(step, GoOut)
+    assert step.payer == "1001"
+
+
+def test_a_forwarded_number_that_is_our_own_stays_inside_and_its_circle_is_found() -> None:
+    for did in ("+14155550111", "4155550111"):
+        office = Office(
+            Answering(name="1002", always="outside:+14155550111"),
+            trunks=(trunk("first", dids={did: "1002"}),),
+        )
+        assert refused(office.call("1002")).loop
+    office = Office(
+        Answering(name="1002", always="outside:+14155550111"),
+        trunks=(trunk("first", dids={"+14155550111": "1003"}),),
+    )
+    assert isinstance(office.call("1002").step, Ring)
+
+
+def test_rules_never_hold_a_number_outside() -> None:
+    office = forwarding(
+        Blocked(name="b", patterns=("+44.",)), always=f"outside:{NEAR}", busy=f"outside:{FAR}"
+    )
+    for decision in (office.call("1002"), office.call(FAR), office.call(NEAR), office.call("4155550100")):
+        assert "4155550100" not in str(decision.rules)
+        assert "2079460000" not in str(decision.rules)
+
+
+def test_guests_and_disabled_extensions_reach_nobody() -> None:
+    office = Office()
+    assert refused(office.call(NEAR, by=None)).status == 403
+    assert refused(office.call("1002", by=None)).status == 403
+    assert refused(Office(disabled=("1001",)).call(NEAR)).status == 403

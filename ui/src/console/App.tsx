@@ -1,0 +1,112 @@
+// Which page an address is.
+
+import { useEffect, useState } from "preact/hooks";
+import { kinds, loadKinds } from "./kinds";
+import { AccountPage } from "./pages/Account";
+import { CallsPage } from "./pages/Calls";
+import { DevicesPage } from "./pages/Devices";
+import { ExtensionsPage } from "./pages/Extensions";
+import { HistoryPage } from "./pages/History";
+import { ImportPage } from "./pages/Import";
+import { LoginPage } from "./pages/Login";
+import { LoginsPage } from "./pages/Logins";
+import { PeoplePage } from "./pages/People";
+import { PhonePage } from "./pages/Phone";
+import { PlanPage } from "./pages/Plan";
+import { QueuesPage } from "./pages/Queues";
+import { RecordingsPage } from "./pages/Recordings";
+import { SetupPage } from "./pages/Setup";
+import { SimulatePage } from "./pages/Simulate";
+import { StatusPage } from "./pages/Status";
+import { TrunksPage } from "./pages/Trunks";
+import { VoicemailPage } from "./pages/Voicemail";
+import { go, parts, path } from "./route";
+import { Shell } from "./Shell";
+import { look, may, trouble, you } from "./session";
+
+export function App() {
+  const who = you.value;
+  const [ready, setReady] = useState(false);
+  useEffect(() => {
+    setReady(false);
+    if (who) loadKinds().then(() => setReady(true));
+  }, [who?.name]);
+  useEffect(() => {
+    document.title = `${titleOf(path.value)} · Ringback`;
+  }, [path.value, kinds.value]);
+  if (trouble.value && !who)
+    return (
+      <main class="login">
+        <h1>Ringback</h1>
+        <p role="alert">{trouble.value}</p>
+        <button type="button" onClick={() => look()}>
+          Try again
+        </button>
+      </main>
+    );
+  if (who === undefined) return null;
+  if (who === null) return <LoginPage />;
+  return <Shell>{ready && <Page />}</Shell>;
+}
+
+function titleOf(at: string): string {
+  if (at.startsWith("/phone")) return "Phone";
+  const [page = "console", kind = ""] = parts(at);
+  const known = page === "plan" ? kinds.value.find((one) => one.kind === kind)?.plural : page;
+  return (known ?? page).charAt(0).toUpperCase() + (known ?? page).slice(1);
+}
+
+function Page() {
+  if (path.value.startsWith("/phone")) return <PhonePage />;
+  const [page, one, two] = parts(path.value);
+  if (page === undefined) return <Home />;
+  switch (page) {
+    case "people":
+      return <PeoplePage id={one} />;
+    case "extensions":
+      return <ExtensionsPage number={one} />;
+    case "trunks":
+      return <TrunksPage name={one} />;
+    case "plan":
+      return <PlanPage kind={one ?? ""} name={two} />;
+    case "devices":
+      return <DevicesPage id={one} />;
+    case "logins":
+      return <LoginsPage />;
+    case "import":
+      return <ImportPage />;
+    case "calls":
+      return <CallsPage id={one} />;
+    case "recordings":
+      return <RecordingsPage id={one} />;
+    case "voicemail":
+      return <VoicemailPage />;
+    case "queues":
+      return <QueuesPage />;
+    case "simulate":
+      return <SimulatePage />;
+    case "history":
+      return <HistoryPage kind={one} name={two} />;
+    case "setup":
+      return <SetupPage />;
+    case "status":
+      return <StatusPage />;
+    case "account":
+      return <AccountPage />;
+    default:
+      return (
+        <section class="page">
+          <h1>There is nothing here</h1>
+          <p>
+            <a href="/console">Back to the start</a>
+          </p>
+        </section>
+      );
+  }
+}
+
+/** Everybody begins where their work is. */
+function Home() {
+  useEffect(() => go(may("status:read") ? "/console/status" : "/console/account", { replace: true }), []);
+  return null;
+}

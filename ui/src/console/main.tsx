@@ -1,0 +1,15 @@
+// Starts the console: asks who is there, then shows the page of the address.
+
+import "./console.css";
+import { render } from "preact";
+import { App } from "./App";
+import { follow } from "./route";
+import { open } from "./session";
+
+const root = document.getElementById("app");
+if (root) {
+  root.replaceChildren();
+  follow();
+  render(<App />, root);
+  open();
+}

@@ -1,0 +1,434 @@
+// The phone: whom to call, the calls that go on, and those that were.
+
+import type { ComponentChildren } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { TroubleBox } from "../../parts/TroubleBox";
+import { type Choice, contacts } from "../choices";
+import { Icon, type IconName } from "../Icon";
+import { isTyping } from "../List";
+import { lasting } from "../labels";
+import { account, alive, type Call, calls, dialString, line, trouble, whom } from "../phone/calls";
+import type { Line } from "../phone/line";
+import { you } from "../session";
+import { OwnCalls } from "./Calls";
+
+const KEYS: [string, string][] = [
+  ["1", ""],
+  ["2", "abc"],
+  ["3", "def"],
+  ["4", "ghi"],
+  ["5", "jkl"],
+  ["6", "mno"],
+  ["7", "pqrs"],
+  ["8", "tuv"],
+  ["9", "wxyz"],
+  ["*", ""],
+  ["0", "+"],
+  ["#", ""],
+];
+
+/** JsSIP is large: it is loaded when somebody wants to phone. */
+let loading: Promise<Line> | null = null;
+export function thePhone(): Promise<Line> {
+  loading ??= import("../phone/line").then(({ phone }) => phone);
+  return loading;
+}
+
+export function PhonePage() {
+  const [typed, setTyped] = useState("");
+  const input = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    if (you.value?.extensions.length) thePhone().then((phone) => phone.open());
+  }, []);
+  if (!you.value?.extensions.length)
+    return (
+      <section class="page narrow">
+        <h1>Phone</h1>
+        <p>
+          You have no extension, so nobody can call you here. Whoever runs this system can give you one
+          {you.value?.role === "admin" && (
+            <>
+              : <a href="/console/people">choose a person</a>, and let them log in
+            </>
+          )}
+          .
+        </p>
+      </section>
+    );
+  const call = async (number: string, name = "") => {
+    if (!dialString(number)) return;
+    setTyped("");
+    (await thePhone()).call(number, name);
+  };
+  return (
+    <section class="page phone">
+      <div class="phone-main">
+        <LineWords />
+        {trouble.value && <TroubleBox trouble={trouble.value} />}
+        <CallCards />
+        <form
+          class="dial card"
+          onSubmit={(event) => {
+            event.preventDefault();
+            call(typed);
+          }}
+        >
+          <DialField
+            input={input}
+            typed={typed}
+            onType={setTyped}
+            onPick={({ value, label }) => call(value, label === value ? "" : label)}
+          />
+          <div class="pad">
+            {KEYS.map(([key, letters]) => (
+              <button
+                key={key}
+                type="button"
+                class="quiet"
+                aria-label={key}
+                onClick={() => {
+                  setTyped(typed + key);
+                  input.current?.focus();
+                }}
+              >
+                <b>{key}</b>
+                <span>{letters}</span>
+              </button>
+            ))}
+          </div>
+          <div class="dial-actions">
+            <button type="submit" class="call-button" disabled={!dialString(typed) || line.value !== "ready"}>
+              <Icon of="phone" /> Call
+            </button>
+            <button
+              type="button"
+              class="icon-button"
+              aria-label="Take back the last digit"
+              disabled={!typed}
+              onClick={() => setTyped(typed.slice(0, -1))}
+            >
+              <Icon of="backspace" />
+            </button>
+          </div>
+        </form>
+        <p class="soft">
+          <button
+            type="button"
+            class="quiet small"
+            disabled={line.value !== "ready"}
+            onClick={() => call(you.value?.echo_number ?? "", "Echo test")}
+          >
+            Test the sound
+          </button>{" "}
+          You should hear yourself.
+        </p>
+      </div>
+      <OwnCalls onCall={call} />
+    </section>
+  );
+}
+
+function LineWords() {
+  const words: Record<typeof line.value, string> = {
+    off: "Opening…",
+    opening: "Opening…",
+    ready: "Ready",
+    lost: "The connection is lost; trying again…",
+    refused: "Not registered",
+  };
+  const mark =
+    line.value === "ready" ? "good" : line.value === "lost" || line.value === "refused" ? "poor" : "fair";
+  return (
+    <header class="line-words">
+      <h1>{account.value?.name || you.value?.name}</h1>
+      <p class="soft" role="status">
+        <span class={`tag ${mark}`}>{words[line.value]}</span>{" "}
+        {account.value && <span>Extension {account.value.extension}</span>}
+      </p>
+      {"Notification" in window && Notification.permission === "default" && (
+        <button type="button" class="quiet small" onClick={() => Notification.requestPermission()}>
+          Tell me of calls while I am elsewhere
+        </button>
+      )}
+    </header>
+  );
+}
+
+interface DialProps {
+  input: { current: HTMLInputElement | null };
+  typed: string;
+  onType: (typed: string) => void;
+  onPick: (choice: Choice) => void;
+}
+
+/** A number, or the name of somebody in the house. */
+function DialField({ input, typed, onType, onPick }: DialProps) {
+  const [found, setFound] = useState<Choice[]>([]);
+  const [at, setAt] = useState(-1);
+  useEffect(() => {
+    if (typed.trim().length < 2) {
+      setFound([]);
+      return;
+    }
+    const stop = new AbortController();
+    const timer = setTimeout(async () => {
+      const some = await contacts(typed, stop.signal).catch(() => []);
+      if (!stop.signal.aborted) {
+        setFound(some.slice(0, 6));
+        setAt(-1);
+      }
+    }, 100);
+    return () => {
+      stop.abort();
+      clearTimeout(timer);
+    };
+  }, [typed]);
+  useEffect(() => {
+    const keys = (event: KeyboardEvent) => {
+      if (isTyping(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (/^[0-9*#+]$/.test(event.key) && !alive.value.length) input.current?.focus();
+    };
+    addEventListener("keydown", keys);
+    return () => removeEventListener("keydown", keys);
+  }, [input]);
+  return (
+    <div class="combo">
+      <input
+        ref={input}
+        class="number"
+        type="text"
+        role="combobox"
+        aria-label="Name or number"
+        aria-expanded={found.length > 0}
+        aria-controls="dial-list"
+        aria-activedescendant={at >= 0 ? `dial-${at}` : undefined}
+        autocomplete="off"
+        spellcheck={false}
+        placeholder="Name or number"
+        value={typed}
+        onInput={(event) => onType(event.currentTarget.value)}
+        onKeyDown={(event) => {
+          if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+            event.preventDefault();
+            const by = event.key === "ArrowDown" ? 1 : found.length - 1;
+            if (found.length) setAt((Math.max(-1, at) + by) % found.length);
+          } else if (event.key === "Enter") {
+            // Letters cannot be dialled: they mean the first who fits.
+            const choice = found[at] ?? (/[a-z]/i.test(typed) ? found[0] : undefined);
+            if (choice) {
+              event.preventDefault();
+              onPick(choice);
+            }
+          } else if (event.key === "Escape") onType("");
+        }}
+      />
+      <div id="dial-list" role="listbox" aria-label="Who fits" hidden={!found.length}>
+        {found.map((one, index) => (
+          <div
+            key={one.value}
+            id={`dial-${index}`}
+            role="option"
+            tabIndex={-1}
+            aria-selected={index === at}
+            onPointerDown={(event) => {
+              event.preventDefault();
+              onPick(one);
+            }}
+          >
+            <span>{one.label}</span> <span class="soft">{one.hint}</span>
+          </div>
+        ))}
+      </div>
+    </div>
+  );
+}
+
+export function CallCards() {
+  return (
+    <section class="calls" aria-label="Calls that go on" aria-live="polite">
+      {calls.value.map((one) => (
+        <CallCard key={one.id} call={one} />
+      ))}
+    </section>
+  );
+}
+
+function CallCard({ call }: { call: Call }) {
+  const [open, setOpen] = useState<"" | "keypad" | "transfer">("");
+  const others = alive.value.filter((one) => one.id !== call.id && one.state === "talking");
+  const on = async (what: (phone: Line) => void) => what(await thePhone());
+  if (call.state === "over")
+    return (
+      <article class="card call over">
+        <p>
+          <b>{whom(call)}</b> <span class="soft">{call.words || "The call is over."}</span>
+        </p>
+      </article>
+    );
+  if (call.state === "incoming")
+    return (
+      <article class="card call incoming">
+        <p>
+          <b>{whom(call)}</b> calls {call.name && <span class="soft">from {call.number}</span>}
+        </p>
+        <div class="call-buttons">
+          <button type="button" class="answer" onClick={() => on((phone) => phone.answer(call.id))}>
+            <Icon of="phone" /> Answer
+          </button>
+          <button type="button" class="hang-up" onClick={() => on((phone) => phone.hangUp(call.id))}>
+            <Icon of="hangup" /> Decline
+          </button>
+        </div>
+      </article>
+    );
+  return (
+    <article class={`card call ${call.held ? "held" : ""}`}>
+      <p>
+        <b>{whom(call)}</b> {call.name && <span class="soft">{call.number}</span>}
+        <span class="soft lasting">
+          <Lasting call={call} />
+        </span>
+      </p>
+      {call.words && <p class="soft">{call.words}</p>}
+      <div class="call-buttons">
+        {call.state === "talking" && (
+          <>
+            <Toggle
+              icon="microphone"
+              word="Mute"
+              on={call.muted}
+              onClick={() => on((phone) => phone.mute(call.id, !call.muted))}
+            />
+            <Toggle
+              icon="pause"
+              word="Hold"
+              on={call.held}
+              onClick={() => on((phone) => phone.hold(call.id, !call.held))}
+            />
+            <Toggle
+              icon="keypad"
+              word="Keys"
+              on={open === "keypad"}
+              onClick={() => setOpen(open === "keypad" ? "" : "keypad")}
+            />
+            <Toggle
+              icon="transfer"
+              word="Transfer"
+              on={open === "transfer"}
+              onClick={() => setOpen(open === "transfer" ? "" : "transfer")}
+            />
+          </>
+        )}
+        <button type="button" class="hang-up" onClick={() => on((phone) => phone.hangUp(call.id))}>
+          <Icon of="hangup" /> {call.state === "talking" ? "Hang up" : "Cancel"}
+        </button>
+      </div>
+      {open === "keypad" && (
+        <div class="pad small-pad">
+          {KEYS.map(([key]) => (
+            <button
+              key={key}
+              type="button"
+              class="quiet"
+              aria-label={`Send ${key}`}
+              onClick={() => on((phone) => phone.digit(call.id, key))}
+            >
+              <b>{key}</b>
+            </button>
+          ))}
+        </div>
+      )}
+      {open === "transfer" && (
+        <TransferForm
+          others={others}
+          onTransfer={(to, other) => {
+            setOpen("");
+            on((phone) => phone.transfer(call.id, to, other));
+          }}
+        />
+      )}
+    </article>
+  );
+}
+
+function TransferForm({
+  others,
+  onTransfer,
+}: {
+  others: Call[];
+  onTransfer: (to: string, other?: string) => void;
+}) {
+  const input = useRef<HTMLInputElement>(null);
+  const [typed, setTyped] = useState("");
+  useEffect(() => input.current?.focus(), []);
+  return (
+    <form
+      class="inline"
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (dialString(typed)) onTransfer(typed);
+      }}
+    >
+      <DialField input={input} typed={typed} onType={setTyped} onPick={({ value }) => onTransfer(value)} />
+      <button type="submit" disabled={!dialString(typed)}>
+        Transfer
+      </button>
+      {others.map((one) => (
+        <button key={one.id} type="button" class="quiet" onClick={() => onTransfer(one.number, one.id)}>
+          To {whom(one)}
+        </button>
+      ))}
+    </form>
+  );
+}
+
+function Lasting({ call }: { call: Call }) {
+  const [, tick] = useState(0);
+  useEffect(() => {
+    const timer = setInterval(() => tick((before) => before + 1), 1000);
+    return () => clearInterval(timer);
+  }, []);
+  if (call.state === "dialling") return <>calling…</>;
+  if (call.state === "ringing") return <>it rings…</>;
+  if (call.held) return <>on hold</>;
+  const time = lasting((Date.now() - (call.since ?? Date.now())) / 1000);
+  return <>{call.heldByThem ? `${time}, on hold there` : time}</>;
+}
+
+function Toggle({
+  icon,
+  word,
+  on,
+  onClick,
+}: {
+  icon: IconName;
+  word: string;
+  on: boolean;
+  onClick: () => void;
+}) {
+  return (
+    <button type="button" class={`toggle ${on ? "on" : ""}`} aria-pressed={on} onClick={onClick}>
+      <Icon of={icon} /> <span>{word}</span>
+    </button>
+  );
+}
+
+/** The calls that go on, on every other page. */
+export function CallBar(): ComponentChildren {
+  const [first] = alive.value;
+  if (!first) return null;
+  const incoming = alive.value.find(({ state }) => state === "incoming");
+  const shown = incoming ?? first;
+  return (
+    <a class={`call-bar ${incoming ? "incoming" : ""}`} href="/phone">
+      <Icon of="phone" />{" "}
+      {incoming ? (
+        `${whom(shown)} calls`
+      ) : (
+        <>
+          {whom(shown)} · <Lasting call={shown} />
+        </>
+      )}
+    </a>
+  );
+}
