@@ -1,4 +1,4 @@
-"""Recordings over HTTP: ranges, what is refused before anything is decrypted, what was changed is not heard."""
+"""Recordings over HTTP: ranges, roles, what is refused first; what was changed is not heard."""
 
 import httpx
 import pytest
