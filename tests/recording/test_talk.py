@@ -208,6 +208,18 @@ def test_recording_pauses_by_the_key_of_an_extension() -> None:
     assert talk.office.notices[-2:] == ["recording.paused", "recording.resumed"]
 
 
+def test_everybody_hears_a_tone_now_and_then() -> None:
+    talk = Conversation(policy(mode="always"), tone_every_s=15)
+    for leg in (1, 2):
+        talk.play_ends(leg)
+    begin(talk)
+    talk.run(31)
+    assert len(talk.office.given(media.PlayToRoom)) == 3
+    talk.ended("disk_full")
+    talk.run(31)
+    assert len(talk.office.given(media.PlayToRoom)) == 3
+
+
 def test_who_is_on_hold_is_not_recorded_meanwhile() -> None:
     talk = Conversation(policy(mode="always"))
     for leg in (1, 2):
