@@ -14,7 +14,7 @@ from tests.media.test_worker import LEVEL, Phone, Worker, talk
 
 from .browser import USE_CERTIFICATE, Browser
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.calm
 
 
 class RealBrowser(Browser):

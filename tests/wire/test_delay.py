@@ -17,7 +17,7 @@ from tests.wire.rtp_stream import FRAME, FRAME_S, RATE, RtpStream
 from tests.wire.server import RingbackServer
 from tests.wire.sip_phone import Call, SipPhone
 
-pytestmark = [pytest.mark.wire, pytest.mark.slow, pytest.mark.alone]
+pytestmark = [pytest.mark.wire, pytest.mark.slow, pytest.mark.calm]
 MakePhone = Callable[..., SipPhone]
 MakeBaresip = Callable[..., Baresip]
 Measured = Callable[[str], None]

@@ -16,7 +16,7 @@ from tests.wire.bad_line import Stream, read, skip_without_wire
 from tests.wire.known_causes import NAT_TIMEOUT_S, SERVER, SMALL_MTU, Town, delays_ms
 from tests.wire.namespaces import Network, skip_without_namespaces
 
-pytestmark = [pytest.mark.wire, pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.wire, pytest.mark.slow, pytest.mark.calm, pytest.mark.timeout(400)]
 Captures = dict[tuple[str, str], Path]
 
 

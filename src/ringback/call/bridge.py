@@ -449,6 +449,7 @@ class Bridge(Application):
     def ring_for(self, leg: Leg, handover: Handover, now: float) -> None:
         """Ring for a connected leg, which stays with its application until somebody answers."""
         self._handover = handover
+        self.call = leg.call
         self.offered(leg, now)
 
     def give_up(self, now: float) -> None:

@@ -174,6 +174,8 @@ class Retrieve(Application):
     def __init__(self, lot: ParkingLot, slot: str) -> None:
         self._lot = lot
         self._slot = slot
+        parked = lot.at(slot)
+        self.call = parked.leg.call if parked is not None else None
 
     def offered(self, leg: Leg, now: float) -> None:
         """Answer, if somebody is there."""

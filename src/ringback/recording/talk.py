@@ -127,6 +127,7 @@ class Talk(Application):
         self._tone_every_s = tone_every_s
         self._tone_at = 0.0
         self._speechless = False
+        self._call = ""
         self._voice: str | None = None
         self._recording: int | None = None
         self._keep = True
@@ -223,7 +224,8 @@ class Talk(Application):
     def _pause(self, person: Person, now: float) -> None:
         self.paused = not self.paused
         self._say(person, _PAUSED if self.paused else _GOES_ON)
-        self._line.tell("recording.paused" if self.paused else "recording.resumed", room=self.room)
+        kind = "recording.paused" if self.paused else "recording.resumed"
+        self._line.tell(kind, room=self.room, call=self._call)
         self.review(now)
 
     def _say(self, person: Person, text: str) -> None:
@@ -311,6 +313,7 @@ class Talk(Application):
         self.paused = False
         legs = [person.leg for person in self.people.values()]
         policy = self.policy
+        self._call = str(legs[0].call.id)
         self._archive.begin(
             Beginning(
                 legs[0].call.id,
@@ -346,7 +349,7 @@ class Talk(Application):
             self.phase = Phase.RUNNING
             for person in self.people.values():
                 person.leg.call.recorded = True
-            self._line.tell("recording.started", room=self.room, legs=sorted(self.people), voice=self._voice)
+            self._line.tell("recording.started", room=self.room, call=self._call, voice=self._voice)
             if not self._keep:
                 self._stop()
             elif self._tone_every_s:
@@ -358,7 +361,9 @@ class Talk(Application):
         assert voice is not None
         if isinstance(event, RecordingEnded):
             self._archive.finish(voice, event, keep=self._keep)
-            self._line.tell("recording.stopped", room=self.room, reason=event.reason, voice=voice)
+            self._line.tell(
+                "recording.stopped", room=self.room, call=self._call, voice=voice, reason=event.reason
+            )
             if event.reason in ("disk_full", "disk_slow", "failed"):
                 self._failed(event.reason.replace("_", " "), now)
                 return

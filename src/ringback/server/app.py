@@ -42,6 +42,7 @@ from ringback.server.edge import Edge
 from ringback.server.emergencies import EmergencyNotice, mail_of
 from ringback.server.exchange import Exchange
 from ringback.server.features import Features
+from ringback.server.holdings import HoldingKeeper
 from ringback.server.joining import Reach, own_ways
 from ringback.server.media_pool import MediaPool
 from ringback.server.names import NameService
@@ -97,6 +98,8 @@ log = structlog.get_logger(__name__)
 
 class Server:
     """The running system; `start` and `stop` are called once each."""
+
+    _holdings: HoldingKeeper | None = None
 
     def __init__(self, settings: Settings, store: Store) -> None:
         self.settings = settings
@@ -264,6 +267,7 @@ class Server:
                 sources=self.sources,
                 visits=self.visits,
                 directory=lambda: store.directory,
+                pages=self.softphones.device,
             ),
             ways=self.ways,
             outside=outside,
@@ -316,6 +320,8 @@ class Server:
         )
         self.keeper.start()
         self.tolls.start()
+        self._holdings = HoldingKeeper(self.store)
+        self._holdings.start()
         self.trunks.start(self.lines, self.store.directory)
 
     def open_for_calls(self) -> None:
@@ -343,6 +349,8 @@ class Server:
         await self.diagnoses.stop()
         await self.voicemail.stop()
         await self.recording.stop()
+        if self._holdings is not None:
+            await self._holdings.stop()
         await self.keeper.stop()
         await self.names.close()
         await self.tolls.stop()

@@ -286,9 +286,6 @@ class Policy:
             or self._visits.account(account, now) is not None
         ):
             return make_response(request, 403, "Only the account itself may register")
-        if flow.transport in BROWSER_TRANSPORTS:
-            # We only answer offers of WebRTC: nobody could call it.
-            return make_response(request, 403, "Pages cannot be called")
         response = self._registrar.register(request, account, flow, now, device)
         if response.status == 200:
             self._on_registration(account, flow)

@@ -29,7 +29,9 @@ from ringback.store.voice_schema import voice_audit, voices
 
 VoiceKind = Literal["message", "recording", "greeting"]
 VoiceState = Literal["writing", "whole", "cut", "deleted"]
-Act = Literal["listed", "played", "exported", "held", "released", "deleted", "expired"]
+Act = Literal[
+    "listed", "played", "exported", "verified", "refused", "held", "released", "deleted", "expired"
+]  # fmt: skip
 
 REWRAPPED_AT_ONCE: Final = 500
 _REASON_LENGTH: Final = 200

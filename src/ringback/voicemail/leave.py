@@ -137,7 +137,7 @@ class LeaveMessage(Application):
             self._keep(now)
             self._call_operator(now)
         elif failed:
-            self._part(["prompt:vm-cannot", "prompt:goodbye"], now)
+            self._part(["prompt:not-possible", "prompt:goodbye"], now)
         elif voice is None:
             self._tries += 1
             if self._tries >= TRIES:
@@ -184,7 +184,7 @@ class LeaveMessage(Application):
 
     def _kept(self, kept: bool, now: float) -> None:
         if self.phase is Phase.SENDING:
-            self._part(["prompt:vm-sent" if kept else "prompt:vm-cannot", "prompt:goodbye"], now)
+            self._part(["prompt:vm-sent" if kept else "prompt:not-possible", "prompt:goodbye"], now)
 
     def _drop(self) -> None:
         voice, self._voice = self._voice, None

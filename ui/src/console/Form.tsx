@@ -278,7 +278,7 @@ function Editor({ field, id, title, value, invalid, readOnly, describedBy, onCha
       );
     case "choices": {
       const some = value as string[];
-      const all = (schema.items && schema.items.enum) || [];
+      const all = (schema.items || undefined)?.enum ?? [];
       return (
         <div class="checks">
           {all.map(String).map((one) => (
