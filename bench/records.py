@@ -38,7 +38,7 @@ OUTSIDE = 200_000
 TRUNKS = ("carrier", "second", "spare")
 _BATCH = 20_000
 _QUALITIES = ((2.2, "poor"), (3.1, "low"), (3.6, "medium"), (5.0, "high"))
-_TABLES = (schema.call_records, schema.call_legs)
+_TABLES = (schema.call_records, schema.call_details, schema.call_legs)
 
 
 def _call(n: int, calls: int, chance: random.Random) -> CallRecord:
@@ -65,7 +65,7 @@ def _call(n: int, calls: int, chance: random.Random) -> CallRecord:
     line = Line(
         received=length_ms // 20, expected=length_ms // 20, sent=length_ms // 20, jitter_ms=1.5, mos=mos
     )
-    there = {"answered_ms": 4_000} if answered else {}
+    there: Any = {"answered_ms": 4_000} if answered else {}
     legs = (
         CallLeg(number=caller, name=f"Person {caller}", extension=caller, incoming=True, transport="udp",
                 ended_ms=length_ms, ended_by="peer", offered=("OPUS", "G722", "PCMU", "PCMA"),
@@ -95,8 +95,8 @@ def _fill(path: Path, records: CallRecords, calls: int) -> Iterator[str]:
     for at in range(0, calls, _BATCH):
         rows = records.rows(_call(n, calls, chance) for n in range(at, min(at + _BATCH, calls)))
         raw.execute("BEGIN")
-        raw.executemany(_insert(schema.call_records), rows.calls)
-        raw.executemany(_insert(schema.call_legs), rows.legs)
+        for table, values in zip(_TABLES, (rows.calls, rows.details, rows.legs), strict=True):
+            raw.executemany(_insert(table), values)
         raw.execute("COMMIT")
     took = time.monotonic() - began
     yield f"{calls:,} calls made and written in {took:.0f} s"
