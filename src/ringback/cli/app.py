@@ -7,6 +7,7 @@ import typer
 from ringback.cli import (
     admin,
     ban,
+    calls,
     certificate,
     config,
     device,
@@ -15,8 +16,9 @@ from ringback.cli import (
     meeting,
     person,
     plan,
-    route,
+    queue,
     recording,
+    route,
     serve,
     sip,
     status,
@@ -52,6 +54,8 @@ app.add_typer(extension.app, name="extension")
 app.add_typer(person.app, name="person")
 app.add_typer(device.app, name="device")
 app.add_typer(plan.app, name="plan")
+app.add_typer(queue.app, name="queue")
+app.add_typer(calls.app, name="calls")
 app.add_typer(ban.app, name="ban")
 app.add_typer(sip.app, name="sip")
 app.add_typer(trunk.app, name="trunk")

@@ -181,6 +181,14 @@ class RunningSystem:
         """POST /route/simulate."""
         return self._json(self._call("POST", "/route/simulate", asked))
 
+    def call_records(self, asked: Json) -> Json:
+        """POST /call-records/search."""
+        return self._json(self._call("POST", "/call-records/search", asked))
+
+    def call_record(self, call: str) -> Json:
+        """GET /call-records/{id}."""
+        return self._json(self._call("GET", f"/call-records/{quote(call, safe='')}"))
+
     def add_token(self, role: str, name: str, valid_days: int | None) -> Json:
         """POST /tokens."""
         return self._json(
@@ -204,6 +212,10 @@ class RunningSystem:
     def status(self) -> Json:
         """GET /status."""
         return self._json(self._call("GET", "/status"))
+
+    def queues(self) -> list[Json]:
+        """GET /queues."""
+        return self._list(self._call("GET", "/queues"))
 
     def bans(self) -> list[Json]:
         """GET /bans."""

@@ -17,6 +17,7 @@ from ringback.store.store import Store
 from ringback.web import pages, phone_files, problems, sip_socket
 from ringback.web.api import (
     bans,
+    call_records,
     devices,
     diagnoses,
     events,
@@ -31,8 +32,8 @@ from ringback.web.api import (
     plan,
     quality,
     queues,
-    route,
     recordings,
+    route,
     sip_trace,
     system,
     tokens,
@@ -67,6 +68,7 @@ ROUTERS: Final = (
             trunks,
             route,
             system,
+            call_records,
             bans,
             events,
             sip_trace,
@@ -99,6 +101,7 @@ _TAGS: Final = [
     {"name": "visits", "description": "How a page gets into a meeting by its link, without a token."},
     {"name": "phone", "description": "How a page becomes a phone of one's own extension."},
     {"name": "system", "description": "What the system does now."},
+    {"name": "call records", "description": "Calls that are over, with their legs and their quality."},
     {"name": "bans", "description": "Sources of SIP that are shut out."},
     {"name": "voicemail", "description": "Mailboxes, and for their holders the messages in them."},
     {"name": "events", "description": "What happens, as it happens."},
@@ -197,12 +200,12 @@ def create_app(
         settings,
         Links.of(settings),
         guard,
-        door,
-        visiting,
-        diagnosing,
-        provisioning,
-        voicemail,
+        door=door,
+        visiting=visiting,
+        diagnosing=diagnosing,
         phoning=phoning,
+        provisioning=provisioning,
+        voicemail=voicemail,
     )
     app.state.metrics = Metrics(operations)
     for router in ROUTERS:

@@ -7,13 +7,14 @@ from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import StreamingResponse
+from fastapi.security import HTTPAuthorizationCredentials
 from pydantic import Field
 
 from ringback.governance.private import Private
 from ringback.governance.roles import Identity, Permission
 from ringback.store.mailboxes import StoredMessage
 from ringback.web.api import API
-from ringback.web.context import Context, Needs, WebContext, somebody
+from ringback.web.context import Context, Needs, WebContext, bearer, identify
 from ringback.web.events import Event
 from ringback.web.operations import UnavailableError
 from ringback.web.problems import ProblemError
@@ -118,7 +119,15 @@ def _door(context: WebContext) -> Voicemailing:
     return context.voicemail
 
 
-Anybody = Annotated[Identity, Depends(somebody)]
+def _who(
+    request: Request,
+    context: Context,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
+) -> Identity:
+    return identify(request, context, credentials)
+
+
+Anybody = Annotated[Identity, Depends(_who)]
 Writer = Annotated[Identity, Depends(Needs(Permission.VOICEMAIL_WRITE))]
 Archivist = Annotated[Identity, Depends(Needs(Permission.VOICEMAIL_ARCHIVES))]
 
