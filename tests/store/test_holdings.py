@@ -241,6 +241,9 @@ async def test_people_come_from_a_table_all_or_none(store):
     device = store.devices.get("1001 Yealink T46U")
     assert device.username == rows[0].device_username
     assert is_password(device, rows[0].device_password)
+    assert [row.cells["name"] for row in await store.importing.run(b"site,name\nBerlin\n", dry_run=True)] == [
+        ""
+    ]
     before = store.directory
     again = await store.importing.run(content + b"Mallory;911;king;x;;\n", dry_run=False)
     problems = [(row.row, problem.field, problem.message) for row in again for problem in row.problems]
