@@ -87,10 +87,11 @@ class _Explorer:
         # Who forwards a call outside decides whether it may, and what came before greets in a mailbox.
         last = way.path[-1] if way.target.kind == "outside" and way.path else None
         key = (way.target, last, way.why if way.target.kind == "mailbox" else None)
-        if key in self._known and way.target not in way.path:
-            node.seen = True
-            return
-        self._known.add(key)
+        if way.target not in way.path:
+            if key in self._known:
+                node.seen = True
+                return
+            self._known.add(key)
         self._fill(node, self._router.go(way.target, self._asked, way.path, way.why))
 
     def _fill(self, node: Node, decision: Decision) -> None:
@@ -100,7 +101,7 @@ class _Explorer:
             self._note(step)
         if isinstance(step, Ask):
             self._chosen.extend(
-                _Way(node, (key,), target, (), Outcome.NO_ANSWER) for key, target in self._keys(step)
+                _Way(node, (key,), target, (), Outcome.DONE) for key, target in self._keys(step)
             )
         ways = [_Way(node, came_by, target, step.path, why) for came_by, target, why in _ways(step)]
         self._next += reversed(ways)
