@@ -84,7 +84,7 @@ class Door:
             on_event=self._on_event,
             allow=(
                 *("INVITE", "ACK", "CANCEL", "BYE", "INFO", "REGISTER", "OPTIONS", "REFER", "SUBSCRIBE"),
-                "PUBLISH",
+                *("PUBLISH", "PRACK", "UPDATE"),
             ),
             supported=("replaces", "answermode"),
             screened=("MESSAGE",),

@@ -7,6 +7,9 @@ from collections.abc import Coroutine
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pydantic import ValidationError
+
+from ringback.cli.errors import CliError
 from ringback.cli.running import decoded, encoded
 from ringback.cli.system import Json
 from ringback.config import Settings
@@ -16,6 +19,7 @@ from ringback.store.directory import Meeting, Trunk
 from ringback.store.errors import InvalidError
 from ringback.store.store import Store, open_store
 from ringback.web.links import Links
+from ringback.web.record_views import CallDetailView, PagedSearch, PageView, Reader
 from ringback.web.trunk_views import TrunkView
 from ringback.web.views import (
     ExtensionView,
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     from ringback.cli.local_api import LocalApi
 
 _T = TypeVar("_T")
+_ALL = Reader.of(LOCAL_ADMINISTRATOR)
 
 
 class StoppedSystem:
@@ -134,6 +139,20 @@ class StoppedSystem:
             raise InvalidError(in_words(error.errors(), 0)) from None
         now = datetime.now().astimezone()
         return _json(simulate(self._store.directory, self._settings, simulation, LOCAL_ADMINISTRATOR, now))
+
+    def call_records(self, asked: Json) -> Json:
+        """Calls that are over."""
+        try:
+            search = PagedSearch.model_validate(asked)
+        except ValidationError as error:
+            where = ".".join(map(str, error.errors()[0]["loc"]))
+            raise CliError(f"{where}: {error.errors()[0]['msg']}") from None
+        found = self._store.call_records.find(search.query(), before=search.before(), limit=search.limit)
+        return _json(PageView.of(self._run(found), _ALL, legs=search.legs))
+
+    def call_record(self, call: str) -> Json:
+        """One of them, whole."""
+        return _json(CallDetailView.of(self._run(self._store.call_records.get(call)), _ALL))
 
     def add_token(self, role: str, name: str, valid_days: int | None) -> Json:
         """A new token."""

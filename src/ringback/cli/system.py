@@ -69,6 +69,12 @@ class System(Protocol):
     def simulate(self, asked: Json) -> Json:
         """Where a call would go."""
 
+    def call_records(self, asked: Json) -> Json:
+        """A page of calls that are over: `items`, and `next` for `after`."""
+
+    def call_record(self, call: str) -> Json:
+        """One of them, whole."""
+
     def add_token(self, role: str, name: str, valid_days: int | None) -> Json:
         """A new token."""
 

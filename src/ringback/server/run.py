@@ -93,6 +93,7 @@ async def _serve(settings: Settings, console: Console, command: str) -> int:
                 lambda: app.state.context.links.web,
                 lambda: {name: port for name, (_, port) in server.transports.addresses.items()},
             ),
+            voicemail=server.voicemail.pages,
         )
         certificate = await asyncio.to_thread(web_certificate, settings)
         tls = server_context(certificate.certificate, certificate.key) if certificate else None
