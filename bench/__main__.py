@@ -23,7 +23,10 @@ from bench import (
     memory,
     opus_capacity,
     quality,
+    records,
     registrations,
+    report,
+    route,
     signalling,
     soak,
     versus,
@@ -73,18 +76,22 @@ ALONE: dict[str, Callable[[], Iterator[str]]] = {
     "registrations": registrations.measure,
     "agents": agents.measure,
     "causes": causes.measure,
+    "report": report.measure,
+    "route": route.measure,
 }
 EVERYTHING = [*WITH_SERVER, "media"]
 """What is run without names: that which needs no other product."""
 
 
 def main(names: list[str]) -> int:
-    """Run what was asked for; 2 when a name is unknown. `soak` and `captures` take words of their own."""
+    """Run what was asked for; 2 when a name is unknown. Some take words of their own."""
     if names[:1] == ["soak"]:
         return soak.main(names[1:])
     if names[:1] == ["captures"]:
         return captures.main(names[1:])
-    known = [*WITH_SERVER, *ALONE, "soak", "captures"]
+    if names[:1] == ["records"]:
+        return records.main(names[1:])
+    known = [*WITH_SERVER, *ALONE, "soak", "captures", "records"]
     unknown = set(names) - set(known)
     if unknown:
         print(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(known)}", file=sys.stderr)

@@ -48,6 +48,7 @@ FEATURES = (
     "calltest",
     "diagnosis",
     "recovery",
+    "provisioning",
 )
 for feature in FEATURES:
     # Features know calls and what lies below them, never each other.

@@ -12,6 +12,7 @@ import pytest
 
 from ringback.cli.main import run
 from ringback.config import load_settings
+from ringback.server.provisioning import PhoneFiles
 from ringback.store.store import Store, open_store
 from ringback.testing.fake_operations import FakeOperations
 from ringback.web.app import announce, create_app
@@ -63,7 +64,8 @@ class RunningServer:
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         self.store = await open_store(self._settings)
-        app = create_app(self.store, self.operations, self._settings)
+        files = PhoneFiles(self._settings, lambda: self.store.directory, lambda: "http://127.0.0.1")
+        app = create_app(self.store, self.operations, self._settings, provisioning=files)
         server = WebServer(app, self._settings)
         await server.start()
         self.port = server.address[1]

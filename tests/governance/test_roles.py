@@ -5,7 +5,7 @@ from ringback.governance.roles import LOCAL_ADMINISTRATOR, PERMISSIONS, Identity
 
 def test_every_role_has_its_permissions():
     assert set(PERMISSIONS) == set(Role)
-    assert PERMISSIONS[Role.ADMIN] == set(Permission)
+    assert PERMISSIONS[Role.ADMIN] == set(Permission) - {Permission.VOICEMAIL_ARCHIVES}
 
 
 def test_only_administrators_write_what_is_kept():
@@ -25,5 +25,5 @@ def test_an_auditor_sees_no_numbers_and_changes_nothing():
     assert not auditor.may(Permission.PARTICIPANTS_CONTROL)
 
 
-def test_the_local_administrator_may_everything():
-    assert all(LOCAL_ADMINISTRATOR.may(permission) for permission in Permission)
+def test_the_local_administrator_may_all_that_administrators_may():
+    assert {one for one in Permission if LOCAL_ADMINISTRATOR.may(one)} == PERMISSIONS[Role.ADMIN]

@@ -31,7 +31,8 @@ _numbers = count(1)
 
 def record(at: datetime = BEGAN, **changes: Any) -> CallRecord:
     """A call of 1001 to a number outside, a minute long."""
-    legs = changes.pop("legs", None) or (
+    legs = changes.pop("legs", None)
+    legs = legs if legs is not None else (
         CallLeg(number="1001", name="Ada Example", extension="1001", incoming=True, transport="udp",
                 answered_ms=2000, ended_ms=62_000, ended_by="peer", sent=("PCMU",),
                 line=Line(received=3000, expected=3000, mos=4.41)),
@@ -86,7 +87,9 @@ async def test_each_thing_that_is_known_finds_its_calls_newest_first(store: Stor
         BEGAN + timedelta(days=1),
         direction="internal", outcome="busy", cause=486, caller="1002", extension="1002", dialled="1003",
         called="group:sales", answered_ms=None, mos=2.2, quality="poor", emergency=True, recorded=True,
-        legs=(CallLeg(number="1002", extension="1002", incoming=True), CallLeg(number="1003", extension="1003")),
+        legs=(
+            CallLeg(number="1002", extension="1002", incoming=True), CallLeg(number="1003", extension="1003")
+        ),
     )  # fmt: skip
     await keep(store, out, later, inside)
     assert await found(store) == [later, inside, out]
@@ -161,6 +164,7 @@ async def test_old_records_go_a_few_at_a_time(store: Store, settings: Settings) 
     assert await found(store) == made[:6:-1]
     with sqlite3.connect(settings.data_dir / "ringback.db") as raw:
         assert raw.execute("SELECT count(*) FROM call_legs").fetchone() == (6,)
+        assert raw.execute("SELECT count(*) FROM call_details").fetchone() == (3,)
 
 
 async def test_a_database_that_is_locked_is_said_so_soon(store: Store, settings: Settings) -> None:

@@ -75,6 +75,12 @@ class Counter:
     def changed(self, leg: Leg) -> None:
         """Nobody watches here."""
 
+    def may_record(self, leg: Leg, room: int) -> bool:
+        return True
+
+    def moved(self, leg: Leg) -> None:
+        """Nobody records here."""
+
     def answered(self, leg: Leg) -> None:
         raise AssertionError("these legs are connected from the start")
 
@@ -196,7 +202,8 @@ class Counter:
         leg = Leg(next(self._legs), self, Party(Private(number)), application, flow, self.now)  # type: ignore[arg-type]
         leg.state = LegState.CONNECTED
         application.offered(leg, self.now)
-        application.connected(leg, self.now)
+        if not leg.over:
+            application.connected(leg, self.now)
         self.settle()
         return Caller(self, leg)
 

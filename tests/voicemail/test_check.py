@@ -19,11 +19,11 @@ def inside(counter: Counter) -> object:
 def test_the_pin_is_asked_for_and_three_wrong_ones_end_the_call() -> None:
     counter = Counter()
     holder = counter.holder()
-    assert holder.hears() == ["enter-pin"]
+    assert holder.hears() == ["vm-password"]
     holder.press("999888#").press("999888#")
-    assert holder.hears() == ["wrong-pin", "enter-pin"]
+    assert holder.hears() == ["vm-incorrect", "vm-password"]
     holder.press("999888#")
-    assert holder.hears() == ["wrong-pin", "goodbye"]
+    assert holder.hears() == ["vm-incorrect", "goodbye"]
     holder.listen()
     assert holder.gone
 
@@ -37,14 +37,14 @@ def test_a_mailbox_that_is_not_there_is_no_other_than_a_wrong_pin() -> None:
         caller.press(f"{number}#")
         asked = caller.hears()
         heard.append((asked, caller.press("135790#").hears()))
-    assert heard[0] == heard[1] == (["enter-pin"], ["wrong-pin", "enter-pin"])
+    assert heard[0] == heard[1] == (["vm-password"], ["vm-incorrect", "vm-password"])
 
 
 def test_the_first_pin_is_chosen_at_the_own_phone_and_nowhere_else() -> None:
     counter = Counter()
     counter.box_now = Box("b1", "1001")
     outside = counter.holder(own=False)
-    assert outside.hears() == ["enter-pin"]
+    assert outside.hears() == ["vm-password"]
     holder = counter.holder()
     assert holder.hears()[0] == "vm-new-pin"
     holder.press("735162#")
@@ -62,7 +62,7 @@ def test_a_trusted_phone_needs_no_pin_but_nobody_else_profits_from_that() -> Non
     counter = Counter()
     counter.box_now = replace(counter.box_now, trusts_own_phone=True)  # type: ignore[type-var]
     assert counter.holder().hears()[-1] == "vm-menu"
-    assert counter.holder(own=False).hears() == ["enter-pin"]
+    assert counter.holder(own=False).hears() == ["vm-password"]
 
 
 def test_new_ones_first_urgent_ones_before_them_then_by_age() -> None:
@@ -167,18 +167,18 @@ def test_a_greeting_is_recorded_heard_kept_and_removed() -> None:
     holder = counter.holder().press(PIN + "#2")
     assert holder.hears() == ["vm-greetings"]
     holder.press("21")
-    assert holder.hears() == ["vm-say-it"]
+    assert holder.hears() == ["vm-say-busy"]
     holder.listen(2).speak(3).press("#")
     assert holder.hears() == ["vm-review"]
     holder.press("1")
     assert counter.box_now is not None
     assert set(counter.box_now.greetings) == {"busy"}
-    assert holder.hears() == ["vm-kept", "vm-greetings"]
+    assert holder.hears() == ["vm-sent", "vm-greetings"]
     holder.press("22")
     assert holder.hears() == ["voice:v1"]
     holder.press("3")
     assert counter.box_now.greetings == {}
-    assert holder.hears() == ["vm-removed", "vm-greetings"]
+    assert holder.hears() == ["vm-deleted", "vm-greetings"]
     holder.press("*")
     assert holder.hears() == ["vm-menu"]
 

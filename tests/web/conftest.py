@@ -9,6 +9,7 @@ import pytest
 from fastapi import FastAPI
 
 from ringback.config import Settings, load_settings
+from ringback.server.provisioning import PhoneFiles
 from ringback.store.store import Store, open_store
 from ringback.testing.fake_operations import FakeOperations
 from ringback.web.app import announce, create_app
@@ -44,7 +45,8 @@ def settings(tmp_path: Path) -> Settings:
 async def web(settings: Settings) -> AsyncIterator[Web]:
     store = await open_store(settings)
     operations = FakeOperations()
-    app = create_app(store, operations, settings)
+    files = PhoneFiles(settings, lambda: store.directory, lambda: "http://127.0.0.1:8080")
+    app = create_app(store, operations, settings, provisioning=files)
     server = WebServer(app, settings)
     await server.start()
     announce(app, web_port=server.address[1], sip_port=5060)

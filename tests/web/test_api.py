@@ -79,7 +79,7 @@ async def test_people(web):
     assert (await web.owner.get(path)).json() == person
     assert (await web.owner.patch(path, json={"name": "Ada B."})).json()["name"] == "Ada B."
     assert (await web.owner.delete(path)).status_code == 204
-    assert (await web.owner.get("/api/v1/people")).json() == []
+    assert (await web.owner.get("/api/v1/people")).json() == {"items": [], "total": 0, "next": None}
 
 
 async def test_tokens_are_shown_once_and_can_be_revoked(web):

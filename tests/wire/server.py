@@ -176,14 +176,24 @@ class RingbackServer:
 
     def fetch(self, path: str) -> str:
         """GET a path of the running server as its owner, over its control socket; raises ServerError."""
+        return self.request("GET", path)
+
+    def api(self, method: str, path: str, body: object = None) -> Any:
+        """What the API answers its owner, decoded; raises ServerError."""
+        text = self.request(method, f"/api/v1{path}", body)
+        return json.loads(text) if text else None
+
+    def request(self, method: str, path: str, body: object = None) -> str:
+        """As `fetch`, by any method; `body` goes as JSON."""
         connection = http.client.HTTPConnection("localhost")
         connection.sock = control_socket.connect(self.data / "control.sock", timeout_s=15)
+        content = None if body is None else json.dumps(body)
         with contextlib.closing(connection):
-            connection.request("GET", path)
+            connection.request(method, path, content, {"Content-Type": "application/json"})
             answer = connection.getresponse()
             text = answer.read().decode()
-        if answer.status != 200:
-            raise ServerError(f"{path}: {answer.status} {text}")
+        if answer.status >= 300:
+            raise ServerError(f"{method} {path}: {answer.status} {text}")
         return text
 
     def add_extension(self, number: str) -> str:

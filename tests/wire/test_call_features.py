@@ -211,16 +211,18 @@ def test_a_colleague_is_asked_three_talk_and_it_becomes_a_meeting(office: Ringba
 
 
 def made_of_calls(server: RingbackServer) -> list[dict[str, Any]]:
-    return [one for one in server.ask("meeting", "list") if one["name"] == "Meeting made of a call"]
+    return [one for one in fetch(server, "meetings") if one["name"] == "Meeting made of a call"]
 
 
 def made_meeting(server: RingbackServer) -> dict[str, Any]:
     wait_for(lambda: bool(made_of_calls(server)))
     (meeting,) = made_of_calls(server)
-    found = server.ask("meeting", "show", meeting["number"])
-    assert isinstance(found, dict)
-    server.wait_participants(meeting["number"], 3)
-    return found
+    wait_for(lambda: len(fetch(server, f"meetings/{meeting['number']}/participants")) == 3)
+    return meeting
+
+
+def fetch(server: RingbackServer, what: str) -> Any:
+    return json.loads(server.fetch(f"/api/v1/{what}"))
 
 
 def test_consult_and_hang_up_is_an_attended_transfer(office: RingbackServer) -> None:
@@ -353,7 +355,7 @@ def test_a_queue_with_agents_who_come_and_go(office: RingbackServer) -> None:
             assert (await out.ended(8)).by == "peer", "it is said, and that is all"
             second = await bob.call("803")
             await hears(second, "music")
-            (queue,) = await asyncio.to_thread(queues, office)
+            (queue,) = await asyncio.to_thread(fetch, office, "queues")
             assert [agent["state"] for agent in queue["agents"]] == ["busy", "logged out"]
             assert (len(queue["waiting"]), queue["answered"]) == (1, 1)
             await first.hangup()
@@ -367,12 +369,6 @@ def test_a_queue_with_agents_who_come_and_go(office: RingbackServer) -> None:
             await asyncio.gather(hears(third, BOB), hears(at_bob, ALICE))
 
     run(test())
-
-
-def queues(server: RingbackServer) -> list[dict[str, Any]]:
-    found = json.loads(server.fetch("/api/v1/queues"))
-    assert isinstance(found, list)
-    return found
 
 
 def test_real_phones_hold_with_music_and_transfer_by_keys(

@@ -46,6 +46,8 @@ class SentOn:
 
     def taken(self, now: float) -> None:
         """The other has a new partner."""
+        to = self._remaining.dialled.reveal() if self._remaining.dialled is not None else ""
+        self._remaining.call.note("transferred", now, by=self._transferor.party, to=to)
         self._transferor.hangup(now, "Transferred")
 
     def failed(self, status: int, now: float) -> None:
@@ -120,6 +122,8 @@ class Consultation:
         way = None
         if third.partner(self.leg) is None:
             way = SentOn(self._returns, account, self.leg, self.waiting, None)
+        else:
+            self.waiting.call.note("transferred", now, by=self.leg.party, to=self._number.reveal())
         third.replace(self.leg, self.waiting, now, way)
         self.waiting.dialled = self._number
         return True

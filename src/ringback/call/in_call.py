@@ -195,13 +195,13 @@ class KeyFeatures(Application):
                 self._ask_number(person, act, other, bridge, now)
 
     def _three(self, leg: Leg, consultation: Consultation, now: float) -> None:
-        del now
         legs = consultation.joined()
         if legs is None:
             leg.play(["tone:error"])
         else:
             ThreeWay(self._line, legs, next(self._line.media_rooms))
             self._line.tell("call.three_way", leg=leg.id)
+            leg.call.note("three-way", now, by=leg.party)
 
     def _hold(self, person: _Person, other: Leg, bridge: Bridge, now: float) -> None:
         person.holds = not person.holds

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 from ringback.call.application import Application
 from ringback.call.bridge import Bridge, Line
 from ringback.call.leg import Leg, Party
+from ringback.call.records import tell_of_pickup
 from ringback.call.transfer import Handover
 from ringback.governance.private import Private
 
@@ -60,6 +61,7 @@ class ParkingLot:
         if slot is None or slot not in self.slots or slot in self._parked:
             return None
         parked = self._parked[slot] = Parked(self, leg, by, slot, now)
+        leg.call.note("parked", now, by=by, to=slot)
         self.line.touch(slot)
         self.line.tell("call.parked", slot=slot)
         parked.begin(now)
@@ -172,6 +174,8 @@ class Retrieve(Application):
     def __init__(self, lot: ParkingLot, slot: str) -> None:
         self._lot = lot
         self._slot = slot
+        parked = lot.at(slot)
+        self.call = parked.leg.call if parked is not None else None
 
     def offered(self, leg: Leg, now: float) -> None:
         """Answer, if somebody is there."""
@@ -186,5 +190,6 @@ class Retrieve(Application):
         if parked is None:
             leg.hangup(now, "Nobody is parked there")
             return
-        line = self._lot.line
-        Bridge.between(line, leg, parked.taken(now), next(line.media_rooms), now)
+        line, other = self._lot.line, parked.taken(now)
+        tell_of_pickup(leg, other, now)
+        Bridge.between(line, leg, other, next(line.media_rooms), now)

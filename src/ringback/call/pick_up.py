@@ -17,6 +17,8 @@ class PickUp(Application):
 
     def __init__(self, ringing: Ringing) -> None:
         self._ringing = ringing
+        rings = ringing()
+        self.call = rings.call if rings is not None else None
 
     def offered(self, leg: Leg, now: float) -> None:
         """Answer, if something rings."""
@@ -30,6 +32,7 @@ class PickUp(Application):
         ringing = self._ringing()
         bridge = ringing.application if ringing is not None else None
         if ringing is not None and isinstance(bridge, Bridge):
+            ringing.call.note("picked-up", now, by=leg.party)
             bridge.pick_up(ringing, leg, now)
         else:
             leg.hangup(now, "Nothing rings there")

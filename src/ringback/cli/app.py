@@ -7,16 +7,24 @@ import typer
 from ringback.cli import (
     admin,
     ban,
+    calls,
     certificate,
     config,
+    device,
     diagnose,
     extension,
     meeting,
+    person,
+    plan,
+    queue,
+    recording,
+    route,
     serve,
     sip,
     status,
     token,
     trunk,
+    voicemail,
 )
 from ringback.cli.verbs import AsJson, Config, DataDir, Options
 from ringback.cli.version import add_to as add_version
@@ -43,9 +51,17 @@ status.add_to(app)
 diagnose.add_to(app)
 app.add_typer(meeting.app, name="meeting")
 app.add_typer(extension.app, name="extension")
+app.add_typer(person.app, name="person")
+app.add_typer(device.app, name="device")
+app.add_typer(plan.app, name="plan")
+app.add_typer(queue.app, name="queue")
+app.add_typer(calls.app, name="calls")
 app.add_typer(ban.app, name="ban")
 app.add_typer(sip.app, name="sip")
 app.add_typer(trunk.app, name="trunk")
+app.add_typer(route.app, name="route")
+app.add_typer(voicemail.app, name="voicemail")
+app.add_typer(recording.app, name="recording")
 app.add_typer(token.app, name="token")
 app.add_typer(admin.app, name="admin")
 app.add_typer(certificate.app, name="certificate")

@@ -20,6 +20,7 @@ from ringback.web import control_socket
 TIMEOUT_S = 15.0
 # A stream that tells nothing says that it is there every 15 s.
 _SILENCE_S = 40.0
+_PIECE_BYTES = 65_536
 _GONE = "the server went away; look at its log, then try again"
 
 
@@ -72,18 +73,43 @@ class RunningSystem:
         self._connection.close()
 
     def _call(self, method: str, path: str, body: Json | None = None) -> Any:
-        content = None if body is None else json.dumps(body)
-        headers = {"Content-Type": "application/json"} if body is not None else {}
+        return self.ask(method, path, body)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Json | str | None = None,
+        *,
+        revision: int | None = None,
+        reason: str = "",
+    ) -> Any:
+        """What the API answers below /api/v1; raises CliError for a problem.
+
+        `reason` is written down with what is done.
+        """
+        content, headers = encoded(body, revision)
+        if reason:
+            headers["X-Reason"] = quote(reason)
         try:
             self._connection.request(method, f"/api/v1{path}", content, headers)
             answer = self._connection.getresponse()
             text = answer.read()
         except (OSError, http.client.HTTPException):
             raise CliError(_GONE, UNREACHABLE) from None
-        result = json.loads(text) if text else None
-        if answer.status >= 400:
-            _raise_problem(answer.status, result)
-        return result
+        return decoded(answer.status, answer.headers.get_content_type(), text)
+
+    def audio(self, path: str, reason: str) -> Iterator[bytes]:
+        """A stored voice as WAV, piece by piece."""
+        try:
+            self._connection.request("GET", f"/api/v1{path}", headers={"X-Reason": quote(reason)})
+            answer = self._connection.getresponse()
+            if answer.status >= 400:
+                _raise_problem(answer.status, json.loads(answer.read()))
+            while piece := answer.read(_PIECE_BYTES):
+                yield piece
+        except (OSError, http.client.HTTPException):
+            raise CliError(_GONE, UNREACHABLE) from None
 
     def add_extension(
         self, number: str, display_name: str, password: Private[str] | None, digest: str
@@ -151,6 +177,18 @@ class RunningSystem:
         """DELETE /trunks/{name}."""
         self._call("DELETE", _trunk(name))
 
+    def simulate(self, asked: Json) -> Json:
+        """POST /route/simulate."""
+        return self._json(self._call("POST", "/route/simulate", asked))
+
+    def call_records(self, asked: Json) -> Json:
+        """POST /call-records/search."""
+        return self._json(self._call("POST", "/call-records/search", asked))
+
+    def call_record(self, call: str) -> Json:
+        """GET /call-records/{id}."""
+        return self._json(self._call("GET", f"/call-records/{quote(call, safe='')}"))
+
     def add_token(self, role: str, name: str, valid_days: int | None) -> Json:
         """POST /tokens."""
         return self._json(
@@ -175,6 +213,10 @@ class RunningSystem:
         """GET /status."""
         return self._json(self._call("GET", "/status"))
 
+    def queues(self) -> list[Json]:
+        """GET /queues."""
+        return self._list(self._call("GET", "/queues"))
+
     def bans(self) -> list[Json]:
         """GET /bans."""
         return self._list(self._call("GET", "/bans"))
@@ -198,6 +240,18 @@ class RunningSystem:
     def reset_tolls(self, account: str | None) -> None:
         """DELETE /tolls, or /tolls/{account}."""
         self._call("DELETE", "/tolls" if account is None else f"/tolls/{quote(account, safe='')}")
+
+    def mailboxes(self) -> list[Json]:
+        """GET /voicemail."""
+        return self._list(self._call("GET", "/voicemail"))
+
+    def mailbox(self, number: str) -> Json:
+        """GET /voicemail/{extension}."""
+        return self._json(self._call("GET", f"/voicemail/{quote(number, safe='')}"))
+
+    def reset_mailbox_pin(self, number: str) -> None:
+        """DELETE /voicemail/{extension}/pin."""
+        self._call("DELETE", f"/voicemail/{quote(number, safe='')}/pin")
 
     def participants(self, number: str) -> list[Json]:
         """GET /meetings/{number}/participants."""
@@ -259,9 +313,28 @@ class RunningSystem:
         return answer
 
 
+def encoded(body: Json | str | None, revision: int | None) -> tuple[bytes | None, dict[str, str]]:
+    """A request's body and headers: JSON, or a text as it is."""
+    headers = {} if revision is None else {"If-Match": str(revision)}
+    if body is None:
+        return None, headers
+    if isinstance(body, str):
+        return body.encode(), {**headers, "Content-Type": "text/plain; charset=utf-8"}
+    return json.dumps(body).encode(), {**headers, "Content-Type": "application/json"}
+
+
+def decoded(status: int, content_type: str, text: bytes) -> Any:
+    """An answer's JSON or text; raises CliError for a problem."""
+    is_json = content_type.endswith("json")
+    result = (json.loads(text) if is_json else text.decode()) if text else None
+    if status >= 400:
+        _raise_problem(status, result)
+    return result
+
+
 def _raise_problem(status: int, problem: Any) -> NoReturn:
     detail = problem.get("detail") if isinstance(problem, dict) else None
-    raise CliError(str(detail or f"the server answered {status}"))
+    raise CliError(str(detail or f"the server answered {status}"), status=status)
 
 
 def _trunk(name: str) -> str:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from pydantic import ValidationError
+
+from ringback.cli.errors import CliError
+from ringback.cli.running import decoded, encoded
 from ringback.cli.system import Json
 from ringback.config import Settings
 from ringback.governance.private import Private
 from ringback.governance.roles import LOCAL_ADMINISTRATOR
 from ringback.store.directory import Meeting, Trunk
+from ringback.store.errors import InvalidError
 from ringback.store.store import Store, open_store
 from ringback.web.links import Links
+from ringback.web.record_views import CallDetailView, PagedSearch, PageView, Reader
 from ringback.web.trunk_views import TrunkView
 from ringback.web.views import (
     ExtensionView,
@@ -23,14 +30,20 @@ from ringback.web.views import (
     token_view,
 )
 
+if TYPE_CHECKING:
+    from ringback.cli.local_api import LocalApi
+
 _T = TypeVar("_T")
+_ALL = Reader.of(LOCAL_ADMINISTRATOR)
 
 
 class StoppedSystem:
     """Implements `System` on the store; hold the data folder's lock while it is open."""
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._links = Links.of(settings)
+        self._api: LocalApi | None = None
         self._runner = asyncio.Runner()
         self._store: Store = self._run(open_store(settings))
 
@@ -113,6 +126,34 @@ class StoppedSystem:
         """Delete a trunk."""
         self._run(self._store.trunks.remove(name))
 
+    def simulate(self, asked: Json) -> Json:
+        """Where a call would go, by the settings that are given."""
+        from pydantic import ValidationError  # noqa: PLC0415 - what other verbs do not need
+
+        from ringback.web.problems import in_words  # noqa: PLC0415
+        from ringback.web.route_views import Simulation, simulate  # noqa: PLC0415
+
+        try:
+            simulation = Simulation.model_validate(asked)
+        except ValidationError as error:
+            raise InvalidError(in_words(error.errors(), 0)) from None
+        now = datetime.now().astimezone()
+        return _json(simulate(self._store.directory, self._settings, simulation, LOCAL_ADMINISTRATOR, now))
+
+    def call_records(self, asked: Json) -> Json:
+        """Calls that are over."""
+        try:
+            search = PagedSearch.model_validate(asked)
+        except ValidationError as error:
+            where = ".".join(map(str, error.errors()[0]["loc"]))
+            raise CliError(f"{where}: {error.errors()[0]['msg']}") from None
+        found = self._store.call_records.find(search.query(), before=search.before(), limit=search.limit)
+        return _json(PageView.of(self._run(found), _ALL, legs=search.legs))
+
+    def call_record(self, call: str) -> Json:
+        """One of them, whole."""
+        return _json(CallDetailView.of(self._run(self._store.call_records.get(call)), _ALL))
+
     def add_token(self, role: str, name: str, valid_days: int | None) -> Json:
         """A new token."""
         token, secret = self._run(self._store.tokens.add(role, name=name, valid_days=valid_days))
@@ -125,6 +166,18 @@ class StoppedSystem:
     def revoke_token(self, token_id: str) -> None:
         """Make a token useless."""
         self._run(self._store.tokens.revoke(token_id))
+
+    def ask(
+        self, method: str, path: str, body: Json | str | None = None, *, revision: int | None = None
+    ) -> Any:
+        """What the API answers below /api/v1; raises CliError for a problem."""
+        if self._api is None:
+            # FastAPI is loaded for the verbs that need it.
+            from ringback.cli.local_api import LocalApi  # noqa: PLC0415
+
+            self._api = LocalApi(self._settings, self._store)
+        content, headers = encoded(body, revision)
+        return decoded(*self._run(self._api.request(method, f"/api/v1{path}", content or b"", headers)))
 
     def setup_link(self, name: str) -> Json:
         """A one-time link for an administrator."""

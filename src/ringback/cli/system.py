@@ -66,6 +66,15 @@ class System(Protocol):
     def remove_trunk(self, name: str) -> None:
         """Delete a trunk."""
 
+    def simulate(self, asked: Json) -> Json:
+        """Where a call would go."""
+
+    def call_records(self, asked: Json) -> Json:
+        """A page of calls that are over: `items`, and `next` for `after`."""
+
+    def call_record(self, call: str) -> Json:
+        """One of them, whole."""
+
     def add_token(self, role: str, name: str, valid_days: int | None) -> Json:
         """A new token."""
 
@@ -74,6 +83,11 @@ class System(Protocol):
 
     def revoke_token(self, token_id: str) -> None:
         """Make a token useless."""
+
+    def ask(
+        self, method: str, path: str, body: Json | str | None = None, *, revision: int | None = None
+    ) -> Any:
+        """What the API answers below /api/v1: JSON or text. `revision` is what the value must still have."""
 
     def setup_link(self, name: str) -> Json:
         """A one-time link for an administrator."""

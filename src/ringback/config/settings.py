@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 
 from ringback.config.calling import CallingSettings
 from ringback.config.folders import default_config_dir, default_data_dir
+from ringback.config.provisioning import ProvisioningSettings
 from ringback.config.routing import RoutingSettings
 from ringback.config.section import Section as _Section
 from ringback.config.toml_lines import KeyLines
@@ -339,6 +340,7 @@ class Settings(_Section):
     calling: CallingSettings = CallingSettings()
     voicemail: VoicemailSettings = VoicemailSettings()
     mail: MailSettings = MailSettings()
+    provisioning: ProvisioningSettings = ProvisioningSettings()
     security: SecuritySettings = SecuritySettings()
     recording: RecordingSettings = RecordingSettings()
     database: DatabaseSettings = DatabaseSettings()
@@ -428,6 +430,7 @@ _PATHS: frozenset[Where] = frozenset(
         ("security", "key_file"),
         ("security", "vault_key_file"),
         ("mail", "password_file"),
+        ("provisioning", "templates"),
     }
 )
 

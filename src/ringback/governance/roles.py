@@ -55,12 +55,30 @@ class Permission(Enum):
     LOGINS_READ = "logins:read"
     LOGINS_WRITE = "logins:write"
     """Decide who may log in, and as what."""
+    VOICEMAIL_READ = "voicemail:read"
+    """See how much lies in everybody's mailbox, and nothing of what was said."""
+    VOICEMAIL_WRITE = "voicemail:write"
+    """Let a mailbox forget its PIN."""
+    VOICEMAIL_REVEAL = "voicemail:reveal"
+    """Hear messages of others, with a reason that is written down; every use is told to all."""
+    VOICEMAIL_ARCHIVES = "voicemail-archives:delete"
+    """Delete before its time what former holders of extensions left behind."""
+    RECORDINGS_READ = "recordings:read"
+    """See which recordings there are, of whom, who consented, and who played them."""
+    RECORDINGS_PLAY = "recordings:play"
+    """Play those whose policy names the role among its players; every time is written down."""
+    RECORDINGS_HOLD = "recordings:hold"
+    """Put recordings under legal hold, and release them."""
+    RECORDINGS_DELETE = "recordings:delete"
+    RECORDING_POLICIES_APPROVE = "recording-policies:approve"
+    """Approve what somebody else wrote about who is recorded."""
     DIAGNOSES_WRITE = "diagnoses:write"
     """Upload captures, which hold what was said, and read what is found in them."""
 
 
 PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
-    Role.ADMIN: frozenset(Permission),
+    # Who runs the system does not decide alone what is left of people who went.
+    Role.ADMIN: frozenset(Permission) - {Permission.VOICEMAIL_ARCHIVES},
     Role.HELPDESK: frozenset(
         {
             Permission.PEOPLE_READ,
@@ -75,10 +93,12 @@ PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
             Permission.NUMBERS_READ,
             Permission.REGISTRATIONS_READ,
             Permission.BANS_READ,
+            Permission.VOICEMAIL_READ,
             Permission.STATUS_READ,
             Permission.EVENTS_READ,
             Permission.METRICS_READ,
             Permission.SIP_TRACE_READ,
+            Permission.RECORDINGS_PLAY,
         }
     ),
     Role.AUDITOR: frozenset(
@@ -93,14 +113,20 @@ PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
             Permission.CALLS_READ,
             Permission.REGISTRATIONS_READ,
             Permission.BANS_READ,
+            Permission.VOICEMAIL_READ,
+            Permission.VOICEMAIL_ARCHIVES,
             Permission.STATUS_READ,
             Permission.EVENTS_READ,
             Permission.METRICS_READ,
             Permission.TOKENS_READ,
             Permission.LOGINS_READ,
+            Permission.RECORDINGS_READ,
+            Permission.RECORDINGS_PLAY,
+            Permission.RECORDINGS_HOLD,
+            Permission.RECORDING_POLICIES_APPROVE,
         }
     ),
-    Role.USER: frozenset({Permission.PEOPLE_READ, Permission.MEETINGS_READ}),
+    Role.USER: frozenset({Permission.PEOPLE_READ, Permission.MEETINGS_READ, Permission.RECORDINGS_PLAY}),
 }
 
 

@@ -113,7 +113,7 @@ class Talk(Application):
         room: int,
         policy: RecordingPolicy,
         *,
-        star_keys: bool,
+        in_call: bool,
         tone_every_s: float = 0.0,
     ) -> None:
         self.room = room
@@ -123,10 +123,11 @@ class Talk(Application):
         self.paused = False
         self._line = line
         self._archive = archive
-        self._star_keys = star_keys
+        self._in_call = in_call
         self._tone_every_s = tone_every_s
         self._tone_at = 0.0
         self._speechless = False
+        self._call = ""
         self._voice: str | None = None
         self._recording: int | None = None
         self._keep = True
@@ -165,7 +166,7 @@ class Talk(Application):
         if person.play != play:
             return True
         person.play = None
-        if heard and not leg.on_hold:
+        if heard and not self._on_hold(person):
             self._heard(person, now)
         else:
             # Something else was more urgent: the notice is spoken again, from its beginning.
@@ -194,7 +195,7 @@ class Talk(Application):
                 self._answered(person, Consent.AGREED, digit, now)
                 return True
         starred, person.starred = person.starred, digit == STAR
-        if starred and self._star_keys:
+        if starred and self._in_call:
             self._starred(person, digit, now)
         return False
 
@@ -223,7 +224,8 @@ class Talk(Application):
     def _pause(self, person: Person, now: float) -> None:
         self.paused = not self.paused
         self._say(person, _PAUSED if self.paused else _GOES_ON)
-        self._line.tell("recording.paused" if self.paused else "recording.resumed", room=self.room)
+        kind = "recording.paused" if self.paused else "recording.resumed"
+        self._line.tell(kind, room=self.room, call=self._call)
         self.review(now)
 
     def _say(self, person: Person, text: str) -> None:
@@ -272,7 +274,7 @@ class Talk(Application):
         agreed = [person for person in people if person.consent is Consent.AGREED]
         if self.phase is Phase.RUNNING:
             for person in people:
-                person.leg.record(person.consent is Consent.AGREED and not self.paused)
+                person.leg.record(person.consent is Consent.AGREED and self._is_heard(person))
             if not agreed and self.people:
                 self._stop()
         elif (
@@ -296,14 +298,22 @@ class Talk(Application):
                 self._line.tell("recording.failed", room=self.room, reason="the notice cannot be spoken")
             self._line.wake(now + SPEECHLESS_S, self)
             return
-        on_hold = any(person.leg.on_hold for person in self.people.values())
         for person in untold:
-            if on_hold or now < person.again_at:
-                # Whoever is on hold hears music, and who holds hears nothing.
+            if self._on_hold(person) or now < person.again_at:
                 person.again_at = max(person.again_at, now + RETRY_S)
                 self._line.wake(person.again_at, self)
             else:
                 person.play = person.hear(notice)
+
+    def _on_hold(self, person: Person) -> bool:
+        """Whether it holds, and hears nothing; in a call also whether it is held, and hears music."""
+        if self._in_call:
+            return any(one.leg.on_hold for one in self.people.values())
+        return person.leg.on_hold
+
+    def _is_heard(self, person: Person) -> bool:
+        """Whether others could hear it: who is on hold talks to nobody here."""
+        return not self.paused and not self._on_hold(person)
 
     def _begin(self, agreed: list[Person]) -> None:
         self.phase = Phase.BEGINNING
@@ -311,6 +321,7 @@ class Talk(Application):
         self.paused = False
         legs = [person.leg for person in self.people.values()]
         policy = self.policy
+        self._call = str(legs[0].call.id)
         self._archive.begin(
             Beginning(
                 legs[0].call.id,
@@ -336,7 +347,7 @@ class Talk(Application):
             return
         self._voice = begun.voice
         for person in self.people.values():
-            person.leg.record(person.consent is Consent.AGREED)
+            person.leg.record(person.consent is Consent.AGREED and self._is_heard(person))
         self._recording = self._line.recordings.start(
             self.room, Path(begun.folder), begun.voice, begun.data_key, self._told
         )
@@ -346,7 +357,7 @@ class Talk(Application):
             self.phase = Phase.RUNNING
             for person in self.people.values():
                 person.leg.call.recorded = True
-            self._line.tell("recording.started", room=self.room, legs=sorted(self.people), voice=self._voice)
+            self._line.tell("recording.started", room=self.room, call=self._call, voice=self._voice)
             if not self._keep:
                 self._stop()
             elif self._tone_every_s:
@@ -358,7 +369,9 @@ class Talk(Application):
         assert voice is not None
         if isinstance(event, RecordingEnded):
             self._archive.finish(voice, event, keep=self._keep)
-            self._line.tell("recording.stopped", room=self.room, reason=event.reason, voice=voice)
+            self._line.tell(
+                "recording.stopped", room=self.room, call=self._call, voice=voice, reason=event.reason
+            )
             if event.reason in ("disk_full", "disk_slow", "failed"):
                 self._failed(event.reason.replace("_", " "), now)
                 return

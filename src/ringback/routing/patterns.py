@@ -13,22 +13,51 @@ _CLASSES: Final = {
     "Z": frozenset("123456789"),
     "N": frozenset("23456789"),
 }
-_TOKEN: Final = re.compile(r"\[([0-9-]+)\]|(.)")
 
 
 class _Node(Generic[_V]):
-    __slots__ = ("ends", "open", "plain", "sets")
+    """A place in the tree. What comes below is worked out when a number first comes here: of thousands of
+    patterns most are never looked at."""
+
+    __slots__ = ("ends", "open", "plain", "sets", "waiting")
 
     def __init__(self) -> None:
+        self.waiting: list[tuple[str, _V]] = []
         self.plain: dict[str, _Node[_V]] = {}
         self.sets: dict[frozenset[str], _Node[_V]] = {}
         self.ends: list[_V] = []
         self.open: list[_V] = []
 
-    def next(self, character: str | frozenset[str]) -> _Node[_V]:
-        if isinstance(character, str):
-            return self.plain.setdefault(character, _Node())
-        return self.sets.setdefault(character, _Node())
+    def work_out(self) -> None:
+        """Sort what waits here by its first character."""
+        waiting, self.waiting = self.waiting, []
+        for pattern, value in waiting:
+            if not pattern:
+                self.ends.append(value)
+            elif pattern == ".":
+                self.open.append(value)
+            else:
+                child, rest = self._below(pattern)
+                child.waiting.append((rest, value))
+
+    def _below(self, pattern: str) -> tuple[_Node[_V], str]:
+        first = pattern[0]
+        if first == "[":
+            inside, _, rest = pattern[1:].partition("]")
+            return self._by_set(frozenset(_inside(inside))), rest
+        characters = _CLASSES.get(first)
+        if characters is not None:
+            return self._by_set(characters), pattern[1:]
+        child = self.plain.get(first)
+        if child is None:
+            child = self.plain[first] = _Node()
+        return child, pattern[1:]
+
+    def _by_set(self, characters: frozenset[str]) -> _Node[_V]:
+        child = self.sets.get(characters)
+        if child is None:
+            child = self.sets[characters] = _Node()
+        return child
 
 
 class PatternIndex(Generic[_V]):
@@ -39,10 +68,7 @@ class PatternIndex(Generic[_V]):
 
     def add(self, pattern: str, value: _V) -> None:
         """Find `value` for numbers that fit `pattern`."""
-        node = self._root
-        for character in _characters(pattern.removesuffix(".")):
-            node = node.next(character)
-        (node.open if pattern.endswith(".") else node.ends).append(value)
+        self._root.waiting.append((pattern, value))
 
     def find(self, number: str) -> Iterator[tuple[int, _V]]:
         """Every value whose pattern fits, with how many characters the pattern says; the dot is none."""
@@ -50,6 +76,8 @@ class PatternIndex(Generic[_V]):
         for depth, character in enumerate(number):
             following: list[_Node[_V]] = []
             for node in active:
+                if node.waiting:
+                    node.work_out()
                 for value in node.open:
                     yield depth, value
                 plain = node.plain.get(character)
@@ -60,17 +88,10 @@ class PatternIndex(Generic[_V]):
                 return
             active = following
         for node in active:
+            if node.waiting:
+                node.work_out()
             for value in (*node.open, *node.ends):
                 yield len(number), value
-
-
-def _characters(pattern: str) -> Iterator[str | frozenset[str]]:
-    for found in _TOKEN.finditer(pattern):
-        inside, character = found.groups()
-        if inside is not None:
-            yield frozenset(_inside(inside))
-        else:
-            yield _CLASSES.get(character, character)
 
 
 def _inside(text: str) -> Iterator[str]:

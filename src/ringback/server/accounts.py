@@ -61,12 +61,15 @@ class Accounts:
         sources: SipSources,
         visits: Visits,
         directory: Callable[[], Directory],
+        pages: Callable[[str, float], Device | None] = lambda _username, _now: None,
     ) -> None:
+        """`pages` finds the phone of a page that is somebody's extension."""
         self._authenticator = authenticator
         self._digests = digests
         self._sources = sources
         self._visits = visits
         self._directory = directory
+        self._pages = pages
 
     def shows_credentials(self, request: Request) -> bool:
         """Whether there are credentials for here; what a guest has for another server is none of our
@@ -118,7 +121,7 @@ class Accounts:
         trunk = self._trunk_account(verdict.username, now)
         if trunk is not None:
             return trunk
-        device = self._directory().devices.get(verdict.username)
+        device = self._device(verdict.username, now)
         account = verdict.username if device is None else device.extension
         anonymous = request.method == "INVITE" and is_anonymous(request.from_)
         if user_of(request.from_) not in (account, verdict.username) and not anonymous:
@@ -131,7 +134,8 @@ class Accounts:
         given = parse_digest(value) if value is not None else None
         username = (given or {}).get("username") or user_of(request.from_)
         algorithms = self._digests.algorithms(username, self._directory())
-        if self._visits.account(username, now) is not None:
+        if flow.by_page or self._visits.account(username, now) is not None:
+            # Pages know no other.
             algorithms = ALGORITHMS["md5"]
         headers = Headers()
         for algorithm in algorithms:
@@ -141,9 +145,12 @@ class Accounts:
             headers.add("WWW-Authenticate", challenge)
         return Denied(401, headers)
 
+    def _device(self, username: str, now: float) -> Device | None:
+        return self._directory().devices.get(username) or self._pages(username, now)
+
     def _credential(self, username: str, now: float) -> Credential | None:
         directory = self._directory()
-        device = directory.devices.get(username)
+        device = self._device(username, now)
         extension = directory.extension(username if device is None else device.extension)
         account: Extension | Device | None = device or extension
         if account is None or extension is None or not extension.enabled or not account.enabled:

@@ -42,6 +42,7 @@ from ringback.server.edge import Edge
 from ringback.server.emergencies import EmergencyNotice, mail_of
 from ringback.server.exchange import Exchange
 from ringback.server.features import Features
+from ringback.server.holdings import HoldingKeeper
 from ringback.server.joining import Reach, own_ways
 from ringback.server.media_pool import MediaPool
 from ringback.server.names import NameService
@@ -74,6 +75,7 @@ from ringback.sip.tap import Tap
 from ringback.sip.uri import SipUri
 from ringback.store.directory import Directory
 from ringback.store.holdings import today
+from ringback.store.reassignments import Reassignment
 from ringback.store.store import Store
 from ringback.trunk.lines import TrunkLines
 from ringback.trunk.watch import Surroundings
@@ -96,6 +98,8 @@ log = structlog.get_logger(__name__)
 
 class Server:
     """The running system; `start` and `stop` are called once each."""
+
+    _holdings: HoldingKeeper | None = None
 
     def __init__(self, settings: Settings, store: Store) -> None:
         self.settings = settings
@@ -263,6 +267,7 @@ class Server:
                 sources=self.sources,
                 visits=self.visits,
                 directory=lambda: store.directory,
+                pages=self.softphones.device,
             ),
             ways=self.ways,
             outside=outside,
@@ -299,6 +304,7 @@ class Server:
             self.diagnoses.start(),
         )
         await self.records.start()
+        self.store.on_reassigned(self._on_reassignment)
         await self.features.start()
         await self.voicemail.start()
         await self.recording.start()
@@ -314,6 +320,8 @@ class Server:
         )
         self.keeper.start()
         self.tolls.start()
+        self._holdings = HoldingKeeper(self.store)
+        self._holdings.start()
         self.trunks.start(self.lines, self.store.directory)
 
     def open_for_calls(self) -> None:
@@ -341,6 +349,8 @@ class Server:
         await self.diagnoses.stop()
         await self.voicemail.stop()
         await self.recording.stop()
+        if self._holdings is not None:
+            await self._holdings.stop()
         await self.keeper.stop()
         await self.names.close()
         await self.tolls.stop()
@@ -432,6 +442,9 @@ class Server:
     def _trusts(self, flow: Flow) -> bool:
         """Whether to believe what this peer says about identities: trunks known by their address, too."""
         return flow.remote[0] in self._trusted_peers or bool(self.lines.recognised(flow))
+
+    async def _on_reassignment(self, reassignment: Reassignment) -> None:
+        await self.store.call_records.reassigned(reassignment.number, reassignment.at)
 
     def _on_emergency(self, notice: EmergencyNotice) -> None:
         log.warning("emergency call", test=notice.test, location=notice.location and notice.location.name)

@@ -141,6 +141,7 @@ class ServerCompany:
         if leader.over or len(legs) < 2:
             self._background.spawn(self._remove(meeting.number))
             return 0
+        leader.call.note("meeting", now, by=leader.party, to=meeting.number)
         # The host first: it is the one who may let others in.
         legs.sort(key=lambda leg: leg is not leader)
         for leg in legs:

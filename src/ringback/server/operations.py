@@ -55,11 +55,16 @@ from ringback.web.operations import (
 # Happenings an administrator has to know of; their facts hold nothing private.
 _WARNINGS = frozenset(
     {
-        "media.refused", "trunk.down", "toll.refused", "source.banned", "records.database_away",
-        "records.spool_failed", "records.lost", "records.interrupted",
+        "media.refused", "trunk.down", "toll.refused", "source.banned", "recording.failed",
+        "records.database_away", "records.spool_failed", "records.lost", "records.interrupted",
     }
 )  # fmt: skip
-_NEWS = frozenset({"trunk.up", "records.database_back", "records.spool_back"})
+_NEWS = frozenset(
+    {
+        "trunk.up", "records.database_back", "records.spool_back",
+        "recording.started", "recording.stopped", "recording.discarded",
+    }
+)  # fmt: skip
 
 log = structlog.get_logger(__name__)
 

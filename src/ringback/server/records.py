@@ -86,6 +86,7 @@ class RecordKeeper:
             self._left = await asyncio.to_thread(self._spool.open)
         except OSError as error:
             self._spool_failed(error)
+        await self._store.load()
         self._calls.on_news = self._wake.set
         self._wake.set()
         self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._forget())]

@@ -21,6 +21,7 @@ from ringback.server.app import Server, stop_signal
 from ringback.server.certificates import CertificateKeeper, web_certificate
 from ringback.server.media_link import MediaWorkerError
 from ringback.server.preflight import UnusableSettingError, allow_many_sockets, check_settings
+from ringback.server.provisioning import PhoneFiles
 from ringback.server.welcome import (
     Listening,
     show_first_start,
@@ -86,6 +87,13 @@ async def _serve(settings: Settings, console: Console, command: str) -> int:
             visiting=server.visiting,
             phoning=server.softphones,
             diagnosing=server.diagnoses,
+            provisioning=PhoneFiles(
+                settings,
+                lambda: store.directory,
+                lambda: app.state.context.links.web,
+                lambda: {name: port for name, (_, port) in server.transports.addresses.items()},
+            ),
+            voicemail=server.voicemail.pages,
         )
         certificate = await asyncio.to_thread(web_certificate, settings)
         tls = server_context(certificate.certificate, certificate.key) if certificate else None

@@ -24,6 +24,7 @@ from ringback.server.destinations import Call, Destinations
 from ringback.server.exchange import Exchange
 from ringback.server.mail import Mail
 from ringback.server.voicemail_desk import PART, VoicemailDesk, same_holder
+from ringback.server.voicemail_pages import VoicemailPages
 from ringback.server.watching import Watching
 from ringback.server.wav_stream import read_wav
 from ringback.sip.message_summary import Mailbox
@@ -72,6 +73,9 @@ class Voicemail:
             changed=self.changed,
             received=self._received,
         )
+        self.pages = VoicemailPages(
+            store, self.desk, settings.voicemail.least_pin_digits, changed=self.changed
+        )
         self._office = Office(
             desk=self.desk,
             alarm=switchboard,
@@ -81,7 +85,6 @@ class Voicemail:
                 between_digits_s=settings.conference.between_digits_s,
                 pin_tries=settings.conference.pin_tries,
             ),
-            least_pin_digits=settings.voicemail.least_pin_digits,
         )
         watching.mailboxes.find = self._lamp
 

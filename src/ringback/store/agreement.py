@@ -43,7 +43,7 @@ def taken_by(number: str, directory: Directory, fixed: Fixed, plan: Plan | None 
     if number in fixed.emergency:
         return "an emergency number"
     if number in fixed.services:
-        return "a service number (echo test, dial-in, parked calls)"
+        return "a service number (echo, dial-in, parking)"
     if number in directory.extensions:
         return f"the number of extension {number}"
     if number in directory.meetings:

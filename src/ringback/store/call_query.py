@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Select, and_, or_, select
 
 from ringback.governance.private import Private
 from ringback.store import schema
-from ringback.store.call_record import QUALITIES, Direction, Outcome, Quality, first_id_at
+from ringback.store.call_record import QUALITIES, CallRecord, Direction, Outcome, Quality, first_id_at
 
 _calls, _legs = schema.call_records.c, schema.call_legs.c
 _SEPARATORS: Final = re.compile(r"[\s()./+-]")
@@ -27,6 +27,13 @@ class Held:
     extension: str
     since: datetime
     until: datetime | None = None
+
+    def has(self, record: CallRecord) -> bool:
+        """Whether the extension was part of the call while it was held."""
+        if record.began_at < self.since or (self.until is not None and record.began_at >= self.until):
+            return False
+        legs = any(leg.extension == self.extension for leg in record.legs)
+        return legs or record.called == f"extension:{self.extension}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,8 +117,6 @@ def plan_of(query: CallQuery, fingerprints: Fingerprints) -> Plan:
     """How the query is answered: by the condition that usually leaves the fewest, the rest looked at."""
     choices = list(_choices(query, fingerprints))
     rest: list[ColumnElement[bool]] = []
-    if query.direction is not None:
-        rest.append(_calls.direction == query.direction)
     for flag, column in ((query.emergency, _calls.emergency), (query.recorded, _calls.recorded)):
         if flag is False:
             rest.append(~column)
@@ -153,6 +158,8 @@ def _choices(query: CallQuery, fingerprints: Fingerprints) -> Iterator[list[_Way
         yield [(False, _calls.cause == query.cause)]
     if query.trunk is not None:
         yield [(True, _legs.trunk == query.trunk)]
+    if query.direction is not None:
+        yield [(False, _calls.direction == query.direction)]
     if query.outcome is not None:
         yield [(False, _calls.outcome == query.outcome)]
 

@@ -82,9 +82,16 @@ class Logins:
         self._known[login.id] = login
         return login, secret
 
-    async def change(self, login_id: str, *, name: str | None = None, role: Role | None = None) -> Login:
-        """Another name or role; raises NotFoundError, ConflictError, and InvalidError for the last
-        administrator."""
+    async def change(
+        self,
+        login_id: str,
+        *,
+        name: str | None = None,
+        role: Role | None = None,
+        person_id: str | None = None,
+    ) -> Login:
+        """Another name or role, or whose it is; raises NotFoundError, ConflictError, and InvalidError for the
+        last administrator and for nobody."""
         login = self.need(login_id)
         if role is not None and role is not Role.ADMIN:
             self._refuse_last(login)
@@ -92,15 +99,18 @@ class Logins:
             login.id,
             login.name if name is None else _name(name),
             role or login.role,
-            login.person_id,
+            person_id or login.person_id,
             login.has_password,
             login.created_at,
         )
         self._refuse_twins(changed)
         mine = schema.logins.c.id == login_id
-        values = {"name": changed.name, "role": changed.role.value}
-        async with self._database.write() as connection:
-            await connection.execute(update(schema.logins).where(mine).values(**values))
+        values = {"name": changed.name, "role": changed.role.value, "person_id": changed.person_id}
+        try:
+            async with self._database.write() as connection:
+                await connection.execute(update(schema.logins).where(mine).values(**values))
+        except IntegrityError:
+            raise InvalidError(f"there is no person {person_id}") from None
         self._known[login_id] = changed
         return changed
 

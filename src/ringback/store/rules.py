@@ -47,7 +47,7 @@ def checked_extension_number(number: str, reserved: Container[str]) -> str:
     if number in EMERGENCY_NUMBERS:
         raise InvalidError(f"{number} is an emergency number in many countries; choose another number")
     if number in reserved:
-        raise ConflictError(f"{number} is a service number (echo, dial-in, parked calls); choose another")
+        raise ConflictError(f"{number} is a service number (echo, dial-in, parking); choose another number")
     return number
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 from ringback.call.collect import TERMINATOR, DigitCollector
-from ringback.call.prompts import say_number
 from ringback.governance.private import Private
 from ringback.voicemail.script import Item
 
@@ -97,9 +96,7 @@ class ChoosingPin:
         self._asking = self._ask(before, now)
 
     def _ask(self, before: list[Item], now: float) -> Asking:
-        least = say_number(self._visit.office.least_pin_digits)
-        question: list[Item] = [*before, "prompt:vm-new-pin", *least, "prompt:vm-new-pin-digits"]
-        return Asking(self._visit, question, LONGEST_PIN, self._chosen, now)
+        return Asking(self._visit, [*before, "prompt:vm-new-pin"], LONGEST_PIN, self._chosen, now)
 
     def digit(self, digit: str, now: float) -> None:
         """For the question."""

@@ -73,7 +73,7 @@ class CheckMessages(Application):
         if self._extension is None:
             self.scene = Asking(self, ["prompt:vm-mailbox"], _LONGEST_NUMBER, self._number, now)
         elif self._own and box is None:
-            self.goodbye(["prompt:vm-cannot"], now)
+            self.goodbye(["prompt:not-possible"], now)
         elif self._own and box is not None and (box.trusts_own_phone or not box.has_pin):
             # Its own phone is the only place where the first PIN can be chosen.
             self.office.desk.open(self._extension, None, self._opened)
@@ -154,7 +154,7 @@ class CheckMessages(Application):
         self._ask_pin([], now)
 
     def _ask_pin(self, before: list[Item], now: float) -> None:
-        self.scene = Asking(self, [*before, "prompt:enter-pin"], LONGEST_PIN, self._check, now)
+        self.scene = Asking(self, [*before, "prompt:vm-password"], LONGEST_PIN, self._check, now)
 
     def _check(self, digits: str, now: float) -> None:
         assert self._extension is not None
@@ -183,10 +183,10 @@ class CheckMessages(Application):
         assert self._extension is not None
         if box is None:
             self.office.guard.wrong(self.leg.source, self._extension, now, own=self._own)
-            self._failed(["prompt:wrong-pin"], now)
+            self._failed(["prompt:vm-incorrect"], now)
             return
         self.box = box
-        if box.has_pin:
+        if box.has_pin or (self._own and box.trusts_own_phone):
             self.office.desk.messages(box, self._in)
         else:
             self.scene = ChoosingPin(self, [], now, self._chosen)

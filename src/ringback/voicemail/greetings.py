@@ -86,7 +86,7 @@ class Greetings:
         match digit:
             case "1":
                 self._saying = True
-                visit.script.say(["prompt:vm-say-it"], now)
+                visit.script.say([f"prompt:vm-say-{kind}"], now)
             case "2":
                 heard = box.greetings.get(kind)
                 visit.script.say([heard or "prompt:vm-default", *self._menu()], now)
@@ -113,7 +113,7 @@ class Greetings:
         if self._visit.gone:
             self._drop()
         elif voice is None:
-            why = "prompt:vm-cannot" if failed else "prompt:vm-too-short"
+            why = "prompt:not-possible" if failed else "prompt:vm-too-short"
             self._visit.script.say([why, *self._menu()], now)
         else:
             self._visit.script.say(self._menu(), now)
@@ -134,10 +134,10 @@ class Greetings:
             visit.script.say(self._menu(), now)
 
     def _kept(self, done: bool, now: float) -> None:
-        self._done("prompt:vm-kept" if done else "prompt:vm-cannot", now)
+        self._done("prompt:vm-sent" if done else "prompt:not-possible", now)
 
     def _removed(self, done: bool, now: float) -> None:
-        self._done("prompt:vm-removed" if done else "prompt:vm-cannot", now)
+        self._done("prompt:vm-deleted" if done else "prompt:not-possible", now)
 
     def _done(self, word: str, now: float) -> None:
         if not self._visit.gone and self._visit.scene is self:

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Final
 
 from ringback.call.application import Application
-from ringback.call.leg import Leg
+from ringback.call.leg import Leg, LegState
 from ringback.call.onward import Onward
 from ringback.routing.steps import Outcome
 from ringback.store.plan.target import Target
@@ -64,7 +64,11 @@ class LeaveMessage(Application):
         if box is not None:
             self._box = box
             leg.answer(now)
-        elif not self._onward(leg, Outcome.UNREACHABLE, now):
+        elif self._onward(leg, Outcome.UNREACHABLE, now):
+            return
+        elif leg.state is LegState.CONNECTED:
+            leg.hangup(now, "No mailbox")
+        else:
             leg.reject(480, now, "No mailbox")
 
     def connected(self, leg: Leg, now: float) -> None:
@@ -137,7 +141,7 @@ class LeaveMessage(Application):
             self._keep(now)
             self._call_operator(now)
         elif failed:
-            self._part(["prompt:vm-cannot", "prompt:goodbye"], now)
+            self._part(["prompt:not-possible", "prompt:goodbye"], now)
         elif voice is None:
             self._tries += 1
             if self._tries >= TRIES:
@@ -184,7 +188,7 @@ class LeaveMessage(Application):
 
     def _kept(self, kept: bool, now: float) -> None:
         if self.phase is Phase.SENDING:
-            self._part(["prompt:vm-sent" if kept else "prompt:vm-cannot", "prompt:goodbye"], now)
+            self._part(["prompt:vm-sent" if kept else "prompt:not-possible", "prompt:goodbye"], now)
 
     def _drop(self) -> None:
         voice, self._voice = self._voice, None

@@ -19,10 +19,9 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """Handed to every call; `least_pin_digits` is for new PINs."""
+    """Handed to every call."""
 
     desk: Desk
     alarm: Alarm
     guard: MailboxGuard
     patience: Patience = field(default_factory=Patience)
-    least_pin_digits: int = 6

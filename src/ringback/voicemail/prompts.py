@@ -16,8 +16,7 @@ PROMPTS: Final[dict[str, Prompt]] = {
     "vm-intro": Prompt(
         "Please leave your message after the tone. When done, hang up, or press the pound key.", "vm-intro"
     ),
-    "vm-full": Prompt("This mailbox is full. No message can be taken.", None),
-    "vm-cannot": Prompt("No message can be taken now. Please call again later.", None),
+    "vm-full": Prompt("Sorry, but the user's mailbox can't accept more messages.", "vm-mailboxfull"),
     "vm-too-short": Prompt("Your message is too short.", "vm-tooshort"),
     "vm-review": Prompt(
         "Press 1 to accept this recording. Press 2 to listen to it. Press 3 to rerecord it.", "vm-review"
@@ -26,14 +25,17 @@ PROMPTS: Final[dict[str, Prompt]] = {
     "vm-is-urgent": Prompt("Message marked urgent.", "vm-marked-urgent"),
     "vm-not-urgent": Prompt("Message marked non urgent.", "vm-marked-nonurgent"),
     "vm-sent": Prompt("Your message has been saved.", "vm-msgsaved"),
-    "vm-no-operator": Prompt("Nobody can be reached there.", None),
+    "vm-no-operator": Prompt("Nobody is available to take your call at the moment.", "vm-nobodyavail"),
     "vm-mailbox": Prompt("Please enter your mailbox number, followed by the pound key.", None),
-    "vm-new-pin": Prompt("Choose a PIN of at least", None),
-    "vm-new-pin-digits": Prompt("digits, and press the pound key.", None),
-    "vm-pin-again": Prompt("Enter the same PIN again, and press the pound key.", None),
-    "vm-pin-differs": Prompt("The two PINs are not the same.", None),
-    "vm-pin-refused": Prompt("That PIN is too short, or would be guessed first.", None),
-    "vm-pin-kept": Prompt("Your PIN has been changed.", None),
+    "vm-password": Prompt("Password.", "vm-password"),
+    "vm-incorrect": Prompt("Login incorrect.", "vm-incorrect"),
+    "vm-new-pin": Prompt("Please enter your new password, followed by the pound key.", "vm-newpassword"),
+    "vm-pin-again": Prompt(
+        "Please enter your password again, followed by the pound key.", "vm-reenterpassword"
+    ),
+    "vm-pin-differs": Prompt("The passwords you entered did not match. Please try again.", "vm-mismatch"),
+    "vm-pin-refused": Prompt("That password is too short, or would be guessed first.", None),
+    "vm-pin-kept": Prompt("Your password has been changed.", "vm-passchanged"),
     "vm-you-have": Prompt("You have", "vm-youhave"),
     "vm-no": Prompt("no", "vm-no"),
     "vm-and": Prompt("and", "vm-and"),
@@ -42,7 +44,7 @@ PROMPTS: Final[dict[str, Prompt]] = {
     "vm-message": Prompt("message", "vm-message"),
     "vm-messages": Prompt("messages", "vm-messages"),
     "vm-menu": Prompt(
-        "To listen to your messages, press 1. For your greetings, press 2. To change your PIN, press 3. "
+        "To listen to your messages, press 1. For your greetings, press 2. To change your password, press 3. "
         "To end, press star.",
         None,
     ),
@@ -67,10 +69,17 @@ PROMPTS: Final[dict[str, Prompt]] = {
         None,
     ),
     "vm-greeting": Prompt("To record it, press 1. To listen to it, press 2. To remove it, press 3.", None),
-    "vm-say-it": Prompt("Speak after the tone, then press the pound key.", None),
+    "vm-say-no-answer": Prompt(
+        "After the tone, say your unavailable message, and then press the pound key.", "vm-rec-unv"
+    ),
+    "vm-say-busy": Prompt(
+        "After the tone, say your busy message, and then press the pound key.", "vm-rec-busy"
+    ),
+    "vm-say-away": Prompt(
+        "After the tone, say your temporary message, and then press the pound key.", "vm-rec-temp"
+    ),
+    "vm-say-name": Prompt("After the tone, say your name, and then press the pound key.", "vm-rec-name"),
     "vm-default": Prompt("Nothing is recorded. Callers hear the usual words.", None),
-    "vm-kept": Prompt("It is kept.", None),
-    "vm-removed": Prompt("It is removed.", None),
     "vm-today": Prompt("today", "digits/today"),
     "vm-yesterday": Prompt("yesterday", "digits/yesterday"),
     "vm-at": Prompt("at", "digits/at"),

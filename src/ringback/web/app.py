@@ -17,12 +17,14 @@ from ringback.store.store import Store
 from ringback.web import pages, phone_files, problems, sip_socket
 from ringback.web.api import (
     bans,
+    call_records,
     devices,
     diagnoses,
     events,
     extensions,
     holdings,
     logins,
+    mailboxes,
     meetings,
     participants,
     people,
@@ -30,6 +32,8 @@ from ringback.web.api import (
     plan,
     quality,
     queues,
+    recordings,
+    route,
     sip_trace,
     system,
     tokens,
@@ -46,6 +50,7 @@ from ringback.web.phoning import Phoning
 from ringback.web.problems import Problem
 from ringback.web.provisioning import Provisioning
 from ringback.web.visiting import SipDoor, Visiting
+from ringback.web.voicemailing import Voicemailing
 
 ROUTERS: Final = (
     *(
@@ -61,16 +66,21 @@ ROUTERS: Final = (
             devices,
             plan,
             trunks,
+            route,
             system,
+            call_records,
             bans,
             events,
             sip_trace,
             diagnoses,
+            recordings,
             tokens,
             logins,
+            mailboxes,
         )
     ),
     trunks.tolls,
+    mailboxes.archives,
 )
 
 _DESCRIPTION: Final = """\
@@ -84,16 +94,20 @@ _TAGS: Final = [
     {"name": "participants", "description": "Who is in a meeting now, and what a host can do about it."},
     {"name": "extensions", "description": "The numbers that devices register to."},
     {"name": "trunks", "description": "Ways to and from other telephone systems, and what is called there."},
+    {"name": "routing", "description": "Where calls go."},
     {"name": "people", "description": "Who holds extensions, and when."},
     {"name": "devices", "description": "Phones with accounts of their own, and the files that set them up."},
     {"name": "plan", "description": "How calls go: groups, queues, menus, hours, routes; and every change."},
     {"name": "visits", "description": "How a page gets into a meeting by its link, without a token."},
     {"name": "phone", "description": "How a page becomes a phone of one's own extension."},
     {"name": "system", "description": "What the system does now."},
+    {"name": "call records", "description": "Calls that are over, with their legs and their quality."},
     {"name": "bans", "description": "Sources of SIP that are shut out."},
+    {"name": "voicemail", "description": "Mailboxes, and for their holders the messages in them."},
     {"name": "events", "description": "What happens, as it happens."},
     {"name": "sip", "description": "The SIP messages themselves, masked."},
     {"name": "diagnoses", "description": "Captures that are uploaded to learn why calls were bad."},
+    {"name": "recordings", "description": "What was recorded by policy: playing, legal holds, deletion."},
     {"name": "tokens", "description": "Ways into this API."},
     {"name": "logins", "description": "Sessions of people at the pages, and who may log in there."},
     {"name": "administrators", "description": "Links with which administrators choose a password."},
@@ -161,12 +175,13 @@ def create_app(
     visiting: Visiting | None = None,
     diagnosing: Diagnosing | None = None,
     provisioning: Provisioning | None = None,
+    voicemail: Voicemailing | None = None,
     phoning: Phoning | None = None,
 ) -> FastAPI:
     """The application on these parts; its links are for the configured ports until `announce` is called.
 
     Without `door`, `visiting` and `phoning` no browser can call, without `diagnosing` no capture is
-    diagnosed, without `provisioning` no phone is set up.
+    diagnosed, without `provisioning` no phone is set up, without `voicemail` there are no mailboxes.
     """
     app = FastAPI(
         title="Ringback",
@@ -185,11 +200,12 @@ def create_app(
         settings,
         Links.of(settings),
         guard,
-        door,
-        visiting,
-        diagnosing,
-        provisioning,
+        door=door,
+        visiting=visiting,
+        diagnosing=diagnosing,
         phoning=phoning,
+        provisioning=provisioning,
+        voicemail=voicemail,
     )
     app.state.metrics = Metrics(operations)
     for router in ROUTERS:

@@ -56,9 +56,9 @@ class WebContext:
     door: SipDoor | None = None
     visiting: Visiting | None = None
     diagnosing: Diagnosing | None = None
+    phoning: Phoning | None = None
     provisioning: Provisioning | None = None
     voicemail: Voicemailing | None = None
-    phoning: Phoning | None = None
     now: Callable[[], float] = time.monotonic
     login_delay: GuessDelay[str] = field(default_factory=GuessDelay)
 

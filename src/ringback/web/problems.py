@@ -71,7 +71,7 @@ def install(app: FastAPI) -> None:
             case StoreError() | OperationError():
                 return problem_response(error.status, str(error))
             case RequestValidationError():
-                return problem_response(422, _in_words(error.errors()))
+                return problem_response(422, in_words(error.errors()))
             case HTTPException():
                 detail = _DETAILS.get(error.status_code, str(error.detail))
                 return problem_response(error.status_code, detail, dict(error.headers or {}))
@@ -91,12 +91,13 @@ def _route(request: Request) -> str:
     return str(getattr(request.scope.get("route"), "path", "unknown"))
 
 
-def _in_words(errors: Sequence[Any]) -> str:
+def in_words(errors: Sequence[Any], body: int = 1) -> str:
+    """What is wrong with what was sent; the place in it begins at the part `body` of each error's."""
     found = []
     for error in errors:
         if error["type"] == "json_invalid":
             return "the body is not valid JSON"
-        where = ".".join(str(part) for part in error["loc"][1:])
+        where = ".".join(str(part) for part in error["loc"][body:])
         message = str(error["msg"]).replace("Input should be", "must be").replace("Extra inputs are", "is")
         message = message.removeprefix("Value error, ").replace("Field required", "is missing")
         found.append(f"{where}: {message}" if where else f"the {error['loc'][0]} {message}")

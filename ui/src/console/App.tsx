@@ -3,12 +3,23 @@
 import { useEffect, useState } from "preact/hooks";
 import { kinds, loadKinds } from "./kinds";
 import { AccountPage } from "./pages/Account";
+import { CallsPage } from "./pages/Calls";
+import { DevicesPage } from "./pages/Devices";
 import { ExtensionsPage } from "./pages/Extensions";
+import { HistoryPage } from "./pages/History";
+import { ImportPage } from "./pages/Import";
 import { LoginPage } from "./pages/Login";
+import { LoginsPage } from "./pages/Logins";
 import { PeoplePage } from "./pages/People";
+import { PhonePage } from "./pages/Phone";
 import { PlanPage } from "./pages/Plan";
+import { QueuesPage } from "./pages/Queues";
+import { RecordingsPage } from "./pages/Recordings";
+import { SetupPage } from "./pages/Setup";
+import { SimulatePage } from "./pages/Simulate";
 import { StatusPage } from "./pages/Status";
 import { TrunksPage } from "./pages/Trunks";
+import { VoicemailPage } from "./pages/Voicemail";
 import { go, parts, path } from "./route";
 import { Shell } from "./Shell";
 import { look, may, trouble, you } from "./session";
@@ -46,6 +57,7 @@ function titleOf(at: string): string {
 }
 
 function Page() {
+  if (path.value.startsWith("/phone")) return <PhonePage />;
   const [page, one, two] = parts(path.value);
   if (page === undefined) return <Home />;
   switch (page) {
@@ -57,6 +69,26 @@ function Page() {
       return <TrunksPage name={one} />;
     case "plan":
       return <PlanPage kind={one ?? ""} name={two} />;
+    case "devices":
+      return <DevicesPage id={one} />;
+    case "logins":
+      return <LoginsPage />;
+    case "import":
+      return <ImportPage />;
+    case "calls":
+      return <CallsPage id={one} />;
+    case "recordings":
+      return <RecordingsPage id={one} />;
+    case "voicemail":
+      return <VoicemailPage />;
+    case "queues":
+      return <QueuesPage />;
+    case "simulate":
+      return <SimulatePage />;
+    case "history":
+      return <HistoryPage kind={one} name={two} />;
+    case "setup":
+      return <SetupPage />;
     case "status":
       return <StatusPage />;
     case "account":

@@ -6,6 +6,7 @@ import { Icon, type IconName } from "./Icon";
 import { Jump } from "./Jump";
 import { KIND_ICONS, kindOf, SECTIONS } from "./kinds";
 import { isTyping } from "./List";
+import { CallBar } from "./pages/Phone";
 import { path } from "./route";
 import { may, you } from "./session";
 import { dismiss, toasts } from "./toasts";
@@ -111,6 +112,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
           Ringback
         </a>
         <Jump />
+        {here !== "/phone" && <CallBar />}
         <a class="who-am-i" href="/console/account">
           <Icon of="person" /> <span>{you.value?.name}</span>
         </a>

@@ -4,22 +4,30 @@ import { get, post, remove, words } from "./server";
 import { say } from "./toasts";
 
 export interface Revision {
-  id: number;
+  revision_id: number;
   kind: string;
   name: string;
-  at: string;
-  by: string;
+  changed_at: string;
+  changed_by: string;
+  /** The revision that this one took back. */
+  undoes: number | null;
   /** What it was before and after; null where there was nothing. */
   before: Record<string, unknown> | null;
   after: Record<string, unknown> | null;
 }
 
-export async function history(kind = "", name = ""): Promise<Revision[]> {
-  const query = new URLSearchParams();
+/** What was changed, the last change first; `before` a revision, for those that are older. */
+export function history(
+  kind = "",
+  name = "",
+  before: number | null = null,
+  limit = 100,
+): Promise<Revision[]> {
+  const query = new URLSearchParams({ limit: String(limit) });
   if (kind) query.set("kind", kind);
   if (name) query.set("name", name);
-  const answer = await get<Revision[] | { items: Revision[] }>(`/plan/history?${query}`);
-  return Array.isArray(answer) ? answer : answer.items;
+  if (before !== null) query.set("before", String(before));
+  return get<Revision[]>(`/plan/history?${query}`);
 }
 
 export async function undo(revision: number): Promise<void> {
@@ -40,7 +48,7 @@ export async function removeWithUndo(
     say(words(error), { wrong: true });
     return false;
   }
-  const [latest] = await history(kind, name).catch(() => []);
+  const [latest] = await history(kind, name, null, 1).catch(() => []);
   if (!latest) {
     say(`${title} is deleted`);
     return true;
@@ -48,7 +56,7 @@ export async function removeWithUndo(
   say(`${title} is deleted`, {
     undo: async () => {
       try {
-        await undo(latest.id);
+        await undo(latest.revision_id);
         say(`${title} is back`);
         then();
       } catch (error) {

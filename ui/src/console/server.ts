@@ -56,7 +56,7 @@ export interface Page<T> {
   next: string | null;
 }
 
-/** A page of a list; lists that come whole are searched here. */
+/** A page of a list, which is searched on the server; short lists come whole and are searched here. */
 export async function list<T extends object>(
   path: string,
   search: string,
@@ -67,8 +67,15 @@ export async function list<T extends object>(
   const query = new URLSearchParams({ limit: String(limit) });
   if (search) query.set("search", search);
   if (after) query.set("after", after);
-  const answer = await get<Page<T> | T[]>(`${path}?${query}`, signal);
+  const response = await send("GET", `${path}?${query}`, signal ? { signal } : {});
+  const answer: Page<T> | T[] = await response.json();
   if (!Array.isArray(answer)) return answer;
+  const total = response.headers.get("X-Total-Count");
+  if (total !== null) {
+    const last = answer.length === limit ? answer.at(-1) : undefined;
+    const next = last && "number" in last ? String(last.number) : null;
+    return { items: answer, total: Number(total), next };
+  }
   const wanted = search.trim().toLowerCase();
   const found = wanted ? answer.filter((one) => shown(one).includes(wanted)) : answer;
   return { items: found, total: found.length, next: null };

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
 
 from ringback.governance.private import Private
@@ -49,9 +49,24 @@ class NewPassword(Body):
 
 
 @router.get("")
-async def list_extensions(context: Context, _viewer: ExtensionsReader) -> list[ExtensionView]:
-    """All extensions, by number."""
-    return [ExtensionView.of(extension, context.links) for extension in context.store.extensions.all()]
+async def list_extensions(
+    response: Response,
+    context: Context,
+    _viewer: ExtensionsReader,
+    search: Annotated[str, Query(max_length=80, description="In number or name.")] = "",
+    after: Annotated[int, Query(ge=0, description="Only numbers that are greater than this one.")] = 0,
+    limit: Annotated[int | None, Query(ge=1, le=10_000, description="Left out: all.")] = None,
+) -> list[ExtensionView]:
+    """Extensions by number; the header X-Total-Count says how many there are on all pages."""
+    wanted = search.strip().casefold()
+    found = [
+        extension
+        for extension in context.store.extensions.all()
+        if not wanted or wanted in extension.number or wanted in extension.display_name.casefold()
+    ]
+    response.headers["X-Total-Count"] = str(len(found))
+    shown = [extension for extension in found if int(extension.number) > after][:limit]
+    return [ExtensionView.of(extension, context.links) for extension in shown]
 
 
 @router.post("", status_code=201)

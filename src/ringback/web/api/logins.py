@@ -119,6 +119,7 @@ class LoginChange(Body):
 
     name: str | None = None
     role: RoleName | None = None
+    person_id: str | None = Field(None, description="Whose it is.")
 
 
 # Oneself
@@ -224,9 +225,10 @@ async def add_login(body: NewLogin, context: Context, _viewer: LoginsWriter) -> 
 async def change_login(
     login_id: str, body: LoginChange, context: Context, _viewer: LoginsWriter
 ) -> LoginView:
-    """Change name or role, at once for sessions that go on."""
+    """Change name, role or person, at once for sessions that go on."""
     role = Role(body.role) if body.role is not None else None
-    return LoginView.of(await context.store.logins.change(login_id, name=body.name, role=role), context)
+    changed = await context.store.logins.change(login_id, name=body.name, role=role, person_id=body.person_id)
+    return LoginView.of(changed, context)
 
 
 @router.post("/logins/{login_id}/link", status_code=201)

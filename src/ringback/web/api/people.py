@@ -52,7 +52,6 @@ async def import_people(
     request: Request,
     context: Context,
     _viewer: Annotated[Identity, Depends(Needs(Permission.EXTENSIONS_WRITE))],
-    _writer: PeopleWriter,
     dry_run: Annotated[bool, Query(description="Only say what is wrong.")] = True,
 ) -> ImportView:
     """People from CSV, with extensions and phones: all of them, or none where a row has a problem.

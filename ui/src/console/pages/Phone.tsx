@@ -5,9 +5,9 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { TroubleBox } from "../../parts/TroubleBox";
 import { type Choice, contacts } from "../choices";
 import { Icon, type IconName } from "../Icon";
-import { lasting } from "../labels";
 import { isTyping } from "../List";
-import { type Call, account, alive, calls, dialString, line, trouble, whom } from "../phone/calls";
+import { lasting } from "../labels";
+import { account, alive, type Call, calls, dialString, line, trouble, whom } from "../phone/calls";
 import type { Line } from "../phone/line";
 import { you } from "../session";
 import { OwnCalls } from "./Calls";
@@ -136,7 +136,8 @@ function LineWords() {
     lost: "The connection is lost; trying again…",
     refused: "Not registered",
   };
-  const mark = line.value === "ready" ? "good" : line.value === "lost" || line.value === "refused" ? "poor" : "fair";
+  const mark =
+    line.value === "ready" ? "good" : line.value === "lost" || line.value === "refused" ? "poor" : "fair";
   return (
     <header class="line-words">
       <h1>{account.value?.name || you.value?.name}</h1>
@@ -242,13 +243,13 @@ function DialField({ input, typed, onType, onPick }: DialProps) {
   );
 }
 
-function CallCards() {
+export function CallCards() {
   return (
-    <div class="calls" role="region" aria-label="Calls that go on" aria-live="polite">
+    <section class="calls" aria-label="Calls that go on" aria-live="polite">
       {calls.value.map((one) => (
         <CallCard key={one.id} call={one} />
       ))}
-    </div>
+    </section>
   );
 }
 
@@ -268,8 +269,7 @@ function CallCard({ call }: { call: Call }) {
     return (
       <article class="card call incoming">
         <p>
-          <b>{whom(call)}</b> calls{" "}
-          {call.name && <span class="soft">from {call.number}</span>}
+          <b>{whom(call)}</b> calls {call.name && <span class="soft">from {call.number}</span>}
         </p>
         <div class="call-buttons">
           <button type="button" class="answer" onClick={() => on((phone) => phone.answer(call.id))}>
@@ -293,9 +293,24 @@ function CallCard({ call }: { call: Call }) {
       <div class="call-buttons">
         {call.state === "talking" && (
           <>
-            <Toggle icon="microphone" word="Mute" on={call.muted} onClick={() => on((phone) => phone.mute(call.id, !call.muted))} />
-            <Toggle icon="pause" word="Hold" on={call.held} onClick={() => on((phone) => phone.hold(call.id, !call.held))} />
-            <Toggle icon="keypad" word="Keys" on={open === "keypad"} onClick={() => setOpen(open === "keypad" ? "" : "keypad")} />
+            <Toggle
+              icon="microphone"
+              word="Mute"
+              on={call.muted}
+              onClick={() => on((phone) => phone.mute(call.id, !call.muted))}
+            />
+            <Toggle
+              icon="pause"
+              word="Hold"
+              on={call.held}
+              onClick={() => on((phone) => phone.hold(call.id, !call.held))}
+            />
+            <Toggle
+              icon="keypad"
+              word="Keys"
+              on={open === "keypad"}
+              onClick={() => setOpen(open === "keypad" ? "" : "keypad")}
+            />
             <Toggle
               icon="transfer"
               word="Transfer"
@@ -336,7 +351,13 @@ function CallCard({ call }: { call: Call }) {
   );
 }
 
-function TransferForm({ others, onTransfer }: { others: Call[]; onTransfer: (to: string, other?: string) => void }) {
+function TransferForm({
+  others,
+  onTransfer,
+}: {
+  others: Call[];
+  onTransfer: (to: string, other?: string) => void;
+}) {
   const input = useRef<HTMLInputElement>(null);
   const [typed, setTyped] = useState("");
   useEffect(() => input.current?.focus(), []);
@@ -374,7 +395,17 @@ function Lasting({ call }: { call: Call }) {
   return <>{call.heldByThem ? `${time}, on hold there` : time}</>;
 }
 
-function Toggle({ icon, word, on, onClick }: { icon: IconName; word: string; on: boolean; onClick: () => void }) {
+function Toggle({
+  icon,
+  word,
+  on,
+  onClick,
+}: {
+  icon: IconName;
+  word: string;
+  on: boolean;
+  onClick: () => void;
+}) {
   return (
     <button type="button" class={`toggle ${on ? "on" : ""}`} aria-pressed={on} onClick={onClick}>
       <Icon of={icon} /> <span>{word}</span>
@@ -390,7 +421,14 @@ export function CallBar(): ComponentChildren {
   const shown = incoming ?? first;
   return (
     <a class={`call-bar ${incoming ? "incoming" : ""}`} href="/phone">
-      <Icon of="phone" /> {incoming ? `${whom(shown)} calls` : <>{whom(shown)} · <Lasting call={shown} /></>}
+      <Icon of="phone" />{" "}
+      {incoming ? (
+        `${whom(shown)} calls`
+      ) : (
+        <>
+          {whom(shown)} · <Lasting call={shown} />
+        </>
+      )}
     </a>
   );
 }

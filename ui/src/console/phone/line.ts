@@ -68,6 +68,13 @@ export class Line {
     ua.start();
   }
 
+  /** Settles once it is registered, or will not be soon. */
+  async ready(): Promise<void> {
+    for (let tries = 0; tries < 50 && state.line.value === "opening"; tries += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+
   close(): void {
     for (const { session } of this.held.values()) if (!session.isEnded()) session.terminate();
     this.ua?.stop();
@@ -96,12 +103,12 @@ export class Line {
       mediaConstraints: { audio: true, video: false },
       pcConfig: { bundlePolicy: "max-bundle", rtcpMuxPolicy: "require" },
       eventHandlers: {
-        peerconnection: ({ peerconnection }) => this.listen(session.id, peerconnection),
         icecandidate: ({ ready }) => ready(),
       },
     });
     this.take(session, { incoming: false, number: target, name, state: "dialling" }, sound);
-    if (session.connection) this.listen(session.id, session.connection);
+    // It was made within the call, before the session had a name; its sound comes later.
+    this.listen(session.id, session.connection);
   }
 
   async answer(id: string): Promise<void> {
@@ -185,7 +192,11 @@ export class Line {
 
   private comesIn(session: RTCSession): void {
     const from = session.remote_identity;
-    this.take(session, { incoming: true, number: from.uri.user, name: from.display_name ?? "", state: "incoming" }, null);
+    this.take(
+      session,
+      { incoming: true, number: from.uri.user, name: from.display_name ?? "", state: "incoming" },
+      null,
+    );
     if (document.hidden && "Notification" in window && Notification.permission === "granted") {
       new Notification(`${state.whom({ name: from.display_name ?? "", number: from.uri.user })} calls`);
     }
@@ -210,8 +221,14 @@ export class Line {
       state.changed(id, { state: "talking", since: Date.now() });
       this.sing();
     });
-    session.on("hold", ({ originator }) => originator === "remote" && state.changed(id, { heldByThem: true }));
-    session.on("unhold", ({ originator }) => originator === "remote" && state.changed(id, { heldByThem: false }));
+    session.on(
+      "hold",
+      ({ originator }) => originator === "remote" && state.changed(id, { heldByThem: true }),
+    );
+    session.on(
+      "unhold",
+      ({ originator }) => originator === "remote" && state.changed(id, { heldByThem: false }),
+    );
     session.on("failed", ({ message, cause }) => {
       const status = (message as unknown as { status_code?: number } | null)?.status_code ?? 0;
       this.over(id, call.incoming ? "" : state.whyNot(status, status ? cause : ""));

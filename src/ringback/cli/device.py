@@ -1,0 +1,186 @@
+"""`ringback device`: phones with accounts of their own, and the files that set them up."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import quote, urlencode
+
+import typer
+
+from ringback.cli.errors import CliError
+from ringback.cli.output import print_facts, print_table
+from ringback.cli.system import Json
+from ringback.cli.verbs import Options, verb
+
+app = typer.Typer(help="Phones with accounts of their own.", no_args_is_help=True, rich_markup_mode=None)
+
+Device = Annotated[str, typer.Argument(help="Name or id.", show_default=False)]
+Model = Annotated[str | None, typer.Option("--model", help="Make and model, e.g. 'Yealink T46U'.")]
+Mac = Annotated[str | None, typer.Option("--mac", help="Its MAC address.")]
+Location = Annotated[str | None, typer.Option("--location", help="A location of the plan, for help.")]
+Digest = Annotated[
+    Literal["md5", "sha-256", "both"] | None,
+    typer.Option("--digest", help="What it logs in with (RFC 8760); many know md5 only."),
+]
+Shared = Annotated[bool | None, typer.Option("--shared/--personal", help="Several people use it.")]
+PasswordStdin = Annotated[
+    bool,
+    typer.Option("--password-stdin", help="Read the password from standard input; otherwise one is made."),
+]
+
+_PAGE = 10_000
+
+
+@verb(app, "add")
+def add(
+    options: Options,
+    name: Annotated[str, typer.Argument(help="As it is called here.", show_default=False)],
+    extension: Annotated[str, typer.Argument(help="What it registers for.", show_default=False)],
+    model: Model = None,
+    mac: Mac = None,
+    location: Location = None,
+    digest: Digest = None,
+    shared: Shared = None,
+    password_stdin: PasswordStdin = False,
+) -> None:
+    """Add a phone; its username and password are shown this once."""
+    given = _given(model=model, mac=mac, location=location, digest=digest, shared=shared)
+    body = {"name": name, "extension": extension, **given, **_password(password_stdin)}
+    with options.system(creates=True) as system:
+        made = system.ask("POST", "/devices", body)
+    options.show(made, lambda: _print(made))
+
+
+@verb(app, "list")
+def list_all(
+    options: Options,
+    search: Annotated[str, typer.Option("--search", help="Only those with this text.")] = "",
+) -> None:
+    """List phones by name."""
+    devices: list[Json] = []
+    with options.system() as system:
+        after: str | None = ""
+        while after is not None:
+            query = urlencode({"search": search, "after": after, "limit": _PAGE})
+            page = system.ask("GET", f"/devices?{query}")
+            devices += page["items"]
+            after = page["next"]
+    columns = {
+        "NAME": "name",
+        "EXTENSION": "extension",
+        "USERNAME": "username",
+        "MODEL": "model",
+        "MAC": "mac",
+        "LOCATION": "location",
+        "ENABLED": "enabled",
+    }
+    options.show(devices, lambda: print_table(devices, columns, "There are no devices."))
+
+
+@verb(app, "show")
+def show(options: Options, device: Device) -> None:
+    """Show a phone."""
+    with options.system() as system:
+        found = system.ask("GET", _path(device))
+    options.show(found, lambda: _print(found))
+
+
+@verb(app, "set")
+def change(
+    options: Options,
+    device: Device,
+    name: Annotated[str | None, typer.Option("--name", help="Another name.")] = None,
+    extension: Annotated[str | None, typer.Option("--extension", help="What it registers for.")] = None,
+    model: Model = None,
+    mac: Mac = None,
+    location: Location = None,
+    digest: Digest = None,
+    shared: Shared = None,
+    enabled: Annotated[bool | None, typer.Option("--enabled/--disabled", help="Use it or not.")] = None,
+) -> None:
+    """Change what is given of a phone."""
+    given = _given(
+        name=name,
+        extension=extension,
+        model=model,
+        mac=mac,
+        location=location,
+        digest=digest,
+        shared=shared,
+        enabled=enabled,
+    )
+    with options.system() as system:
+        changed = system.ask("PATCH", _path(device), given)
+    options.show(changed, lambda: _print(changed))
+
+
+@verb(app, "password")
+def password(options: Options, device: Device, password_stdin: PasswordStdin = False) -> None:
+    """Give a phone a new password; it needs it from then on."""
+    with options.system() as system:
+        changed = system.ask("POST", f"{_path(device)}/password", _password(password_stdin))
+    options.show(changed, lambda: _print(changed))
+
+
+@verb(app, "remove")
+def remove(options: Options, device: Device) -> None:
+    """Delete a phone; it can do nothing any more."""
+    with options.system() as system:
+        system.ask("DELETE", _path(device))
+    options.show({"removed": device}, lambda: print(f"{device} is gone."))
+
+
+@verb(app, "provision")
+def provision(
+    options: Options,
+    device: Device,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the files.")],
+    password_stdin: PasswordStdin = False,
+) -> None:
+    """Give a phone a new password, and write the files that set it up with that."""
+    with options.system() as system:
+        answer = system.ask("POST", f"{_path(device)}/provision", _password(password_stdin))
+    written = []
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for file in answer["files"]:
+            path = out / Path(file["name"]).name
+            # They hold the password.
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as opened:
+                opened.write(file["content"])
+            written.append(str(path))
+    except OSError as error:
+        raise CliError(f"{out} cannot be written: {error.strerror}") from None
+    options.show({"written": written}, lambda: print("\n".join(written)))
+
+
+def _given(**words: object) -> Json:
+    return {name: word for name, word in words.items() if word is not None}
+
+
+def _password(from_stdin: bool) -> Json:
+    return {"password": sys.stdin.readline().rstrip("\r\n")} if from_stdin else {}
+
+
+def _path(device: str) -> str:
+    return f"/devices/{quote(device, safe='')}"
+
+
+def _print(device: Json) -> None:
+    print_facts(
+        {
+            "Name": device["name"],
+            "Extension": device["extension"],
+            "Username": device["username"],
+            "Password": device.get("password"),
+            "Logs in by": device["digest"],
+            "Model": device["model"],
+            "MAC": device["mac"],
+            "Location": device["location"],
+            "Shared": device["shared"],
+            "Enabled": device["enabled"],
+        }
+    )

@@ -1,0 +1,215 @@
+"""/api/v1/recordings: which there are, playing them, legal holds, deletion; all of it is written down."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final
+from urllib.parse import unquote
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from ringback.governance.roles import Identity, Permission
+from ringback.governance.sealing import SealingError
+from ringback.governance.vault import VaultError
+from ringback.store.errors import NotFoundError
+from ringback.store.plan.document import document
+from ringback.store.plan.voice import RecordingPolicy
+from ringback.store.recordings import StoredRecording
+from ringback.web.api import API
+from ringback.web.audio import wav_answer
+from ringback.web.context import Context, Needs, WebContext
+from ringback.web.plan_views import ValueView
+from ringback.web.problems import ProblemError
+from ringback.web.recording_views import (
+    ConsentView,
+    DeedView,
+    PartVerdict,
+    Reason,
+    RecordingDetails,
+    RecordingPage,
+    RecordingView,
+    Rotated,
+    Verdict,
+)
+
+MIX: Final = "mix"
+ONE_HEARING: Final = timedelta(minutes=10)
+_SHORTEST_REASON: Final = 3
+router = APIRouter(prefix=f"{API}/recordings", tags=["recordings"])
+
+Player = Annotated[Identity, Depends(Needs(Permission.RECORDINGS_PLAY))]
+Reader = Annotated[Identity, Depends(Needs(Permission.RECORDINGS_READ))]
+Holder = Annotated[Identity, Depends(Needs(Permission.RECORDINGS_HOLD))]
+Approver = Annotated[Identity, Depends(Needs(Permission.RECORDING_POLICIES_APPROVE))]
+Deleter = Annotated[Identity, Depends(Needs(Permission.RECORDINGS_DELETE))]
+WhyHeader = Annotated[
+    str, Header(alias="X-Reason", max_length=600, description="Why, percent-encoded. No URL holds reasons.")
+]
+
+
+def _players(context: WebContext, recording: StoredRecording) -> tuple[str, ...]:
+    """Who may play it: as the policy says today, or said then where there is none of that name any more."""
+    policy = context.store.directory.plan.get(RecordingPolicy, recording.policy)
+    return policy.players if policy is not None else recording.players
+
+
+def _view(context: WebContext, recording: StoredRecording, viewer: Identity) -> RecordingView:
+    return RecordingView.of(recording, _players(context, recording), viewer)
+
+
+async def _of(context: WebContext, recording: str) -> StoredRecording:
+    found = await context.store.recordings.get(recording)
+    if found.voice.state == "deleted":
+        raise NotFoundError("this recording has been deleted")
+    return found
+
+
+def _reason(text: str) -> str:
+    reason = unquote(text).strip()
+    if len(reason) < _SHORTEST_REASON or not reason.isprintable():
+        raise ProblemError(422, "say why, in the header X-Reason: it is written down")
+    return reason
+
+
+@router.get("")
+async def list_recordings(
+    context: Context,
+    viewer: Player,
+    extension: Annotated[str | None, Query(description="Those with its voice.")] = None,
+    before: Annotated[str | None, Query(description="Those older than this one.")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> RecordingPage:
+    """Recordings, the newest first: all for who may see that, otherwise those that you may play."""
+    older = await context.store.voices.get(before) if before is not None else None
+    found = await context.store.recordings.all(extension=extension, before=older, limit=limit)
+    views = [_view(context, recording, viewer) for recording in found]
+    if not viewer.may(Permission.RECORDINGS_READ):
+        views = [view for view in views if view.playable]
+    return RecordingPage(items=views, next=found[-1].voice.id if len(found) == limit else None)
+
+
+@router.get("/{recording}")
+async def show_recording(recording: str, context: Context, viewer: Reader) -> RecordingDetails:
+    """One with its ledger: who consented to what, who played it, and why."""
+    found = await context.store.recordings.get(recording)
+    consents = await context.store.recordings.consents(found.call_id)
+    deeds = await context.store.voices.deeds(recording)
+    return RecordingDetails(
+        **_view(context, found, viewer).model_dump(),
+        consents=[ConsentView.of(line) for line in consents],
+        deeds=[DeedView.of(deed) for deed in deeds],
+    )
+
+
+@router.get(
+    "/{recording}/audio",
+    response_class=StreamingResponse,
+    responses={
+        200: {"content": {"audio/wav": {}}, "description": "All of it."},
+        206: {"content": {"audio/wav": {}}, "description": "The range that was asked for."},
+        416: {"description": "The recording is shorter."},
+    },
+)
+async def play_recording(
+    recording: str,
+    request: Request,
+    context: Context,
+    who: Player,
+    track: Annotated[str, Query(pattern=r"^(mix|leg-[0-9]{1,19})$")] = MIX,
+    x_reason: WhyHeader = "",
+) -> Response:
+    """Listen to it, for the roles that its policy names. Who, when and why is written down before."""
+    found = await _of(context, recording)
+    players = _players(context, found)
+    if who.role.value not in players:
+        await context.store.voices.note(recording, who.name, "refused")
+        may = ", ".join(players) or "nobody"
+        raise ProblemError(
+            403, f"the role {who.role.value} may not play this recording; its policy names: {may}"
+        )
+    reason = f"{track}: {_reason(x_reason)}"
+    try:
+        reader = await context.store.voices.open(recording, track)
+    except VaultError as error:
+        raise ProblemError(409, str(error)) from None
+    try:
+        if not await _goes_on(context, recording, who.name, reason):
+            await context.store.voices.note(recording, who.name, "played", reason)
+    except BaseException:
+        reader.close()
+        raise
+    return wav_answer(request, reader, found.voice.rate)
+
+
+async def _goes_on(context: WebContext, recording: str, who: str, reason: str) -> bool:
+    """Whether this is the next range of what was begun a moment ago: one line is enough for all of them."""
+    deeds = await context.store.voices.deeds(recording)
+    since = datetime.now(UTC) - ONE_HEARING
+    return any(
+        (one.who, one.act, one.reason) == (who, "played", reason[:200]) for one in deeds if one.at > since
+    )
+
+
+@router.post("/{recording}/hold")
+async def hold_recording(recording: str, body: Reason, context: Context, who: Holder) -> RecordingView:
+    """Keep it, whatever its policy says and whoever wants it deleted, until it is released."""
+    await context.store.voices.hold((await _of(context, recording)).voice.id, who.name, body.reason)
+    return _view(context, await _of(context, recording), who)
+
+
+@router.post("/{recording}/release")
+async def release_recording(recording: str, body: Reason, context: Context, who: Holder) -> RecordingView:
+    """End a legal hold; what was to be deleted meanwhile is deleted then."""
+    await context.store.voices.release((await _of(context, recording)).voice.id, who.name, body.reason)
+    return _view(context, await _of(context, recording), who)
+
+
+@router.delete("/{recording}", status_code=204, response_class=Response)
+async def delete_recording(recording: str, context: Context, who: Deleter, x_reason: WhyHeader = "") -> None:
+    """Delete it for good, its key first; 409 under a legal hold."""
+    reason = _reason(x_reason)
+    await context.store.voices.delete((await _of(context, recording)).voice.id, who.name, reason)
+
+
+@router.post("/{recording}/verify")
+async def verify_recording(recording: str, context: Context, who: Reader) -> Verdict:
+    """Whether every file is as it was written; nothing of it is heard."""
+    found = await _of(context, recording)
+    parts = [await _verified(context, found, part) for part in (MIX, *(t.part for t in found.tracks))]
+    sound = not any(part.problem for part in parts)
+    await context.store.voices.note(recording, who.name, "verified", "sound" if sound else "not as written")
+    return Verdict(sound=sound, parts=parts)
+
+
+async def _verified(context: WebContext, found: StoredRecording, part: str) -> PartVerdict:
+    seconds, problem = 0.0, ""
+    try:
+        reader = await context.store.voices.open(found.voice.id, part)
+        try:
+            seconds = round(reader.size / 2 / found.voice.rate, 3)
+            await asyncio.to_thread(reader.verify)
+        finally:
+            reader.close()
+    except VaultError as error:
+        problem = str(error)
+    return PartVerdict(part=part, seconds=seconds, problem=problem)
+
+
+@router.post("/policies/{name}/approve")
+async def approve_policy(name: str, context: Context, who: Approver) -> ValueView:
+    """Approve a recording policy as it is; 422 for who wrote it. Nothing is recorded by it before."""
+    objects = context.store.objects
+    entry = objects.get("recording-policy", name)
+    fields = {**document(entry.value), "approved_by": who.name[:80]}
+    return ValueView.of(await objects.put("recording-policy", name, fields, who.name[:80], entry.revision))
+
+
+@router.post("/rotate-key")
+async def rotate_key(context: Context, _: Deleter) -> Rotated:
+    """Make a new vault key and wrap all data keys by it; files are not touched. Asked again, it goes on."""
+    try:
+        return Rotated(voices=await context.store.voices.rotate(context.settings.vault_key_file))
+    except (SealingError, VaultError) as error:
+        raise ProblemError(409, str(error)) from None

@@ -1,0 +1,24 @@
+"""/api/v1/route: where a call would go, without making it. Numbers come in the body, never in the address."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from ringback.governance.roles import Identity, Permission
+from ringback.web.api import API
+from ringback.web.context import Context, Needs
+from ringback.web.route_views import SimulatedRoute, Simulation, simulate
+
+router = APIRouter(prefix=f"{API}/route", tags=["routing"])
+
+RouteReader = Annotated[Identity, Depends(Needs(Permission.TRUNKS_READ))]
+
+
+@router.post("/simulate")
+async def simulate_call(body: Simulation, context: Context, viewer: RouteReader) -> SimulatedRoute:
+    """Every rule that a call would pass, the legs that would ring, and what can become of it; by the very
+    code that routes calls. Nothing rings."""
+    return simulate(context.store.directory, context.settings, body, viewer, datetime.now().astimezone())

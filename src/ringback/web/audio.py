@@ -1,0 +1,76 @@
+"""A stored voice as WAV in answers: decrypted piece by piece as it is sent, ranges too (RFC 9110 §14)."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import struct
+from collections.abc import AsyncIterator
+from typing import Final
+
+from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
+
+from ringback.governance.vault import VaultError, VaultReader
+from ringback.web.problems import ProblemError
+
+HEAD: Final = struct.Struct("<4sI4s4sIHHIIHH4sI")
+PIECE_BYTES: Final = 65_536
+NEVER_KEPT: Final = {"Cache-Control": "no-store", "Accept-Ranges": "bytes"}
+_MOST: Final = 0xFFFFFFFF - HEAD.size
+_RANGE: Final = re.compile(r"bytes=([0-9]*)-([0-9]*)")
+
+
+def wav_head(rate: int, octets: int) -> bytes:
+    """The head of a WAV file of so many octets of 16-bit mono samples."""
+    octets = min(octets, _MOST)
+    size = HEAD.size - 8 + octets
+    return HEAD.pack(b"RIFF", size, b"WAVE", b"fmt ", 16, 1, 1, rate, 2 * rate, 2, 16, b"data", octets)
+
+
+def wav_answer(request: Request, reader: VaultReader, rate: int) -> Response:
+    """The whole file, or the range that is asked for; the reader is closed with the answer.
+
+    Raises ProblemError (416) for a range that is outside.
+    """
+    head = wav_head(rate, reader.size)
+    size = len(head) + reader.size
+    try:
+        start, end = _range(request.headers.get("Range", ""), size)
+    except ProblemError:
+        reader.close()
+        raise
+    headers = {**NEVER_KEPT, "Content-Length": str(end - start)}
+    partial = end - start < size
+    if partial:
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+    return StreamingResponse(_pieces(head, reader, start, end), 206 if partial else 200, headers, "audio/wav")
+
+
+def _range(text: str, size: int) -> tuple[int, int]:
+    """First octet, and the one after the last. What is no single range is not looked at (§14.2)."""
+    found = _RANGE.fullmatch(text.strip())
+    first, last = found.groups() if found else ("", "")
+    if not first and not last:
+        return 0, size
+    start = int(first) if first else max(0, size - int(last))
+    end = min(size, int(last) + 1) if first and last else size
+    if start >= end:
+        raise ProblemError(416, "the recording is shorter", {"Content-Range": f"bytes */{size}"})
+    return start, end
+
+
+async def _pieces(head: bytes, reader: VaultReader, start: int, end: int) -> AsyncIterator[bytes]:
+    try:
+        if start < len(head):
+            yield head[start:end]
+            start = len(head)
+        while start < end:
+            piece = await asyncio.to_thread(reader.read, start - len(head), min(PIECE_BYTES, end - start))
+            start += len(piece)
+            yield piece
+    except VaultError as error:
+        # The answer ends too early, which its length tells: what was changed is not heard.
+        raise RuntimeError(str(error)) from None
+    finally:
+        reader.close()

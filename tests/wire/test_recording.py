@@ -1,0 +1,357 @@
+"""Recording by policy with real calls: who is told, who is in the files, who may play them, what stays."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import http.client
+import json
+import time
+import wave
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ringback.agent import Call, Station, UserAgent
+from ringback.quality.tones import make_tones, tone_levels
+from tests.wire.baresip import Baresip
+from tests.wire.server import RingbackServer
+
+pytestmark = [pytest.mark.wire, pytest.mark.slow]
+
+NOTICE = "Recorded. Press nine."
+RATE = 16_000
+WHY = {"X-Reason": "Complaint%20of%20today"}
+Samples = NDArray[np.float32]
+
+
+class Office:
+    """A server with a policy, an administrator who wrote it, and an auditor who approved it."""
+
+    def __init__(self, server: RingbackServer) -> None:
+        self.server = server
+        self.tokens = {
+            name: server.ask("token", "add", "--role", role, "--name", name)["token"]
+            for name, role in (("ada", "admin"), ("carl", "auditor"))
+        }
+        self.voices = server.data / "voices"
+
+    def request(
+        self, who: str, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, dict[str, str], bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.web_port, timeout=15)
+        content = None if body is None else json.dumps(body)
+        sent = {"Authorization": f"Bearer {self.tokens[who]}", "Content-Type": "application/json"}
+        connection.request(method, f"/api/v1{path}", content, {**sent, **(headers or {})})
+        answer = connection.getresponse()
+        data = answer.read()
+        connection.close()
+        return answer.status, dict(answer.getheaders()), data
+
+    def ask(self, who: str, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        status, _, data = self.request(who, method, path, body, headers)
+        assert status < 300, (status, data)
+        return json.loads(data) if data else None
+
+    def add_extension(self, number: str) -> str:
+        password = f"secret-of-{number}"
+        self.ask("ada", "POST", "/extensions", {"number": number, "password": password})
+        return password
+
+    def write_policy(self, **fields: Any) -> None:
+        """A policy that is written by one and approved by the other."""
+        body = {"everybody": True, "notice": NOTICE, **fields}
+        self.ask("ada", "PUT", "/plan/recording-policy/all", body)
+        status, _, data = self.request("ada", "POST", "/recordings/policies/all/approve")
+        assert (status, b"somebody else" in data) == (422, True)
+        self.ask("carl", "POST", "/recordings/policies/all/approve")
+        wait_for(self.notice_file.exists)
+
+    @property
+    def notice_file(self) -> Path:
+        return self.server.data / "prompts" / (hashlib.sha256(NOTICE.encode()).hexdigest()[:24] + ".wav")
+
+    def recordings(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.ask("carl", "GET", "/recordings")["items"]
+        return found
+
+    def is_recording(self, tracks: int) -> bool:
+        return any(len(list(folder.glob("leg-*.rbv"))) == tracks for folder in self.voices.glob("*"))
+
+    def track(self, recording: str, part: str = "mix") -> Samples:
+        path = f"/recordings/{recording}/audio?track={part}"
+        status, headers, data = self.request("carl", "GET", path, headers=WHY)
+        assert (status, headers["cache-control"], data[:4]) == (200, "no-store", b"RIFF")
+        assert int(headers["content-length"]) == len(data)
+        return np.frombuffer(data[44:], "<i2").astype(np.float32) / 32768
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    folder = tmp_path_factory.mktemp("recording")
+    settings = {"RINGBACK_SECURITY__VAULT_KEY_FILE": str(folder / "vault.key")}
+    server = RingbackServer(folder, settings=settings).start()
+    yield Office(server)
+    server.kill_all()
+
+
+def wait_for(condition: Callable[[], bool], patience_s: float = 10) -> None:
+    deadline = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < deadline, "it never came to be"
+        time.sleep(0.05)
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    await asyncio.to_thread(wait_for, condition)
+
+
+def likeness(heard: Samples, spoken: Samples) -> float:
+    """How much of what was heard is what was spoken, wherever it begins: 1 is all of it."""
+    size = 1 << (len(heard) + len(spoken)).bit_length()
+    product = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(spoken, size)), size)
+    at = int(np.argmax(product[: len(heard)]))
+    piece = heard[at : at + len(spoken)]
+    norm = float(np.linalg.norm(piece) * np.linalg.norm(spoken[: len(piece)]))
+    return float(product[at]) / max(norm, 1e-9)
+
+
+def notice_in(office: Office, heard: Samples) -> float:
+    with wave.open(str(office.notice_file)) as file:
+        assert file.getframerate() == RATE
+        spoken = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32768
+    return likeness(heard, spoken)
+
+
+THERE = 0.4
+"""A likeness that no other sound has; a busy machine takes some of it away."""
+
+
+async def notices(office: Office, calls: list[Call], until: list[int]) -> list[float]:
+    """How much of the notice each of them hears, until those have heard it or ten seconds are over."""
+    heard: list[list[Samples]] = [[] for _ in calls]
+    found = [0.0]
+    for _ in range(10):
+        for pieces, one in zip(heard, await asyncio.gather(*(call.record(1) for call in calls)), strict=True):
+            pieces.append(one.samples)
+        found = [notice_in(office, np.concatenate(pieces)) for pieces in heard]
+        if all(found[place] > THERE for place in until):
+            break
+    return found
+
+
+def has(samples: Samples, frequency: float) -> bool:
+    return bool(tone_levels(samples, RATE, [frequency])[0] > -30)
+
+
+def tone(frequency: float, seconds: float) -> Any:
+    return make_tones(RATE, seconds, [frequency], -14.0)
+
+
+@asynccontextmanager
+async def agents(office: Office, *numbers: str) -> AsyncIterator[list[UserAgent]]:
+    passwords = [await asyncio.to_thread(office.add_extension, number) for number in numbers]
+    async with AsyncExitStack() as stack:
+        station = await stack.enter_async_context(Station(bind="127.0.0.1", verify=False))
+        found = []
+        for number, password in zip(numbers, passwords, strict=True):
+            agent = UserAgent(office.server.uri(number), password=password, station=station, codecs=["PCMU"])
+            found.append(await stack.enter_async_context(agent))
+            await agent.register()
+        yield found
+
+
+async def connect(caller: UserAgent, called: UserAgent) -> tuple[Call, Call]:
+    call = await caller.call(called.account.username)
+    other = await called.next_call(timeout_s=10)
+    await asyncio.gather(other.answer(), call.answered())
+    return call, other
+
+
+async def speak_both(one: Call, other: Call, seconds: float) -> None:
+    await asyncio.gather(one.play(tone(600, seconds)), other.play(tone(1090, seconds)))
+
+
+def test_both_are_told_then_both_are_in_the_files_and_a_third_is_told_too(office: Office) -> None:
+    office.write_policy(mode="opt-out", players=["auditor"])
+
+    async def test() -> None:
+        async with agents(office, "5101", "5102", "5103") as (alice, bob, carol):
+            call, other = await connect(alice, bob)
+            # Something is said before anybody could know: it is in no file.
+            assert min(await notices(office, [call, other], [0, 1])) > THERE
+            assert not office.is_recording(2)
+            await eventually(lambda: office.is_recording(2))
+            await speak_both(call, other, 2)
+            transfer = asyncio.create_task(other.transfer("5103"))
+            third = await carol.next_call(timeout_s=10)
+            await third.answer()
+            at_alice, at_carol = await notices(office, [call, third], [1])
+            assert at_carol > THERE
+            assert at_alice < THERE, "who was told is not told again"
+            await transfer
+            await call.hangup()
+
+    asyncio.run(test())
+    wait_for(lambda: len(office.recordings()) == 1)
+    (found,) = office.recordings()
+    assert sorted(track["extension"] for track in found["tracks"]) == ["5101", "5102"]
+    parts = {track["extension"]: track["part"] for track in found["tracks"]}
+    mix, first, second = (office.track(found["id"], part) for part in ("mix", parts["5101"], parts["5102"]))
+    assert len(mix) == len(first) == len(second) == round(found["seconds"] * RATE)
+    assert np.abs(mix - first - second).max() < 3 / 32768, "aligned to the sample"
+    assert (has(first, 600), has(first, 1090), has(second, 600), has(second, 1090)) == (
+        True,
+        False,
+        False,
+        True,
+    )
+    details = office.ask("carl", "GET", f"/recordings/{found['id']}")
+    assert {(one["extension"], one["state"], one["how"]) for one in details["consents"]} >= {
+        ("5101", "agreed", "did not refuse"),
+        ("5102", "agreed", "did not refuse"),
+    }
+    assert {one["notice"] for one in details["consents"]} == {NOTICE}
+    assert [(one["who"], one["act"]) for one in details["deeds"]] == [("carl", "played")] * 3
+    nothing_in_clear(office, [mix, first, second])
+
+
+def nothing_in_clear(office: Office, tracks: list[Samples]) -> None:
+    """No stretch of what was recorded is anywhere in the data folder, nor in what the server has printed."""
+    wanted = []
+    for samples in tracks:
+        pcm = np.rint(samples * 32768).astype("<i2").tobytes()
+        loud = int(np.argmax(np.abs(samples))) * 2
+        wanted += [pcm[at : at + 24] for at in range(loud, min(loud + 4000, len(pcm) - 24), 400)]
+    assert wanted
+    files = [path for path in office.server.folder.rglob("*") if path.is_file()]
+    for path in files:
+        data = path.read_bytes()
+        assert not [piece for piece in wanted if piece in data], path
+
+
+def test_who_may_play_hold_and_delete(office: Office) -> None:
+    (found,) = office.recordings()
+    path = f"/recordings/{found['id']}"
+    status, _, data = office.request("ada", "GET", f"{path}/audio", headers=WHY)
+    assert (status, b"its policy names: auditor" in data) == (403, True)
+    assert office.request("carl", "GET", f"{path}/audio")[0] == 422, "a reason is asked for"
+    whole = office.request("carl", "GET", f"{path}/audio", headers=WHY)[2]
+    for asked, piece in (
+        ("bytes=0-99", whole[:100]),
+        ("bytes=30-20000", whole[30:20001]),
+        ("bytes=-7", whole[-7:]),
+    ):
+        status, headers, data = office.request(
+            "carl", "GET", f"{path}/audio", headers={**WHY, "Range": asked}
+        )
+        assert (status, data == piece) == (206, True)
+        assert headers["content-range"].endswith(f"/{len(whole)}")
+    beyond = {**WHY, "Range": f"bytes={len(whole)}-"}
+    assert office.request("carl", "GET", f"{path}/audio", headers=beyond)[0] == 416
+    assert office.server.ask("recording", "verify", found["id"])["sound"]
+    office.ask("carl", "POST", f"{path}/hold", {"reason": "case 12"})
+    assert office.request("carl", "DELETE", path, headers=WHY)[0] == 403
+    status, _, data = office.request("ada", "DELETE", path, headers=WHY)
+    assert (status, b"legal hold" in data) == (409, True)
+    assert (office.voices / found["id"]).is_dir()
+    office.ask("carl", "POST", f"{path}/release", {"reason": "case closed"})
+    assert office.server.run("recording", "delete", found["id"], "--reason", "asked for").returncode == 0
+    assert not (office.voices / found["id"]).exists()
+    assert office.recordings() == []
+    assert office.request("carl", "GET", f"{path}/audio", headers=WHY)[0] == 404
+    deeds = [(one["who"], one["act"]) for one in office.ask("carl", "GET", path)["deeds"]]
+    assert deeds == [
+        *[("carl", "played")] * 3,
+        ("ada", "refused"),
+        ("local administrator", "verified"),
+        ("carl", "held"),
+        ("carl", "released"),
+        ("local administrator", "deleted"),
+    ], "ranges of one hearing are one line"
+    assert office.ask("carl", "GET", path)["tracks"] == []
+
+
+def test_a_phone_that_refuses_is_in_no_file(office: Office, make_baresip: Callable[..., Baresip]) -> None:
+    password = office.add_extension("5111")
+    phone = make_baresip(
+        "5111", server=office.server.udp, password=password, tone_hz=1090, answer="auto", codec="pcmu"
+    )
+    phone.register()
+
+    async def test() -> None:
+        async with agents(office, "5112") as (alice,):
+            call = await alice.call("5111")
+            await call.answered()
+            await asyncio.to_thread(phone.wait_event, "CALL_ESTABLISHED")
+            await asyncio.sleep(0.5)
+            await asyncio.to_thread(phone.press, "9")
+            await eventually(lambda: office.is_recording(1))
+            await call.play(tone(600, 2))
+            assert has((await call.record(0.5)).samples, 1090), "the call goes on"
+            await call.hangup()
+
+    asyncio.run(test())
+    wait_for(lambda: len(office.recordings()) == 1)
+    (found,) = office.recordings()
+    assert [track["extension"] for track in found["tracks"]] == ["5112"]
+    for part in ("mix", found["tracks"][0]["part"]):
+        samples = office.track(found["id"], part)
+        assert has(samples[-2 * RATE :], 600)
+        assert not has(samples, 1090)
+    details = office.ask("carl", "GET", f"/recordings/{found['id']}")
+    refused = [(one["extension"], one["how"]) for one in details["consents"] if one["state"] == "refused"]
+    assert refused == [("5111", "pressed 9")]
+    office.ask("ada", "DELETE", f"/recordings/{found['id']}", **WHY)
+
+
+def test_a_meeting_that_the_servers_end_ends_is_recorded_whole(office: Office, tmp_path: Path) -> None:
+    office.write_policy(mode="always", players=["auditor", "admin"])
+    meeting = office.ask("ada", "POST", "/meetings", {"name": "Weekly"})
+
+    async def test() -> None:
+        async with agents(office, "5121", "5122") as phones:
+            dialled = f"{meeting['number']}*{meeting['guest_pin']}"
+            calls = [await phone.call(dialled) for phone in phones]
+            await asyncio.gather(*(call.answered() for call in calls))
+            await eventually(lambda: office.is_recording(2))
+            await speak_both(calls[0], calls[1], 2)
+            await asyncio.to_thread(office.server.stop)
+
+    asyncio.run(test())
+    office.server.start()
+    (found,) = office.recordings()
+    assert (found["cut"], found["direction"]) == (False, "internal")
+    assert sorted(track["extension"] for track in found["tracks"]) == ["5121", "5122"]
+    mix = office.track(found["id"])
+    assert (has(mix[-RATE:], 600), has(mix[-RATE:], 1090)) == (True, True)
+    out = tmp_path / "mix.wav"
+    words = ("recording", "play", found["id"], "--reason", "as agreed", "--out", str(out))
+    assert office.server.ask(*words) == {"bytes": 44 + 2 * len(mix), "file": str(out)}
+    assert (out.stat().st_size, out.stat().st_mode & 0o777) == (44 + 2 * len(mix), 0o600)
+    office.ask("ada", "DELETE", f"/recordings/{found['id']}", **WHY)
+
+
+def test_a_power_cut_leaves_what_was_recorded_and_no_orphan(office: Office) -> None:
+    async def test() -> None:
+        async with agents(office, "5131", "5132") as (alice, bob):
+            call, other = await connect(alice, bob)
+            await eventually(lambda: office.is_recording(2))
+            await speak_both(call, other, 2.5)
+            office.server.kill_all()
+
+    asyncio.run(test())
+    (office.voices / "00000000000000aa.rbv").write_bytes(b"RBV1 nobody's")
+    office.server.start()
+    (found,) = office.recordings()
+    assert (found["cut"], found["end_reason"]) == (True, "restart")
+    assert found["seconds"] > 1.5
+    assert has(office.track(found["id"])[-RATE:], 600)
+    assert [path.name for path in office.voices.iterdir()] == [found["id"]]
+    assert office.ask("ada", "POST", "/recordings/rotate-key") == {"voices": 1}
+    assert has(office.track(found["id"])[-RATE:], 1090)
