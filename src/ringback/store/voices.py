@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ringback.governance.private import Private
@@ -164,13 +164,14 @@ class Voices:
 
     async def remove_orphans(self) -> int:
         """Remove files to which there is no key any more; how many voices had some."""
-        removed = 0
-        for voice in await asyncio.to_thread(lambda: list(self.vault.voices())):
-            rows = await self._rows(voices.c.id == voice, voices.c.wrapped_key.is_not(None))
-            if not rows:
-                await asyncio.to_thread(self.vault.remove, voice)
-                removed += 1
-        return removed
+        # Files first: whoever begins a voice now makes its row before its file.
+        files = await asyncio.to_thread(lambda: set(self.vault.voices()))
+        query = select(voices.c.id).where(voices.c.wrapped_key.is_not(None))
+        async with self._database.read() as connection:
+            orphans = files.difference((await connection.execute(query)).scalars())
+        for voice in orphans:
+            await asyncio.to_thread(self.vault.remove, voice)
+        return len(orphans)
 
     def _readable(self, row: Row[Any]) -> tuple[int, bool]:
         """Octets of the longest part, and whether all parts have their end."""
@@ -380,9 +381,9 @@ async def finish_voice(connection: AsyncConnection, voice: str, octets: int, *, 
 
 async def unknown_keys(connection: AsyncConnection, key: KeyEncryptionKey | None) -> int:
     """How many voices are wrapped by a key that `key` does not have."""
-    query = select(voices.c.key_id).where(voices.c.wrapped_key.is_not(None))
-    found = (await connection.execute(query)).scalars()
-    return sum(1 for key_id in found if key is None or not key.knows(key_id))
+    kept = select(voices.c.key_id, func.count()).where(voices.c.wrapped_key.is_not(None))
+    found = (await connection.execute(kept.group_by(voices.c.key_id))).all()
+    return sum(count for key_id, count in found if key is None or not key.knows(key_id))
 
 
 async def _note(connection: AsyncConnection, voice: str, who: str, act: Act, reason: str) -> None:
