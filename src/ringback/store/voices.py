@@ -9,12 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ringback.governance.private import Private
 from ringback.governance.vault import (
-    KeyEncryptionKey,
     Vault,
     VaultError,
     VaultReader,
@@ -309,7 +308,9 @@ class Voices:
         """
         self.vault.key = key = await asyncio.to_thread(begin_rotation, key_file)
         done = 0
-        while rows := await self._rows(voices.c.key_id != key.current, limit=REWRAPPED_AT_ONCE):
+        # Not those whose key is lost.
+        others = voices.c.key_id.in_(key.known - {key.current})
+        while rows := await self._rows(others, limit=REWRAPPED_AT_ONCE):
             async with self._database.write() as connection:
                 for row in rows:
                     data_key = key.unwrap(WrappedKey(row.key_id, row.wrapped_key), row.id)
@@ -377,13 +378,6 @@ async def finish_voice(connection: AsyncConnection, voice: str, octets: int, *, 
         .where(voices.c.id == voice, voices.c.state == "writing")
         .values(state="cut" if cut else "whole", octets=octets)
     )
-
-
-async def unknown_keys(connection: AsyncConnection, key: KeyEncryptionKey | None) -> int:
-    """How many voices are wrapped by a key that `key` does not have."""
-    kept = select(voices.c.key_id, func.count()).where(voices.c.wrapped_key.is_not(None))
-    found = (await connection.execute(kept.group_by(voices.c.key_id))).all()
-    return sum(count for key_id, count in found if key is None or not key.knows(key_id))
 
 
 async def _note(connection: AsyncConnection, voice: str, who: str, act: Act, reason: str) -> None:
