@@ -44,9 +44,12 @@ _LIMITS: Final[tuple[tuple[float, Quality], ...]] = ((60.0, "poor"), (70.0, "low
 
 
 def records_of(calls: Sequence[Call]) -> list[CallRecord]:
-    """The records of calls that are over; their lines are rated all together."""
+    """The records of calls that are over, which let go of their legs; lines are rated all together."""
     rated = _rated([leg for call in calls for leg in call.legs])
-    return [record_of(call, rated) for call in calls]
+    records = [record_of(call, rated) for call in calls]
+    for call in calls:
+        call.let_go()
+    return records
 
 
 def record_of(call: Call, rated: dict[int, tuple[Line, float | None]] | None = None) -> CallRecord:
