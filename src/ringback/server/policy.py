@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
 from ringback.call.application import Application
 from ringback.call.bridge import Bridge
@@ -33,8 +32,6 @@ from ringback.sip.registration import Registrar
 from ringback.sip.session import InviteSession
 from ringback.sip.uri import NameAddr
 from ringback.store.directory import Directory, Trunk
-
-BROWSER_TRANSPORTS: Final = ("ws", "wss")
 
 Lookup = Callable[[], Directory]
 
@@ -245,12 +242,13 @@ class Policy:
         """Meetings are open to anybody who can reach the server; everything else needs an account."""
         number = dialled.number if dialled is not None else ""
         meeting = number in self._services.dial_in or self._directory().meeting(number) is not None
-        browser = flow.transport in BROWSER_TRANSPORTS
-        return not meeting or browser or self._accounts.shows_credentials(request)
+        return not meeting or flow.by_page or self._accounts.shows_credentials(request)
 
     def _trunk(self, request: Request, flow: Flow) -> Trunk | None:
-        """The trunk that a call seems to come from."""
-        return None if self._accounts.shows_credentials(request) else self._outside.trunk_of(request, flow)
+        """The trunk that a call seems to come from; a page on a trunk's host is none."""
+        if flow.by_page or self._accounts.shows_credentials(request):
+            return None
+        return self._outside.trunk_of(request, flow)
 
     def request(self, event: RequestArrived, now: float) -> list[Effect]:
         """What is no call is served or refused; the endpoint has refused what we do not know already."""

@@ -42,12 +42,14 @@ export function Form({
   const [errors, setErrors] = useState<Errors>({});
   const [saving, setSaving] = useState(false);
   const form = useRef<HTMLFormElement>(null);
+  /** It is being saved: whoever goes elsewhere then loses nothing. */
+  const leaving = useRef(false);
   const dirty = JSON.stringify(value) !== JSON.stringify(given);
   const names = fields.map((field) => field.name);
 
   useEffect(() => {
     if (!dirty || readOnly) return;
-    return guard(() => confirm("Leave without saving what you changed?"));
+    return guard(() => leaving.current || confirm("Leave without saving what you changed?"));
   }, [dirty, readOnly]);
 
   const change = (name: string, next: unknown) => {
@@ -72,6 +74,7 @@ export function Form({
       return;
     }
     setSaving(true);
+    leaving.current = true;
     try {
       await onSave(value);
       setErrors({});
@@ -81,6 +84,7 @@ export function Form({
       focusFirst(found);
       if (found[""]) say(found[""], { wrong: true });
     } finally {
+      leaving.current = false;
       setSaving(false);
     }
   };

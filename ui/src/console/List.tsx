@@ -31,6 +31,8 @@ interface Props<T extends object> {
   empty: ComponentChildren;
   intro?: string;
   more?: ComponentChildren;
+  /** Between the heading and the list. */
+  below?: ComponentChildren;
 }
 
 const PAUSE_MS = 70;
@@ -127,6 +129,7 @@ export function List<T extends object>(props: Props<T>) {
           </a>
         )}
       </header>
+      {props.below}
       {props.intro && <p class="soft intro">{props.intro}</p>}
       <div class="search">
         <Icon of="search" />

@@ -136,11 +136,7 @@ function OneExtension({ number, onDone }: { number: string; onDone: () => void }
     <Panel
       title={`Extension ${number}`}
       back={back}
-      subtitle={
-        <>
-          <code>{data.sip_address}</code>
-        </>
-      }
+      subtitle={<code>{data.sip_address}</code>}
     >
       <Form
         key={JSON.stringify(data)}

@@ -108,7 +108,41 @@ export function LoginsPage() {
               ),
           },
         ]}
-        more={made && <Handout name={made.name} link={made.link} />}
+        more={
+          writes && (
+            <form
+              class="inline"
+              onSubmit={async (event) => {
+                event.preventDefault();
+                const form = event.currentTarget;
+                const data = new FormData(form);
+                await act(async () => {
+                  const body = { name: String(data.get("name")), role: String(data.get("role")) };
+                  const { link } = await post<{ link: string }>("/logins", body);
+                  setMade({ name: body.name, link });
+                  form.reset();
+                });
+              }}
+            >
+              <input
+                name="name"
+                type="text"
+                aria-label="Name of a new login"
+                placeholder="Name or e-mail"
+                required
+              />
+              <select name="role" class="small" aria-label="Role of a new login">
+                {["admin", "helpdesk", "auditor"].map((role) => (
+                  <option key={role} value={role}>
+                    {humane(role)}
+                  </option>
+                ))}
+              </select>
+              <button type="submit">Add</button>
+            </form>
+          )
+        }
+        below={made && <Handout name={made.name} link={made.link} />}
         empty={<p>Nobody.</p>}
       />
     </div>

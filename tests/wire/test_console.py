@@ -1,0 +1,180 @@
+"""The console in Chromium: the first run, people, a group with its undo, by keyboard; and who can use it."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from ringback.quality.tones import tone_levels
+from tests.wire.browser import Browser, serious
+from tests.wire.console import Somebody, log_in, make_somebody
+from tests.wire.server import RingbackServer
+
+pytestmark = [pytest.mark.wire, pytest.mark.slow]
+MakeBrowser = Callable[..., Browser]
+
+TABLE = "name,extension,e_mail\nHedy Example,5311,hedy@example.com\nAlan Example,{second},alan@example.com\n"
+
+
+@pytest.fixture(scope="module")
+def admin(server: RingbackServer) -> Somebody:
+    """An administrator with an extension."""
+    return make_somebody(server, "Root", "5301", role="admin")
+
+
+def go(browser: Browser, server: RingbackServer, path: str) -> None:
+    """Open another page of the console."""
+    browser.page.goto(f"http://127.0.0.1:{server.web_port}{path}", wait_until="domcontentloaded")
+
+
+def test_the_first_run_leads_to_a_call(
+    server: RingbackServer, make_browser: MakeBrowser, admin: Somebody, tmp_path: Path
+) -> None:
+    browser = make_browser("Root", tone_hz=440)
+    page = browser.page
+    log_in(browser, server, admin, "/console/setup")
+    table = tmp_path / "people.csv"
+    table.write_text(TABLE.format(second="5311"))
+    page.get_by_label("CSV file").set_input_files(table)
+    page.get_by_text("Nothing was stored").wait_for()
+    assert page.get_by_role("button", name="Add 2 people").count() == 0
+    table.write_text(TABLE.format(second="5312"))
+    page.get_by_label("CSV file").set_input_files(table)
+    browser.press("Add 2 people")
+    page.get_by_text("2 people were added").wait_for()
+    assert {one["number"] for one in server.api("GET", "/extensions?search=531")} == {"5311", "5312"}
+
+    page.get_by_role("link", name="Next: A way outside").click()
+    page.get_by_label("Name", exact=True).fill("carrier")
+    page.get_by_label("Server").fill("192.0.2.10")
+    browser.press("Add")
+    page.get_by_label("Number", exact=True).fill("+15550100")
+    page.get_by_label("Leads to").fill("5311")
+    browser.press("Add")
+    page.get_by_text("leads to 5311").wait_for()
+    assert server.api("GET", "/trunks/carrier")["dids"] == {"+15550100": "5311"}
+
+    page.get_by_role("link", name=re.compile("A test call$")).first.click()
+    browser.press("Call the echo test")
+    page.get_by_role("button", name="Hang up").wait_for()
+    browser.press("Keys")
+    browser.press("Send #")  # ends the announcement
+    deadline = time.monotonic() + 10
+    while True:
+        sound = browser.heard(time.time() - 0.6)
+        if len(sound.audio) > 0.4 * sound.rate and tone_levels(sound.audio, sound.rate, [440.0])[0] > -35:
+            break
+        assert time.monotonic() < deadline, "the page does not hear itself"
+        time.sleep(0.2)
+    browser.press("Hang up")
+    server.request("DELETE", "/api/v1/trunks/carrier")
+
+
+def test_a_person_is_added_found_and_changed_by_keyboard_alone(
+    server: RingbackServer, make_browser: MakeBrowser, admin: Somebody
+) -> None:
+    browser = make_browser("Root")
+    page, keyboard = browser.page, browser.page.keyboard
+    log_in(browser, server, admin, "/console/people")
+    page.get_by_role("heading", name="People", level=1).wait_for()
+    keyboard.press("n")
+    expect(page.get_by_label("Name", exact=True)).to_be_focused()
+    keyboard.type("Katherine Example")
+    keyboard.press("Tab")
+    keyboard.type("katherine@example.com")
+    keyboard.press("Tab")
+    keyboard.type("5301")
+    keyboard.press("Control+s")
+    problem = page.locator("#field-number-error")
+    problem.wait_for()
+    expect(page.get_by_label("Extension", exact=True)).to_be_focused()
+    keyboard.press("Control+a")
+    keyboard.type("5321")
+    keyboard.press("Control+s")
+    page.get_by_text("Shown this once.").wait_for()
+    assert server.api("GET", "/extensions/5321")["display_name"] == "Katherine Example"
+
+    keyboard.press("Escape")
+    page.get_by_role("heading", name="People", level=1).wait_for()
+    keyboard.press("/")
+    keyboard.type("katherine")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    keyboard.press("ArrowDown")
+    keyboard.press("Enter")
+    page.get_by_role("heading", name="Katherine Example").wait_for()
+    page.get_by_label("Site").fill("Main office")
+    keyboard.press("Control+s")
+    page.get_by_text("Katherine Example is saved").wait_for()
+    (found,) = server.api("GET", "/people?search=katherine")["items"]
+    assert (found["site"], found["extensions"]) == ("Main office", ["5321"])
+
+
+def test_a_group_is_made_refused_at_its_field_deleted_and_brought_back(
+    server: RingbackServer, make_browser: MakeBrowser, admin: Somebody
+) -> None:
+    browser = make_browser("Root")
+    page = browser.page
+    log_in(browser, server, admin, "/console/plan/group/new")
+    page.get_by_label("Title").fill("Night shift")
+    expect(page.get_by_label("Name in the plan")).to_have_value("night-shift")
+    page.get_by_label("Number").fill("5301")
+    members = page.get_by_label("Add to Members")
+    members.fill("5301")
+    page.get_by_role("option", name=re.compile("5301")).wait_for()
+    members.press("Enter")
+    page.get_by_label("Otherwise: kind").select_option("extension")
+    other = page.get_by_label("Otherwise: Extension")
+    other.fill("5301")
+    page.get_by_role("option", name=re.compile("5301")).wait_for()
+    other.press("Enter")
+    browser.press("Add")
+    page.locator("#field-number-error").wait_for()
+    page.get_by_label("Number").fill("5331")
+    browser.press("Add")
+    page.get_by_role("heading", name="Night shift").wait_for()
+    value = server.api("GET", "/plan/group/night-shift")["value"]
+    assert (value["number"], value["members"], value["otherwise"]) == ("5331", ["5301"], "extension:5301")
+
+    browser.press("Delete")
+    page.get_by_text("Night shift is deleted").wait_for()
+    assert server.api("GET", "/plan/group?search=night")["total"] == 0
+    browser.press("Undo")
+    page.get_by_text("Night shift is back").wait_for()
+    assert server.api("GET", "/plan/group/night-shift")["value"] == value
+    go(browser, server, "/console/history/group/night-shift")
+    page.get_by_text("was deleted").wait_for()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(
+    server: RingbackServer, make_browser: MakeBrowser, admin: Somebody, scheme: str
+) -> None:
+    browser = make_browser("Root", context={"color_scheme": scheme, "reduced_motion": "reduce"})
+    browser.page.goto(f"http://127.0.0.1:{server.web_port}/console")
+    browser.page.get_by_label("Password").wait_for()
+    assert serious(browser) == []
+    log_in(browser, server, admin, "/console/status")
+    for path in (
+        "/phone",
+        "/console/people",
+        "/console/people/new",
+        "/console/extensions/5301",
+        "/console/plan/hours/new",
+        "/console/plan/menu/new",
+        "/console/plan/queue/new",
+        "/console/trunks/new",
+        "/console/status",
+        "/console/simulate",
+        "/console/setup",
+        "/console/account",
+        "/console/logins",
+    ):
+        go(browser, server, path)
+        browser.page.get_by_role("heading").first.wait_for()
+        browser.page.wait_for_timeout(250)
+        assert serious(browser) == [], path
