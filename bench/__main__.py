@@ -23,6 +23,7 @@ from bench import (
     memory,
     opus_capacity,
     quality,
+    records,
     registrations,
     report,
     route,
@@ -83,12 +84,14 @@ EVERYTHING = [*WITH_SERVER, "media"]
 
 
 def main(names: list[str]) -> int:
-    """Run what was asked for; 2 when a name is unknown. `soak` and `captures` take words of their own."""
+    """Run what was asked for; 2 when a name is unknown. Some take words of their own."""
     if names[:1] == ["soak"]:
         return soak.main(names[1:])
     if names[:1] == ["captures"]:
         return captures.main(names[1:])
-    known = [*WITH_SERVER, *ALONE, "soak", "captures"]
+    if names[:1] == ["records"]:
+        return records.main(names[1:])
+    known = [*WITH_SERVER, *ALONE, "soak", "captures", "records"]
     unknown = set(names) - set(known)
     if unknown:
         print(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(known)}", file=sys.stderr)

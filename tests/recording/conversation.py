@@ -60,7 +60,13 @@ class Tape:
 class Conversation:
     """Two who are connected; legs 1 (the caller) and 2."""
 
-    def __init__(self, *policies: RecordingPolicy, talk: bool = True, emergency_number: str = "112") -> None:
+    def __init__(
+        self,
+        *policies: RecordingPolicy,
+        talk: bool = True,
+        emergency_number: str = "112",
+        tone_every_s: int = 0,
+    ) -> None:
         self.office = Office()
         self.tape = Tape()
         self.directory = directory(*policies)
@@ -70,6 +76,7 @@ class Conversation:
             lambda: self.directory,
             lambda leg: "call",
             emergency_numbers=(emergency_number,),
+            tone_every_s=tone_every_s,
         )
         self.office.switchboard.overhearing = self.desk
         self.caller = self.office.desk("192.0.2.1")

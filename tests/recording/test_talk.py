@@ -9,6 +9,7 @@ from ringback.call.leg import Party
 from ringback.governance.private import Private
 from ringback.media import protocol as media
 from ringback.sip.flow import Flow
+from tests.call.office import offer
 from tests.recording.conversation import Conversation, policy
 
 NOT_RECORDED, RECORDED = "You are not recorded.", "You are recorded from now on."
@@ -205,6 +206,31 @@ def test_recording_pauses_by_the_key_of_an_extension() -> None:
     talk.key(1, "*8")
     assert talk.in_file() == {1: True, 2: True}
     assert talk.office.notices[-2:] == ["recording.paused", "recording.resumed"]
+
+
+def test_everybody_hears_a_tone_now_and_then() -> None:
+    talk = Conversation(policy(mode="always"), tone_every_s=15)
+    for leg in (1, 2):
+        talk.play_ends(leg)
+    begin(talk)
+    talk.run(31)
+    assert len(talk.office.given(media.PlayToRoom)) == 3
+    talk.ended("disk_full")
+    talk.run(31)
+    assert len(talk.office.given(media.PlayToRoom)) == 3
+
+
+def test_who_is_on_hold_is_not_recorded_meanwhile() -> None:
+    talk = Conversation(policy(mode="always"))
+    for leg in (1, 2):
+        talk.play_ends(leg)
+    begin(talk)
+    for direction, recorded in (("sendonly", False), ("sendrecv", True)):
+        phone = talk.caller.phone
+        offered = offer("192.0.2.1", direction=direction)
+        phone.do(talk.caller.sessions[-1].reinvite(offered, phone.now))
+        talk.run(0.3)
+        assert talk.in_file() == {1: recorded, 2: recorded}
 
 
 @pytest.mark.parametrize("kind", ["off", "not approved", "emergency", "nobody's", "voiceless"])

@@ -164,6 +164,7 @@ async def test_old_records_go_a_few_at_a_time(store: Store, settings: Settings) 
     assert await found(store) == made[:6:-1]
     with sqlite3.connect(settings.data_dir / "ringback.db") as raw:
         assert raw.execute("SELECT count(*) FROM call_legs").fetchone() == (6,)
+        assert raw.execute("SELECT count(*) FROM call_details").fetchone() == (3,)
 
 
 async def test_a_database_that_is_locked_is_said_so_soon(store: Store, settings: Settings) -> None:

@@ -22,6 +22,7 @@ async def stored(store, *, kind="recording", part="", keep_until=None, data=SAID
     writer.write(data)
     writer.close()
     await store.voices.finish(new.id, len(data))
+    assert found_on_disk(store.voices.vault.folder.parent, new.data_key.reveal()) == []
     return new.id
 
 

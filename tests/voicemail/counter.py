@@ -202,7 +202,8 @@ class Counter:
         leg = Leg(next(self._legs), self, Party(Private(number)), application, flow, self.now)  # type: ignore[arg-type]
         leg.state = LegState.CONNECTED
         application.offered(leg, self.now)
-        application.connected(leg, self.now)
+        if not leg.over:
+            application.connected(leg, self.now)
         self.settle()
         return Caller(self, leg)
 

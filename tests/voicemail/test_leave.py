@@ -184,11 +184,9 @@ def test_the_greeting_is_that_for_the_occasion() -> None:
 def test_nobody_without_a_mailbox_gets_a_message() -> None:
     counter = Counter()
     counter.box_now = None
-    caller = counter.caller
-    with pytest.raises(AttributeError):
-        # The leg is refused before it is connected; this stage connects it all the same.
-        caller()
+    assert counter.caller().gone
     assert counter.onward == [(Outcome.UNREACHABLE, None)]
+    assert not counter.recording
 
 
 def test_the_holder_gets_in_from_outside_by_the_star_and_the_pin() -> None:

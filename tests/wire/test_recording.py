@@ -58,6 +58,11 @@ class Office:
         assert status < 300, (status, data)
         return json.loads(data) if data else None
 
+    def add_extension(self, number: str) -> str:
+        password = f"secret-of-{number}"
+        self.ask("ada", "POST", "/extensions", {"number": number, "password": password})
+        return password
+
     def write_policy(self, **fields: Any) -> None:
         """A policy that is written by one and approved by the other."""
         body = {"everybody": True, "notice": NOTICE, **fields}
@@ -150,7 +155,7 @@ def tone(frequency: float, seconds: float) -> Any:
 
 @asynccontextmanager
 async def agents(office: Office, *numbers: str) -> AsyncIterator[list[UserAgent]]:
-    passwords = [await asyncio.to_thread(office.server.add_extension, number) for number in numbers]
+    passwords = [await asyncio.to_thread(office.add_extension, number) for number in numbers]
     async with AsyncExitStack() as stack:
         station = await stack.enter_async_context(Station(bind="127.0.0.1", verify=False))
         found = []
@@ -273,7 +278,7 @@ def test_who_may_play_hold_and_delete(office: Office) -> None:
 
 
 def test_a_phone_that_refuses_is_in_no_file(office: Office, make_baresip: Callable[..., Baresip]) -> None:
-    password = office.server.add_extension("5111")
+    password = office.add_extension("5111")
     phone = make_baresip(
         "5111", server=office.server.udp, password=password, tone_hz=1090, answer="auto", codec="pcmu"
     )
@@ -305,11 +310,36 @@ def test_a_phone_that_refuses_is_in_no_file(office: Office, make_baresip: Callab
     office.ask("ada", "DELETE", f"/recordings/{found['id']}", **WHY)
 
 
-def test_a_power_cut_leaves_what_was_recorded_and_no_orphan(office: Office) -> None:
-    office.write_policy(mode="always", players=["auditor"])
+def test_a_meeting_that_the_servers_end_ends_is_recorded_whole(office: Office, tmp_path: Path) -> None:
+    office.write_policy(mode="always", players=["auditor", "admin"])
+    meeting = office.ask("ada", "POST", "/meetings", {"name": "Weekly"})
 
     async def test() -> None:
-        async with agents(office, "5121", "5122") as (alice, bob):
+        async with agents(office, "5121", "5122") as phones:
+            dialled = f"{meeting['number']}*{meeting['guest_pin']}"
+            calls = [await phone.call(dialled) for phone in phones]
+            await asyncio.gather(*(call.answered() for call in calls))
+            await eventually(lambda: office.is_recording(2))
+            await speak_both(calls[0], calls[1], 2)
+            await asyncio.to_thread(office.server.stop)
+
+    asyncio.run(test())
+    office.server.start()
+    (found,) = office.recordings()
+    assert (found["cut"], found["direction"]) == (False, "internal")
+    assert sorted(track["extension"] for track in found["tracks"]) == ["5121", "5122"]
+    mix = office.track(found["id"])
+    assert (has(mix[-RATE:], 600), has(mix[-RATE:], 1090)) == (True, True)
+    out = tmp_path / "mix.wav"
+    words = ("recording", "play", found["id"], "--reason", "as agreed", "--out", str(out))
+    assert office.server.ask(*words) == {"bytes": 44 + 2 * len(mix), "file": str(out)}
+    assert (out.stat().st_size, out.stat().st_mode & 0o777) == (44 + 2 * len(mix), 0o600)
+    office.ask("ada", "DELETE", f"/recordings/{found['id']}", **WHY)
+
+
+def test_a_power_cut_leaves_what_was_recorded_and_no_orphan(office: Office) -> None:
+    async def test() -> None:
+        async with agents(office, "5131", "5132") as (alice, bob):
             call, other = await connect(alice, bob)
             await eventually(lambda: office.is_recording(2))
             await speak_both(call, other, 2.5)
@@ -323,5 +353,5 @@ def test_a_power_cut_leaves_what_was_recorded_and_no_orphan(office: Office) -> N
     assert found["seconds"] > 1.5
     assert has(office.track(found["id"])[-RATE:], 600)
     assert [path.name for path in office.voices.iterdir()] == [found["id"]]
-    assert office.server.ask("recording", "rotate-key") == {"voices": 1}
+    assert office.ask("ada", "POST", "/recordings/rotate-key") == {"voices": 1}
     assert has(office.track(found["id"])[-RATE:], 1090)

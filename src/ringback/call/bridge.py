@@ -10,6 +10,7 @@ import msgspec
 from ringback.call.application import Application
 from ringback.call.leg import Leg, LegState, Party
 from ringback.call.onward import Onward, nowhere, outcome_of
+from ringback.call.records import tell_of_pickup
 from ringback.call.terms import PLAIN, Terms
 from ringback.call.transfer import Handover, Transfer
 from ringback.governance.private import Private
@@ -517,6 +518,7 @@ class Bridge(Application):
     def pick_up(self, ringing: Leg, leg: Leg, now: float) -> None:
         """Let `leg`, which is connected, have the call that rings at another device."""
         del self._ringing[ringing.id]
+        tell_of_pickup(leg, ringing, now)
         leg.application = self
         self._answered_by(leg, now)
         ringing.hangup(now, "Picked up")

@@ -555,6 +555,7 @@ class Leg:
         self._exchange.media(self._command(negotiated))
         if negotiated.on_hold is not self.on_hold:
             self.on_hold = negotiated.on_hold
+            self._exchange.moved(self)
             self.application.held(self, self.on_hold, now)
 
     def _command(self, negotiated: NegotiatedMedia) -> media.SetMedia:

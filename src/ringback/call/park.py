@@ -9,6 +9,7 @@ from typing import Final, Protocol
 from ringback.call.application import Application
 from ringback.call.bridge import Bridge, Line
 from ringback.call.leg import Leg, Party
+from ringback.call.records import tell_of_pickup
 from ringback.call.transfer import Handover
 from ringback.governance.private import Private
 
@@ -60,9 +61,9 @@ class ParkingLot:
         if slot is None or slot not in self.slots or slot in self._parked:
             return None
         parked = self._parked[slot] = Parked(self, leg, by, slot, now)
+        leg.call.note("parked", now, by=by, to=slot)
         self.line.touch(slot)
         self.line.tell("call.parked", slot=slot)
-        leg.call.note("parked", now, to=slot)
         parked.begin(now)
         return slot
 
@@ -189,6 +190,6 @@ class Retrieve(Application):
         if parked is None:
             leg.hangup(now, "Nobody is parked there")
             return
-        line = self._lot.line
-        leg.call.note("unparked", now, by=leg.party, to=self._slot)
-        Bridge.between(line, leg, parked.taken(now), next(line.media_rooms), now)
+        line, other = self._lot.line, parked.taken(now)
+        tell_of_pickup(leg, other, now)
+        Bridge.between(line, leg, other, next(line.media_rooms), now)

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from msgspec.structs import replace
 
-from ringback.call.leg import Leg, Party
+from ringback.call.leg import Leg
 from ringback.call.records import Call
 from ringback.governance.private import Private
 from ringback.governance.shown import fit_to_show
@@ -337,37 +337,4 @@ def begun(call: Call) -> CallRecord:
         called=call.called,
         emergency=call.emergency,
         legs=(short,),
-    )
-
-
-def refusal(
-    call_id: int, party: Party, dialled: Private[str], status: int, words: str, flow_transport: str
-) -> CallRecord:
-    """The record of a call that was refused before it had a leg."""
-    leg = CallLeg(
-        number=_text(party.number),
-        name=_text(party.name),
-        extension=party.account or "",
-        trunk=party.trunk or "",
-        incoming=True,
-        device="trunk" if party.trunk else "phone",
-        transport=flow_transport,
-        ended_ms=0,
-        ended_by="us",
-        status=status,
-        words=words,
-    )
-    return CallRecord(
-        id=call_id,
-        direction="inbound" if party.trunk else "internal",
-        outcome=_OUTCOMES.get(status) or "refused",
-        caller=leg.number,
-        caller_name=leg.name,
-        extension=leg.extension,
-        dialled=_text(dialled),
-        ended_ms=0,
-        ended_by="system",
-        cause=status,
-        words=words,
-        legs=(leg,),
     )

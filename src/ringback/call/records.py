@@ -72,14 +72,14 @@ class Call:
         kind: str,
         now: float,
         *,
-        by: Party | None = None,
+        by: Party | str | None = None,
         to: str = "",
         call: Call | None = None,
         said: str = "",
     ) -> None:
         """Something was done to the call: `kind` is a word or two, `to` a number or a target."""
         if len(self.happenings) < MOST_NOTED:
-            who = "" if by is None else by.account or by.number.reveal()
+            who = by if isinstance(by, str) else "" if by is None else by.account or by.number.reveal()
             at_ms = max(round((now - self.began) * 1000), 0)
             other = 0 if call is None else call.id
             self.happenings.append(Happening(at_ms=at_ms, kind=kind, by=who, to=to, call=other, said=said))
@@ -161,3 +161,9 @@ class CallLog:
         if self.on_news is not None:
             self._over.append(call)
             self.on_news()
+
+
+def tell_of_pickup(taker: Leg, taken: Leg, now: float) -> None:
+    """Somebody takes a call that rings or is parked, by a call of its own: each names the other."""
+    taken.call.note("picked up", now, by=taker.party, call=taker.call)
+    taker.call.note("picked up", now, by=taker.party, call=taken.call)

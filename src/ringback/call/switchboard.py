@@ -18,7 +18,7 @@ from ringback.call.effects import Fault, KeepOpen, Notice, Outgoing, ToMedia
 from ringback.call.exchange import Refinement
 from ringback.call.leg import Leg, Party
 from ringback.call.overhearing import Overhearing
-from ringback.call.records import CallLog
+from ringback.call.records import Call, CallLog
 from ringback.call.terms import PLAIN, Terms
 from ringback.call.voice_recordings import VoiceRecordings
 from ringback.governance.private import Private
@@ -130,7 +130,7 @@ class Switchboard:
         return self.overhearing is None or self.overhearing.may_record(leg, room)
 
     def moved(self, leg: Leg) -> None:
-        """The leg has joined a media room, or left one."""
+        """The leg has joined a media room or left one, or is on hold, or not any more."""
         if self.overhearing is not None:
             self.overhearing.moved(leg)
 
@@ -193,6 +193,25 @@ class Switchboard:
         self._by_session[session.id] = leg
         self.tell("leg.incoming", leg=leg.id)
         leg.receive_offer(session, offer, now)
+
+    def refused(
+        self,
+        session: InviteSession,
+        flow: Flow,
+        party: Party,
+        dialled: Private[str],
+        status: int,
+        words: str | None,
+        now: float,
+    ) -> Call:
+        """Note a call that is refused before it may come in; the record goes on to be made."""
+        call = self.calls.begin(now)
+        leg = Leg(0, self, party, Application(), flow, now, call)
+        leg.incoming, leg.dialled, leg.ended_at = True, dialled, now
+        leg.end = effects.Ended(session, "us", status, words or "")
+        self.calls.joins(leg, call)
+        self.calls.ended(leg, now)
+        return call
 
     def dial(
         self,

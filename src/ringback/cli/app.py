@@ -16,6 +16,7 @@ from ringback.cli import (
     meeting,
     person,
     plan,
+    queue,
     recording,
     route,
     serve,
@@ -53,6 +54,7 @@ app.add_typer(extension.app, name="extension")
 app.add_typer(person.app, name="person")
 app.add_typer(device.app, name="device")
 app.add_typer(plan.app, name="plan")
+app.add_typer(queue.app, name="queue")
 app.add_typer(calls.app, name="calls")
 app.add_typer(ban.app, name="ban")
 app.add_typer(sip.app, name="sip")

@@ -213,6 +213,10 @@ class RunningSystem:
         """GET /status."""
         return self._json(self._call("GET", "/status"))
 
+    def queues(self) -> list[Json]:
+        """GET /queues."""
+        return self._list(self._call("GET", "/queues"))
+
     def bans(self) -> list[Json]:
         """GET /bans."""
         return self._list(self._call("GET", "/bans"))

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ringback.media.browsers import WebRtcError
+from ringback.media.digits import MAX_DIGITS
 from ringback.media.handover import Handover, HandoverError
 from ringback.media.legs import NO_FORMAT
 from ringback.media.noise import NoNoiseSuppressionError
-from ringback.media.playing import Playback, SoundError, chain
+from ringback.media.playing import MAX_SOUNDS, Playback, SoundError, chain
 from ringback.media.protocol import (
     AdoptLeg,
     CloseLeg,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from ringback.media.engine import Engine
 
 MAX_GAIN_DB = 20.0
+_KEY_GAP_MS = 60
 
 
 class CommandError(Exception):
@@ -315,11 +317,30 @@ class Commands:
     def _send_digits(self, command: SendDigits, now_ns: int) -> None:
         slot = self._slot(command.leg)
         if self._engine.legs.event_payload_type[slot] == NO_FORMAT:
-            raise CommandError("the peer takes no telephone-events")
+            self._sound_digits(slot, command.digits)
+            return
         try:
             self._engine.digits.enqueue(slot, command.digits)
         except ValueError as error:
             raise CommandError(str(error)) from error
+
+    def _sound_digits(self, slot: int, digits: str) -> None:
+        """Keys for a peer that takes no telephone-events: as tones, over what it hears."""
+        if len(digits) > MAX_DIGITS:
+            raise CommandError("too many digits")
+        sounds = [sound for digit in digits for sound in (f"tone:key-{digit}", f"silence:{_KEY_GAP_MS}")]
+        playbacks = self._engine.hearing.playbacks
+        playing = playbacks.get(slot)
+        try:
+            keys = chain(self._engine.shelf, sounds[:MAX_SOUNDS])
+        except SoundError as error:
+            raise CommandError(str(error)) from error
+        if playing is None:
+            playbacks[slot] = Playback(keys)
+        elif isinstance(playing, Playback) and playing.play == 0:
+            playing.extend(keys)
+        else:
+            raise CommandError("something is played, and the peer takes no telephone-events")
 
     def _use_certificate(self, command: UseCertificate, now_ns: int) -> None:
         self._engine.browsers.use_certificate(command)

@@ -229,6 +229,9 @@ class Engine:
             self.end_play(leg, "finished")
         intake = self.intake
         intake.expire_events(now_ns)
+        if self.voices.in_band.presses:
+            intake.presses += self.voices.in_band.presses
+            self.voices.in_band.presses.clear()
         if intake.presses:
             for leg, press in intake.presses:
                 identifier = int(self.legs.identifier[leg])

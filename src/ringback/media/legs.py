@@ -100,6 +100,7 @@ class Legs(Columns):
         "whispers": Column(np.bool_),
         "agc": Column(np.bool_),
         "denoise": Column(np.bool_),
+        "in_band": Column(np.bool_),
         "gain": Column(np.float32, empty=1.0),
         "secure": Column(np.bool_),
         "webrtc": Column(np.bool_),
@@ -138,6 +139,7 @@ class Legs(Columns):
     whispers: Bools
     agc: Bools
     denoise: Bools
+    in_band: Bools
     gain: Floats
     secure: Bools
     webrtc: Bools
@@ -165,6 +167,7 @@ class Legs(Columns):
         self.full_band = False
         """Whether Opus legs send and are sent 48 kHz."""
         self.some_agc = False
+        self.some_in_band = False
         """Whether the gain of any leg is controlled."""
 
     def open(self, identifier: int, pair: int, webrtc: bool = False) -> int:
@@ -220,6 +223,9 @@ class Legs(Columns):
         for number in clocks:
             formats[number] = TELEPHONE_EVENT
         self.event_clocks[slot] = clocks
+        # A peer that knows no telephone-events may press keys as tones; browsers know them all.
+        self.in_band[slot] = not clocks and not self.webrtc[slot]
+        self.some_in_band = self.some_in_band or bool(self.in_band[slot])
         self.formats[slot] = formats
         self.send_codec[slot] = codec
         self.send_payload_type[slot] = media.send.payload_type & 127

@@ -122,6 +122,10 @@ class Playback:
         self.loop = loop
         self.stop_on_digit = stop_on_digit
 
+    def extend(self, chain: list[Sound]) -> None:
+        """Play these, too, after the others."""
+        self._sounds += [sound for sound in chain if len(sound.wide)]
+
     @property
     def played_ms(self) -> int:
         """How far it has come, where it repeats itself since it last began."""

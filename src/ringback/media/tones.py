@@ -76,8 +76,20 @@ def _sequence(*parts: Callable[[], Samples]) -> Samples:
     return np.concatenate([part() for part in parts])
 
 
+KEY_LOW_HZ = (697.0, 770.0, 852.0, 941.0)
+KEY_HIGH_HZ = (1209.0, 1336.0, 1477.0, 1633.0)
+KEYS = ("123A", "456B", "789C", "*0#D")
+"""The keys of a phone, each with the tone of its row and that of its column (ITU-T Q.23)."""
+KEY_MS = 100
+
+
 TONES = MappingProxyType(
     {
+        **{
+            f"key-{KEYS[row][column]}": partial(_beep, (KEY_LOW_HZ[row], KEY_HIGH_HZ[column]), KEY_MS)
+            for row in range(4)
+            for column in range(4)
+        },
         "entry": partial(_sequence, partial(_beep, (587.3,), 110), partial(_beep, (880.0,), 160)),
         "exit": partial(_sequence, partial(_beep, (880.0,), 110), partial(_beep, (587.3,), 160)),
         "chime": partial(_bell, (659.3, 1318.5), 700),

@@ -16,6 +16,7 @@ from ringback.media.comfort import ComfortNoise
 from ringback.media.full_band import HighBands
 from ringback.media.gain_control import GainControl
 from ringback.media.hearing import LAWS
+from ringback.media.in_band import InBandKeys
 from ringback.media.jitter_buffer import HELD, NOTHING, PLAY, REST, RING, JitterBuffer, Taken
 from ringback.media.legs import G722, L16, OPUS, PCMA, Legs
 from ringback.media.level import SpeechGate, mean_square
@@ -93,6 +94,7 @@ class VoiceDecoding:
         self.gate = SpeechGate(legs.capacity)
         self.noise = NoiseSuppression()
         self.agc = GainControl(legs.capacity)
+        self.in_band = InBandKeys(legs.capacity)
         self._bands = HighBands(legs.capacity) if legs.full_band else None
         self.high = NO_HIGH_BANDS
         """What Opus carried above 8 kHz of the voices of this tick, float32[k, 960]; nothing unless
@@ -104,6 +106,7 @@ class VoiceDecoding:
             columns.grow(capacity)
         self.gate.grow(capacity)
         self.agc.grow(capacity)
+        self.in_band.grow(capacity)
         if self._bands is not None:
             self._bands.grow(capacity)
 
@@ -113,6 +116,7 @@ class VoiceDecoding:
             columns.clear(leg)
         self.gate.reset(leg)
         self.agc.clear(leg)
+        self.in_band.forget(leg)
         self.noise.end(leg)
         self._g722.pop(leg, None)
         if self._bands is not None:
@@ -158,8 +162,9 @@ class VoiceDecoding:
         falling = before & ~heard & in_room & sounding
         rising = heard & ~before
         decoded = heard | falling | (echo & sounding)
-        if self.noise:
-            decoded |= legs.denoise[slots] & sounding & (listening | ~is_wide)
+        if self.noise or legs.some_in_band:
+            wanted = legs.denoise[slots] | legs.in_band[slots]
+            decoded |= wanted & sounding & (listening | ~is_wide)
         # Who is only lost for a moment is not trimmed as one whom nobody hears.
         lost = continued & ~sounding & (taken.run > 0) & (taken.run <= MISSED_TICKS)
         past.heard[slots], past.decoded[slots] = heard, decoded | lost
@@ -169,8 +174,7 @@ class VoiceDecoding:
         narrow = self._narrow_voices(narrow_at, slots, taken, playing | resting, continued)
         voices = self._wide_voices(wide_voiced, slots, taken, wide_at, (wide, following, came), continued)
         parts = [(narrow_at, narrow), (wide_voiced, voices)]
-        if self.noise:
-            self._clean(slots, parts)
+        self._treat(slots, parts, tick)
         if self._bands is not None:
             at, high = self._high_voices(self._bands, slots, taken, wide_voiced)
             self.high = Voices(slots[at], high, (heard | falling)[at])
@@ -271,6 +275,13 @@ class VoiceDecoding:
         self._buffer.carries(legs, frames.carry, frames.stretched)
         return out
 
+    def _treat(self, slots: Longs, voices: list[tuple[Longs, Floats]], tick: int) -> None:
+        """Take out of voices, in place, what is not for others: noise, and keys that are pressed as tones."""
+        if self.noise:
+            self._clean(slots, voices)
+        if self._legs.some_in_band:
+            self._hear_keys(slots, voices, tick)
+
     def _clean(self, slots: Longs, voices: list[tuple[Longs, Floats]]) -> None:
         """Suppress the noise of legs that want it, in place, and keep how loud what is left is."""
         for at, samples in voices:
@@ -280,6 +291,17 @@ class VoiceDecoding:
                 self.noise.clean(legs.tolist(), rows)
                 samples[mine] = rows
                 self._past.clean[legs] = mean_square(rows)
+
+    def _hear_keys(self, slots: Longs, voices: list[tuple[Longs, Floats]], tick: int) -> None:
+        """Look for keys in the voices of legs that may press them as tones, and silence these in place."""
+        legs = self._legs
+        legs.some_in_band = bool(legs.in_band.any())
+        for at, samples in voices:
+            mine = np.flatnonzero(legs.in_band[slots[at]])
+            if len(mine):
+                rows = samples[mine]
+                self.in_band.hear(slots[at[mine]], rows, tick)
+                samples[mine] = rows
 
     def _level(
         self, slots: Longs, energy: Floats, talking: Bools, voices: list[tuple[Longs, Floats]]

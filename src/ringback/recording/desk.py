@@ -87,6 +87,8 @@ class RecordingDesk:
         if leg.id not in here:
             here[leg.id] = leg
             self._joined(leg, after, here, now)
+        elif (talk := self.talks.get(after)) is not None:
+            talk.review(now)
 
     def _left(self, leg: Leg, room: int, now: float) -> None:
         here = self._rooms.get(room, {})
@@ -121,7 +123,7 @@ class RecordingDesk:
             self._archive,
             room,
             policy,
-            star_keys=kind == "call",
+            in_call=kind == "call",
             tone_every_s=self._tone_every_s,
         )
         for one in list(here.values()):

@@ -113,7 +113,7 @@ class Talk(Application):
         room: int,
         policy: RecordingPolicy,
         *,
-        star_keys: bool,
+        in_call: bool,
         tone_every_s: float = 0.0,
     ) -> None:
         self.room = room
@@ -123,7 +123,7 @@ class Talk(Application):
         self.paused = False
         self._line = line
         self._archive = archive
-        self._star_keys = star_keys
+        self._in_call = in_call
         self._tone_every_s = tone_every_s
         self._tone_at = 0.0
         self._speechless = False
@@ -166,7 +166,7 @@ class Talk(Application):
         if person.play != play:
             return True
         person.play = None
-        if heard and not leg.on_hold:
+        if heard and not self._on_hold(person):
             self._heard(person, now)
         else:
             # Something else was more urgent: the notice is spoken again, from its beginning.
@@ -195,7 +195,7 @@ class Talk(Application):
                 self._answered(person, Consent.AGREED, digit, now)
                 return True
         starred, person.starred = person.starred, digit == STAR
-        if starred and self._star_keys:
+        if starred and self._in_call:
             self._starred(person, digit, now)
         return False
 
@@ -274,7 +274,7 @@ class Talk(Application):
         agreed = [person for person in people if person.consent is Consent.AGREED]
         if self.phase is Phase.RUNNING:
             for person in people:
-                person.leg.record(person.consent is Consent.AGREED and not self.paused)
+                person.leg.record(person.consent is Consent.AGREED and self._is_heard(person))
             if not agreed and self.people:
                 self._stop()
         elif (
@@ -298,14 +298,22 @@ class Talk(Application):
                 self._line.tell("recording.failed", room=self.room, reason="the notice cannot be spoken")
             self._line.wake(now + SPEECHLESS_S, self)
             return
-        on_hold = any(person.leg.on_hold for person in self.people.values())
         for person in untold:
-            if on_hold or now < person.again_at:
-                # Whoever is on hold hears music, and who holds hears nothing.
+            if self._on_hold(person) or now < person.again_at:
                 person.again_at = max(person.again_at, now + RETRY_S)
                 self._line.wake(person.again_at, self)
             else:
                 person.play = person.hear(notice)
+
+    def _on_hold(self, person: Person) -> bool:
+        """Whether it holds, and hears nothing; in a call also whether it is held, and hears music."""
+        if self._in_call:
+            return any(one.leg.on_hold for one in self.people.values())
+        return person.leg.on_hold
+
+    def _is_heard(self, person: Person) -> bool:
+        """Whether others could hear it: who is on hold talks to nobody here."""
+        return not self.paused and not self._on_hold(person)
 
     def _begin(self, agreed: list[Person]) -> None:
         self.phase = Phase.BEGINNING
@@ -339,7 +347,7 @@ class Talk(Application):
             return
         self._voice = begun.voice
         for person in self.people.values():
-            person.leg.record(person.consent is Consent.AGREED)
+            person.leg.record(person.consent is Consent.AGREED and self._is_heard(person))
         self._recording = self._line.recordings.start(
             self.room, Path(begun.folder), begun.voice, begun.data_key, self._told
         )

@@ -75,6 +75,7 @@ from ringback.sip.tap import Tap
 from ringback.sip.uri import SipUri
 from ringback.store.directory import Directory
 from ringback.store.holdings import today
+from ringback.store.reassignments import Reassignment
 from ringback.store.store import Store
 from ringback.trunk.lines import TrunkLines
 from ringback.trunk.watch import Surroundings
@@ -303,6 +304,7 @@ class Server:
             self.diagnoses.start(),
         )
         await self.records.start()
+        self.store.on_reassigned(self._on_reassignment)
         await self.features.start()
         await self.voicemail.start()
         await self.recording.start()
@@ -440,6 +442,9 @@ class Server:
     def _trusts(self, flow: Flow) -> bool:
         """Whether to believe what this peer says about identities: trunks known by their address, too."""
         return flow.remote[0] in self._trusted_peers or bool(self.lines.recognised(flow))
+
+    async def _on_reassignment(self, reassignment: Reassignment) -> None:
+        await self.store.call_records.reassigned(reassignment.number, reassignment.at)
 
     def _on_emergency(self, notice: EmergencyNotice) -> None:
         log.warning("emergency call", test=notice.test, location=notice.location and notice.location.name)

@@ -124,9 +124,16 @@ class Policy:
         if refused is not None:
             return session.reject(refused.status, now, refused.reason)
         application = self._ways.take(step, call, now)
-        if isinstance(application, Refusal):
-            return session.reject(application.status, now, application.reason)
         number = Private(call.asked.dialled)
+        if isinstance(application, Refusal):
+            status, reason = application.status, application.reason
+            if call.caller.account is not None or call.caller.trunk is not None:
+                # Strangers could fill the records with what they try.
+                record = self._switchboard.refused(
+                    session, event.flow, shown(call.caller), number, status, reason, now
+                )
+                record.passed(decision.rules)
+            return session.reject(status, now, reason)
         self._switchboard.incoming(
             session, event.flow, request.body, shown(call.caller), number, application, now, codecs
         )

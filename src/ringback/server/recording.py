@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final, Protocol
 
 import structlog
@@ -33,6 +34,7 @@ MOST_LINES: Final = 20_000
 CLOSING_S: Final = 2.0
 _WRITER_ENDS_S: Final = 1.0
 
+Job = Callable[[], Awaitable[None]]
 Then = Callable[[Begun | str, float], None]
 log = structlog.get_logger(__name__)
 
@@ -60,7 +62,8 @@ class RecordingKeeper:
         self._acts = acts
         self._prompts = prompts
         self._publish = publish
-        self._jobs: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
+        self._jobs: asyncio.Queue[Job] = asyncio.Queue()
+        self._waiting: list[Job] = []
         self._lines: list[StoredConsent] = []
         self._open: set[str] = set()
         self._tasks: list[asyncio.Task[None]] = []
@@ -97,6 +100,8 @@ class RecordingKeeper:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        for job in self._waiting:
+            self._jobs.put_nowait(job)
         while not self._jobs.empty():
             await self._do(self._jobs.get_nowait())
         await self._save_lines()
@@ -130,15 +135,15 @@ class RecordingKeeper:
 
     def begin(self, beginning: Beginning, then: Then) -> None:
         """Make its rows; what was consented to is on the disk before."""
-        self._jobs.put_nowait(lambda: self._begin(beginning, then))
+        self._jobs.put_nowait(partial(self._begin, beginning, then))
 
     def speaks(self, voice: str, speaker: Speaker) -> None:
         """Give somebody a track."""
-        self._jobs.put_nowait(lambda: self._store.recordings.add_track(voice, _track(speaker)))
+        self._jobs.put_nowait(partial(self._until_done, partial(self._add_track, voice, speaker)))
 
     def finish(self, voice: str, ended: RecordingEnded | None, *, keep: bool) -> None:
         """Let it count, or leave nothing of it."""
-        self._jobs.put_nowait(lambda: self._finish(voice, ended, keep))
+        self._jobs.put_nowait(partial(self._until_done, partial(self._finish, voice, ended, keep)))
 
     async def _begin(self, beginning: Beginning, then: Then) -> None:
         result: Begun | str
@@ -171,13 +176,17 @@ class RecordingKeeper:
 
         self._acts.act(go_on)
 
+    async def _add_track(self, voice: str, speaker: Speaker) -> None:
+        await self._store.recordings.add_track(voice, _track(speaker))
+
     async def _finish(self, voice: str, ended: RecordingEnded | None, keep: bool) -> None:
-        self._open.discard(voice)
         if ended is not None and ended.frames is None:
             # The writer may still be closing the files of an engine that is gone.
             await asyncio.sleep(_WRITER_ENDS_S)
         reason = ended.reason if ended is not None else "failed"
-        if not await self._store.recordings.finish(voice, reason, keep=keep):
+        kept = await self._store.recordings.finish(voice, reason, keep=keep)
+        self._open.discard(voice)
+        if not kept:
             self._publish(Notice("recording.discarded", {"voice": voice}))
 
     # Work
@@ -186,12 +195,20 @@ class RecordingKeeper:
         while True:
             await self._do(await self._jobs.get())
 
-    async def _do(self, job: Callable[[], Awaitable[None]]) -> None:
+    async def _do(self, job: Job) -> None:
         try:
             await job()
         except Exception:
             # What was being recorded is settled at the next start.
             log.exception("a recording could not be brought into the store")
+
+    async def _until_done(self, job: Job) -> None:
+        """Do it, or try again in a while: the database may be away for a minute."""
+        try:
+            await job()
+        except Exception as error:
+            log.error("a recording waits for the database", error=type(error).__name__)
+            self._waiting.append(job)
 
     async def _save_lines(self) -> None:
         lines = self._lines[:]
@@ -206,6 +223,9 @@ class RecordingKeeper:
         due = time.monotonic() + EVERY_S
         while True:
             await asyncio.sleep(AGAIN_S)
+            waiting, self._waiting = self._waiting, []
+            for job in waiting:
+                self._jobs.put_nowait(partial(self._until_done, job))
             if self._lines:
                 self._jobs.put_nowait(self._save_lines)
             if time.monotonic() >= due:

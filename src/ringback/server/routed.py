@@ -14,7 +14,22 @@ from ringback.call.records import Call as Record
 from ringback.call.transfer import Handover
 from ringback.routing.numbering import ServiceNumbers
 from ringback.routing.router import Router
-from ringback.routing.steps import Asked, Decision, GoOut, Outcome, Ring, Step
+from ringback.routing.steps import (
+    Ask,
+    Asked,
+    CheckMessages,
+    Decision,
+    Echo,
+    EnterMeeting,
+    Feature,
+    GoOut,
+    LeaveMessage,
+    Outcome,
+    Ring,
+    Say,
+    Step,
+    Wait,
+)
 from ringback.server.destinations import Call, Destinations, Refusal
 from ringback.store.directory import Directory
 from ringback.store.plan.target import Target
@@ -101,6 +116,7 @@ class _Way:
             return False
         call = replace(self._call, why=outcome)
         decision = self._ways.routing.next(call.asked, target, path, outcome)
+        leg.call.note("forwarded", now, by=_rung(self._step), to=str(target), said=outcome.value)
         note_way(leg.call, decision)
         application = self._ways.take(decision.step, call, now)
         if leg.state is LegState.OFFERED:
@@ -114,9 +130,39 @@ def note_way(record: Record, decision: Decision) -> None:
     """Keep for the call's record which rules it passed, and where they led."""
     step = decision.step
     record.passed(decision.rules)
-    if isinstance(step, Ring) and not record.called:
-        record.called = str(step.called)
+    record.called = record.called or _led_to(step)
     record.emergency = record.emergency or (isinstance(step, GoOut) and step.emergency)
+
+
+def _rung(step: Step) -> str:
+    """Who was called by a step, where that is somebody."""
+    return step.called.name if isinstance(step, Ring) else ""
+
+
+def _led_to(step: Step) -> str:
+    """What a number leads to, as a target where there is one for it; a refusal leads nowhere."""
+    match step:
+        case Ring():
+            return str(step.called)
+        case GoOut(ways=(way, *_)):
+            return f"outside:{way.number}"
+        case Wait():
+            return f"queue:{step.queue.name}"
+        case Ask():
+            return f"menu:{step.menu.name}"
+        case Say():
+            return f"announcement:{step.announcement.name}"
+        case LeaveMessage():
+            return f"mailbox:{step.extension}"
+        case CheckMessages():
+            return "messages"
+        case EnterMeeting():
+            return f"meeting:{step.meeting.number}" if step.meeting is not None else "meeting"
+        case Echo():
+            return "echo"
+        case Feature():
+            return f"feature:{step.name}"
+    return ""
 
 
 class _Continued:

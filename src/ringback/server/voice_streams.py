@@ -34,15 +34,21 @@ class _Stream:
 class VoiceStreams:
     """What is being played now, by the number of its play. Nothing of it is kept after it was sent."""
 
-    def __init__(self, open_voice: Open, to_media: Callable[[Command], None]) -> None:
-        """`open_voice` may raise for what nobody may hear: then the play ends at once."""
+    def __init__(
+        self, open_voice: Open, to_media: Callable[[Command], None], lives: Callable[[int], bool]
+    ) -> None:
+        """`open_voice` may raise for what nobody may hear: then the play ends at once. `lives` says whether a
+        leg is still there."""
         self._open = open_voice
+        self._lives = lives
         self._to_media = to_media
         self._streams: dict[int, _Stream] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def play(self, leg: Leg, voice: Voice, from_ms: int = 0) -> int:
         """Play a voice to a leg, as `Leg.play`."""
+        for gone in [number for number, stream in self._streams.items() if not self._lives(stream.leg)]:
+            self._forget(gone)
         play = leg.play_stream(voice.rate, from_ms)
         if not leg.over:
             self._streams[play] = _Stream(leg.id, voice, asyncio.ensure_future(self._open(voice)))
@@ -61,11 +67,6 @@ class VoiceStreams:
     def ended(self, event: PlayEnded) -> None:
         """A play is over."""
         self._forget(event.play)
-
-    def left(self, leg: int) -> None:
-        """A leg is over, whatever was being played to it."""
-        for play in [play for play, stream in self._streams.items() if stream.leg == leg]:
-            self._forget(play)
 
     async def close(self) -> None:
         """Everything is over."""

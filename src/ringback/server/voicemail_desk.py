@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
 import structlog
+from msgspec.structs import replace
 
 from ringback.call.leg import Leg
 from ringback.call.switchboard import Switchboard
@@ -91,7 +92,9 @@ class VoicemailDesk:
         self._recordings: dict[int, _Recording] = {}
         self._rooms: dict[int, _Recording] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self.streams = VoiceStreams(self._open_voice, self._to_media)
+        self.streams = VoiceStreams(
+            self._open_voice, self._to_media, lives=lambda leg: leg in switchboard.legs
+        )
 
     # Mailboxes
 
@@ -116,7 +119,12 @@ class VoicemailDesk:
         if plan is None:
             return None
         stored = self.stored(extension)
-        return _box(plan, extension, stored, self._being_left(stored))
+        box = _box(plan, extension, stored, self._being_left(stored))
+        # At a phone that several share anybody may stand.
+        shared = any(
+            one.shared and one.extension == extension for one in self._store.directory.devices.values()
+        )
+        return replace(box, trusts_own_phone=box.trusts_own_phone and not shared)
 
     def local(self, at: datetime | None = None) -> datetime:
         """A time as clocks on the wall show it."""
@@ -338,7 +346,8 @@ class VoicemailDesk:
             right = pin is None or await mailboxes.is_pin(extension, pin)
             if plan is None or not right or (pin is not None and self.stored(extension) is None):
                 return None
-            return _box(plan, extension, await self.mailbox(extension), 0)
+            await self.mailbox(extension)
+            return self.box(extension)
 
         self._do(work(), then, None, "a mailbox cannot be opened")
 

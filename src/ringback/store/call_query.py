@@ -117,8 +117,6 @@ def plan_of(query: CallQuery, fingerprints: Fingerprints) -> Plan:
     """How the query is answered: by the condition that usually leaves the fewest, the rest looked at."""
     choices = list(_choices(query, fingerprints))
     rest: list[ColumnElement[bool]] = []
-    if query.direction is not None:
-        rest.append(_calls.direction == query.direction)
     for flag, column in ((query.emergency, _calls.emergency), (query.recorded, _calls.recorded)):
         if flag is False:
             rest.append(~column)
@@ -160,6 +158,8 @@ def _choices(query: CallQuery, fingerprints: Fingerprints) -> Iterator[list[_Way
         yield [(False, _calls.cause == query.cause)]
     if query.trunk is not None:
         yield [(True, _legs.trunk == query.trunk)]
+    if query.direction is not None:
+        yield [(False, _calls.direction == query.direction)]
     if query.outcome is not None:
         yield [(False, _calls.outcome == query.outcome)]
 

@@ -30,6 +30,7 @@ _FIRST_WINDOW_MS: Final = 7 * 86_400_000
 _WINDOW_S: Final = 0.5
 """A page that needs more than one index is looked for back in time for at most so long."""
 
+_PLACE: Final = ("call_details", "sealed")
 _HELD_SINCE: Final = "call-records-held-since"
 _EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -42,6 +43,7 @@ class Rows:
     """Records made ready to be stored."""
 
     calls: list[tuple[Any, ...]]
+    details: list[tuple[Any, ...]]
     legs: list[tuple[Any, ...]]
 
 
@@ -81,21 +83,20 @@ class CallRecords:
 
     def rows(self, records: Iterable[CallRecord]) -> Rows:
         """What will be stored of them; takes some time, and is safe in any thread."""
-        rows = Rows([], [])
+        rows = Rows([], [], [])
         for record in records:
             rows.calls.append(self._call_row(record))
+            text = Private(_encode(record).decode())
+            rows.details.append((record.id, self._sealer.seal(text, *_PLACE, str(record.id))))
             rows.legs.extend(self._leg_row(record.id, n, leg) for n, leg in enumerate(record.legs))
         return rows
 
     def _call_row(self, record: CallRecord) -> tuple[Any, ...]:
-        sealed = self._sealer.seal(
-            Private(_encode(record).decode()), "call_records", "sealed", str(record.id)
-        )
         return (
             record.id, record.direction, record.outcome, record.rang_ms, record.answered_ms, record.ended_ms,
             self._fingerprints.number(record.dialled), self._fingerprints.target(record.called),
             record.ended_by, record.cause, record.reason, record.mos, record.quality, record.emergency,
-            record.recorded, sealed,
+            record.recorded,
         )  # fmt: skip
 
     def _leg_row(self, call_id: int, n: int, leg: CallLeg) -> tuple[Any, ...]:
@@ -123,10 +124,13 @@ class CallRecords:
         Raises DatabaseUnusableError.
         """
         async with self._database.write(WRITE_PATIENCE_MS) as connection:
-            if rows.calls:
-                await connection.exec_driver_sql(_insert(schema.call_records), rows.calls)
-            if rows.legs:
-                await connection.exec_driver_sql(_insert(schema.call_legs), rows.legs)
+            for table, values in (
+                (schema.call_records, rows.calls),
+                (schema.call_details, rows.details),
+                (schema.call_legs, rows.legs),
+            ):
+                if values:
+                    await connection.exec_driver_sql(_insert(table), values)
 
     async def get(self, name: str) -> CallRecord:
         """The record of a call by the name of its identifier; raises NotFoundError."""
@@ -184,27 +188,29 @@ class CallRecords:
     async def _read(self, ids: Sequence[int]) -> list[CallRecord]:
         if not ids:
             return []
-        table = schema.call_records
-        query = select(table.c.id, table.c.sealed).where(table.c.id.in_(ids)).order_by(table.c.id.desc())
+        table = schema.call_details
+        query = (
+            select(table.c.call, table.c.sealed).where(table.c.call.in_(ids)).order_by(table.c.call.desc())
+        )
         async with self._database.read() as connection:
-            rows = [(row.id, row.sealed) for row in (await connection.execute(query)).all()]
+            rows = [(row.call, row.sealed) for row in (await connection.execute(query)).all()]
         return await asyncio.to_thread(self._opened, rows)
 
     def _opened(self, rows: Sequence[tuple[int, bytes]]) -> list[CallRecord]:
         return [
-            _decode(self._sealer.open(sealed, "call_records", "sealed", str(call_id)).reveal())
-            for call_id, sealed in rows
+            _decode(self._sealer.open(sealed, *_PLACE, str(call_id)).reveal()) for call_id, sealed in rows
         ]
 
     async def forget(self, before: datetime, most: int) -> int:
         """Delete at most so many of the oldest records from before a moment; returns how many there were."""
-        calls, legs = schema.call_records, schema.call_legs
+        calls, details, legs = schema.call_records, schema.call_details, schema.call_legs
         async with self._database.write(WRITE_PATIENCE_MS) as connection:
             query = (
                 select(calls.c.id).where(calls.c.id < first_id_at(before)).order_by(calls.c.id).limit(most)
             )
             ids = list((await connection.execute(query)).scalars())
             if ids:
+                await connection.execute(delete(details).where(details.c.call <= ids[-1]))
                 await connection.execute(delete(legs).where(legs.c.call <= ids[-1]))
                 await connection.execute(delete(calls).where(calls.c.id <= ids[-1]))
         return len(ids)

@@ -260,7 +260,7 @@ call_records = Table(
     Column("quality", String(6)),
     Column("emergency", Boolean, nullable=False),
     Column("recorded", Boolean, nullable=False),
-    Column("sealed", LargeBinary, nullable=False),
+    Index(None, "direction"),
     Index(None, "dialled"),
     Index(None, "called"),
     Index(None, "cause"),
@@ -268,6 +268,14 @@ call_records = Table(
     Index(None, "quality"),
     Index(None, "emergency"),
     Index(None, "recorded"),
+)
+
+# Apart, so that what is looked through in a search is small.
+call_details = Table(
+    "call_details",
+    metadata,
+    Column("call", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("sealed", LargeBinary, nullable=False),
 )
 
 call_legs = Table(

@@ -96,6 +96,7 @@ class Voices:
 
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
+        self._owes_forgetting = False
         self.vault = vault
 
     # From beginning to end
@@ -145,6 +146,9 @@ class Voices:
         """
         rows = await self._rows(voices.c.id == voice, voices.c.state == "writing")
         if not rows:
+            if not await self._rows(voices.c.id == voice, voices.c.wrapped_key.is_not(None)):
+                # Deleted while it was written.
+                await asyncio.to_thread(self.vault.remove, voice)
             return None
         held = rows[0].legal_hold
         keep = keep or held
@@ -155,7 +159,7 @@ class Voices:
         async with self._database.write() as connection:
             await connection.execute(delete(voices).where(voices.c.id == voice))
         await asyncio.to_thread(self.vault.remove, voice)
-        await self._database.forget()
+        await self._forget()
         return None
 
     async def remove_orphans(self) -> int:
@@ -286,9 +290,13 @@ class Voices:
                     await _note(connection, voice, who, act, reason)
         for voice in gone:
             await asyncio.to_thread(self.vault.remove, voice)
-        if gone:
-            await self._database.forget()
+        if gone or self._owes_forgetting:
+            await self._forget()
         return gone
+
+    async def _forget(self) -> None:
+        # Where a long read keeps the log, the next deletion or `expire` tries again.
+        self._owes_forgetting = not await self._database.forget()
 
     # Keys
 
@@ -314,7 +322,7 @@ class Voices:
             done += len(rows)
             if told is not None:
                 told(done)
-        await self._database.forget()
+        await self._forget()
         self.vault.key = await asyncio.to_thread(end_rotation, key_file)
         return done
 

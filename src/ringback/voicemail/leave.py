@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Final
 
 from ringback.call.application import Application
-from ringback.call.leg import Leg
+from ringback.call.leg import Leg, LegState
 from ringback.call.onward import Onward
 from ringback.routing.steps import Outcome
 from ringback.store.plan.target import Target
@@ -64,7 +64,11 @@ class LeaveMessage(Application):
         if box is not None:
             self._box = box
             leg.answer(now)
-        elif not self._onward(leg, Outcome.UNREACHABLE, now):
+        elif self._onward(leg, Outcome.UNREACHABLE, now):
+            return
+        elif leg.state is LegState.CONNECTED:
+            leg.hangup(now, "No mailbox")
+        else:
             leg.reject(480, now, "No mailbox")
 
     def connected(self, leg: Leg, now: float) -> None:

@@ -1,4 +1,4 @@
-"""Call records: a row a call, a row a leg."""
+"""Call records: a row a call, a row a leg, and what is sealed of them."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
-    """Create both tables with their indexes."""
+    """Create the tables with their indexes."""
     op.create_table(
         "call_records",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), nullable=False),
@@ -26,11 +26,16 @@ def upgrade() -> None:
         sa.Column("quality", sa.String(6)),
         sa.Column("emergency", sa.Boolean, nullable=False),
         sa.Column("recorded", sa.Boolean, nullable=False),
-        sa.Column("sealed", sa.LargeBinary, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_call_records"),
     )
-    for column in ("dialled", "called", "cause", "outcome", "quality", "emergency", "recorded"):
+    for column in ("direction", "dialled", "called", "cause", "outcome", "quality", "emergency", "recorded"):
         op.create_index(f"ix_call_records_{column}", "call_records", [column])
+    op.create_table(
+        "call_details",
+        sa.Column("call", sa.BigInteger().with_variant(sa.Integer, "sqlite"), nullable=False),
+        sa.Column("sealed", sa.LargeBinary, nullable=False),
+        sa.PrimaryKeyConstraint("call", name="pk_call_details"),
+    )
     op.create_table(
         "call_legs",
         sa.Column("call", sa.BigInteger, nullable=False),

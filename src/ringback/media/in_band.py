@@ -1,0 +1,158 @@
+"""Keys pressed as tones in the audio (ITU-T Q.23, Q.24), for legs whose peer has no telephone-events.
+
+Each leg is looked at every 40 ms, on 40 ms of its voice at 4 kHz: eight correlations, as one matrix product
+for all legs. Half of them have their turn in one tick, the others in the next.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+import numpy as np
+
+from ringback.media.columns import Bools, Column, Columns, Floats, Ints, Longs
+from ringback.media.dtmf import Press
+from ringback.media.tones import KEY_HIGH_HZ, KEY_LOW_HZ, KEYS
+
+RATE: Final = 4000
+FRAME: Final = 80
+"""Samples of 20 ms."""
+WINDOW_MS: Final = 40
+
+LEAST_POWER: Final = 10 ** (-36 / 10)
+"""Mean square below which a tone is no key; a full sine has 0.5."""
+MOST_TWIST: Final = 10 ** (9 / 10)
+"""One of the two tones may be so much stronger: lines take away what is high."""
+CLEAR: Final = 0.15
+"""What the other tones of a group have at most, all together, of what the strongest has."""
+PURE: Final = 0.80
+"""So much of all that is heard are the two tones, where one look is enough."""
+LIKELY: Final = 0.55
+"""So much, where a second look says the same."""
+GONE_LOOKS: Final = 2
+"""A key is over after so many looks without it."""
+
+
+OFF: Final = (-0.012, 0.0, 0.012)
+"""A tone may be so far from its frequency: 1.5 % are allowed."""
+FORGET_TICKS: Final = 2
+"""A key is over, too, when so many frames did not come."""
+
+
+def _basis(frequencies: tuple[float, ...]) -> Floats:
+    """Windowed cosines, then sines, float32[160, 2n]: the squares of products add up to a power."""
+    time = np.arange(2 * FRAME) / RATE
+    window = np.hanning(2 * FRAME + 1)[:-1]
+    phases = 2 * np.pi * np.outer(time, frequencies)
+    basis = np.hstack([np.cos(phases), np.sin(phases)]) * window[:, None]
+    scaled: Floats = (basis * np.sqrt(2) / window.sum()).astype(np.float32)
+    return scaled
+
+
+_ALL: Final = (*KEY_LOW_HZ, *KEY_HIGH_HZ)
+_BASIS: Final = _basis(_ALL)
+_NEAR: Final = [_basis(tuple(hz * (1 + off) for off in OFF)) for hz in _ALL]
+_WINDOW: Final = (np.hanning(2 * FRAME + 1)[:-1] ** 2).astype(np.float32)
+
+
+class _Ears(Columns):
+    SPEC: ClassVar[dict[str, Column]] = {
+        "before": Column(np.float32, (FRAME,)),
+        "key": Column(np.int32, empty=-1),
+        "likely": Column(np.int32, empty=-1),
+        "gone": Column(np.int32),
+        "heard_at": Column(np.int64, empty=-1000),
+    }
+    before: Floats
+    key: Ints
+    likely: Ints
+    gone: Ints
+    heard_at: Longs
+
+
+class InBandKeys:
+    """Hears keys in decoded voices, and says what of them is not for others to hear."""
+
+    def __init__(self, capacity: int) -> None:
+        self.presses: list[tuple[int, Press]] = []
+        """Rows of legs and their keys, until they are fetched; each press once, when it is recognised."""
+        self._ears = _Ears(capacity)
+
+    def grow(self, capacity: int) -> None:
+        """Follow the legs' capacity."""
+        self._ears.grow(capacity)
+
+    def forget(self, leg: int) -> None:
+        """A leg was closed or is to be heard anew."""
+        self._ears.clear(leg)
+
+    def hear(self, legs: Longs, samples: Floats, tick: int) -> None:
+        """Listen to a frame of these legs, float32[n, 160] at 8 kHz or float32[n, 320] at 16 kHz, and silence
+        in it what is a key."""
+        ears = self._ears
+        frames = _thinned(samples)
+        # Between what a phone with silence suppression sends there is nothing.
+        anew = legs[tick - ears.heard_at[legs] > FORGET_TICKS]
+        ears.key[anew] = ears.likely[anew] = -1
+        ears.before[anew] = 0
+        ears.heard_at[legs] = tick
+        due = np.flatnonzero((legs + tick) % 2 == 0)
+        if len(due):
+            windows = np.concatenate([ears.before[legs[due]], frames[due]], axis=1)
+            self._look(legs[due], windows)
+        ears.before[legs] = frames
+        samples[ears.key[legs] >= 0] = 0
+
+    def _look(self, legs: Longs, windows: Floats) -> None:
+        ears = self._ears
+        found, pure = recognised(windows)
+        keys = ears.key[legs]
+        same = found == keys
+        ears.gone[legs] = np.where(same | (keys < 0), 0, ears.gone[legs] + 1)
+        sure = (found >= 0) & (pure | (found == ears.likely[legs]))
+        ears.likely[legs] = found
+        over = (ears.gone[legs] >= GONE_LOOKS) | (sure & ~same)
+        ears.key[legs[over]] = -1
+        for i in np.flatnonzero(sure & ~same).tolist():
+            leg, key = int(legs[i]), int(found[i])
+            ears.key[leg], ears.gone[leg] = key, 0
+            self.presses.append((leg, Press(KEYS[key // 4][key % 4], WINDOW_MS)))
+
+
+def _thinned(samples: Floats) -> Floats:
+    """Frames at 4 kHz float32[n, 80]: the means of neighbours, which is filter enough for eight tones."""
+    every = samples.shape[1] // FRAME
+    thinned = samples[:, ::every].copy()
+    for offset in range(1, every):
+        thinned += samples[:, offset::every]
+    thinned *= np.float32(1 / every)
+    return thinned
+
+
+def recognised(windows: Floats) -> tuple[Longs, Bools]:
+    """The key in each window float32[n, 160] at 4 kHz as its place in KEYS, -1 for none; and which are beyond
+    doubt."""
+    power = _powers(windows, _BASIS)
+    low, high = power[:, :4], power[:, 4:]
+    row, column = low.argmax(axis=1), high.argmax(axis=1)
+    one, other = low.max(axis=1), high.max(axis=1)
+    alone = (low.sum(axis=1) - one <= CLEAR * one) & (high.sum(axis=1) - other <= CLEAR * other)
+    found = np.full(len(windows), -1, np.int64)
+    pure = np.zeros(len(windows), np.bool_)
+    for i in np.flatnonzero(alone & (one >= LEAST_POWER / 4) & (other >= LEAST_POWER / 4)).tolist():
+        window = windows[i]
+        first = float(_powers(window[None], _NEAR[row[i]]).max())
+        second = float(_powers(window[None], _NEAR[4 + column[i]]).max())
+        share = (first + second) / float((window * window) @ _WINDOW / _WINDOW.sum())
+        even = first <= MOST_TWIST * second and second <= MOST_TWIST * first
+        if even and share >= LIKELY and min(first, second) >= LEAST_POWER:
+            found[i], pure[i] = 4 * row[i] + column[i], share >= PURE
+    return found, pure
+
+
+def _powers(windows: Floats, basis: Floats) -> Floats:
+    """Mean squares float32[n, k] of what windows have of each of k tones."""
+    sums = windows @ basis
+    half = basis.shape[1] // 2
+    powers: Floats = sums[:, :half] ** 2 + sums[:, half:] ** 2
+    return powers

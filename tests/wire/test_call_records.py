@@ -1,0 +1,254 @@
+"""Records of real calls; calls while the database is away or the disk is full; numbers nowhere else."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import subprocess
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.wire.baresip import Baresip
+from tests.wire.namespaces import skip_without_namespaces
+from tests.wire.server import RingbackServer, ServerError
+from tests.wire.sip_phone import Call, SipPhone
+
+pytestmark = [pytest.mark.wire, pytest.mark.slow]
+MakeBaresip = Callable[..., Baresip]
+MakeServer = Callable[..., RingbackServer]
+MakePhone = Callable[..., SipPhone]
+
+OUTSIDE, DID, EMERGENCY = "+14155550177", "+14155550188", "112"
+ROOM_MB = 96
+
+
+def add_trunk(server: RingbackServer, make_phone: MakePhone) -> SipPhone:
+    """A trunk to a phone, which stands for all that is outside."""
+    outside = make_phone(server, OUTSIDE)
+    where = ("127.0.0.1", "--port", str(outside.port))
+    server.ask("trunk", "add", "carrier", *where, "--prefix", "", "--did", f"{DID}=1001")
+    return outside
+
+
+def add_phone(server: RingbackServer, make_phone: MakePhone, number: str) -> SipPhone:
+    """A registered phone of a new extension."""
+    phone = make_phone(server, number, server.add_extension(number))
+    assert phone.register().status == 200
+    return phone
+
+
+def talk(caller: SipPhone, target: str, called: SipPhone, seconds: float = 0.3) -> None:
+    """One calls the other, who answers; each hears the other, and the caller hangs up."""
+    done: list[Call] = []
+
+    def answer() -> None:
+        done.append(called.answer())
+
+    taking = threading.Thread(target=answer)
+    taking.start()
+    call = caller.dial(target)
+    taking.join(10)
+    (other,) = done
+    deadline = time.monotonic() + 10
+    while not (call.media.received and other.media.received):
+        assert time.monotonic() < deadline, "one of the two hears nothing"
+        time.sleep(0.02)
+    time.sleep(seconds)
+    call.hang_up()
+    other.wait_ended(5)
+
+
+def recorded(server: RingbackServer, count: int, *words: str, timeout: float = 15) -> list[dict[str, Any]]:
+    """Wait until so many calls are found."""
+    deadline = time.monotonic() + timeout
+    while True:
+        calls = server.ask("calls", "list", *words)
+        if len(calls) >= count:
+            return list(calls)
+        if time.monotonic() > deadline:
+            raise ServerError(f"{count} records expected, but {calls}\n{server.output()[-3000:]}")
+        time.sleep(0.2)
+
+
+def metric(server: RingbackServer, name: str) -> float:
+    lines = server.fetch("/metrics").splitlines()
+    return float(
+        next(line.split()[-1] for line in lines if line.startswith(f"ringback_call_records_{name} "))
+    )
+
+
+def test_a_call_is_recorded_with_its_legs_and_lines_and_its_numbers_are_nowhere_else(
+    make_server: MakeServer, make_phone: MakePhone, make_baresip: MakeBaresip
+) -> None:
+    server = make_server()
+    outside = add_trunk(server, make_phone)
+    account = {"server": server.udp, "password": server.add_extension("1001"), "answer": "auto"}
+    phone = make_baresip("1001", tone_hz=600, **account)
+    phone.register()
+    meeting = server.add_meeting()
+    phone.dial(server.uri(OUTSIDE), wait=False)
+    answered = outside.answer()
+    time.sleep(2.5)
+    phone.hang_up()
+    answered.wait_ended(5)
+    guest = add_phone(server, make_phone, "1002")
+    in_meeting = guest.dial(f"{meeting['number']}*{meeting['guest_pin']}")
+    time.sleep(0.3)
+    in_meeting.hang_up()
+    entered, out = recorded(server, 2)
+    assert (out["direction"], out["outcome"], out["ended_by"]) == ("outbound", "answered", "caller")
+    assert (out["caller"], out["dialled"], out["trunks"]) == ("1001", OUTSIDE, ["carrier"])
+    assert entered["dialled"] == meeting["number"]
+    shown = server.ask("calls", "show", out["id"])
+    caller, beyond = shown["legs"]
+    assert (caller["device"], caller["transport"], caller["family"]) == ("phone", "udp", "ipv4")
+    assert (beyond["device"], beyond["trunk"], beyond["number"]) == ("trunk", "carrier", OUTSIDE)
+    assert set(caller["negotiated"]) <= set(caller["offered"])
+    assert caller["sent"] == [caller["negotiated"][0]]
+    assert beyond["sent"] == ["PCMU"]
+    assert caller["line"]["received"] > 80
+    assert caller["line"]["sent"] > 80
+    assert caller["line"]["mos"] > 3.5
+    assert 2.0 < shown["talk_s"] < 10
+    assert shown["story"][0] == f"0.0 s  1001 dials {OUTSIDE}"
+    masked = masked_export(server)
+    assert out["id"] in masked
+    server.stop()
+    secrets = [OUTSIDE.encode(), OUTSIDE[1:].encode(), DID.encode(), meeting["guest_pin"].encode()]
+    for text in secrets:
+        assert text not in masked.encode()
+    for path in (path for path in server.folder.rglob("*") if path.is_file()):
+        if path.name == "first-start.txt":
+            continue
+        content = path.read_bytes()
+        found = [text for text in secrets if text in content]
+        # The trunk's own plan has the number that leads here.
+        assert not [text for text in found if text != DID.encode()], path
+
+
+def masked_export(server: RingbackServer) -> str:
+    """All that an auditor gets, and what monitoring sees."""
+    token = server.ask("token", "add", "--role", "auditor")["token"]
+    parts = [server.fetch("/metrics")]
+    for body in ({"format": "jsonl"}, {"format": "csv"}, {"format": "csv", "rows": "legs"}):
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{server.web_port}/api/v1/call-records/export",
+            json.dumps(body).encode(),
+            {"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            parts.append(answer.read().decode())
+    return "".join(parts)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[RingbackServer]:
+    """A server whose data is on a disk of its own, which can be filled."""
+    skip_without_namespaces()
+    server = RingbackServer(tmp_path / "server")
+    server.data.mkdir()
+    size = f"size={ROOM_MB}m,mode=0700"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", size, "ringback-test", server.data], check=True)
+    try:
+        yield server.start()
+    finally:
+        server.kill_all()
+        subprocess.run(["umount", "-l", server.data], check=True)
+
+
+@contextlib.contextmanager
+def database_away(server: RingbackServer) -> Iterator[None]:
+    """Another process holds the database."""
+    other = sqlite3.connect(server.data / "ringback.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+
+
+@contextlib.contextmanager
+def disk_full(server: RingbackServer) -> Iterator[None]:
+    """Not an octet is free."""
+    filler = server.data / "filler"
+    with filler.open("wb", buffering=0) as file:
+        for size in (1 << 20, 1 << 12, 1):
+            with contextlib.suppress(OSError):
+                while file.write(b"\0" * size):
+                    pass
+    assert os.statvfs(server.data).f_bavail == 0
+    try:
+        yield
+    finally:
+        filler.unlink()
+
+
+def test_calls_go_on_while_the_database_is_away_and_while_the_disk_is_full(
+    small_disk: RingbackServer, make_phone: MakePhone
+) -> None:
+    server = small_disk
+    outside = add_trunk(server, make_phone)
+    one, two = (add_phone(server, make_phone, number) for number in ("1001", "1002"))
+    with database_away(server):
+        talk(one, "1002", two)
+        talk(outside, DID, one)
+        talk(two, EMERGENCY, outside)
+        refused = server.run("meeting", "add", "Too early")
+        assert refused.returncode == 1
+        assert "the database cannot be used now" in refused.stderr
+        assert metric(server, "database_away") == 1
+        assert metric(server, "spool_bytes") > 0
+    calls = recorded(server, 3)
+    assert [(call["direction"], call["emergency"]) for call in calls] == [
+        ("outbound", True),
+        ("inbound", False),
+        ("internal", False),
+    ]
+    server.ask("meeting", "add", "Now")
+    with disk_full(server):
+        talk(one, "1002", two)
+        talk(outside, DID, one)
+        deadline = time.monotonic() + 10
+        while not metric(server, "spool_unwritable"):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert "records.spool_failed" in server.output()
+        assert server.run("meeting", "add", "Too late").returncode == 1
+        talk(two, EMERGENCY, outside)
+    assert len(recorded(server, 6)) == 6
+    server.ask("meeting", "add", "At last")
+    talk(one, "1002", two)
+    assert len(recorded(server, 7)) == 7
+    assert (metric(server, "spool_unwritable"), metric(server, "database_away")) == (0, 0)
+    assert metric(server, "lost_total") == 0
+
+
+def test_a_killed_server_has_records_of_what_was_over_and_of_what_was_not(
+    make_server: MakeServer, make_phone: MakePhone
+) -> None:
+    server = make_server()
+    one, two = (add_phone(server, make_phone, number) for number in ("1001", "1002"))
+    talk(one, "1002", two)
+    recorded(server, 1)
+    going_on = one.new_call("1002")
+    taking = threading.Thread(target=two.answer)
+    taking.start()
+    answer = one.attempt(going_on)
+    going_on.start_media(answer.body)
+    taking.join(10)
+    time.sleep(1.2)
+    server.kill_all()
+    server.start()
+    interrupted, over = recorded(server, 2)
+    assert (over["outcome"], interrupted["outcome"]) == ("answered", "interrupted")
+    assert (interrupted["caller"], interrupted["dialled"], interrupted["ended_at"]) == ("1001", "1002", None)
+    assert "records.interrupted" in server.output()
