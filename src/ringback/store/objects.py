@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import bindparam, delete, func, insert, select
+from sqlalchemy import bindparam, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ringback.governance.shown import fit_to_show
 from ringback.store import schema
 from ringback.store.agreement import Fixed, described, disagreements, exists
-from ringback.store.database import Database
+from ringback.store.database import Database, insert_all
 from ringback.store.directory import Directory
 from ringback.store.errors import ConflictError, FieldProblem, InvalidValueError, NotFoundError
 from ringback.store.holder import DirectoryHolder
@@ -215,13 +215,12 @@ class Objects:
                 }
             )
         if rows:
-            await connection.execute(insert(history), [{**row, "undoes": undoes} for row in rows])
+            await insert_all(connection, history, [{**row, "undoes": undoes} for row in rows])
             await connection.execute(
                 delete(values).where(values.c.kind == bindparam("k"), values.c.name == bindparam("n")),
                 [{"k": row["kind"], "n": row["name"]} for row in rows],
             )
-        if kept := [row for row in rows if row["value"] is not None]:
-            await connection.execute(insert(values), kept)
+        await insert_all(connection, values, [row for row in rows if row["value"] is not None])
         return Written(plan, entries)
 
     def show(self, written: Written, directory: Directory) -> None:
