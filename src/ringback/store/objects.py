@@ -177,9 +177,13 @@ class Objects:
 
     def check_unused(self, kind: str, name: str, besides: Iterable[Key] = ()) -> None:
         """Raise ConflictError with what needs an extension, a trunk, a meeting or a value that goes."""
-        users = [key for key in self._users.get((kind, name), {}) if key not in set(besides)]
+        spared = set(besides)
+        users = [
+            self._field_of(key, kind, name) for key in self._users.get((kind, name), {}) if key not in spared
+        ]
+        users += self._dids_to(kind, name)
         if users:
-            shown = ", ".join(f"{self._field_of(key, kind, name)}" for key in users[:_NAMED_USERS])
+            shown = ", ".join(users[:_NAMED_USERS])
             more = f" and {len(users) - _NAMED_USERS} more" if len(users) > _NAMED_USERS else ""
             raise ConflictError(f"{kind} {name} is needed by {shown}{more}; change that first")
 
@@ -271,6 +275,13 @@ class Objects:
         }
         self.check_unused(kind, name, besides=still_good)
         _check_people(kind, name, directory)
+
+    def _dids_to(self, kind: str, name: str) -> list[str]:
+        """The trunks whose numbers lead to an extension, a meeting or a value with a number."""
+        entry = self._entries.get(kind, {}).get(name)
+        number = name if entry is None else getattr(entry.value, "number", "")
+        trunks = self._holder.current.trunks.values()
+        return [f"trunk {trunk.name} (dids)" for trunk in trunks if number and number in trunk.dids.values()]
 
     def _field_of(self, user: Key, kind: str, name: str) -> str:
         fields = [
