@@ -58,6 +58,10 @@ class Call:
         """Legs of which the engine still has to tell what it counted."""
         self.over_at: float | None = None
 
+    def forget(self) -> None:
+        """Let go of the legs, which know the call: nothing is left in a circle for the collector."""
+        self.legs.clear()
+
     def passed(self, rules: Iterable[Rule]) -> None:
         """The call passed these rules of the plan, in order."""
         room = MOST_NOTED - len(self.path)
@@ -161,6 +165,8 @@ class CallLog:
         if self.on_news is not None:
             self._over.append(call)
             self.on_news()
+        else:
+            call.forget()
 
 
 def tell_of_pickup(taker: Leg, taken: Leg, now: float) -> None:
