@@ -130,7 +130,7 @@ class Switchboard:
         return self.overhearing is None or self.overhearing.may_record(leg, room)
 
     def moved(self, leg: Leg) -> None:
-        """The leg has joined a media room or left one, or is on hold, or not any more."""
+        """The leg is connected, has joined a media room or left one, or is on hold or not any more."""
         if self.overhearing is not None:
             self.overhearing.moved(leg)
 
