@@ -58,8 +58,8 @@ class Call:
         """Legs of which the engine still has to tell what it counted."""
         self.over_at: float | None = None
 
-    def forget(self) -> None:
-        """Let go of the legs, which know the call: nothing is left in a circle for the collector."""
+    def let_go(self) -> None:
+        """Its record is made: nothing is left in a circle for the collector."""
         self.legs.clear()
 
     def passed(self, rules: Iterable[Rule]) -> None:
@@ -162,11 +162,11 @@ class CallLog:
             call.over_at = now
         if call.waiting > 0 or self.live.pop(call.id, None) is None:
             return
-        if self.on_news is not None:
+        if self.on_news is None:
+            call.let_go()
+        else:
             self._over.append(call)
             self.on_news()
-        else:
-            call.forget()
 
 
 def tell_of_pickup(taker: Leg, taken: Leg, now: float) -> None:

@@ -132,8 +132,6 @@ class RecordKeeper:
             self._loose += records
             for record in records:
                 self._noted.pop(record.id, None)
-            for call in over:
-                call.forget()
         fresh = [
             begun(call)
             for call in self._calls.live.values()
