@@ -86,7 +86,7 @@ def test_after_early_media_a_phone_that_the_call_goes_on_to_is_heard_ringing() -
     carrier = Talking(door)
     desk = Desk(door, "103")
     door.with_trunk(trunk())
-    step = GoOut(ways=ways_out("5550199", door.directory, ()), payer="101", onward={Outcome.BUSY: NEXT})
+    step = GoOut(ways=ways_out("5550199", door.directory), payer="101", onward={Outcome.BUSY: NEXT})
     door.ways.routing = Told(step, {NEXT: ring("103")})
     caller = outgoing(door, "5550199")
     carrier.phone.do(carrier.sessions[0].reject(486, carrier.phone.now))
