@@ -403,7 +403,9 @@ class Leg:
         self._exchange.media(media.JoinRoom(leg=self.id, room=room))
         if recorded:
             self.record(True)
-        self._exchange.moved(self)
+        if not self.early:
+            # Nobody is there yet who could be told that something is recorded.
+            self._exchange.moved(self)
 
     def leave_room(self) -> None:
         """Neither hear nor be heard."""
@@ -539,7 +541,9 @@ class Leg:
         self.media = negotiated
         self.sent = (negotiated.send.codec,)
         self.state = LegState.CONNECTED
-        self.early = False
+        if self.early:
+            self.early = False
+            self._exchange.moved(self)
         self.answered_at = now
         self._exchange.changed(self)
         self._exchange.moved(self)
