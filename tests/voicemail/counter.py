@@ -197,13 +197,17 @@ class Counter:
         """Somebody who is to leave a message."""
         return self._connect(LeaveMessage(self.office, EXTENSION, why, self._way), number)
 
-    def holder(self, extension: str | None = EXTENSION, *, own: bool = True) -> Caller:
+    def holder(
+        self, extension: str | None = EXTENSION, *, own: bool = True, account: str = EXTENSION
+    ) -> Caller:
         """Somebody who wants to hear messages."""
-        return self._connect(CheckMessages(self.office, extension, own=own), "1001")
+        return self._connect(CheckMessages(self.office, extension, own=own), account, account)
 
-    def _connect(self, application: Application, number: str) -> Caller:
+    def _connect(self, application: Application, number: str, account: str | None = None) -> Caller:
         flow = Flow("udp", ("192.0.2.254", 5060), ("192.0.2.1", 5060))
-        leg = Leg(next(self._legs), self, Party(Private(number)), application, flow, self.now)  # type: ignore[arg-type]
+        leg = Leg(
+            next(self._legs), self, Party(Private(number), account=account), application, flow, self.now
+        )  # type: ignore[arg-type]
         leg.state = LegState.CONNECTED
         application.offered(leg, self.now)
         if not leg.over:
