@@ -205,9 +205,8 @@ class Counter:
 
     def _connect(self, application: Application, number: str, account: str | None = None) -> Caller:
         flow = Flow("udp", ("192.0.2.254", 5060), ("192.0.2.1", 5060))
-        leg = Leg(
-            next(self._legs), self, Party(Private(number), account=account), application, flow, self.now
-        )  # type: ignore[arg-type]
+        party = Party(Private(number), account=account)
+        leg = Leg(next(self._legs), self, party, application, flow, self.now)  # type: ignore[arg-type]
         leg.state = LegState.CONNECTED
         application.offered(leg, self.now)
         if not leg.over:
