@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ringback.call.application import Application
-from ringback.call.leg import Party
+from ringback.call.leg import LegState, Party
 from ringback.governance.private import Private
 from ringback.media import protocol as media
 from ringback.sip.flow import Flow
@@ -154,6 +154,10 @@ def test_a_newcomer_is_recorded_only_after_the_notice() -> None:
         Party(Private("103"), account="103"), Application(), Flow("udp", ("a", 1), ("b", 2)), now
     )
     third.join(talk.talk.room)
+    talk.run(0.1)
+    assert talk.words(third.id) == [], "it has not answered yet"
+    third.state = LegState.CONNECTED
+    switchboard.moved(third)
     talk.run(0.1)
     commands = [c for c in talk.office.commands if getattr(c, "leg", None) == third.id]
     assert commands[:2] == [

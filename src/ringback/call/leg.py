@@ -542,6 +542,7 @@ class Leg:
         self.early = False
         self.answered_at = now
         self._exchange.changed(self)
+        self._exchange.moved(self)
         self._exchange.media(self._command(negotiated))
         self._exchange.answered(self)
         # What is said to a browser before its media is up would be lost.
