@@ -53,6 +53,11 @@ class Counter:
         self.kept: list[Message] = []
         self.dropped: list[str] = []
         self.callers: dict[str, Private[str]] = {}
+        """Who a place in the vault was made for, by its voice."""
+        self.replaced: set[str] = set()
+        """Greetings that were recorded and are not in use any more."""
+        self.gone: set[str] = set()
+        """Messages that were deleted."""
         self.recording: dict[str, tuple[Listener, float]] = {}
         self.onward: list[tuple[Outcome, Target | None]] = []
         self.leads_on = False
@@ -137,6 +142,7 @@ class Counter:
         self, box: Box, kind: GreetingKind, voice: Voice | None, then: Callable[[bool, float], None]
     ) -> None:
         assert self.box_now is not None
+        self.replaced |= {one.id for name, one in self.box_now.greetings.items() if name == kind}
         greetings = {name: one for name, one in self.box_now.greetings.items() if name != kind}
         if voice is not None:
             greetings[kind] = voice
@@ -165,8 +171,8 @@ class Counter:
         self.kept = [replace(one, state=state) if one.id == message.id else one for one in self.kept]
 
     def delete(self, messages: list[Message]) -> None:
-        gone = {message.id for message in messages}
-        self.kept = [one for one in self.kept if one.id not in gone]
+        self.gone |= {message.id for message in messages}
+        self.kept = [one for one in self.kept if one.id not in self.gone]
 
     # What the test does
 
