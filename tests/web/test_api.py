@@ -171,7 +171,7 @@ def test_every_route_names_its_permission():
     assert len(named) > 25
     for (path, method), permission in named.items():
         if method != "GET":
-            assert permission.value.endswith((":write", ":control")), (path, method)
+            assert permission.value.endswith((":write", ":control", ":hold", ":delete", ":approve")), (path, method)
     assert named[f"{API}/tokens", "POST"] is Permission.TOKENS_WRITE
 
 
