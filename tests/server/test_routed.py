@@ -410,7 +410,7 @@ def test_what_a_carrier_says_decides_where_the_call_goes_on(door: Door) -> None:
     Carrier(door, CARRIER, "486")
     Desk(door, "103", "answer")
     door.with_trunk(trunk())
-    step = GoOut(ways=ways_out("5550199", door.directory, ()), onward={Outcome.BUSY: NEXT})
+    step = GoOut(ways=ways_out("5550199", door.directory), onward={Outcome.BUSY: NEXT})
     told = door.ways.routing = Told(step, {NEXT: ring("103")})
     caller = calling(door, "5550199")
     door.run(1)

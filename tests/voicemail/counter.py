@@ -19,7 +19,7 @@ from ringback.routing.steps import Outcome
 from ringback.sip.flow import Flow
 from ringback.store.plan.target import Target
 from ringback.voicemail.check import CheckMessages
-from ringback.voicemail.desk import Listener
+from ringback.voicemail.desk import Listener, Shut
 from ringback.voicemail.guard import MailboxGuard
 from ringback.voicemail.leave import LeaveMessage
 from ringback.voicemail.mailbox import (
@@ -52,6 +52,7 @@ class Counter:
         self.pin = PIN
         self.kept: list[Message] = []
         self.dropped: list[str] = []
+        self.callers: dict[str, Private[str]] = {}
         self.recording: dict[str, tuple[Listener, float]] = {}
         self.onward: list[tuple[Outcome, Target | None]] = []
         self.leads_on = False
@@ -107,6 +108,8 @@ class Counter:
         self, leg: Leg, box: Box, kind: VoiceKind, then: Callable[[Voice | None, float], None]
     ) -> None:
         voice = Voice(f"v{next(self._voices)}", 8000, 0) if self.works else None
+        if voice is not None:
+            self.callers[voice.id] = leg.party.number
         self.later(lambda: then(voice, self.now))
 
     def record(self, leg: Leg, voice: Voice, listener: Listener) -> None:
@@ -125,11 +128,9 @@ class Counter:
     def drop(self, voice: Voice) -> None:
         self.dropped.append(voice.id)
 
-    def deliver(
-        self, voice: Voice, box: Box, leg: Leg, *, urgent: bool, then: Callable[[bool, float], None]
-    ) -> None:
+    def deliver(self, voice: Voice, box: Box, *, urgent: bool, then: Callable[[bool, float], None]) -> None:
         received = NOON + timedelta(seconds=self.now - 100)
-        self.kept.append(Message(voice.id, voice, received, leg.party.number, urgent))
+        self.kept.append(Message(voice.id, voice, received, self.callers[voice.id], urgent))
         self.later(lambda: then(True, self.now))
 
     def greet(
@@ -143,10 +144,13 @@ class Counter:
         self.later(lambda: then(True, self.now))
 
     def open(
-        self, extension: str, pin: Private[str] | None, then: Callable[[Box | None, float], None]
+        self, extension: str, pin: Private[str] | None, then: Callable[[Box | Shut, float], None]
     ) -> None:
+        if not self.works:
+            self.later(lambda: then(Shut.AWAY, self.now))
+            return
         right = extension == EXTENSION and (pin is None or pin.reveal() == self.pin)
-        self.later(lambda: then(self.box_now if right else None, self.now))
+        self.later(lambda: then((self.box_now if right else None) or Shut.WRONG, self.now))
 
     def choose_pin(self, box: Box, pin: Private[str], then: Callable[[bool, float], None]) -> None:
         good = len(pin.reveal()) >= 6 and pin.reveal() != "111111"

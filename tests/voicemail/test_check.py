@@ -199,3 +199,13 @@ def test_guesses_from_everywhere_shut_the_mailbox_for_all_but_its_own_phone(own:
     assert guard.refuses("198.51.100.1", "1001", 101.0, own=own) is not own
     assert not guard.refuses("198.51.100.1", "1002", 101.0, own=False)
     assert guard.delay_s("198.51.100.1", "1001", 101.0) > 3
+
+
+def test_a_store_that_is_away_is_nobodys_wrong_pin() -> None:
+    counter = Counter()
+    counter.works = False
+    holder = counter.holder().press(PIN + "#")
+    assert holder.hears() == ["not-possible", "goodbye"]
+    for n in range(20):
+        counter.holder().press(PIN + "#").hang_up()
+        assert not counter.guard.refuses("192.0.2.1", "1001", counter.now + n, own=True)

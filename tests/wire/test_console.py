@@ -18,6 +18,18 @@ from tests.wire.server import RingbackServer
 pytestmark = [pytest.mark.wire, pytest.mark.slow]
 MakeBrowser = Callable[..., Browser]
 
+PAGES = (
+    "/phone",
+    "/console/plan/menu/new",
+    "/console/status",
+    "/console/plan/hours/new",
+    "/console/people/new",
+    "/console/setup",
+    "/console/simulate",
+    "/console/logins",
+)
+"""Those with the most that is not on others."""
+
 TABLE = "name,extension,e_mail\nHedy Example,5311,hedy@example.com\nAlan Example,{second},alan@example.com\n"
 
 
@@ -159,22 +171,10 @@ def test_axe_finds_nothing_serious(
     browser.page.get_by_label("Password").wait_for()
     assert serious(browser) == []
     log_in(browser, server, admin, "/console/status")
-    for path in (
-        "/phone",
-        "/console/people",
-        "/console/people/new",
-        "/console/extensions/5301",
-        "/console/plan/hours/new",
-        "/console/plan/menu/new",
-        "/console/plan/queue/new",
-        "/console/trunks/new",
-        "/console/status",
-        "/console/simulate",
-        "/console/setup",
-        "/console/account",
-        "/console/logins",
-    ):
+    found: list[str] = []
+    for path in PAGES if scheme == "light" else PAGES[:3]:
         go(browser, server, path)
         browser.page.get_by_role("heading").first.wait_for()
         browser.page.wait_for_timeout(250)
-        assert serious(browser) == [], path
+        found += [f"{path}: {one}" for one in serious(browser)]
+    assert found == []

@@ -62,7 +62,7 @@ class _Explorer:
         self._snapshot = snapshot
         self._asked = asked
         self._router = Router(snapshot.directory, snapshot.services, snapshot.at, snapshot.turns)
-        self._known: set[tuple[Target, Target | None, Outcome | None]] = set()
+        self._known: set[tuple[Target, Target | None]] = set()
         # A stack of our own: plans have no greatest depth.
         self._next: list[_Way] = []
         self._chosen: deque[_Way] = deque()
@@ -84,13 +84,13 @@ class _Explorer:
         self._nodes += 1
         node = Node(way.came_by, way.target)
         way.parent.children.append(node)
-        # Who forwards a call outside decides whether it may, and what came before greets in a mailbox.
-        last = way.path[-1] if way.target.kind == "outside" and way.path else None
-        key = (way.target, last, way.why if way.target.kind == "mailbox" else None)
-        if key in self._known and way.target not in way.path:
-            node.seen = True
-            return
-        self._known.add(key)
+        # Who forwards a call outside decides whether it may.
+        key = (way.target, way.path[-1] if way.target.kind == "outside" and way.path else None)
+        if way.target not in way.path:
+            if key in self._known:
+                node.seen = True
+                return
+            self._known.add(key)
         self._fill(node, self._router.go(way.target, self._asked, way.path, way.why))
 
     def _fill(self, node: Node, decision: Decision) -> None:
@@ -100,7 +100,7 @@ class _Explorer:
             self._note(step)
         if isinstance(step, Ask):
             self._chosen.extend(
-                _Way(node, (key,), target, (), Outcome.NO_ANSWER) for key, target in self._keys(step)
+                _Way(node, (key,), target, (), Outcome.DONE) for key, target in self._keys(step)
             )
         ways = [_Way(node, came_by, target, step.path, why) for came_by, target, why in _ways(step)]
         self._next += reversed(ways)
@@ -123,14 +123,14 @@ class _Explorer:
 
 
 def _ways(step: Step) -> Iterator[tuple[tuple[str, ...], Target, Outcome]]:
-    """Where the outcomes lead. Those with one target are one way, but for mailboxes, which greet by them."""
+    """Where the outcomes lead; those with one target are one way. Only the greeting of a mailbox differs."""
     if len(step.onward) == len(Outcome) and len(set(step.onward.values())) == 1:
         yield ("then",), step.onward[Outcome.DONE], Outcome.DONE
         return
-    together: dict[tuple[Target, Outcome | None], list[Outcome]] = {}
+    together: dict[Target, list[Outcome]] = {}
     for outcome, target in sorted(step.onward.items(), key=lambda item: _ORDER[item[0]]):
-        together.setdefault((target, outcome if target.kind == "mailbox" else None), []).append(outcome)
-    for (target, _), outcomes in together.items():
+        together.setdefault(target, []).append(outcome)
+    for target, outcomes in together.items():
         yield tuple(outcome.value for outcome in outcomes), target, outcomes[0]
 
 

@@ -93,7 +93,7 @@ def _by(route: Route, number: str, snapshot: Snapshot, trail: Trail) -> list[Way
 
 
 def _by_prefixes(number: str, snapshot: Snapshot, trail: Trail) -> list[WayOut] | Refuse:
-    ways = list(ways_out(number, snapshot.directory, ()))
+    ways = list(ways_out(number, snapshot.directory))
     if not ways:
         return trail.refuse(404, "no trunk has a prefix that this number begins with", dead_end=True)
     by = ", then ".join(way.trunk.name for way in ways)

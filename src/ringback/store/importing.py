@@ -8,12 +8,14 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import zip_longest
 from typing import Final
 
 from sqlalchemy import Table, insert
 
 from ringback.governance.private import Private
 from ringback.governance.sealing import Sealer
+from ringback.governance.shown import fit_to_show
 from ringback.store import schema
 from ringback.store.agreement import STANDARD_ROLE, Fixed, taken_by
 from ringback.store.database import Database
@@ -144,7 +146,7 @@ def read_table(content: bytes) -> Iterator[tuple[int, dict[str, str]]]:
                 raise _no_table("", f"there are more than {MOST_ROWS} rows; make several files of it")
             if len(cells) > len(columns):
                 raise _no_table(f"{row}", f"row {row} has more cells than there are columns")
-            yield row, dict(zip(columns, (cell.strip() for cell in cells), strict=False))
+            yield row, dict(zip_longest(columns, (cell.strip() for cell in cells), fillvalue=""))
     except csv.Error as error:
         raise _no_table(f"{lines.line_num}", f"row {lines.line_num} is not CSV: {error}") from None
     if not columns:
@@ -155,7 +157,9 @@ def _columns(cells: Sequence[str]) -> list[str]:
     columns = [_OTHER_NAMES.get(name := cell.strip().casefold(), name) for cell in cells]
     for place, name in enumerate(columns):
         if name not in COLUMNS:
-            raise _no_table("", f"there is no column {name[:40]!r}; columns are {', '.join(COLUMNS)}")
+            raise _no_table(
+                "", f"there is no column {fit_to_show(name, 40)!r}; columns are {', '.join(COLUMNS)}"
+            )
         if name in columns[:place]:
             raise _no_table("", f"the column {name} is there twice")
     if "name" not in columns:

@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import bindparam, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ringback.governance.shown import fit_to_show
 from ringback.store import schema
 from ringback.store.agreement import Fixed, described, disagreements, exists
 from ringback.store.database import Database
@@ -62,7 +63,7 @@ class Objects:
         """One value; raises NotFoundError."""
         entry = self._entries.get(_known(kind), {}).get(name)
         if entry is None:
-            raise NotFoundError(f"there is no {kind} {name[:40]}")
+            raise NotFoundError(f"there is no {kind} {fit_to_show(name, 40)}")
         return entry
 
     def page(self, kind: str, search: str = "", after: str = "", limit: int = 100) -> Page:
@@ -318,7 +319,7 @@ class Objects:
 
 def _known(kind: str) -> str:
     if kind not in KINDS:
-        raise NotFoundError(f"there is no kind {kind[:40]!r}; kinds are {', '.join(KINDS)}")
+        raise NotFoundError(f"there is no kind {fit_to_show(kind, 40)!r}; kinds are {', '.join(KINDS)}")
     return kind
 
 
@@ -393,7 +394,9 @@ def _values_of(text: str) -> dict[Key, Value]:
         try:
             values[kind, name] = read_value(kind, name, fields)
         except InvalidValueError as error:
-            problems += [replace(each, field=f"{kind}.{name}.{each.field}") for each in error.problems]
+            problems += [
+                replace(each, field=f"{kind}.{fit_to_show(name, 40)}.{each.field}") for each in error.problems
+            ]
     if problems:
         raise InvalidValueError("the file", problems)
     return values

@@ -8,6 +8,7 @@ from ringback.call.application import Application
 from ringback.call.leg import Leg
 from ringback.governance.private import Private
 from ringback.voicemail.asking import LONGEST_PIN, Asking, ChoosingPin
+from ringback.voicemail.desk import Shut
 from ringback.voicemail.mailbox import Box, Message
 from ringback.voicemail.menu import MainMenu
 from ringback.voicemail.office import Office
@@ -177,11 +178,14 @@ class CheckMessages(Application):
         else:
             self.office.desk.open(self._extension, pin, self._opened)
 
-    def _opened(self, box: Box | None, now: float) -> None:
+    def _opened(self, box: Box | Shut, now: float) -> None:
         if self.gone:
             return
         assert self._extension is not None
-        if box is None:
+        if box is Shut.AWAY:
+            self.goodbye(["prompt:not-possible"], now)
+            return
+        if isinstance(box, Shut):
             self.office.guard.wrong(self.leg.source, self._extension, now, own=self._own)
             self._failed(["prompt:vm-incorrect"], now)
             return

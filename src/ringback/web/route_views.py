@@ -26,7 +26,6 @@ from ringback.routing.steps import (
     Feature,
     GoOut,
     LeaveMessage,
-    Outcome,
     Refuse,
     Ring,
     Say,
@@ -39,7 +38,6 @@ from ringback.store.plan.target import Target
 from ringback.web.views import Body, View, shown_number
 
 _YEARS: Final = range(1970, 2200)
-_AS: Final = {Outcome.BUSY: " as busy", Outcome.UNREACHABLE: " as away"}
 
 
 class Simulation(Body):
@@ -225,8 +223,8 @@ def _said(step: Step) -> str:
             return f"is asked by the menu {menu.name}"
         case Say(announcement=announcement):
             return f"hears the announcement {announcement.name}"
-        case LeaveMessage(extension=extension, why=why):
-            return f"leaves a message in the mailbox of {extension}, greeted{_AS.get(why, '')}"
+        case LeaveMessage(extension=extension):
+            return f"leaves a message in the mailbox of {extension}"
         case CheckMessages(extension=extension):
             return f"hears the messages of {extension}" if extension else "is asked whose messages to hear"
         case EnterMeeting(meeting=meeting):

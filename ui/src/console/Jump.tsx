@@ -78,7 +78,6 @@ export function Jump() {
       <button
         type="button"
         class="jump-button"
-        aria-label="Go to"
         aria-keyshortcuts="Control+K"
         onClick={open}
       >

@@ -105,7 +105,7 @@ export function Combo(props: Props) {
         onKeyDown={keys}
         onBlur={close}
       />
-      <div id={listId} role="listbox" aria-label={props.label} hidden={!open}>
+      <div id={listId} role="listbox" aria-label="What fits" hidden={!open}>
         {found.map((one, index) => (
           <div
             key={`${one.kind}:${one.value}`}

@@ -85,14 +85,13 @@ export function PhonePage() {
                 key={key}
                 type="button"
                 class="quiet"
-                aria-label={key}
                 onClick={() => {
                   setTyped(typed + key);
                   input.current?.focus();
                 }}
               >
                 <b>{key}</b>
-                <span>{letters}</span>
+                <span aria-hidden="true">{letters}</span>
               </button>
             ))}
           </div>
