@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 from fastapi.security import HTTPAuthorizationCredentials
@@ -16,6 +17,7 @@ from ringback.store.call_record import Direction, Outcome, Quality, call_name
 from ringback.store.errors import NotFoundError
 from ringback.web.api import API
 from ringback.web.context import Context, WebContext, bearer, identify
+from ringback.web.events import Event
 from ringback.web.problems import ProblemError
 from ringback.web.record_rows import MEDIA_TYPES, Format, Rows, head, lines
 from ringback.web.record_views import (
@@ -28,6 +30,7 @@ from ringback.web.record_views import (
     Reader,
 )
 
+_log = structlog.get_logger("ringback.web")
 router = APIRouter(prefix=f"{API}/call-records", tags=["call records"])
 
 
@@ -112,6 +115,9 @@ async def search_calls(search: PagedSearch, context: Context, viewer: Viewer) ->
 async def export_calls(search: ExportSearch, context: Context, viewer: Viewer) -> StreamingResponse:
     """All calls that are found, as a file; numbers as the reader may see them."""
     query, reader = _asked(search, viewer, context), Reader.of(viewer)
+    told: dict[str, str | bool] = {"by": viewer.name, "numbers": reader.all_numbers}
+    context.operations.events.publish(Event("records.exported", details=told))
+    _log.info("records.exported", **told)
     legs = search.format == "jsonl" or search.rows == "legs"
 
     async def stream() -> AsyncIterator[str]:
