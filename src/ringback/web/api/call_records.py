@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterable
 from typing import Annotated
 
 import structlog
@@ -13,7 +14,7 @@ from pydantic import AwareDatetime, Field
 
 from ringback.governance.roles import Identity, Permission
 from ringback.store.call_query import CallQuery, Held
-from ringback.store.call_record import Direction, Outcome, Quality, call_name
+from ringback.store.call_record import CallRecord, Direction, Outcome, Quality, call_name
 from ringback.store.errors import NotFoundError
 from ringback.web.api import API
 from ringback.web.context import Context, WebContext, bearer, identify
@@ -120,13 +121,17 @@ async def export_calls(search: ExportSearch, context: Context, viewer: Viewer) -
     _log.info("records.exported", **told)
     legs = search.format == "jsonl" or search.rows == "legs"
 
+    def written(records: Iterable[CallRecord]) -> str:
+        shown = (CallRecordView.of(record, reader, legs=legs) for record in records)
+        return "".join(lines(shown, search.format, search.rows))
+
     async def stream() -> AsyncIterator[str]:
         yield head(search.format, search.rows)
         before: int | None = None
         while True:
             page = await context.store.call_records.find(query, before=before, limit=MOST_AT_ONCE)
-            shown = (CallRecordView.of(record, reader, legs=legs) for record in page.records)
-            yield "".join(lines(shown, search.format, search.rows))
+            # In a thread: calls are handled by the loop, and this is a lot of work.
+            yield await asyncio.to_thread(written, page.records)
             before = page.next
             if before is None:
                 return
