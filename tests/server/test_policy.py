@@ -217,12 +217,6 @@ def test_a_visitor_cannot_register() -> None:
     assert not list(door.registrar.users())
 
 
-def test_what_cannot_be_called_cannot_register() -> None:
-    door = Door()
-    door.phone.transport = "wss"
-    assert Visitor(door, "192.0.2.9", "wss").register("101") == 403
-
-
 def test_a_phone_with_two_flows_rings_once_by_the_newest_and_through_its_proxy() -> None:
     door = Door()
     flows = [Visitor(door, host) for host in ("192.0.2.21", "192.0.2.22")]
