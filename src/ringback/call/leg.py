@@ -437,6 +437,13 @@ class Leg:
             self._voice = wanted
             self._exchange.media(wanted)
 
+    def mute(self, muted: bool) -> None:
+        """Let nobody hear it, or everybody again; how else it takes part stays as it is."""
+        wanted = replace(self._voice, muted=muted)
+        if wanted != self._voice and not self.over:
+            self._voice = wanted
+            self._exchange.media(wanted)
+
     def send_digit(self, digit: str) -> None:
         """Press a key at the peer (RFC 4733)."""
         if self.state is LegState.CONNECTED:

@@ -88,7 +88,8 @@ class Policy:
         proof: Proved | None = None
         visit: Visit | None = None
         if self._needs_account(request, dialled, flow) or trunk or event.replaced is not None:
-            shown_by = self._accounts.authenticate(request, flow, now)
+            urgent = dialled is not None and dialled.number in self._services.emergency
+            shown_by = self._accounts.authenticate(request, flow, now, urgent=urgent)
             if isinstance(shown_by, Denied):
                 return session.reject(shown_by.status, now, shown_by.reason, shown_by.headers)
             if isinstance(shown_by, Trunk):
