@@ -217,6 +217,14 @@ def test_a_visitor_cannot_register() -> None:
     assert not list(door.registrar.users())
 
 
+def test_a_page_registers_for_its_account() -> None:
+    door = Door()
+    door.phone.transport = "wss"
+    assert Visitor(door, "192.0.2.9", "wss").register("101") == 200
+    (binding,) = door.registrar.bindings("101", door.phone.now)
+    assert binding.flow.transport == "wss"
+
+
 def test_a_phone_with_two_flows_rings_once_by_the_newest_and_through_its_proxy() -> None:
     door = Door()
     flows = [Visitor(door, host) for host in ("192.0.2.21", "192.0.2.22")]
