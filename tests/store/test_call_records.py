@@ -25,6 +25,7 @@ from ringback.store.call_record import (
     first_id_at,
 )
 from ringback.store.errors import DatabaseUnusableError, NotFoundError
+from ringback.store.reassignments import Reassignment
 from ringback.store.store import Store
 
 BEGAN = datetime(2026, 11, 1, 9, 0, tzinfo=UTC)
@@ -266,3 +267,24 @@ def test_records_show_nothing_when_printed() -> None:
     made = record()
     assert "1001" not in repr(made)
     assert "5550100" not in repr(made) + repr(made.legs) + repr(made.path) + repr(made.happenings)
+
+
+async def test_an_extension_that_changes_hands_begins_anew_for_its_holder(store: Store) -> None:
+    async def follow(told: Reassignment) -> None:
+        await store.call_records.reassigned(told.number, told.at)
+
+    store.on_reassigned(follow)
+    ada, ben = [await store.people.add(name) for name in ("Ada Example", "Ben Example")]
+    await store.extensions.add("1001", person_id=ada.id)
+    before = record(datetime.now(UTC) - timedelta(hours=1))
+    await keep(store, before)
+    assert await found(store, own=store.call_records.held(["1001"])) == [before]
+    await store.extensions.change("1001", person_id=ben.id)
+    await store.reassignments.deliver()
+    after = record(datetime.now(UTC) + timedelta(seconds=1))
+    await keep(store, after)
+    assert await found(store, own=store.call_records.held(["1001"])) == [after]
+    await store.extensions.remove("1001")
+    await store.extensions.add("1001", person_id=ada.id)
+    await store.reassignments.deliver()
+    assert await found(store, own=store.call_records.held(["1001"]), until=datetime.now(UTC)) == []

@@ -23,8 +23,10 @@ from ringback.store.call_record import (
     DeviceKind,
     Direction,
     Encryption,
+    Happening,
     Line,
     Outcome,
+    Passed,
     Quality,
     Side,
 )
@@ -36,6 +38,7 @@ _CODEC_NAME: Final = re.compile(r"[A-Z0-9][A-Z0-9._-]{0,15}")
 _MOST_CODECS: Final = 16
 _FRAME_MS: Final = 20.0
 _WAKE_MS: Final = 1_000
+_LONGEST_SAID: Final = 300
 
 _OUTCOMES: Final[dict[int, Outcome]] = {
     486: "busy", 600: "busy", 408: "no-answer", 480: "no-answer", 487: "cancelled",
@@ -70,7 +73,7 @@ def record_of(call: Call, rated: dict[int, tuple[Line, float | None]] | None = N
         caller_name=legs[0].name if legs else "",
         extension=legs[0].extension if legs else "",
         dialled=_text(caller.dialled) if caller is not None else "",
-        called=call.called or _called(legs),
+        called=_fit(call.called) or _called(legs),
         rang_ms=min((leg.rang_ms for leg in legs if leg.rang_ms is not None), default=None),
         answered_ms=answered_ms,
         ended_ms=end.at_ms,
@@ -83,8 +86,8 @@ def record_of(call: Call, rated: dict[int, tuple[Line, float | None]] | None = N
         quality=None if worst is None else _quality(worst),
         emergency=call.emergency,
         recorded=call.recorded,
-        path=tuple(call.path),
-        happenings=tuple(call.happenings),
+        path=tuple(map(_passed, call.path)),
+        happenings=tuple(map(_happened, call.happenings)),
         legs=legs,
     )
 
@@ -189,9 +192,19 @@ def _text(private: Private[str] | None) -> str:
     return "" if private is None else _fit(private.reveal())
 
 
-def _fit(text: str) -> str:
+def _fit(text: str, longest: int = LONGEST_SHOWN) -> str:
     # Nearly all are numbers and short names.
-    return text if len(text) <= LONGEST_SHOWN and text.isascii() and text.isprintable() else fit_to_show(text)
+    plain = len(text) <= longest and text.isascii() and text.isprintable()
+    return text if plain else fit_to_show(text, longest)
+
+
+def _passed(passed: Passed) -> Passed:
+    return Passed(passed.kind, _fit(passed.name), _fit(passed.said, _LONGEST_SAID))
+
+
+def _happened(one: Happening) -> Happening:
+    by, to, said = _fit(one.by), _fit(one.to), _fit(one.said, _LONGEST_SAID)
+    return Happening(at_ms=one.at_ms, kind=one.kind, by=by, to=to, call=one.call, said=said)
 
 
 def _device(leg: Leg) -> DeviceKind:
@@ -346,7 +359,7 @@ def begun(call: Call) -> CallRecord:
         caller_name=short.name,
         extension=short.extension,
         dialled=_text(caller.dialled),
-        called=call.called,
+        called=_fit(call.called),
         emergency=call.emergency,
         legs=(short,),
     )
