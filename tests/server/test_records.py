@@ -256,7 +256,10 @@ async def test_a_full_disk_keeps_records_in_memory_and_is_told(
     assert "records.lost" in again.kinds()
 
 
-async def test_the_spool_is_bounded(store: Store, settings: Settings) -> None:
+async def test_the_spool_is_bounded(
+    store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "_SMALL_BYTES", 1_000)
     exchange = await Exchange(store, settings, most_bytes=5_000).start()
     exchange.begin()
     with away(settings):
