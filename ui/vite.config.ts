@@ -8,7 +8,7 @@ export default defineConfig({
     target: "es2022",
     assetsDir: "",
     assetsInlineLimit: 0,
-    modulePreload: false,
+    modulePreload: { polyfill: false },
     reportCompressedSize: false,
     sourcemap: false,
     rollupOptions: { input: ["index.html", "console.html"] },

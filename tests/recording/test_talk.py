@@ -235,6 +235,14 @@ def test_who_is_on_hold_is_not_recorded_meanwhile() -> None:
         phone.do(talk.caller.sessions[-1].reinvite(offered, phone.now))
         talk.run(0.3)
         assert talk.in_file() == {1: recorded, 2: recorded}
+    talk.leg(2).leave_room()
+    talk.run(0.1)
+    assert talk.in_file()[1] is False, "it talks to nobody"
+    talk.leg(2).join(talk.talk.room)
+    talk.run(0.1)
+    assert talk.in_file() == {1: True, 2: True}
+    assert begun(talk) == 1
+    assert talk.words(2).count("Recorded.") == 1
 
 
 @pytest.mark.parametrize("kind", ["off", "not approved", "emergency", "nobody's", "voiceless"])

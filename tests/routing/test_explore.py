@@ -18,6 +18,7 @@ from ringback.store.plan.answering import Answering
 from ringback.store.plan.groups import Group, Queue
 from ringback.store.plan.hours import Hours
 from ringback.store.plan.menu import Announcement, Menu
+from ringback.store.plan.outbound import Route
 from ringback.store.plan.target import Target
 from ringback.store.plan.voice import MailboxPlan
 from ringback.testing.dial_plans import DialPlan, dial_plan
@@ -70,9 +71,21 @@ def test_keys_are_gone_through_and_going_back_is_no_circle() -> None:
     sub = found.root.children[1]
     assert [(child.came_by[0], child.seen) for child in sub.children] == [
         ("then", True),
-        ("key *", False),
+        ("key *", True),
         ("key 1", False),
     ]
+
+
+def test_a_dead_end_outside_says_where_it_is_in_the_plan() -> None:
+    office = Office(
+        Menu(name="main", number="200", words=".", keys={"1": "outside:+442079460018"}, otherwise="group:g"),
+        Group(name="g", members=("1002",), otherwise="outside:+442079460018"),
+        Route(name="near", patterns=("+1.",), trunks=("first",)),
+    )
+    assert office.explore("200").dead_ends == (
+        "group:g → a number outside: no route fits this number",
+        "menu:main → a number outside: no route fits this number",
+    )
 
 
 def test_extensions_that_a_menu_lets_dial_are_gone_through() -> None:

@@ -310,7 +310,7 @@ def walk(found: Explored, followed: Followed) -> Sequence[tuple[Step, Decision]]
             assert isinstance(closed, Refuse)
             assert any(members(why) & members(closed.why) for why in found.loops)
             return walked + [(later.step, later) for later in followed.decisions[place:]]
-        assert node.rules == decision.rules
+        assert node.rules[-len(decision.rules) :] == decision.rules
         walked.append((node.step, decision))
     return walked
 
@@ -334,6 +334,8 @@ def child_of(node: Node, target: Target, why: Outcome | None) -> Node:
 
 def elsewhere(root: Node, target: Target) -> Node:
     """The node of a place that the tree has already."""
+    if root.step is not None and target in root.step.path:
+        return root
     waiting = [root]
     for node in waiting:
         back = node.step is not None and closes(node.step) and len(node.rules) == 1

@@ -123,11 +123,15 @@ async def test_what_is_needed_is_not_taken_away_and_what_needs_it_is_named(store
     keys = {"1": "group:sales", "2": f"meeting:{meeting.number}", "3": "group:sales"}
     await put("menu", "main", {"words": "Hello", "keys": keys}, "ada")
     await put("role", "staff", {}, "ada")
+    await put("queue", "help", {"number": "300"}, "ada")
+    await store.trunks.change("carrier", {"dids": {"+15550100": "1002", "+15550101": "300"}})
     await store.people.add("Ada", role="staff")
     refused = {
         store.objects.remove("group", "sales", "ada"): r"needed by menu main \(keys.1, keys.3\)",
         store.objects.remove("mailbox", "1001", "ada"): r"needed by group sales \(otherwise\)",
         store.objects.remove("role", "staff", "ada"): "role staff is needed by 1 people",
+        store.objects.remove("queue", "help", "ada"): r"queue help is needed by trunk carrier \(dids\)",
+        store.extensions.remove("1002"): r"extension 1002 is needed by trunk carrier \(dids\)",
         store.extensions.remove("1001"): r"extension 1001 is needed by group sales \(members.0\)",
         store.trunks.remove("carrier"): r"trunk carrier is needed by location hq \(trunks.0\)",
         store.meetings.remove(meeting.number): r"is needed by menu main \(keys.2\)",

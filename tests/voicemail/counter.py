@@ -53,6 +53,11 @@ class Counter:
         self.kept: list[Message] = []
         self.dropped: list[str] = []
         self.callers: dict[str, Private[str]] = {}
+        """Who a place in the vault was made for, by its voice."""
+        self.replaced: set[str] = set()
+        """Greetings that were recorded and are not in use any more."""
+        self.gone: set[str] = set()
+        """Messages that were deleted."""
         self.recording: dict[str, tuple[Listener, float]] = {}
         self.onward: list[tuple[Outcome, Target | None]] = []
         self.leads_on = False
@@ -137,6 +142,7 @@ class Counter:
         self, box: Box, kind: GreetingKind, voice: Voice | None, then: Callable[[bool, float], None]
     ) -> None:
         assert self.box_now is not None
+        self.replaced |= {one.id for name, one in self.box_now.greetings.items() if name == kind}
         greetings = {name: one for name, one in self.box_now.greetings.items() if name != kind}
         if voice is not None:
             greetings[kind] = voice
@@ -165,8 +171,8 @@ class Counter:
         self.kept = [replace(one, state=state) if one.id == message.id else one for one in self.kept]
 
     def delete(self, messages: list[Message]) -> None:
-        gone = {message.id for message in messages}
-        self.kept = [one for one in self.kept if one.id not in gone]
+        self.gone |= {message.id for message in messages}
+        self.kept = [one for one in self.kept if one.id not in self.gone]
 
     # What the test does
 
@@ -197,13 +203,16 @@ class Counter:
         """Somebody who is to leave a message."""
         return self._connect(LeaveMessage(self.office, EXTENSION, why, self._way), number)
 
-    def holder(self, extension: str | None = EXTENSION, *, own: bool = True) -> Caller:
+    def holder(
+        self, extension: str | None = EXTENSION, *, own: bool = True, account: str = EXTENSION
+    ) -> Caller:
         """Somebody who wants to hear messages."""
-        return self._connect(CheckMessages(self.office, extension, own=own), "1001")
+        return self._connect(CheckMessages(self.office, extension, own=own), account, account)
 
-    def _connect(self, application: Application, number: str) -> Caller:
+    def _connect(self, application: Application, number: str, account: str | None = None) -> Caller:
         flow = Flow("udp", ("192.0.2.254", 5060), ("192.0.2.1", 5060))
-        leg = Leg(next(self._legs), self, Party(Private(number)), application, flow, self.now)  # type: ignore[arg-type]
+        party = Party(Private(number), account=account)
+        leg = Leg(next(self._legs), self, party, application, flow, self.now)  # type: ignore[arg-type]
         leg.state = LegState.CONNECTED
         application.offered(leg, self.now)
         if not leg.over:

@@ -63,6 +63,8 @@ def test_a_trusted_phone_needs_no_pin_but_nobody_else_profits_from_that() -> Non
     counter.box_now = replace(counter.box_now, trusts_own_phone=True)  # type: ignore[type-var]
     assert counter.holder().hears()[-1] == "vm-menu"
     assert counter.holder(own=False).hears() == ["vm-password"]
+    # Whom the holder transfers to the own mailbox is asked for the PIN.
+    assert counter.holder(account="1002").hears() == ["vm-password"]
 
 
 def test_new_ones_first_urgent_ones_before_them_then_by_age() -> None:

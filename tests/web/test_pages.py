@@ -89,13 +89,22 @@ async def test_the_meeting_page_comes_compressed_and_is_kept_by_browsers(web):
     assert answer.headers["cache-control"] == "no-cache"
     assert "microphone=(self)" in answer.headers["permissions-policy"]
     sizes = []
-    for asset in re.findall(r'(?:src|href)="(/static/ui/[^"]+)"', answer.text):
+    assets = re.findall(r'(?:src|href)="(/static/ui/[^"]+)"', answer.text)
+    for asset in assets:
         plain = await web.stranger.get(asset, headers={"Accept-Encoding": "identity"})
         packed = await web.stranger.get(asset, headers={"Accept-Encoding": "gzip"})
         assert "immutable" in plain.headers["cache-control"]
         assert packed.headers["content-encoding"] == "gzip"
         assert packed.content == plain.content
         sizes.append(int(packed.headers["content-length"]))
-    assert len(sizes) == 2
+    assert {asset.rpartition(".")[2] for asset in assets} == {"js", "css"}
     assert sum(sizes) < 150_000
     assert (await web.stranger.get("/static/ui/index.html")).status_code == 404
+
+
+async def test_the_console_is_one_page_at_all_of_its_addresses(web):
+    answers = [await web.stranger.get(path) for path in ("/console", "/console/plan/group/sales", "/phone")]
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.text for answer in answers}) == 1
+    assert "media-src 'self' blob:" in answers[0].headers["content-security-policy"]
+    assert "script-src 'self';" in answers[0].headers["content-security-policy"]

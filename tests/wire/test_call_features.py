@@ -20,6 +20,7 @@ from ringback.governance.private import Private
 from ringback.quality.tones import make_tones, tone_levels
 from ringback.store.store import open_store
 from tests.wire.baresip import Baresip
+from tests.wire.linphone import Linphone
 from tests.wire.server import RingbackServer
 from tests.wire.sip_phone import SipPhone
 from tests.wire.sound_files import write_wav
@@ -35,6 +36,7 @@ TONES = {
     "erin": 3100.0,
     "music": 2300.0,
     "baresip": 2700.0,
+    "linphone": 850.0,
 }
 NAMES = ("alice", "bob", "carol", "dave", "erin")
 DIAL_HZ = 350.0
@@ -426,6 +428,33 @@ def test_real_phones_hold_with_music_and_transfer_by_keys(
             await hears(at_alice, "baresip")
             await asyncio.to_thread(phone.press, f"##{carol.number}#")
             at_carol = await carol.answer()
+            await asyncio.gather(hears(at_alice, "carol"), hears(at_carol, "alice"))
+            await at_alice.hangup()
+
+    asyncio.run(test())
+
+
+def test_linphone_holds_with_music_and_parks(
+    office: RingbackServer, make_linphone: Callable[..., Linphone]
+) -> None:
+    linphone = make_linphone(office, "1906", tone_hz=TONES["linphone"])
+
+    async def test() -> None:
+        async with (
+            asyncio.timeout(110),
+            Station(bind="127.0.0.1", verify=False) as station,
+            Stage(office, station, 9).phones(3) as (alice, _, carol),
+        ):
+            dialling = asyncio.to_thread(linphone.dial, alice.number)
+            _, at_alice = await asyncio.gather(dialling, alice.answer())
+            await hears(at_alice, "linphone")
+            await asyncio.to_thread(linphone.hold)
+            await hears(at_alice, "music")
+            await asyncio.to_thread(linphone.resume)
+            await hears(at_alice, "linphone")
+            await asyncio.to_thread(linphone.press, "*7")
+            await hears(at_alice, "music")
+            at_carol = await carol.call("701")
             await asyncio.gather(hears(at_alice, "carol"), hears(at_carol, "alice"))
             await at_alice.hangup()
 

@@ -7,16 +7,43 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from ringback.quality.tones import tone_levels
+from ringback.quality.tones import make_tones, tone_levels
 from tests.wire.browser import Browser, serious
 from tests.wire.console import Somebody, log_in, make_somebody
 from tests.wire.server import RingbackServer
+from tests.wire.sip_phone import SipPhone
+from tests.wire.test_transfer import hears, wait_for
 
 pytestmark = [pytest.mark.wire, pytest.mark.slow]
 MakeBrowser = Callable[..., Browser]
+MakePhone = Callable[..., SipPhone]
+
+DECODE = """
+async () => {
+  const player = document.querySelector("audio");
+  const reader = new MediaStreamTrackProcessor({ track: player.captureStream().getAudioTracks()[0] });
+  const frames = reader.readable.getReader();
+  player.currentTime = 0;
+  player.play();
+  const samples = [];
+  let rate = 0;
+  while (rate === 0 || samples.length < rate * 2) {
+    const { value, done } = await frames.read();
+    if (done) break;
+    rate = value.sampleRate;
+    const piece = new Float32Array(value.numberOfFrames);
+    value.copyTo(piece, { planeIndex: 0, format: "f32-planar" });
+    samples.push(...piece);
+    value.close();
+  }
+  return [rate, samples];
+}
+"""
+"""Two seconds of what the player of a page plays, as samples."""
 
 PAGES = (
     "/phone",
@@ -160,6 +187,37 @@ def test_a_group_is_made_refused_at_its_field_deleted_and_brought_back(
     assert server.api("GET", "/plan/group/night-shift")["value"] == value
     go(browser, server, "/console/history/group/night-shift")
     page.get_by_text("was deleted").wait_for()
+
+
+def test_a_message_is_played_by_its_owner_and_refused_to_others(
+    server: RingbackServer, make_browser: MakeBrowser, make_phone: MakePhone, admin: Somebody
+) -> None:
+    owner = make_somebody(server, "Olga", "5341")
+    other = make_somebody(server, "Otto", "5342")
+    server.api("PUT", "/plan/mailbox/5341", {})
+    call = make_phone(server, "5343", server.add_extension("5343")).dial("5341")
+    wait_for(lambda: hears(call, [1000]), 20)
+    wait_for(lambda: not hears(call, [1000]))
+    call.media.speak(make_tones(8000, 3, [600]))
+    time.sleep(2.5)
+    call.hang_up()
+    wait_for(lambda: server.api("GET", "/voicemail/5341")["new"] == 1)
+
+    browser = make_browser("Olga")
+    page = browser.page
+    log_in(browser, server, owner, "/console/voicemail")
+    page.get_by_text("5343").first.wait_for()
+    page.get_by_role("button", name=re.compile("^Play the message of 5343")).click()
+    page.locator("audio").wait_for()
+    rate, samples = page.evaluate(DECODE)
+    assert tone_levels(np.asarray(samples, np.float32), rate, [600.0])[0] > -35
+    wait_for(lambda: server.api("GET", "/voicemail/5341")["new"] == 0)
+
+    page.get_by_role("link", name=owner.login).click()
+    browser.press("Log out here")
+    log_in(browser, server, other, "/console/voicemail")
+    page.get_by_text("You have no mailbox").wait_for()
+    assert page.evaluate("() => fetch('/api/v1/voicemail/5341/messages').then((a) => a.status)") == 403
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

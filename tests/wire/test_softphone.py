@@ -70,6 +70,13 @@ def test_a_page_calls_a_phone_and_both_hear_each_other(
     phone.wait_event("CALL_CLOSED")
     assert tone_levels(phone.heard(1, trim_s=0.2), phone.rate, [PAGE_HZ])[0] > -35
 
+    browser.page.get_by_role("link", name="Calls", exact=True).click()
+    row = browser.page.get_by_role("row").filter(has_text="5202").first
+    row.get_by_text("Answered by 5202").wait_for()
+    row.get_by_role("link").click()
+    browser.page.get_by_role("heading", name="What happened").wait_for()
+    assert "dials 5202" in browser.words()
+
 
 def test_a_page_is_called_holds_and_transfers(
     server: RingbackServer, make_browser: MakeBrowser, make_phone: MakePhone

@@ -13,6 +13,7 @@ from ringback.cli import (
     device,
     diagnose,
     extension,
+    login,
     meeting,
     person,
     plan,
@@ -53,6 +54,7 @@ app.add_typer(meeting.app, name="meeting")
 app.add_typer(extension.app, name="extension")
 app.add_typer(person.app, name="person")
 app.add_typer(device.app, name="device")
+app.add_typer(login.app, name="login")
 app.add_typer(plan.app, name="plan")
 app.add_typer(queue.app, name="queue")
 app.add_typer(calls.app, name="calls")

@@ -64,7 +64,7 @@ def list_all(
 def show(options: Options, person: Person) -> None:
     """Show a person, and which extensions they hold when."""
     with options.system() as system:
-        found = _one(system, person)
+        found = find_person(system, person)
         holdings = system.ask("GET", f"/holdings?{urlencode({'person_id': found['id'], 'limit': 1000})}")[
             "items"
         ]
@@ -88,7 +88,7 @@ def change(
 ) -> None:
     """Change what is given of a person."""
     with options.system() as system:
-        path = f"/people/{_one(system, person)['id']}"
+        path = f"/people/{find_person(system, person)['id']}"
         changed = system.ask("PATCH", path, _given(name=name, role=role, e_mail=e_mail, site=site))
     options.show(changed, lambda: _print(changed))
 
@@ -97,7 +97,7 @@ def change(
 def remove(options: Options, person: Person) -> None:
     """Delete a person; their extensions stay and belong to nobody."""
     with options.system() as system:
-        found = _one(system, person)
+        found = find_person(system, person)
         system.ask("DELETE", f"/people/{found['id']}")
     options.show({"removed": found["id"]}, lambda: print(f"{found['name']} is gone."))
 
@@ -110,7 +110,7 @@ def hold(
     with options.system() as system:
         body = {
             "extension": number,
-            "person_id": _one(system, person)["id"],
+            "person_id": find_person(system, person)["id"],
             **_given(first_day=first_day, last_day=last_day),
         }
         made = system.ask("POST", "/holdings", body)
@@ -192,7 +192,7 @@ def _found(system: System, search: str) -> list[Json]:
     return people
 
 
-def _one(system: System, words: str) -> Json:
+def find_person(system: System, words: str) -> Json:
     """The person with that id, address or name; raises CliError if there is none, or more than one."""
     found = [
         person

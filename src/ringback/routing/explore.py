@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from ringback.routing.router import Router
 from ringback.routing.snapshot import Snapshot
 from ringback.routing.steps import Ask, Asked, Decision, Outcome, Refuse, Rule, Step
+from ringback.routing.trail import named
 from ringback.store.plan.answering import Answering
 from ringback.store.plan.target import Target
 
@@ -72,7 +73,9 @@ class _Explorer:
 
     def explore(self) -> Explored:
         root = Node((), None)
-        self._fill(root, self._router.start(self._asked))
+        decision = self._router.start(self._asked)
+        self._known.update((target, None) for target in decision.step.path if target.kind != "outside")
+        self._fill(root, decision)
         while self._next or self._chosen:
             if self._nodes >= MOST_NODES:
                 break
@@ -91,13 +94,13 @@ class _Explorer:
                 node.seen = True
                 return
             self._known.add(key)
-        self._fill(node, self._router.go(way.target, self._asked, way.path, way.why))
+        self._fill(node, self._router.go(way.target, self._asked, way.path, way.why), way.parent)
 
-    def _fill(self, node: Node, decision: Decision) -> None:
+    def _fill(self, node: Node, decision: Decision, parent: Node | None = None) -> None:
         step = node.step = decision.step
         node.rules = decision.rules
         if isinstance(step, Refuse):
-            self._note(step)
+            self._note(step, parent)
         if isinstance(step, Ask):
             self._chosen.extend(
                 _Way(node, (key,), target, (), Outcome.DONE) for key, target in self._keys(step)
@@ -115,11 +118,16 @@ class _Explorer:
                 if self._snapshot.extension(number) is not None:
                     yield f"dialled {number}", Target("extension", number)
 
-    def _note(self, step: Refuse) -> None:
+    def _note(self, step: Refuse, parent: Node | None) -> None:
         if step.loop:
             self._loops[step.why] = None
         elif step.dead_end:
-            self._dead_ends[step.why] = None
+            passed = parent.step.path if parent is not None and parent.step is not None else ()
+            places = (*passed[-1:], *step.path[-2:])[-2:]
+            # The reason names each place but those outside.
+            outside = bool(places) and places[-1].kind == "outside"
+            where = f"{' → '.join(map(named, places))}: " if outside else ""
+            self._dead_ends[f"{where}{step.why}"] = None
 
 
 def _ways(step: Step) -> Iterator[tuple[tuple[str, ...], Target, Outcome]]:

@@ -61,7 +61,9 @@ def _by_route(number: str, snapshot: Snapshot, trail: Trail, payer: str) -> list
         if told < _TOLD:
             trail.say("route", route.name, f"fits, but {reason}")
             told += 1
-    return trail.refuse(404, "no route fits this number", dead_end=True)
+    unknown = not snapshot.services.country and not number.startswith("+")
+    hint = " (without routing.country it has no E.164 form to compare)" if unknown else ""
+    return trail.refuse(404, f"no route fits this number{hint}", dead_end=True)
 
 
 def _does_not_count(route: Route, snapshot: Snapshot, payer: str) -> str:

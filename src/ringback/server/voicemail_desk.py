@@ -245,7 +245,9 @@ class VoicemailDesk:
     async def _finished(self, place: _Place, event: RecordingEnded) -> Voice | None:
         voice = place.voice
         whole = event.reason in ("stopped", "room_ended") and event.frames is not None
-        octets = (event.frames or 0) * _BYTES_A_TICK[voice.rate] if whole else await self._readable(place)
+        octets = (
+            (event.frames or 0) * _BYTES_A_TICK[voice.rate] if whole else await self._readable(place, event)
+        )
         if not octets:
             await self._failed(place)
             return None
@@ -254,8 +256,8 @@ class VoicemailDesk:
         place.voice = Voice(voice.id, voice.rate, length_ms)
         return place.voice
 
-    async def _readable(self, place: _Place) -> int:
-        """Octets of a file whose writer was left alone: it ends what it has, and then itself."""
+    async def _readable(self, place: _Place, event: RecordingEnded) -> int:
+        """Octets of a file that broke off. A writer that was left alone ends what it has, and then itself."""
         path = self._store.voices.vault.path(place.voice.id, PART)
         size = 0
         deadline = asyncio.get_running_loop().time() + _WRITER_PATIENCE_S
@@ -265,7 +267,7 @@ class VoicemailDesk:
                 VaultReader(path, label(place.voice.id, PART), place.key, cut=True) as reader,
             ):
                 size = reader.size
-                if reader.whole:
+                if reader.whole or event.frames is not None:
                     break
             await asyncio.sleep(0.1)
         return size

@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 from itertools import zip_longest
 from typing import Final
 
-from sqlalchemy import Table, insert
+from sqlalchemy import Table
 
 from ringback.governance.private import Private
 from ringback.governance.sealing import Sealer
 from ringback.governance.shown import fit_to_show
 from ringback.store import schema
 from ringback.store.agreement import STANDARD_ROLE, Fixed, taken_by
-from ringback.store.database import Database
+from ringback.store.database import Database, insert_all
 from ringback.store.devices import checked_device, new_device
 from ringback.store.devices import row_of as device_row
 from ringback.store.directory import Device, Directory, Extension, Person
@@ -104,8 +104,7 @@ class Importing:
             if dry_run or not made.right:
                 return [replace(row, password=None, device_password=None) for row in made.rows]
             for table, rows in await asyncio.to_thread(self._rows, made):
-                if rows:
-                    await connection.execute(insert(table), rows)
+                await insert_all(connection, table, rows)
         for holding in made.holdings:
             self._holdings.remember(holding.extension_id, (holding,))
         directory = self._holder.current.with_people(made.people).with_extensions(made.extensions)

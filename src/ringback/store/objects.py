@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import bindparam, delete, func, insert, select
+from sqlalchemy import bindparam, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ringback.governance.shown import fit_to_show
 from ringback.store import schema
 from ringback.store.agreement import Fixed, described, disagreements, exists
-from ringback.store.database import Database
+from ringback.store.database import Database, insert_all
 from ringback.store.directory import Directory
 from ringback.store.errors import ConflictError, FieldProblem, InvalidValueError, NotFoundError
 from ringback.store.holder import DirectoryHolder
@@ -177,9 +177,13 @@ class Objects:
 
     def check_unused(self, kind: str, name: str, besides: Iterable[Key] = ()) -> None:
         """Raise ConflictError with what needs an extension, a trunk, a meeting or a value that goes."""
-        users = [key for key in self._users.get((kind, name), {}) if key not in set(besides)]
+        spared = set(besides)
+        users = [
+            self._field_of(key, kind, name) for key in self._users.get((kind, name), {}) if key not in spared
+        ]
+        users += self._dids_to(kind, name)
         if users:
-            shown = ", ".join(f"{self._field_of(key, kind, name)}" for key in users[:_NAMED_USERS])
+            shown = ", ".join(users[:_NAMED_USERS])
             more = f" and {len(users) - _NAMED_USERS} more" if len(users) > _NAMED_USERS else ""
             raise ConflictError(f"{kind} {name} is needed by {shown}{more}; change that first")
 
@@ -215,13 +219,12 @@ class Objects:
                 }
             )
         if rows:
-            await connection.execute(insert(history), [{**row, "undoes": undoes} for row in rows])
+            await insert_all(connection, history, [{**row, "undoes": undoes} for row in rows])
             await connection.execute(
                 delete(values).where(values.c.kind == bindparam("k"), values.c.name == bindparam("n")),
                 [{"k": row["kind"], "n": row["name"]} for row in rows],
             )
-        if kept := [row for row in rows if row["value"] is not None]:
-            await connection.execute(insert(values), kept)
+        await insert_all(connection, values, [row for row in rows if row["value"] is not None])
         return Written(plan, entries)
 
     def show(self, written: Written, directory: Directory) -> None:
@@ -272,6 +275,13 @@ class Objects:
         }
         self.check_unused(kind, name, besides=still_good)
         _check_people(kind, name, directory)
+
+    def _dids_to(self, kind: str, name: str) -> list[str]:
+        """The trunks whose numbers lead to an extension, a meeting or a value with a number."""
+        entry = self._entries.get(kind, {}).get(name)
+        number = name if entry is None else getattr(entry.value, "number", "")
+        trunks = self._holder.current.trunks.values()
+        return [f"trunk {trunk.name} (dids)" for trunk in trunks if number and number in trunk.dids.values()]
 
     def _field_of(self, user: Key, kind: str, name: str) -> str:
         fields = [

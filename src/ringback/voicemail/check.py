@@ -41,7 +41,7 @@ class Scene(Protocol):
 class CheckMessages(Application):
     """Lets the holder of a mailbox in and steers from scene to scene; sans-IO.
 
-    `extension` is whose mailbox it is, None asks for it; `own`: it is that extension's own phone that calls.
+    `extension` is whose mailbox it is, None asks for it; `own`: that extension's own phone asked for it.
     """
 
     def __init__(self, office: Office, extension: str | None, *, own: bool) -> None:
@@ -70,6 +70,8 @@ class CheckMessages(Application):
         """Begin with what is not known yet."""
         self.leg = leg
         self.script = Script(leg, self.office.desk)
+        # Not whom the holder transfers here.
+        self._own = self._own and leg.party.account == self._extension
         box = self.office.desk.box(self._extension) if self._extension is not None else None
         if self._extension is None:
             self.scene = Asking(self, ["prompt:vm-mailbox"], _LONGEST_NUMBER, self._number, now)

@@ -75,12 +75,7 @@ export function Jump() {
   };
   return (
     <>
-      <button
-        type="button"
-        class="jump-button"
-        aria-keyshortcuts="Control+K"
-        onClick={open}
-      >
+      <button type="button" class="jump-button" aria-keyshortcuts="Control+K" onClick={open}>
         <Icon of="search" /> <span>Go to…</span> <kbd>Ctrl K</kbd>
       </button>
       <dialog ref={dialog} class="jump" aria-label="Go to">

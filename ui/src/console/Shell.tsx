@@ -38,7 +38,7 @@ export function sections(): Section[] {
         ...(own || may("voicemail:read")
           ? [{ title: "Voicemail", href: "/console/voicemail", icon: "voicemail" as const }]
           : []),
-        ...when("recordings:read", { title: "Recordings", href: "/console/recordings", icon: "record" }),
+        ...when("recordings:play", { title: "Recordings", href: "/console/recordings", icon: "record" }),
         ...when("calls:read", { title: "Queues now", href: "/console/queues", icon: "queue" }),
       ],
     },

@@ -55,6 +55,9 @@ const CHOICES: Record<string, string> = {
   "opt-in": "When somebody asks for it",
   "opt-out": "Unless somebody refuses",
   md5: "MD5",
+  udp: "UDP",
+  tcp: "TCP",
+  tls: "TLS",
   "sha-256": "SHA-256",
 };
 

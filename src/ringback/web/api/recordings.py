@@ -175,7 +175,7 @@ async def delete_recording(recording: str, context: Context, who: Deleter, x_rea
 
 
 @router.post("/{recording}/verify")
-async def verify_recording(recording: str, context: Context, who: Reader) -> Verdict:
+async def verify_recording(recording: str, context: Context, who: Holder) -> Verdict:
     """Whether every file is as it was written; nothing of it is heard."""
     found = await _of(context, recording)
     parts = [await _verified(context, found, part) for part in (MIX, *(t.part for t in found.tracks))]

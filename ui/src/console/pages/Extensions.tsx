@@ -133,11 +133,7 @@ function OneExtension({ number, onDone }: { number: string; onDone: () => void }
   if (!data) return <Panel title={trouble || " "} back={back} children={null} />;
   const writable = may("extensions:write");
   return (
-    <Panel
-      title={`Extension ${number}`}
-      back={back}
-      subtitle={<code>{data.sip_address}</code>}
-    >
+    <Panel title={`Extension ${number}`} back={back} subtitle={<code>{data.sip_address}</code>}>
       <Form
         key={JSON.stringify(data)}
         fields={FIELDS}

@@ -94,7 +94,7 @@ export function LoginsPage() {
                     <button
                       type="button"
                       class="quiet small"
-                      aria-label={`Take the login of ${one.name} away`}
+                      aria-label={`Take away the login of ${one.name}`}
                       onClick={() =>
                         confirm(
                           `${one.name} will not be able to log in any more, and is logged out at once.`,

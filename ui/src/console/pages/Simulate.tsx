@@ -4,6 +4,7 @@ import { useState } from "preact/hooks";
 import { Reference } from "../fields/References";
 import { humane } from "../labels";
 import { byField, post } from "../server";
+import { you } from "../session";
 
 interface Leg {
   round: number;
@@ -41,7 +42,7 @@ interface Route {
 }
 
 export function SimulatePage() {
-  const [from, setFrom] = useState("");
+  const [from, setFrom] = useState(you.value?.extensions[0] ?? "");
   const [trunk, setTrunk] = useState("");
   const [errors, setErrors] = useState<Record<string, string>>({});
   const [route, setRoute] = useState<Route | null>(null);

@@ -259,7 +259,7 @@ export function Numbers({
               <button
                 type="button"
                 class="quiet small"
-                aria-label={`Take ${number} away`}
+                aria-label={`Take away ${number}`}
                 onClick={() =>
                   keep(Object.fromEntries(Object.entries(dids).filter(([one]) => one !== number)))
                 }

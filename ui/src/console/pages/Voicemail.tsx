@@ -71,7 +71,7 @@ export function VoicemailPage() {
                       <button
                         type="button"
                         class="quiet small"
-                        aria-label={`Forget the PIN of ${box.extension}`}
+                        aria-label={`Forget it: the PIN of ${box.extension}`}
                         onClick={async () => {
                           try {
                             await remove(`/voicemail/${box.extension}/pin`);
