@@ -194,3 +194,35 @@ def test_the_vault_key_is_outside_the_data_folder(tmp_path: Path):
     inside = {"RINGBACK_SECURITY__VAULT_KEY_FILE": str(tmp_path / "data" / "keys" / "vault.key")}
     with pytest.raises(SettingsError, match=r"security\.vault_key_file must be outside data_dir"):
         load_settings(environ=inside, data_dir=tmp_path / "data")
+
+
+def test_codes_that_are_not_given_keep_their_default(tmp_path):
+    config = written(tmp_path, "[routing]\ncountry = 'US'\nfeature_codes = { pickup = '*55', park = '' }\n")
+    routing = load_settings(config, environ={}).routing
+    assert (routing.country, routing.feature_codes["pickup"], routing.feature_codes["park"]) == (
+        "US",
+        "*55",
+        "",
+    )
+    assert routing.feature_codes["voicemail"] == "*97"
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("country = 'USA'", "country: must match pattern"),
+        ("feature_codes = { picup = '*55' }", "no feature is called picup; did you mean pickup?"),
+        ("feature_codes = { pickup = '55' }", "the code of pickup is a star and 1 to 7 digits or stars"),
+        ("feature_codes = { pickup = '*97' }", "a code does one thing"),
+        ("feature_codes = 'x'", "must be a table"),
+    ],
+)
+def test_wrong_codes_and_countries_are_explained(tmp_path, line, complaint):
+    (problem,) = problems(written(tmp_path, f"[routing]\n{line}\n"))
+    assert problem.startswith("ringback.toml:2: routing.")
+    assert complaint in problem
+
+
+def test_a_code_is_no_service_number(tmp_path):
+    config = written(tmp_path, "[routing]\necho_number = '*97'\n")
+    assert "is a service number already" in problems(config)[0]

@@ -9,6 +9,7 @@ from ringback.call.bridge import Bridge
 from ringback.call.in_call import KeyFeatures
 from ringback.call.leg import Leg
 from ringback.call.park import ParkHere, ParkingLot, Retrieve
+from ringback.call.pick_up import PickUp
 from ringback.media import protocol as media
 from ringback.sip.effects import IncomingCall
 from ringback.sip.message import NameAddr, SipUri
@@ -356,3 +357,39 @@ def test_a_phone_parks_by_its_transfer_key() -> None:
     assert firm.labels == ["Park 702: 102"]
     assert firm.talking() == [{"101", "102"}]
     assert firm["101"].phone.told(IncomingCall)
+
+
+def test_a_transfer_to_nobody_who_is_parked_or_rings_goes_back() -> None:
+    firm = Firm(n101="answer", n102="answer", n103="answer")
+    firm.call("101", "102")
+    parked = Retrieve(firm.lot, "702")
+    firm.destination = lambda *_: parked  # type: ignore[method-assign]
+    firm.press("101", "##702#")
+    assert firm.talking() == [{"101", "102"}]
+    picked = PickUp(lambda: None)
+    firm.destination = lambda *_: picked  # type: ignore[method-assign]
+    firm.press("101", "##**103#")
+    firm.run(0.5)
+    assert firm.talking() == [{"101", "102"}]
+    assert firm.faults == []
+
+
+def test_a_call_that_rings_is_picked_up_by_a_colleague() -> None:
+    firm = Firm(n101="answer", n102="ring", n103="answer")
+    firm.call("101", "102")
+
+    def ringing() -> Leg | None:
+        return next((leg for leg in firm.switchboard.legs_of("102") if rings(leg)), None)
+
+    firm.desks["104"] = firm.desks["103"]
+    firm.bridge_to = lambda number, caller: PickUp(ringing)  # type: ignore[method-assign]
+    dial_slot(firm, "103", "104")
+    assert firm.talking() == [{"101", "103"}]
+    assert firm.over("102")
+    firm.end("101")
+    assert firm.switchboard.legs == {}
+    assert firm.faults == []
+
+
+def rings(leg: Leg) -> bool:
+    return isinstance(leg.application, Bridge) and leg.application.rings(leg)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ import pytest
 from ringback.cli.main import run
 from ringback.config import load_settings
 from ringback.server.provisioning import PhoneFiles
+from ringback.server.voicemail_desk import VoicemailDesk
+from ringback.server.voicemail_pages import VoicemailPages
 from ringback.store.store import Store, open_store
 from ringback.testing.fake_operations import FakeOperations
 from ringback.web.app import announce, create_app
@@ -65,7 +67,12 @@ class RunningServer:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         self.store = await open_store(self._settings)
         files = PhoneFiles(self._settings, lambda: self.store.directory, lambda: "http://127.0.0.1")
-        app = create_app(self.store, self.operations, self._settings, provisioning=files)
+        nobody: Any = None
+        desk = VoicemailDesk(self.store, nobody, nobody, 6, changed=nobody, received=nobody)
+        self.mailboxes = VoicemailPages(self.store, desk, 6, nobody)
+        app = create_app(
+            self.store, self.operations, self._settings, provisioning=files, voicemail=self.mailboxes
+        )
         server = WebServer(app, self._settings)
         await server.start()
         self.port = server.address[1]
@@ -74,6 +81,10 @@ class RunningServer:
         await self._stop.wait()
         await server.stop()
         await self.store.close()
+
+    def do(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Let the server's loop do something."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
     def start(self) -> None:
         self._thread.start()

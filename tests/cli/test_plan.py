@@ -1,18 +1,10 @@
-"""Plan, people and devices by verbs: the same from a running and a stopped system."""
+"""Plan, people and devices by verbs, on a running and on a stopped system: both answer by the same routes."""
 
 import io
 import tomllib
 
-import pytest
 
-
-@pytest.fixture(params=["stopped", "running"])
-def system(request, data_dir):
-    """Both kinds of system; the verbs under test must not care."""
-    return request.getfixturevalue("server") if request.param == "running" else None
-
-
-def test_the_life_of_a_value(ringback, system, tmp_path, monkeypatch):
+def test_the_life_of_a_value(ringback, server, tmp_path, monkeypatch):
     ringback("extension", "add", "1001")
     ringback("extension", "add", "1002")
     made = ringback("plan", "set", "group", "sales", "number=200", "members=1001,1002", "--json")
@@ -58,7 +50,7 @@ def test_the_life_of_a_value(ringback, system, tmp_path, monkeypatch):
     assert ringback("plan", "set", "announcement", "closed", "--file", "-").code == 0
 
 
-def test_what_is_wrong_with_a_value_is_said_by_field(ringback, system, tmp_path):
+def test_what_is_wrong_with_a_value_is_said_by_field(ringback, server, tmp_path):
     wrong = ringback("plan", "set", "group", "sales", "ring_s=1", "members=1001", "colour=red")
     assert wrong.code == 1
     assert "ring_s: must be 5 to 300" in wrong.err
@@ -74,7 +66,7 @@ def test_what_is_wrong_with_a_value_is_said_by_field(ringback, system, tmp_path)
     assert "ring_s" in ringback("plan", "kinds").out
 
 
-def test_people_and_what_they_hold(ringback, system, tmp_path):
+def test_people_and_what_they_hold(ringback, server, tmp_path):
     ringback("extension", "add", "1001")
     ada = ringback("person", "add", "Ada Example", "--e-mail", "ada@example.com", "--json").json
     ringback("person", "add", "Bob Example", "--site", "Berlin")
@@ -108,8 +100,11 @@ def test_people_and_what_they_hold(ringback, system, tmp_path):
     assert made["rows"][0]["device_username"].startswith("d-")
 
 
-def test_the_life_of_a_device_and_its_files(ringback, system, tmp_path):
+def test_the_life_of_a_device_and_its_files_without_a_server(ringback, tmp_path):
     ringback("extension", "add", "1001", "--name", "Ada & Co.")
+    ringback("plan", "set", "answering", "1001", "do_not_disturb=yes")
+    assert ringback("plan", "export").out == "[answering.1001]\ndo_not_disturb = true\n"
+    assert ringback("plan", "show", "answering", "1009").err == "ringback: there is no answering 1009\n"
     ringback("extension", "add", "1002", "--name", "Bob")
     made = ringback("device", "add", "Desk", "1001", "--model", "Yealink T46U", "--json").json
     assert len(made["password"]) >= 16

@@ -93,6 +93,20 @@ def test_every_cut_is_found_and_what_is_whole_before_it_can_be_read(path, size, 
         assert reader.read(0, size) == data[: reader.size]
 
 
+@given(content=st.binary(max_size=300), cut=st.booleans(), magic=st.booleans())
+def test_what_is_no_voice_at_all_is_refused(path, content, cut, magic):
+    path.write_bytes((b"RBV1" if magic else b"") + content)
+    try:
+        with VaultReader(path, "a", KEY, cut=cut) as reader:
+            reader.verify()
+            assert reader.size == 0
+    except VaultError:
+        pass
+    path.unlink()
+    with pytest.raises(VaultError):
+        VaultReader(path, "a", KEY, cut=cut)
+
+
 @given(order=st.permutations(range(4)))
 def test_chunks_in_another_order_are_found(path, order):
     sealed = written(path, os.urandom(4 * CHUNK))

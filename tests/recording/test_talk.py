@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ringback.call.application import Application
-from ringback.call.leg import Party
+from ringback.call.leg import LegState, Party
 from ringback.governance.private import Private
 from ringback.media import protocol as media
 from ringback.sip.flow import Flow
@@ -155,6 +155,10 @@ def test_a_newcomer_is_recorded_only_after_the_notice() -> None:
     )
     third.join(talk.talk.room)
     talk.run(0.1)
+    assert talk.words(third.id) == [], "it has not answered yet"
+    third.state = LegState.CONNECTED
+    switchboard.moved(third)
+    talk.run(0.1)
     commands = [c for c in talk.office.commands if getattr(c, "leg", None) == third.id]
     assert commands[:2] == [
         media.SetVoice(leg=third.id, recorded=False),
@@ -231,6 +235,14 @@ def test_who_is_on_hold_is_not_recorded_meanwhile() -> None:
         phone.do(talk.caller.sessions[-1].reinvite(offered, phone.now))
         talk.run(0.3)
         assert talk.in_file() == {1: recorded, 2: recorded}
+    talk.leg(2).leave_room()
+    talk.run(0.1)
+    assert talk.in_file()[1] is False, "it talks to nobody"
+    talk.leg(2).join(talk.talk.room)
+    talk.run(0.1)
+    assert talk.in_file() == {1: True, 2: True}
+    assert begun(talk) == 1
+    assert talk.words(2).count("Recorded.") == 1
 
 
 @pytest.mark.parametrize("kind", ["off", "not approved", "emergency", "nobody's", "voiceless"])

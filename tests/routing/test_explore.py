@@ -18,21 +18,21 @@ from ringback.store.plan.answering import Answering
 from ringback.store.plan.groups import Group, Queue
 from ringback.store.plan.hours import Hours
 from ringback.store.plan.menu import Announcement, Menu
+from ringback.store.plan.outbound import Route
 from ringback.store.plan.target import Target
 from ringback.store.plan.voice import MailboxPlan
 from ringback.testing.dial_plans import DialPlan, dial_plan
 from tests.routing.office import Office
 
 
-def test_the_tree_has_every_outcome_and_the_mailbox_greets_by_it() -> None:
+def test_the_tree_has_every_outcome() -> None:
     office = Office(
         Answering(name="1002", busy="group:g"), Group(name="g", members=("1003",)), MailboxPlan(name="1002")
     )
     root = office.explore("1002").root
     assert [(child.came_by, str(child.target)) for child in root.children] == [
         (("busy", "declined"), "group:g"),
-        (("no answer",), "mailbox:1002"),
-        (("unreachable",), "mailbox:1002"),
+        (("no answer", "unreachable"), "mailbox:1002"),
     ]
     assert isinstance(root.children[0].step, Ring)
 
@@ -71,9 +71,21 @@ def test_keys_are_gone_through_and_going_back_is_no_circle() -> None:
     sub = found.root.children[1]
     assert [(child.came_by[0], child.seen) for child in sub.children] == [
         ("then", True),
-        ("key *", False),
+        ("key *", True),
         ("key 1", False),
     ]
+
+
+def test_a_dead_end_outside_says_where_it_is_in_the_plan() -> None:
+    office = Office(
+        Menu(name="main", number="200", words=".", keys={"1": "outside:+442079460018"}, otherwise="group:g"),
+        Group(name="g", members=("1002",), otherwise="outside:+442079460018"),
+        Route(name="near", patterns=("+1.",), trunks=("first",)),
+    )
+    assert office.explore("200").dead_ends == (
+        "group:g → a number outside: no route fits this number",
+        "menu:main → a number outside: no route fits this number",
+    )
 
 
 def test_extensions_that_a_menu_lets_dial_are_gone_through() -> None:
@@ -224,7 +236,7 @@ def test_every_node_is_what_the_router_decides_there(seed: int) -> None:
             name = node.came_by[0]
             if name.startswith(("key ", "dialled ")):
                 assert isinstance(parent.step, Ask)
-                decision = router.go(node.target, caller, ())
+                decision = router.go(node.target, caller, (), Outcome.DONE)
             else:
                 outcome = Outcome.DONE if name == "then" else Outcome(name)
                 assert parent.step.onward[outcome] == node.target

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ringback.config.routing import FEATURE_CODES
@@ -228,3 +230,13 @@ def test_a_test_that_leads_nowhere_is_a_real_call() -> None:
     for target in ("1999", "911"):
         test = EmergencyTest(name="drill", extensions=("1001",), target=target)
         assert ways(Office(test).call("911"))
+
+
+def test_slots_for_parked_calls_are_numbers_that_nothing_else_has() -> None:
+    office = Office()
+    office.services = replace(office.services, slots=frozenset({"705"}))
+    assert office.call("705").step == Feature(name="slot", argument="705")
+    assert isinstance(office.call("705", by=None).step, Refuse)
+    taken = Office(Announcement(name="closed", number="705", words="We are closed."))
+    taken.services = office.services
+    assert isinstance(taken.call("705").step, Say)

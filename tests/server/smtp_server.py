@@ -19,7 +19,7 @@ class SmtpServer:
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> SmtpServer:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=1 << 22)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

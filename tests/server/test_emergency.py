@@ -17,7 +17,7 @@ from ringback.store.plan.plan import Plan
 from ringback.store.plan.safety import EmergencyTest, Location
 from ringback.store.plan.value import Value
 from tests.call.office import offer
-from tests.server.door import Door, Visitor
+from tests.server.door import Door, Visitor, extension
 from tests.server.test_devices import device
 from tests.server.test_outside import CARRIER, OTHER, Carrier, outgoing, trunk
 from tests.server.test_routed import Desk
@@ -76,6 +76,34 @@ def test_nothing_holds_it_back() -> None:
     assert help_.call().status() == 200
     assert len(carrier.invites) == 1
     assert help_.call("5550199", host="192.0.2.2").status() == 503, "other calls are held back"
+
+
+@pytest.mark.parametrize("state", ["device disabled", "extension disabled", "without an extension"])
+def test_a_phone_that_may_do_nothing_else_calls_help(state: str) -> None:
+    help_ = Help()
+    carrier = Carrier(help_.door)
+    help_.door.with_trunk(trunk())
+    directory = help_.door.directory
+    desk = replace(device("desk-7"), location="hq", enabled=state != "device disabled")
+    if state == "without an extension":
+        desk = replace(desk, extension="")
+    help_.door.directory = Directory.of(
+        [extension("101", enabled=state != "extension disabled")],
+        trunks=directory.trunks.values(),
+        plan=directory.plan,
+        devices=[desk],
+    )
+    from_ = "desk-7" if state == "without an extension" else "101"
+    caller = Visitor(help_.door, "192.0.2.1")
+    for number, status in (("5550199", 401), ("*43", 401), ("911", 200)):
+        caller.authorized_call(number, "desk-7", "own", from_=from_)
+        help_.door.run(1)
+        assert caller.status() == status
+    assert len(carrier.invites) == 1
+    assert help_.notices[0].location == PLACE
+    wrong = Visitor(help_.door, "192.0.2.2")
+    wrong.authorized_call("911", "desk-7", "guess", from_=from_)
+    assert wrong.status() == 401
 
 
 def test_every_trunk_is_tried_whatever_the_first_says() -> None:

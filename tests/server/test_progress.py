@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ringback.call.leg import Leg
 from ringback.media import protocol as media
 from ringback.routing.outbound import ways_out
 from ringback.routing.steps import GoOut, Outcome
@@ -49,13 +50,43 @@ def test_what_a_carrier_says_before_the_answer_is_heard_by_the_caller() -> None:
     assert in_one_room(door) == 2
 
 
+class Overheard:
+    """Notes who talks where, as recording does."""
+
+    def __init__(self) -> None:
+        self.talking: list[int] = []
+
+    def may_record(self, leg: Leg, room: int) -> bool:
+        return True
+
+    def moved(self, leg: Leg) -> None:
+        if leg.room is not None:
+            self.talking.append(leg.id)
+
+    def settle(self, now: float) -> None:
+        pass
+
+
+def test_nobody_counts_as_talking_before_the_answer_so_that_no_recording_begins_unheard() -> None:
+    door = Door()
+    overheard = door.switchboard.overhearing = Overheard()  # type: ignore[assignment]
+    carrier = Talking(door)
+    door.with_trunk(trunk())
+    outgoing(door, "5550199")
+    assert in_one_room(door) == 2
+    assert overheard.talking == []
+    carrier.phone.do(carrier.sessions[0].accept(ANSWER, carrier.phone.now))
+    door.run(1)
+    assert len(set(overheard.talking)) == 2
+
+
 def test_after_early_media_a_phone_that_the_call_goes_on_to_is_heard_ringing() -> None:
     door = Door()
     door.directory = Directory.of([extension(number) for number in ("101", "102", "103")])
     carrier = Talking(door)
     desk = Desk(door, "103")
     door.with_trunk(trunk())
-    step = GoOut(ways=ways_out("5550199", door.directory, ()), payer="101", onward={Outcome.BUSY: NEXT})
+    step = GoOut(ways=ways_out("5550199", door.directory), payer="101", onward={Outcome.BUSY: NEXT})
     door.ways.routing = Told(step, {NEXT: ring("103")})
     caller = outgoing(door, "5550199")
     carrier.phone.do(carrier.sessions[0].reject(486, carrier.phone.now))

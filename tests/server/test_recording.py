@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 from ringback.call.effects import Notice
 from ringback.config import Settings, load_settings
 from ringback.governance.private import Private
+from ringback.governance.vault import begin_rotation
 from ringback.media.protocol import RecordingEnded
 from ringback.recording.archive import Beginning, Begun, ConsentLine, Speaker
 from ringback.server import recording
@@ -100,6 +101,22 @@ async def test_what_the_database_missed_is_written_when_it_is_back(
     (found,) = await store.recordings.all()
     assert (found.voice.id, found.voice.state, found.voice.seconds) == (begun.voice, "whole", 1.0)
     assert [(track.part, track.extension) for track in found.tracks] == [("leg-1", "1001"), ("leg-2", None)]
+    await store.close()
+
+
+async def test_a_change_of_the_vault_key_goes_on_by_itself(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await (await open_store(settings)).close()
+    begin_rotation(settings.vault_key_file)
+    store = await open_store(settings)
+    prompts = PromptLibrary(settings.data_dir / "prompts")
+    monkeypatch.setattr(prompts, "speak_later", lambda texts: None)
+    keeper = RecordingKeeper(settings, store, Office().switchboard, Acts(), prompts, lambda notice: None)
+    await keeper.start()
+    await until(lambda: not store.voices.vault.key.rotating)
+    assert len(settings.vault_key_file.read_text().splitlines()) == 1
+    await keeper.stop()
     await store.close()
 
 

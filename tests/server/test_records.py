@@ -23,6 +23,7 @@ from ringback.call.records import CallLog
 from ringback.config import Settings, load_settings
 from ringback.governance.private import Private
 from ringback.governance.sealing import Sealer, read_key
+from ringback.routing.steps import Rule
 from ringback.server import record_spool, records
 from ringback.server.record_spool import Entry, Spool, SpoolFullError
 from ringback.server.records import RecordKeeper
@@ -248,6 +249,24 @@ async def test_the_spool_is_bounded(store: Store, settings: Settings) -> None:
     assert len(await exchange.kept()) == 30, "what did not fit was kept in memory"
 
 
+async def test_a_call_whose_record_cannot_be_made_costs_no_other(store: Store, settings: Settings) -> None:
+    exchange = await Exchange(store, settings).start()
+    strange = exchange.begin()
+    strange.dialled = Private("1001\udcff")
+    strange.call.passed([Rule("route", "out\udc80", "to \udcff")])
+    strange.call.note("forwarded", exchange.now, to="\udcff")
+    exchange.end(strange)
+    broken = exchange.begin()
+    broken.party = None  # type: ignore[assignment]
+    exchange.end(broken)
+    ids = [exchange.one(), strange.call.id]
+    await exchange.step()
+    kept = await exchange.kept()
+    assert set(kept) == set(ids)
+    assert kept[strange.call.id].dialled == "1001\N{REPLACEMENT CHARACTER}"
+    assert exchange.keeper.lost == 1
+
+
 def test_damaged_lines_are_left_out_and_nothing_else(store: Store, settings: Settings) -> None:
     spool = Spool(settings.data_dir / "records", store.sealer, 1_000_000)
     assert spool.open() == []
@@ -308,7 +327,7 @@ def cut_short(settings: Settings, chance: random.Random) -> set[int]:
         os._exit(1)
     os.close(writing)
     with open(reading, "rb") as told:
-        said = [told.readline() for _ in range(chance.randrange(1, 8))]
+        said = [told.readline() for _ in range(chance.randrange(1, 4))]
         time.sleep(chance.uniform(0.0, 0.01))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
@@ -324,7 +343,7 @@ def test_a_hundred_power_cuts_lose_nothing_that_was_acknowledged(settings: Setti
     for _ in range(100):
         safe |= cut_short(settings, chance)
     kept = asyncio.run(everything_kept(settings))
-    assert len(safe) > 300
+    assert len(safe) > 100
     assert safe <= set(kept)
 
 

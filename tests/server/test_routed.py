@@ -25,6 +25,7 @@ from ringback.routing.steps import (
 )
 from ringback.server.destinations import Call
 from ringback.sip.effects import Effect, IncomingCall, Ringing
+from ringback.sip.headers import Headers
 from ringback.sip.message import Request, SipUri
 from ringback.sip.session import InviteSession
 from ringback.store.directory import Directory
@@ -410,7 +411,7 @@ def test_what_a_carrier_says_decides_where_the_call_goes_on(door: Door) -> None:
     Carrier(door, CARRIER, "486")
     Desk(door, "103", "answer")
     door.with_trunk(trunk())
-    step = GoOut(ways=ways_out("5550199", door.directory, ()), onward={Outcome.BUSY: NEXT})
+    step = GoOut(ways=ways_out("5550199", door.directory), onward={Outcome.BUSY: NEXT})
     told = door.ways.routing = Told(step, {NEXT: ring("103")})
     caller = calling(door, "5550199")
     door.run(1)
@@ -426,3 +427,19 @@ def test_echo_is_reached_by_way_of_a_busy_phone(door: Door) -> None:
     door.run(1)
     assert caller.status() == 200
     assert rung(caller) == []
+
+
+def test_the_phones_of_a_group_and_of_who_is_forwarded_to_do_not_answer_by_themselves() -> None:
+    door = Door(allow_answer_mode=True)
+    door.directory = group("102", "103", strategy="all")
+    first, second = Desk(door, "102", "486"), Desk(door, "103", "answer")
+    asks = Headers(("Answer-Mode", "Auto"))
+    Visitor(door, CALLER).authorized_call("700", "101", headers=asks)
+    plan = Plan.of([Answering(name="102", busy="extension:103")])
+    door.directory = Directory.of(door.directory.extensions.values(), plan=plan)
+    door.switchboard.hang_up_all(door.phone.now, "over")
+    door.phone.do(door._flush())
+    door.run(0.5)
+    Visitor(door, "192.0.2.50").authorized_call("102", "101", headers=asks)
+    asked = [[bool(invite.headers.get("Answer-Mode")) for invite in desk.invites] for desk in (first, second)]
+    assert asked == [[False, True], [False, False]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -13,6 +14,7 @@ from ringback.config import Settings
 from ringback.governance.private import Private
 from ringback.store.call_query import CallQuery, Held
 from ringback.store.call_record import (
+    QUALITIES,
     CallLeg,
     CallRecord,
     Happening,
@@ -23,6 +25,7 @@ from ringback.store.call_record import (
     first_id_at,
 )
 from ringback.store.errors import DatabaseUnusableError, NotFoundError
+from ringback.store.reassignments import Reassignment
 from ringback.store.store import Store
 
 BEGAN = datetime(2026, 11, 1, 9, 0, tzinfo=UTC)
@@ -120,6 +123,88 @@ async def test_each_thing_that_is_known_finds_its_calls_newest_first(store: Stor
         assert await found(store, **query) == expected, query
 
 
+NUMBERS = ("1001", "1002", "1003", "+14155550100", "+442079460000")
+
+
+def any_call(chance: random.Random) -> CallRecord:
+    def leg(*, incoming: bool) -> CallLeg:
+        number = chance.choice(NUMBERS)
+        extension = "" if number.startswith("+") else number
+        trunk = chance.choice(("carrier", "spare")) if not extension else ""
+        return CallLeg(number=number, extension=extension, trunk=trunk, incoming=incoming)
+
+    legs = (leg(incoming=True), *(leg(incoming=False) for _ in range(chance.randrange(3))))
+    return record(
+        BEGAN + timedelta(hours=chance.randrange(2_000)),
+        direction=chance.choice(("internal", "inbound", "outbound")),
+        outcome=chance.choice(("answered", "busy", "failed")),
+        cause=chance.choice((200, 486, 503)),
+        quality=chance.choice((None, *QUALITIES)),
+        dialled=chance.choice(NUMBERS),
+        called=chance.choice(("group:sales", "extension:1001", "extension:1003", "outside:+14155550100")),
+        emergency=chance.random() < 0.2,
+        recorded=chance.random() < 0.2,
+        legs=legs,
+    )
+
+
+def any_query(chance: random.Random) -> CallQuery:
+    since, until = sorted(BEGAN + timedelta(hours=chance.randrange(2_000)) for _ in range(2))
+    own = tuple(Held(one, since, chance.choice((None, until))) for one in chance.sample(NUMBERS[:3], 2))
+    choices: dict[str, Any] = {
+        "since": since,
+        "until": until,
+        "number": Private(chance.choice(NUMBERS)),
+        "extension": Private(chance.choice(NUMBERS[:3])),
+        "target": chance.choice(("group:sales", "extension:1001", "menu:main")),
+        "trunk": chance.choice(("carrier", "spare")),
+        "direction": chance.choice(("internal", "inbound")),
+        "outcome": chance.choice(("answered", "busy")),
+        "cause": chance.choice((200, 486)),
+        "quality": chance.choice(QUALITIES),
+        "emergency": chance.random() < 0.5,
+        "recorded": chance.random() < 0.5,
+        "own": own,
+    }
+    return CallQuery(**{name: choices[name] for name in chance.sample(sorted(choices), chance.randrange(4))})
+
+
+def fits(call: CallRecord, query: CallQuery) -> bool:
+    """The same, said plainly."""
+    number = query.number.reveal() if query.number else None
+    extension = query.extension.reveal() if query.extension else None
+    parties = {leg.extension or leg.number for leg in call.legs}
+    led_to = {call.called.removeprefix("extension:"), call.called.removeprefix("outside:")} - {call.called}
+    rank = QUALITIES.index(call.quality) if call.quality is not None else 9
+    return all(
+        (
+            query.since is None or call.began_at >= query.since,
+            query.until is None or call.began_at < query.until,
+            number is None or number in parties | led_to | {call.dialled},
+            extension is None or extension in parties or call.called == f"extension:{extension}",
+            query.target in (None, call.called),
+            query.trunk is None or query.trunk in {leg.trunk for leg in call.legs},
+            query.direction in (None, call.direction),
+            query.outcome in (None, call.outcome),
+            query.cause in (None, call.cause),
+            query.quality is None or rank <= QUALITIES.index(query.quality),
+            query.emergency in (None, call.emergency),
+            query.recorded in (None, call.recorded),
+            query.own is None or any(held.has(call) for held in query.own),
+        )
+    )
+
+
+async def test_whatever_is_asked_finds_just_what_fits(store: Store) -> None:
+    chance = random.Random(11)
+    calls = sorted((any_call(chance) for _ in range(120)), key=lambda call: -call.id)
+    await keep(store, *calls)
+    for _ in range(60):
+        query = any_query(chance)
+        page = await store.call_records.find(query, limit=1_000)
+        assert list(page.records) == [call for call in calls if fits(call, query)], query
+
+
 async def test_pages_follow_each_other_without_gap_or_repetition(store: Store) -> None:
     made = [record(BEGAN + timedelta(days=n)) for n in range(25)]
     await keep(store, *made)
@@ -182,3 +267,24 @@ def test_records_show_nothing_when_printed() -> None:
     made = record()
     assert "1001" not in repr(made)
     assert "5550100" not in repr(made) + repr(made.legs) + repr(made.path) + repr(made.happenings)
+
+
+async def test_an_extension_that_changes_hands_begins_anew_for_its_holder(store: Store) -> None:
+    async def follow(told: Reassignment) -> None:
+        await store.call_records.reassigned(told.number, told.at)
+
+    store.on_reassigned(follow)
+    ada, ben = [await store.people.add(name) for name in ("Ada Example", "Ben Example")]
+    await store.extensions.add("1001", person_id=ada.id)
+    before = record(datetime.now(UTC) - timedelta(hours=1))
+    await keep(store, before)
+    assert await found(store, own=store.call_records.held(["1001"])) == [before]
+    await store.extensions.change("1001", person_id=ben.id)
+    await store.reassignments.deliver()
+    after = record(datetime.now(UTC) + timedelta(seconds=1))
+    await keep(store, after)
+    assert await found(store, own=store.call_records.held(["1001"])) == [after]
+    await store.extensions.remove("1001")
+    await store.extensions.add("1001", person_id=ada.id)
+    await store.reassignments.deliver()
+    assert await found(store, own=store.call_records.held(["1001"]), until=datetime.now(UTC)) == []

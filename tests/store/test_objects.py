@@ -123,11 +123,15 @@ async def test_what_is_needed_is_not_taken_away_and_what_needs_it_is_named(store
     keys = {"1": "group:sales", "2": f"meeting:{meeting.number}", "3": "group:sales"}
     await put("menu", "main", {"words": "Hello", "keys": keys}, "ada")
     await put("role", "staff", {}, "ada")
+    await put("queue", "help", {"number": "300"}, "ada")
+    await store.trunks.change("carrier", {"dids": {"+15550100": "1002", "+15550101": "300"}})
     await store.people.add("Ada", role="staff")
     refused = {
         store.objects.remove("group", "sales", "ada"): r"needed by menu main \(keys.1, keys.3\)",
         store.objects.remove("mailbox", "1001", "ada"): r"needed by group sales \(otherwise\)",
         store.objects.remove("role", "staff", "ada"): "role staff is needed by 1 people",
+        store.objects.remove("queue", "help", "ada"): r"queue help is needed by trunk carrier \(dids\)",
+        store.extensions.remove("1002"): r"extension 1002 is needed by trunk carrier \(dids\)",
         store.extensions.remove("1001"): r"extension 1001 is needed by group sales \(members.0\)",
         store.trunks.remove("carrier"): r"trunk carrier is needed by location hq \(trunks.0\)",
         store.meetings.remove(meeting.number): r"is needed by menu main \(keys.2\)",
@@ -393,14 +397,14 @@ def test_the_plan_goes_through_toml_and_comes_back(some):
 
 
 @given(st.text(max_size=200))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_any_text_is_a_plan_or_refused_in_words(text):
     with contextlib.suppress(TomlError):
         read_plan(text)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["put", "remove", "undo"]), st.integers(0, 30)), max_size=12))
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_after_any_changes_and_undos_the_plan_is_what_a_restart_finds(tmp_path_factory, acts):
     def groups(store):
         found = store.directory.plan.values.get("group", {})
@@ -473,17 +477,16 @@ def test_what_was_acknowledged_is_there_after_a_kill(settings):
         await store.close()
         return int(history[0].after["words"]) if history else -1
 
-    for _ in range(2):
-        process = subprocess.Popen(
-            [sys.executable, "-c", CHANGE_UNTIL_KILLED, str(settings.data_dir)],
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-            text=True,
-        )
-        first = int(process.stdout.readline())
-        time.sleep(random.uniform(0.0, 0.3))
-        process.send_signal(signal.SIGKILL)
-        said = process.stdout.read().split("\n")
-        process.wait()
-        acknowledged = int(said[-2]) if len(said) > 1 else first - 1
-        assert asyncio.run(found()) in (acknowledged, acknowledged + 1)
+    process = subprocess.Popen(
+        [sys.executable, "-c", CHANGE_UNTIL_KILLED, str(settings.data_dir)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        text=True,
+    )
+    first = int(process.stdout.readline())
+    time.sleep(random.uniform(0.0, 0.3))
+    process.send_signal(signal.SIGKILL)
+    said = process.stdout.read().split("\n")
+    process.wait()
+    acknowledged = int(said[-2]) if len(said) > 1 else first - 1
+    assert asyncio.run(found()) in (acknowledged, acknowledged + 1)

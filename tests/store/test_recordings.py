@@ -60,6 +60,8 @@ async def test_a_recording_is_found_by_its_voices_and_names_nobody_once_it_is_de
     assert (found[0].players, found[0].end_reason, found[0].call_id) == (("auditor",), "stopped", 7 << 40)
     assert [one.voice.id for one in await store.recordings.all(extension="1003")] == [first]
     assert [one.voice.id for one in await store.recordings.all(limit=1)] == [second]
+    assert len(await store.recordings.all(call_id=7 << 40)) == 2
+    assert await store.recordings.all(call_id=7) == []
     assert [one.voice.id for one in await store.recordings.all(before=found[0].voice)] == [first]
     assert not in_clear(settings.data_dir, b"14155550123")
     await store.voices.delete(first, "amy")

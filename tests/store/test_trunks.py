@@ -17,7 +17,7 @@ async def test_a_trunk_is_there_after_a_restart_with_all_that_was_said_of_it(sto
         "networks": ["192.0.2.1/24"],
         "codecs": ["pcma", "G.722"],
         "prefixes": ["0", ""],
-        "dids": {"+15550100": "101"},
+        "dids": {"+15550100": "101", "+15550101": "group:sales", "+15550102": "busy"},
         "transit": True,
     }
     made = await store.trunks.add("carrier", details, Private("pass word"))
@@ -66,6 +66,7 @@ async def test_a_name_is_given_once(store):
         ({"host": "example.com", "networks": ["example.com"]}, "networks are"),
         ({"host": "example.com", "prefixes": ["12a"]}, "a prefix is"),
         ({"host": "example.com", "dids": {"+15550100": "reception"}}, "leads to a number"),
+        ({"host": "example.com", "dids": {"+15550100": "group:"}}, "leads to a number"),
         ({"host": "example.com", "codecs": ["GSM"]}, "codecs are"),
         ({"host": "example.com", "caller_id": "Ada"}, "the caller ID is a number"),
         ({"host": "example.com", "realm": "a\nb"}, "printable"),

@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from ringback.governance.vault import VaultError, begin_rotation, read_vault_key
 from ringback.store.errors import DatabaseUnusableError, NotFoundError
 from ringback.store.store import open_store
+from ringback.store.vault_key import give_up_vault_key
 from ringback.store.voice_schema import voice_audit, voices
 from ringback.store.voices import HeldError
 
@@ -178,5 +179,18 @@ async def test_a_lost_or_wrong_vault_key_is_refused_and_not_replaced(store, sett
     with pytest.raises(DatabaseUnusableError, match="is not the one that 1 stored voices"):
         await open_store(settings)
     assert settings.vault_key_file.read_text() == first_line
-    kept.rename(settings.vault_key_file)
-    await (await open_store(settings)).close()
+    # For who has lost it the system works again, and what comes back later is heard again.
+    assert await give_up_vault_key(settings) == 1
+    without = await open_store(settings)
+    (lost,) = await without.voices.all("recording")
+    with pytest.raises(VaultError):
+        await heard(without, lost.id)
+    new = await stored(without, data=b"new")
+    assert await without.voices.rotate(settings.vault_key_file) == 1
+    assert await heard(without, new) == b"new"
+    await without.close()
+    current = settings.vault_key_file.read_text()
+    settings.vault_key_file.write_text(current + kept.read_text())
+    again = await open_store(settings)
+    assert (await heard(again, lost.id), await heard(again, new)) == (SAID, b"new")
+    await again.close()

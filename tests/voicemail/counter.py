@@ -19,7 +19,7 @@ from ringback.routing.steps import Outcome
 from ringback.sip.flow import Flow
 from ringback.store.plan.target import Target
 from ringback.voicemail.check import CheckMessages
-from ringback.voicemail.desk import Listener
+from ringback.voicemail.desk import Listener, Shut
 from ringback.voicemail.guard import MailboxGuard
 from ringback.voicemail.leave import LeaveMessage
 from ringback.voicemail.mailbox import (
@@ -52,6 +52,12 @@ class Counter:
         self.pin = PIN
         self.kept: list[Message] = []
         self.dropped: list[str] = []
+        self.callers: dict[str, Private[str]] = {}
+        """Who a place in the vault was made for, by its voice."""
+        self.replaced: set[str] = set()
+        """Greetings that were recorded and are not in use any more."""
+        self.gone: set[str] = set()
+        """Messages that were deleted."""
         self.recording: dict[str, tuple[Listener, float]] = {}
         self.onward: list[tuple[Outcome, Target | None]] = []
         self.leads_on = False
@@ -107,6 +113,8 @@ class Counter:
         self, leg: Leg, box: Box, kind: VoiceKind, then: Callable[[Voice | None, float], None]
     ) -> None:
         voice = Voice(f"v{next(self._voices)}", 8000, 0) if self.works else None
+        if voice is not None:
+            self.callers[voice.id] = leg.party.number
         self.later(lambda: then(voice, self.now))
 
     def record(self, leg: Leg, voice: Voice, listener: Listener) -> None:
@@ -125,17 +133,16 @@ class Counter:
     def drop(self, voice: Voice) -> None:
         self.dropped.append(voice.id)
 
-    def deliver(
-        self, voice: Voice, box: Box, leg: Leg, *, urgent: bool, then: Callable[[bool, float], None]
-    ) -> None:
+    def deliver(self, voice: Voice, box: Box, *, urgent: bool, then: Callable[[bool, float], None]) -> None:
         received = NOON + timedelta(seconds=self.now - 100)
-        self.kept.append(Message(voice.id, voice, received, leg.party.number, urgent))
+        self.kept.append(Message(voice.id, voice, received, self.callers[voice.id], urgent))
         self.later(lambda: then(True, self.now))
 
     def greet(
         self, box: Box, kind: GreetingKind, voice: Voice | None, then: Callable[[bool, float], None]
     ) -> None:
         assert self.box_now is not None
+        self.replaced |= {one.id for name, one in self.box_now.greetings.items() if name == kind}
         greetings = {name: one for name, one in self.box_now.greetings.items() if name != kind}
         if voice is not None:
             greetings[kind] = voice
@@ -143,10 +150,13 @@ class Counter:
         self.later(lambda: then(True, self.now))
 
     def open(
-        self, extension: str, pin: Private[str] | None, then: Callable[[Box | None, float], None]
+        self, extension: str, pin: Private[str] | None, then: Callable[[Box | Shut, float], None]
     ) -> None:
+        if not self.works:
+            self.later(lambda: then(Shut.AWAY, self.now))
+            return
         right = extension == EXTENSION and (pin is None or pin.reveal() == self.pin)
-        self.later(lambda: then(self.box_now if right else None, self.now))
+        self.later(lambda: then((self.box_now if right else None) or Shut.WRONG, self.now))
 
     def choose_pin(self, box: Box, pin: Private[str], then: Callable[[bool, float], None]) -> None:
         good = len(pin.reveal()) >= 6 and pin.reveal() != "111111"
@@ -161,8 +171,8 @@ class Counter:
         self.kept = [replace(one, state=state) if one.id == message.id else one for one in self.kept]
 
     def delete(self, messages: list[Message]) -> None:
-        gone = {message.id for message in messages}
-        self.kept = [one for one in self.kept if one.id not in gone]
+        self.gone |= {message.id for message in messages}
+        self.kept = [one for one in self.kept if one.id not in self.gone]
 
     # What the test does
 
@@ -193,13 +203,16 @@ class Counter:
         """Somebody who is to leave a message."""
         return self._connect(LeaveMessage(self.office, EXTENSION, why, self._way), number)
 
-    def holder(self, extension: str | None = EXTENSION, *, own: bool = True) -> Caller:
+    def holder(
+        self, extension: str | None = EXTENSION, *, own: bool = True, account: str = EXTENSION
+    ) -> Caller:
         """Somebody who wants to hear messages."""
-        return self._connect(CheckMessages(self.office, extension, own=own), "1001")
+        return self._connect(CheckMessages(self.office, extension, own=own), account, account)
 
-    def _connect(self, application: Application, number: str) -> Caller:
+    def _connect(self, application: Application, number: str, account: str | None = None) -> Caller:
         flow = Flow("udp", ("192.0.2.254", 5060), ("192.0.2.1", 5060))
-        leg = Leg(next(self._legs), self, Party(Private(number)), application, flow, self.now)  # type: ignore[arg-type]
+        party = Party(Private(number), account=account)
+        leg = Leg(next(self._legs), self, party, application, flow, self.now)  # type: ignore[arg-type]
         leg.state = LegState.CONNECTED
         application.offered(leg, self.now)
         if not leg.over:

@@ -63,6 +63,8 @@ def test_a_trusted_phone_needs_no_pin_but_nobody_else_profits_from_that() -> Non
     counter.box_now = replace(counter.box_now, trusts_own_phone=True)  # type: ignore[type-var]
     assert counter.holder().hears()[-1] == "vm-menu"
     assert counter.holder(own=False).hears() == ["vm-password"]
+    # Whom the holder transfers to the own mailbox is asked for the PIN.
+    assert counter.holder(account="1002").hears() == ["vm-password"]
 
 
 def test_new_ones_first_urgent_ones_before_them_then_by_age() -> None:
@@ -199,3 +201,13 @@ def test_guesses_from_everywhere_shut_the_mailbox_for_all_but_its_own_phone(own:
     assert guard.refuses("198.51.100.1", "1001", 101.0, own=own) is not own
     assert not guard.refuses("198.51.100.1", "1002", 101.0, own=False)
     assert guard.delay_s("198.51.100.1", "1001", 101.0) > 3
+
+
+def test_a_store_that_is_away_is_nobodys_wrong_pin() -> None:
+    counter = Counter()
+    counter.works = False
+    holder = counter.holder().press(PIN + "#")
+    assert holder.hears() == ["not-possible", "goodbye"]
+    for n in range(20):
+        counter.holder().press(PIN + "#").hang_up()
+        assert not counter.guard.refuses("192.0.2.1", "1001", counter.now + n, own=True)

@@ -155,7 +155,13 @@ async def test_files_have_a_row_a_call_or_a_row_a_leg(web: Web, calls: list[Call
         (call_name(calls[3].id), "0", "1001", "3000"),
         (call_name(calls[3].id), "1", "+14155550100", ""),
     ]
+    events = web.operations.events.subscribe()
     lines = [json.loads(line) for line in (await export(format="jsonl")).splitlines()]
+    told = await anext(events)
+    assert (told.kind, dict(told.details)) == (
+        "records.exported",
+        {"by": "local administrator", "numbers": True},
+    )
     assert [len(line["legs"]) for line in lines] == [2] * 5
     assert lines[0]["began_at"] == (await web.owner.get(URL)).json()["items"][0]["began_at"]
 

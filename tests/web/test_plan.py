@@ -1,5 +1,6 @@
 """Plan, people, holdings and devices in the API: who may, what is wrong by field, phones' files."""
 
+import json
 import time
 
 import pytest
@@ -66,6 +67,13 @@ async def test_what_is_wrong_is_said_by_field(office):
         headers = {"Content-Type": "application/json"}
         answer = await office.owner.put("/api/v1/plan/group/sales", content=body, headers=headers)
         assert answer.status_code in (400, 422), body[:20]
+    for fields in ({"\ud800": 1}, {"members": ["\x1b[31m"]}, {"title": "\ud800"}, {"\x1b[31m": 1}):
+        answer = await office.owner.put(
+            "/api/v1/plan/group/sales",
+            content=json.dumps(fields),
+            headers={"Content-Type": "application/json"},
+        )
+        assert (answer.status_code, "\x1b" in answer.text) == (422, False)
     bad = {"If-Match": "soon"}
     assert (await office.owner.put("/api/v1/plan/group/x", json={}, headers=bad)).status_code == 422
 

@@ -95,8 +95,8 @@ class Baresip:
 
     `ptime_ms` is how much it sends in a packet, and asks for. `tone_hz` is what it speaks (or `speech`, float
     audio at the codec's rate). `transport` and `srtp` are as in its account; `password` makes it register
-    with `server` (host, port), and with `mwi` ask for its mailbox there. With `host` it runs there, at its
-    address `local`.
+    with `server` (host, port), as `username` where that is not its number, and with `mwi` ask for its
+    mailbox there. With `host` it runs there, at its address `local`.
     """
 
     def __init__(
@@ -112,6 +112,7 @@ class Baresip:
         server: tuple[str, int] | None = None,
         proxy: tuple[str, int] | None = None,
         password: str | None = None,
+        username: str = "",
         transport: str = "udp",
         srtp: bool = False,
         answer: str = "manual",
@@ -142,6 +143,7 @@ class Baresip:
         account = [f"<sip:{name}@{domain}:{port};transport={transport}>", f"answermode={answer}"]
         account += [f"audio_codecs={CODEC_NAMES[codec]}", f"ptime={ptime_ms}"]
         account += [f"auth_pass={password}", "regint=60"] if password else ["regint=0"]
+        account += [f"auth_user={username}"] if username else []
         if server:
             hop, hop_port = proxy or server
             account.append(f'outbound="sip:{hop}:{hop_port};transport={transport}"')

@@ -24,7 +24,7 @@ from tests.wire.server import RingbackServer
 
 pytestmark = [pytest.mark.wire, pytest.mark.slow]
 
-NOTICE = "Recorded. Press nine."
+NOTICE = "This is recorded."
 RATE = 16_000
 WHY = {"X-Reason": "Complaint%20of%20today"}
 Samples = NDArray[np.float32]
@@ -187,7 +187,7 @@ def test_both_are_told_then_both_are_in_the_files_and_a_third_is_told_too(office
             assert min(await notices(office, [call, other], [0, 1])) > THERE
             assert not office.is_recording(2)
             await eventually(lambda: office.is_recording(2))
-            await speak_both(call, other, 2)
+            await speak_both(call, other, 1.5)
             transfer = asyncio.create_task(other.transfer("5103"))
             third = await carol.next_call(timeout_s=10)
             await third.answer()
@@ -289,10 +289,10 @@ def test_a_phone_that_refuses_is_in_no_file(office: Office, make_baresip: Callab
             call = await alice.call("5111")
             await call.answered()
             await asyncio.to_thread(phone.wait_event, "CALL_ESTABLISHED")
-            await asyncio.sleep(0.5)
-            await asyncio.to_thread(phone.press, "9")
+            # With the star it counts whenever it comes.
+            await asyncio.to_thread(phone.press, "*9")
             await eventually(lambda: office.is_recording(1))
-            await call.play(tone(600, 2))
+            await call.play(tone(600, 1.5))
             assert has((await call.record(0.5)).samples, 1090), "the call goes on"
             await call.hangup()
 
@@ -302,11 +302,11 @@ def test_a_phone_that_refuses_is_in_no_file(office: Office, make_baresip: Callab
     assert [track["extension"] for track in found["tracks"]] == ["5112"]
     for part in ("mix", found["tracks"][0]["part"]):
         samples = office.track(found["id"], part)
-        assert has(samples[-2 * RATE :], 600)
+        assert has(samples[-RATE:], 600)
         assert not has(samples, 1090)
     details = office.ask("carl", "GET", f"/recordings/{found['id']}")
     refused = [(one["extension"], one["how"]) for one in details["consents"] if one["state"] == "refused"]
-    assert refused == [("5111", "pressed 9")]
+    assert refused in ([("5111", "pressed 9")], [("5111", "pressed *9")])
     office.ask("ada", "DELETE", f"/recordings/{found['id']}", **WHY)
 
 
@@ -320,7 +320,7 @@ def test_a_meeting_that_the_servers_end_ends_is_recorded_whole(office: Office, t
             calls = [await phone.call(dialled) for phone in phones]
             await asyncio.gather(*(call.answered() for call in calls))
             await eventually(lambda: office.is_recording(2))
-            await speak_both(calls[0], calls[1], 2)
+            await speak_both(calls[0], calls[1], 1.5)
             await asyncio.to_thread(office.server.stop)
 
     asyncio.run(test())
@@ -342,7 +342,7 @@ def test_a_power_cut_leaves_what_was_recorded_and_no_orphan(office: Office) -> N
         async with agents(office, "5131", "5132") as (alice, bob):
             call, other = await connect(alice, bob)
             await eventually(lambda: office.is_recording(2))
-            await speak_both(call, other, 2.5)
+            await speak_both(call, other, 2)
             office.server.kill_all()
 
     asyncio.run(test())
@@ -350,7 +350,7 @@ def test_a_power_cut_leaves_what_was_recorded_and_no_orphan(office: Office) -> N
     office.server.start()
     (found,) = office.recordings()
     assert (found["cut"], found["end_reason"]) == (True, "restart")
-    assert found["seconds"] > 1.5
+    assert found["seconds"] > 1
     assert has(office.track(found["id"])[-RATE:], 600)
     assert [path.name for path in office.voices.iterdir()] == [found["id"]]
     assert office.ask("ada", "POST", "/recordings/rotate-key") == {"voices": 1}

@@ -306,6 +306,8 @@ class Bridge(Application):
     def held(self, leg: Leg, on_hold: bool, now: float) -> None:
         """Who is put on hold hears music."""
         other = self._other(leg)
+        # Some phones go on sending what they hear, or music of their own, into ours.
+        leg.mute(on_hold)
         # Who is out of the room is held by key, and hears music already.
         if other is not None and other.room == self._room:
             _sound(other, leg)
@@ -373,6 +375,7 @@ class Bridge(Application):
             return
         for leg, other in ((callee, caller), (caller, callee)):
             leg.application = self
+            leg.mute(leg.on_hold)
             if leg.playing is not None or other.on_hold:
                 _sound(leg, other)
         self._meet(callee, caller)

@@ -55,4 +55,4 @@ class Exchange(Protocol):
         """Whether a leg that is about to join a media room may be in a recording of it."""
 
     def moved(self, leg: Leg) -> None:
-        """The leg has joined a media room, or left one."""
+        """The leg is connected, has joined a media room or left one, or is on hold or not any more."""

@@ -136,7 +136,8 @@ class KeyFeatures(Application):
                 continue
             for keys in person.keys.values():
                 act, passed_on = keys.expire(now)
-                if passed_on and person.other is not None:
+                # Only to who was there when they were pressed.
+                if passed_on and person.other is not None and _partner(person.leg) is person.other:
                     person.other.send_digit(passed_on)
                 if act is not None:
                     self._act(person, act, now)
@@ -271,6 +272,11 @@ class KeyFeatures(Application):
             person.consultation = Consultation(self, bridge, leg, other, number)
             bridge.lend(leg, person.consultation)
             target.take_over(leg, person.consultation, now)
+
+
+def _partner(leg: Leg) -> Leg | None:
+    application = leg.application
+    return application.partner(leg) if isinstance(application, Bridge) else None
 
 
 class _LastWay:

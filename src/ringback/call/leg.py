@@ -403,7 +403,9 @@ class Leg:
         self._exchange.media(media.JoinRoom(leg=self.id, room=room))
         if recorded:
             self.record(True)
-        self._exchange.moved(self)
+        if not self.early:
+            # Nobody is there yet who could be told that something is recorded.
+            self._exchange.moved(self)
 
     def leave_room(self) -> None:
         """Neither hear nor be heard."""
@@ -431,6 +433,13 @@ class Leg:
         self._set_voice(replace(self._voice, recorded=recorded))
 
     def _set_voice(self, wanted: media.SetVoice) -> None:
+        if wanted != self._voice and not self.over:
+            self._voice = wanted
+            self._exchange.media(wanted)
+
+    def mute(self, muted: bool) -> None:
+        """Let nobody hear it, or everybody again; how else it takes part stays as it is."""
+        wanted = replace(self._voice, muted=muted)
         if wanted != self._voice and not self.over:
             self._voice = wanted
             self._exchange.media(wanted)
@@ -539,9 +548,12 @@ class Leg:
         self.media = negotiated
         self.sent = (negotiated.send.codec,)
         self.state = LegState.CONNECTED
-        self.early = False
+        if self.early:
+            self.early = False
+            self._exchange.moved(self)
         self.answered_at = now
         self._exchange.changed(self)
+        self._exchange.moved(self)
         self._exchange.media(self._command(negotiated))
         self._exchange.answered(self)
         # What is said to a browser before its media is up would be lost.

@@ -15,8 +15,9 @@ class Overhearing(Protocol):
         """Whether a leg that is about to join a media room may be in its recording from its first sample."""
 
     def moved(self, leg: Leg) -> None:
-        """A leg has joined a media room or left one, or is on hold, or not any more; what follows from that
-        waits for `settle`.
+        """A leg is connected, has joined a media room or left one, or is on hold or not any more.
+
+        What follows from that waits for `settle`.
         """
 
     def settle(self, now: float) -> None:

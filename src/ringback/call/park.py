@@ -184,6 +184,14 @@ class Retrieve(Application):
         else:
             leg.answer(now)
 
+    def take_over(self, leg: Leg, handover: Handover, now: float) -> None:
+        """Somebody is transferred to who is there."""
+        if self._lot.at(self._slot) is None:
+            handover.failed(404, now)
+        else:
+            handover.taken(now)
+            self.connected(leg, now)
+
     def connected(self, leg: Leg, now: float) -> None:
         """Connect the two."""
         parked = self._lot.at(self._slot)

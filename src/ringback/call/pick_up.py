@@ -7,6 +7,7 @@ from collections.abc import Callable
 from ringback.call.application import Application
 from ringback.call.bridge import Bridge
 from ringback.call.leg import Leg
+from ringback.call.transfer import Handover
 
 Ringing = Callable[[], Leg | None]
 """The leg to a device that rings and whose call may be taken, as it is now."""
@@ -26,6 +27,14 @@ class PickUp(Application):
             leg.reject(404, now, "Nothing rings there")
         else:
             leg.answer(now)
+
+    def take_over(self, leg: Leg, handover: Handover, now: float) -> None:
+        """Somebody is transferred to the call that rings."""
+        if self._ringing() is None:
+            handover.failed(404, now)
+        else:
+            handover.taken(now)
+            self.connected(leg, now)
 
     def connected(self, leg: Leg, now: float) -> None:
         """Take the call."""

@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+import msgspec
 import numpy as np
-from msgspec.structs import replace
 
 from ringback.call.leg import Leg
 from ringback.call.records import Call
 from ringback.governance.private import Private
-from ringback.governance.shown import fit_to_show
+from ringback.governance.shown import LONGEST_SHOWN, fit_to_show
 from ringback.media.protocol import LegTotals
 from ringback.quality.emodel import STRETCH, Scale, mos, rate, rating_of
 from ringback.quality.impairment import Impairment, impairment
@@ -23,8 +23,10 @@ from ringback.store.call_record import (
     DeviceKind,
     Direction,
     Encryption,
+    Happening,
     Line,
     Outcome,
+    Passed,
     Quality,
     Side,
 )
@@ -36,6 +38,7 @@ _CODEC_NAME: Final = re.compile(r"[A-Z0-9][A-Z0-9._-]{0,15}")
 _MOST_CODECS: Final = 16
 _FRAME_MS: Final = 20.0
 _WAKE_MS: Final = 1_000
+_LONGEST_SAID: Final = 300
 
 _OUTCOMES: Final[dict[int, Outcome]] = {
     486: "busy", 600: "busy", 408: "no-answer", 480: "no-answer", 487: "cancelled",
@@ -44,9 +47,12 @@ _LIMITS: Final[tuple[tuple[float, Quality], ...]] = ((60.0, "poor"), (70.0, "low
 
 
 def records_of(calls: Sequence[Call]) -> list[CallRecord]:
-    """The records of calls that are over; their lines are rated all together."""
+    """The records of calls that are over, which let go of their legs; lines are rated all together."""
     rated = _rated([leg for call in calls for leg in call.legs])
-    return [record_of(call, rated) for call in calls]
+    records = [record_of(call, rated) for call in calls]
+    for call in calls:
+        call.let_go()
+    return records
 
 
 def record_of(call: Call, rated: dict[int, tuple[Line, float | None]] | None = None) -> CallRecord:
@@ -56,58 +62,62 @@ def record_of(call: Call, rated: dict[int, tuple[Line, float | None]] | None = N
     ratings = [r for leg in call.legs if (r := known.get(leg.id, (None, None))[1]) is not None]
     worst = min(ratings, default=None)
     caller = call.legs[0] if call.legs else None
-    record = CallRecord(
+    answering = next((n for n, leg in enumerate(legs) if n and leg.answered_ms is not None), None)
+    answered_ms = legs[0].answered_ms if legs else None
+    end = _end(legs) if call.over_at is not None and legs else _End()
+    return CallRecord(
         id=call.id,
         direction=_direction(legs),
-        called=call.called or _called(legs),
-        emergency=call.emergency,
-        recorded=call.recorded,
+        outcome=end.outcome,
+        caller=legs[0].number if legs else "",
+        caller_name=legs[0].name if legs else "",
+        extension=legs[0].extension if legs else "",
+        dialled=_text(caller.dialled) if caller is not None else "",
+        called=_fit(call.called) or _called(legs),
+        rang_ms=min((leg.rang_ms for leg in legs if leg.rang_ms is not None), default=None),
+        answered_ms=answered_ms,
+        ended_ms=end.at_ms,
+        answered_by=answering if answered_ms is not None else None,
+        ended_by=end.by,
+        cause=end.cause,
+        reason=end.reason,
+        words=end.words,
         mos=None if worst is None else round(float(mos("narrowband", worst)), 2),
         quality=None if worst is None else _quality(worst),
-        path=tuple(call.path),
-        happenings=tuple(call.happenings),
+        emergency=call.emergency,
+        recorded=call.recorded,
+        path=tuple(map(_passed, call.path)),
+        happenings=tuple(map(_happened, call.happenings)),
         legs=legs,
     )
-    if caller is None:
-        return record
-    first = legs[0]
-    answering = next((n for n, leg in enumerate(legs) if n and leg.answered_ms is not None), None)
-    record = replace(
-        record,
-        caller=_text(caller.party.number),
-        caller_name=_text(caller.party.name),
-        extension=caller.party.account or "",
-        dialled=_text(caller.dialled),
-        rang_ms=min((leg.rang_ms for leg in legs if leg.rang_ms is not None), default=None),
-        answered_ms=first.answered_ms,
-        answered_by=answering if first.answered_ms is not None else None,
-    )
-    return record if call.over_at is None else _ended(record, call)
 
 
-def _ended(record: CallRecord, call: Call) -> CallRecord:
-    """With the end: who brought it about, and why."""
-    assert call.over_at is not None
-    caller = record.legs[0]
-    last = max((leg.ended_ms for leg in record.legs if leg.ended_ms is not None), default=0)
+class _End(msgspec.Struct, frozen=True):
+    """How a call ended; the defaults are those of a call whose end is not known."""
+
+    outcome: Outcome = "interrupted"
+    by: Side | None = None
+    cause: int = 0
+    at_ms: int | None = None
+    reason: str = ""
+    words: str = ""
+
+
+def _end(legs: Sequence[CallLeg]) -> _End:
+    """Who brought the end of a call about, and why."""
+    caller = legs[0]
+    last = max((leg.ended_ms for leg in legs if leg.ended_ms is not None), default=0)
     if caller.answered_ms is not None:
-        side, leg = _first_to_go(record.legs)
-        timed_out = leg is not None and leg.ended_by in ("timeout", "error")
-        cause = (leg.status or 408) if timed_out and leg is not None else 200
+        side, leg = _first_to_go(legs)
+        vanished = leg is not None and leg.ended_by in ("timeout", "error")
+        cause = (leg.status or 408) if vanished and leg is not None else 200
         outcome: Outcome = "answered"
     else:
         cause = caller.status or 480
         outcome = _OUTCOMES.get(cause) or ("refused" if cause < 500 or cause >= 600 else "failed")
-        side, leg = _first_to_refuse(record.legs)
-    return replace(
-        record,
-        ended_ms=last,
-        outcome=outcome,
-        ended_by=side,
-        cause=cause,
-        reason=leg.reason if leg is not None else "",
-        words=leg.words if leg is not None else caller.words,
-    )
+        side, leg = _first_to_refuse(legs)
+    told = leg or caller
+    return _End(outcome, side, cause, last, told.reason if leg is not None else "", told.words)
 
 
 def _first_to_go(legs: Sequence[CallLeg]) -> tuple[Side, CallLeg | None]:
@@ -169,7 +179,7 @@ def _leg(leg: Leg, call: Call, line: Line | None) -> CallLeg:
         ended_by=end.by if end is not None else "",
         status=end.status if end is not None else None,
         reason=end.cause if end is not None else "",
-        words=fit_to_show(end.reason) if end is not None else "",
+        words=_fit(end.reason) if end is not None else "",
         offered=codecs_of(leg.offered),
         negotiated=_negotiated(leg),
         sent=leg.sent if leg.totals is None or leg.totals.sent_packets else (),
@@ -179,7 +189,22 @@ def _leg(leg: Leg, call: Call, line: Line | None) -> CallLeg:
 
 
 def _text(private: Private[str] | None) -> str:
-    return "" if private is None else fit_to_show(private.reveal())
+    return "" if private is None else _fit(private.reveal())
+
+
+def _fit(text: str, longest: int = LONGEST_SHOWN) -> str:
+    # Nearly all are numbers and short names.
+    plain = len(text) <= longest and text.isascii() and text.isprintable()
+    return text if plain else fit_to_show(text, longest)
+
+
+def _passed(passed: Passed) -> Passed:
+    return Passed(passed.kind, _fit(passed.name), _fit(passed.said, _LONGEST_SAID))
+
+
+def _happened(one: Happening) -> Happening:
+    by, to, said = _fit(one.by), _fit(one.to), _fit(one.said, _LONGEST_SAID)
+    return Happening(at_ms=one.at_ms, kind=one.kind, by=by, to=to, call=one.call, said=said)
 
 
 def _device(leg: Leg) -> DeviceKind:
@@ -334,7 +359,7 @@ def begun(call: Call) -> CallRecord:
         caller_name=short.name,
         extension=short.extension,
         dialled=_text(caller.dialled),
-        called=call.called,
+        called=_fit(call.called),
         emergency=call.emergency,
         legs=(short,),
     )

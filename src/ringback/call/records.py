@@ -58,6 +58,10 @@ class Call:
         """Legs of which the engine still has to tell what it counted."""
         self.over_at: float | None = None
 
+    def let_go(self) -> None:
+        """Its record is made: nothing is left in a circle for the collector."""
+        self.legs.clear()
+
     def passed(self, rules: Iterable[Rule]) -> None:
         """The call passed these rules of the plan, in order."""
         room = MOST_NOTED - len(self.path)
@@ -158,7 +162,9 @@ class CallLog:
             call.over_at = now
         if call.waiting > 0 or self.live.pop(call.id, None) is None:
             return
-        if self.on_news is not None:
+        if self.on_news is None:
+            call.let_go()
+        else:
             self._over.append(call)
             self.on_news()
 

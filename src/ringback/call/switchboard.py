@@ -16,7 +16,7 @@ from ringback.call.application import Application
 from ringback.call.bridge import InCall
 from ringback.call.effects import Fault, KeepOpen, Notice, Outgoing, ToMedia
 from ringback.call.exchange import Refinement
-from ringback.call.leg import Leg, Party
+from ringback.call.leg import Leg, LegState, Party
 from ringback.call.overhearing import Overhearing
 from ringback.call.records import Call, CallLog
 from ringback.call.terms import PLAIN, Terms
@@ -130,7 +130,7 @@ class Switchboard:
         return self.overhearing is None or self.overhearing.may_record(leg, room)
 
     def moved(self, leg: Leg) -> None:
-        """The leg has joined a media room or left one, or is on hold, or not any more."""
+        """The leg is connected, has joined a media room or left one, or is on hold or not any more."""
         if self.overhearing is not None:
             self.overhearing.moved(leg)
 
@@ -357,6 +357,8 @@ class Switchboard:
                 if (offer := leg.offer_again(status)) is not None:
                     self._invite(leg, offer, now)
                 else:
+                    # Nobody is in a call by it: whoever rings next may be the same person.
+                    leg.state = LegState.ENDING
                     leg.application.failed(leg, status, now)
             case effects.OfferReceived(sdp=sdp):
                 leg.peer_offers(sdp, now)

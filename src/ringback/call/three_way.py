@@ -28,6 +28,7 @@ class ThreeWay(Application):
         for leg in self.legs:
             leg.application = self
             leg.stop_play()
+            leg.mute(leg.on_hold)
             if leg.room != room:
                 leg.join(room)
         line.play_to_room(room, ["tone:entry"])
@@ -49,15 +50,13 @@ class ThreeWay(Application):
 
     def held(self, leg: Leg, on_hold: bool, now: float) -> None:
         """What the phone of who holds plays is not for the others."""
-        leg.voice(muted=on_hold)
+        leg.mute(on_hold)
 
     def ended(self, leg: Leg, now: float) -> None:
         """One went: the two others talk on."""
         self.legs = [other for other in self.legs if other is not leg and not other.over]
         if len(self.legs) == 2:
             one, other = self.legs
-            for each in self.legs:
-                each.voice()
             Bridge.between(self._line, one, other, self._room, now)
         elif len(self.legs) == 1:
             self.legs[0].hangup(now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import Iterator
@@ -121,6 +122,24 @@ def rotate_key(options: Options) -> None:
     with options.server() as server:
         done = server.ask("POST", "/recordings/rotate-key")
     options.show(done, lambda: print(f"{done['voices']} stored voices are sealed by a new key."))
+
+
+@verb(app, "give-up-key")
+def give_up_key(options: Options) -> None:
+    """Start again though the vault key is lost: what it sealed is kept, and nobody hears it any more."""
+    # Only this verb needs the store.
+    from ringback.store.lock import DataDirLock  # noqa: PLC0415
+    from ringback.store.vault_key import give_up_vault_key  # noqa: PLC0415
+
+    settings = options.settings()
+    if not settings.data_dir.is_dir():
+        raise CliError(f"there is nothing in {settings.data_dir} yet")
+    try:
+        with DataDirLock(settings.data_dir):
+            missed = asyncio.run(give_up_vault_key(settings))
+    except BlockingIOError:
+        raise CliError(f"a server is running on {settings.data_dir}: it has its key") from None
+    options.show({"voices": missed}, lambda: print(f"{missed} stored voices cannot be heard any more."))
 
 
 def _path(recording: str) -> str:

@@ -18,6 +18,8 @@ from ringback.governance.private import Private
 from ringback.web import control_socket
 
 TIMEOUT_S = 15.0
+# Files of thousands of people or values.
+_LONG_S = 120.0
 # A stream that tells nothing says that it is there every 15 s.
 _SILENCE_S = 40.0
 _PIECE_BYTES = 65_536

@@ -42,7 +42,8 @@ Strip = Annotated[int | None, typer.Option("--strip", help="Digits taken off dia
 Prepend = Annotated[str | None, typer.Option("--prepend", help="Digits put in front then.")]
 Priority = Annotated[int | None, typer.Option("--priority", help="Lowest first, for the same prefix.")]
 Dids = Annotated[
-    list[str] | None, typer.Option("--did", help="Number outside and where it leads: +15550100=101.")
+    list[str] | None,
+    typer.Option("--did", help="Where a number leads: +15550100=101, or =group:sales."),
 ]
 MaxCalls = Annotated[int | None, typer.Option("--max-calls", help="Calls at once, in and out.")]
 Transit = Annotated[

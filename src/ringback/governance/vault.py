@@ -80,6 +80,11 @@ class KeyEncryptionKey:
         """Whether there are keys that only open."""
         return len(self._keys) > 1
 
+    @property
+    def known(self) -> frozenset[str]:
+        """Of which keys what they wrapped can be opened."""
+        return frozenset(self._keys)
+
     def knows(self, key_id: str) -> bool:
         """Whether what was wrapped by that key can be opened."""
         return key_id in self._keys

@@ -14,6 +14,7 @@ from ringback.routing.steps import Outcome
 from ringback.store.plan.groups import Queue
 
 if TYPE_CHECKING:
+    from ringback.call.transfer import Handover
     from ringback.queueing.line import WaitingLine
 
 
@@ -39,14 +40,19 @@ class Waiting(Application):
         elif not self._onward(leg, outcome, now):
             leg.reject(486 if outcome is Outcome.BUSY else 480, now)
 
+    def take_over(self, leg: Leg, handover: Handover, now: float) -> None:
+        """A connected leg comes, and goes back where there is neither room nor a way onward."""
+        outcome = self._line.refuses(now)
+        leg.application = self
+        if outcome is None:
+            handover.taken(now)
+            self.connected(leg, now)
+        elif not self._onward(leg, outcome, now, handover=handover):
+            handover.failed(486 if outcome is Outcome.BUSY else 480, now)
+
     def connected(self, leg: Leg, now: float) -> None:
         """Get into the line."""
-        # It may have been handed over, and has not asked before.
-        outcome = self._line.refuses(now)
         self.leg = leg
-        if outcome is not None:
-            self.go(outcome, now)
-            return
         self.since = now
         leg.leave_room()
         self._line.enter(self, now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 from typing import Literal
 
-from ringback.call.leg import Leg
+from ringback.call.leg import Leg, LegState
 from ringback.recording.archive import Archive
 from ringback.recording.policies import policy_for
 from ringback.recording.talk import Consent, Line, Phase, Talk
@@ -54,8 +54,7 @@ class RecordingDesk:
     def settle(self, now: float) -> None:
         """Follow all who have moved."""
         while self._moved:
-            _, leg = self._moved.popitem()
-            self._follow(leg, now)
+            self._follow(self._moved.pop(next(iter(self._moved))), now)
 
     def digit(self, leg: Leg, digit: str, now: float) -> bool:
         """A key; True where it answered a notice."""
@@ -75,7 +74,8 @@ class RecordingDesk:
 
     def _follow(self, leg: Leg, now: float) -> None:
         before = self._where.pop(leg.id, None)
-        after = None if leg.over else leg.room
+        # Before the answer a caller may hear what is beyond a trunk: that is no conversation yet.
+        after = leg.room if leg.state is LegState.CONNECTED else None
         if before is not None and before != after:
             self._left(leg, before, now)
         if leg.over:

@@ -312,8 +312,8 @@ class Talk(Application):
         return person.leg.on_hold
 
     def _is_heard(self, person: Person) -> bool:
-        """Whether others could hear it: who is on hold talks to nobody here."""
-        return not self.paused and not self._on_hold(person)
+        """Whether others could hear it: who is alone or on hold talks to nobody here."""
+        return not self.paused and len(self.people) > 1 and not self._on_hold(person)
 
     def _begin(self, agreed: list[Person]) -> None:
         self.phase = Phase.BEGINNING

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from ringback.routing.router import Router
 from ringback.routing.snapshot import Snapshot
 from ringback.routing.steps import Ask, Asked, Decision, Outcome, Refuse, Rule, Step
+from ringback.routing.trail import named
 from ringback.store.plan.answering import Answering
 from ringback.store.plan.target import Target
 
@@ -62,7 +63,7 @@ class _Explorer:
         self._snapshot = snapshot
         self._asked = asked
         self._router = Router(snapshot.directory, snapshot.services, snapshot.at, snapshot.turns)
-        self._known: set[tuple[Target, Target | None, Outcome | None]] = set()
+        self._known: set[tuple[Target, Target | None]] = set()
         # A stack of our own: plans have no greatest depth.
         self._next: list[_Way] = []
         self._chosen: deque[_Way] = deque()
@@ -72,7 +73,9 @@ class _Explorer:
 
     def explore(self) -> Explored:
         root = Node((), None)
-        self._fill(root, self._router.start(self._asked))
+        decision = self._router.start(self._asked)
+        self._known.update((target, None) for target in decision.step.path if target.kind != "outside")
+        self._fill(root, decision)
         while self._next or self._chosen:
             if self._nodes >= MOST_NODES:
                 break
@@ -84,23 +87,23 @@ class _Explorer:
         self._nodes += 1
         node = Node(way.came_by, way.target)
         way.parent.children.append(node)
-        # Who forwards a call outside decides whether it may, and what came before greets in a mailbox.
-        last = way.path[-1] if way.target.kind == "outside" and way.path else None
-        key = (way.target, last, way.why if way.target.kind == "mailbox" else None)
-        if key in self._known and way.target not in way.path:
-            node.seen = True
-            return
-        self._known.add(key)
-        self._fill(node, self._router.go(way.target, self._asked, way.path, way.why))
+        # Who forwards a call outside decides whether it may.
+        key = (way.target, way.path[-1] if way.target.kind == "outside" and way.path else None)
+        if way.target not in way.path:
+            if key in self._known:
+                node.seen = True
+                return
+            self._known.add(key)
+        self._fill(node, self._router.go(way.target, self._asked, way.path, way.why), way.parent)
 
-    def _fill(self, node: Node, decision: Decision) -> None:
+    def _fill(self, node: Node, decision: Decision, parent: Node | None = None) -> None:
         step = node.step = decision.step
         node.rules = decision.rules
         if isinstance(step, Refuse):
-            self._note(step)
+            self._note(step, parent)
         if isinstance(step, Ask):
             self._chosen.extend(
-                _Way(node, (key,), target, (), Outcome.NO_ANSWER) for key, target in self._keys(step)
+                _Way(node, (key,), target, (), Outcome.DONE) for key, target in self._keys(step)
             )
         ways = [_Way(node, came_by, target, step.path, why) for came_by, target, why in _ways(step)]
         self._next += reversed(ways)
@@ -115,22 +118,27 @@ class _Explorer:
                 if self._snapshot.extension(number) is not None:
                     yield f"dialled {number}", Target("extension", number)
 
-    def _note(self, step: Refuse) -> None:
+    def _note(self, step: Refuse, parent: Node | None) -> None:
         if step.loop:
             self._loops[step.why] = None
         elif step.dead_end:
-            self._dead_ends[step.why] = None
+            passed = parent.step.path if parent is not None and parent.step is not None else ()
+            places = (*passed[-1:], *step.path[-2:])[-2:]
+            # The reason names each place but those outside.
+            outside = bool(places) and places[-1].kind == "outside"
+            where = f"{' → '.join(map(named, places))}: " if outside else ""
+            self._dead_ends[f"{where}{step.why}"] = None
 
 
 def _ways(step: Step) -> Iterator[tuple[tuple[str, ...], Target, Outcome]]:
-    """Where the outcomes lead. Those with one target are one way, but for mailboxes, which greet by them."""
+    """Where the outcomes lead; those with one target are one way. Only the greeting of a mailbox differs."""
     if len(step.onward) == len(Outcome) and len(set(step.onward.values())) == 1:
         yield ("then",), step.onward[Outcome.DONE], Outcome.DONE
         return
-    together: dict[tuple[Target, Outcome | None], list[Outcome]] = {}
+    together: dict[Target, list[Outcome]] = {}
     for outcome, target in sorted(step.onward.items(), key=lambda item: _ORDER[item[0]]):
-        together.setdefault((target, outcome if target.kind == "mailbox" else None), []).append(outcome)
-    for (target, _), outcomes in together.items():
+        together.setdefault(target, []).append(outcome)
+    for target, outcomes in together.items():
         yield tuple(outcome.value for outcome in outcomes), target, outcomes[0]
 
 

@@ -61,7 +61,9 @@ def _by_route(number: str, snapshot: Snapshot, trail: Trail, payer: str) -> list
         if told < _TOLD:
             trail.say("route", route.name, f"fits, but {reason}")
             told += 1
-    return trail.refuse(404, "no route fits this number", dead_end=True)
+    unknown = not snapshot.services.country and not number.startswith("+")
+    hint = " (without routing.country it has no E.164 form to compare)" if unknown else ""
+    return trail.refuse(404, f"no route fits this number{hint}", dead_end=True)
 
 
 def _does_not_count(route: Route, snapshot: Snapshot, payer: str) -> str:
@@ -93,7 +95,7 @@ def _by(route: Route, number: str, snapshot: Snapshot, trail: Trail) -> list[Way
 
 
 def _by_prefixes(number: str, snapshot: Snapshot, trail: Trail) -> list[WayOut] | Refuse:
-    ways = list(ways_out(number, snapshot.directory, ()))
+    ways = list(ways_out(number, snapshot.directory))
     if not ways:
         return trail.refuse(404, "no trunk has a prefix that this number begins with", dead_end=True)
     by = ", then ".join(way.trunk.name for way in ways)

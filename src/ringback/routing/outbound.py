@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -28,23 +27,16 @@ def goes_out(number: str) -> bool:
     return _GOES_OUT.fullmatch(number) is not None
 
 
-def ways_out(number: str, directory: Directory, emergency: Container[str]) -> tuple[WayOut, ...]:
-    """The enabled trunks for a dialled number, the longest prefix first, then by priority and name.
-
-    An emergency number goes by every trunk that any number goes out by, as it was dialled.
-    """
+def ways_out(number: str, directory: Directory) -> tuple[WayOut, ...]:
+    """The enabled trunks for a dialled number, the longest prefix first, then by priority and name."""
     if not goes_out(number):
         return ()
-    urgent = number in emergency
     found: list[tuple[int, int, str, WayOut]] = []
     for trunk in directory.trunks.values():
-        fitting = [len(prefix) for prefix in trunk.prefixes if urgent or number.startswith(prefix)]
-        if not trunk.enabled or not fitting:
-            continue
-        sent = number if urgent else trunk.prepend + number[trunk.strip :]
-        if sent:
-            longest = 0 if urgent else max(fitting)
-            found.append((-longest, trunk.priority, trunk.name, WayOut(trunk, sent, urgent)))
+        fitting = [len(prefix) for prefix in trunk.prefixes if number.startswith(prefix)]
+        sent = trunk.prepend + number[trunk.strip :]
+        if trunk.enabled and fitting and sent:
+            found.append((-max(fitting), trunk.priority, trunk.name, WayOut(trunk, sent)))
     return tuple(way for *_, way in sorted(found, key=lambda one: one[:3]))
 
 

@@ -135,10 +135,6 @@ class Router:
         trunk = self._snapshot.directory.trunks.get(name)
         if trunk is None or not trunk.enabled:
             return trail.refuse(404, f"trunk {name} does not exist, or is disabled", dead_end=True)
-        blocked = self._snapshot.blocked("in", trail.asked.number.reveal())
-        if blocked is not None:
-            trail.say("blocked", blocked.name, "calls of this caller are refused")
-            return trail.refuse(603, f"the caller is blocked ({blocked.title or blocked.name})")
         leads_to = destination_of(trunk, trail.asked.dialled)
         if leads_to is None:
             own = self._snapshot.own_number(trail.asked.dialled)
@@ -146,6 +142,10 @@ class Router:
         if leads_to is None:
             trail.say("trunk", name, "does not say where this number leads")
             return trail.refuse(404, f"trunk {name} has no such number", dead_end=True)
+        blocked = self._snapshot.blocked("in", trail.asked.number.reveal())
+        if blocked is not None:
+            trail.say("blocked", blocked.name, "calls of this caller are refused")
+            return trail.refuse(603, f"the caller is blocked ({blocked.title or blocked.name})")
         return self._number_of_trunk(trunk, leads_to, trail)
 
     def _number_of_trunk(self, trunk: Trunk, leads_to: str, trail: Trail) -> Step | Target:

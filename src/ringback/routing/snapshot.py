@@ -142,6 +142,8 @@ class Snapshot:
 
     def blocked(self, direction: str, number: str) -> Blocked | None:
         """What blocks a number now, if anything does; the first by name."""
+        if not self.plan.all(Blocked):
+            return None
         today = self.at.date().isoformat()
         found = (
             value

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ringback.config.routing import CallClass
+from ringback.routing.classes import class_of
 from ringback.store.tolls import StoredToll
 
 
@@ -54,13 +55,7 @@ class TollCaps:
 
     def class_of(self, number: str) -> str:
         """The class with the longest prefix that the number begins with."""
-        fitting = (
-            (len(prefix), name)
-            for name, each in self.classes.items()
-            for prefix in each.prefixes
-            if number.startswith(prefix)
-        )
-        return max(fitting)[1]
+        return class_of(self.classes, "", number)
 
     # One call
 

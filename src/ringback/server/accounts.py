@@ -91,10 +91,13 @@ class Accounts:
         proof = self.authenticate(request, flow, now)
         return Denied(403, Headers(), "Not as a trunk") if isinstance(proof, Trunk) else proof
 
-    def authenticate(self, request: Request, flow: Flow, now: float) -> Proved | Trunk | Denied:
+    def authenticate(
+        self, request: Request, flow: Flow, now: float, *, urgent: bool = False
+    ) -> Proved | Trunk | Denied:
         """The account whose credentials the request carries, bound to its From; else what to answer.
 
-        A trunk's account is shown for calls of anybody beyond it: its From is whoever calls.
+        A trunk's account is shown for calls of anybody beyond it: its From is whoever calls. `urgent`: for
+        help a phone is good that is disabled, whose extension is, or that has none.
 
         Nothing about the account is looked at before the credentials are checked, and unknown accounts are
         checked like known ones, so that neither code nor time tells which extensions exist.
@@ -109,7 +112,7 @@ class Accounts:
             value,
             request.method,
             request.uri,
-            lambda username: self._credential(username, now),
+            lambda username: self._credential(username, now, urgent=urgent),
             now,
             source=flow.remote[0],
         )
@@ -148,12 +151,13 @@ class Accounts:
     def _device(self, username: str, now: float) -> Device | None:
         return self._directory().devices.get(username) or self._pages(username, now)
 
-    def _credential(self, username: str, now: float) -> Credential | None:
+    def _credential(self, username: str, now: float, *, urgent: bool) -> Credential | None:
         directory = self._directory()
         device = self._device(username, now)
         extension = directory.extension(username if device is None else device.extension)
         account: Extension | Device | None = device or extension
-        if account is None or extension is None or not extension.enabled or not account.enabled:
+        enabled = extension is not None and extension.enabled and account is not None and account.enabled
+        if account is None or not (enabled or urgent):
             visit = self._visits.account(username, now)
             if visit is not None:
                 return visit.credential

@@ -94,7 +94,10 @@ class ServerCompany:
         self._becoming: set[int] = set()
 
     def may_use_keys(self, leg: Leg) -> bool:
-        """Whether keys of this leg are for us: those of our extensions, and of trunks where that is set."""
+        """Whether keys of this leg are for us: those of our extensions, and of trunks where that is set.
+        In an emergency call they are for nobody but who helps."""
+        if leg.call.emergency:
+            return False
         if leg.party.trunk is not None:
             return self._from_trunks
         return leg.party.account is not None and self._directory().extension(leg.party.account) is not None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar
+
+import msgspec
 
 from ringback.call.application import Application
 from ringback.call.leg import Party
@@ -15,8 +16,7 @@ from ringback.routing.steps import Asked, Outcome, Step
 from ringback.sip.flow import Flow
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """A call on its way, the same at all of its steps.
 
     `asked` is what routing looks at. `caller` is shown to who is called, and `flow` is how it is reached;
@@ -35,8 +35,7 @@ class Call:
     why: Outcome | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True):
     """Nobody takes the call: the SIP status to refuse it with, and why in words."""
 
     status: int

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import smtplib
 import ssl
+import threading
 from collections.abc import Awaitable, Callable
 from email.message import EmailMessage
+from functools import partial
 from typing import Final
 
 import structlog
@@ -63,7 +66,7 @@ class Mail:
                     if mail is None:
                         return
                     mail["From"] = self._settings.sender
-                    await asyncio.to_thread(deliver, self._settings, mail)
+                    await _beside(partial(deliver, self._settings, mail))
                     return
             except (OSError, smtplib.SMTPException) as error:
                 # Not the server's words: an address may be in them.
@@ -73,6 +76,32 @@ class Mail:
                 return
             if pause_s is not None:
                 await asyncio.sleep(pause_s)
+
+
+async def _beside(work: Callable[[], None]) -> None:
+    """Do what may wait for long on a thread of its own, for which nobody waits when the process ends."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def tell(error: BaseException | None) -> None:
+        if done.cancelled():
+            return
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
+
+    def run() -> None:
+        problem: BaseException | None = None
+        try:
+            work()
+        except Exception as error:
+            problem = error
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(tell, problem)
+
+    threading.Thread(target=run, name="mail", daemon=True).start()
+    await done
 
 
 def deliver(settings: MailSettings, mail: EmailMessage) -> None:

@@ -71,6 +71,8 @@ class Outside:
 
     def go_out(self, step: GoOut, call: Call, onward: Onward, now: float) -> OutsideCall | Refusal:
         """A call out, or the cap that forbids it. It counts for who forwards it, else for who calls."""
+        if call.max_forwards < 1:
+            return Refusal(483)
         directory = self._directory()
         by = forwarder(step)
         extension = directory.extension(step.payer)

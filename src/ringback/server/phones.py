@@ -50,7 +50,8 @@ class Phones:
         """A bridge to whoever answers."""
         directory = self._directory()
         host = self._contact_for(call.flow).host
-        told = self._told(step, call, directory, host)
+        from_ = _from(call, directory, host)
+        told = self._told(step, call, from_, host)
         called = _called(step, directory)
         rounds = [
             RingRound(partial(self._devices, step, ring_round, told), ring_round.for_s)
@@ -60,7 +61,7 @@ class Phones:
             line=self._switchboard,
             rounds=rounds,
             to=NameAddr(SipUri("sip", called.number.reveal(), host=host)),
-            from_=_from(call, directory, host),
+            from_=from_,
             called=called,
             room=next(self._switchboard.media_rooms),
             onward=onward,
@@ -107,10 +108,9 @@ class Phones:
             self.turns[name] = members.index(number) + 1
 
     def _told(
-        self, step: Ring, call: Call, directory: Directory, host: str
+        self, step: Ring, call: Call, from_: NameAddr, host: str
     ) -> Callable[[str], tuple[NameAddr, Headers]]:
         """What a device at an address is told of the caller, and of who sent the call on."""
-        from_ = _from(call, directory, host)
         by = forwarder(step, step.called)
 
         def told(peer: str) -> tuple[NameAddr, Headers]:

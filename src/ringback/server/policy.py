@@ -88,7 +88,8 @@ class Policy:
         proof: Proved | None = None
         visit: Visit | None = None
         if self._needs_account(request, dialled, flow) or trunk or event.replaced is not None:
-            shown_by = self._accounts.authenticate(request, flow, now)
+            urgent = dialled is not None and dialled.number in self._services.emergency
+            shown_by = self._accounts.authenticate(request, flow, now, urgent=urgent)
             if isinstance(shown_by, Denied):
                 return session.reject(shown_by.status, now, shown_by.reason, shown_by.headers)
             if isinstance(shown_by, Trunk):
@@ -110,7 +111,11 @@ class Policy:
             decision = self._ways.first(asked)
         if visit is not None and not _open_to(visit, decision.step):
             return session.reject(403, now, "Not with this link")
-        itself = self._allow_answer_mode and wanted_answer(request.headers) != "manual"
+        itself = (
+            self._allow_answer_mode
+            and wanted_answer(request.headers) != "manual"
+            and _is_extension(decision.step)
+        )
         pin = dialled.pin if dialled else None
         call = Call(asked, party, flow, pin, visit, answers_itself=itself)
         return self._take(decision, call, event, now)
@@ -229,7 +234,7 @@ class Policy:
         """What the caller makes a condition and does not get."""
         if privacy_unmet(request.headers):
             return Denied(500, Headers(), "Privacy of this kind is not known")
-        may_answer = self._allow_answer_mode and isinstance(step, Ring)
+        may_answer = self._allow_answer_mode and _is_extension(step)
         if wanted_answer(request.headers) == "auto or nothing" and not may_answer:
             return Denied(403, Headers(), "Not answered automatically")
         return None
@@ -312,6 +317,11 @@ def _capabilities(request: Request) -> Response:
     response = make_response(request, 200)
     response.headers.set("Accept", "application/sdp")
     return response
+
+
+def _is_extension(step: Step | None) -> bool:
+    """Whether the phones of one extension ring: those of a group never answer by themselves."""
+    return isinstance(step, Ring) and step.called.kind == "extension"
 
 
 def _open_to(visit: Visit, step: Step) -> bool:

@@ -59,6 +59,7 @@ class RecordingKeeper:
         publish: Callable[[Notice], None],
     ) -> None:
         self._store = store
+        self._key_file = settings.vault_key_file
         self._acts = acts
         self._prompts = prompts
         self._publish = publish
@@ -83,6 +84,8 @@ class RecordingKeeper:
         if settled:
             log.warning("recordings were cut by the last end of the server", recordings=settled)
         await self._expire()
+        if self._store.voices.vault.key.rotating:
+            self._jobs.put_nowait(self._rotate)
         self.follow()
         self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._upkeep())]
 
@@ -231,6 +234,10 @@ class RecordingKeeper:
             if time.monotonic() >= due:
                 due = time.monotonic() + EVERY_S
                 self._jobs.put_nowait(self._expire)
+
+    async def _rotate(self) -> None:
+        done = await self._store.voices.rotate(self._key_file)
+        log.info("the change of the vault key is done, which was interrupted", voices=done)
 
     async def _expire(self) -> None:
         gone = await self._store.voices.expire(datetime.now(UTC), "recording")

@@ -18,11 +18,11 @@ from typing import Final, Literal
 import structlog
 
 from ringback.call.effects import Notice
-from ringback.call.recorded import begun, records_of
-from ringback.call.records import CallLog
+from ringback.call.recorded import begun, record_of, records_of
+from ringback.call.records import Call, CallLog
 from ringback.server.record_spool import Entry, Spool, SpoolFullError
 from ringback.store.call_record import CallRecord
-from ringback.store.call_records import CallRecords
+from ringback.store.call_records import CallRecords, check
 from ringback.store.errors import StoreError
 from ringback.web.operations import Metric
 
@@ -128,7 +128,7 @@ class RecordKeeper:
         self._calls.overdue(now)
         over = self._calls.take_over()
         if over:
-            records = await asyncio.to_thread(records_of, over)
+            records = await asyncio.to_thread(self._made, over)
             self._loose += records
             for record in records:
                 self._noted.pop(record.id, None)
@@ -140,6 +140,27 @@ class RecordKeeper:
         await self._write(fresh)
         if now >= self._store_at and (self._loose or self._waiting or self._behind):
             await self._into_database(now)
+
+    def _made(self, over: list[Call]) -> list[CallRecord]:
+        """Their records; one that cannot be made costs no other."""
+        try:
+            records = records_of(over)
+            check(records)
+        except Exception:
+            log.exception("a call's record met a fault of ours")
+        else:
+            return records
+        made: list[CallRecord] = []
+        for call in over:
+            try:
+                record = record_of(call)
+                check([record])
+            except Exception:
+                self.lost += 1
+            else:
+                made.append(record)
+            call.let_go()
+        return made
 
     # The spool
 

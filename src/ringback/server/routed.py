@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from ringback.call.application import Application
 from ringback.call.farewell import Farewell
@@ -114,7 +115,8 @@ class _Way:
         target = target or self._step.onward.get(outcome)
         if target is None or leg.state not in (LegState.OFFERED, LegState.CONNECTED):
             return False
-        call = replace(self._call, why=outcome)
+        # Who asked that one phone answers by itself did not ask that of any other.
+        call = replace(self._call, why=outcome, answers_itself=False)
         decision = self._ways.routing.next(call.asked, target, path, outcome)
         leg.call.note("forwarded", now, by=_rung(self._step), to=str(target), said=outcome.value)
         note_way(leg.call, decision)

@@ -24,7 +24,7 @@ from ringback.store.errors import InvalidError, StoreError
 from ringback.store.mailboxes import Greeting, StoredMailbox, StoredMessage
 from ringback.store.plan.voice import MailboxPlan
 from ringback.store.store import Store
-from ringback.voicemail.desk import Listener
+from ringback.voicemail.desk import Listener, Shut
 from ringback.voicemail.mailbox import (
     GREETINGS,
     Box,
@@ -245,7 +245,9 @@ class VoicemailDesk:
     async def _finished(self, place: _Place, event: RecordingEnded) -> Voice | None:
         voice = place.voice
         whole = event.reason in ("stopped", "room_ended") and event.frames is not None
-        octets = (event.frames or 0) * _BYTES_A_TICK[voice.rate] if whole else await self._readable(place)
+        octets = (
+            (event.frames or 0) * _BYTES_A_TICK[voice.rate] if whole else await self._readable(place, event)
+        )
         if not octets:
             await self._failed(place)
             return None
@@ -254,8 +256,8 @@ class VoicemailDesk:
         place.voice = Voice(voice.id, voice.rate, length_ms)
         return place.voice
 
-    async def _readable(self, place: _Place) -> int:
-        """Octets of a file whose writer was left alone: it ends what it has, and then itself."""
+    async def _readable(self, place: _Place, event: RecordingEnded) -> int:
+        """Octets of a file that broke off. A writer that was left alone ends what it has, and then itself."""
         path = self._store.voices.vault.path(place.voice.id, PART)
         size = 0
         deadline = asyncio.get_running_loop().time() + _WRITER_PATIENCE_S
@@ -265,7 +267,7 @@ class VoicemailDesk:
                 VaultReader(path, label(place.voice.id, PART), place.key, cut=True) as reader,
             ):
                 size = reader.size
-                if reader.whole:
+                if reader.whole or event.frames is not None:
                     break
             await asyncio.sleep(0.1)
         return size
@@ -277,11 +279,8 @@ class VoicemailDesk:
 
     # What becomes of it
 
-    def deliver(
-        self, voice: Voice, box: Box, leg: Leg, *, urgent: bool, then: Callable[[bool, float], None]
-    ) -> None:
+    def deliver(self, voice: Voice, box: Box, *, urgent: bool, then: Callable[[bool, float], None]) -> None:
         """Make a message of it; told once it is on the disk. A database that is away is asked again."""
-        del leg
         plan = self.plan(box.extension) or MailboxPlan(name=box.extension)
         until = datetime.now(UTC) + timedelta(days=plan.keep_days) if plan.keep_days else None
 
@@ -336,20 +335,20 @@ class VoicemailDesk:
     # The holder
 
     def open(
-        self, extension: str, pin: Private[str] | None, then: Callable[[Box | None, float], None]
+        self, extension: str, pin: Private[str] | None, then: Callable[[Box | Shut, float], None]
     ) -> None:
         """The mailbox for a right PIN, or for who has proved to be its holder."""
 
-        async def work() -> Box | None:
+        async def work() -> Box | Shut:
             mailboxes, plan = self._store.mailboxes, self.plan(extension)
             # Nothing is looked at before the PIN: what there is and what there is not take equally long.
             right = pin is None or await mailboxes.is_pin(extension, pin)
             if plan is None or not right or (pin is not None and self.stored(extension) is None):
-                return None
+                return Shut.WRONG
             await self.mailbox(extension)
-            return self.box(extension)
+            return self.box(extension) or Shut.WRONG
 
-        self._do(work(), then, None, "a mailbox cannot be opened")
+        self._do(work(), then, Shut.AWAY, "a mailbox cannot be opened")
 
     def choose_pin(self, box: Box, pin: Private[str], then: Callable[[bool, float], None]) -> None:
         """Keep another PIN."""

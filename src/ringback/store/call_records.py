@@ -38,6 +38,11 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(CallRecord).decode
 
 
+def check(records: Sequence[CallRecord]) -> None:
+    """Raise for what cannot be stored; all at once costs next to nothing."""
+    _encode(records)
+
+
 @dataclass(frozen=True, slots=True)
 class Rows:
     """Records made ready to be stored."""

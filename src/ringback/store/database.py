@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from sqlalchemy import (
     String,
     Table,
     event,
+    insert,
     inspect,
     text,
 )
@@ -41,6 +42,9 @@ _PRAGMAS = (
 
 _FORGETTING_TRIES = 20
 _FORGETTING_PAUSE_S = 0.05
+
+
+_PIECE_ROWS = 250
 
 
 class Database:
@@ -116,6 +120,12 @@ class Database:
             )
         async with self.write() as connection:
             await connection.run_sync(_bring_up_to_date)
+
+
+async def insert_all(connection: AsyncConnection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows, however many: piece by piece, so that calls go on meanwhile."""
+    for begin in range(0, len(rows), _PIECE_ROWS):
+        await connection.execute(insert(table), rows[begin : begin + _PIECE_ROWS])
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ringback.governance.private import Private, same_secret
 from ringback.governance.sealing import Sealer
+from ringback.governance.shown import fit_to_show
 from ringback.store import schema
 from ringback.store.database import Database
 from ringback.store.directory import Device, Digest, Directory
@@ -77,7 +78,7 @@ class Devices:
         devices = self._holder.current.devices.values()
         found = next((device for device in devices if name_or_id in (device.id, device.name)), None)
         if found is None:
-            raise NotFoundError(f"there is no device {name_or_id[:80]}")
+            raise NotFoundError(f"there is no device {fit_to_show(name_or_id)}")
         return found
 
     async def add(
@@ -176,7 +177,9 @@ def checked_device(device: Device, directory: Directory, numbers: Container[str]
     except InvalidError as error:
         problems.append(FieldProblem("name", str(error).removeprefix("the name ")))
     if device.extension not in directory.extensions and device.extension not in numbers:
-        problems.append(FieldProblem("extension", f"there is no extension {device.extension[:20]}"))
+        problems.append(
+            FieldProblem("extension", f"there is no extension {fit_to_show(device.extension, 20)}")
+        )
     changes["model"] = device.model.strip()
     if len(device.model) > LONGEST_MODEL or not device.model.isprintable():
         problems.append(FieldProblem("model", f"has at most {LONGEST_MODEL} printable characters"))
@@ -186,7 +189,7 @@ def checked_device(device: Device, directory: Directory, numbers: Container[str]
     else:
         changes["mac"] = mac
     if device.location and device.location not in directory.plan.values.get("location", {}):
-        problems.append(FieldProblem("location", f"there is no location {device.location[:40]}"))
+        problems.append(FieldProblem("location", f"there is no location {fit_to_show(device.location, 40)}"))
     try:
         checked_digest(device.digest)
     except InvalidError as error:

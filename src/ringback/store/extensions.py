@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ringback.governance.private import Private
 from ringback.governance.sealing import Sealer
+from ringback.governance.shown import fit_to_show
 from ringback.store import schema
 from ringback.store.agreement import taken_by
 from ringback.store.database import Database
@@ -166,7 +167,7 @@ class Extensions:
 
     def _check_person(self, person_id: str | None) -> None:
         if person_id is not None and person_id not in self._holder.current.people:
-            raise InvalidError(f"there is no person {person_id[:40]}")
+            raise InvalidError(f"there is no person {fit_to_show(person_id, 40)}")
 
     async def _update(self, number: str, changes: dict[str, Any]) -> Extension:
         async with self._database.write() as connection:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ringback.governance.shown import fit_to_show
 from ringback.store import schema
 from ringback.store.database import Database
 from ringback.store.directory import Directory, Extension
@@ -137,12 +138,14 @@ class Holdings:
         Raises NotFoundError, InvalidError, or ConflictError when somebody else holds it then.
         """
         first_day = _checked_day(first_day or self.today())
-        if last_day is not None and _checked_day(last_day) < first_day:
-            raise InvalidError("the last day is before the first one")
+        if last_day is not None:
+            last_day = _checked_day(last_day)
+            if last_day < first_day:
+                raise InvalidError("the last day is before the first one")
         async with self._database.write() as connection:
             extension = self._extension(number)
             if person_id not in self._holder.current.people:
-                raise InvalidError(f"there is no person {person_id[:40]}")
+                raise InvalidError(f"there is no person {fit_to_show(person_id, 40)}")
             new = Holding(new_id(), extension.id, person_id, first_day, last_day)
             holdings = planned(self._held.get(extension.id, ()), new)
             changed = await self.write(connection, extension, holdings)
@@ -152,7 +155,7 @@ class Holdings:
     async def end(self, holding_id: str, last_day: str | None) -> tuple[str, Holding]:
         """Another last day, None for good; raises NotFoundError, InvalidError, ConflictError."""
         if last_day is not None:
-            _checked_day(last_day)
+            last_day = _checked_day(last_day)
         async with self._database.write() as connection:
             extension, old = self._find(holding_id)
             if last_day is not None and last_day < old.first_day:
@@ -233,7 +236,7 @@ class Holdings:
     def _extension(self, number: str) -> Extension:
         extension = self._holder.current.extension(number)
         if extension is None:
-            raise NotFoundError(f"there is no extension {number[:40]}")
+            raise NotFoundError(f"there is no extension {fit_to_show(number, 40)}")
         return extension
 
     def _find(self, holding_id: str) -> tuple[Extension, Holding]:

@@ -8,15 +8,17 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import zip_longest
 from typing import Final
 
-from sqlalchemy import Table, insert
+from sqlalchemy import Table
 
 from ringback.governance.private import Private
 from ringback.governance.sealing import Sealer
+from ringback.governance.shown import fit_to_show
 from ringback.store import schema
 from ringback.store.agreement import STANDARD_ROLE, Fixed, taken_by
-from ringback.store.database import Database
+from ringback.store.database import Database, insert_all
 from ringback.store.devices import checked_device, new_device
 from ringback.store.devices import row_of as device_row
 from ringback.store.directory import Device, Directory, Extension, Person
@@ -102,8 +104,7 @@ class Importing:
             if dry_run or not made.right:
                 return [replace(row, password=None, device_password=None) for row in made.rows]
             for table, rows in await asyncio.to_thread(self._rows, made):
-                if rows:
-                    await connection.execute(insert(table), rows)
+                await insert_all(connection, table, rows)
         for holding in made.holdings:
             self._holdings.remember(holding.extension_id, (holding,))
         directory = self._holder.current.with_people(made.people).with_extensions(made.extensions)
@@ -144,7 +145,7 @@ def read_table(content: bytes) -> Iterator[tuple[int, dict[str, str]]]:
                 raise _no_table("", f"there are more than {MOST_ROWS} rows; make several files of it")
             if len(cells) > len(columns):
                 raise _no_table(f"{row}", f"row {row} has more cells than there are columns")
-            yield row, dict(zip(columns, (cell.strip() for cell in cells), strict=False))
+            yield row, dict(zip_longest(columns, (cell.strip() for cell in cells), fillvalue=""))
     except csv.Error as error:
         raise _no_table(f"{lines.line_num}", f"row {lines.line_num} is not CSV: {error}") from None
     if not columns:
@@ -155,7 +156,9 @@ def _columns(cells: Sequence[str]) -> list[str]:
     columns = [_OTHER_NAMES.get(name := cell.strip().casefold(), name) for cell in cells]
     for place, name in enumerate(columns):
         if name not in COLUMNS:
-            raise _no_table("", f"there is no column {name[:40]!r}; columns are {', '.join(COLUMNS)}")
+            raise _no_table(
+                "", f"there is no column {fit_to_show(name, 40)!r}; columns are {', '.join(COLUMNS)}"
+            )
         if name in columns[:place]:
             raise _no_table("", f"the column {name} is there twice")
     if "name" not in columns:

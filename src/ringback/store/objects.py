@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import bindparam, delete, func, insert, select
+from sqlalchemy import bindparam, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ringback.governance.shown import fit_to_show
 from ringback.store import schema
 from ringback.store.agreement import Fixed, described, disagreements, exists
-from ringback.store.database import Database
+from ringback.store.database import Database, insert_all
 from ringback.store.directory import Directory
 from ringback.store.errors import ConflictError, FieldProblem, InvalidValueError, NotFoundError
 from ringback.store.holder import DirectoryHolder
@@ -62,7 +63,7 @@ class Objects:
         """One value; raises NotFoundError."""
         entry = self._entries.get(_known(kind), {}).get(name)
         if entry is None:
-            raise NotFoundError(f"there is no {kind} {name[:40]}")
+            raise NotFoundError(f"there is no {kind} {fit_to_show(name, 40)}")
         return entry
 
     def page(self, kind: str, search: str = "", after: str = "", limit: int = 100) -> Page:
@@ -176,9 +177,13 @@ class Objects:
 
     def check_unused(self, kind: str, name: str, besides: Iterable[Key] = ()) -> None:
         """Raise ConflictError with what needs an extension, a trunk, a meeting or a value that goes."""
-        users = [key for key in self._users.get((kind, name), {}) if key not in set(besides)]
+        spared = set(besides)
+        users = [
+            self._field_of(key, kind, name) for key in self._users.get((kind, name), {}) if key not in spared
+        ]
+        users += self._dids_to(kind, name)
         if users:
-            shown = ", ".join(f"{self._field_of(key, kind, name)}" for key in users[:_NAMED_USERS])
+            shown = ", ".join(users[:_NAMED_USERS])
             more = f" and {len(users) - _NAMED_USERS} more" if len(users) > _NAMED_USERS else ""
             raise ConflictError(f"{kind} {name} is needed by {shown}{more}; change that first")
 
@@ -214,13 +219,12 @@ class Objects:
                 }
             )
         if rows:
-            await connection.execute(insert(history), [{**row, "undoes": undoes} for row in rows])
+            await insert_all(connection, history, [{**row, "undoes": undoes} for row in rows])
             await connection.execute(
                 delete(values).where(values.c.kind == bindparam("k"), values.c.name == bindparam("n")),
                 [{"k": row["kind"], "n": row["name"]} for row in rows],
             )
-        if kept := [row for row in rows if row["value"] is not None]:
-            await connection.execute(insert(values), kept)
+        await insert_all(connection, values, [row for row in rows if row["value"] is not None])
         return Written(plan, entries)
 
     def show(self, written: Written, directory: Directory) -> None:
@@ -272,6 +276,13 @@ class Objects:
         self.check_unused(kind, name, besides=still_good)
         _check_people(kind, name, directory)
 
+    def _dids_to(self, kind: str, name: str) -> list[str]:
+        """The trunks whose numbers lead to an extension, a meeting or a value with a number."""
+        entry = self._entries.get(kind, {}).get(name)
+        number = name if entry is None else getattr(entry.value, "number", "")
+        trunks = self._holder.current.trunks.values()
+        return [f"trunk {trunk.name} (dids)" for trunk in trunks if number and number in trunk.dids.values()]
+
     def _field_of(self, user: Key, kind: str, name: str) -> str:
         fields = [
             reference.field
@@ -318,7 +329,7 @@ class Objects:
 
 def _known(kind: str) -> str:
     if kind not in KINDS:
-        raise NotFoundError(f"there is no kind {kind[:40]!r}; kinds are {', '.join(KINDS)}")
+        raise NotFoundError(f"there is no kind {fit_to_show(kind, 40)!r}; kinds are {', '.join(KINDS)}")
     return kind
 
 
@@ -393,7 +404,9 @@ def _values_of(text: str) -> dict[Key, Value]:
         try:
             values[kind, name] = read_value(kind, name, fields)
         except InvalidValueError as error:
-            problems += [replace(each, field=f"{kind}.{name}.{each.field}") for each in error.problems]
+            problems += [
+                replace(each, field=f"{kind}.{fit_to_show(name, 40)}.{each.field}") for each in error.problems
+            ]
     if problems:
         raise InvalidValueError("the file", problems)
     return values

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ringback.governance.shown import fit_to_show
 from ringback.store import schema
 from ringback.store.agreement import STANDARD_ROLE, is_e_mail
 from ringback.store.database import Database
@@ -90,7 +91,7 @@ class People:
         """One person; raises NotFoundError."""
         person = self._holder.current.people.get(person_id)
         if person is None:
-            raise NotFoundError(f"there is no person {person_id[:40]}")
+            raise NotFoundError(f"there is no person {fit_to_show(person_id, 40)}")
         return person
 
     def numbers(self, person_id: str) -> tuple[str, ...]:
@@ -161,7 +162,7 @@ def checked_person(person: Person, directory: Directory) -> Person:
     if changes["e_mail"] and not is_e_mail(changes["e_mail"]):
         problems.append(FieldProblem("e_mail", "is not an e-mail address"))
     if person.role != STANDARD_ROLE and person.role not in directory.plan.values.get("role", {}):
-        problems.append(FieldProblem("role", f"there is no role {person.role[:40]}"))
+        problems.append(FieldProblem("role", f"there is no role {fit_to_show(person.role, 40)}"))
     if problems:
         raise InvalidValueError("the person", problems)
     return replace(person, **changes)

@@ -137,9 +137,16 @@ class Recordings:
         return found[0]
 
     async def all(
-        self, *, extension: str | None = None, before: Voice | None = None, limit: int = 100
+        self,
+        *,
+        extension: str | None = None,
+        call_id: int | None = None,
+        before: Voice | None = None,
+        limit: int = 100,
     ) -> list[StoredRecording]:
-        """Those that can be read, the newest first: with a track of that extension, older than `before`."""
+        """Those that can be read, the newest first: with a track of that extension, of that call, older than
+        `before`.
+        """
         conditions: list[Any] = [voices.c.state.in_(("whole", "cut"))]
         now = datetime.now(UTC)
         conditions.append(or_(voices.c.legal_hold, voices.c.keep_until.is_(None), voices.c.keep_until > now))
@@ -148,6 +155,8 @@ class Recordings:
                 recording_tracks.c.voice_id == voices.c.id, recording_tracks.c.extension == extension
             )
             conditions.append(exists().where(track))
+        if call_id is not None:
+            conditions.append(recordings.c.call_id == call_id)
         if before is not None:
             at, voice = voices.c.created_at, voices.c.id
             conditions.append(or_(at < before.created_at, and_(at == before.created_at, voice < before.id)))

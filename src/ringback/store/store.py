@@ -13,7 +13,7 @@ from ringback.config import Settings
 from ringback.config.routing import EMERGENCY_NUMBERS
 from ringback.governance.private import Private
 from ringback.governance.sealing import Sealer, SealingError, create_key, read_key
-from ringback.governance.vault import KeyEncryptionKey, Vault, create_vault_key, read_vault_key
+from ringback.governance.vault import Vault
 from ringback.store.agreement import Fixed
 from ringback.store.call_records import CallRecords
 from ringback.store.database import Database
@@ -39,7 +39,8 @@ from ringback.store.tokens import Tokens, load_tokens
 from ringback.store.tolls import Tolls
 from ringback.store.trunks import Trunks, load_trunks
 from ringback.store.values import Values, read_value, write_value
-from ringback.store.voices import Voices, unknown_keys
+from ringback.store.vault_key import open_vault_key
+from ringback.store.voices import Voices
 
 _KEY_CHECK = "sealing-key-check"
 _NOTHING_FIXED = Fixed()
@@ -102,7 +103,7 @@ class Store:
         database = await Database.open(url)
         try:
             await _check_key(database, sealer)
-            vault_key = await _vault_key(database, vault[1])
+            vault_key = await open_vault_key(database, vault[1])
             async with database.read() as connection:
                 loaded = await _load(connection, sealer)
                 known_tokens = await load_tokens(connection)
@@ -237,25 +238,3 @@ async def _check_key(database: Database, sealer: Sealer) -> None:
     async with database.write() as connection:
         check = sealer.seal(Private("ringback"), "settings", "value", _KEY_CHECK)
         await write_value(connection, _KEY_CHECK, check.hex())
-
-
-async def _vault_key(database: Database, path: Path) -> KeyEncryptionKey:
-    """The key to the stored voices; one is only ever made while there are none."""
-    try:
-        key = _key_if_there(path)
-        async with database.read() as connection:
-            shut = await unknown_keys(connection, key)
-        if not shut:
-            return key or create_vault_key(path)
-    except (OSError, SealingError) as error:
-        problem = error.strerror if isinstance(error, OSError) else error
-        raise DatabaseUnusableError(f"security.vault_key_file {path}: {problem}") from None
-    what = "is not the one" if key else "is not there"
-    raise DatabaseUnusableError(
-        f"security.vault_key_file {path} {what} that {shut} stored voices were sealed with; "
-        "put the right file back"
-    )
-
-
-def _key_if_there(path: Path) -> KeyEncryptionKey | None:
-    return read_vault_key(path) if path.exists() else None

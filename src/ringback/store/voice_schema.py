@@ -39,6 +39,7 @@ voices = Table(
     Column("deleted_at", UtcDateTime),
     Index(None, "extension"),
     Index(None, "keep_until"),
+    Index(None, "created_at"),
 )
 
 voice_audit = Table(

@@ -14,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ringback.governance.private import Private
 from ringback.governance.vault import (
-    KeyEncryptionKey,
     Vault,
     VaultError,
     VaultReader,
@@ -164,13 +163,14 @@ class Voices:
 
     async def remove_orphans(self) -> int:
         """Remove files to which there is no key any more; how many voices had some."""
-        removed = 0
-        for voice in await asyncio.to_thread(lambda: list(self.vault.voices())):
-            rows = await self._rows(voices.c.id == voice, voices.c.wrapped_key.is_not(None))
-            if not rows:
-                await asyncio.to_thread(self.vault.remove, voice)
-                removed += 1
-        return removed
+        # Files first: whoever begins a voice now makes its row before its file.
+        files = await asyncio.to_thread(lambda: set(self.vault.voices()))
+        query = select(voices.c.id).where(voices.c.wrapped_key.is_not(None))
+        async with self._database.read() as connection:
+            orphans = files.difference((await connection.execute(query)).scalars())
+        for voice in orphans:
+            await asyncio.to_thread(self.vault.remove, voice)
+        return len(orphans)
 
     def _readable(self, row: Row[Any]) -> tuple[int, bool]:
         """Octets of the longest part, and whether all parts have their end."""
@@ -308,7 +308,9 @@ class Voices:
         """
         self.vault.key = key = await asyncio.to_thread(begin_rotation, key_file)
         done = 0
-        while rows := await self._rows(voices.c.key_id != key.current, limit=REWRAPPED_AT_ONCE):
+        # Not those whose key is lost.
+        others = voices.c.key_id.in_(key.known - {key.current})
+        while rows := await self._rows(others, limit=REWRAPPED_AT_ONCE):
             async with self._database.write() as connection:
                 for row in rows:
                     data_key = key.unwrap(WrappedKey(row.key_id, row.wrapped_key), row.id)
@@ -376,13 +378,6 @@ async def finish_voice(connection: AsyncConnection, voice: str, octets: int, *, 
         .where(voices.c.id == voice, voices.c.state == "writing")
         .values(state="cut" if cut else "whole", octets=octets)
     )
-
-
-async def unknown_keys(connection: AsyncConnection, key: KeyEncryptionKey | None) -> int:
-    """How many voices are wrapped by a key that `key` does not have."""
-    query = select(voices.c.key_id).where(voices.c.wrapped_key.is_not(None))
-    found = (await connection.execute(query)).scalars()
-    return sum(1 for key_id in found if key is None or not key.knows(key_id))
 
 
 async def _note(connection: AsyncConnection, voice: str, who: str, act: Act, reason: str) -> None:

@@ -8,6 +8,7 @@ from ringback.call.application import Application
 from ringback.call.leg import Leg
 from ringback.governance.private import Private
 from ringback.voicemail.asking import LONGEST_PIN, Asking, ChoosingPin
+from ringback.voicemail.desk import Shut
 from ringback.voicemail.mailbox import Box, Message
 from ringback.voicemail.menu import MainMenu
 from ringback.voicemail.office import Office
@@ -40,7 +41,7 @@ class Scene(Protocol):
 class CheckMessages(Application):
     """Lets the holder of a mailbox in and steers from scene to scene; sans-IO.
 
-    `extension` is whose mailbox it is, None asks for it; `own`: it is that extension's own phone that calls.
+    `extension` is whose mailbox it is, None asks for it; `own`: that extension's own phone asked for it.
     """
 
     def __init__(self, office: Office, extension: str | None, *, own: bool) -> None:
@@ -69,6 +70,8 @@ class CheckMessages(Application):
         """Begin with what is not known yet."""
         self.leg = leg
         self.script = Script(leg, self.office.desk)
+        # Not whom the holder transfers here.
+        self._own = self._own and leg.party.account == self._extension
         box = self.office.desk.box(self._extension) if self._extension is not None else None
         if self._extension is None:
             self.scene = Asking(self, ["prompt:vm-mailbox"], _LONGEST_NUMBER, self._number, now)
@@ -177,11 +180,14 @@ class CheckMessages(Application):
         else:
             self.office.desk.open(self._extension, pin, self._opened)
 
-    def _opened(self, box: Box | None, now: float) -> None:
+    def _opened(self, box: Box | Shut, now: float) -> None:
         if self.gone:
             return
         assert self._extension is not None
-        if box is None:
+        if box is Shut.AWAY:
+            self.goodbye(["prompt:not-possible"], now)
+            return
+        if isinstance(box, Shut):
             self.office.guard.wrong(self.leg.source, self._extension, now, own=self._own)
             self._failed(["prompt:vm-incorrect"], now)
             return

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from enum import Enum
 from typing import Protocol
 
 from ringback.call.application import Application
 from ringback.call.leg import Leg
 from ringback.governance.private import Private
 from ringback.voicemail.mailbox import Box, GreetingKind, Message, MessageState, Voice, VoiceKind
+
+
+class Shut(Enum):
+    """Why a mailbox stays shut."""
+
+    WRONG = "the PIN is wrong, or there is no mailbox or no PIN"
+    AWAY = "what is kept of it cannot be read now"
 
 
 class Listener(Protocol):
@@ -55,9 +63,7 @@ class Desk(Protocol):
     def drop(self, voice: Voice) -> None:
         """A place or what was recorded there is not wanted; a recording is over before."""
 
-    def deliver(
-        self, voice: Voice, box: Box, leg: Leg, *, urgent: bool, then: Callable[[bool, float], None]
-    ) -> None:
+    def deliver(self, voice: Voice, box: Box, *, urgent: bool, then: Callable[[bool, float], None]) -> None:
         """Make a message of what was recorded; True once it is on the disk and in the database."""
 
     def greet(
@@ -66,12 +72,9 @@ class Desk(Protocol):
         """Use what was recorded as a greeting; None takes the greeting away."""
 
     def open(
-        self, extension: str, pin: Private[str] | None, then: Callable[[Box | None, float], None]
+        self, extension: str, pin: Private[str] | None, then: Callable[[Box | Shut, float], None]
     ) -> None:
-        """The mailbox, for a right PIN; None for a wrong one, and where there is no mailbox or no PIN.
-
-        Without a PIN it is opened for who has proved to be its holder.
-        """
+        """The mailbox, for a right PIN; without one it is opened for who has proved to be its holder."""
 
     def choose_pin(self, box: Box, pin: Private[str], then: Callable[[bool, float], None]) -> None:
         """Keep another PIN; False for one that would be guessed first."""

@@ -184,7 +184,7 @@ class LeaveMessage(Application):
         voice, self._voice = self._voice, None
         if voice is not None:
             then = self._kept if told else _nothing
-            self._office.desk.deliver(voice, self._box, self._leg, urgent=self._urgent, then=then)
+            self._office.desk.deliver(voice, self._box, urgent=self._urgent, then=then)
 
     def _kept(self, kept: bool, now: float) -> None:
         if self.phase is Phase.SENDING:

@@ -17,6 +17,7 @@ from ringback.store.errors import InvalidValueError, StoreError
 from ringback.web.operations import OperationError
 
 MEDIA_TYPE = "application/problem+json"
+_MOST_ERRORS = 100
 _DETAILS = {404: "there is nothing at this address", 405: "this address does not take that method"}
 _log = structlog.get_logger("ringback.web")
 
@@ -66,7 +67,10 @@ def install(app: FastAPI) -> None:
             case ProblemError():
                 return problem_response(error.status, error.detail, error.headers)
             case InvalidValueError():
-                fields = [FieldError(field=each.field, message=each.message) for each in error.problems]
+                fields = [
+                    FieldError(field=each.field, message=each.message)
+                    for each in error.problems[:_MOST_ERRORS]
+                ]
                 return problem_response(error.status, str(error), errors=fields)
             case StoreError() | OperationError():
                 return problem_response(error.status, str(error))

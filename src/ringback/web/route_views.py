@@ -26,7 +26,6 @@ from ringback.routing.steps import (
     Feature,
     GoOut,
     LeaveMessage,
-    Outcome,
     Refuse,
     Ring,
     Say,
@@ -34,12 +33,11 @@ from ringback.routing.steps import (
     Wait,
 )
 from ringback.store.directory import Directory
-from ringback.store.errors import InvalidError
+from ringback.store.errors import FieldProblem, InvalidValueError
 from ringback.store.plan.target import Target
 from ringback.web.views import Body, View, shown_number
 
 _YEARS: Final = range(1970, 2200)
-_AS: Final = {Outcome.BUSY: " as busy", Outcome.UNREACHABLE: " as away"}
 
 
 class Simulation(Body):
@@ -126,10 +124,10 @@ class SimulatedRoute(View):
 def simulate(
     directory: Directory, settings: Settings, asked: Simulation, viewer: Identity, now: datetime
 ) -> SimulatedRoute:
-    """What becomes of a call by the rules in force; `now` knows its time zone. Raises InvalidError."""
+    """What becomes of a call by the rules in force; `now` knows its time zone. Raises InvalidValueError."""
     dialled = parse_dial_string(asked.to)
     if dialled is None:
-        raise InvalidError("to: this cannot be dialled")
+        raise _wrong("to", "this cannot be dialled")
     at = _moment(asked, now)
     trunk = asked.from_trunk or None
     caller = Asked(
@@ -156,12 +154,16 @@ def _moment(asked: Simulation, now: datetime) -> datetime:
         try:
             zone = ZoneInfo(asked.time_zone)
         except (ValueError, OSError, LookupError):
-            raise InvalidError("time_zone: there is no such time zone; one is Europe/Berlin") from None
+            raise _wrong("time_zone", "there is no such time zone; one is Europe/Berlin") from None
     if asked.at is None:
         return now.astimezone(zone)
     if asked.at.year not in _YEARS:
-        raise InvalidError("at: the year is 1970 to 2199")
+        raise _wrong("at", "the year is 1970 to 2199")
     return asked.at.astimezone(zone) if asked.at.tzinfo is not None else asked.at.replace(tzinfo=zone)
+
+
+def _wrong(field: str, message: str) -> InvalidValueError:
+    return InvalidValueError("the call", [FieldProblem(field, message)])
 
 
 def _nodes(root: Node, viewer: Identity) -> Iterator[SimulatedNode]:
@@ -225,8 +227,8 @@ def _said(step: Step) -> str:
             return f"is asked by the menu {menu.name}"
         case Say(announcement=announcement):
             return f"hears the announcement {announcement.name}"
-        case LeaveMessage(extension=extension, why=why):
-            return f"leaves a message in the mailbox of {extension}, greeted{_AS.get(why, '')}"
+        case LeaveMessage(extension=extension):
+            return f"leaves a message in the mailbox of {extension}"
         case CheckMessages(extension=extension):
             return f"hears the messages of {extension}" if extension else "is asked whose messages to hear"
         case EnterMeeting(meeting=meeting):

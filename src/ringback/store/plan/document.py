@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import inspect
 
+from ringback.governance.shown import fit_to_show
 from ringback.store.errors import FieldProblem, InvalidValueError
 from ringback.store.plan.plan import KINDS
 from ringback.store.plan.value import Value
@@ -59,7 +60,7 @@ def read_value(kind: str, name: str, fields: Mapping[str, Any]) -> Value:
     if given["name"] != name:
         problems.append(FieldProblem("name", "is another one in the address; a value cannot be renamed"))
     if problems:
-        raise InvalidValueError(f"{kind} {name[:40]}", problems)
+        raise InvalidValueError(f"{kind} {fit_to_show(name, 40)}", problems)
     return msgspec.convert(given, KINDS[kind])
 
 
@@ -110,8 +111,8 @@ def _problems(wanted: inspect.Type, given: Any, where: str) -> Iterator[FieldPro
         case inspect.DictType():
             if isinstance(given, Mapping) and len(given) <= MOST_ITEMS:
                 for key, each in given.items():
-                    yield from _problems(wanted.key_type, key, f"{where}.{str(key)[:20]}")
-                    yield from _problems(wanted.value_type, each, f"{where}.{str(key)[:20]}")
+                    yield from _problems(wanted.key_type, key, f"{where}.{fit_to_show(str(key), 20)}")
+                    yield from _problems(wanted.value_type, each, f"{where}.{fit_to_show(str(key), 20)}")
             else:
                 yield FieldProblem(where, f"must be a table of at most {MOST_ITEMS} entries")
         case _:
@@ -128,7 +129,7 @@ def _struct_problems(wanted: inspect.StructType, given: Any, where: str) -> Iter
     known = {field.encode_name: field for field in wanted.fields}
     for name in given:
         if name not in known:
-            yield FieldProblem(f"{dot}{str(name)[:40]}", _unknown(str(name), known))
+            yield FieldProblem(f"{dot}{fit_to_show(str(name), 40)}", _unknown(str(name), known))
     for name, field in known.items():
         if name in given:
             yield from _problems(field.type, given[name], f"{dot}{name}")

@@ -80,7 +80,7 @@ FIELDS: Final[Mapping[type[Value], Mapping[str, _Finder]]] = {
     Route: {"trunks": _each("trunk"), "roles": _each("role"), "hours": _one("hours")},
     Location: {"trunks": _each("trunk"), "tell": _each("extension")},
     EmergencyTest: {"extensions": _each("extension")},
-    MailboxPlan: {"name": _one("extension")},
+    MailboxPlan: {"name": _one("extension"), "operator": _target},
     RecordingPolicy: {
         "extensions": _each("extension"),
         "groups": _each("group", "queue"),

@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from ringback.governance.shown import fit_to_show
 from ringback.store.plan.document import document
 from ringback.store.plan.plan import KINDS, NAMES
 from ringback.store.plan.value import Value
@@ -36,16 +37,16 @@ def read_plan(text: str) -> dict[tuple[str, str], dict[str, Any]]:
     try:
         tables = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise TomlError(f"this is not TOML: {str(error)[:200]}") from None
+        raise TomlError(f"this is not TOML: {fit_to_show(str(error), 200)}") from None
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for kind, values in tables.items():
         if kind not in KINDS:
-            raise TomlError(f"there is no kind {kind[:40]!r}; kinds are {', '.join(KINDS)}")
+            raise TomlError(f"there is no kind {fit_to_show(kind, 40)!r}; kinds are {', '.join(KINDS)}")
         if not isinstance(values, dict):
             raise TomlError(f"{kind} is a table of values: write [{kind}.NAME]")
         for name, fields in values.items():
             if not isinstance(fields, dict):
-                raise TomlError(f"{kind}.{name[:40]} is a table of fields: write [{kind}.NAME]")
+                raise TomlError(f"{kind}.{fit_to_show(name, 40)} is a table of fields: write [{kind}.NAME]")
             found[kind, name] = fields
     return found
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterable
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 from fastapi.security import HTTPAuthorizationCredentials
@@ -12,10 +14,11 @@ from pydantic import AwareDatetime, Field
 
 from ringback.governance.roles import Identity, Permission
 from ringback.store.call_query import CallQuery, Held
-from ringback.store.call_record import Direction, Outcome, Quality, call_name
+from ringback.store.call_record import CallRecord, Direction, Outcome, Quality, call_name
 from ringback.store.errors import NotFoundError
 from ringback.web.api import API
 from ringback.web.context import Context, WebContext, bearer, identify
+from ringback.web.events import Event
 from ringback.web.problems import ProblemError
 from ringback.web.record_rows import MEDIA_TYPES, Format, Rows, head, lines
 from ringback.web.record_views import (
@@ -28,6 +31,7 @@ from ringback.web.record_views import (
     Reader,
 )
 
+_log = structlog.get_logger("ringback.web")
 router = APIRouter(prefix=f"{API}/call-records", tags=["call records"])
 
 
@@ -112,15 +116,22 @@ async def search_calls(search: PagedSearch, context: Context, viewer: Viewer) ->
 async def export_calls(search: ExportSearch, context: Context, viewer: Viewer) -> StreamingResponse:
     """All calls that are found, as a file; numbers as the reader may see them."""
     query, reader = _asked(search, viewer, context), Reader.of(viewer)
+    told: dict[str, str | bool] = {"by": viewer.name, "numbers": reader.all_numbers}
+    context.operations.events.publish(Event("records.exported", details=told))
+    _log.info("records.exported", **told)
     legs = search.format == "jsonl" or search.rows == "legs"
+
+    def written(records: Iterable[CallRecord]) -> str:
+        shown = (CallRecordView.of(record, reader, legs=legs) for record in records)
+        return "".join(lines(shown, search.format, search.rows))
 
     async def stream() -> AsyncIterator[str]:
         yield head(search.format, search.rows)
         before: int | None = None
         while True:
             page = await context.store.call_records.find(query, before=before, limit=MOST_AT_ONCE)
-            shown = (CallRecordView.of(record, reader, legs=legs) for record in page.records)
-            yield "".join(lines(shown, search.format, search.rows))
+            # In a thread: calls are handled by the loop, and this is a lot of work.
+            yield await asyncio.to_thread(written, page.records)
             before = page.next
             if before is None:
                 return

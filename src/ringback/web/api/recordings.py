@@ -78,12 +78,13 @@ async def list_recordings(
     context: Context,
     viewer: Player,
     extension: Annotated[str | None, Query(description="Those with its voice.")] = None,
+    call: Annotated[int | None, Query(description="Those of this call.", ge=1, lt=1 << 63)] = None,
     before: Annotated[str | None, Query(description="Those older than this one.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> RecordingPage:
     """Recordings, the newest first: all for who may see that, otherwise those that you may play."""
     older = await context.store.voices.get(before) if before is not None else None
-    found = await context.store.recordings.all(extension=extension, before=older, limit=limit)
+    found = await context.store.recordings.all(extension=extension, call_id=call, before=older, limit=limit)
     views = [_view(context, recording, viewer) for recording in found]
     if not viewer.may(Permission.RECORDINGS_READ):
         views = [view for view in views if view.playable]
@@ -174,7 +175,7 @@ async def delete_recording(recording: str, context: Context, who: Deleter, x_rea
 
 
 @router.post("/{recording}/verify")
-async def verify_recording(recording: str, context: Context, who: Reader) -> Verdict:
+async def verify_recording(recording: str, context: Context, who: Holder) -> Verdict:
     """Whether every file is as it was written; nothing of it is heard."""
     found = await _of(context, recording)
     parts = [await _verified(context, found, part) for part in (MIX, *(t.part for t in found.tracks))]

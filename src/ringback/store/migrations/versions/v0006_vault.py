@@ -49,6 +49,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_voices_extension", "voices", ["extension"])
     op.create_index("ix_voices_keep_until", "voices", ["keep_until"])
+    op.create_index("ix_voices_created_at", "voices", ["created_at"])
     op.create_table(
         "voice_audit",
         sa.Column("id", sa.Integer, nullable=False),
