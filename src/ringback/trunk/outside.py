@@ -173,6 +173,12 @@ class OutsideCall(Bridge):
         if leg is self._caller and self._beyond is None:
             self._settle(now)
 
+    def release(self, leg: Leg, now: float) -> None:
+        """Let a leg go on elsewhere; a call that nobody has answered is counted no more."""
+        super().release(leg, now)
+        if self._beyond is None:
+            self._settle(now)
+
     def _next_round(self, now: float) -> None:
         """Nobody answered in time."""
         self._refuse(480, now, "No answer")
