@@ -220,6 +220,37 @@ def test_a_notice_that_was_cut_or_not_heard_is_spoken_again() -> None:
     assert len(talk.tape.begun) == 1
 
 
+def test_a_long_hold_in_the_notice_costs_a_look_a_second() -> None:
+    talk = Conversation(policy(mode="always"))
+    phone, looks = talk.caller.phone, 0
+
+    def hold(direction: str) -> None:
+        offered = offer("192.0.2.1", direction=direction)
+        phone.do(talk.caller.sessions[-1].reinvite(offered, phone.now))
+        talk.run(0.3)
+
+    wake = talk.office.switchboard.wake
+
+    def counted(at: float, application: Application) -> None:
+        nonlocal looks
+        looks += 1
+        wake(at, application)
+
+    for leg in (1, 2):
+        talk.play_ends(leg, "replaced")
+    hold("sendonly")
+    talk.office.switchboard.wake = counted  # type: ignore[method-assign]
+    talk.run(12)
+    assert looks <= 14
+    hold("sendrecv")
+    talk.run(1.2)
+    assert [talk.words(leg).count("Recorded.") for leg in (1, 2)] == [2, 2]
+    for leg in (1, 2):
+        talk.play_ends(leg)
+    begin(talk)
+    assert talk.in_file() == {1: True, 2: True}
+
+
 def test_recording_pauses_by_the_key_of_an_extension() -> None:
     talk = Conversation(policy(mode="always"))
     for leg in (1, 2):

@@ -135,6 +135,7 @@ class Talk(Application):
         self._named: set[int] = set()
         self._failures = 0
         self._not_before = 0.0
+        self._look_at = 0.0
 
     # Who is there
 
@@ -305,14 +306,21 @@ class Talk(Application):
             if not self._speechless:
                 self._speechless = True
                 self._line.tell("recording.failed", room=self.room, reason="the notice cannot be spoken")
-            self._line.wake(now + SPEECHLESS_S, self)
+            self._look_again(now + SPEECHLESS_S, now)
             return
         for person in untold:
-            if self._on_hold(person) or now < person.again_at:
-                person.again_at = max(person.again_at, now + RETRY_S)
-                self._line.wake(person.again_at, self)
+            if self._on_hold(person):
+                person.again_at = now + RETRY_S
+            if now < person.again_at:
+                self._look_again(person.again_at, now)
             else:
                 person.play = person.hear(notice)
+
+    def _look_again(self, at: float, now: float) -> None:
+        """Ask for one time at once: of each that comes all who still wait ask for the next."""
+        if not now < self._look_at <= at:
+            self._look_at = at
+            self._line.wake(at, self)
 
     def _on_hold(self, person: Person) -> bool:
         """Whether it holds, and hears nothing; in a call also whether it is held, and hears music."""
