@@ -386,6 +386,8 @@ def test_a_call_that_rings_is_picked_up_by_a_colleague() -> None:
     dial_slot(firm, "103", "104")
     assert firm.talking() == [{"101", "103"}]
     assert firm.over("102")
+    (call,) = firm.switchboard.calls.live.values()
+    assert [(one.kind, one.by, one.call) for one in call.happenings] == [("picked-up", "103", 0)]
     firm.end("101")
     assert firm.switchboard.legs == {}
     assert firm.faults == []

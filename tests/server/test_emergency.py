@@ -79,6 +79,16 @@ def test_nothing_holds_it_back() -> None:
     assert help_.call("5550199", host="192.0.2.2").status() == 503, "other calls are held back"
 
 
+@pytest.mark.parametrize("field", [("Privacy", "none-such;critical"), ("Answer-Mode", "Auto;require")])
+def test_no_condition_of_the_caller_s_phone_holds_it_back(field: tuple[str, str]) -> None:
+    help_ = Help()
+    carrier = Carrier(help_.door)
+    help_.door.with_trunk(trunk())
+    assert help_.call("5550199", headers=Headers(field), host="192.0.2.2").status() in (403, 500)
+    assert help_.call(headers=Headers(field)).status() == 200
+    assert len(carrier.invites) == 1
+
+
 @pytest.mark.parametrize("state", ["device disabled", "extension disabled", "without an extension"])
 def test_a_phone_that_may_do_nothing_else_calls_help(state: str) -> None:
     help_ = Help()

@@ -41,7 +41,6 @@ class PickUp(Application):
         ringing = self._ringing()
         bridge = ringing.application if ringing is not None else None
         if ringing is not None and isinstance(bridge, Bridge):
-            ringing.call.note("picked-up", now, by=leg.party)
             bridge.pick_up(ringing, leg, now)
         else:
             leg.hangup(now, "Nothing rings there")

@@ -170,6 +170,10 @@ class CallLog:
 
 
 def tell_of_pickup(taker: Leg, taken: Leg, now: float) -> None:
-    """Somebody takes a call that rings or is parked, by a call of its own: each names the other."""
-    taken.call.note("picked up", now, by=taker.party, call=taker.call)
-    taker.call.note("picked up", now, by=taker.party, call=taken.call)
+    """Somebody takes a call that rings or is parked; where that is by a call of its own, each names the
+    other."""
+    if taker.call is taken.call:
+        taken.call.note("picked-up", now, by=taker.party)
+        return
+    taken.call.note("picked-up", now, by=taker.party, call=taker.call)
+    taker.call.note("picked-up", now, by=taker.party, call=taken.call)

@@ -90,7 +90,7 @@ class Takeover(Application):
     def connected(self, leg: Leg, now: float) -> None:
         """Take the place."""
         if self._bridge.may_replace(self._replaced):
-            leg.call.note("taken over", now, by=leg.party)
+            leg.call.note("taken-over", now, by=leg.party)
             self._bridge.replace(self._replaced, leg, now)
         else:
             leg.hangup(now, "Nothing to replace")

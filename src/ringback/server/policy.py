@@ -126,7 +126,7 @@ class Policy:
         """Begin the way of a call, or refuse it."""
         request, session, step = event.request, event.session, decision.step
         refused = self._unmet(request, step if call.asked.trunk is None else None)
-        if refused is not None:
+        if refused is not None and not (isinstance(step, GoOut) and step.emergency):
             return session.reject(refused.status, now, refused.reason)
         application = self._ways.take(step, call, now)
         number = Private(call.asked.dialled)
