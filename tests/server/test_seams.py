@@ -8,6 +8,7 @@ from ringback.call.application import Application
 from ringback.call.in_call import KeyFeatures
 from ringback.call.leg import Leg
 from ringback.call.park import ParkingLot
+from ringback.call.recorded import records_of
 from ringback.media import protocol as media
 from tests.server.door import Door, Visitor
 from tests.server.test_outside import Carrier, outgoing, trunk
@@ -57,3 +58,14 @@ def test_a_number_outside_that_was_asked_by_key_and_left_while_it_rang_is_counte
     # Two at once may be called by one extension.
     carrier.manner = "answer"
     assert outgoing(door, "0049555", "192.0.2.20").status() == 200
+
+
+def test_a_call_that_a_full_trunk_has_no_room_for_is_in_the_records(door: Door) -> None:
+    door.switchboard.calls.on_news = lambda: None
+    carrier = Carrier(door)
+    door.with_trunk(trunk(max_calls=0))
+    assert carrier.call("+15550100") == 486
+    (record,) = records_of(door.switchboard.calls.take_over())
+    assert (record.direction, record.outcome, record.cause) == ("inbound", "busy", 486)
+    assert (record.caller, record.dialled) == ("+15559999", "+15550100")
+    assert door.switchboard.calls.live == {}

@@ -201,9 +201,11 @@ class Policy:
         number = self._outside.dialled(trunk, request)
         if number is None:
             return session.reject(404, now)
-        if self._outside.is_full(trunk):
-            return session.reject(486, now, "Too many calls on this trunk")
         party = party_of(request, trunk=trunk.name)
+        if self._outside.is_full(trunk):
+            words = "Too many calls on this trunk"
+            self._switchboard.refused(session, event.flow, shown(party), Private(number), 486, words, now)
+            return session.reject(486, now, words)
         asked = Asked(number, party.number, trunk=trunk.name)
         decision = self._ways.first(asked)
         self._sources.proved(event.flow.remote, now)
