@@ -144,3 +144,26 @@ async def test_what_was_refused_leaves_nothing(settings: Settings, monkeypatch: 
     assert list(settings.voices_dir.iterdir()) == []
     assert [notice.kind for notice in notices] == ["recording.discarded"]
     await store.close()
+
+
+async def test_what_somebody_withdrew_from_is_deleted_though_the_server_stops_just_then(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await open_store(settings)
+    prompts = PromptLibrary(settings.data_dir / "prompts")
+    monkeypatch.setattr(prompts, "speak_later", lambda texts: None)
+    keeper = RecordingKeeper(settings, store, Office().switchboard, Acts(), prompts, lambda notice: None)
+    begun, deleted = asyncio.Event(), list[str]()
+
+    async def delete(voice: str, *_: str) -> None:
+        begun.set()
+        await asyncio.sleep(0.05)
+        deleted.append(voice)
+
+    monkeypatch.setattr(store.voices, "delete", delete)
+    await keeper.start()
+    keeper.withdraw("0123456789abcdef")
+    await begun.wait()
+    await keeper.stop()
+    await store.close()
+    assert deleted == ["0123456789abcdef"]

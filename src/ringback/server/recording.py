@@ -100,6 +100,10 @@ class RecordingKeeper:
         deadline = time.monotonic() + CLOSING_S
         while (self._open or not self._jobs.empty()) and time.monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
+        # One that has begun is not torn.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(deadline - time.monotonic(), 0.0)):
+                await self._jobs.join()
         for task in self._tasks:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -208,6 +212,7 @@ class RecordingKeeper:
     async def _run(self) -> None:
         while True:
             await self._do(await self._jobs.get())
+            self._jobs.task_done()
 
     async def _do(self, job: Job) -> None:
         try:
