@@ -197,3 +197,46 @@ async def test_a_message_is_told_of_only_once_it_is_kept_and_kept_as_soon_as_tha
     again = counter.desk.box("1001")
     assert again is not None
     assert again.full
+
+
+async def test_a_message_that_ends_while_the_database_is_away_is_kept_when_it_is_back(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    voice, ear, command = await counter.recorded()
+    finish, away = counter.store.voices.finish, True
+
+    async def perhaps(*arguments: Any, **named: Any) -> None:
+        if away:
+            raise DatabaseUnusableError("the database is away")
+        await finish(*arguments, **named)
+
+    monkeypatch.setattr(counter.store.voices, "finish", perhaps)
+    monkeypatch.setattr(voicemail_desk, "_TRY_AGAIN_S", (0.01,) * 100)
+    counter.ends(command.recording, "stopped", 150)
+    await settle(lambda: ear.ended)
+    assert ear.ended == [Voice(voice.id, 8000, 3_000)]
+    box = counter.desk.box("1001")
+    assert box is not None
+    answers: list[bool] = []
+    counter.desk.deliver(ear.ended[0], box, urgent=False, then=lambda done, _: answers.append(done))
+    await settle(lambda: answers)
+    assert (answers, counter.told) == ([False], [])
+    away = False
+    await settle(lambda: counter.told)
+    assert counter.told == [voice.id]
+    assert (await counter.store.voices.get(voice.id)).state == "whole"
+
+
+async def test_what_follows_from_work_at_the_end_is_waited_for_too(counter: Counter) -> None:
+    voice, ear, command = await counter.recorded()
+    box = counter.desk.box("1001")
+    assert box is not None
+
+    def over(made: Voice | None, _now: float) -> None:
+        assert made is not None
+        counter.desk.deliver(made, box, urgent=False, then=lambda *_: None)
+
+    ear.over = over  # type: ignore[method-assign]
+    counter.ends(command.recording, "room_ended", 150)
+    await counter.desk.close()
+    assert counter.told == [voice.id]

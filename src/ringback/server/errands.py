@@ -56,9 +56,10 @@ class Errands:
         task.add_done_callback(self._tasks.discard)
 
     async def close(self, patience_s: float) -> None:
-        """Let what is under way come to its end, for so long."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=patience_s)
+        """Let what is under way, and what follows from it, come to its end, for so long."""
+        deadline = asyncio.get_running_loop().time() + patience_s
+        while self._tasks and (left := deadline - asyncio.get_running_loop().time()) > 0:
+            await asyncio.wait(self._tasks, timeout=left)
 
 
 def nothing(_result: object, _now: float) -> None:

@@ -161,6 +161,7 @@ class VoicemailDesk:
         until = datetime.now(UTC) + timedelta(days=plan.keep_days) if plan.keep_days else None
 
         async def keep() -> bool:
+            await self._takes.complete(voice.id)
             extension = await self._store.mailboxes.deliver(
                 voice.id, voice.length_ms, urgent=urgent, keep_until=until
             )
@@ -202,6 +203,8 @@ class VoicemailDesk:
                 if voice is not None:
                     self.drop(voice)
                 return False
+            if voice is not None:
+                await self._takes.complete(voice.id)
             greeting = Greeting(voice.id, voice.rate, voice.length_ms) if voice is not None else None
             await self._store.mailboxes.greet(mailbox, kind, greeting)
             if voice is not None:

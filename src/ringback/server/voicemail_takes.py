@@ -42,6 +42,8 @@ class Place:
     voice: Voice
     key: Private[bytes]
     mailbox: StoredMailbox
+    owed: tuple[int, bool] | None = None
+    """The size of its complete file and whether it was cut, while the database does not know them."""
 
 
 @dataclass(slots=True)
@@ -169,10 +171,23 @@ class MessageRecordings:
         if not octets:
             await self._failed(place)
             return None
-        await self._store.voices.finish(voice.id, octets, cut=not whole)
+        place.owed = octets, not whole
+        try:
+            await self.complete(voice.id)
+        except Exception as error:
+            # The file is whole: the call goes on, and it is told once more before the voice is used.
+            log.error("a message waits for the database", error=type(error).__name__)
         length_ms = octets * _TICK_MS // _BYTES_A_TICK[voice.rate]
         place.voice = Voice(voice.id, voice.rate, length_ms)
         return place.voice
+
+    async def complete(self, voice: str) -> None:
+        """Tell the database how large a voice is, unless it knows."""
+        place = self._places.get(voice)
+        if place is not None and place.owed is not None:
+            octets, cut = place.owed
+            await self._store.voices.finish(voice, octets, cut=cut)
+            place.owed = None
 
     async def _readable(self, place: Place, event: RecordingEnded) -> int:
         """Octets of a file that broke off. A writer that was left alone ends what it has, and then itself."""
