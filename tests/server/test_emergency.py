@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from ringback.call.recorded import records_of
 from ringback.media import protocol as media
 from ringback.server.emergencies import EmergencyNotice, location_words, mail_of
 from ringback.sip.effects import Ringing
@@ -176,6 +177,25 @@ def test_colleagues_are_rung_and_told_who_calls_for_help_from_where() -> None:
     (notice,) = help_.notices
     assert (notice.extension.reveal(), notice.location, notice.test) == ("101", PLACE, False)
     assert [one.facts["test"] for one in help_.door.notices if one.kind == "emergency.called"] == [False]
+
+
+def test_who_is_told_has_called_nobody_in_the_records() -> None:
+    help_ = Help()
+    calls = help_.door.switchboard.calls
+    calls.on_news = lambda: None
+    Carrier(help_.door)
+    help_.door.with_trunk(trunk())
+    colleague = Desk(help_.door, "102", "answer")
+    help_.call()
+    colleague.phone.do(colleague.sessions[0].hangup(colleague.phone.now))
+    help_.door.switchboard.hang_up_all(help_.door.phone.now, "over")
+    help_.door.phone.do(help_.door._flush())
+    help_.door.run(1)
+    calls.overdue(help_.door.phone.now + 3)
+    told, helped = sorted(records_of(calls.take_over()), key=lambda record: record.emergency)
+    assert (told.caller, told.extension, told.called, told.answered_by) == ("", "", "extension:102", 0)
+    assert (helped.caller, helped.dialled, helped.answered_by) == ("101", "911", 1)
+    assert calls.live == {}
 
 
 @pytest.mark.parametrize("target", ["102", "5550111"])

@@ -62,16 +62,20 @@ def record_of(call: Call, rated: dict[int, tuple[Line, float | None]] | None = N
     ratings = [r for leg in call.legs if (r := known.get(leg.id, (None, None))[1]) is not None]
     worst = min(ratings, default=None)
     caller = call.legs[0] if call.legs else None
-    answering = next((n for n, leg in enumerate(legs) if n and leg.answered_ms is not None), None)
+    # Without a caller where we called by ourselves, to tell somebody something.
+    calls = legs[0] if legs and legs[0].incoming else CallLeg()
+    answering = next(
+        (n for n, leg in enumerate(legs) if leg is not calls and leg.answered_ms is not None), None
+    )
     answered_ms = legs[0].answered_ms if legs else None
     end = _end(legs) if call.over_at is not None and legs else _End()
     return CallRecord(
         id=call.id,
         direction=_direction(legs),
         outcome=end.outcome,
-        caller=legs[0].number if legs else "",
-        caller_name=legs[0].name if legs else "",
-        extension=legs[0].extension if legs else "",
+        caller=calls.number,
+        caller_name=calls.name,
+        extension=calls.extension,
         dialled=_text(caller.dialled) if caller is not None else "",
         called=_fit(call.called) or _called(legs),
         rang_ms=min((leg.rang_ms for leg in legs if leg.rang_ms is not None), default=None),
@@ -127,7 +131,7 @@ def _first_to_go(legs: Sequence[CallLeg]) -> tuple[Side, CallLeg | None]:
         # A leg that left earlier, by a transfer for instance, did not end the call.
         late = leg.ended_ms is not None and leg.ended_ms >= last - _WAKE_MS
         if late and leg.answered_ms is not None and leg.ended_by not in ("us", ""):
-            return ("caller" if n == 0 else "called"), leg
+            return ("caller" if n == 0 and leg.incoming else "called"), leg
     return "system", None
 
 
@@ -135,7 +139,7 @@ def _first_to_refuse(legs: Sequence[CallLeg]) -> tuple[Side, CallLeg | None]:
     """Who ended a call that nobody answered."""
     caller = legs[0]
     if caller.ended_by == "peer":
-        return "caller", caller
+        return ("caller" if caller.incoming else "called"), caller
     refusing = [leg for leg in legs[1:] if leg.ended_by == "peer" and leg.status is not None]
     same = [leg for leg in refusing if leg.status == caller.status]
     chosen = next(iter(same or refusing), None)
@@ -352,12 +356,13 @@ def begun(call: Call) -> CallRecord:
         device=_device(caller),
         transport=caller.flow.transport,
     )
+    calls = short if short.incoming else CallLeg()
     return CallRecord(
         id=call.id,
         direction="inbound" if short.incoming and short.trunk else "internal",
-        caller=short.number,
-        caller_name=short.name,
-        extension=short.extension,
+        caller=calls.number,
+        caller_name=calls.name,
+        extension=calls.extension,
         dialled=_text(caller.dialled),
         called=_fit(call.called),
         emergency=call.emergency,
