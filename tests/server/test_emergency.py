@@ -127,6 +127,18 @@ def test_every_trunk_is_tried_whatever_the_first_says() -> None:
     assert (len(first.invites), len(second.invites)) == (1, 1)
 
 
+def test_colleagues_are_told_though_no_trunk_goes_out() -> None:
+    help_ = Help()
+    calls = help_.door.switchboard.calls
+    calls.on_news = lambda: None
+    colleague = Desk(help_.door, "102")
+    assert help_.call().status() == 503
+    assert [invite.from_.display for invite in colleague.invites] == ["EMERGENCY Phone 101 Headquarters"]
+    assert [notice.location for notice in help_.notices] == [PLACE]
+    (record,) = records_of(calls.take_over())
+    assert (record.emergency, record.dialled, record.cause) == (True, "911", 503)
+
+
 def test_help_may_be_long_in_answering() -> None:
     help_ = Help()
     carrier = Carrier(help_.door, CARRIER, "180")

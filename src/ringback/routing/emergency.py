@@ -37,7 +37,8 @@ def call_help(number: str, snapshot: Snapshot, trail: Trail) -> GoOut | Ring | R
     shown = (location.callback if location is not None else "") or (role.caller_id if role else "")
     ways = tuple(WayOut(trunk, number, True, shown) for trunk in _trunks(snapshot, location))
     if not ways:
-        return trail.refuse(503, "no enabled trunk goes out", dead_end=True)
+        refused = trail.refuse(503, "no enabled trunk goes out", dead_end=True)
+        return replace(refused, emergency=True, location=location)
     by = ", then ".join(way.trunk.name for way in ways)
     trail.say("trunk", ways[0].trunk.name, f"goes out by {by}")
     return GoOut(

@@ -153,12 +153,15 @@ class Refuse(Step, frozen=True, kw_only=True):
     """Nobody takes the call: the SIP status, and why in words.
 
     `loop`: the plan leads in a circle; `dead_end`: it leads to something that does not exist, or is empty.
+    `emergency`: it was a call for help, from `location`.
     """
 
     status: int
     why: str
     loop: bool = False
     dead_end: bool = False
+    emergency: bool = False
+    location: Location | None = None
 
 
 class Decision(msgspec.Struct, frozen=True):

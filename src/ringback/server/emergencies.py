@@ -16,7 +16,7 @@ from ringback.call.onward import Onward
 from ringback.call.prompts import say_digits
 from ringback.call.switchboard import Switchboard
 from ringback.governance.private import Private
-from ringback.routing.steps import GoOut, Ring
+from ringback.routing.steps import GoOut, Refuse, Ring
 from ringback.server.destinations import Builder, Call, Refusal
 from ringback.server.phones import Phones
 from ringback.sip.flow import Flow
@@ -40,7 +40,7 @@ class EmergencyNotice(msgspec.Struct, frozen=True):
 
 
 class Emergencies:
-    """Carries out `GoOut` and `Ring`, and tells of those that are for help; sans-IO."""
+    """Carries out `GoOut`, `Ring` and `Refuse`, and tells of those that are for help; sans-IO."""
 
     def __init__(
         self,
@@ -74,6 +74,13 @@ class Emergencies:
             location = self._directory().plan.get(Location, call.asked.emergency_location)
             self._tell(location, call, now, test=True)
         return _opened(made, test=step.test)
+
+    def refuse(self, step: Refuse, call: Call, onward: Onward, now: float) -> Refusal:
+        """Nobody takes the call; colleagues are told of who calls for help all the more."""
+        del onward
+        if step.emergency:
+            self._tell(step.location, call, now, test=False)
+        return Refusal(step.status)
 
     def _tell(self, location: Location | None, call: Call, now: float, *, test: bool) -> None:
         number = call.asked.account or ""

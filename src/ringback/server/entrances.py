@@ -11,8 +11,8 @@ from ringback.conference.entry import Entry
 from ringback.conference.meetings import EntryTimings, Meetings
 from ringback.conference.pin_guard import PinGuard
 from ringback.conference.roles import Role
-from ringback.routing.steps import Echo, EnterMeeting, Refuse
-from ringback.server.destinations import Call, Destinations, Refusal
+from ringback.routing.steps import Echo, EnterMeeting
+from ringback.server.destinations import Call, Destinations
 from ringback.store.directory import Directory, Meeting
 
 
@@ -38,7 +38,6 @@ class Entrances:
         """Say what is carried out here."""
         destinations.register(EnterMeeting, self.enter)
         destinations.register(Echo, _echo)
-        destinations.register(Refuse, _refuse)
 
     def enter(self, step: EnterMeeting, call: Call, onward: Onward, now: float) -> Entry:
         """The meeting's door."""
@@ -71,8 +70,3 @@ class Entrances:
 def _echo(step: Echo, call: Call, onward: Onward, now: float) -> EchoTest:
     del step, call, onward, now
     return EchoTest()
-
-
-def _refuse(step: Refuse, call: Call, onward: Onward, now: float) -> Refusal:
-    del call, onward, now
-    return Refusal(step.status)

@@ -11,7 +11,7 @@ from ringback.conference.meetings import EntryTimings, Meetings
 from ringback.conference.pin_guard import PinGuard
 from ringback.governance.throttle import SourceList
 from ringback.routing.numbering import ServiceNumbers
-from ringback.routing.steps import GoOut, Ring
+from ringback.routing.steps import GoOut, Refuse, Ring
 from ringback.server.destinations import Destinations
 from ringback.server.emergencies import Emergencies, EmergencyNotice
 from ringback.server.entrances import Entrances
@@ -65,5 +65,6 @@ def own_ways(
     emergencies = Emergencies(reach.switchboard, phones, reach.contact_for, reach.directory, reach.notify)
     destinations.register(Ring, emergencies.ring)
     destinations.register(GoOut, emergencies.telling(reach.outside.go_out))
+    destinations.register(Refuse, emergencies.refuse)
     entrances.register(destinations)
     return Ways(PlanRouting(reach.directory, services, clock, phones.turns), destinations)

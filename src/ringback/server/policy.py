@@ -137,7 +137,7 @@ class Policy:
                 record = self._switchboard.refused(
                     session, event.flow, shown(call.caller), number, status, reason, now
                 )
-                record.passed(decision.rules)
+                note_way(record, decision)
             return session.reject(status, now, reason)
         self._switchboard.incoming(
             session, event.flow, request.body, shown(call.caller), number, application, now, codecs

@@ -26,6 +26,7 @@ from ringback.routing.steps import (
     GoOut,
     LeaveMessage,
     Outcome,
+    Refuse,
     Ring,
     Say,
     Step,
@@ -133,7 +134,7 @@ def note_way(record: Record, decision: Decision) -> None:
     step = decision.step
     record.passed(decision.rules)
     record.called = record.called or _led_to(step)
-    record.emergency = record.emergency or (isinstance(step, GoOut) and step.emergency)
+    record.emergency = record.emergency or (isinstance(step, GoOut | Refuse) and step.emergency)
 
 
 def _rung(step: Step) -> str:
