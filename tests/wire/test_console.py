@@ -25,7 +25,10 @@ MakePhone = Callable[..., SipPhone]
 DECODE = """
 async () => {
   const player = document.querySelector("audio");
-  const reader = new MediaStreamTrackProcessor({ track: player.captureStream().getAudioTracks()[0] });
+  const stream = player.captureStream();
+  // The track comes with the first of the sound.
+  while (!stream.getAudioTracks().length) await new Promise((then) => setTimeout(then, 20));
+  const reader = new MediaStreamTrackProcessor({ track: stream.getAudioTracks()[0] });
   const frames = reader.readable.getReader();
   player.currentTime = 0;
   player.play();

@@ -107,3 +107,7 @@ def test_a_page_is_called_holds_and_transfers(
     there.media.speak(make_tones(8000, 3, [600]))
     call.media.speak(make_tones(8000, 3, [PHONE_HZ]))
     wait_for(lambda: phone_hears(there, PHONE_HZ) and phone_hears(call, 600))
+
+    browser.page.get_by_label("Do not disturb").check()
+    browser.page.get_by_text("You are not disturbed").wait_for()
+    assert server.api("GET", "/plan/answering/5203")["value"]["do_not_disturb"] is True

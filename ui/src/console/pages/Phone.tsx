@@ -10,6 +10,7 @@ import { lasting } from "../labels";
 import { account, alive, type Call, calls, dialString, line, trouble, whom } from "../phone/calls";
 import type { Line } from "../phone/line";
 import { you } from "../session";
+import { OwnAnswering } from "./Answering";
 import { OwnCalls } from "./Calls";
 
 const KEYS: [string, string][] = [
@@ -122,7 +123,10 @@ export function PhonePage() {
           You should hear yourself.
         </p>
       </div>
-      <OwnCalls onCall={call} />
+      <div>
+        <OwnCalls onCall={call} />
+        <OwnAnswering extension={you.value.extensions[0] ?? ""} />
+      </div>
     </section>
   );
 }

@@ -160,7 +160,8 @@ function Tree({ nodes, parent }: { nodes: Node[]; parent: number | null }) {
           {node.came_by.length > 0 && <span class="tag">{node.came_by.map(humane).join(", ")}</span>}
           {node.rules.map((rule) => (
             <p key={`${rule.kind}${rule.name}${rule.said}`} class="soft rule">
-              {humane(rule.kind)} <b>{rule.name}</b>: {rule.said}
+              {humane(rule.kind)}
+              {rule.name && <b> {rule.name}</b>}: {rule.said}
             </p>
           ))}
           {node.step && (
