@@ -38,6 +38,7 @@ class Tape:
         self.begun: list[Beginning] = []
         self.joined: list[tuple[str, int]] = []
         self.finished: list[tuple[str, str | None, bool]] = []
+        self.withdrawn: list[str] = []
         self.waiting: list[Callable[[Begun | str, float], None]] = []
 
     def sounds(self, text: str) -> list[str] | None:
@@ -55,6 +56,9 @@ class Tape:
 
     def finish(self, voice: str, ended: RecordingEnded | None, *, keep: bool) -> None:
         self.finished.append((voice, ended.reason if ended else None, keep))
+
+    def withdraw(self, voice: str) -> None:
+        self.withdrawn.append(voice)
 
 
 class Conversation:

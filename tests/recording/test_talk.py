@@ -144,6 +144,30 @@ def test_who_refuses_while_it_begins_is_in_no_file(moment: str) -> None:
     assert talk.in_file() == {1: True, 2: False}
 
 
+def test_who_agrees_while_it_begins_has_a_name_on_its_track() -> None:
+    talk = Conversation(policy(mode="opt-in"))
+    talk.all_hear()
+    talk.key(1, "*1")
+    talk.row_is_there()
+    talk.key(2, "*1")
+    talk.started()
+    assert talk.in_file() == {1: True, 2: True}
+    assert talk.tape.joined == [("0123456789abcdef", 2)]
+
+
+def test_who_withdraws_is_not_in_what_was_kept_before_a_failure_either() -> None:
+    talk = Conversation(policy(mode="opt-out"))
+    talk.all_hear()
+    begin(talk)
+    talk.ended("disk_full")
+    talk.run(1.2)
+    begin(talk, "fedcba9876543210")
+    talk.key(1, "*9")
+    talk.ended()
+    assert talk.tape.withdrawn == ["0123456789abcdef"]
+    assert talk.tape.finished[-1] == ("fedcba9876543210", "stopped", False)
+
+
 def test_a_newcomer_is_recorded_only_after_the_notice() -> None:
     talk = Conversation(policy(mode="always"))
     for leg in (1, 2):

@@ -8,6 +8,7 @@ from itertools import chain
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ringback.governance.private import Private
 from ringback.routing.e164 import e164
 from ringback.routing.explore import MOST_NODES, Explored, Node, explore
 from ringback.routing.hours import standing
@@ -262,3 +263,14 @@ def test_whatever_happens_a_call_ends(seed: int) -> None:
                 raise AssertionError("it goes on for ever")
             assert not isinstance(decision.step, GoOut) or decision.step.ways
             assert not isinstance(decision.step, Refuse) or decision.step.why
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 50), st.text(max_size=70), st.text(max_size=70), st.booleans())
+def test_whatever_is_dialled_by_whomever_gets_an_answer(
+    seed: int, dialled: str, number: str, by_trunk: bool
+) -> None:
+    plan = dial_plan(seed)
+    trunk = next(iter(plan.directory.trunks), "gone") if by_trunk else None
+    caller = Asked(dialled, Private(number), account=None if by_trunk else "1001", trunk=trunk)
+    assert explored(plan, caller).root.step is not None

@@ -8,6 +8,7 @@ import pytest
 
 from ringback.media import protocol as media
 from ringback.server.emergencies import EmergencyNotice, location_words, mail_of
+from ringback.sip.effects import Ringing
 from ringback.sip.headers import Headers
 from ringback.sip.message import SipUri
 from ringback.store.directory import Directory
@@ -113,6 +114,18 @@ def test_every_trunk_is_tried_whatever_the_first_says() -> None:
     help_.door.with_trunk(trunk(name="two", id="t2", host=OTHER, prefixes=("9",)))
     assert help_.call().status() == 200
     assert (len(first.invites), len(second.invites)) == (1, 1)
+
+
+def test_help_may_be_long_in_answering() -> None:
+    help_ = Help()
+    carrier = Carrier(help_.door, CARRIER, "180")
+    help_.door.with_trunk(trunk())
+    caller = help_.call()
+    help_.door.run(150)
+    assert caller.phone.told(Ringing)
+    carrier.phone.do(carrier.sessions[0].accept(offer(CARRIER), carrier.phone.now))
+    help_.door.run(1)
+    assert caller.status() == 200
 
 
 def test_another_call_gives_its_line_up_where_the_carrier_has_none_left() -> None:

@@ -217,10 +217,12 @@ def test_a_visitor_cannot_register() -> None:
     assert not list(door.registrar.users())
 
 
-def test_what_cannot_be_called_cannot_register() -> None:
+def test_a_page_registers_for_its_account() -> None:
     door = Door()
     door.phone.transport = "wss"
-    assert Visitor(door, "192.0.2.9", "wss").register("101") == 403
+    assert Visitor(door, "192.0.2.9", "wss").register("101") == 200
+    (binding,) = door.registrar.bindings("101", door.phone.now)
+    assert binding.flow.transport == "wss"
 
 
 def test_a_phone_with_two_flows_rings_once_by_the_newest_and_through_its_proxy() -> None:

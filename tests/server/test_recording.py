@@ -101,6 +101,10 @@ async def test_what_the_database_missed_is_written_when_it_is_back(
     (found,) = await store.recordings.all()
     assert (found.voice.id, found.voice.state, found.voice.seconds) == (begun.voice, "whole", 1.0)
     assert [(track.part, track.extension) for track in found.tracks] == [("leg-1", "1001"), ("leg-2", None)]
+    keeper.withdraw(begun.voice)
+    keeper.withdraw(begun.voice)
+    await keeper.stop()
+    assert await store.recordings.all() == []
     await store.close()
 
 

@@ -198,6 +198,26 @@ async def test_a_call_that_outlives_a_file_of_the_spool_is_noted_in_the_next(
     assert (await again.kept())[long.call.id].outcome == "interrupted"
 
 
+async def test_a_call_that_outlives_the_absence_of_the_database_stays_noted(
+    store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record_spool, "FILE_BYTES", 2_000)
+    exchange = await Exchange(store, settings).start()
+    long = exchange.begin()
+    with away(settings):
+        for _ in range(5):
+            for _ in range(10):
+                exchange.one()
+            await exchange.step()
+    assert len(exchange.files()) > 2
+    await exchange.step(3.0)
+    assert len(await exchange.kept()) == 50
+    assert len(exchange.files()) == 1
+    again = await Exchange(store, settings).start()
+    await again.step()
+    assert (await again.kept())[long.call.id].outcome == "interrupted"
+
+
 async def test_a_full_disk_keeps_records_in_memory_and_is_told(
     store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -236,8 +256,12 @@ async def test_a_full_disk_keeps_records_in_memory_and_is_told(
     assert "records.lost" in again.kinds()
 
 
-async def test_the_spool_is_bounded(store: Store, settings: Settings) -> None:
+async def test_the_spool_is_bounded(
+    store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "_SMALL_BYTES", 1_000)
     exchange = await Exchange(store, settings, most_bytes=5_000).start()
+    exchange.begin()
     with away(settings):
         for _ in range(30):
             exchange.one()
@@ -247,6 +271,7 @@ async def test_the_spool_is_bounded(store: Store, settings: Settings) -> None:
     assert failed.facts == {"reason": "records.spool_mb is reached"}
     await exchange.step(10)
     assert len(await exchange.kept()) == 30, "what did not fit was kept in memory"
+    assert exchange.spool.total < 1_000
 
 
 async def test_a_call_whose_record_cannot_be_made_costs_no_other(store: Store, settings: Settings) -> None:

@@ -16,8 +16,9 @@ from ringback.call.voice_recordings import VoiceRecordings
 from ringback.config import load_settings
 from ringback.governance.private import Private
 from ringback.media.protocol import Command, RecordingEnded, RecordingFailed, StartRecording, Talking
-from ringback.server import voicemail_desk
-from ringback.server.voicemail_desk import PART, VoicemailDesk
+from ringback.server import voicemail_desk, voicemail_takes
+from ringback.server.voicemail_desk import VoicemailDesk
+from ringback.server.voicemail_takes import PART
 from ringback.store.errors import DatabaseUnusableError, NotFoundError
 from ringback.store.store import Store, open_store
 from ringback.voicemail.mailbox import Voice
@@ -132,7 +133,7 @@ async def test_what_the_engine_is_told_is_sealed_and_who_speaks_is_heard(counter
 async def test_of_a_recording_that_broke_off_stays_what_can_be_read(
     counter: Counter, reason: str, frames: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(voicemail_desk, "_WRITER_PATIENCE_S", 0.2)
+    monkeypatch.setattr(voicemail_takes, "WRITER_PATIENCE_S", 0.2)
     voice, ear, command = await counter.recorded()
     key = Private(command.key)
     writer = counter.store.voices.vault.write(voice.id, key, PART)

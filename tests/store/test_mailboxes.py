@@ -188,6 +188,7 @@ async def test_the_next_holder_gets_nothing_of_the_former_and_the_former_keeps_n
     assert not await store.mailboxes.is_pin("1001", Private(PIN))
     with pytest.raises(NotFoundError):
         await store.mailboxes.message("1001", message)
+    assert await store.mailboxes.mark(message, "deleted") is None
     (archive,) = await store.mailboxes.archives()
     assert (archive.id, archive.messages) == (box.id, 1)
     assert {path.parent.name for path in files(settings)} == {message}

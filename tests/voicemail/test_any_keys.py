@@ -45,7 +45,7 @@ def check_nothing_is_left(counter: Counter) -> None:
     assert not dropped & (kept | greetings)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(ACTS, max_size=25), st.booleans())
 def test_whoever_leaves_a_message(acts: list[str], operator: bool) -> None:
     counter = Counter()
@@ -58,7 +58,7 @@ def test_whoever_leaves_a_message(acts: list[str], operator: bool) -> None:
     assert all(1_500 <= message.voice.length_ms <= 180_000 for message in counter.kept)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(ACTS, max_size=30))
 def test_whoever_has_the_pin(acts: list[str]) -> None:
     counter = Counter()
@@ -70,7 +70,7 @@ def test_whoever_has_the_pin(acts: list[str]) -> None:
     check_nothing_is_left(counter)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(ACTS, max_size=30), st.booleans())
 def test_whoever_has_not(acts: list[str], asks_for_the_mailbox: bool) -> None:
     counter = Counter()

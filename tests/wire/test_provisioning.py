@@ -1,4 +1,4 @@
-"""A phone is set up by the file that it fetches: baresip, with the account that a desk phone would read in it."""
+"""A phone is set up by the file that it fetches: baresip, with what a desk phone would read in it."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from tests.wire.kamailio import Kamailio
 
 SILENT, RESTING, CODEC, PASSWORD = "15550111", "15550112", "15550113", "15550114"
 """What the first carrier does not answer, refuses for a while, has no codec for, takes no password for."""
-REST_S = 3
+REST_S = 600
 
 SCRIPT = """
 modparam("auth", "secret", "of the test")

@@ -115,7 +115,7 @@ def history(
             **each,
             "value": f"{each['kind']}.{each['name']}",
             "what": _what(each),
-            "at": each["changed_at"][:19],
+            "at": each["changed_at"][:19] + "Z",
         }
         for each in found
     ]
@@ -219,7 +219,7 @@ def _what(revision: Json) -> str:
 
 def _print(value: Json) -> None:
     fields: dict[str, Any] = {name: shown(each) for name, each in value["value"].items()}
-    changed = f"{value['changed_at'][:19]} by {value['changed_by']} (revision {value['revision']})"
+    changed = f"{value['changed_at'][:19]}Z by {value['changed_by']} (revision {value['revision']})"
     print_facts({**fields, "changed": changed})
 
 

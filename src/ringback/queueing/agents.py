@@ -46,7 +46,7 @@ class Presence(Protocol):
 
 
 class LoggedOut:
-    """Agents who get no calls of any queue until they come back; `on_change` keeps it."""
+    """Agents who get no calls of any queue until they log in again; whoever changes it keeps it."""
 
     def __init__(self, agents: Collection[str] = ()) -> None:
         self.agents = set(agents)

@@ -77,3 +77,6 @@ class Archive(Protocol):
 
     def finish(self, voice: str, ended: RecordingEnded | None, *, keep: bool) -> None:
         """The files are closed (None: there never were any): it counts, or all of it is deleted."""
+
+    def withdraw(self, voice: str) -> None:
+        """Delete what was kept already: somebody has withdrawn consent."""

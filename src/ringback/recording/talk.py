@@ -131,6 +131,8 @@ class Talk(Application):
         self._voice: str | None = None
         self._recording: int | None = None
         self._keep = True
+        self._kept: list[str] = []
+        self._named: set[int] = set()
         self._failures = 0
         self._not_before = 0.0
 
@@ -141,8 +143,6 @@ class Talk(Application):
         person = self.people[leg.id] = Person(leg)
         if known is not None:
             person.consent = known
-            if known is Consent.AGREED and self.phase is Phase.RUNNING and self._voice is not None:
-                self._archive.speaks(self._voice, person.speaker)
         self.review(now)
 
     def left(self, leg: Leg, now: float) -> Consent | None:
@@ -212,11 +212,14 @@ class Talk(Application):
 
     def _answered(self, person: Person, consent: Consent, keys: str, now: float) -> None:
         person.play = None
-        withdrawn = person.consent is Consent.AGREED and self.phase in (Phase.BEGINNING, Phase.RUNNING)
+        withdrawn = person.consent is Consent.AGREED
         agreed = consent is Consent.AGREED
         self._say(person, _RECORDED if agreed else _NOT_RECORDED)
         if withdrawn:
             # Its voice is in the files already: none of them stays.
+            kept, self._kept = self._kept, []
+            for voice in kept:
+                self._archive.withdraw(voice)
             self._keep = False
             self._stop()
         self._settle(person, consent, f"pressed {keys}", now)
@@ -247,8 +250,6 @@ class Talk(Application):
                 how,
             )
         )
-        if consent is Consent.AGREED and self.phase is Phase.RUNNING and self._voice is not None:
-            self._archive.speaks(self._voice, person.speaker)
         self.review(now)
 
     def expire(self, now: float) -> None:
@@ -273,6 +274,7 @@ class Talk(Application):
         people = self.people.values()
         agreed = [person for person in people if person.consent is Consent.AGREED]
         if self.phase is Phase.RUNNING:
+            self._give_tracks(agreed)
             for person in people:
                 person.leg.record(person.consent is Consent.AGREED and self._is_heard(person))
             if not agreed and self.people:
@@ -285,6 +287,13 @@ class Talk(Application):
             and not any(person.consent in _OPEN for person in people)
         ):
             self._begin(agreed)
+
+    def _give_tracks(self, agreed: list[Person]) -> None:
+        """Name those who were not among the first."""
+        for person in agreed:
+            if person.leg.id not in self._named and self._voice is not None:
+                self._named.add(person.leg.id)
+                self._archive.speaks(self._voice, person.speaker)
 
     def _tell(self, now: float) -> None:
         """Speak the notice to who has not heard it and can hear it."""
@@ -322,6 +331,7 @@ class Talk(Application):
         legs = [person.leg for person in self.people.values()]
         policy = self.policy
         self._call = str(legs[0].call.id)
+        self._named = {person.leg.id for person in agreed}
         self._archive.begin(
             Beginning(
                 legs[0].call.id,
@@ -369,6 +379,8 @@ class Talk(Application):
         assert voice is not None
         if isinstance(event, RecordingEnded):
             self._archive.finish(voice, event, keep=self._keep)
+            if self._keep:
+                self._kept.append(voice)
             self._line.tell(
                 "recording.stopped", room=self.room, call=self._call, voice=voice, reason=event.reason
             )

@@ -125,6 +125,11 @@ class ServerCompany:
         self._background.spawn(self._meet(leg))
         return True
 
+    def host_of(self, leg: Leg) -> Leg:
+        """Who of a call is to be the host of its meeting: somebody with an extension, if there is one."""
+        ours = (one for one in _together(leg) if one.party.account is not None)
+        return next(ours, leg)
+
     async def _meet(self, leg: Leg) -> None:
         try:
             meeting = await self._meetings.add(_NAME)

@@ -151,7 +151,7 @@ class ServerOperations:
         """Make a meeting of a call; raises UnknownCallError, or OperationError where nobody talks."""
         leg = self._leg_of_call(call)
         company = self._features().company
-        if not self._exchange.act(lambda now: int(company.meet(leg, now))):
+        if not self._exchange.act(lambda now: int(company.meet(company.host_of(leg), now))):
             raise OperationError("nobody talks in this call, or it becomes a meeting already")
 
     def queues(self) -> list[QueueStatus]:

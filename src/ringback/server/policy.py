@@ -223,8 +223,10 @@ class Policy:
             return _capabilities(request)
         if request.method == "INVITE":
             trunk = self._trunk(request, flow)
+            if trunk is not None and trunk.inbound == "address":
+                return None
             dialled = number_in(request.uri)
-            if not self._accepts(dialled) or (trunk is not None and trunk.inbound == "address"):
+            if not self._accepts(dialled):
                 return None
             if trunk is None and not self._needs_account(request, dialled, flow):
                 return None

@@ -81,9 +81,9 @@ class Spool:
         }
         return self.earlier
 
-    def append(self, entries: Sequence[Entry]) -> None:
+    def append(self, entries: Sequence[Entry], *, bounded: bool = True) -> None:
         """Keep these: when this returns they are on the disk. Raises OSError or SpoolFullError, and then
-        nothing of them is kept."""
+        nothing of them is kept. Unless `bounded` there is room for them in any case."""
         if not entries:
             return
         if self._current is None or self._size >= FILE_BYTES:
@@ -91,7 +91,7 @@ class Spool:
         data = b"".join(
             self._line(entries[at : at + _LINE_ENTRIES]) for at in range(0, len(entries), _LINE_ENTRIES)
         )
-        if self.total + len(data) > self._most_bytes:
+        if bounded and self.total + len(data) > self._most_bytes:
             raise SpoolFullError
         try:
             written = 0

@@ -22,6 +22,7 @@ from ringback.recording.archive import Beginning, Begun, ConsentLine, Speaker
 from ringback.recording.desk import Kind, RecordingDesk
 from ringback.recording.talk import TEXTS
 from ringback.server.prompts import PromptLibrary
+from ringback.store.errors import StoreError
 from ringback.store.plan.voice import RecordingPolicy
 from ringback.store.recordings import StoredConsent, StoredTrack
 from ringback.store.store import Store
@@ -147,6 +148,16 @@ class RecordingKeeper:
     def finish(self, voice: str, ended: RecordingEnded | None, *, keep: bool) -> None:
         """Let it count, or leave nothing of it."""
         self._jobs.put_nowait(partial(self._until_done, partial(self._finish, voice, ended, keep)))
+
+    def withdraw(self, voice: str) -> None:
+        """Delete it, unless a legal hold keeps it."""
+        self._jobs.put_nowait(partial(self._until_done, partial(self._withdraw, voice)))
+
+    async def _withdraw(self, voice: str) -> None:
+        try:
+            await self._store.voices.delete(voice, "consent", "withdrawn")
+        except StoreError as error:
+            log.warning("what somebody withdrew from cannot be deleted", voice=voice, reason=str(error))
 
     async def _begin(self, beginning: Beginning, then: Then) -> None:
         result: Begun | str

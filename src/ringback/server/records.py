@@ -236,11 +236,19 @@ class RecordKeeper:
 
     async def _new_file(self) -> bool:
         """Begin a new file, with the calls that go on."""
-        going_on = [Entry(over=False, record=r) for r in self._noted.values() if r.id in self._calls.live]
         try:
             await asyncio.to_thread(self._spool.begin_anew)
-            await asyncio.to_thread(self._spool.append, going_on)
-        except (OSError, SpoolFullError) as error:
+        except OSError as error:
+            self._spool_failed(error)
+            return False
+        return await self._note_again()
+
+    async def _note_again(self) -> bool:
+        """Have the calls that go on in the file that is written now: earlier ones are to go."""
+        going_on = [Entry(over=False, record=r) for r in self._noted.values() if r.id in self._calls.live]
+        try:
+            await asyncio.to_thread(self._spool.append, going_on, bounded=False)
+        except OSError as error:
             self._spool_failed(error)
             return False
         return True
@@ -257,14 +265,12 @@ class RecordKeeper:
                 elif number in self._left:
                     unfinished[entry.record.id] = entry.record
             await self._drain(over)
-            if not self._left:
-                await self._remove([number])
         await self._drain(list(unfinished.values()))
-        if self._left:
-            if unfinished:
-                self._tell("records.interrupted", calls=len(unfinished))
+        if unfinished:
+            self._tell("records.interrupted", calls=len(unfinished))
+        self._left = []
+        if self._spool.earlier and await self._note_again():
             await self._remove(self._spool.earlier)
-            self._left = []
 
     async def _remove(self, numbers: list[int]) -> None:
         try:

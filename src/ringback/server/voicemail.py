@@ -23,8 +23,9 @@ from ringback.routing.steps import LeaveMessage as LeaveStep
 from ringback.server.destinations import Call, Destinations
 from ringback.server.exchange import Exchange
 from ringback.server.mail import Mail
-from ringback.server.voicemail_desk import PART, VoicemailDesk, same_holder
+from ringback.server.voicemail_desk import VoicemailDesk, same_holder
 from ringback.server.voicemail_pages import VoicemailPages
+from ringback.server.voicemail_takes import PART
 from ringback.server.watching import Watching
 from ringback.server.wav_stream import read_wav
 from ringback.sip.message_summary import Mailbox

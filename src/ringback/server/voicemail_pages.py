@@ -7,7 +7,8 @@ from typing import Literal
 
 from ringback.governance.private import Private
 from ringback.governance.vault import VaultError
-from ringback.server.voicemail_desk import PART, VoicemailDesk, message_of
+from ringback.server.voicemail_desk import VoicemailDesk, message_of
+from ringback.server.voicemail_takes import PART
 from ringback.server.wav_stream import wav_bytes, wav_pieces
 from ringback.store.errors import NotFoundError
 from ringback.store.mailboxes import Archive, Counts, StoredMailbox, StoredMessage

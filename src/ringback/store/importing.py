@@ -6,7 +6,7 @@ import asyncio
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import zip_longest
 from typing import Final
@@ -102,7 +102,7 @@ class Importing:
             # Passwords and seals of thousands take a while: calls go on meanwhile.
             made = await asyncio.to_thread(_make, content, self._holder.current, self._fixed, day)
             if dry_run or not made.right:
-                return [replace(row, password=None, device_password=None) for row in made.rows]
+                return [Imported(row.row, row.cells, row.problems) for row in made.rows]
             for table, rows in await asyncio.to_thread(self._rows, made):
                 await insert_all(connection, table, rows)
         for holding in made.holdings:

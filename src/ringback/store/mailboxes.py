@@ -376,10 +376,15 @@ class Mailboxes:
         return found[0]
 
     async def mark(self, message: str, state: Literal["new", "old", "saved", "deleted"]) -> str | None:
-        """What has become of a message. Returns the extension whose counts changed, None for no message."""
+        """What has become of a message. Returns the extension whose counts changed; None for no message, and
+        for those in an archive, with which nobody does anything any more."""
         table = mailbox_messages
         async with self._database.write() as connection:
-            query = select(table.c.mailbox_id).where(table.c.id == message, table.c.state != "taking")
+            query = (
+                select(table.c.mailbox_id)
+                .join(mailboxes, mailboxes.c.id == table.c.mailbox_id)
+                .where(table.c.id == message, table.c.state != "taking", mailboxes.c.archived_at.is_(None))
+            )
             mailbox_id = (await connection.execute(query)).scalar_one_or_none()
             if mailbox_id is None:
                 return None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import structlog
 from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,7 +17,8 @@ from ringback.store.directory import Extension
 from ringback.store.errors import DatabaseUnusableError
 from ringback.store.rules import new_id
 
-log = structlog.get_logger(__name__)
+# The standard one: verbs of the command line load no more than they need.
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class Reassignments:
             try:
                 await self._deliver()
             except DatabaseUnusableError as error:
-                log.warning("changes of holders are told later", error=str(error))
+                log.warning("changes of holders are told later: %s", error)
 
     async def _deliver(self) -> None:
         table = schema.reassignments

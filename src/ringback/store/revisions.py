@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal
 
 import msgspec
-import structlog
 from sqlalchemy import Row, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,7 +21,7 @@ from ringback.store.plan.value import Value
 Key = tuple[str, str]
 """Kind and name."""
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ async def load_entries(connection: AsyncConnection) -> list[Entry]:
             continue
         entries.append(Entry(value, row.revision, row.changed_at, row.changed_by))
     if unreadable:
-        log.error("values of the plan cannot be read; another version wrote them", values=unreadable)
+        log.error("values of the plan cannot be read; another version wrote them: %s", unreadable)
     return entries
 
 

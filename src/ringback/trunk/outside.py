@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -108,8 +109,11 @@ class OutsideCall(Bridge):
         """The caller is there: try the best way."""
         self._caller = leg
         leg.call.emergency |= self._caps is None
-        self._give_up_at = now + RING_PATIENCE_S
-        self._line.wake(self._give_up_at, self)
+        # Help may be long in answering; it is waited for as long as the caller does.
+        self._give_up_at = math.inf
+        if self._caps is not None:
+            self._give_up_at = now + RING_PATIENCE_S
+            self._line.wake(self._give_up_at, self)
         if self._caps is not None and self._attempts:
             first = self._attempts[0]
             self._toll = self._caps.begin(self._account, first.number, first.call_class)

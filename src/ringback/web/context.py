@@ -179,6 +179,14 @@ def session_of(request: Request, context: WebContext) -> tuple[Session, Login]:
     return found
 
 
+def _own_session(request: Request, context: Context) -> tuple[Session, Login]:
+    return session_of(request, context)
+
+
+OwnSession = Annotated[tuple[Session, Login], Depends(_own_session)]
+"""The session that asks, looked at before anything else of the request."""
+
+
 def refuse_foreign_page(request: Request, context: WebContext) -> None:
     """Raise 403 for what a page of another origin may have made a browser send (CSRF)."""
     origin = request.headers.get("origin")

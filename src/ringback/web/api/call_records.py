@@ -17,7 +17,7 @@ from ringback.store.call_query import CallQuery, Held
 from ringback.store.call_record import CallRecord, Direction, Outcome, Quality, call_name
 from ringback.store.errors import NotFoundError
 from ringback.web.api import API
-from ringback.web.context import Context, WebContext, bearer, identify
+from ringback.web.context import Context, Needs, WebContext, bearer, identify
 from ringback.web.events import Event
 from ringback.web.problems import ProblemError
 from ringback.web.record_rows import MEDIA_TYPES, Format, Rows, head, lines
@@ -35,19 +35,21 @@ _log = structlog.get_logger("ringback.web")
 router = APIRouter(prefix=f"{API}/call-records", tags=["call records"])
 
 
-def _reader(
-    request: Request,
-    context: Context,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
-) -> Identity:
-    """Who may read records of calls: roles with the permission all, others those of their own extensions."""
-    identity = identify(request, context, credentials)
-    if not identity.may(Permission.CALLS_READ) and not identity.extensions:
-        raise ProblemError(403, f"the role {identity.role.value} lacks the permission calls:read")
-    return identity
+class NeedsCalls(Needs):
+    """Lets in who may read the records of all calls, and who has an extension: to those of its own."""
+
+    def __call__(
+        self,
+        request: Request,
+        context: Context,
+        credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
+    ) -> Identity:
+        """The identity; raises 401, 403 or 429."""
+        identity = identify(request, context, credentials)
+        return identity if identity.extensions else super().__call__(request, context, credentials)
 
 
-Viewer = Annotated[Identity, Depends(_reader)]
+Viewer = Annotated[Identity, Depends(NeedsCalls(Permission.CALLS_READ))]
 
 
 class ExportSearch(CallSearch):

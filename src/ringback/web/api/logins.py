@@ -20,6 +20,7 @@ from ringback.web.context import (
     SESSION_COOKIE,
     Context,
     Needs,
+    OwnSession,
     WebContext,
     bearer,
     identify,
@@ -170,17 +171,17 @@ async def who_am_i(
 
 
 @router.delete("/session", status_code=204, response_class=Response)
-async def log_out(request: Request, response: Response, context: Context) -> None:
+async def log_out(response: Response, context: Context, own: OwnSession) -> None:
     """End the session that asks."""
-    session, login = session_of(request, context)
+    session, login = own
     await context.store.sessions.end(session.id, login.id)
     response.delete_cookie(SESSION_COOKIE)
 
 
 @router.put("/session/password", status_code=204, response_class=Response)
-async def change_password(body: PasswordChange, request: Request, context: Context) -> None:
+async def change_password(body: PasswordChange, request: Request, context: Context, own: OwnSession) -> None:
     """Choose another password; all sessions end."""
-    _, login = session_of(request, context)
+    _, login = own
     context.refuse_if_banned(request)
     await asyncio.sleep(context.login_delay.delay_s(login.name, context.now()))
     if await context.store.logins.check_password(login.name, Private(body.old)) is None:
@@ -192,16 +193,16 @@ async def change_password(body: PasswordChange, request: Request, context: Conte
 
 
 @router.get("/session/all")
-async def my_sessions(request: Request, context: Context) -> list[SessionView]:
+async def my_sessions(context: Context, own: OwnSession) -> list[SessionView]:
     """Where one is logged in, the session used last first."""
-    current, login = session_of(request, context)
+    current, login = own
     return [_session_view(one, current) for one in context.store.sessions.of(login.id)]
 
 
 @router.delete("/session/all/{session_id}", status_code=204, response_class=Response)
-async def end_session(session_id: str, request: Request, context: Context) -> None:
+async def end_session(session_id: str, context: Context, own: OwnSession) -> None:
     """End one of one's own sessions."""
-    _, login = session_of(request, context)
+    _, login = own
     await context.store.sessions.end(session_id, login.id)
 
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from pydantic import Field
 
 from ringback.web.api import API
-from ringback.web.context import Context, host_of, identity_of, session_of
+from ringback.web.context import Context, OwnSession, host_of, identity_of
 from ringback.web.problems import ProblemError
 from ringback.web.views import Body, View
 from ringback.web.visit_views import SipAccountView
@@ -29,10 +29,10 @@ class PhoneView(View):
 
 
 @router.post("", status_code=201)
-async def open_phone(body: PhoneRequest, request: Request, context: Context) -> PhoneView:
+async def open_phone(body: PhoneRequest, request: Request, context: Context, own: OwnSession) -> PhoneView:
     """Get an account for SIP over the WebSocket /sip, for a session's own page: good while the session lasts
     and the extension is one's own."""
-    session, login = session_of(request, context)
+    session, login = own
     if context.phoning is None:
         raise ProblemError(503, "no calls can be taken here")
     identity = identity_of(login, context)

@@ -64,5 +64,5 @@ async def list_queues(context: Context, _viewer: CallsReader) -> list[QueueView]
 
 @router.post("/calls/{call}/meeting", status_code=202, response_class=Response)
 async def make_meeting(call: str, context: Context, _viewer: Controller) -> None:
-    """Make a meeting of a call: all who talk are moved into it, and the caller hears number and PIN."""
+    """Make a meeting of a call: all who talk are moved into it, and its host hears number and PIN."""
     context.operations.make_meeting(call)
