@@ -8,7 +8,7 @@ from typing import Literal
 from ringback.call.leg import Leg, LegState
 from ringback.recording.archive import Archive
 from ringback.recording.policies import policy_for
-from ringback.recording.talk import Consent, Line, Phase, Talk
+from ringback.recording.talk import Consent, Line, Talk
 from ringback.store.directory import Directory
 
 Kind = Literal["call", "meeting"]
@@ -132,7 +132,3 @@ class RecordingDesk:
     def _answer(self, leg: Leg, talk: Talk) -> Consent | None:
         policy, notice, answer = self._answers.get(leg.id, ("", "", Consent.UNTOLD))
         return answer if (policy, notice) == (talk.policy.name, talk.policy.notice) else None
-
-    def recorded_rooms(self) -> list[int]:
-        """Rooms that are recorded now."""
-        return [room for room, talk in self.talks.items() if talk.phase is Phase.RUNNING]

@@ -205,8 +205,3 @@ def target_of_did(leads_to: str) -> Target | None:
         return Target.parse(leads_to)
     except ValueError:
         return None
-
-
-def open_to_anybody(decision: Decision) -> bool:
-    """Whether who reaches the server needs no account for this: meetings are open, their PINs decide."""
-    return isinstance(decision.step, EnterMeeting)
