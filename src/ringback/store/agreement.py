@@ -129,9 +129,7 @@ def _own_problems(value: Value, fixed: Fixed) -> Iterator[FieldProblem]:
                     yield FieldProblem(field, "leads back to the same extension")
                 if kind == OUTSIDE and name in fixed.emergency:
                     # Help would be sent for by whoever calls the extension, strangers too.
-                    yield FieldProblem(
-                        field, f"{name} is an emergency number; no calls are forwarded there"
-                    )
+                    yield FieldProblem(field, f"{name} is an emergency number; no calls are forwarded there")
         case Hours():
             yield from _hours_problems(value)
         case Blocked():
