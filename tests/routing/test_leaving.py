@@ -159,6 +159,16 @@ def test_what_is_dialled_before_a_number_does_not_hide_that_it_is_blocked() -> N
         assert out(office.call("914155550100")) == [("first", "14155550100")]
 
 
+def test_digits_beyond_the_end_of_a_number_make_no_other_number_of_it() -> None:
+    role = Role(name="standard", classes=("national", "international"))
+    office = Office(role, route("all", "."))
+    for number in ("01119005550100", "011190055501009", "0111900555010099"):
+        assert refused(office.call(number)).why.endswith("may not call numbers of the class premium")
+    blocked = Office(Blocked(name="scam", patterns=("+1900.",), direction="out"))
+    assert refused(blocked.call("0111900555010099")).why == "the number is blocked (scam)"
+    assert out(office.call("011442079460000")) == [("first", "011442079460000")]
+
+
 def test_blocked_callers_and_those_without_a_number() -> None:
     dids = {NEAR: "1001"}
     office = Office(
