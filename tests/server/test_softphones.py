@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from ringback.server.softphones import LIFETIME_S, PER_SESSION, Softphones
+from ringback.server.softphones import FLOWS_A_PAGE, LIFETIME_S, PER_SESSION, Softphones
 from ringback.sip.digest import make_ha1
 from ringback.sip.flow import Flow, Transport
 from ringback.sip.message import SipUri
@@ -72,6 +72,17 @@ def test_the_connections_of_who_has_left_are_cut() -> None:
     phones.review()
     assert cut == [BY, replace(BY, id=2)]
     assert len(phones) == 0
+
+
+def test_a_page_has_a_bounded_number_of_connections() -> None:
+    cut: list[Flow] = []
+    phones = Softphones(lambda _session, _extension: True, cut.append, Clock())
+    made = phones.open("s1", "1001")
+    flows = [replace(BY, id=n) for n in range(FLOWS_A_PAGE + 2)]
+    for flow in flows:
+        phones.came(made.username, flow)
+        phones.came(made.username, flow)
+    assert cut == flows[:2]
 
 
 def register(door: Door, username: str, password: str, transport: Transport) -> int:

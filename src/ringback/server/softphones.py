@@ -24,6 +24,9 @@ LIFETIME_S: Final = 24 * 3600.0
 
 PER_SESSION: Final = 10
 MOST: Final = 20_000
+FLOWS_A_PAGE: Final = 8
+"""Connections that are remembered; a page that makes another one has lost those before."""
+
 LOOKS_EVERY_S: Final = 10.0
 
 
@@ -32,7 +35,7 @@ class _Page:
     session: str
     device: Device
     expires_at: float
-    flows: set[Flow] = field(default_factory=set)
+    flows: dict[Flow, None] = field(default_factory=dict)
 
 
 class Softphones:
@@ -88,8 +91,13 @@ class Softphones:
     def came(self, username: str, flow: Flow) -> None:
         """A page has logged in, by that connection."""
         page = self._pages.get(username)
-        if page is not None:
-            page.flows.add(flow)
+        if page is None:
+            return
+        page.flows[flow] = None
+        if len(page.flows) > FLOWS_A_PAGE:
+            oldest = next(iter(page.flows))
+            del page.flows[oldest]
+            self._cut(oldest)
 
     def review(self) -> None:
         """Cut off who may not be a phone any more."""
