@@ -21,7 +21,15 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SOURCES = ("package.json", "package-lock.json", "index.html", "console.html", "vite.config.ts", "tsconfig.json", "src")
+SOURCES = (
+    "package.json",
+    "package-lock.json",
+    "index.html",
+    "console.html",
+    "vite.config.ts",
+    "tsconfig.json",
+    "src",
+)
 STYLE = Path("src/ringback/web/static/page.css")
 OUTPUT = Path("src/ringback/web/static/ui")
 KERNELS = Path("src/ringback/native/kernels.c")

@@ -4,7 +4,7 @@ import errno
 import os
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringback.governance import vault as vault_module
@@ -47,6 +47,7 @@ def path(tmp_path_factory):
     return tmp_path_factory.mktemp("vault") / "voice.rbv"
 
 
+@settings(deadline=None)
 @given(
     pieces=st.lists(st.binary(max_size=200), max_size=8),
     reads=st.lists(st.tuples(st.integers(0, 1700), st.integers(0, 400)), max_size=8),
@@ -66,6 +67,7 @@ def test_any_place_is_read_as_it_was_written(path, pieces, reads):
             assert reader.read(at, size) == data[at : at + size]
 
 
+@settings(deadline=None)
 @given(size=st.integers(0, 5 * CHUNK), at=st.integers(0, 5 * SEALED_CHUNK), bit=st.integers(0, 7))
 def test_every_changed_bit_is_found(path, size, at, bit):
     sealed = bytearray(written(path, bytes(size)))
@@ -75,6 +77,7 @@ def test_every_changed_bit_is_found(path, size, at, bit):
         reader.verify()
 
 
+@settings(deadline=None)
 @given(size=st.integers(0, 5 * CHUNK), cut=st.integers(1, 5 * SEALED_CHUNK))
 def test_every_cut_is_found_and_what_is_whole_before_it_can_be_read(path, size, cut):
     data = os.urandom(size)
@@ -93,6 +96,7 @@ def test_every_cut_is_found_and_what_is_whole_before_it_can_be_read(path, size, 
         assert reader.read(0, size) == data[: reader.size]
 
 
+@settings(deadline=None)
 @given(content=st.binary(max_size=300), cut=st.booleans(), magic=st.booleans())
 def test_what_is_no_voice_at_all_is_refused(path, content, cut, magic):
     path.write_bytes((b"RBV1" if magic else b"") + content)
@@ -107,6 +111,7 @@ def test_what_is_no_voice_at_all_is_refused(path, content, cut, magic):
         VaultReader(path, "a", KEY, cut=cut)
 
 
+@settings(deadline=None)
 @given(order=st.permutations(range(4)))
 def test_chunks_in_another_order_are_found(path, order):
     sealed = written(path, os.urandom(4 * CHUNK))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -31,10 +32,12 @@ from ringback.sip.session import InviteSession
 from ringback.store.directory import Directory
 from ringback.store.plan.answering import Answering, Role
 from ringback.store.plan.groups import Group
+from ringback.store.plan.hours import Hours, Span
 from ringback.store.plan.menu import Announcement
-from ringback.store.plan.outbound import Route
+from ringback.store.plan.outbound import Blocked, Route
 from ringback.store.plan.plan import Plan
 from ringback.store.plan.target import Target
+from ringback.store.plan.value import Value
 from tests.call.office import offer
 from tests.server.door import Door, Visitor, extension
 from tests.server.test_outside import CARRIER, Carrier, trunk
@@ -443,3 +446,41 @@ def test_the_phones_of_a_group_and_of_who_is_forwarded_to_do_not_answer_by_thems
     Visitor(door, "192.0.2.50").authorized_call("102", "101", headers=asks)
     asked = [[bool(invite.headers.get("Answer-Mode")) for invite in desk.invites] for desk in (first, second)]
     assert asked == [[False, True], [False, False]]
+
+
+def test_what_was_decided_is_decided_anew_when_it_could_be_otherwise(door: Door) -> None:
+    first, second = Desk(door, "102"), Desk(door, "103")
+    hosts = iter(range(50, 80))
+
+    def rings(number: str, by: str = "101") -> list[str]:
+        before = len(first.invites), len(second.invites)
+        Visitor(door, f"192.0.2.{next(hosts)}").authorized_call(number, by)
+        desks = zip(("102", "103"), (first, second), before, strict=True)
+        found = [name for name, desk, count in desks if len(desk.invites) > count]
+        door.switchboard.hang_up_all(door.phone.now, "over")
+        door.phone.do(door._flush())
+        door.run(0.5)
+        return found
+
+    def plan(*values: Value) -> None:
+        door.directory = Directory.of(door.directory.extensions.values(), plan=Plan.of(values))
+
+    assert rings("102") == rings("102") == ["102"]
+    plan(Answering(name="102", always="extension:103"))
+    assert rings("102") == rings("102", by="104") == ["103"]
+    noon = Span(days=("mon",), from_="11:00", to="13:00")
+    plan(Hours(name="office", number="800", spans=(noon,), open="extension:102", closed="extension:103"))
+    assert rings("800") == ["102"]
+    door.clock = door.clock.replace(hour=20)
+    assert rings("800") == ["103"]
+
+
+def test_a_caller_who_is_blocked_is_so_though_another_was_not(door: Door) -> None:
+    desk = Desk(door, "102")
+    carrier = Carrier(door)
+    door.with_trunk(trunk())
+    for blocked, status in ((False, 0), (True, 603)):
+        values = [Blocked(name="nuisance", patterns=("+15559999",), direction="in")] if blocked else []
+        door.directory = replace(door.directory, plan=Plan.of(values))
+        assert carrier.call("+15550100") == status
+    assert len(desk.invites) == 1

@@ -1,6 +1,6 @@
 """What people do in a call and by dialling, at the real command: who hears whom before and after.
 
-Most of it is waiting: all that needs no phone of its own happens at once, each with extensions of its own.
+Most of it is waiting: all scenarios happen at once, each with extensions of its own.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ TONES = {
 NAMES = ("alice", "bob", "carol", "dave", "erin")
 DIAL_HZ = 350.0
 PATIENCE_S = 90.0
-EXTENSIONS = [f"1{scenario}0{person}" for scenario in range(1, 10) for person in range(1, 6)]
+EXTENSIONS = [f"{10 + scenario}0{person}" for scenario in range(1, 11) for person in range(1, 6)]
 PLAN = """
 [group.office]
 members = ["1502", "1503"]
@@ -89,7 +89,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RingbackServer]
     """A server with extensions and a plan; its music is a tone."""
     folder = tmp_path_factory.mktemp("features")
     music = write_wav(folder / "music.wav", make_tones(16_000, 5, [TONES["music"]], -15), 16_000)
-    settings = {"RINGBACK_CALLING__MUSIC": str(music), "RINGBACK_CALLING__PARK_RETURN_S": "10"}
+    settings = {"RINGBACK_CALLING__MUSIC": str(music), "RINGBACK_CALLING__PARK_RETURN_S": "20"}
     server = RingbackServer(folder / "server", settings=settings)
     asyncio.run(prepare(server.data))
     server.start()
@@ -133,7 +133,7 @@ class Stage:
         async with AsyncExitStack() as stack:
             made = []
             for person, name in enumerate(NAMES[:count], 1):
-                number = f"1{self.number}0{person}"
+                number = f"{10 + self.number}0{person}"
                 agent = UserAgent(
                     self.server.uri(number),
                     password=f"secret-of-{number}",
@@ -258,7 +258,7 @@ async def attended_transfer(stage: Stage) -> None:
 
 async def park(stage: Stage) -> None:
     """By keys and by the phone's own transfer; the lamp of the slot; taken, and back to who parked."""
-    watcher = SipPhone(stage.server.udp, "1901", "secret-of-1901")
+    watcher = SipPhone(stage.server.udp, "1904", "secret-of-1904")
     watch = await asyncio.to_thread(watcher.subscribe, "701")
 
     async def lit() -> bool:
@@ -302,6 +302,7 @@ async def pickup(stage: Stage) -> None:
                 await dave.call(f"**{bob.number}")
             assert refused.value.status == 404, "nobody of Dave's groups rings"
             at_carol = await carol.call(code)
+            await call.answered(timeout_s=PATIENCE_S)
             await alice.speak(call)
             await asyncio.gather(hears(call, "carol"), hears(at_carol, "alice"))
             await call.hangup()
@@ -379,10 +380,59 @@ async def queue(stage: Stage) -> None:
         await asyncio.gather(hears(third, "bob"), hears(at_bob, "alice"))
 
 
+async def baresip(stage: Stage) -> None:
+    """Holds with music, and transfers by keys."""
+    settings = {"server": stage.server.udp, "password": "secret-of-1905", "tone_hz": TONES["baresip"]}
+    phone = Baresip(stage.server.folder, "1905", **settings)  # type: ignore[arg-type]
+    try:
+        await asyncio.to_thread(phone.start)
+        await asyncio.to_thread(phone.register)
+        async with stage.phones(3) as (alice, _, carol):
+            phone.dial(stage.server.uri(alice.number), wait=False)
+            at_alice = await alice.answer()
+            await hears(at_alice, "baresip")
+            await asyncio.to_thread(phone.hold)
+            await hears(at_alice, "music")
+            await asyncio.to_thread(phone.resume)
+            await hears(at_alice, "baresip")
+            await asyncio.to_thread(phone.press, f"##{carol.number}#")
+            at_carol = await carol.answer()
+            await asyncio.gather(hears(at_alice, "carol"), hears(at_carol, "alice"))
+            await at_alice.hangup()
+    finally:
+        await asyncio.to_thread(phone.stop)
+
+
+async def linphone(stage: Stage) -> None:
+    """Holds, and is not heard though it goes on sending; parks by keys, in the slot that is asked for."""
+    settings = {"server": stage.server, "password": "secret-of-2005", "tone_hz": TONES["linphone"]}
+    phone = Linphone(stage.server.folder / "linphone", "2005", **settings)  # type: ignore[arg-type]
+    try:
+        await asyncio.to_thread(phone.start)
+        await asyncio.to_thread(phone.register)
+        async with stage.phones(3) as (alice, _, carol):
+            dialling = asyncio.to_thread(phone.dial, alice.number)
+            _, at_alice = await asyncio.gather(dialling, alice.answer())
+            await hears(at_alice, "linphone")
+            await asyncio.to_thread(phone.hold)
+            await hears(at_alice, "music")
+            await asyncio.to_thread(phone.resume)
+            await hears(at_alice, "linphone")
+            after = phone.said
+            await asyncio.to_thread(phone.press, "##710#")
+            await asyncio.to_thread(phone.expect, "ended", PATIENCE_S, after=after)
+            await hears(at_alice, "music")
+            at_carol = await carol.call("710")
+            await asyncio.gather(hears(at_alice, "carol"), hears(at_carol, "alice"))
+            await at_alice.hangup()
+    finally:
+        await asyncio.to_thread(phone.stop)
+
+
 Scenario = Callable[[Stage], Coroutine[Any, Any, None]]
 SCENARIOS: tuple[Scenario, ...] = (
     blind_transfer, three_way_and_meeting, attended_transfer, park, pickup, codes, menu_and_announcement,
-    queue,
+    queue, baresip, linphone,
 )  # fmt: skip
 
 
@@ -405,57 +455,3 @@ def test_feature(scenario: str, outcomes: dict[str, BaseException | None]) -> No
     outcome = outcomes[scenario]
     if outcome is not None:
         raise outcome
-
-
-def test_real_phones_hold_with_music_and_transfer_by_keys(
-    office: RingbackServer, make_baresip: Callable[..., Baresip]
-) -> None:
-    phone = make_baresip("1905", server=office.udp, password="secret-of-1905", tone_hz=TONES["baresip"])
-    phone.register()
-
-    async def test() -> None:
-        async with (
-            asyncio.timeout(110),
-            Station(bind="127.0.0.1", verify=False) as station,
-            Stage(office, station, 9).phones(3) as (alice, _, carol),
-        ):
-            phone.dial(office.uri(alice.number), wait=False)
-            at_alice = await alice.answer()
-            await hears(at_alice, "baresip")
-            await asyncio.to_thread(phone.hold)
-            await hears(at_alice, "music")
-            await asyncio.to_thread(phone.resume)
-            await hears(at_alice, "baresip")
-            await asyncio.to_thread(phone.press, f"##{carol.number}#")
-            at_carol = await carol.answer()
-            await asyncio.gather(hears(at_alice, "carol"), hears(at_carol, "alice"))
-            await at_alice.hangup()
-
-    asyncio.run(test())
-
-
-def test_linphone_holds_with_music_and_parks(
-    office: RingbackServer, make_linphone: Callable[..., Linphone]
-) -> None:
-    linphone = make_linphone(office, "1906", tone_hz=TONES["linphone"])
-
-    async def test() -> None:
-        async with (
-            asyncio.timeout(110),
-            Station(bind="127.0.0.1", verify=False) as station,
-            Stage(office, station, 9).phones(3) as (alice, _, carol),
-        ):
-            dialling = asyncio.to_thread(linphone.dial, alice.number)
-            _, at_alice = await asyncio.gather(dialling, alice.answer())
-            await hears(at_alice, "linphone")
-            await asyncio.to_thread(linphone.hold)
-            await hears(at_alice, "music")
-            await asyncio.to_thread(linphone.resume)
-            await hears(at_alice, "linphone")
-            await asyncio.to_thread(linphone.press, "*7")
-            await hears(at_alice, "music")
-            at_carol = await carol.call("701")
-            await asyncio.gather(hears(at_alice, "carol"), hears(at_carol, "alice"))
-            await at_alice.hangup()
-
-    asyncio.run(test())

@@ -76,8 +76,9 @@ class Office:
     def notice_file(self) -> Path:
         return self.server.data / "prompts" / (hashlib.sha256(NOTICE.encode()).hexdigest()[:24] + ".wav")
 
-    def recordings(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.ask("carl", "GET", "/recordings")["items"]
+    def recordings(self, extension: str = "") -> list[dict[str, Any]]:
+        query = f"?extension={extension}" if extension else ""
+        found: list[dict[str, Any]] = self.ask("carl", "GET", f"/recordings{query}")["items"]
         return found
 
     def is_recording(self, tracks: int) -> bool:
@@ -198,8 +199,8 @@ def test_both_are_told_then_both_are_in_the_files_and_a_third_is_told_too(office
             await call.hangup()
 
     asyncio.run(test())
-    wait_for(lambda: len(office.recordings()) == 1)
-    (found,) = office.recordings()
+    wait_for(lambda: len(office.recordings("5102")) == 1)
+    (found,) = office.recordings("5102")
     assert sorted(track["extension"] for track in found["tracks"]) == ["5101", "5102"]
     parts = {track["extension"]: track["part"] for track in found["tracks"]}
     mix, first, second = (office.track(found["id"], part) for part in ("mix", parts["5101"], parts["5102"]))
@@ -219,6 +220,7 @@ def test_both_are_told_then_both_are_in_the_files_and_a_third_is_told_too(office
     assert {one["notice"] for one in details["consents"]} == {NOTICE}
     assert [(one["who"], one["act"]) for one in details["deeds"]] == [("carl", "played")] * 3
     nothing_in_clear(office, [mix, first, second])
+    who_may_play_hold_and_delete(office, found)
 
 
 def nothing_in_clear(office: Office, tracks: list[Samples]) -> None:
@@ -235,8 +237,7 @@ def nothing_in_clear(office: Office, tracks: list[Samples]) -> None:
         assert not [piece for piece in wanted if piece in data], path
 
 
-def test_who_may_play_hold_and_delete(office: Office) -> None:
-    (found,) = office.recordings()
+def who_may_play_hold_and_delete(office: Office, found: dict[str, Any]) -> None:
     path = f"/recordings/{found['id']}"
     status, _, data = office.request("ada", "GET", f"{path}/audio", headers=WHY)
     assert (status, b"its policy names: auditor" in data) == (403, True)
@@ -263,7 +264,7 @@ def test_who_may_play_hold_and_delete(office: Office) -> None:
     office.ask("carl", "POST", f"{path}/release", {"reason": "case closed"})
     assert office.server.run("recording", "delete", found["id"], "--reason", "asked for").returncode == 0
     assert not (office.voices / found["id"]).exists()
-    assert office.recordings() == []
+    assert office.recordings("5102") == []
     assert office.request("carl", "GET", f"{path}/audio", headers=WHY)[0] == 404
     deeds = [(one["who"], one["act"]) for one in office.ask("carl", "GET", path)["deeds"]]
     assert deeds == [
@@ -278,6 +279,7 @@ def test_who_may_play_hold_and_delete(office: Office) -> None:
 
 
 def test_a_phone_that_refuses_is_in_no_file(office: Office, make_baresip: Callable[..., Baresip]) -> None:
+    office.write_policy(mode="opt-out", players=["auditor"])
     password = office.add_extension("5111")
     phone = make_baresip(
         "5111", server=office.server.udp, password=password, tone_hz=1090, answer="auto", codec="pcmu"
@@ -297,8 +299,8 @@ def test_a_phone_that_refuses_is_in_no_file(office: Office, make_baresip: Callab
             await call.hangup()
 
     asyncio.run(test())
-    wait_for(lambda: len(office.recordings()) == 1)
-    (found,) = office.recordings()
+    wait_for(lambda: len(office.recordings("5112")) == 1)
+    (found,) = office.recordings("5112")
     assert [track["extension"] for track in found["tracks"]] == ["5112"]
     for part in ("mix", found["tracks"][0]["part"]):
         samples = office.track(found["id"], part)
@@ -322,10 +324,10 @@ def test_a_meeting_that_the_servers_end_ends_is_recorded_whole(office: Office, t
             await eventually(lambda: office.is_recording(2))
             await speak_both(calls[0], calls[1], 1.5)
             await asyncio.to_thread(office.server.stop)
+            await asyncio.to_thread(office.server.start)
 
     asyncio.run(test())
-    office.server.start()
-    (found,) = office.recordings()
+    (found,) = office.recordings("5121")
     assert (found["cut"], found["direction"]) == (False, "internal")
     assert sorted(track["extension"] for track in found["tracks"]) == ["5121", "5122"]
     mix = office.track(found["id"])
@@ -338,20 +340,23 @@ def test_a_meeting_that_the_servers_end_ends_is_recorded_whole(office: Office, t
 
 
 def test_a_power_cut_leaves_what_was_recorded_and_no_orphan(office: Office) -> None:
+    office.write_policy(mode="always", players=["auditor"])
+
     async def test() -> None:
         async with agents(office, "5131", "5132") as (alice, bob):
             call, other = await connect(alice, bob)
             await eventually(lambda: office.is_recording(2))
             await speak_both(call, other, 2)
             office.server.kill_all()
+            (office.voices / "00000000000000aa.rbv").write_bytes(b"RBV1 nobody's")
+            await asyncio.to_thread(office.server.start)
 
     asyncio.run(test())
-    (office.voices / "00000000000000aa.rbv").write_bytes(b"RBV1 nobody's")
-    office.server.start()
-    (found,) = office.recordings()
+    (found,) = office.recordings("5131")
     assert (found["cut"], found["end_reason"]) == (True, "restart")
     assert found["seconds"] > 1
     assert has(office.track(found["id"])[-RATE:], 600)
-    assert [path.name for path in office.voices.iterdir()] == [found["id"]]
-    assert office.ask("ada", "POST", "/recordings/rotate-key") == {"voices": 1}
+    everything = {one["id"] for one in office.recordings()}
+    assert {path.name for path in office.voices.iterdir()} == everything
+    assert office.ask("ada", "POST", "/recordings/rotate-key") == {"voices": len(everything)}
     assert has(office.track(found["id"])[-RATE:], 1090)

@@ -119,3 +119,31 @@ def test_a_page_is_called_holds_and_transfers(
     assert registered()
     server.api("PATCH", "/extensions/5203", {"person_id": None})
     wait_for(lambda: not registered(), 3)
+
+
+def test_two_calls_of_a_page_become_one_of_those_it_talked_with(
+    server: RingbackServer, make_browser: MakeBrowser, make_phone: MakePhone
+) -> None:
+    ada = make_somebody(server, "Ada", "5211")
+    phones = [make_phone(server, n, server.add_extension(n)) for n in ("5212", "5213")]
+    browser = make_browser("Ada", tone_hz=PAGE_HZ)
+    page = browser.page
+    log_in(browser, server, ada)
+    page.get_by_text("Ready", exact=True).wait_for()
+    calls: list[Call] = []
+    with ThreadPoolExecutor(1) as pool:
+        for phone in phones:
+            assert phone.register().status == 200
+            answering = pool.submit(phone.answer)
+            page.get_by_label("Name or number").fill(phone.user)
+            page.get_by_label("Name or number").press("Enter")
+            calls.append(answering.result())
+            check_both_hear(browser, calls[-1])
+    page.get_by_text("on hold", exact=True).wait_for()
+    assert not phone_hears(calls[0])
+    page.get_by_role("button", name="Transfer").first.click()
+    browser.press("To 5213")
+    wait_for(lambda: page.get_by_role("button", name="Hang up").count() == 0)
+    calls[0].media.speak(make_tones(8000, 4, [600]))
+    calls[1].media.speak(make_tones(8000, 4, [PHONE_HZ]))
+    wait_for(lambda: phone_hears(calls[0], PHONE_HZ) and phone_hears(calls[1], 600))

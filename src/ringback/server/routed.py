@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec.structs import replace
 
@@ -33,7 +33,12 @@ from ringback.routing.steps import (
 )
 from ringback.server.destinations import Call, Destinations, Refusal
 from ringback.store.directory import Directory
+from ringback.store.plan.outbound import Blocked
 from ringback.store.plan.target import Target
+
+_TIMELESS: Final = frozenset({"trunk", "extension", "answering"})
+"""Kinds of rules that say the same at all times, to whoever calls."""
+_MOST_KNOWN: Final = 10_000
 
 
 class Routing(Protocol):
@@ -61,10 +66,23 @@ class PlanRouting:
         self._services = services
         self._clock = clock
         self._turns = turns
+        # Most calls go to an extension, and the same way again until the directory changes.
+        self._known: dict[tuple[str, str | None, str | None], Decision] = {}
+        self._known_by = directory()
 
     def first(self, asked: Asked) -> Decision:
         """The first step of a call."""
-        return self._router().start(asked)
+        directory = self._directory()
+        if directory is not self._known_by:
+            self._known.clear()
+            self._known_by = directory
+        key = asked.dialled, asked.account, asked.trunk
+        decision = self._known.get(key)
+        if decision is None:
+            decision = self._router().start(asked)
+            if _always_so(decision, directory) and len(self._known) < _MOST_KNOWN:
+                self._known[key] = decision
+        return decision
 
     def next(self, asked: Asked, target: Target, path: tuple[Target, ...], why: Outcome) -> Decision:
         """The step after that."""
@@ -72,6 +90,18 @@ class PlanRouting:
 
     def _router(self) -> Router:
         return Router(self._directory(), self._services, self._clock(), self._turns)
+
+
+def _always_so(decision: Decision, directory: Directory) -> bool:
+    """Whether nothing but the directory, and who calls what, has led to it: no time, turn or number."""
+    step = decision.step
+    return (
+        isinstance(step, Ring)
+        and step.called.kind == "extension"
+        and not step.test
+        and all(rule.kind in _TIMELESS for rule in decision.rules)
+        and not directory.plan.all(Blocked)
+    )
 
 
 class Ways:

@@ -11,7 +11,7 @@ import { ImportPage } from "./pages/Import";
 import { LoginPage } from "./pages/Login";
 import { LoginsPage } from "./pages/Logins";
 import { PeoplePage } from "./pages/People";
-import { PhonePage } from "./pages/Phone";
+import { closePhone, PhonePage } from "./pages/Phone";
 import { PlanPage } from "./pages/Plan";
 import { QueuesPage } from "./pages/Queues";
 import { RecordingsPage } from "./pages/Recordings";
@@ -29,6 +29,7 @@ export function App() {
   const [ready, setReady] = useState(false);
   useEffect(() => {
     setReady(false);
+    if (who === null) closePhone();
     if (who) loadKinds().then(() => setReady(true));
   }, [who?.name]);
   useEffect(() => {

@@ -35,6 +35,11 @@ export function thePhone(): Promise<Line> {
   return loading;
 }
 
+/** Nobody is called here any more: who was logged in is gone. */
+export function closePhone(): void {
+  loading?.then((phone) => phone.close());
+}
+
 export function PhonePage() {
   const [typed, setTyped] = useState("");
   const input = useRef<HTMLInputElement>(null);
