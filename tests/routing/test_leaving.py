@@ -149,6 +149,26 @@ def test_blocked_numbers_in_any_form_until_their_last_day() -> None:
     assert out(office.call(FAR))
 
 
+def test_what_is_dialled_before_a_number_does_not_hide_that_it_is_blocked() -> None:
+    blocked = Blocked(name="scam", patterns=("+1900.", "0900."), direction="out")
+    by_route = Office(blocked, route("nine", "9.", strip=1), route("rest", ".", trunks=("second",)))
+    by_prefix = Office(blocked, trunks=(trunk("first", prefixes=("9",), strip=1),))
+    for office in (by_route, by_prefix):
+        for number in ("919005550100", "90900123456"):
+            assert refused(office.call(number)).why == "the number is blocked (scam)"
+        assert out(office.call("914155550100")) == [("first", "14155550100")]
+
+
+def test_digits_beyond_the_end_of_a_number_make_no_other_number_of_it() -> None:
+    role = Role(name="standard", classes=("national", "international"))
+    office = Office(role, route("all", "."))
+    for number in ("01119005550100", "011190055501009", "0111900555010099"):
+        assert refused(office.call(number)).why.endswith("may not call numbers of the class premium")
+    blocked = Office(Blocked(name="scam", patterns=("+1900.",), direction="out"))
+    assert refused(blocked.call("0111900555010099")).why == "the number is blocked (scam)"
+    assert out(office.call("011442079460000")) == [("first", "011442079460000")]
+
+
 def test_blocked_callers_and_those_without_a_number() -> None:
     dids = {NEAR: "1001"}
     office = Office(

@@ -30,6 +30,7 @@ from ringback.server.emergencies import EmergencyNotice
 from ringback.server.joining import Reach, own_ways
 from ringback.server.outside import Outside
 from ringback.server.policy import Policy
+from ringback.server.softphones import Softphones
 from ringback.server.watching import Watching
 from ringback.sip.digest import DigestAuthenticator, authorize, make_ha1, parse_challenge
 from ringback.sip.effects import (
@@ -133,6 +134,11 @@ class Door:
             services,
             clock=lambda: self.clock,
         )
+        self.cut: list[Flow] = []
+        self.ended: set[str] = set()
+        self.pages = Softphones(
+            lambda session, _: session not in self.ended, self.cut.append, lambda: self.phone.now
+        )
         self.policy = Policy(
             endpoint=self.phone.endpoint,
             switchboard=self.switchboard,
@@ -142,6 +148,7 @@ class Door:
                 sources=self.sources,
                 visits=self.visits,
                 directory=lambda: self.directory,
+                pages=self.pages,
             ),
             ways=self.ways,
             outside=outside,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from ringback.server import sip_socket
 from ringback.server.sip_socket import SipSockets
@@ -53,6 +54,20 @@ def test_a_frame_is_a_message_and_answers_go_back_the_same_way() -> None:
     assert not doorway.sockets.send(flow, b"SIP/2.0 200 OK")
     doorway.sockets.received(page, OPTIONS)
     assert len(doorway.messages) == 1
+
+
+def test_one_connection_is_cut_and_no_other_that_has_its_number() -> None:
+    doorway = Doorway()
+    doorway.page()
+    page = doorway.page()
+    assert page is not None
+    doorway.sockets.received(page, OPTIONS)
+    flow = doorway.messages[0][1]
+    doorway.sockets.cut(replace(flow, remote=("192.0.2.9", 1)))
+    doorway.sockets.cut(replace(flow, id=99))
+    assert doorway.closed == []
+    doorway.sockets.cut(flow)
+    assert doorway.closed == [2]
 
 
 def test_keep_alives_are_answered_and_nothing_else_that_is_no_sip() -> None:

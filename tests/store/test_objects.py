@@ -89,6 +89,7 @@ DISAGREEMENTS = (
     ("group", "a", {"number": "300"}, "number", "300 is the number of menu main"),
     ("answering", "1009", {}, "name", "there is no extension 1009"),
     ("answering", "1001", {"busy": "extension:1001"}, "busy", "leads back"),
+    ("answering", "1001", {"always": "outside:911"}, "always", "is an emergency number"),
     ("mailbox", "1001", {"e_mail": "ada"}, "e_mail", "is not an e-mail address"),
     ("route", "a", {"patterns": ["0."], "trunks": ["x"]}, "trunks.0", "there is no trunk x"),
     ("route", "a", {"patterns": ["0."], "trunks": [], "hours": "x"}, "hours", "there is no hours x"),

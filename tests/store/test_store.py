@@ -2,11 +2,13 @@
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+import traceback
 from collections.abc import AsyncIterator
 
 import pytest
@@ -269,3 +271,15 @@ async def test_an_open_database_can_be_opened_again(store, settings):
     async with other.read() as connection:
         assert (await connection.exec_driver_sql("SELECT count(*) FROM meetings")).scalar() == 1
     await other.close()
+
+
+async def test_what_the_database_could_not_take_is_in_no_traceback(store):
+    async with store.database.write() as connection:
+        await connection.exec_driver_sql("ALTER TABLE people RENAME TO elsewhere")
+    # Not in a line of its own, which tracebacks show.
+    private = {"name": "Ada Example", "e_mail": "ada@example.com"}
+    with pytest.raises(DatabaseUnusableError) as error:
+        await store.people.add(**private)
+    told = "".join(traceback.format_exception(error.value))
+    assert "no such table" in told
+    assert not re.search("Ada Example|ada@example", told)

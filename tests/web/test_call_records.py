@@ -9,10 +9,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from ringback.governance.roles import Identity, Role
-from ringback.store.call_record import CallRecord, call_name
+from ringback.store.call_record import CallLeg, CallRecord, Happening, Passed, call_name
 from ringback.web import context as web_context
 from tests.store.test_call_records import BEGAN, keep, record
 from tests.web.conftest import Web
@@ -139,6 +140,39 @@ async def test_people_see_the_calls_of_their_extensions_since_they_have_them(
     assert len(exported.splitlines()) == 3
     await web.store.call_records.load()
     assert web.store.call_records.held(["1001"])[0].since == BEGAN + timedelta(days=2, hours=1)
+
+
+async def test_where_a_colleague_forwards_to_is_the_colleagues_own(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caller, beyond = record().legs
+    mobile = "+14155550177"
+    forwarded = record(
+        BEGAN,
+        dialled="1002",
+        called=f"outside:{mobile}",
+        legs=(
+            caller,
+            CallLeg(number="1002", extension="1002"),
+            msgspec.structs.replace(beyond, number=mobile),
+        ),
+        path=(Passed("extension", "1002", f"forwards to outside:{mobile}"),),
+        happenings=(Happening(at_ms=1, kind="forwarded", by="1002", to=f"outside:{mobile}"),),
+    )
+    prefixed = record(BEGAN, dialled="94155550100")
+    await keep(web.store, forwarded, prefixed)
+    for extension, sees in (("1001", False), ("1002", True)):
+        people(monkeypatch, Identity("Ada", Role.USER, "p1", (extension,)))
+        detail = (await web.owner.get(f"{URL}/{call_name(forwarded.id)}")).text
+        found = (await web.owner.post(f"{URL}/search", json={"legs": True})).text
+        files = [
+            (await web.owner.post(f"{URL}/export", json={"format": form, "rows": "legs"})).text
+            for form in ("csv", "jsonl")
+        ]
+        assert {"4155550177" in text for text in (detail, found, *files)} == {sees}
+    people(monkeypatch, Identity("Ada", Role.USER, "p1", ("1001",)))
+    mine = (await web.owner.get(f"{URL}/{call_name(prefixed.id)}")).json()
+    assert (mine["called"], mine["legs"][1]["number"]) == ("outside:+14155550100", "+14155550100")
 
 
 async def test_files_have_a_row_a_call_or_a_row_a_leg(web: Web, calls: list[CallRecord]) -> None:

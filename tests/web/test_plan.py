@@ -53,6 +53,11 @@ async def test_the_life_of_a_value(office):
     assert (await office.owner.delete(path)).status_code == 204
     assert (await office.owner.delete(path)).status_code == 404
     assert (await office.owner.get("/api/v1/plan/colours")).status_code == 404
+    # No number of any length is too much for the database.
+    for huge in (1 << 63, 10**40):
+        assert (await office.owner.get(f"/api/v1/plan/history?before={huge}")).status_code == 422
+        undone = await office.owner.post("/api/v1/plan/undo", json={"revision_id": huge})
+        assert undone.status_code == 422
 
 
 async def test_what_is_wrong_is_said_by_field(office):
@@ -108,6 +113,9 @@ async def test_who_may_change_what(office):
             assert (await client.post("/api/v1/devices", json={})).status_code == write
             (seen,) = (await client.get("/api/v1/people")).json()["items"]
             assert seen["e_mail"] == ("" if role == "user" else "a@example.com")
+            found = (await client.get("/api/v1/people?search=a@example")).json()
+            assert found["total"] == (0 if role == "user" else 1)
+            assert (await client.get("/api/v1/people?search=ada")).json()["total"] == 1
     assert (await office.stranger.get("/api/v1/plan/group")).status_code == 401
 
 

@@ -112,6 +112,14 @@ def test_a_page_is_called_holds_and_transfers(
     browser.page.get_by_text("You are not disturbed").wait_for()
     assert server.api("GET", "/plan/answering/5203")["value"]["do_not_disturb"] is True
 
+    # Who does not hold the extension any more is no phone of it, though the page stays open.
+    def registered() -> bool:
+        return any(one["number"] == "5203" for one in server.api("GET", "/registrations"))
+
+    assert registered()
+    server.api("PATCH", "/extensions/5203", {"person_id": None})
+    wait_for(lambda: not registered(), 3)
+
 
 def test_two_calls_of_a_page_become_one_of_those_it_talked_with(
     server: RingbackServer, make_browser: MakeBrowser, make_phone: MakePhone

@@ -35,7 +35,9 @@ EMERGENCY_NUMBERS: Final = ("110", "112", "118", "119", "911", "999")
 CLASSES: Final = {
     "national": CallClass(prefixes=("",), concurrent=5, calls_a_day=200, minutes_a_day=600),
     "international": CallClass(prefixes=("+", "00", "011"), concurrent=2, calls_a_day=20, minutes_a_day=60),
-    "premium": CallClass(prefixes=("0900", "1900", "+1900"), concurrent=0, calls_a_day=0, minutes_a_day=0),
+    "premium": CallClass(
+        prefixes=("0900", "1900", "+1900", "001900", "0111900"), concurrent=0, calls_a_day=0, minutes_a_day=0
+    ),
 }
 FEATURE_CODES: Final[Mapping[str, str]] = MappingProxyType(
     {

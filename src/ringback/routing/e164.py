@@ -25,7 +25,8 @@ class Understood:
 def understood(number: str, country: str) -> Understood | None:
     """What `number` is as it is written in `country`; None for what cannot be a number of the world.
 
-    Whether somebody has the number is not asked: only its length is looked at.
+    Whether somebody has the number is not asked: only its length is looked at. Digits beyond its end, which
+    networks ignore, make no other number of it.
     """
     if not _DIGITS.fullmatch(number):
         return None
@@ -33,7 +34,10 @@ def understood(number: str, country: str) -> Understood | None:
         parsed = phonenumbers.parse(number, country or None)
     except NumberParseException:
         return None
-    if phonenumbers.is_possible_number_with_reason(parsed) != ValidationResult.IS_POSSIBLE:
+    possible = phonenumbers.is_possible_number_with_reason(parsed)
+    if possible == ValidationResult.TOO_LONG and phonenumbers.truncate_too_long_number(parsed):
+        possible = ValidationResult.IS_POSSIBLE
+    if possible != ValidationResult.IS_POSSIBLE:
         return None
     return Understood(
         phonenumbers.format_number(parsed, PhoneNumberFormat.E164), _as_at_home(parsed, country)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -26,16 +26,19 @@ def leave(number: str, snapshot: Snapshot, trail: Trail, *, payer: str, restrict
     """
     if not goes_out(number):
         return trail.refuse(404, "nothing has this number", dead_end=True)
-    blocked = snapshot.blocked("out", number)
-    if blocked is not None:
-        trail.say("blocked", blocked.name, "this number may not be called")
-        return trail.refuse(403, f"the number is blocked ({blocked.title or blocked.name})")
+    refusal = _blocked((number,), snapshot, trail)
+    if refusal is not None:
+        return refusal
     if snapshot.plan.all(Route):
         ways = _by_route(number, snapshot, trail, payer)
     else:
         ways = _by_prefixes(number, snapshot, trail)
     if isinstance(ways, Refuse):
         return ways
+    # What is dialled to get a line hides nothing.
+    refusal = _blocked(dict.fromkeys(way.number for way in ways), snapshot, trail)
+    if refusal is not None:
+        return refusal
     known = [replace(way, call_class=_class(way, number, snapshot)) for way in ways]
     role = snapshot.role(payer) if snapshot.directory.extension(payer) is not None else None
     if role is not None:
@@ -50,6 +53,15 @@ def leave(number: str, snapshot: Snapshot, trail: Trail, *, payer: str, restrict
         known = allowed
         trail.say("role", role.name, f"may call numbers of the class {known[0].call_class}")
     return GoOut(ways=tuple(known), call_class=known[0].call_class, payer=payer, path=trail.path)
+
+
+def _blocked(numbers: Iterable[str], snapshot: Snapshot, trail: Trail) -> Refuse | None:
+    found = (snapshot.blocked("out", number) for number in numbers)
+    blocked = next((each for each in found if each is not None), None)
+    if blocked is None:
+        return None
+    trail.say("blocked", blocked.name, "this number may not be called")
+    return trail.refuse(403, f"the number is blocked ({blocked.title or blocked.name})")
 
 
 def _by_route(number: str, snapshot: Snapshot, trail: Trail, payer: str) -> list[WayOut] | Refuse:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from ringback.conference.visits import Visits
 from ringback.governance.identity import SIP_REALM
@@ -50,6 +51,24 @@ class Proved:
     device: Device | None = None
 
 
+class Pages(Protocol):
+    """Knows the phones of pages that are somebody's extension."""
+
+    def device(self, username: str, now: float) -> Device | None:
+        """The phone that logs in with that name, while it may."""
+
+    def came(self, username: str, flow: Flow) -> None:
+        """It has logged in, by that connection."""
+
+
+class _NoPages:
+    def device(self, username: str, now: float) -> Device | None:
+        """Nobody's."""
+
+    def came(self, username: str, flow: Flow) -> None:
+        """Nobody's."""
+
+
 class Accounts:
     """Checks credentials, and remembers which sources had right and wrong ones; sans-IO."""
 
@@ -61,15 +80,14 @@ class Accounts:
         sources: SipSources,
         visits: Visits,
         directory: Callable[[], Directory],
-        pages: Callable[[str, float], Device | None] = lambda _username, _now: None,
+        pages: Pages | None = None,
     ) -> None:
-        """`pages` finds the phone of a page that is somebody's extension."""
         self._authenticator = authenticator
         self._digests = digests
         self._sources = sources
         self._visits = visits
         self._directory = directory
-        self._pages = pages
+        self._pages = pages if pages is not None else _NoPages()
 
     def shows_credentials(self, request: Request) -> bool:
         """Whether there are credentials for here; what a guest has for another server is none of our
@@ -112,7 +130,7 @@ class Accounts:
             value,
             request.method,
             request.uri,
-            lambda username: self._credential(username, now, urgent=urgent),
+            lambda username: self._credential(username, flow, now, urgent=urgent),
             now,
             source=flow.remote[0],
         )
@@ -124,11 +142,13 @@ class Accounts:
         trunk = self._trunk_account(verdict.username, now)
         if trunk is not None:
             return trunk
-        device = self._device(verdict.username, now)
+        device = self._device(verdict.username, flow, now)
         account = verdict.username if device is None else device.extension
         anonymous = request.method == "INVITE" and is_anonymous(request.from_)
         if user_of(request.from_) not in (account, verdict.username) and not anonymous:
             return Denied(403, Headers(), "From is not the authenticated account")
+        if flow.by_page:
+            self._pages.came(verdict.username, flow)
         return Proved(account, device)
 
     def challenge(self, request: Request, flow: Flow, now: float, *, stale: bool) -> Denied:
@@ -148,12 +168,16 @@ class Accounts:
             headers.add("WWW-Authenticate", challenge)
         return Denied(401, headers)
 
-    def _device(self, username: str, now: float) -> Device | None:
-        return self._directory().devices.get(username) or self._pages(username, now)
+    def _device(self, username: str, flow: Flow, now: float) -> Device | None:
+        device = self._directory().devices.get(username)
+        if device is None and flow.by_page:
+            # Only a page's connection can be closed when its session is over.
+            device = self._pages.device(username, now)
+        return device
 
-    def _credential(self, username: str, now: float, *, urgent: bool) -> Credential | None:
+    def _credential(self, username: str, flow: Flow, now: float, *, urgent: bool) -> Credential | None:
         directory = self._directory()
-        device = self._device(username, now)
+        device = self._device(username, flow, now)
         extension = directory.extension(username if device is None else device.extension)
         account: Extension | Device | None = device or extension
         enabled = extension is not None and extension.enabled and account is not None and account.enabled

@@ -202,7 +202,6 @@ class Server:
         )
         self.diagnoses = Diagnoses(settings.data_dir / "diagnoses", settings.web.upload_limit_mb * 1_000_000)
         self.visits = make_visits(allow)
-        self.softphones = Softphones(self._holds)
         self.visiting = ServerVisits(self.visits, self.meetings, self.exchange)
         self.sip_sockets = SipSockets(
             on_message=self.exchange.on_message,
@@ -212,6 +211,7 @@ class Server:
             allow=allow,
             sources=self.sources,
         )
+        self.softphones = Softphones(self._holds, self.sip_sockets.cut)
         self.keeper = RegistrationKeeper(self.registrar, store.registrations)
         self.watching = Watching(self.endpoint, self.switchboard, lambda: store.directory)
         services = ServiceNumbers.of(settings)
@@ -267,7 +267,7 @@ class Server:
                 sources=self.sources,
                 visits=self.visits,
                 directory=lambda: store.directory,
-                pages=self.softphones.device,
+                pages=self.softphones,
             ),
             ways=self.ways,
             outside=outside,
@@ -319,6 +319,7 @@ class Server:
             require_client_certificate=sip.require_client_certificate,
         )
         self.keeper.start()
+        self.softphones.start()
         self.tolls.start()
         self._holdings = HoldingKeeper(self.store)
         self._holdings.start()
@@ -351,6 +352,7 @@ class Server:
         await self.recording.stop()
         if self._holdings is not None:
             await self._holdings.stop()
+        await self.softphones.stop()
         await self.keeper.stop()
         await self.names.close()
         await self.tolls.stop()
@@ -479,6 +481,7 @@ class Server:
     def _on_directory(self, directory: Directory) -> None:
         before, self._directory = self._directory, directory
         self.keeper.follow(before, directory)
+        self.softphones.review()
         self.trunks.follow(directory)
         self.voicemail.follow(directory)
         self.recording.follow()

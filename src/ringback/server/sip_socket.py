@@ -131,6 +131,12 @@ class SipSockets:
         socket.send(data)
         return True
 
+    def cut(self, flow: Flow) -> None:
+        """Close the connection of a page, if it is there."""
+        socket = self._sockets.get(flow.id)
+        if socket is not None and socket.flow == flow:
+            socket.close()
+
     def close(self) -> None:
         """Close every connection, after what was sent is written."""
         for socket in list(self._sockets.values()):

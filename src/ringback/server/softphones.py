@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
 from ringback.governance.identity import SIP_REALM
 from ringback.governance.private import Private
 from ringback.sip.digest import make_ha1
+from ringback.sip.flow import Flow
 from ringback.store.directory import Device
 from ringback.web.phoning import NewPhone
 
@@ -21,6 +24,10 @@ LIFETIME_S: Final = 24 * 3600.0
 
 PER_SESSION: Final = 10
 MOST: Final = 20_000
+FLOWS_A_PAGE: Final = 8
+"""Connections that are remembered; a page that makes another one has lost those before."""
+
+LOOKS_EVERY_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,22 +35,28 @@ class _Page:
     session: str
     device: Device
     expires_at: float
+    flows: dict[Flow, None] = field(default_factory=dict)
 
 
 class Softphones:
     """The phones of all pages, as devices with credentials of their own; in memory alone.
 
-    Whether the session lasts, and its person still holds the extension, is asked whenever one logs in: who
-    leaves is cut off with the next message, and by the end of the registration at the latest.
+    Whether the session lasts, and its person still holds the extension, is asked whenever one logs in, and
+    every few seconds: the connections of who has left are cut, with all that came by them.
     """
 
     def __init__(
-        self, holds: Callable[[str, str], bool], clock: Callable[[], float] = time.monotonic
+        self,
+        holds: Callable[[str, str], bool],
+        cut: Callable[[Flow], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`holds(session, extension)`: whether the session may use the extension now."""
         self._holds = holds
+        self._cut = cut
         self._clock = clock
         self._pages: dict[str, _Page] = {}
+        self._task: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
         return len(self._pages)
@@ -68,12 +81,50 @@ class Softphones:
     def device(self, username: str, now: float) -> Device | None:
         """The phone that logs in with that name, while it may."""
         page = self._pages.get(username)
-        if page is None or now >= page.expires_at:
+        if page is None:
             return None
-        if not self._holds(page.session, page.device.extension):
-            del self._pages[username]
+        if now >= page.expires_at or not self._holds(page.session, page.device.extension):
+            self._end(username)
             return None
         return page.device
+
+    def came(self, username: str, flow: Flow) -> None:
+        """A page has logged in, by that connection."""
+        page = self._pages.get(username)
+        if page is None:
+            return
+        page.flows[flow] = None
+        if len(page.flows) > FLOWS_A_PAGE:
+            oldest = next(iter(page.flows))
+            del page.flows[oldest]
+            self._cut(oldest)
+
+    def review(self) -> None:
+        """Cut off who may not be a phone any more."""
+        now = self._clock()
+        for username in list(self._pages):
+            self.device(username, now)
+
+    def start(self) -> None:
+        """Look now and then: sessions end by time alone, too."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Look no more."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(LOOKS_EVERY_S)
+            self.review()
+
+    def _end(self, username: str) -> None:
+        page = self._pages.pop(username, None)
+        for flow in page.flows if page is not None else ():
+            self._cut(flow)
 
     def _make_room(self, session: str, now: float) -> None:
         mine = [name for name, page in self._pages.items() if page.session == session]
@@ -82,4 +133,4 @@ class Softphones:
             over += [name for name, page in self._pages.items() if now >= page.expires_at]
             over += list(self._pages)[:1]
         for name in over:
-            self._pages.pop(name, None)
+            self._end(name)

@@ -99,7 +99,7 @@ class Voicemail:
         recovered = await self._upkeep.recover()
         await self._follow(self._store.directory)
         for message in recovered:
-            log.info("a message is kept that the end of the server cut", extension=message.extension)
+            log.info("a message is kept that the end of the server cut", message=message.id)
             self._received(message.extension, message.id)
         self._sweeping = asyncio.create_task(self._sweep())
 

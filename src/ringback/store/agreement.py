@@ -124,8 +124,12 @@ def _own_problems(value: Value, fixed: Fixed) -> Iterator[FieldProblem]:
     match value:
         case Answering():
             for field in ("always", "busy", "no_answer", "unreachable"):
-                if getattr(value, field) == f"extension:{value.name}":
+                kind, _, name = getattr(value, field).partition(":")
+                if (kind, name) == ("extension", value.name):
                     yield FieldProblem(field, "leads back to the same extension")
+                if kind == OUTSIDE and name in fixed.emergency:
+                    # Help would be sent for by whoever calls the extension, strangers too.
+                    yield FieldProblem(field, f"{name} is an emergency number; no calls are forwarded there")
         case Hours():
             yield from _hours_problems(value)
         case Blocked():

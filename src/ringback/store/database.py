@@ -58,7 +58,12 @@ class Database:
     async def open(cls, url: str) -> Database:
         """Connect and bring the schema up to date; raises DatabaseUnusableError."""
         sqlite = url.startswith("sqlite")
-        engine = create_async_engine(url, connect_args={"isolation_level": None} if sqlite else {})
+        engine = create_async_engine(
+            url,
+            connect_args={"isolation_level": None} if sqlite else {},
+            # Names and numbers are among them, and errors go into logs.
+            hide_parameters=True,
+        )
         if sqlite:
             _make_sqlite_durable(engine)
         database = cls(engine)

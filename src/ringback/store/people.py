@@ -65,15 +65,19 @@ class People:
         """Everybody, by name."""
         return [person for person, _, _ in self._in_order()]
 
-    def page(self, search: str = "", after: str = "", limit: int = 100) -> PeoplePage:
-        """People by name, whose name, number, address, site or role has `search` in it.
+    def page(
+        self, search: str = "", after: str = "", limit: int = 100, *, addresses: bool = True
+    ) -> PeoplePage:
+        """People by name, whose name, number, site, role or (with `addresses`) address has `search` in it.
 
         `after` is the id of the last one seen; raises InvalidError when that one is gone.
         """
         rows = self._in_order()
         if search:
             wanted = search.casefold()
-            rows = [row for row in rows if wanted in row[2]]
+            rows = [
+                row for row in rows if wanted in row[2] or (addresses and wanted in row[0].e_mail.casefold())
+            ]
         begin = 0
         if after:
             begin = next((place for place, row in enumerate(rows, 1) if row[0].id == after), -1)
@@ -145,7 +149,7 @@ def _rows(directory: Directory) -> list[tuple[Person, tuple[str, ...], str]]:
     rows = []
     for person in sorted(directory.people.values(), key=lambda each: (each.name.casefold(), each.id)):
         held = tuple(sorted(numbers.get(person.id, ())))
-        text = "\n".join((person.name, person.e_mail, person.site, person.role, *held)).casefold()
+        text = "\n".join((person.name, person.site, person.role, *held)).casefold()
         rows.append((person, held, text))
     return rows
 

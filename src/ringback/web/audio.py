@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import struct
 from collections.abc import AsyncIterator
 from typing import Final
@@ -13,12 +12,12 @@ from fastapi.responses import StreamingResponse
 
 from ringback.governance.vault import VaultError, VaultReader
 from ringback.web.problems import ProblemError
+from ringback.web.ranges import UnsatisfiableRangeError, byte_range
 
 HEAD: Final = struct.Struct("<4sI4s4sIHHIIHH4sI")
 PIECE_BYTES: Final = 65_536
 NEVER_KEPT: Final = {"Cache-Control": "no-store", "Accept-Ranges": "bytes"}
 _MOST: Final = 0xFFFFFFFF - HEAD.size
-_RANGE: Final = re.compile(r"bytes=([0-9]*)-([0-9]*)")
 
 
 def wav_head(rate: int, octets: int) -> bytes:
@@ -36,28 +35,16 @@ def wav_answer(request: Request, reader: VaultReader, rate: int) -> Response:
     head = wav_head(rate, reader.size)
     size = len(head) + reader.size
     try:
-        start, end = _range(request.headers.get("Range", ""), size)
-    except ProblemError:
+        part = byte_range(request.headers.get("Range"), size)
+    except UnsatisfiableRangeError:
         reader.close()
-        raise
+        raise ProblemError(416, "the recording is shorter", {"Content-Range": f"bytes */{size}"}) from None
+    start, end = part or (0, size)
     headers = {**NEVER_KEPT, "Content-Length": str(end - start)}
     partial = end - start < size
     if partial:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     return StreamingResponse(_pieces(head, reader, start, end), 206 if partial else 200, headers, "audio/wav")
-
-
-def _range(text: str, size: int) -> tuple[int, int]:
-    """First octet, and the one after the last. What is no single range is not looked at (§14.2)."""
-    found = _RANGE.fullmatch(text.strip())
-    first, last = found.groups() if found else ("", "")
-    if not first and not last:
-        return 0, size
-    start = int(first) if first else max(0, size - int(last))
-    end = min(size, int(last) + 1) if first and last else size
-    if start >= end:
-        raise ProblemError(416, "the recording is shorter", {"Content-Range": f"bytes */{size}"})
-    return start, end
 
 
 async def _pieces(head: bytes, reader: VaultReader, start: int, end: int) -> AsyncIterator[bytes]:

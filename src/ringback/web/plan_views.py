@@ -97,7 +97,7 @@ class RevisionView(View):
 class Undoing(Body):
     """Which change is taken back."""
 
-    revision_id: int
+    revision_id: int = Field(ge=0, lt=1 << 63)
 
 
 class DifferenceView(View):

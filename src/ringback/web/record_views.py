@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -29,6 +29,9 @@ from ringback.web.views import Body, View
 
 MOST_AT_ONCE = 500
 _SHORTEST_SHOWN = 4
+_LONGEST_INSIDE = 6
+_ALIKE = 7
+"""So many digits at the end of two numbers make them one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +40,24 @@ class Reader:
 
     all_numbers: bool
     own: frozenset[str] = frozenset()
+    own_calls: bool = False
+    """Whether all numbers are shown only because all calls are the reader's own."""
 
     @classmethod
     def of(cls, identity: Identity) -> Reader:
         """What a role lets be seen. Who reads own calls knows their numbers from the phone's own list."""
-        everything = identity.may(Permission.NUMBERS_READ) or not identity.may(Permission.CALLS_READ)
-        return cls(everything, frozenset(identity.extensions))
+        own_calls = not (identity.may(Permission.NUMBERS_READ) or identity.may(Permission.CALLS_READ))
+        everything = identity.may(Permission.NUMBERS_READ) or own_calls
+        return cls(everything, frozenset(identity.extensions), own_calls)
+
+    def of_call(self, record: CallRecord) -> Reader:
+        """What may be seen of one call: where a colleague sent the reader on to is the colleague's own."""
+        if not self.own_calls or record.extension not in self.own:
+            return self
+        if all(_is_dialled(number, record.dialled) for number in _beyond(record)):
+            return self
+        inside = {leg.extension for leg in record.legs if not leg.trunk}
+        return Reader(False, self.own | inside | {record.dialled})
 
     def number(self, text: str) -> str:
         """A number or SIP user name."""
@@ -61,6 +76,21 @@ class Reader:
 
 
 _NUMBERED = frozenset({"extension", "outside", "mailbox", "meeting"})
+
+
+def _beyond(record: CallRecord) -> Iterator[str]:
+    """The numbers outside that the call came to."""
+    yield from (leg.number for leg in record.legs if leg.trunk and not leg.incoming)
+    for target in (record.called, *(happening.to for happening in record.happenings)):
+        kind, _, number = target.rpartition(":")
+        if kind == "outside" or (not kind and len(number) > _LONGEST_INSIDE):
+            yield number
+
+
+def _is_dialled(number: str, dialled: str) -> bool:
+    """Whether a number outside is what was dialled, however the trunk wants it written."""
+    end = dialled[-_ALIKE:]
+    return number == dialled or (len(end) > _LONGEST_INSIDE and number.endswith(end))
 
 
 class CallSearch(Body):
@@ -193,7 +223,7 @@ class CallRecordView(View):
     @classmethod
     def of(cls, record: CallRecord, reader: Reader, *, legs: bool = False) -> CallRecordView:
         """A record as the reader may see it."""
-        return cls(**_facts(record, reader, legs=legs))
+        return cls(**_facts(record, reader.of_call(record), legs=legs))
 
 
 class PassedView(View):
@@ -225,6 +255,7 @@ class CallDetailView(CallRecordView):
     @classmethod
     def of(cls, record: CallRecord, reader: Reader, *, legs: bool = True) -> CallDetailView:
         """A record as the reader may see it, whole."""
+        reader = reader.of_call(record)
         shown = reader.all_numbers
         return cls(
             **_facts(record, reader, legs=legs),

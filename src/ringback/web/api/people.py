@@ -35,7 +35,9 @@ async def list_people(
     limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
 ) -> PeopleView:
     """People by name, those with `search` in name, extension, address, site or role."""
-    page = context.store.people.page(search, after, limit)
+    # Who is shown no addresses could try them out.
+    addresses = viewer.may(Permission.EXTENSIONS_READ)
+    page = context.store.people.page(search, after, limit, addresses=addresses)
     items = [PersonView.of(person, numbers, viewer) for person, numbers in page.people]
     return PeopleView(items=items, total=page.total, next=page.next)
 

@@ -77,7 +77,9 @@ async def history(
     _viewer: PlanReader,
     kind: str = "",
     name: str = "",
-    before: Annotated[int | None, Query(description="Only revisions before this one.")] = None,
+    before: Annotated[
+        int | None, Query(description="Only revisions before this one.", ge=0, lt=1 << 63)
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> list[RevisionView]:
     """What was changed, the last change first."""

@@ -50,9 +50,16 @@ WhyHeader = Annotated[
 
 
 def _players(context: WebContext, recording: StoredRecording) -> tuple[str, ...]:
-    """Who may play it: as the policy says today, or said then where there is none of that name any more."""
+    """Who may play it: as the policy says today, or said then where there is none of that name any more.
+
+    Of one that waits for its approval those only who could before.
+    """
     policy = context.store.directory.plan.get(RecordingPolicy, recording.policy)
-    return policy.players if policy is not None else recording.players
+    if policy is None:
+        return recording.players
+    if policy.approved_by:
+        return policy.players
+    return tuple(role for role in policy.players if role in recording.players)
 
 
 def _view(context: WebContext, recording: StoredRecording, viewer: Identity) -> RecordingView:
