@@ -7,15 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
-import numpy as np
 
 from ringback.call.leg import Leg
 from ringback.call.records import Call
 from ringback.governance.private import Private
 from ringback.governance.shown import LONGEST_SHOWN, fit_to_show
-from ringback.media.protocol import LegTotals
-from ringback.quality.emodel import STRETCH, Scale, mos, rate, rating_of
-from ringback.quality.impairment import Impairment, impairment
 from ringback.sdp.description import SessionDescription
 from ringback.store.call_record import (
     CallLeg,
@@ -36,7 +32,6 @@ _STATIC: Final = {"0": "PCMU", "3": "GSM", "4": "G723", "8": "PCMA", "9": "G722"
 _NO_CODECS: Final = frozenset({"TELEPHONE-EVENT", "CN", "RED", "RTX", "ULPFEC"})
 _CODEC_NAME: Final = re.compile(r"[A-Z0-9][A-Z0-9._-]{0,15}")
 _MOST_CODECS: Final = 16
-_FRAME_MS: Final = 20.0
 _WAKE_MS: Final = 1_000
 _LONGEST_SAID: Final = 300
 
@@ -48,7 +43,10 @@ _LIMITS: Final[tuple[tuple[float, Quality], ...]] = ((60.0, "poor"), (70.0, "low
 
 def records_of(calls: Sequence[Call]) -> list[CallRecord]:
     """The records of calls that are over, which let go of their legs; lines are rated all together."""
-    rated = _rated([leg for call in calls for leg in call.legs])
+    # Here, for NumPy is only loaded where calls have been.
+    from ringback.call.rated import rated as rated_lines  # noqa: PLC0415
+
+    rated = rated_lines([leg for call in calls for leg in call.legs])
     records = [record_of(call, rated) for call in calls]
     for call in calls:
         call.let_go()
@@ -86,7 +84,7 @@ def record_of(call: Call, rated: dict[int, tuple[Line, float | None]] | None = N
         cause=end.cause,
         reason=end.reason,
         words=end.words,
-        mos=None if worst is None else round(float(mos("narrowband", worst)), 2),
+        mos=None if worst is None else _score(worst),
         quality=None if worst is None else _quality(worst),
         emergency=call.emergency,
         recorded=call.recorded,
@@ -252,92 +250,10 @@ def _named(rtpmaps: Iterable[str]) -> Iterator[tuple[str, str]]:
             yield payload, name
 
 
-# How lines were
+def _score(rating: float) -> float:
+    from ringback.call.rated import score  # noqa: PLC0415
 
-
-def _rated(legs: Iterable[Leg]) -> dict[int, tuple[Line, float | None]]:
-    """The line of every leg of which was counted, and its worse rating on G.107's scale of 0 to 100."""
-    counted = [(leg, leg.totals) for leg in legs if leg.totals is not None and leg.media is not None]
-    counted = [(leg, t) for leg, t in counted if t is not None and (t.expected_packets or t.sent_packets)]
-    heard = _ratings([(_cost(leg, received=True), _heard(t)) for leg, t in counted])
-    heard_there = _ratings([(_cost(leg, received=False), _heard_there(t)) for leg, t in counted])
-    lines: dict[int, tuple[Line, float | None]] = {}
-    for (leg, totals), ours, model in zip(counted, heard, heard_there, strict=True):
-        theirs = model
-        if totals.remote_mos:
-            theirs = float(rating_of("narrowband", totals.remote_mos))
-        known = [rating for rating in (ours, theirs) if rating is not None]
-        lines[leg.id] = (_line(totals, ours, theirs), min(known, default=None))
-    return lines
-
-
-def _line(totals: LegTotals, ours: float | None, theirs: float | None) -> Line:
-    lost = totals.remote_lost_fraction
-    return Line(
-        received=totals.received_packets,
-        expected=totals.expected_packets,
-        late=totals.late_packets,
-        concealed=totals.concealed_frames,
-        sent=totals.sent_packets,
-        jitter_ms=_rounded(totals.jitter_ms, 2),
-        round_trip_ms=_rounded(totals.round_trip_ms, 1),
-        remote_lost_percent=None if lost is None else _rounded(100 * lost, 2),
-        remote_jitter_ms=_rounded(totals.remote_jitter_ms, 2),
-        mos=None if ours is None else round(float(mos("narrowband", ours)), 2),
-        remote_mos=None if theirs is None else round(float(mos("narrowband", theirs)), 2),
-    )
-
-
-def _rounded(value: float | None, digits: int) -> float | None:
-    return None if value is None or not np.isfinite(value) else round(value, digits)
-
-
-def _cost(leg: Leg, *, received: bool) -> Impairment:
-    assert leg.media is not None
-    codec = leg.media.receive[0].codec if received and leg.media.receive else leg.media.send.codec
-    return impairment(codec.lower())
-
-
-def _heard(totals: LegTotals) -> tuple[float, float] | None:
-    """Loss in per cent and delay in ms of what came to us; packets that came too late were not heard."""
-    if not totals.expected_packets:
-        return None
-    played = totals.received_packets - totals.late_packets
-    loss = 100 * min(max(1 - played / totals.expected_packets, 0.0), 1.0)
-    return loss, (totals.round_trip_ms or 0.0) / 2 + totals.buffer_ms + _FRAME_MS
-
-
-def _heard_there(totals: LegTotals) -> tuple[float, float] | None:
-    """The same of what the peer says that came to it."""
-    if totals.remote_lost_fraction is None or not totals.sent_packets:
-        return None
-    lost = totals.remote_lost_fraction + (totals.remote_discarded_fraction or 0.0)
-    delay_ms = (totals.round_trip_ms or 0.0) / 2 + (totals.remote_delay_ms or 2 * _FRAME_MS)
-    return 100 * min(lost, 1.0), delay_ms
-
-
-def _ratings(asked: Sequence[tuple[Impairment, tuple[float, float] | None]]) -> list[float | None]:
-    """Ratings of lines on G.107's scale; None where codec, loss or delay is not known."""
-    ratings: list[float | None] = [None] * len(asked)
-    scales: tuple[Scale, ...] = ("narrowband", "wideband")
-    for scale in scales:
-        chosen = [
-            (n, cost, line)
-            for n, (cost, line) in enumerate(asked)
-            if line is not None and cost.scale == scale and cost.ie is not None and cost.bpl is not None
-        ]
-        if not chosen:
-            continue
-        rating = rate(
-            scale,
-            ie=np.array([cost.ie for _, cost, _ in chosen], np.float64),
-            bpl=np.array([cost.bpl for _, cost, _ in chosen], np.float64),
-            loss_percent=np.array([line[0] for _, _, line in chosen]),
-            delay_ms=np.array([line[1] + cost.look_ahead_ms for _, cost, line in chosen]),
-        )
-        for (n, _, _), r in zip(chosen, (rating.r / STRETCH[scale]).tolist(), strict=True):
-            ratings[n] = min(max(r, 0.0), 100.0)
-    return ratings
+    return score(rating)
 
 
 def _quality(rating: float) -> Quality:
