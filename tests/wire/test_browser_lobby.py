@@ -21,7 +21,7 @@ MakePhone = Callable[..., SipPhone]
 
 # Between the notes of the music.
 ROOM_HZ, WAITING_HZ = 1490.0, 2310.0
-MUSIC_S = 12
+MUSIC_S = 6
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from tests.wire.sip_phone import SipPhone
 from tests.wire.sound_files import write_wav
 from tests.wire.test_lamps import lamp
 
-pytestmark = [pytest.mark.wire, pytest.mark.slow]
+pytestmark = [pytest.mark.wire, pytest.mark.slow, pytest.mark.xdist_group("call features")]
 
 TONES = {
     "alice": 600.0,

@@ -27,7 +27,12 @@ from tests.wire.sipp import (
     response,
 )
 
-pytestmark = [pytest.mark.wire, pytest.mark.slow, pytest.mark.usefixtures("long_calls")]
+pytestmark = [
+    pytest.mark.wire,
+    pytest.mark.slow,
+    pytest.mark.usefixtures("long_calls"),
+    pytest.mark.xdist_group("long calls"),
+]
 MakePhone = Callable[..., SipPhone]
 MakeSipp = Callable[..., Sipp]
 HANG_UP = request("BYE", 9) + expect(200)
