@@ -7,7 +7,7 @@ ARGS ?=
 # More words for the test runner: make test TESTS="tests/sip -k digest"
 TESTS ?=
 
-.PHONY: help setup run test test-page lint lint-python lint-page format bench bench-media bench-quality bench-sip soak fuzz docs lock check-fresh clean
+.PHONY: help setup run test test-long test-page lint lint-python lint-page format bench bench-media bench-quality bench-sip soak fuzz docs lock check-fresh clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -38,6 +38,10 @@ test: ## Check everything, with real phones where a test needs them (TESTS)
 	@scripts/setup test
 	@$(MAKE) --no-print-directory -j2 --output-sync=target lint-python test-page
 	@scripts/test $(TESTS)
+
+test-long: ## Check what takes too long for every change (about 5 minutes)
+	@scripts/setup test
+	$(PY) -m pytest -m long --numprocesses 3 --dist worksteal
 
 format: ## Put every file in the project's form
 	@scripts/setup test

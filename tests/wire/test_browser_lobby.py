@@ -52,6 +52,7 @@ def admit(server: RingbackServer, number: str) -> None:
     time.sleep(3)
 
 
+@pytest.mark.long
 def test_a_browser_waits_with_music(
     server: RingbackServer, make_phone: MakePhone, make_browser: MakeBrowser, meeting: dict[str, Any]
 ) -> None:

@@ -84,6 +84,7 @@ def meet(
         measured(check(f"{browser.name} (Chromium)", audio, sound.rate, own, everybody, speaking_s))
 
 
+@pytest.mark.long
 def test_two_phones_and_a_browser_hear_each_other(
     server: RingbackServer, make_baresip: MakeBaresip, make_browser: MakeBrowser, measured: Measured
 ) -> None:

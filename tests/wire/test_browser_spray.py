@@ -21,7 +21,7 @@ from tests.wire.server import RingbackServer
 from tests.wire.sip_phone import Call, SipPhone
 from tests.wire.sprayer import Sprayer
 
-pytestmark = [pytest.mark.wire, pytest.mark.slow, pytest.mark.xdist_group("spray")]
+pytestmark = [pytest.mark.wire, pytest.mark.slow]
 MakeBrowser = Callable[..., Browser]
 MakePhone = Callable[..., SipPhone]
 Measured = Callable[[str], None]

@@ -26,7 +26,7 @@ from tests.wire.sip_phone import SipPhone
 from tests.wire.sound_files import write_wav
 from tests.wire.test_lamps import lamp
 
-pytestmark = [pytest.mark.wire, pytest.mark.slow, pytest.mark.xdist_group("call features")]
+pytestmark = [pytest.mark.wire, pytest.mark.slow]
 
 TONES = {
     "alice": 600.0,
@@ -436,10 +436,8 @@ SCENARIOS: tuple[Scenario, ...] = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def outcomes(office: RingbackServer) -> dict[str, BaseException | None]:
-    """What came of each scenario, all at once."""
-
+@pytest.mark.timeout(200)
+def test_every_feature(office: RingbackServer) -> None:
     async def all_of_them() -> list[BaseException | None]:
         async with asyncio.timeout(110), Station(bind="127.0.0.1", verify=False) as station:
             stages = [Stage(office, station, number) for number in range(1, len(SCENARIOS) + 1)]
@@ -447,11 +445,7 @@ def outcomes(office: RingbackServer) -> dict[str, BaseException | None]:
             return await asyncio.gather(*begun, return_exceptions=True)
 
     ended = asyncio.run(all_of_them())
-    return {play.__name__: outcome for play, outcome in zip(SCENARIOS, ended, strict=True)}
-
-
-@pytest.mark.parametrize("scenario", [play.__name__ for play in SCENARIOS])
-def test_feature(scenario: str, outcomes: dict[str, BaseException | None]) -> None:
-    outcome = outcomes[scenario]
-    if outcome is not None:
+    failed = {play.__name__: outcome for play, outcome in zip(SCENARIOS, ended, strict=True) if outcome}
+    for name, outcome in failed.items():
+        outcome.add_note(f"in the scenario {name}")
         raise outcome

@@ -18,7 +18,7 @@ from tests.wire.server import RingbackServer
 from tests.wire.sip_phone import SipPhone
 from tests.wire.test_transfer import hears, wait_for
 
-pytestmark = [pytest.mark.wire, pytest.mark.slow, pytest.mark.xdist_group("console")]
+pytestmark = [pytest.mark.wire, pytest.mark.slow]
 MakeBrowser = Callable[..., Browser]
 MakePhone = Callable[..., SipPhone]
 

@@ -60,7 +60,7 @@ def describe(delays: list[float]) -> str:
     return f"median {statistics.median(delays):.1f} ms, worst {max(delays):.1f} ms of {len(delays)} chirps"
 
 
-def talk(speaker: Call, listener: Call, seconds: float = 9) -> list[float]:
+def talk(speaker: Call, listener: Call, seconds: float = 6) -> list[float]:
     """Let the chirps run, and measure."""
     speaker.media.speak(ruler())
     time.sleep(seconds)

@@ -135,6 +135,7 @@ def test_what_is_not_supported_is_said_with_the_right_status(
     assert "warp" in answer.get("Unsupported")
 
 
+@pytest.mark.long
 def test_garbage_on_every_port_is_not_heard(make_server: MakeServer, make_phone: MakePhone) -> None:
     server = make_server(limits=True)
     meeting = server.add_meeting()

@@ -20,7 +20,6 @@ pytestmark = [
     pytest.mark.wire,
     pytest.mark.slow,
     pytest.mark.usefixtures("long_calls"),
-    pytest.mark.xdist_group("long calls"),
 ]
 MakeLinphone = Callable[..., Linphone]
 MakePhone = Callable[..., SipPhone]

@@ -94,6 +94,7 @@ def test_l16_and_long_packets(make_server: Callable[..., RingbackServer], make_b
     check_who_is_heard(phones, TONES_HZ, 7)
 
 
+@pytest.mark.long
 def test_voices_are_brought_to_one_loudness(
     make_server: Callable[..., RingbackServer], make_baresip: MakeBaresip, measured: Measured
 ) -> None:
@@ -112,6 +113,7 @@ def test_voices_are_brought_to_one_loudness(
     assert abs(loud - soft) < 3
 
 
+@pytest.mark.long
 def test_the_noise_of_phones_is_suppressed(
     make_server: Callable[..., RingbackServer], make_baresip: MakeBaresip, measured: Measured
 ) -> None:

@@ -22,7 +22,7 @@ from ringback.quality.tones import make_tones, tone_levels
 from tests.wire.baresip import Baresip
 from tests.wire.server import RingbackServer
 
-pytestmark = [pytest.mark.wire, pytest.mark.slow, pytest.mark.xdist_group("recording")]
+pytestmark = [pytest.mark.wire, pytest.mark.slow]
 
 NOTICE = "This is recorded."
 RATE = 16_000

@@ -23,7 +23,7 @@ from tests.wire.server import RingbackServer
 from tests.wire.test_transfer import wait_for
 from tests.wire.two_carriers import CODEC, PASSWORD, RESTING, SILENT, taken, two_carriers
 
-pytestmark = [pytest.mark.wire, pytest.mark.slow, pytest.mark.xdist_group("routed calls")]
+pytestmark = [pytest.mark.wire, pytest.mark.slow]
 
 OUTSIDE_HZ, LINPHONE_HZ = 1390.0, 2090.0
 LINPHONE = "2199"

@@ -18,7 +18,7 @@ import pytest
 from tests.wire.server import RingbackServer
 from tests.wire.sip_phone import SipPhone, digest
 
-pytestmark = [pytest.mark.wire, pytest.mark.xdist_group("scanners")]
+pytestmark = [pytest.mark.wire]
 MakePhone = Callable[..., SipPhone]
 MakeServer = Callable[..., RingbackServer]
 

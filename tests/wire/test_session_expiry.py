@@ -9,7 +9,7 @@ import pytest
 
 from tests.wire.long_calls import AGREED, LongCalls
 
-pytestmark = [pytest.mark.wire, pytest.mark.slow, pytest.mark.xdist_group("long calls")]
+pytestmark = [pytest.mark.wire, pytest.mark.slow]
 PATIENCE_S = 60
 
 

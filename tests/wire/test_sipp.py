@@ -31,7 +31,6 @@ pytestmark = [
     pytest.mark.wire,
     pytest.mark.slow,
     pytest.mark.usefixtures("long_calls"),
-    pytest.mark.xdist_group("long calls"),
 ]
 MakePhone = Callable[..., SipPhone]
 MakeSipp = Callable[..., Sipp]

@@ -16,7 +16,7 @@ import websockets
 from tests.wire.server import RingbackServer
 from tests.wire.stream_peer import StreamPeer, options
 
-pytestmark = [pytest.mark.wire, pytest.mark.xdist_group("streams")]
+pytestmark = [pytest.mark.wire]
 
 BOTH = pytest.mark.parametrize("transport", ["tcp", "tls"])
 NOISE = random.Random(5)

@@ -33,7 +33,7 @@ Measured = Callable[[str], None]
 TONES_HZ = (440.0, 1090.0, 1870.0)
 
 
-@pytest.mark.alone
+@pytest.mark.calm
 @pytest.mark.parametrize("workers", [1, 2])
 def test_calls_go_on_when_their_media_process_is_killed(
     make_server: MakeServer,

@@ -66,7 +66,7 @@ def wait_state(server: RingbackServer, up: bool, timeout: float = 20) -> dict[st
     return dict(trunk)
 
 
-@pytest.mark.parametrize("transport", ["udp", "tcp"])
+@pytest.mark.parametrize("transport", ["udp", pytest.param("tcp", marks=pytest.mark.long)])
 def test_calls_go_out_and_come_in_by_a_registered_trunk_and_are_heard_both_ways(
     make_server: MakeServer, make_baresip: MakeBaresip, make_carrier: MakeCarrier, transport: str
 ) -> None:
@@ -126,6 +126,7 @@ def test_a_wrong_password_and_a_carrier_that_is_gone_are_said_in_words(
     assert server.output().count("trunk.down") == 2
 
 
+@pytest.mark.long
 def test_a_name_that_does_not_exist_and_a_refused_connection_are_said_in_words(
     make_server: MakeServer,
 ) -> None:

@@ -23,7 +23,7 @@ from tests.wire.sip_phone import SipPhone
 from tests.wire.test_agent import agents, run
 from tests.wire.test_transfer import wait_for
 
-pytestmark = [pytest.mark.wire, pytest.mark.slow, pytest.mark.xdist_group("voicemail")]
+pytestmark = [pytest.mark.wire, pytest.mark.slow]
 MakePhone = Callable[..., SipPhone]
 
 BEEP_HZ = 1_000.0
