@@ -25,7 +25,7 @@ from tests.wire.namespaces import Network, skip_without_namespaces
 from tests.wire.rtp_stream import RATE
 from tests.wire.server import RingbackServer
 
-pytestmark = [pytest.mark.wire, pytest.mark.slow, pytest.mark.calm]
+pytestmark = [pytest.mark.wire, pytest.mark.slow, pytest.mark.alone]
 
 HEARD_DBFS = TONE_DBFS - 12
 """A tone is missing where it is quieter than this."""

@@ -33,6 +33,7 @@ def hears(browser: Browser, tone_hz: float, timeout: float = 15) -> None:
         assert time.monotonic() < deadline, f"{browser.name} should hear {tone_hz:.0f} Hz: {browser.words()}"
 
 
+@pytest.mark.long
 def test_a_browser_joins_over_https(
     make_server: MakeServer, make_browser: MakeBrowser, make_phone: MakePhone
 ) -> None:

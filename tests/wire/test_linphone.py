@@ -16,11 +16,7 @@ from tests.wire.server import RingbackServer
 from tests.wire.sip_phone import Call, SipPhone
 from tests.wire.test_meeting import TONES_HZ
 
-pytestmark = [
-    pytest.mark.wire,
-    pytest.mark.slow,
-    pytest.mark.usefixtures("long_calls"),
-]
+pytestmark = [pytest.mark.wire, pytest.mark.slow]
 MakeLinphone = Callable[..., Linphone]
 MakePhone = Callable[..., SipPhone]
 ITS_HZ, OUR_HZ, _ = TONES_HZ

@@ -76,6 +76,7 @@ def test_two_pcmu_phones_hear_each_other(server: RingbackServer, make_baresip: M
     check_who_is_heard(phones, TONES_HZ[:2], 4)
 
 
+@pytest.mark.long
 def test_l16_and_long_packets(make_server: Callable[..., RingbackServer], make_baresip: MakeBaresip) -> None:
     server = make_server(settings={"RINGBACK_MEDIA__CODECS": "OPUS,G722,PCMU,PCMA,L16"})
     meeting = server.add_meeting()
@@ -202,6 +203,7 @@ def test_a_phone_on_hold_comes_back(server: RingbackServer, make_baresip: MakeBa
     assert levels[1] < levels[0] - 30
 
 
+@pytest.mark.long
 def test_opus_phones_hear_music_up_to_12_khz(
     make_server: Callable[..., RingbackServer], make_baresip: MakeBaresip
 ) -> None:

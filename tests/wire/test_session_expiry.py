@@ -9,7 +9,7 @@ import pytest
 
 from tests.wire.long_calls import AGREED, LongCalls
 
-pytestmark = [pytest.mark.wire, pytest.mark.slow]
+pytestmark = [pytest.mark.wire, pytest.mark.slow, pytest.mark.long]
 PATIENCE_S = 60
 
 

@@ -27,11 +27,7 @@ from tests.wire.sipp import (
     response,
 )
 
-pytestmark = [
-    pytest.mark.wire,
-    pytest.mark.slow,
-    pytest.mark.usefixtures("long_calls"),
-]
+pytestmark = [pytest.mark.wire, pytest.mark.slow]
 MakePhone = Callable[..., SipPhone]
 MakeSipp = Callable[..., Sipp]
 HANG_UP = request("BYE", 9) + expect(200)

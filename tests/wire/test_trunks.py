@@ -105,6 +105,7 @@ def test_calls_go_out_and_come_in_by_a_registered_trunk_and_are_heard_both_ways(
     wait_state(server, True)
 
 
+@pytest.mark.long
 def test_a_wrong_password_and_a_carrier_that_is_gone_are_said_in_words(
     make_server: MakeServer, make_carrier: MakeCarrier
 ) -> None:
