@@ -172,6 +172,7 @@ def test_from_the_link_to_hearing_the_room(
     assert best < 3, "loose on purpose: the machine is shared"
 
 
+@pytest.mark.long
 @pytest.mark.alone
 def test_mouth_to_ear_from_a_browser_to_a_phone(
     server: RingbackServer, make_phone: MakePhone, make_browser: MakeBrowser, measured: Measured

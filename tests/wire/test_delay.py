@@ -93,6 +93,7 @@ def test_mouth_to_ear_in_a_meeting(server: RingbackServer, make_phone: MakePhone
     assert statistics.median(delays) < 100, "loose on purpose: the machine is shared"
 
 
+@pytest.mark.long
 def test_mouth_to_ear_between_extensions(
     server: RingbackServer, make_phone: MakePhone, make_baresip: MakeBaresip, measured: Measured
 ) -> None:

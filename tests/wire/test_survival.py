@@ -34,7 +34,7 @@ TONES_HZ = (440.0, 1090.0, 1870.0)
 
 
 @pytest.mark.calm
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.long), 2])
 def test_calls_go_on_when_their_media_process_is_killed(
     make_server: MakeServer,
     make_phone: MakePhone,
