@@ -17,6 +17,7 @@ from ringback.call.park import ParkingLot
 from ringback.call.prompts import say_digits
 from ringback.call.three_way import ThreeWay
 from ringback.call.told import Told
+from ringback.call.transfer import Unasked
 from ringback.governance.private import Private
 from ringback.sip.uri import NameAddr, SipUri, escape_user
 
@@ -279,22 +280,11 @@ def _partner(leg: Leg) -> Leg | None:
     return application.partner(leg) if isinstance(application, Bridge) else None
 
 
-class _LastWay:
+class _LastWay(Unasked):
     """Behind this there is nobody."""
 
     def __init__(self, leg: Leg) -> None:
         self._leg = leg
-
-    @property
-    def by(self) -> None:
-        """Nobody asked for it."""
-        return
-
-    def ringing(self, now: float) -> None:
-        """It hears that by itself."""
-
-    def taken(self, now: float) -> None:
-        """They talk."""
 
     def failed(self, status: int, now: float) -> None:
         """Nobody answers."""

@@ -8,9 +8,9 @@ from typing import Final, Protocol
 
 from ringback.call.application import Application
 from ringback.call.bridge import Bridge, Line
-from ringback.call.leg import Leg, Party
+from ringback.call.leg import Leg
 from ringback.call.records import tell_of_pickup
-from ringback.call.transfer import Handover
+from ringback.call.transfer import Handover, Unasked
 from ringback.governance.private import Private
 
 BACK_AFTER_S: Final = 120.0
@@ -125,22 +125,11 @@ class Parked(Application):
             self.leg.hangup(now, "Nobody came back to it")
 
 
-class _Return:
+class _Return(Unasked):
     """The way back from a slot to who parked the call; when nobody answers it is parked again."""
 
     def __init__(self, parked: Parked) -> None:
         self._parked = parked
-
-    @property
-    def by(self) -> Party | None:
-        """It comes by itself."""
-        return None
-
-    def ringing(self, now: float) -> None:
-        """Nobody needs to know."""
-
-    def taken(self, now: float) -> None:
-        """They talk."""
 
     def failed(self, status: int, now: float) -> None:
         """Nobody answers there."""

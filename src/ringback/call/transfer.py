@@ -28,6 +28,21 @@ class Handover(Protocol):
         """Nobody took it (a SIP status says why); it belongs to who gave it again."""
 
 
+class Unasked:
+    """Base of handovers that nobody asked for: nobody has to be told how it goes there."""
+
+    @property
+    def by(self) -> Party | None:
+        """Nobody."""
+        return None
+
+    def ringing(self, now: float) -> None:
+        """The leg hears that by itself."""
+
+    def taken(self, now: float) -> None:
+        """They talk."""
+
+
 class Transfer:
     """Tells the transferor by NOTIFY, and ends its call when the other party is connected elsewhere."""
 

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from ringback.call.application import Application
 from ringback.call.farewell import Farewell
-from ringback.call.leg import Leg, LegState, Party
+from ringback.call.leg import Leg, LegState
 from ringback.call.records import Call as Record
-from ringback.call.transfer import Handover
+from ringback.call.transfer import Handover, Unasked
 from ringback.routing.numbering import ServiceNumbers
 from ringback.routing.router import Router
 from ringback.routing.steps import (
@@ -198,22 +198,11 @@ def _led_to(step: Step) -> str:
     return ""
 
 
-class _Continued:
+class _Continued(Unasked):
     """How a connected leg goes on: nobody gets it back, so it hears when nobody is there."""
 
     def __init__(self, leg: Leg) -> None:
         self._leg = leg
-
-    @property
-    def by(self) -> Party | None:
-        """Nobody transfers it."""
-        return None
-
-    def ringing(self, now: float) -> None:
-        """The leg hears it."""
-
-    def taken(self, now: float) -> None:
-        """It has somebody to talk to."""
 
     def failed(self, status: int, now: float) -> None:
         """It hears that the way ended."""
