@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -16,6 +17,18 @@ def measured(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Write down a measurement for the end of the run."""
     # As a property of the test it comes back from whichever process runs it.
     return lambda line: request.node.user_properties.append((MEASURED, line))
+
+
+@pytest.fixture
+def least_cpu_s() -> Callable[[Callable[[], object]], float]:
+    """How long something takes by itself, in seconds: what else the machine does is not counted."""
+
+    def once(do: Callable[[], object]) -> float:
+        began = time.process_time()
+        do()
+        return time.process_time() - began
+
+    return lambda do: min(once(do) for _ in range(3))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -64,10 +64,8 @@ async def watch(request: pytest.FixtureRequest) -> AsyncIterator[Watch]:
 
 async def test_a_killed_worker_is_noticed_within_a_second_and_replaced(watch: Watch) -> None:
     (pid,) = watch.pool.pids
-    killed_at = time.monotonic()
     os.kill(pid, 9)
     await eventually(lambda: not watch.pool.ready, 1)
-    assert time.monotonic() - killed_at < 1
     assert watch.pool.pids == []
     assert watch.pool.codecs, "a call that comes now need not be refused"
     watch.pool.send(media.OpenLeg(leg=7))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 import tracemalloc
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -277,10 +278,10 @@ class TestServer:
         assert server.check(value, "REGISTER", URI, lookup, 101.0) == Rejected("credentials")
 
     @pytest.mark.parametrize("text", ['a="' + "\\" * 4_000, "a=" + " " * 4_000, 'a="b"' * 800, "a=b, " * 800])
-    def test_no_value_takes_long(self, text: str) -> None:
-        start = time.perf_counter()
-        parse_digest("Digest " + text)
-        assert time.perf_counter() - start < 0.05
+    def test_no_value_takes_long(
+        self, text: str, least_cpu_s: Callable[[Callable[[], object]], float]
+    ) -> None:
+        assert least_cpu_s(lambda: parse_digest("Digest " + text)) < 0.05
 
     def test_users_that_do_not_exist_cost_the_same(self, server: DigestAuthenticator) -> None:
         challenge = challenged(server)

@@ -32,10 +32,13 @@ async def test_health_and_readiness(web):
 
 
 async def test_answers_are_not_held_back_by_the_network_stack(web):
-    started = time.monotonic()
+    # Nagle's algorithm would hold each of them for the other side's delayed acknowledgement, 40 ms.
+    took_s = []
     for _ in range(20):
+        began = time.monotonic()
         await web.stranger.get("/healthz")
-    assert time.monotonic() - started < 0.6
+        took_s.append(time.monotonic() - began)
+    assert min(took_s) < 0.035
 
 
 async def test_metrics_count_requests_by_route_and_carry_no_number(web):
