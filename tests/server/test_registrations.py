@@ -17,7 +17,7 @@ async def test_devices_go_with_their_account_and_with_its_password(tmp_path: Pat
     store = await open_store(load_settings(environ={}, data_dir=tmp_path / "data"))
     door = Door()
     # The keeper lives in real time.
-    door.network.clock.move_to(time.monotonic())
+    door.network.clock.now = time.monotonic()
     door.directory = door.directory.with_extension(extension("103"))
     keeper = RegistrationKeeper(door.registrar, store.registrations)
     for host, user in enumerate(("101", "102", "103"), 1):
