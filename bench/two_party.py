@@ -31,6 +31,8 @@ STEPS = (250, 500, 750, 1000, 1100, 1200, 1300, 1400, 1500)
 SECONDS = 10
 SETTLE_S = 4
 TRIES = 3
+BATCH = 10
+"""Calls whose sound begins together, as soon as the last of them is connected."""
 FIRST_PORT = 50000
 ANSWER = (
     "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
@@ -132,16 +134,18 @@ def sweep(steps: Sequence[int]) -> Iterator[tuple[int, rig.Step, bool]]:
             up = 0
             for calls in steps:
                 began = time.monotonic()
-                rows, failed = [], 0
-                for call in range(up, calls):
-                    ends = _connect(phone, caller, call)
-                    failed += not ends
-                    for turn, (leg, remote) in enumerate(ends):
-                        who = (turn + call) % 2
-                        rows.append(f"{leg} {call} {who} {remote[0]} {remote[1]} {FIRST_PORT + 2 * leg}")
-                up = calls
-                (folder / "map").write_text("\n".join(rows) + "\n")
-                generator.ask(f"MAP {folder / 'map'}")
+                failed = 0
+                while up < calls:
+                    rows, end = [], min(calls, up + BATCH)
+                    for call in range(up, end):
+                        ends = _connect(phone, caller, call)
+                        failed += not ends
+                        for turn, (leg, remote) in enumerate(ends):
+                            who = (turn + call) % 2
+                            rows.append(f"{leg} {call} {who} {remote[0]} {remote[1]} {FIRST_PORT + 2 * leg}")
+                    up = end
+                    (folder / "map").write_text("\n".join(rows) + "\n")
+                    generator.ask(f"MAP {folder / 'map'}")
                 setup_s = time.monotonic() - began
                 until = time.monotonic() + SETTLE_S
                 while time.monotonic() < until:
