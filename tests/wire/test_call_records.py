@@ -165,19 +165,29 @@ def masked_export(server: RingbackServer) -> str:
     return "".join(parts)
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[RingbackServer]:
-    """A server whose data is on a disk of its own, which can be filled."""
-    skip_without_namespaces()
-    server = RingbackServer(tmp_path / "server")
+@contextlib.contextmanager
+def own_disk(server: RingbackServer, *, small: bool = True) -> Iterator[None]:
+    """With `small` its data is on a disk of its own, which can be filled."""
+    if not small:
+        yield
+        return
     server.data.mkdir()
     size = f"size={ROOM_MB}m,mode=0700"
     subprocess.run(["mount", "-t", "tmpfs", "-o", size, "ringback-test", server.data], check=True)
     try:
-        yield server.start()
+        yield
     finally:
         server.kill_all()
         subprocess.run(["umount", "-l", server.data], check=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[RingbackServer]:
+    """A server with a disk of its own."""
+    skip_without_namespaces()
+    server = RingbackServer(tmp_path / "server")
+    with own_disk(server):
+        yield server.start()
 
 
 @contextlib.contextmanager

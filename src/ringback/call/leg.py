@@ -46,13 +46,15 @@ _ELSEWHERE: Final = 'SIP;cause=200;text="Call completed elsewhere"'
 
 class Party(msgspec.Struct, frozen=True):
     """Who is at the other end, as far as is known; `account` only where credentials proved it, `trunk` where
-    the other end is beyond a trunk of that name. Who is `hidden` wants those called not to learn all this."""
+    the other end is beyond a trunk of that name. Who is `hidden` wants those called not to learn all this.
+    `device` is the name that the phone logs in with, where it has an account of its own."""
 
     number: Private[str]
     name: Private[str] | None = None
     account: str | None = None
     trunk: str | None = None
     hidden: bool = False
+    device: str = ""
 
 
 class LegState(Enum):
@@ -448,6 +450,11 @@ class Leg:
         """Press a key at the peer (RFC 4733)."""
         if self.state is LegState.CONNECTED:
             self._exchange.media(media.SendDigits(leg=self.id, digits=digit))
+
+    def introduce(self, party: Party, now: float) -> None:
+        """Let a phone of ours show who it talks to now, unless that is hidden."""
+        if self.session is not None and self.party.account is not None and not party.hidden:
+            self._exchange.sip(self.session.introduce(party.number, party.name, now))
 
     def accept_refer(self, now: float) -> None:
         """Take the peer's REFER (202)."""

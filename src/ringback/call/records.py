@@ -101,6 +101,8 @@ class CallLog:
         self.on_news: Callable[[], None] | None = None
         """Called when a call begins while there is none, and when `take_over` has something to give;
         as long as nobody wants to know, calls that are over are forgotten."""
+        self.unrecorded = 0
+        """Refused calls without a record, for their source had too many."""
         self._wall = wall
         self._chance = (chance & 511) << 12
         self._last = 0

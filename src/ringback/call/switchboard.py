@@ -162,7 +162,7 @@ class Switchboard:
     def free_line(self, trunk: str, now: float) -> bool:
         """End the newest call beyond a trunk that is no emergency call; False where there is none."""
         beyond = [leg for leg in self.legs.values() if leg.party.trunk == trunk]
-        others = [leg for leg in beyond if not leg.urgent and not leg.over]
+        others = [leg for leg in beyond if not leg.urgent and not leg.call.emergency and not leg.over]
         if not others:
             return False
         others[-1].hangup(now, "The line is needed for an emergency call")
@@ -315,9 +315,16 @@ class Switchboard:
                 self._guarded(None, now, application.expire, now)
         self._work(now)
 
-    def hang_up_all(self, now: float, reason: str) -> None:
+    @property
+    def emergency_calls(self) -> bool:
+        """Whether somebody talks to help, or waits for it."""
+        return any(leg.call.emergency and not leg.over for leg in self.legs.values())
+
+    def hang_up_all(self, now: float, reason: str, *, spare_emergencies: bool = False) -> None:
         """End every leg, for instance because the server stops."""
         for leg in list(self.legs.values()):
+            if spare_emergencies and leg.call.emergency:
+                continue
             self._guarded(leg.id, now, leg.turn_away, now, reason)
             if leg.session is None:
                 self._guarded(leg.id, now, self._end, leg, now)

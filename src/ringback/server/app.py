@@ -83,6 +83,8 @@ from ringback.web.operations import Metric
 from ringback.webrtc.certificate import make_certificate
 
 _GOODBYE_PATIENCE_S: Final = 2.0
+# Service managers kill after 90 s.
+_EMERGENCY_PATIENCE_S: Final = 60.0
 _CONTACT_S: Final = 60.0
 _MOST_CONTACTS: Final = 4_096
 _HUSHED_TOLD_S: Final = 1.0
@@ -100,6 +102,7 @@ class Server:
     """The running system; `start` and `stop` are called once each."""
 
     _holdings: HoldingKeeper | None = None
+    _hurried = False
 
     def __init__(self, settings: Settings, store: Store) -> None:
         self.settings = settings
@@ -330,11 +333,18 @@ class Server:
         self.operations.waiting_for = ()
 
     async def stop(self) -> None:
-        """End calls cleanly, then everything else."""
+        """End calls cleanly, then everything else. Emergency calls go on for up to a minute, and are taken
+        as long as one goes on; `hurry` ends them, too."""
         self.policy.accepting = False
         self.operations.waiting_for = ("stopping",)
         if self.switchboard.legs:
             log.info("ending calls", legs=len(self.switchboard.legs))
+            self.exchange.hang_up_all("Server stops", spare_emergencies=True)
+        if self.switchboard.emergency_calls:
+            log.warning("an emergency call goes on: the server stops after it", seconds=_EMERGENCY_PATIENCE_S)
+            over = time.monotonic() + _EMERGENCY_PATIENCE_S
+            while self.switchboard.emergency_calls and not self._hurried and time.monotonic() < over:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
             self.exchange.hang_up_all("Server stops")
         self.trunks.stop()
         # The 200s to our BYEs are waited for, so that nobody is left in a dead call by a lost datagram.
@@ -359,6 +369,10 @@ class Server:
         await self.transports.close()
         await self.media.stop()
         await self.records.stop()
+
+    def hurry(self) -> None:
+        """Stop without waiting for anybody."""
+        self._hurried = True
 
     def addresses(self) -> dict[str, str]:
         """Where we are really bound: host:port, or several, by udp, tcp, tls, http or https."""

@@ -164,7 +164,12 @@ def note_way(record: Record, decision: Decision) -> None:
     step = decision.step
     record.passed(decision.rules)
     record.called = record.called or _led_to(step)
-    record.emergency = record.emergency or (isinstance(step, GoOut | Refuse) and step.emergency)
+    record.emergency = record.emergency or is_urgent(step)
+
+
+def is_urgent(step: Step) -> bool:
+    """Whether somebody calls for help, whether or not a way out was found."""
+    return isinstance(step, GoOut | Refuse) and step.emergency
 
 
 def _rung(step: Step) -> str:
