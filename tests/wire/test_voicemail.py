@@ -70,9 +70,9 @@ def spoken(seconds: float = 3.0) -> np.ndarray:
     return audio
 
 
-def codes_in(samples: np.ndarray) -> list[int]:
+def codes_in(samples: np.ndarray, rate: int = RATE) -> list[int]:
     """The codes that are heard, in order."""
-    found = [(float(at), code) for code in range(16) for at in find_markers(samples, RATE, code)]
+    found = [(float(at), code) for code in range(16) for at in find_markers(samples, rate, code)]
     return [code for _, code in sorted(found)]
 
 

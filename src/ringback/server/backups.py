@@ -133,6 +133,8 @@ class BackupKeeper:
 
     async def state(self) -> BackupsState:
         """How it is, with all backups that can be seen."""
+        # First: one that is not being made any more is among those that are there.
+        making = self._progress
         rows = {row.folder: row for row in await self._store.backups.folders()}
         own = str(self._folder) if self._folder is not None else None
         if own is not None and own not in rows:
@@ -142,7 +144,7 @@ class BackupKeeper:
             folder=own,
             every_h=self._settings.backup.every_h,
             keep=self._settings.backup.keep,
-            making=self._progress,
+            making=making,
             last_at=max((row.last_at for row in rows.values() if row.last_at is not None), default=None),
             next_at=self._due,
             failed_at=self._failed_at,
