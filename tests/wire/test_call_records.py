@@ -127,6 +127,7 @@ def test_a_call_is_recorded_with_its_legs_and_lines_and_its_numbers_are_nowhere_
     assert (interrupted["caller"], interrupted["dialled"]) == ("1002", OUTSIDE)
     assert interrupted["ended_at"] is None
     assert [call["id"] for call in recorded(server, 3)][1:] == [entered["id"], out["id"]]
+    server.ask("backup", "create", "--to", str(server.folder / "backups"))
     server.stop()
     secrets = [text.encode() for text in (OUTSIDE, OUTSIDE[1:], meeting["guest_pin"])]
     assert not [text for text in secrets if text in masked.encode()]

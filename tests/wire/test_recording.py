@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import http.client
 import json
+import sqlite3
 import time
 import wave
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from ringback.agent import Call, Station, UserAgent
 from ringback.quality.tones import make_tones, tone_levels
 from tests.wire.baresip import Baresip
+from tests.wire.in_clear import found_in, voice_forms
 from tests.wire.server import RingbackServer
 
 pytestmark = [pytest.mark.wire, pytest.mark.slow]
@@ -219,22 +221,27 @@ def test_both_are_told_then_both_are_in_the_files_and_a_third_is_told_too(office
     }
     assert {one["notice"] for one in details["consents"]} == {NOTICE}
     assert [(one["who"], one["act"]) for one in details["deeds"]] == [("carl", "played")] * 3
+    backup = office.server.ask("backup", "create", "--to", str(office.server.folder / "backups"))["file"]
     nothing_in_clear(office, [mix, first, second])
     who_may_play_hold_and_delete(office, found)
+    it_does_not_come_back(office, found["id"], backup)
 
 
 def nothing_in_clear(office: Office, tracks: list[Samples]) -> None:
     """No stretch of what was recorded is anywhere in the data folder, nor in what the server has printed."""
-    wanted = []
     for samples in tracks:
-        pcm = np.rint(samples * 32768).astype("<i2").tobytes()
-        loud = int(np.argmax(np.abs(samples))) * 2
-        wanted += [pcm[at : at + 24] for at in range(loud, min(loud + 4000, len(pcm) - 24), 400)]
-    assert wanted
-    files = [path for path in office.server.folder.rglob("*") if path.is_file()]
-    for path in files:
-        data = path.read_bytes()
-        assert not [piece for piece in wanted if piece in data], path
+        assert found_in([office.server.folder], voice_forms(samples)) == []
+
+
+def it_does_not_come_back(office: Office, recording: str, backup: str) -> None:
+    """From a backup that was made before it was deleted."""
+    restored = RingbackServer(office.server.folder / "restored", settings=office.server.environment)
+    told = restored.ask("backup", "restore", backup, "--sealing-key", str(office.server.data / "secret.key"))
+    assert told["deleted"] == 1
+    assert not (restored.data / "voices" / recording).exists()
+    with sqlite3.connect(restored.data / "ringback.db") as database:
+        row = database.execute("SELECT state, wrapped_key FROM voices WHERE id = ?", (recording,)).fetchone()
+    assert row == ("deleted", None)
 
 
 def who_may_play_hold_and_delete(office: Office, found: dict[str, Any]) -> None:

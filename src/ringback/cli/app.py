@@ -6,6 +6,7 @@ import typer
 
 from ringback.cli import (
     admin,
+    backup,
     ban,
     calls,
     certificate,
@@ -64,6 +65,7 @@ app.add_typer(trunk.app, name="trunk")
 app.add_typer(route.app, name="route")
 app.add_typer(voicemail.app, name="voicemail")
 app.add_typer(recording.app, name="recording")
+app.add_typer(backup.app, name="backup")
 app.add_typer(token.app, name="token")
 app.add_typer(admin.app, name="admin")
 app.add_typer(certificate.app, name="certificate")

@@ -72,6 +72,10 @@ class Permission(Enum):
     RECORDINGS_DELETE = "recordings:delete"
     RECORDING_POLICIES_APPROVE = "recording-policies:approve"
     """Approve what somebody else wrote about who is recorded."""
+    BACKUPS_READ = "backups:read"
+    """See which backups there are, and what was done with them."""
+    BACKUPS_WRITE = "backups:write"
+    """Have backups made and deleted."""
     DIAGNOSES_WRITE = "diagnoses:write"
     """Upload captures, which hold what was said, and read what is found in them."""
 
@@ -124,6 +128,7 @@ PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
             Permission.RECORDINGS_PLAY,
             Permission.RECORDINGS_HOLD,
             Permission.RECORDING_POLICIES_APPROVE,
+            Permission.BACKUPS_READ,
         }
     ),
     Role.USER: frozenset({Permission.PEOPLE_READ, Permission.MEETINGS_READ, Permission.RECORDINGS_PLAY}),

@@ -34,6 +34,7 @@ from ringback.sdp.negotiated import Local
 from ringback.sdp.webrtc import LocalWebRtc
 from ringback.server.accounts import Accounts
 from ringback.server.addresses import bracketed, is_wildcard, reachable
+from ringback.server.backups import BackupKeeper
 from ringback.server.certificates import sip_certificate
 from ringback.server.challenges import DigestChoice
 from ringback.server.destinations import Destinations
@@ -103,6 +104,7 @@ class Server:
 
     _holdings: HoldingKeeper | None = None
     _hurried = False
+    _hushed_told = 0.0
 
     def __init__(self, settings: Settings, store: Store) -> None:
         self.settings = settings
@@ -114,7 +116,6 @@ class Server:
             rate=settings.security.sip_rate,
             on_ban=self._on_ban,
         )
-        self._hushed_told = 0.0
         self._contacts: dict[tuple[str, Address, str, int], SipUri] = {}
         self.registrar = Registrar(chance=random.random)
         self.endpoint = Endpoint(
@@ -200,7 +201,7 @@ class Server:
             outside=OutsideOperations(
                 self.lines, self.caps, self.switchboard, self.trunks.check, lambda: store.directory
             ),
-            record_metrics=self.records.metrics,
+            record_metrics=lambda: (*self.records.metrics(), *self.backups.metrics()),
             features=lambda: self.features,
         )
         self.diagnoses = Diagnoses(settings.data_dir / "diagnoses", settings.web.upload_limit_mb * 1_000_000)
@@ -261,6 +262,7 @@ class Server:
         self.recording = RecordingKeeper(
             settings, store, self.switchboard, self.exchange, self.prompts, self._publish
         )
+        self.backups = BackupKeeper(settings, store, self._publish)
         self.policy = Policy(
             endpoint=self.endpoint,
             switchboard=self.switchboard,
@@ -311,6 +313,7 @@ class Server:
         await self.features.start()
         await self.voicemail.start()
         await self.recording.start()
+        await self.backups.start()
         self._know_registered()
         await self.transports.open(
             sip.bind,
@@ -360,6 +363,7 @@ class Server:
         await self.diagnoses.stop()
         await self.voicemail.stop()
         await self.recording.stop()
+        await self.backups.stop()
         if self._holdings is not None:
             await self._holdings.stop()
         await self.softphones.stop()

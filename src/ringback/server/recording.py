@@ -22,7 +22,7 @@ from ringback.recording.archive import Beginning, Begun, ConsentLine, Speaker
 from ringback.recording.desk import Kind, RecordingDesk
 from ringback.recording.talk import TEXTS
 from ringback.server.prompts import PromptLibrary
-from ringback.store.errors import StoreError
+from ringback.store.errors import ConflictError, StoreError
 from ringback.store.plan.voice import RecordingPolicy
 from ringback.store.recordings import StoredConsent, StoredTrack
 from ringback.store.store import Store
@@ -250,9 +250,15 @@ class RecordingKeeper:
             if time.monotonic() >= due:
                 due = time.monotonic() + EVERY_S
                 self._jobs.put_nowait(self._expire)
+                if self._store.voices.vault.key.rotating:
+                    self._jobs.put_nowait(self._rotate)
 
     async def _rotate(self) -> None:
-        done = await self._store.voices.rotate(self._key_file)
+        try:
+            done = await self._store.voices.rotate(self._key_file)
+        except ConflictError as error:
+            log.warning("the change of the vault key waits", reason=str(error))
+            return
         log.info("the change of the vault key is done, which was interrupted", voices=done)
 
     async def _expire(self) -> None:

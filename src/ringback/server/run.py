@@ -97,6 +97,7 @@ async def _serve(settings: Settings, console: Console, command: str) -> int:
                 lambda: {name: port for name, (_, port) in server.transports.addresses.items()},
             ),
             voicemail=server.voicemail.pages,
+            backups=server.backups,
         )
         certificate = await asyncio.to_thread(web_certificate, settings)
         tls = server_context(certificate.certificate, certificate.key) if certificate else None

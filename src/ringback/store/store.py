@@ -15,6 +15,7 @@ from ringback.governance.private import Private
 from ringback.governance.sealing import Sealer, SealingError, create_key, read_key
 from ringback.governance.vault import Vault
 from ringback.store.agreement import Fixed
+from ringback.store.backups import Backups
 from ringback.store.call_records import CallRecords
 from ringback.store.database import Database
 from ringback.store.devices import Devices, load_devices
@@ -38,11 +39,10 @@ from ringback.store.sessions import Sessions, load_sessions
 from ringback.store.tokens import Tokens, load_tokens
 from ringback.store.tolls import Tolls
 from ringback.store.trunks import Trunks, load_trunks
-from ringback.store.values import Values, read_value, write_value
+from ringback.store.values import KEY_CHECK, KEY_CHECK_PLACE, Values, read_value, write_value
 from ringback.store.vault_key import open_vault_key
 from ringback.store.voices import Voices
 
-_KEY_CHECK = "sealing-key-check"
 _NOTHING_FIXED = Fixed()
 
 
@@ -89,6 +89,7 @@ class Store:
         self.voices = Voices(database, vault)
         self.recordings = Recordings(database, sealer, self.voices)
         self.mailboxes = Mailboxes(database, sealer, self.voices)
+        self.backups = Backups(database)
 
     @classmethod
     async def open(
@@ -175,8 +176,8 @@ async def open_store(settings: Settings) -> Store:
 
     Raises DatabaseUnusableError. A key is only ever made together with a database: a lost one is an error.
     """
-    sqlite_file = _sqlite_file(settings.database_url)
-    is_new = sqlite_file is not None and not sqlite_file.exists()
+    database = sqlite_file(settings.database_url)
+    is_new = database is not None and not database.exists()
     try:
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         if is_new and not settings.key_file.exists():
@@ -187,9 +188,9 @@ async def open_store(settings: Settings) -> Store:
         raise DatabaseUnusableError(f"{settings.data_dir} cannot be created: {error.strerror}") from None
     except SealingError as error:
         raise DatabaseUnusableError(str(error)) from None
-    if is_new and sqlite_file is not None:
+    if is_new and database is not None:
         with contextlib.suppress(OSError):
-            sqlite_file.touch(mode=0o600)
+            database.touch(mode=0o600)
     vault = settings.voices_dir, settings.vault_key_file
     return await Store.open(settings.database_url, sealer, vault, _fixed(settings))
 
@@ -224,17 +225,18 @@ def _fixed(settings: Settings) -> Fixed:
     )
 
 
-def _sqlite_file(url: str) -> Path | None:
+def sqlite_file(url: str) -> Path | None:
+    """The file of an SQLite database, None for another kind."""
     scheme, _, path = url.partition(":///")
     return Path(path) if scheme.startswith("sqlite") else None
 
 
 async def _check_key(database: Database, sealer: Sealer) -> None:
     async with database.read() as connection:
-        sealed = await read_value(connection, _KEY_CHECK)
+        sealed = await read_value(connection, KEY_CHECK)
     if sealed is not None:
-        sealer.open(bytes.fromhex(sealed), "settings", "value", _KEY_CHECK)
+        sealer.open(bytes.fromhex(sealed), *KEY_CHECK_PLACE)
         return
     async with database.write() as connection:
-        check = sealer.seal(Private("ringback"), "settings", "value", _KEY_CHECK)
-        await write_value(connection, _KEY_CHECK, check.hex())
+        check = sealer.seal(Private("ringback"), *KEY_CHECK_PLACE)
+        await write_value(connection, KEY_CHECK, check.hex())

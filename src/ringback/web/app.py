@@ -16,6 +16,9 @@ from ringback.governance.throttle import SourceGuard, SourceList
 from ringback.store.store import Store
 from ringback.web import pages, phone_files, problems, sip_socket
 from ringback.web.api import (
+    backups as backup_routes,
+)
+from ringback.web.api import (
     bans,
     call_records,
     devices,
@@ -40,6 +43,7 @@ from ringback.web.api import (
     trunks,
     visits,
 )
+from ringback.web.backing_up import BackingUp
 from ringback.web.context import Context, Needs, WebContext, bearer
 from ringback.web.diagnosing import Diagnosing
 from ringback.web.limits import Limits
@@ -74,6 +78,7 @@ ROUTERS: Final = (
             sip_trace,
             diagnoses,
             recordings,
+            backup_routes,
             tokens,
             logins,
             mailboxes,
@@ -108,6 +113,7 @@ _TAGS: Final = [
     {"name": "sip", "description": "The SIP messages themselves, masked."},
     {"name": "diagnoses", "description": "Captures that are uploaded to learn why calls were bad."},
     {"name": "recordings", "description": "What was recorded by policy: playing, legal holds, deletion."},
+    {"name": "backups", "description": "Sealed copies of everything, without what was deleted since."},
     {"name": "tokens", "description": "Ways into this API."},
     {"name": "logins", "description": "Sessions of people at the pages, and who may log in there."},
     {"name": "administrators", "description": "Links with which administrators choose a password."},
@@ -177,11 +183,13 @@ def create_app(
     provisioning: Provisioning | None = None,
     voicemail: Voicemailing | None = None,
     phoning: Phoning | None = None,
+    backups: BackingUp | None = None,
 ) -> FastAPI:
     """The application on these parts; its links are for the configured ports until `announce` is called.
 
     Without `door`, `visiting` and `phoning` no browser can call, without `diagnosing` no capture is
-    diagnosed, without `provisioning` no phone is set up, without `voicemail` there are no mailboxes.
+    diagnosed, without `provisioning` no phone is set up, without `voicemail` there are no mailboxes, without
+    `backups` none are made.
     """
     app = FastAPI(
         title="Ringback",
@@ -206,6 +214,7 @@ def create_app(
         phoning=phoning,
         provisioning=provisioning,
         voicemail=voicemail,
+        backups=backups,
     )
     app.state.metrics = Metrics(operations)
     for router in ROUTERS:

@@ -20,6 +20,7 @@ from ringback.governance.throttle import GuessDelay, SourceGuard
 from ringback.store.logins import Login
 from ringback.store.sessions import Session
 from ringback.store.store import Store
+from ringback.web.backing_up import BackingUp
 from ringback.web.diagnosing import Diagnosing
 from ringback.web.links import Links, own_origins
 from ringback.web.operations import Operations
@@ -45,7 +46,8 @@ class WebContext:
     """The parts that routes use; `links` is replaced once the ports are known.
 
     Without `door`, `visiting` and `phoning` no browser can call, without `diagnosing` no capture is
-    diagnosed, without `provisioning` no phone is set up, without `voicemail` there are no mailboxes.
+    diagnosed, without `provisioning` no phone is set up, without `voicemail` there are no mailboxes, without
+    `backups` none are made.
     """
 
     store: Store
@@ -59,6 +61,7 @@ class WebContext:
     phoning: Phoning | None = None
     provisioning: Provisioning | None = None
     voicemail: Voicemailing | None = None
+    backups: BackingUp | None = None
     now: Callable[[], float] = time.monotonic
     login_delay: GuessDelay[str] = field(default_factory=GuessDelay)
 
