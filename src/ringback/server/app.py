@@ -198,6 +198,7 @@ class Server:
                 self.lines, self.caps, self.switchboard, self.trunks.check, lambda: store.directory
             ),
             record_metrics=self.records.metrics,
+            voicemail_metrics=lambda: self.voicemail.metrics(),  # noqa: PLW0108 - made below
             features=lambda: self.features,
         )
         self.diagnoses = Diagnoses(settings.data_dir / "diagnoses", settings.web.upload_limit_mb * 1_000_000)

@@ -100,12 +100,12 @@ class Policy:
         if event.replaced is not None:
             return self._take_place(event, event.replaced, party, now)
         asked = Asked(
-            dialled=dialled.number if dialled else "",
+            dialled=Private(dialled.number if dialled else ""),
             number=party.number,
             account=proof.account if proof is not None and visit is None else None,
             emergency_location=proof.device.location if proof is not None and proof.device else "",
         )
-        if visit is not None and asked.dialled == self._services.echo:
+        if visit is not None and asked.dialled.reveal() == self._services.echo:
             decision = Decision(Echo())
         else:
             decision = self._ways.first(asked)
@@ -129,7 +129,7 @@ class Policy:
         if refused is not None and not (isinstance(step, GoOut) and step.emergency):
             return session.reject(refused.status, now, refused.reason)
         application = self._ways.take(step, call, now)
-        number = Private(call.asked.dialled)
+        number = call.asked.dialled
         if isinstance(application, Refusal):
             status, reason = application.status, application.reason
             if call.caller.account is not None or call.caller.trunk is not None:
@@ -183,7 +183,7 @@ class Policy:
         if not self.accepting or account is None or extension is None or not extension.enabled:
             return 403
         dialled = number_in(refer_to.uri)
-        asked = Asked(dialled.number if dialled else "", Private(account), account)
+        asked = Asked(Private(dialled.number if dialled else ""), Private(account), account)
         decision = self._ways.first(asked)
         step = decision.step
         party = Party(Private(account), Private(extension.display_name), account)
@@ -206,7 +206,7 @@ class Policy:
             words = "Too many calls on this trunk"
             self._switchboard.refused(session, event.flow, shown(party), Private(number), 486, words, now)
             return session.reject(486, now, words)
-        asked = Asked(number, party.number, trunk=trunk.name)
+        asked = Asked(Private(number), party.number, trunk=trunk.name)
         decision = self._ways.first(asked)
         self._sources.proved(event.flow.remote, now)
         hops = request.max_forwards
