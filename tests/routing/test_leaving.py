@@ -51,7 +51,7 @@ def test_routes_count_by_priority_then_by_the_longest_pattern_then_by_name() -> 
     names = []
     while routes:
         decision = Office(*routes.values()).call(NEAR)
-        names.append(decision.rules[0].name)
+        names.append(decision.rules[0].name.reveal())
         del routes[names[-1]]
     assert names == ["short", "b-exact", "c-long", "a-long", "all"]
 
@@ -299,8 +299,8 @@ def test_rules_never_hold_a_number_outside() -> None:
         Blocked(name="b", patterns=("+44.",)), always=f"outside:{NEAR}", busy=f"outside:{FAR}"
     )
     for decision in (office.call("1002"), office.call(FAR), office.call(NEAR), office.call("4155550100")):
-        assert "4155550100" not in str(decision.rules)
-        assert "2079460000" not in str(decision.rules)
+        assert "4155550100" not in str(said(decision))
+        assert "2079460000" not in str(said(decision))
 
 
 def test_guests_and_disabled_extensions_reach_nobody() -> None:

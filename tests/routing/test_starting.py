@@ -183,14 +183,14 @@ def test_the_trunks_of_the_location_come_first_and_the_others_after_them() -> No
     office = Office(there, trunks=trunks, site="there")
     assert ways(office.call("911")) == ["second", "first"]
     asked = office.asked("911")
-    device = asked.__class__("911", asked.number, account="1001", emergency_location="gone")
+    device = asked.__class__(asked.dialled, asked.number, account="1001", emergency_location="gone")
     assert ways(office.router.start(device)) == ["second", "first"]
 
 
 def test_the_devices_location_comes_before_the_persons_and_says_where_to_call_back() -> None:
     office = Office(HERE, Location(name="there", address="2 Example Street"), site="there")
     asked = office.asked("911")
-    device = asked.__class__("911", asked.number, account="1001", emergency_location="here")
+    device = asked.__class__(asked.dialled, asked.number, account="1001", emergency_location="here")
     step = office.router.start(device).step
     assert isinstance(step, GoOut)
     assert step.location == HERE

@@ -19,6 +19,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ringback.agent import Call, Station, UserAgent
+from ringback.governance.wav import HEADER_BYTES
 from ringback.quality.tones import make_tones, tone_levels
 from tests.wire.baresip import Baresip
 from tests.wire.in_clear import found_in, voice_forms
@@ -91,7 +92,7 @@ class Office:
         status, headers, data = self.request("carl", "GET", path, headers=WHY)
         assert (status, headers["cache-control"], data[:4]) == (200, "no-store", b"RIFF")
         assert int(headers["content-length"]) == len(data)
-        return np.frombuffer(data[44:], "<i2").astype(np.float32) / 32768
+        return np.frombuffer(data[HEADER_BYTES:], "<i2").astype(np.float32) / 32768
 
 
 @pytest.fixture(scope="module")
@@ -341,8 +342,8 @@ def test_a_meeting_that_the_servers_end_ends_is_recorded_whole(office: Office, t
     assert (has(mix[-RATE:], 600), has(mix[-RATE:], 1090)) == (True, True)
     out = tmp_path / "mix.wav"
     words = ("recording", "play", found["id"], "--reason", "as agreed", "--out", str(out))
-    assert office.server.ask(*words) == {"bytes": 44 + 2 * len(mix), "file": str(out)}
-    assert (out.stat().st_size, out.stat().st_mode & 0o777) == (44 + 2 * len(mix), 0o600)
+    assert office.server.ask(*words) == {"bytes": HEADER_BYTES + 2 * len(mix), "file": str(out)}
+    assert (out.stat().st_size, out.stat().st_mode & 0o777) == (HEADER_BYTES + 2 * len(mix), 0o600)
     office.ask("ada", "DELETE", f"/recordings/{found['id']}", **WHY)
 
 

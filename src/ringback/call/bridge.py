@@ -66,6 +66,9 @@ class InCall(Protocol):
     def keyed(self, application: Application, leg: Leg, other: Leg | None, digit: str, now: float) -> None:
         """Take a key of `leg`, which `other` hears if it means nothing here."""
 
+    def leaves(self, leg: Leg, now: float) -> None:
+        """`leg` is over; what it is connected to does not know it yet."""
+
     def left(self, bridge: Bridge, leg: Leg, other: Leg | None, now: float) -> bool:
         """`leg` is gone: whether `other`, or who waits for either of the two, is looked after here."""
 
@@ -460,6 +463,10 @@ class Bridge(Application):
         self._handover = handover
         self.call = leg.call
         self.offered(leg, now)
+
+    def ring_on_for(self, leg: Leg) -> None:
+        """Ring on as by `ring_for`, for another connected leg."""
+        self._caller = leg
 
     def give_up(self, now: float) -> None:
         """Whom it was rung for is not there any more."""

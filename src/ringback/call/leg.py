@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from ringback.call.application import Application
 from ringback.call.exchange import Exchange, Refinement
+from ringback.call.key_presses import KeyPresses
 from ringback.call.records import Call
 from ringback.governance.private import Private
 from ringback.media import protocol as media
@@ -117,6 +118,8 @@ class Leg:
         self.codecs: tuple[str, ...] = ()
         """The only codecs spoken with this peer; empty: all of ours."""
         self.playing: int | None = None
+        self.presses: KeyPresses | None = None
+        """What keys came lately, once one has."""
         self._exchange = exchange
         self._offer: SessionDescription | None = None
         self._local: Local | None = None

@@ -38,6 +38,7 @@ from ringback.governance.sealing import (
 )
 
 SUFFIX: Final = ".rbv"
+_WITHDRAWN: Final = ".withdrawn"
 CHUNK_BYTES: Final = 16_384
 """Of plain audio: half a second at 16 kHz, which is the most that a crash costs."""
 MOST_CHUNK_BYTES: Final = 1 << 24
@@ -382,6 +383,32 @@ class Vault:
                 name = entry.name.removesuffix(SUFFIX)
                 if _VOICE.fullmatch(name):
                     yield name
+
+    # What nobody may hear any more, though its row could not be deleted yet
+
+    def withdraw(self, voice: str) -> None:
+        """Note beside its files that a voice is to be deleted, whatever becomes of this process.
+
+        Raises OSError.
+        """
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(self._mark(voice), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        sync_folder(self.folder)
+
+    def is_withdrawn(self, voice: str) -> bool:
+        """Whether that was noted."""
+        return self._mark(voice).exists()
+
+    def withdrawn(self) -> list[str]:
+        """The voices of which it was noted."""
+        return sorted(path.stem for path in self.folder.glob(f"*{_WITHDRAWN}") if _VOICE.fullmatch(path.stem))
+
+    def settle(self, voice: str) -> None:
+        """The note is not needed any more; raises OSError."""
+        self._mark(voice).unlink(missing_ok=True)
+
+    def _mark(self, voice: str) -> Path:
+        return self.path(voice).with_suffix(_WITHDRAWN)
 
     def remove(self, voice: str) -> None:
         """Remove the files of a voice, if there are any; raises OSError."""

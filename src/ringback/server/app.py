@@ -202,6 +202,7 @@ class Server:
                 self.lines, self.caps, self.switchboard, self.trunks.check, lambda: store.directory
             ),
             record_metrics=lambda: (*self.records.metrics(), *self.backups.metrics()),
+            voicemail_metrics=lambda: self.voicemail.metrics(),  # noqa: PLW0108 - made below
             features=lambda: self.features,
         )
         self.diagnoses = Diagnoses(settings.data_dir / "diagnoses", settings.web.upload_limit_mb * 1_000_000)

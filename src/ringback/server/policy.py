@@ -116,12 +116,12 @@ class Policy:
         if event.replaced is not None:
             return self._take_place(event, event.replaced, party, now)
         asked = Asked(
-            dialled=dialled.number if dialled else "",
+            dialled=Private(dialled.number if dialled else ""),
             number=party.number,
             account=proof.account if proof is not None and visit is None else None,
             emergency_location=device.location if device is not None else "",
         )
-        if visit is not None and asked.dialled == self._services.echo:
+        if visit is not None and asked.dialled.reveal() == self._services.echo:
             decision = Decision(Echo())
         else:
             decision = self._ways.first(asked)
@@ -146,7 +146,7 @@ class Policy:
         if refused is not None and not (isinstance(step, GoOut) and step.emergency):
             return self._refuse(event, call.caller, refused.status, now, refused.reason, stranger=stranger)
         application = self._ways.take(step, call, now)
-        number = Private(call.asked.dialled)
+        number = call.asked.dialled
         if isinstance(application, Refusal):
             return self._refuse(
                 event,
@@ -246,7 +246,7 @@ class Policy:
             party = replace(party, name=Private(extension.display_name))
         device = self._directory().devices.get(party.device)
         asked = Asked(
-            number, party.number, party.account, emergency_location=device.location if device else ""
+            Private(number), party.number, party.account, emergency_location=device.location if device else ""
         )
         decision = self._ways.first(asked)
         step = decision.step
@@ -269,7 +269,7 @@ class Policy:
             return self._refuse(
                 event, party, 486, now, "Too many calls on this trunk", number=Private(number)
             )
-        asked = Asked(number, party.number, trunk=trunk.name)
+        asked = Asked(Private(number), party.number, trunk=trunk.name)
         decision = self._ways.first(asked)
         self._sources.proved(event.flow.remote, now)
         hops = request.max_forwards

@@ -222,6 +222,8 @@ class Voices:
         rows = await self._rows(voices.c.id == voice, voices.c.state.in_(("whole", "cut")))
         if not rows or (is_over(voice_of(rows[0]), datetime.now(UTC))):
             raise NotFoundError("there is no such voice")
+        if await asyncio.to_thread(self.vault.is_withdrawn, voice):
+            raise NotFoundError("there is no such voice")
         row = rows[0]
         wrapped = WrappedKey(row.key_id, row.wrapped_key)
         return await asyncio.to_thread(self.vault.read, voice, wrapped, part, cut=row.state == "cut")
