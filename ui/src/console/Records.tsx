@@ -41,11 +41,13 @@ interface ListProps<T extends object> {
   query?: string;
   /** Beside the heading. */
   more?: ComponentChildren;
+  /** Between the heading and the list. */
+  below?: ComponentChildren;
   fresh: (onDone: () => void) => ComponentChildren;
   one: (key: string, onDone: () => void) => ComponentChildren;
 }
 
-export function Records<T extends object>({ sort, chosen, query, more, fresh, one }: ListProps<T>) {
+export function Records<T extends object>({ sort, chosen, query, more, below, fresh, one }: ListProps<T>) {
   const [turn, setTurn] = useState(0);
   const again = () => setTurn((before) => before + 1);
   const base = `/console${sort.path}`;
@@ -59,6 +61,7 @@ export function Records<T extends object>({ sort, chosen, query, more, fresh, on
         linkOf={(each) => `${base}/${encodeURIComponent(sort.keyOf(each))}`}
         newLink={may(sort.writes) ? `${base}/new` : undefined}
         more={more}
+        below={below}
       />
       {chosen === "new" ? fresh(again) : chosen && one(chosen, again)}
     </div>

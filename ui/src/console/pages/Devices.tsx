@@ -1,6 +1,5 @@
 // Devices: phones with accounts of their own, and the files that set them up.
 
-import { Fragment } from "preact";
 import { useState } from "preact/hooks";
 import { Form } from "../Form";
 import { when } from "../labels";
@@ -96,8 +95,8 @@ export function DevicesPage({ id }: { id: string | undefined }) {
       sort={SORT}
       chosen={id}
       query={query}
-      more={
-        <>
+      below={
+        <div class="buttons">
           <select
             class="small"
             aria-label="Firmware"
@@ -114,7 +113,7 @@ export function DevicesPage({ id }: { id: string | undefined }) {
           <a class="button quiet" href={`/api/v1/devices/export?${query}`} download="devices.csv">
             Export
           </a>
-        </>
+        </div>
       }
       fresh={(onDone) => <NewDevice onDone={onDone} />}
       one={(key, onDone) => (
@@ -128,12 +127,8 @@ export function DevicesPage({ id }: { id: string | undefined }) {
               logs in as <code>{one.username}</code>
             </>
           )}
-          below={(one) => (
-            <>
-              <Seen device={one} />
-              {may("devices:write") && <SettingUp device={one} />}
-            </>
-          )}
+          above={(one) => <Seen device={one} />}
+          below={(one) => may("devices:write") && <SettingUp device={one} />}
         />
       )}
     />
@@ -142,33 +137,23 @@ export function DevicesPage({ id }: { id: string | undefined }) {
 
 /** What the phone said that it is, when it registered. */
 function Seen({ device }: { device: Device }) {
+  if (!device.seen_at) return <p class="soft">It has not registered yet.</p>;
   const wanted = device.wanted_firmware;
-  const facts: [string, preact.ComponentChildren][] = device.seen_at
-    ? [
-        ["It is", device.user_agent || "not said"],
-        [
-          "Firmware",
-          <>
-            {firmware(device)} {!device.firmware && "not known"}
-            {wanted && device.firmware !== wanted && <span class="soft"> {wanted} is wanted</span>}
-          </>,
-        ],
-        ["Registered", when(device.seen_at)],
-        ...(device.address ? [["From", device.address] as [string, string]] : []),
-      ]
-    : [["Registered", "never"]];
   return (
-    <section class="part">
-      <h3>Last seen</h3>
-      <dl class="facts">
-        {facts.map(([title, text]) => (
-          <Fragment key={title}>
-            <dt>{title}</dt>
-            <dd>{text}</dd>
-          </Fragment>
-        ))}
-      </dl>
-    </section>
+    <dl class="facts">
+      <dt>It says it is</dt>
+      <dd>{device.user_agent || "nothing"}</dd>
+      <dt>Firmware</dt>
+      <dd>
+        {firmware(device)} {!device.firmware && "not known"}
+        {wanted && device.firmware_state !== "as-wanted" && <span class="soft"> {wanted} is wanted</span>}
+      </dd>
+      <dt>Registered</dt>
+      <dd>
+        {when(device.seen_at)}
+        {device.address && <span class="soft"> from {device.address}</span>}
+      </dd>
+    </dl>
   );
 }
 

@@ -104,8 +104,8 @@ function titleOf({ kind, name, before, after }: Revision): string {
   return `${kindOf(kind)?.title ?? humane(kind)} ${title || name}`;
 }
 
-function actOf({ before, after }: Revision): string {
-  if (!before) return "was added";
+function actOf({ before, after, undoes }: Revision): string {
+  if (!before) return undoes === null ? "was added" : "is back";
   return after ? "was changed" : "was deleted";
 }
 
@@ -144,5 +144,9 @@ function PersonName({ id }: { id: string }) {
 function shown(value: unknown): string {
   if (value === undefined || value === null || value === "") return "–";
   if (Array.isArray(value) && value.every((one) => typeof one !== "object")) return value.join(", ") || "–";
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+  if (typeof value !== "object") return String(value);
+  const entries = Object.entries(value);
+  if (Array.isArray(value) || entries.some(([, one]) => typeof one === "object"))
+    return JSON.stringify(value);
+  return entries.map(([key, one]) => `${key} → ${one}`).join(", ") || "–";
 }
