@@ -63,6 +63,17 @@ def test_every_code_is_a_feature_with_what_was_dialled_after_it() -> None:
     assert isinstance(office.call("*97", by="1002").step, Refuse)
 
 
+def test_the_night_switch_is_for_those_whose_role_has_it() -> None:
+    for role in (None, Role(name="standard"), Role(name="other", night_switch=False)):
+        office = Office(*([role] if role is not None else []))
+        assert office.call("*28802").step == Feature(name="night-switch", argument="802")
+    office = Office(Role(name="standard", night_switch=False))
+    decision = office.call("*28802")
+    assert isinstance(decision.step, Refuse)
+    assert decision.step.why == "the role standard may not use the night switch"
+    assert office.call("*78").step == Feature(name="dnd-on")
+
+
 def test_codes_are_as_they_are_set() -> None:
     office = Office()
     office.services = office.services.__class__(

@@ -14,6 +14,7 @@ from ringback.cli import (
     device,
     diagnose,
     extension,
+    history,
     login,
     meeting,
     person,
@@ -51,6 +52,7 @@ def shared(
 serve.add_to(app)
 status.add_to(app)
 diagnose.add_to(app)
+history.add_to(app)
 app.add_typer(meeting.app, name="meeting")
 app.add_typer(extension.app, name="extension")
 app.add_typer(person.app, name="person")

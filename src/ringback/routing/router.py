@@ -128,6 +128,10 @@ class Router:
                 return trail.refuse(404, f"extension {account} has no mailbox", dead_end=True)
             trail.say("feature", dialled.name, "the caller's own messages")
             return CheckMessages(extension=account)
+        role = self._snapshot.role(account)
+        if dialled.name == features.NIGHT_SWITCH and role is not None and not role.night_switch:
+            trail.say("role", role.name, "may not switch hours by hand")
+            return trail.refuse(403, f"the role {role.name} may not use the night switch")
         trail.say("feature", dialled.name, "is done by dialling")
         return Feature(name=dialled.name, argument=dialled.argument)
 

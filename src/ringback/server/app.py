@@ -56,6 +56,7 @@ from ringback.server.record_spool import Spool
 from ringback.server.recording import RecordingKeeper
 from ringback.server.records import RecordKeeper
 from ringback.server.registrations import RegistrationKeeper
+from ringback.server.sightings import SightingKeeper
 from ringback.server.sip_metrics import sip_metrics
 from ringback.server.sip_socket import SipSockets
 from ringback.server.sip_trace import SipTrace
@@ -293,6 +294,7 @@ class Server:
 
     def _join(self) -> None:
         """Let the parts that are made before others know these."""
+        self.sightings = SightingKeeper(self.registrar, self.store)
         self.endpoint.answer_without_state = self.policy.answer_without_state
         self.exchange.policy = self.policy
         self.exchange.watching = self.watching
@@ -326,6 +328,7 @@ class Server:
             require_client_certificate=sip.require_client_certificate,
         )
         self.keeper.start()
+        self.sightings.start()
         self.softphones.start()
         self.tolls.start()
         self._holdings = HoldingKeeper(self.store)
@@ -369,6 +372,7 @@ class Server:
             await self._holdings.stop()
         await self.softphones.stop()
         await self.keeper.stop()
+        await self.sightings.stop()
         await self.names.close()
         await self.tolls.stop()
         await self.transports.close()
@@ -514,10 +518,12 @@ class Server:
     def _on_registration(self, user: str, flow: Flow) -> None:
         self._keep_open(flow)
         self.keeper.changed(user)
+        self.sightings.seen(user, flow, time.monotonic())
 
     def _on_connection_lost(self, flow: Flow) -> None:
         for user, _ in self.registrar.connection_lost(flow):
             self.keeper.changed(user)
+        self.keeper.connection_lost(flow)
         for lost in (flow, *self.names.connection_lost(flow)):
             self.exchange.on_connection_lost(lost)
         self.exchange.perform(lambda now: self.lines.connection_lost(flow, now))

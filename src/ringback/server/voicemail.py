@@ -102,7 +102,7 @@ class Voicemail:
     async def start(self) -> None:
         """Put in order what a crash left, before any call comes; tell of messages that it interrupted."""
         recovered = await self._upkeep.recover()
-        await self._follow(self._store.directory)
+        await self._follow()
         for message in recovered:
             log.info("a message is kept that the end of the server cut", message=message.id)
             self._received(message.extension, message.id)
@@ -203,14 +203,15 @@ class Voicemail:
     def follow(self, directory: Directory) -> None:
         """The directory has changed: mailboxes of who does not hold the extension any more are shut."""
         if any(_other_holder(directory, one) for one in self._store.mailboxes.all()):
-            task = asyncio.ensure_future(self._follow(directory))
+            task = asyncio.ensure_future(self._follow())
             self._follows.add(task)
             task.add_done_callback(self._follows.discard)
 
-    async def _follow(self, directory: Directory) -> None:
+    async def _follow(self) -> None:
         async with self._following:
             for mailbox in self._store.mailboxes.all():
-                holder = directory.extension(mailbox.extension)
+                # As it is by now: a deletion may have been taken back.
+                holder = self._store.directory.extension(mailbox.extension)
                 if holder is not None and same_holder(mailbox, holder.id, holder.person_id):
                     if mailbox.person_id is None and holder.person_id is not None:
                         await self._store.mailboxes.adopt(mailbox.extension, holder.person_id)

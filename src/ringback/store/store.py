@@ -17,11 +17,13 @@ from ringback.governance.vault import Vault
 from ringback.store.agreement import Fixed
 from ringback.store.backups import Backups
 from ringback.store.call_records import CallRecords
+from ringback.store.changes import Changes
 from ringback.store.database import Database
 from ringback.store.devices import Devices, load_devices
 from ringback.store.directory import Directory
 from ringback.store.errors import DatabaseUnusableError
 from ringback.store.extensions import Extensions, load_extensions
+from ringback.store.history import History
 from ringback.store.holder import DirectoryHolder
 from ringback.store.holdings import Holding, Holdings, load_holdings
 from ringback.store.importing import Importing
@@ -36,6 +38,7 @@ from ringback.store.recordings import Recordings
 from ringback.store.registrations import Registrations
 from ringback.store.revisions import Entry, load_entries
 from ringback.store.sessions import Sessions, load_sessions
+from ringback.store.sightings import Sighting, Sightings, load_sightings
 from ringback.store.tokens import Tokens, load_tokens
 from ringback.store.tolls import Tolls
 from ringback.store.trunks import Trunks, load_trunks
@@ -69,20 +72,29 @@ class Store:
         self.objects = Objects(database, holder, fixed, loaded.entries)
         self.reassignments = Reassignments(database)
         self.holdings = Holdings(database, holder, self.reassignments, loaded.holdings)
-        self.people = People(database, holder, self.holdings, self.reassignments)
+        self.changes = Changes(database)
+        self.sightings = Sightings(database, loaded.sightings)
+        self.people = People(database, holder, self.holdings, self.reassignments, self.changes)
+        self.devices = Devices(database, sealer, holder, self.changes)
         self.extensions = Extensions(
-            database, sealer, holder, self.objects, self.holdings, self.reassignments
+            database,
+            sealer,
+            holder,
+            self.objects,
+            self.holdings,
+            self.reassignments,
+            self.devices,
+            self.changes,
         )
-        self.devices = Devices(database, sealer, holder)
         self.importing = Importing(database, sealer, holder, self.holdings, fixed)
         self.meetings = Meetings(database, sealer, holder, self.objects)
-        self.trunks = Trunks(database, sealer, holder, self.objects)
+        self.trunks = Trunks(database, sealer, holder, self.objects, self.changes)
         self.tolls = Tolls(database)
         self.call_records = CallRecords(database, sealer)
         self.tokens = tokens
         self.logins = logins
-        self._people = loaded.directory.people
-        holder.listen(self._follow_people)
+        self._people, self._devices = loaded.directory.people, loaded.directory.devices
+        holder.listen(self._follow_directory)
         self.sessions = sessions
         self.registrations = Registrations(database)
         self.values = Values(database)
@@ -90,6 +102,16 @@ class Store:
         self.recordings = Recordings(database, sealer, self.voices)
         self.mailboxes = Mailboxes(database, sealer, self.voices)
         self.backups = Backups(database)
+        self.history = History(
+            self.changes,
+            self.objects,
+            self.people,
+            self.extensions,
+            self.devices,
+            self.trunks,
+            logins,
+            self.mailboxes,
+        )
 
     @classmethod
     async def open(
@@ -147,11 +169,14 @@ class Store:
         """Call `listener` with each new directory, after it is committed; the returned function ends that."""
         return self._holder.listen(listener)
 
-    def _follow_people(self, directory: Directory) -> None:
-        # Who is deleted takes the login along.
+    def _follow_directory(self, directory: Directory) -> None:
+        # Who is deleted takes the login along, a device what is known of it.
         if directory.people is not self._people:
             self._people = directory.people
             self.logins.follow(directory.people)
+        if directory.devices is not self._devices:
+            self._devices = directory.devices
+            self.sightings.follow([device.id for device in directory.devices.values()])
 
     def on_reassigned(self, listener: Listener) -> None:
         """Call `listener` when an extension has changed hands: the former holder keeps nothing.
@@ -202,6 +227,7 @@ class _Loaded:
     directory: Directory
     entries: list[Entry]
     holdings: list[Holding]
+    sightings: list[Sighting]
 
 
 async def _load(connection: AsyncConnection, sealer: Sealer) -> _Loaded:
@@ -214,7 +240,8 @@ async def _load(connection: AsyncConnection, sealer: Sealer) -> _Loaded:
         await load_people(connection),
         await load_devices(connection, sealer),
     )
-    return _Loaded(directory, entries, await load_holdings(connection))
+    holdings, sightings = await load_holdings(connection), await load_sightings(connection)
+    return _Loaded(directory, entries, holdings, sightings)
 
 
 def _fixed(settings: Settings) -> Fixed:

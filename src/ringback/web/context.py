@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -17,6 +17,7 @@ from ringback.config import Settings
 from ringback.governance.private import Private
 from ringback.governance.roles import LOCAL_ADMINISTRATOR, Identity, Permission
 from ringback.governance.throttle import GuessDelay, SourceGuard
+from ringback.store.firmware import WantedFirmware
 from ringback.store.logins import Login
 from ringback.store.sessions import Session
 from ringback.store.store import Store
@@ -64,6 +65,11 @@ class WebContext:
     backups: BackingUp | None = None
     now: Callable[[], float] = time.monotonic
     login_delay: GuessDelay[str] = field(default_factory=GuessDelay)
+    wanted_firmware: WantedFirmware = field(init=False)
+
+    def __post_init__(self) -> None:
+        """What the settings say of phones."""
+        self.wanted_firmware = WantedFirmware(self.settings.provisioning.firmware)
 
     def refuse_if_banned(self, request: Request) -> None:
         """Raise 429 for a source that has guessed wrong too often."""
@@ -139,6 +145,14 @@ class Needs:
         return identity
 
 
+def who(viewer: Identity) -> str:
+    """What the history says of who changes something."""
+    return viewer.name[:80]
+
+
+ForGood = Annotated[bool, Query(description="Keep nothing of it: it cannot be taken back.")]
+
+
 def somebody(
     request: Request,
     context: Context,
@@ -167,7 +181,7 @@ def identify(
         context.note_failure(request)
         challenge["WWW-Authenticate"] += ', error="invalid_token"'
         raise ProblemError(401, _WRONG, challenge)
-    return Identity(token.name or f"token {token.id}", token.role)
+    return Identity(token.name or f"token {token.id}", token.role, id=f"token {token.id}")
 
 
 def session_of(request: Request, context: WebContext) -> tuple[Session, Login]:
@@ -204,4 +218,4 @@ def identity_of(login: Login, context: WebContext) -> Identity:
     extensions = (
         tuple(sorted(context.store.extensions_of(login.person_id))) if login.person_id is not None else ()
     )
-    return Identity(login.name, login.role, login.person_id, extensions)
+    return Identity(login.name, login.role, login.person_id, extensions, f"login {login.id}")
