@@ -19,6 +19,7 @@ from ringback.routing.steps import (
     Say,
 )
 from ringback.store.plan.answering import Answering, Role
+from ringback.store.plan.groups import Group
 from ringback.store.plan.menu import Announcement, Menu
 from ringback.store.plan.outbound import Blocked, Route
 from ringback.store.plan.safety import EmergencyTest, Location
@@ -170,6 +171,22 @@ def test_nothing_holds_an_emergency_call_back() -> None:
         for caller in ("1001", "1999", "", None):
             assert ways(office.call("911", by=caller)) == ["first", "second"]
     assert ways(Office(*against).go("outside:911", "extension:1002")) == ["first", "second"]
+
+
+def test_a_digit_for_a_line_before_an_emergency_number_holds_it_back_no_more() -> None:
+    against = (Role(name="standard", classes=()), Blocked(name="all", patterns=(".",)))
+    line = Route(name="line", patterns=("9.",), trunks=("first",), strip=1)
+    for office in (Office(line, *against), Office(line, *against, disabled=("1001",))):
+        assert ways(office.call("9911")) == ["first", "second"]
+    by_trunk = trunk("first", prefixes=("0",), strip=1)
+    assert ways(Office(*against, trunks=(by_trunk,)).call("0911")) == ["first"]
+    assert ways(Office(line, HERE, site="here").call("9911"))
+    # A number that only ends so, and one of ours.
+    plain = Office(line).call("94155550911").step
+    assert isinstance(plain, GoOut)
+    assert not plain.emergency
+    ours = Office(line, Group(name="g", number="9911", members=("1002",))).call("9911").step
+    assert isinstance(ours, Ring)
 
 
 def test_the_trunks_of_the_location_come_first_and_the_others_after_them() -> None:
