@@ -20,7 +20,7 @@ from ringback.store.recordings import StoredRecording
 from ringback.web.api import API
 from ringback.web.audio import wav_answer
 from ringback.web.context import Context, Needs, WebContext
-from ringback.web.plan_views import ValueView
+from ringback.web.plan_views import ShownPlan, ValueView
 from ringback.web.problems import ProblemError
 from ringback.web.recording_views import (
     ConsentView,
@@ -211,7 +211,8 @@ async def approve_policy(name: str, context: Context, who: Approver) -> ValueVie
     objects = context.store.objects
     entry = objects.get("recording-policy", name)
     fields = {**document(entry.value), "approved_by": who.name[:80]}
-    return ValueView.of(await objects.put("recording-policy", name, fields, who.name[:80], entry.revision))
+    approved = await objects.put("recording-policy", name, fields, who.name[:80], entry.revision)
+    return ValueView.of(approved, ShownPlan(who))
 
 
 @router.post("/rotate-key")
