@@ -12,8 +12,8 @@ import { useLoaded } from "../loading";
 import { Panel } from "../Panel";
 import { go } from "../route";
 import { type Field, fieldsOf, fresh, slug, type Value } from "../schema";
-import { get, put } from "../server";
-import { may } from "../session";
+import { get, post, put, words } from "../server";
+import { may, you } from "../session";
 import { say } from "../toasts";
 
 export function PlanPage({ kind: kindName, name }: { kind: string; name: string | undefined }) {
@@ -76,6 +76,7 @@ const TELLING: Record<string, [string, (value: Value) => string]> = {
   announcement: ["Then", ({ then }) => targetWords(String(then ?? ""))],
   role: ["May call", ({ classes }) => some(classes)],
   location: ["Address", ({ address }) => String(address ?? "")],
+  "recording-policy": ["State", ({ approved_by }) => (approved_by ? "Approved" : "Not approved")],
 };
 
 function some(list: unknown): string {
@@ -113,7 +114,7 @@ const EXTENSION: Field = {
 };
 
 function NewValue({ kind, base, onDone }: { kind: Kind; base: string; onDone: () => void }) {
-  const own = fieldsOf(kind.schema);
+  const own = formOf(kind);
   const named = BY_EXTENSION.has(kind.kind) ? EXTENSION : NAME;
   // The title first: the name follows from it.
   const title = own.find((field) => field.name === "title");
@@ -147,9 +148,56 @@ function refuse(field: string, message: string): ProblemError {
   return new ProblemError(422, message, [{ field, message }]);
 }
 
-/** A value without its name, which is in the address. */
-function content({ name: _, ...rest }: Value): Value {
+/** A value without its name, which is in the address, and without the approval, which a change takes away. */
+function content({ name: _, [APPROVED]: __, ...rest }: Value): Value {
   return rest;
+}
+
+const POLICY = "recording-policy";
+/** Set by approving, which is no field of the form. */
+const APPROVED = "approved_by";
+
+function formOf(kind: Kind): Field[] {
+  return fieldsOf(kind.schema).filter(({ name }) => name !== APPROVED);
+}
+
+/** Nothing is recorded by a policy before somebody else than who wrote it has approved it. */
+function Approval({ item, onDone }: { item: Item; onDone: () => void }) {
+  const by = String(item.value[APPROVED] ?? "");
+  const own = item.changed_by === you.value?.name;
+  return (
+    <section class="part">
+      <h3>Approval</h3>
+      <p>
+        {by ? (
+          <>
+            <span class="tag good">approved</span> by {by}. A change takes that away.
+          </>
+        ) : (
+          <>
+            <span class="tag fair">not approved</span> Nothing is recorded by it yet: somebody else than{" "}
+            {item.changed_by || "who wrote it"} has to approve it.
+          </>
+        )}
+      </p>
+      {!by && !own && may("recording-policies:approve") && (
+        <button
+          type="button"
+          onClick={async () => {
+            try {
+              await post(`/recordings/policies/${encodeURIComponent(item.name)}/approve`);
+              say("It is approved: calls are recorded by it from now on");
+              onDone();
+            } catch (error) {
+              say(words(error), { wrong: true });
+            }
+          }}
+        >
+          Approve it as it is
+        </button>
+      )}
+    </section>
+  );
 }
 
 interface OneProps {
@@ -185,7 +233,7 @@ function OneValue({ kind, name, base, onDone }: OneProps) {
     >
       <Form
         key={data.revision}
-        fields={fieldsOf(kind.schema)}
+        fields={formOf(kind)}
         value={{ ...fresh(kind.schema), ...content(data.value) }}
         readOnly={!writable}
         onCancel={() => go(base)}
@@ -211,6 +259,15 @@ function OneValue({ kind, name, base, onDone }: OneProps) {
           )
         }
       />
+      {kind.kind === POLICY && (
+        <Approval
+          item={data}
+          onDone={() => {
+            again();
+            onDone();
+          }}
+        />
+      )}
     </Panel>
   );
 }
