@@ -256,3 +256,11 @@ def test_slots_for_parked_calls_are_numbers_that_nothing_else_has() -> None:
     taken = Office(Announcement(name="closed", number="705", words="We are closed."))
     taken.services = office.services
     assert isinstance(taken.call("705").step, Say)
+
+
+def test_a_trunks_number_that_leads_to_nothing_is_a_dead_end() -> None:
+    office = Office(trunks=(trunk("first", dids={"+14155550100": "1999"}),))
+    step = office.call("+14155550100", by="+4930123", trunk="first").step
+    assert isinstance(step, Refuse)
+    assert (step.status, step.dead_end) == (403, True)
+    assert "nothing here has the number" in step.why

@@ -164,7 +164,9 @@ class Router:
             return inside
         trail.say("trunk", trunk.name, "its number leads outside again")
         if not trunk.transit:
-            return trail.refuse(403, f"calls by trunk {trunk.name} may not go out again")
+            # A number that nothing here has any more is such a one, too.
+            why = f"nothing here has the number that it leads to, and calls by {trunk.name} may not go out"
+            return trail.refuse(403, why, dead_end=True)
         if number in self._snapshot.services.emergency:
             return call_help(number, self._snapshot, trail)
         return leave(number, self._snapshot, trail, payer=trail.payer, restricted=False)

@@ -113,17 +113,25 @@ const EXTENSION: Field = {
   schema: { title: "Extension", type: "string" },
 };
 
-function NewValue({ kind, base, onDone }: { kind: Kind; base: string; onDone: () => void }) {
+interface NewProps {
+  kind: Kind;
+  base: string;
+  /** The extension, where it is known whose it will be. */
+  of?: string;
+  onDone: () => void;
+}
+
+function NewValue({ kind, base, of = "", onDone }: NewProps) {
   const own = formOf(kind);
   const named = BY_EXTENSION.has(kind.kind) ? EXTENSION : NAME;
   // The title first: the name follows from it.
   const title = own.find((field) => field.name === "title");
   const fields = title ? [title, named, ...own.filter((field) => field !== title)] : [named, ...own];
   return (
-    <Panel title={`New ${kind.title.toLowerCase()}`} back={base}>
+    <Panel title={`New ${kind.title.toLowerCase()}${of && ` of ${of}`}`} back={base}>
       <Form
-        fields={fields}
-        value={{ name: "", ...fresh(kind.schema) }}
+        fields={of ? own : fields}
+        value={{ name: of, ...fresh(kind.schema) }}
         saveWord="Add"
         follow={(value, changed) => {
           if (changed !== "title" || named !== NAME) return value;
@@ -209,7 +217,33 @@ interface OneProps {
 
 function OneValue({ kind, name, base, onDone }: OneProps) {
   const path = `/plan/${kind.kind}/${encodeURIComponent(name)}`;
-  const { data, trouble, again } = useLoaded((signal) => get<Item>(path, signal), [path]);
+  const { data, trouble, again } = useLoaded(
+    (signal) =>
+      get<Item>(path, signal).catch((error) => {
+        if (error instanceof ProblemError && error.status === 404 && BY_EXTENSION.has(kind.kind)) return null;
+        throw error;
+      }),
+    [path],
+  );
+  // An extension has none until somebody sets it.
+  if (data === null && may("plan:write"))
+    return (
+      <NewValue
+        kind={kind}
+        base={base}
+        of={name}
+        onDone={() => {
+          again();
+          onDone();
+        }}
+      />
+    );
+  if (data === null)
+    return (
+      <Panel title={name} back={base}>
+        <p>Nothing is set for this extension.</p>
+      </Panel>
+    );
   if (trouble && !data)
     return (
       <Panel title={name} back={base}>
