@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from ringback.governance.roles import Identity, Permission
+from ringback.governance.roles import Identity, Permission, Role
 from ringback.governance.sealing import SealingError
 from ringback.governance.vault import VaultError
 from ringback.store.errors import NotFoundError
@@ -62,8 +62,20 @@ def _players(context: WebContext, recording: StoredRecording) -> tuple[str, ...]
     return tuple(role for role in policy.players if role in recording.players)
 
 
+def _may_play(context: WebContext, recording: StoredRecording, viewer: Identity) -> bool:
+    """Whether the policy names the role; everybody has the role user, which plays what it spoke in itself."""
+    if viewer.role.value not in _players(context, recording):
+        return False
+    voices = {track.extension for track in recording.tracks}
+    held = context.store.call_records.held(viewer.extensions)
+    return viewer.role is not Role.USER or any(
+        one.extension in voices and one.since <= recording.voice.created_at for one in held
+    )
+
+
 def _view(context: WebContext, recording: StoredRecording, viewer: Identity) -> RecordingView:
-    return RecordingView.of(recording, _players(context, recording), viewer)
+    playable = _may_play(context, recording, viewer)
+    return RecordingView.of(recording, _players(context, recording), viewer, playable=playable)
 
 
 async def _of(context: WebContext, recording: str) -> StoredRecording:
@@ -130,12 +142,13 @@ async def play_recording(
 ) -> Response:
     """Listen to it, for the roles that its policy names. Who, when and why is written down before."""
     found = await _of(context, recording)
-    players = _players(context, found)
-    if who.role.value not in players:
+    if not _may_play(context, found, who):
         await context.store.voices.note(recording, who.name, "refused")
-        may = ", ".join(players) or "nobody"
+        may = ", ".join(_players(context, found)) or "nobody"
         raise ProblemError(
-            403, f"the role {who.role.value} may not play this recording; its policy names: {may}"
+            403,
+            f"the role {who.role.value} may not play this recording; its policy names: {may}"
+            + ("; users play those with their own voice" if who.role is Role.USER else ""),
         )
     reason = f"{track}: {_reason(x_reason)}"
     try:
