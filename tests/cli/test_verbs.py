@@ -53,12 +53,21 @@ def test_the_life_of_an_extension(ringback, system, monkeypatch):
     assert ringback("extension", "remove", "1001").err == "ringback: there is no extension 1001\n"
 
 
+def test_an_extension_is_named_and_switched_off_and_on(ringback, system):
+    ringback("extension", "add", "1001", "--name", "Ada", "--json")
+    changed = ringback("extension", "set", "1001", "--name", "Ada & Bob", "--disabled", "--json").json
+    assert (changed["display_name"], changed["enabled"]) == ("Ada & Bob", False)
+    again = ringback("extension", "set", "1001", "--enabled")
+    assert (again.code, "Ada & Bob" in again.out) == (0, True)
+    nothing = ringback("extension", "set", "1001")
+    assert (nothing.code, "--disabled" in nothing.err) == (2, True)
+
+
 def test_how_the_phones_of_an_extension_log_in(ringback, system):
     made = ringback("extension", "add", "1001", "--digest", "both", "--json").json
     assert made["digest"] == "both"
     assert ringback("extension", "add", "1002", "--json").json["digest"] == "md5"
-    said = ringback("extension", "set", "1001", "--digest", "sha-256")
-    assert said.out == "The phones of extension 1001 log in by sha-256.\n"
+    assert "sha-256" in ringback("extension", "set", "1001", "--digest", "sha-256").out
     assert [e["digest"] for e in ringback("extension", "list", "--json").json] == ["sha-256", "md5"]
     assert ringback("extension", "set", "1001").code == 2
     assert ringback("extension", "set", "1001", "--digest", "sha-1").code == 2

@@ -1,5 +1,6 @@
 """Files of desk phones: what each family is told, names that stay names, templates of one's own."""
 
+import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ PHONE = Phone(
     servers=(Server("pbx.example.com", 5061, "tls"), Server("second.example.com", 5061, "tls")),
     keys=(Key("Bob", "1002"), Key("Eve & Co", "1003")),
     voicemail="*97",
+    pickup="**",
     url="https://pbx.example.com/provisioning",
     authority_url="https://pbx.example.com/ca.pem",
     shared=False,
@@ -48,6 +50,7 @@ def test_a_yealink_is_told_all_of_it():
         "account.1.sip_server.2.address": "second.example.com",
         "account.1.srtp_encryption": "2",
         "voice_mail.number.1": "*97",
+        "features.pickup.direct_pickup_code": "**",
         "linekey.2.type": "16",
         "linekey.2.value": "1002",
         "linekey.3.label": "Eve & Co",
@@ -79,10 +82,26 @@ def test_a_polycom_is_told_all_of_it_in_xml():
         "reg.1.server.2.address": "second.example.com",
         "sec.srtp.require": "1",
         "msg.mwi.1.callBack": "*97",
+        "call.directedCallPickupString": "**",
+        "prov.polling.enabled": "1",
         "attendant.resourceList.2.address": "1003",
         "attendant.resourceList.2.label": "Eve & Co",
         "device.prov.user": "d-k7mqw3xe",
     }.items() <= told.items()
+
+
+def test_a_polycom_that_is_off_the_hook_waits_for_the_whole_number():
+    """With its own map, for North America, 1001 and 112 are dialled as "1"."""
+    content = phone_files(replace(PHONE, model="Poly VVX 450"))["001565abcdef-ringback.cfg"]
+    dialplan = ET.fromstring(content).find("dialplan")
+    assert dialplan.get("dialplan.impossibleMatchHandling") == "2"
+    maps = dialplan.get("dialplan.digitmap").split("|")
+    assert len(maps) == len(dialplan.get("dialplan.digitmap.timeOut").split("|"))
+    assert all(each.endswith(".T") for each in maps)
+    # "." repeats the x before it, as in RFC 3435.
+    patterns = [re.escape(each.removesuffix(".T")[:-1]).replace("x", "[0-9]") + "[0-9]*" for each in maps]
+    for number in ("112", "911", "1001", "85", "*97", "*68701", "**1001", "+14155550100", "00441134960000"):
+        assert any(re.fullmatch(pattern, number) for pattern in patterns), number
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from ringback.routing.steps import (
     Say,
 )
 from ringback.store.plan.answering import Answering, Role
+from ringback.store.plan.groups import Group
 from ringback.store.plan.menu import Announcement, Menu
 from ringback.store.plan.outbound import Blocked, Route
 from ringback.store.plan.safety import EmergencyTest, Location
@@ -183,6 +184,22 @@ def test_nothing_holds_an_emergency_call_back() -> None:
     assert ways(Office(*against).go("outside:911", "extension:1002")) == ["first", "second"]
 
 
+def test_a_digit_for_a_line_before_an_emergency_number_holds_it_back_no_more() -> None:
+    against = (Role(name="standard", classes=()), Blocked(name="all", patterns=(".",)))
+    line = Route(name="line", patterns=("9.",), trunks=("first",), strip=1)
+    for office in (Office(line, *against), Office(line, *against, disabled=("1001",))):
+        assert ways(office.call("9911")) == ["first", "second"]
+    by_trunk = trunk("first", prefixes=("0",), strip=1)
+    assert ways(Office(*against, trunks=(by_trunk,)).call("0911")) == ["first"]
+    assert ways(Office(line, HERE, site="here").call("9911"))
+    # A number that only ends so, and one of ours.
+    plain = Office(line).call("94155550911").step
+    assert isinstance(plain, GoOut)
+    assert not plain.emergency
+    ours = Office(line, Group(name="g", number="9911", members=("1002",))).call("9911").step
+    assert isinstance(ours, Ring)
+
+
 def test_the_trunks_of_the_location_come_first_and_the_others_after_them() -> None:
     there = Location(name="there", address="2 Example Street", trunks=("gone", "off", "second"))
     trunks = (
@@ -250,3 +267,11 @@ def test_slots_for_parked_calls_are_numbers_that_nothing_else_has() -> None:
     taken = Office(Announcement(name="closed", number="705", words="We are closed."))
     taken.services = office.services
     assert isinstance(taken.call("705").step, Say)
+
+
+def test_a_trunks_number_that_leads_to_nothing_is_a_dead_end() -> None:
+    office = Office(trunks=(trunk("first", dids={"+14155550100": "1999"}),))
+    step = office.call("+14155550100", by="+4930123", trunk="first").step
+    assert isinstance(step, Refuse)
+    assert (step.status, step.dead_end) == (403, True)
+    assert "nothing here has the number" in step.why

@@ -1,11 +1,17 @@
 """Days turn in a running server, also while the database is away; and what phones are told of this server."""
 
+from datetime import UTC, datetime
+from functools import partial
+
 import pytest
 
 from ringback.config import load_settings
 from ringback.governance.private import Private
+from ringback.server.handing_over import hand_over
 from ringback.server.holdings import HoldingKeeper
 from ringback.server.provisioning import PhoneFiles
+from ringback.store.errors import NotFoundError
+from ringback.store.reassignments import Reassignment
 from ringback.store.store import open_store
 from ringback.web.provisioning import ProvisioningError
 
@@ -45,6 +51,38 @@ async def test_when_a_day_turns_an_extension_changes_hands_once_the_database_is_
     assert told == [(ada.id, bob.id)]
     await keeper.settle()
     assert len(told) == 1
+
+
+async def test_who_held_an_extension_before_gets_none_of_its_calls_and_mail(store):
+    ada = await store.people.add("Ada", e_mail="ada@example.com")
+    bob = await store.people.add("Bob", e_mail="bob@example.com")
+    await store.objects.put("role", "standard", {"forward_outside": True}, "a test")
+    for number in ("1001", "1002"):
+        await store.extensions.add(number, person_id=ada.id)
+    for number in ("1001", "1002"):
+        forwards = {"always": "outside:+14155550100", "busy": "extension:1002", "do_not_disturb": True}
+        await store.objects.put("answering", number, forwards if number == "1001" else {}, "ada")
+        mail = {"e_mail": "ada@example.com", "tell": "audio"}
+        await store.objects.put("mailbox", number, mail, "ada")
+    store.on_reassigned(partial(hand_over, store))
+
+    await store.extensions.change("1001", no_person=True)
+    answering = store.objects.get("answering", "1001").value
+    assert (answering.always, answering.busy, answering.do_not_disturb) == ("", "extension:1002", False)
+    assert store.objects.get("mailbox", "1001").value.e_mail == ""
+    await store.extensions.change("1002", person_id=bob.id)
+    with pytest.raises(NotFoundError):
+        store.objects.get("answering", "1002")
+    assert store.objects.get("mailbox", "1002").value.e_mail == "bob@example.com"
+
+    # What somebody sets who holds it, or for who will, stays.
+    await store.extensions.change("1001", person_id=bob.id)
+    await store.objects.put("answering", "1001", {"always": "extension:1002"}, "bob")
+    told = Reassignment("x", "", "1001", ada.id, bob.id, datetime(2026, 1, 1, tzinfo=UTC))
+    await hand_over(store, told)
+    assert store.objects.get("answering", "1001").value.always == "extension:1002"
+    await store.objects.remove("answering", "1001", "a test")
+    await store.extensions.remove("1001")
 
 
 async def test_phones_are_told_where_this_server_is(store, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from pathlib import Path
 
@@ -50,3 +51,21 @@ async def test_a_failing_voice_leaves_nothing_behind(tmp_path: Path, monkeypatch
     await library.prepare()
     assert library.resolve(["prompt:enter-pin"]) == ["tone:chime"]
     assert files(tmp_path) == []
+
+
+async def test_words_that_look_like_an_option_are_words(tmp_path: Path) -> None:
+    """`-w FILE` would write over a file of ours, `-f FILE` would read one out."""
+    if not (shutil.which("espeak-ng") or shutil.which("espeak")):
+        pytest.skip("espeak-ng is not installed")
+    precious = tmp_path / "vault.key"
+    precious.write_text("precious")
+    texts = [f"-w{precious}", f"-f{precious}", "--version", "- Good morning -"]
+    library = PromptLibrary(tmp_path / "prompts", folders=())
+    library.speak_later(texts)
+    async with asyncio.timeout(30):
+        while not all(library.speaks(text) for text in texts):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    await library.stop()
+    assert precious.read_text() == "precious"
+    for path in library.resolve([f"words:{text}" for text in texts]):
+        assert np.sqrt(np.mean(load(Path(path)) ** 2)) > 0.01, "something is heard"

@@ -246,6 +246,7 @@ async def test_people_come_from_a_table_all_or_none(store):
     assert [row.cells["name"] for row in await store.importing.run(b"site,name\nBerlin\n", dry_run=True)] == [
         ""
     ]
+    assert list(read_table(TABLE.encode("utf-16"))) == list(read_table(content))
     before = store.directory
     again = await store.importing.run(content + b"Mallory;911;king;x;;\n", dry_run=False)
     problems = [(row.row, problem.field, problem.message) for row in again for problem in row.problems]
@@ -267,6 +268,7 @@ async def test_people_come_from_a_table_all_or_none(store):
         (b"extension\n1001\n", "the column name is missing"),
         (b"name,name\n", "there twice"),
         (b"name\n\xff\n", "not UTF-8"),
+        (b"\xff\xfen\x00a", "the column name is missing|not UTF-8|there is no column"),
         (b'name\n"Ada\n', "is not CSV"),
         (b"name\nAda,1001\n", "row 2 has more cells"),
         (b"name\n" + b"Ada\n" * 4, "more than 3 rows"),

@@ -150,6 +150,23 @@ async def test_numbers_and_pins_are_masked_by_role(web):
     assert seen["auditor"] == ("•••••••••67", "•••••••••67", None, False)
 
 
+async def test_a_number_that_stands_where_the_name_belongs_is_masked_too(web):
+    """Carriers and phones say so: "15551234567" <sip:15551234567@…>."""
+    meeting = await web.store.meetings.add("Weekly")
+    now = datetime.now(UTC)
+    web.operations.people[meeting.number] = [replace(ada(), name="+1 (555) 123-4567 Ada")]
+    number = Private("15551234567")
+    web.operations.calls_now = [Call("1", "answered", now, number, Private("102"), from_name="15551234567")]
+    for role, name, caller in (
+        ("helpdesk", "+1 (555) 123-4567 Ada", "15551234567"),
+        ("auditor", "•••••••••••••••67 Ada", ""),
+    ):
+        async with await web.client(role) as client:
+            person = (await client.get(f"/api/v1/meetings/{meeting.number}/participants")).json()[0]
+            call = (await client.get("/api/v1/calls")).json()[0]
+        assert (person["name"], call["from_name"]) == (name, caller), role
+
+
 async def test_without_a_token_and_with_too_little_role_the_cure_is_named(web):
     answer = await web.stranger.get("/api/v1/meetings")
     assert answer.status_code == 401

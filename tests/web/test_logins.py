@@ -98,3 +98,31 @@ async def test_a_person_sees_and_ends_own_sessions_and_changes_the_password(web)
     assert right.status_code == 204
     assert (await web.stranger.get("/api/v1/session")).status_code == 401
     assert (await log_in(web, password="a longer one yet")).status_code == 201
+
+
+async def test_nobody_takes_the_place_of_somebody_unseen(web):
+    ada, bob = await web.store.people.add("Ada"), await web.store.people.add("Bob")
+    await make_login(web, "root", Role.ADMIN)
+    await log_in(web, "root")
+    mine = web.store.logins.all()[0]
+    headers = {**OURS, "Origin": web.url}
+    seen = []
+    told = web.operations.events.subscribe()
+    first = await web.stranger.patch(f"/api/v1/logins/{mine.id}", json={"person_id": ada.id}, headers=headers)
+    seen.append((await anext(told)).details)
+    assert (first.status_code, first.json()["person_id"]) == (200, ada.id)
+    other = await web.stranger.patch(f"/api/v1/logins/{mine.id}", json={"person_id": bob.id}, headers=headers)
+    assert other.status_code == 403
+    assert web.store.logins.need(mine.id).person_id == ada.id
+    made = await web.stranger.post(
+        "/api/v1/logins", json={"name": "bob", "person_id": bob.id}, headers=headers
+    )
+    seen.append((await anext(told)).details)
+    await web.stranger.post(f"/api/v1/logins/{made.json()['id']}/link", headers=headers)
+    seen.append((await anext(told)).details)
+    assert [(one["by"], one["person"], one["what"]) for one in seen] == [
+        ("root", ada.id, "person"),
+        ("root", bob.id, "added"),
+        ("root", bob.id, "link"),
+    ]
+    await told.aclose()

@@ -32,6 +32,34 @@ async def test_kinds_say_what_a_form_needs(web):
     assert "extension:1001" in busy["description"]
 
 
+async def test_numbers_outside_are_masked_by_role_wherever_the_plan_is_read(office):
+    own = {"always": "outside:+14155550123"}
+    await office.owner.put("/api/v1/plan/answering/1001", json=own)
+    keys = {"1": "outside:+14155550199", "2": "extension:1002"}
+    await office.owner.put("/api/v1/plan/menu/main", json={"words": "Press 1.", "keys": keys})
+    paths = ("answering/1001", "answering", "menu", "history", "export")
+    for role, seen in (("admin", True), ("helpdesk", True), ("auditor", False)):
+        async with await office.client(role) as client:
+            texts = [(await client.get(f"/api/v1/plan/{path}")).text for path in paths]
+            assert [("4155550" in text) for text in texts] == [seen] * len(paths), role
+            found = (await client.get("/api/v1/plan/answering?search=55550123")).json()
+            assert (len(found["items"]), found["total"]) == ((1, 1) if seen else (0, 0))
+            assert (await client.get("/api/v1/plan/menu?search=1002")).json()["total"] == 1
+    # One's own is one's own.
+    person = await office.store.people.add("Ada")
+    await office.store.extensions.change("1001", person_id=person.id)
+    _, link = await office.store.logins.add("ada", Role.USER, person.id)
+    await office.store.logins.choose_password(link, Private("a long enough one"))
+    ours = {"X-Ringback": "1"}
+    given = {"name": "ada", "password": "a long enough one"}
+    assert (await office.stranger.post("/api/v1/session", json=given, headers=ours)).status_code == 201
+    path = "/api/v1/plan/answering/1001"
+    assert (await office.stranger.get(path)).json()["value"]["always"] == own["always"]
+    assert (await office.stranger.put(path, json=own, headers=ours)).json()["value"]["always"] == own[
+        "always"
+    ]
+
+
 async def test_the_life_of_a_value(office):
     path = "/api/v1/plan/group/sales"
     made = await office.owner.put(path, json={"members": ["1001"], "number": "200"})

@@ -1,10 +1,13 @@
 """Recordings over HTTP: ranges, roles, what is refused first; what was changed is not heard."""
 
+from datetime import UTC, datetime
+
 import httpx
 import pytest
 
 from ringback.governance.private import Private
 from ringback.governance.wav import HEADER_BYTES
+from ringback.governance.roles import Role
 from ringback.store.recordings import StoredTrack
 
 PCM = bytes(range(256)) * 200
@@ -136,3 +139,41 @@ async def test_reasons_and_names_that_are_no_recordings(web):
     bad = await auditor.get(f"/api/v1/recordings/{voice}/audio?track=../x", headers=WHY)
     assert bad.status_code == 422
     await auditor.aclose()
+
+
+async def test_users_play_what_has_their_own_voice(web):
+    people = [await web.store.people.add(name) for name in ("Ada", "Bob")]
+    for number, person in zip(("1001", "1002"), people, strict=True):
+        await web.store.extensions.add(number, person_id=person.id)
+    new = await web.store.recordings.begin(
+        call_id=6,
+        policy="all",
+        mode="always",
+        direction="internal",
+        players=("user",),
+        keep_days=90,
+        tracks=[StoredTrack("leg-1", "1001", None, Private("1001"))],
+    )
+    writer = web.store.voices.vault.write(new.id, new.data_key, "mix")
+    writer.write(PCM)
+    writer.close()
+    await web.store.recordings.finish(new.id, "stopped", keep=True)
+    ours = {"X-Ringback": "1"}
+
+    async def seen(name, person):
+        login, link = await web.store.logins.add(name, Role.USER, person.id)
+        await web.store.logins.choose_password(link, Private("a long enough one"))
+        given = {"name": name, "password": "a long enough one"}
+        async with httpx.AsyncClient(base_url=web.url, trust_env=False) as page:
+            assert (await page.post("/api/v1/session", json=given, headers=ours)).status_code == 201
+            listed = (await page.get("/api/v1/recordings")).json()["items"]
+            heard = await page.get(f"/api/v1/recordings/{new.id}/audio", headers=WHY)
+        await web.store.logins.remove(login.id)
+        return len(listed), heard.status_code
+
+    assert await seen("ada", people[0]) == (1, 200)
+    assert await seen("bob", people[1]) == (0, 403)
+    # Who gets the extension gets nothing of before.
+    await web.store.extensions.change("1001", person_id=people[1].id)
+    await web.store.call_records.reassigned("1001", datetime.now(UTC))
+    assert await seen("bob", people[1]) == (0, 403)

@@ -6,15 +6,17 @@ import json
 import socket
 import stat
 import time
+from functools import partial
 
 import httpx
 import pytest
 
 from ringback.config import load_settings
 from ringback.governance.private import Private
+from ringback.governance.roles import Role
 from ringback.store.store import open_store
 from ringback.testing.fake_operations import FakeOperations
-from ringback.web import serving
+from ringback.web import server_sent, serving
 from ringback.web.app import create_app
 from ringback.web.control_socket import AlreadyRunningError
 from ringback.web.events import Event, EventHub
@@ -88,6 +90,41 @@ async def test_events_arrive_as_they_happen_with_numbers_masked(web):
     data = json.loads(seen[2].removeprefix("data: "))
     assert (data["meeting"], data["participant"]["name"]) == ("481516234", "Ada")
     assert data["participant"]["number"] == "•••••••••67"
+
+
+async def test_who_may_not_see_events_any_more_hears_no_more(web, monkeypatch):
+    monkeypatch.setattr(server_sent, "LOOKS_EVERY_S", 0.05)
+
+    async def ended(client, path, end):
+        async with client.stream("GET", path) as answer:
+            lines = answer.aiter_lines()
+            assert await anext(lines) == ": connected"
+            await end()
+            async with asyncio.timeout(5):
+                assert [line async for line in lines if line] == []
+
+    token, secret = await web.store.tokens.add("auditor")
+    headers = {"Authorization": f"Bearer {secret.reveal()}"}
+    async with httpx.AsyncClient(base_url=web.url, headers=headers, trust_env=False) as auditor:
+        await ended(auditor, "/api/v1/events", lambda: web.store.tokens.revoke(token.id))
+    login, link = await web.store.logins.add("ada", Role.HELPDESK, None)
+    await web.store.logins.choose_password(link, Private("a long enough one"))
+    ours = {"X-Ringback": "1"}
+    given = {"name": "ada", "password": "a long enough one"}
+    assert (await web.stranger.post("/api/v1/session", json=given, headers=ours)).status_code == 201
+
+    async def silence():
+        await asyncio.Event().wait()
+        yield
+
+    web.operations.tell = silence
+    less = partial(web.store.logins.change, login.id, role=Role.USER)
+    for path, end in (
+        ("/api/v1/events", less),
+        ("/api/v1/sip/trace", partial(web.store.sessions.end_all, login.id)),
+    ):
+        await ended(web.stranger, path, end)
+        await web.store.logins.change(login.id, role=Role.HELPDESK)
 
 
 async def test_events_of_one_meeting_only(web):

@@ -197,6 +197,13 @@ async def test_the_picture_comes_at_once_and_again_when_it_changes_but_not_too_o
         assert [state async for state in told] == []
 
 
+async def test_visitors_see_no_number_in_the_place_of_a_name(web, visiting):
+    visiting.show(replace(BOB, state="in", name="+15550123"))
+    async with web.stranger.stream("GET", "/api/v1/visits/v-1/events", headers=OWN) as stream:
+        state = await anext(states(stream))
+    assert [(p["name"], p["number"]) for p in state["participants"]] == [("•••••••23", "•••••23")]
+
+
 @pytest.mark.parametrize(
     ("you", "present", "waiting"),
     [

@@ -64,11 +64,21 @@ def password(options: Options, number: Number, password_stdin: PasswordStdin = F
 
 
 @verb(app, "set")
-def change(options: Options, number: Number, digest: Digest) -> None:
-    """Change how an extension's phones log in; they need no new password."""
+def change(
+    options: Options,
+    number: Number,
+    name: Annotated[str | None, typer.Option("--name", help="Name shown to others.")] = None,
+    enabled: Annotated[bool | None, typer.Option("--enabled/--disabled", help="Use it or not.")] = None,
+    digest: Digest | None = None,
+) -> None:
+    """Change what is given of an extension; its phones need no new password."""
+    words = {"display_name": name, "enabled": enabled, "digest": digest}
+    given = {field: word for field, word in words.items() if word is not None}
+    if not given:
+        raise typer.BadParameter("say what to change: --name, --enabled or --disabled, --digest")
     with options.system() as system:
-        changed = system.set_digest(number, digest)
-    options.show(changed, lambda: print(f"The phones of extension {number} log in by {digest}."))
+        changed = system.change_extension(number, given)
+    options.show(changed, lambda: _print(changed))
 
 
 @verb(app, "remove")
@@ -77,6 +87,18 @@ def remove(options: Options, number: Number, for_good: ForGood = False) -> None:
     with options.system() as system:
         revision = system.remove_extension(number, for_good)
     say_gone(options, number, f"Extension {number}", revision)
+
+
+def _print(extension: dict[str, str]) -> None:
+    print_facts(
+        {
+            "Number": extension["number"],
+            "Name": extension["display_name"],
+            "Enabled": extension["enabled"],
+            "Phones log in by": extension["digest"],
+            "Address": extension["sip_address"],
+        }
+    )
 
 
 def _print_login(extension: dict[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 import tomllib
 from http import HTTPStatus
@@ -159,7 +160,12 @@ def apply(
 def read_text(file: Path) -> str:
     """What a file or standard input (-) holds; raises CliError."""
     try:
-        return sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8-sig")
+        if str(file) == "-":
+            return sys.stdin.read()
+        content = file.read_bytes()
+        # "Unicode text" of a spreadsheet begins with the mark of its byte order.
+        marked = content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        return content.decode("utf-16" if marked else "utf-8-sig")
     except OSError as error:
         raise CliError(f"{file} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -131,9 +131,9 @@ class RunningSystem:
         body = {"password": password.reveal() if password is not None else None}
         return self._json(self._call("POST", f"/extensions/{quote(number, safe='')}/password", body))
 
-    def set_digest(self, number: str, digest: str) -> Json:
+    def change_extension(self, number: str, given: Json) -> Json:
         """PATCH /extensions/{number}."""
-        return self._json(self._call("PATCH", f"/extensions/{quote(number, safe='')}", {"digest": digest}))
+        return self._json(self._call("PATCH", f"/extensions/{quote(number, safe='')}", given))
 
     def remove_extension(self, number: str, for_good: bool) -> int | None:
         """DELETE /extensions/{number}."""

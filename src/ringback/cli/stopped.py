@@ -77,9 +77,9 @@ class StoppedSystem:
         shown = self._run(self._store.extensions.set_password(number, password))
         return _json(ExtensionWithPassword.shown(self._store.extensions.get(number), shown, self._links))
 
-    def set_digest(self, number: str, digest: str) -> Json:
-        """An extension whose devices log in otherwise."""
-        changed = self._run(self._store.extensions.change(number, digest=digest, by=_BY))
+    def change_extension(self, number: str, given: Json) -> Json:
+        """An extension with what is given changed."""
+        changed = self._run(self._store.extensions.change(number, **given, by=_BY))
         return _json(ExtensionView.of(changed, self._links))
 
     def remove_extension(self, number: str, for_good: bool) -> int | None:

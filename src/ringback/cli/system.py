@@ -31,8 +31,8 @@ class System(Protocol):
     def set_password(self, number: str, password: Private[str] | None) -> Json:
         """An extension with a new password."""
 
-    def set_digest(self, number: str, digest: str) -> Json:
-        """An extension whose devices log in otherwise."""
+    def change_extension(self, number: str, given: Json) -> Json:
+        """An extension with what is given changed."""
 
     def remove_extension(self, number: str, for_good: bool) -> int | None:
         """Delete an extension; the revision to undo."""

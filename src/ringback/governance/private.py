@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hmac
-from typing import Generic, TypeVar
+import re
+from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 
 REDACTED = "[private]"
+_NUMBER_IN_NAME: Final = re.compile(r"\+?[0-9](?:[-. ()/]{0,2}[0-9]){3,}")
 
 
 class Private(Generic[T]):
@@ -47,6 +49,14 @@ class Private(Generic[T]):
 def same_secret(given: Private[str], expected: Private[str]) -> bool:
     """Compare two secrets in a time that does not depend on where they differ."""
     return hmac.compare_digest(given.reveal().encode(), expected.reveal().encode())
+
+
+def mask_name(name: str) -> str:
+    """What somebody is called, as it is shown to those who may not see numbers: a number in it is masked.
+
+    Many phones and carriers say the number where the name belongs.
+    """
+    return _NUMBER_IN_NAME.sub(lambda match: mask_number(match[0]), name)
 
 
 def mask_number(number: str) -> str:

@@ -37,6 +37,7 @@ class Key:
 class Phone:
     """All that templates may use, as `phone`; `mac` is empty where it is not known.
 
+    `voicemail` is dialled to hear messages, `pickup` before the number of a colleague whose call is taken.
     `url` is where the files are fetched from, `authority_url` where the certificate of our own authority is,
     empty if there is none.
     """
@@ -51,6 +52,7 @@ class Phone:
     servers: tuple[Server, ...]
     keys: tuple[Key, ...]
     voicemail: str
+    pickup: str
     url: str
     authority_url: str
     shared: bool

@@ -8,7 +8,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from ringback.routing.leaving import leave
-from ringback.routing.outbound import WayOut
+from ringback.routing.outbound import WayOut, ways_out
 from ringback.routing.snapshot import Snapshot
 from ringback.routing.steps import GoOut, Refuse, Ring, Round
 from ringback.routing.trail import Trail
@@ -48,6 +48,21 @@ def call_help(number: str, snapshot: Snapshot, trail: Trail) -> GoOut | Ring | R
         location=location,
         path=trail.path,
     )
+
+
+def behind_line_prefix(number: str, snapshot: Snapshot) -> str | None:
+    """The emergency number that would be sent outside of what was dialled, as 911 of 9911.
+
+    Where a digit is dialled for a line people dial it before these numbers, too.
+    """
+    known = snapshot.services.emergency
+    if not any(number.endswith(each) for each in known):
+        return None
+    if snapshot.plan.all(Route):
+        sent = (r.prepend + number[r.strip :] for r in snapshot.routes(number) if r.enabled and not r.e164)
+    else:
+        sent = (way.number for way in ways_out(number, snapshot.directory))
+    return next((each for each in sent if each in known), None)
 
 
 def _location(snapshot: Snapshot, trail: Trail) -> Location | None:

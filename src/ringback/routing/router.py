@@ -9,7 +9,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from ringback.routing import features
-from ringback.routing.emergency import call_help
+from ringback.routing.emergency import behind_line_prefix, call_help
 from ringback.routing.features import feature_of
 from ringback.routing.leaving import leave
 from ringback.routing.numbering import ServiceNumbers
@@ -101,13 +101,16 @@ class Router:
         if number == self._snapshot.services.echo:
             trail.say("service", number, "the echo test")
             return Echo()
+        inside = self._inside(number)
+        urgent = behind_line_prefix(number, self._snapshot) if inside is None else None
+        if urgent is not None:
+            return call_help(urgent, self._snapshot, trail)
         if self._snapshot.extension(account) is None:
             trail.say("extension", account, "is disabled, or does not exist: only emergency numbers")
             return trail.refuse(403, "the caller's extension may only call emergency numbers")
         dialled = feature_of(number, self._snapshot.services.codes)
         if dialled is not None:
             return self._feature(dialled, account, trail)
-        inside = self._inside(number)
         if inside is None and number in self._snapshot.services.slots:
             trail.say("slot", number, "is where calls are parked")
             return Feature(name=features.SLOT, argument=number)
@@ -166,7 +169,9 @@ class Router:
             return inside
         trail.say("trunk", trunk.name, "its number leads outside again")
         if not trunk.transit:
-            return trail.refuse(403, f"calls by trunk {trunk.name} may not go out again")
+            # A number that nothing here has any more is such a one, too.
+            why = f"nothing here has the number that it leads to, and calls by {trunk.name} may not go out"
+            return trail.refuse(403, why, dead_end=True)
         if number in self._snapshot.services.emergency:
             return call_help(number, self._snapshot, trail)
         return leave(number, self._snapshot, trail, payer=trail.payer, restricted=False)

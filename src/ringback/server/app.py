@@ -43,6 +43,7 @@ from ringback.server.edge import Edge
 from ringback.server.emergencies import EmergencyNotice, mail_of
 from ringback.server.exchange import Exchange
 from ringback.server.features import Features
+from ringback.server.handing_over import hand_over
 from ringback.server.holdings import HoldingKeeper
 from ringback.server.joining import Reach, own_ways
 from ringback.server.media_pool import MediaPool
@@ -470,6 +471,7 @@ class Server:
 
     async def _on_reassignment(self, reassignment: Reassignment) -> None:
         await self.store.call_records.reassigned(reassignment.number, reassignment.at)
+        await hand_over(self.store, reassignment)
 
     def _on_emergency(self, notice: EmergencyNotice) -> None:
         log.warning("emergency call", test=notice.test, location=notice.location and notice.location.name)

@@ -42,6 +42,7 @@ class PhoneFiles:
     def _phone(self, device: Device, password: Private[str]) -> Phone:
         settings, directory = self._settings, self._directory()
         extension = directory.extension(device.extension)
+        codes = settings.routing.feature_codes
         web = self._web()
         own_authority = settings.web.certificate is None and settings.web.secure
         return Phone(
@@ -54,7 +55,8 @@ class PhoneFiles:
             model=device.model,
             servers=self._servers(),
             keys=lamps(device, directory, settings.provisioning.lamps),
-            voicemail=settings.routing.feature_codes.get("voicemail", ""),
+            voicemail=codes.get("voicemail", ""),
+            pickup=codes.get("directed-pickup", ""),
             url=web + PATH,
             authority_url=f"{web}/ca.pem" if own_authority else "",
             shared=device.shared,

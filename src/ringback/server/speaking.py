@@ -24,8 +24,9 @@ RATE: Final = 16000
 def speak(speaker: str, text: str, target: Path) -> None:
     """Speak a text into a WAV at 16 kHz, which appears whole or not at all."""
     raw = target.with_suffix(f".{os.getpid()}.raw.wav")
-    command = [speaker, "-v", "en-us", "-s", "150", "-w", str(raw), text]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)  # noqa: S603
+    # Not as an argument: a text that begins with a dash would be an option, which can name files.
+    command = [speaker, "-v", "en-us", "-s", "150", "-b", "1", "-w", str(raw), "--stdin"]
+    done = subprocess.run(command, input=text.encode(), capture_output=True, check=False)  # noqa: S603
     if done.returncode == 0:
         _to_16_khz(raw, target)
     raw.unlink(missing_ok=True)

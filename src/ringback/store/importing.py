@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import csv
 import io
 from collections.abc import Iterator, Sequence
@@ -123,8 +124,10 @@ class Importing:
 
 def read_table(content: bytes) -> Iterator[tuple[int, dict[str, str]]]:
     """The rows that are not empty, with the lines they begin at; raises InvalidValueError."""
+    # "Unicode text" of a spreadsheet begins with the mark of its byte order.
+    coding = "utf-16" if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode(coding)
     except UnicodeDecodeError:
         raise _no_table("", "the file is not UTF-8; save it as CSV (UTF-8)") from None
     head = text.lstrip("\r\n").split("\n", 1)[0]

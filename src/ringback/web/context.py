@@ -11,11 +11,12 @@ from typing import Annotated, Final
 
 from fastapi import Depends, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security.utils import get_authorization_scheme_param
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ringback.config import Settings
 from ringback.governance.private import Private
-from ringback.governance.roles import LOCAL_ADMINISTRATOR, Identity, Permission
+from ringback.governance.roles import LOCAL_ADMINISTRATOR, PERMISSIONS, Identity, Permission, Role
 from ringback.governance.throttle import GuessDelay, SourceGuard
 from ringback.store.firmware import WantedFirmware
 from ringback.store.logins import Login
@@ -182,6 +183,31 @@ def identify(
         challenge["WWW-Authenticate"] += ', error="invalid_token"'
         raise ProblemError(401, _WRONG, challenge)
     return Identity(token.name or f"token {token.id}", token.role, id=f"token {token.id}")
+
+
+def still_may(request: Request, context: WebContext, permission: Permission) -> Callable[[], bool]:
+    """Asks whether who made a request, and was let in, may still see it: for answers that go on.
+
+    Tokens are revoked, sessions end and roles change meanwhile. That it is asked keeps no session in use.
+    """
+    local = request.scope.get(_IDENTITY)
+    token = get_authorization_scheme_param(request.headers.get("Authorization"))[1]
+    session = ""
+    if not token and not isinstance(local, Identity):
+        session = session_of(request, context)[0].id
+
+    def role() -> Role | None:
+        if isinstance(local, Identity):
+            return local.role
+        known = context.store.tokens.check(Private(token)) if token else None
+        login = context.store.sessions.login_of(session) if session else None
+        return known.role if known is not None else login.role if login is not None else None
+
+    def look() -> bool:
+        found = role()
+        return found is not None and permission in PERMISSIONS[found]
+
+    return look
 
 
 def session_of(request: Request, context: WebContext) -> tuple[Session, Login]:

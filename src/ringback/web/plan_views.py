@@ -2,18 +2,57 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass, replace
 from datetime import datetime
 from inspect import getdoc
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 from pydantic import Field
 
+from ringback.governance.private import mask_number
+from ringback.governance.roles import Identity, Permission
+from ringback.store.plan.answering import Answering
 from ringback.store.plan.document import document
 from ringback.store.plan.plan import KINDS
 from ringback.store.plan.titles import TITLES
 from ringback.store.revisions import Difference, Entry, Page, Revision
 from ringback.web.views import Body, View
+
+_OUTSIDE: Final = re.compile(r"(outside:)([+0-9*#]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class ShownPlan:
+    """What somebody may see of numbers outside that calls are sent to: many are people's own."""
+
+    viewer: Identity
+
+    def text(self, text: str) -> str:
+        """A text of the plan, or all of it."""
+        if self.viewer.may(Permission.NUMBERS_READ):
+            return text
+        return _OUTSIDE.sub(lambda found: found[1] + mask_number(found[2]), text)
+
+    def fields(self, fields: dict[str, Any], name: str = "") -> dict[str, Any]:
+        """The fields of a value; how the own extension `name` answers is seen in full."""
+        if self.viewer.may(Permission.NUMBERS_READ) or self.viewer.owns(name):
+            return fields
+        return {field: self._plain(each) for field, each in fields.items()}
+
+    def _plain(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, list):
+            return [self._plain(each) for each in value]
+        return {key: self._plain(each) for key, each in value.items()} if isinstance(value, dict) else value
+
+    def page(self, page: Page, search: str) -> Page:
+        """Without what only a number has found: who may not see them could try them out."""
+        wanted = search.casefold()
+        seen = [entry for entry in page.entries if wanted in self.text(entry.text)]
+        return page if len(seen) == len(page.entries) else replace(page, entries=seen, total=len(seen))
 
 
 class KindView(View):
@@ -51,11 +90,12 @@ class ValueView(View):
     changed_by: str
 
     @classmethod
-    def of(cls, entry: Entry) -> ValueView:
-        """A value as JSON."""
+    def of(cls, entry: Entry, reader: ShownPlan) -> ValueView:
+        """A value as the reader may see it."""
+        own = entry.value.name if isinstance(entry.value, Answering) else ""
         return cls(
             name=entry.value.name,
-            value=document(entry.value),
+            value=reader.fields(document(entry.value), own),
             revision=entry.revision,
             changed_at=entry.changed_at,
             changed_by=entry.changed_by,
@@ -70,9 +110,10 @@ class ValuesPage(View):
     next: str | None
 
     @classmethod
-    def of(cls, page: Page) -> ValuesPage:
-        """A page as JSON."""
-        return cls(items=[ValueView.of(entry) for entry in page.entries], total=page.total, next=page.next)
+    def of(cls, page: Page, reader: ShownPlan) -> ValuesPage:
+        """A page as the reader may see it."""
+        items = [ValueView.of(entry, reader) for entry in page.entries]
+        return cls(items=items, total=page.total, next=page.next)
 
 
 class RevisionView(View):
@@ -88,9 +129,11 @@ class RevisionView(View):
     undoes: int | None = Field(description="The revision that this one took back.")
 
     @classmethod
-    def of(cls, revision: Revision) -> RevisionView:
-        """A change as JSON."""
+    def of(cls, revision: Revision, reader: ShownPlan) -> RevisionView:
+        """A change as the reader may see it."""
         fields = {name: getattr(revision, name) for name in cls.model_fields if name != "revision_id"}
+        for name in ("before", "after"):
+            fields[name] = None if fields[name] is None else reader.fields(fields[name])
         return cls(revision_id=revision.id, **fields)
 
 

@@ -41,7 +41,9 @@ class RecordingView(View):
     tracks: list[TrackView]
 
     @classmethod
-    def of(cls, recording: StoredRecording, players: tuple[str, ...], viewer: Identity) -> RecordingView:
+    def of(
+        cls, recording: StoredRecording, players: tuple[str, ...], viewer: Identity, *, playable: bool
+    ) -> RecordingView:
         """A recording as the viewer may see it; `players` are those of today."""
         voice = recording.voice
         return cls(
@@ -56,7 +58,7 @@ class RecordingView(View):
             mode=recording.mode,
             direction=recording.direction,
             players=list(players),
-            playable=viewer.role.value in players,
+            playable=playable,
             keep_until=voice.keep_until,
             held=voice.legal_hold,
             tracks=[

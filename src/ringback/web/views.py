@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ringback.governance.private import Private, mask_number
+from ringback.governance.private import Private, mask_name, mask_number
 from ringback.governance.roles import Identity, Permission
 from ringback.store.directory import Admission, Digest, Extension, Meeting
 from ringback.store.tokens import Token
@@ -183,6 +183,8 @@ class ParticipantView(View):
     def of(cls, participant: operations.Participant, viewer: Identity) -> ParticipantView:
         """A participant as the viewer may see it."""
         plain = {name: getattr(participant, name) for name in cls.model_fields if name != "number"}
+        if not viewer.may(Permission.NUMBERS_READ):
+            plain["name"] = mask_name(participant.name)
         return cls.model_validate({**plain, "number": shown_number(participant.number, viewer)})
 
 
@@ -241,7 +243,7 @@ class CallView(View):
 
     id: str = Field(examples=["12"])
     state: Literal["ringing", "answered"]
-    from_name: str
+    from_name: str = Field(description="Empty for roles that may not see numbers.")
     from_number: str | None = Field(
         examples=["1001"], description="Masked for roles that may not see numbers."
     )
@@ -256,7 +258,7 @@ class CallView(View):
         return cls(
             id=call.id,
             state=call.state,
-            from_name=call.from_name,
+            from_name=call.from_name if viewer.may(Permission.NUMBERS_READ) else "",
             from_number=shown_number(call.from_number, viewer),
             to_number=shown_number(call.to_number, viewer),
             started_at=call.started_at,

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ringback.governance.private import mask_number
+from ringback.governance.private import mask_name, mask_number
 from ringback.store.directory import Admission
 from ringback.web import operations, visiting
 from ringback.web.views import Body, View
@@ -125,7 +125,7 @@ class VisibleParticipantView(View):
         """A participant as others in the meeting may see them."""
         return cls(
             id=someone.id,
-            name=someone.name,
+            name=mask_name(someone.name),
             number=mask_number(someone.number.reveal()) if someone.number is not None else None,
             role=someone.role,
             state=someone.state,

@@ -16,9 +16,15 @@ export interface Asked {
   signal?: AbortSignal;
   /** The revision that is changed: somebody else's change in between is a conflict. */
   revision?: number | string | undefined;
+  /** Why it is done, which is written down with it. */
+  reason?: string;
 }
 
-async function send(method: string, path: string, { body, signal, revision }: Asked): Promise<Response> {
+async function send(
+  method: string,
+  path: string,
+  { body, signal, revision, reason }: Asked,
+): Promise<Response> {
   const headers: Record<string, string> = { "X-Ringback": "1", Accept: "application/json" };
   const init: RequestInit = { method, headers };
   if (body instanceof Blob) {
@@ -28,6 +34,7 @@ async function send(method: string, path: string, { body, signal, revision }: As
     init.body = JSON.stringify(body);
     headers["Content-Type"] = "application/json";
   }
+  if (reason) headers["X-Reason"] = encodeURIComponent(reason);
   if (revision !== undefined) headers["If-Match"] = String(revision);
   if (signal) init.signal = signal;
   try {
@@ -48,7 +55,7 @@ export const post = <T>(path: string, body: unknown = {}) => json<T>("POST", pat
 export const put = <T>(path: string, body: unknown, revision?: number | string) =>
   json<T>("PUT", path, { body, revision });
 export const patch = <T>(path: string, body: unknown) => json<T>("PATCH", path, { body });
-export const remove = <T>(path: string) => json<T>("DELETE", path);
+export const remove = <T>(path: string, reason = "") => json<T>("DELETE", path, { reason });
 
 export interface Page<T> {
   items: T[];

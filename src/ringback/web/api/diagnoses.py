@@ -13,7 +13,7 @@ from pydantic import Field
 
 from ringback.governance.roles import Identity, Permission
 from ringback.web.api import API
-from ringback.web.context import Context, Needs, WebContext
+from ringback.web.context import Context, Needs, WebContext, still_may
 from ringback.web.diagnosing import Asked, Diagnosing, DiagnosisState, Stage
 from ringback.web.problems import ProblemError
 from ringback.web.server_sent import message, server_sent
@@ -85,12 +85,16 @@ async def state(diagnosis: str, context: Context, _: Diagnoser) -> DiagnosisView
         }
     },
 )
-async def follow(diagnosis: str, context: Context, _: Diagnoser) -> StreamingResponse:
+async def follow(diagnosis: str, request: Request, context: Context, _: Diagnoser) -> StreamingResponse:
     """How far it is, whenever that changes."""
     diagnosing = _diagnosing(context)
     diagnosing.state(diagnosis)
     states: AsyncIterator[DiagnosisState] = diagnosing.follow(diagnosis)
-    return server_sent(states, lambda one: message("state", DiagnosisView.of(one).model_dump_json()))
+    return server_sent(
+        states,
+        lambda one: message("state", DiagnosisView.of(one).model_dump_json()),
+        still_may(request, context, Permission.DIAGNOSES_WRITE),
+    )
 
 
 @router.get("/{diagnosis}/result", response_model=None, responses={200: {"model": dict[str, Any]}})

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
+import structlog
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials
 from pydantic import Field
@@ -28,9 +30,12 @@ from ringback.web.context import (
     refuse_foreign_page,
     session_of,
 )
+from ringback.web.events import Event
+from ringback.web.operations import UnavailableError
 from ringback.web.problems import ProblemError
 from ringback.web.views import Body, View
 
+_log = structlog.get_logger("ringback.web")
 router = APIRouter(prefix=API, tags=["logins"])
 
 LoginsReader = Annotated[Identity, Depends(Needs(Permission.LOGINS_READ))]
@@ -216,27 +221,34 @@ async def list_logins(context: Context, _viewer: LoginsReader) -> list[LoginView
 
 
 @router.post("/logins", status_code=201)
-async def add_login(body: NewLogin, context: Context, _viewer: LoginsWriter) -> LoginWithLink:
+async def add_login(body: NewLogin, context: Context, viewer: LoginsWriter) -> LoginWithLink:
     """Let somebody log in; give them the link, on which they choose a password."""
     login, secret = await context.store.logins.add(body.name, Role(body.role), body.person_id)
+    _tell(context, viewer, login, "added")
     return _with_link(login, secret, context)
 
 
 @router.patch("/logins/{login_id}")
-async def change_login(
-    login_id: str, body: LoginChange, context: Context, _viewer: LoginsWriter
-) -> LoginView:
-    """Change name, role or person, at once for sessions that go on."""
+async def change_login(login_id: str, body: LoginChange, context: Context, viewer: LoginsWriter) -> LoginView:
+    """Change name, role or person, at once for sessions that go on. Nobody becomes another person alone."""
+    before = context.store.logins.need(login_id)
+    if before.name == viewer.name and before.person_id not in (None, body.person_id or before.person_id):
+        raise ProblemError(403, "this login is somebody's already; another administrator changes whose")
     role = Role(body.role) if body.role is not None else None
     changed = await context.store.logins.change(login_id, name=body.name, role=role, person_id=body.person_id)
+    for field in ("name", "role", "person_id"):
+        if getattr(changed, field) != getattr(before, field):
+            _tell(context, viewer, changed, field.removesuffix("_id"))
     return LoginView.of(changed, context)
 
 
 @router.post("/logins/{login_id}/link", status_code=201)
-async def new_link(login_id: str, context: Context, _viewer: LoginsWriter) -> LoginWithLink:
+async def new_link(login_id: str, context: Context, viewer: LoginsWriter) -> LoginWithLink:
     """Make a one-time link with which another password is chosen; older links end."""
     secret = await context.store.logins.link_for(login_id)
-    return _with_link(context.store.logins.need(login_id), secret, context)
+    login = context.store.logins.need(login_id)
+    _tell(context, viewer, login, "link")
+    return _with_link(login, secret, context)
 
 
 @router.delete("/logins/{login_id}/sessions", status_code=204, response_class=Response)
@@ -283,6 +295,15 @@ def _you(identity: Identity, context: WebContext) -> You:
         version=__version__,
         echo_number=context.settings.routing.echo_number,
     )
+
+
+def _tell(context: WebContext, viewer: Identity, login: Login, what: str) -> None:
+    """Nobody takes somebody's place unseen: all who watch the system are told."""
+    told = {"login": login.id, "person": login.person_id, "by": viewer.name, "what": what}
+    # By the command line, without a server, nobody watches.
+    with contextlib.suppress(UnavailableError):
+        context.operations.events.publish(Event("login.changed", details=told))
+        _log.info("login.changed", **told)
 
 
 def _with_link(login: Login, secret: Private[str], context: WebContext) -> LoginWithLink:

@@ -11,7 +11,15 @@ from ringback.governance.roles import Identity, Permission
 from ringback.store.plan.plan import KINDS
 from ringback.web.api import API
 from ringback.web.context import Context, Needs, bearer, identify, who
-from ringback.web.plan_views import Applied, KindView, RevisionView, Undoing, ValuesPage, ValueView
+from ringback.web.plan_views import (
+    Applied,
+    KindView,
+    RevisionView,
+    ShownPlan,
+    Undoing,
+    ValuesPage,
+    ValueView,
+)
 from ringback.web.problems import ProblemError
 
 router = APIRouter(prefix=f"{API}/plan", tags=["plan"])
@@ -74,7 +82,7 @@ async def list_kinds(_viewer: PlanReader) -> list[KindView]:
 @router.get("/history")
 async def history(
     context: Context,
-    _viewer: PlanReader,
+    viewer: PlanReader,
     kind: str = "",
     name: str = "",
     before: Annotated[
@@ -84,20 +92,20 @@ async def history(
 ) -> list[RevisionView]:
     """What was changed, the last change first."""
     found = await context.store.objects.history(kind, name, before, limit)
-    return [RevisionView.of(revision) for revision in found]
+    return [RevisionView.of(revision, ShownPlan(viewer)) for revision in found]
 
 
 @router.post("/undo")
 async def undo(body: Undoing, context: Context, viewer: PlanWriter) -> ValueView | None:
     """Put back what was before a revision, which is a change too; null if there was nothing before."""
     entry = await context.store.objects.undo(body.revision_id, who(viewer))
-    return None if entry is None else ValueView.of(entry)
+    return None if entry is None else ValueView.of(entry, ShownPlan(viewer))
 
 
 @router.get("/export", response_class=Response, responses={200: {"content": {TOML: {}}}})
-async def export(context: Context, _viewer: PlanReader) -> Response:
-    """The whole plan as one TOML file, as `apply` takes it."""
-    return Response(context.store.objects.export(), media_type=TOML)
+async def export(context: Context, viewer: PlanReader) -> Response:
+    """The whole plan as one TOML file, as `apply` takes it; numbers outside as the reader may see them."""
+    return Response(ShownPlan(viewer).text(context.store.objects.export()), media_type=TOML)
 
 
 @router.post("/apply")
@@ -121,23 +129,25 @@ async def apply(
 async def list_values(
     kind: str,
     context: Context,
-    _viewer: PlanReader,
+    viewer: PlanReader,
     search: str = "",
     after: Annotated[str, Query(description="`next` of the page before.")] = "",
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> ValuesPage:
     """Values of a kind by name, those with `search` somewhere in them."""
-    return ValuesPage.of(context.store.objects.page(kind, search, after, limit))
+    reader = ShownPlan(viewer)
+    page = reader.page(context.store.objects.page(kind, search, after, limit), search)
+    return ValuesPage.of(page, reader)
 
 
 @router.get("/{kind}/{name}")
 async def get_value(
-    kind: str, name: str, context: Context, _viewer: ValueReader, response: Response
+    kind: str, name: str, context: Context, viewer: ValueReader, response: Response
 ) -> ValueView:
     """One value; people see how their own extensions answer."""
     entry = context.store.objects.get(kind, name)
     response.headers["ETag"] = f'"{entry.revision}"'
-    return ValueView.of(entry)
+    return ValueView.of(entry, ShownPlan(viewer))
 
 
 @router.put("/{kind}/{name}")
@@ -155,7 +165,7 @@ async def put_value(
     """
     entry = await context.store.objects.put(kind, name, fields, who(viewer), expected)
     response.headers["ETag"] = f'"{entry.revision}"'
-    return ValueView.of(entry)
+    return ValueView.of(entry, ShownPlan(viewer))
 
 
 @router.delete("/{kind}/{name}", status_code=204, response_class=Response)

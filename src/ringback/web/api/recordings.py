@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from ringback.governance.roles import Identity, Permission
+from ringback.governance.roles import Identity, Permission, Role
 from ringback.governance.sealing import SealingError
 from ringback.governance.vault import VaultError
 from ringback.store.errors import NotFoundError
@@ -20,7 +20,7 @@ from ringback.store.recordings import StoredRecording
 from ringback.web.api import API
 from ringback.web.audio import wav_answer
 from ringback.web.context import Context, Needs, WebContext
-from ringback.web.plan_views import ValueView
+from ringback.web.plan_views import ShownPlan, ValueView
 from ringback.web.problems import ProblemError
 from ringback.web.recording_views import (
     ConsentView,
@@ -63,8 +63,20 @@ def _players(context: WebContext, recording: StoredRecording) -> tuple[str, ...]
     return tuple(role for role in policy.players if role in recording.players)
 
 
+def _may_play(context: WebContext, recording: StoredRecording, viewer: Identity) -> bool:
+    """Whether the policy names the role; everybody has the role user, which plays what it spoke in itself."""
+    if viewer.role.value not in _players(context, recording):
+        return False
+    voices = {track.extension for track in recording.tracks}
+    held = context.store.call_records.held(viewer.extensions)
+    return viewer.role is not Role.USER or any(
+        one.extension in voices and one.since <= recording.voice.created_at for one in held
+    )
+
+
 def _view(context: WebContext, recording: StoredRecording, viewer: Identity) -> RecordingView:
-    return RecordingView.of(recording, _players(context, recording), viewer)
+    playable = _may_play(context, recording, viewer)
+    return RecordingView.of(recording, _players(context, recording), viewer, playable=playable)
 
 
 async def _of(context: WebContext, recording: str) -> StoredRecording:
@@ -131,12 +143,13 @@ async def play_recording(
 ) -> Response:
     """Listen to it, for the roles that its policy names. Who, when and why is written down before."""
     found = await _of(context, recording)
-    players = _players(context, found)
-    if who.role.value not in players:
+    if not _may_play(context, found, who):
         await context.store.voices.note(recording, who.name, "refused")
-        may = ", ".join(players) or "nobody"
+        may = ", ".join(_players(context, found)) or "nobody"
         raise ProblemError(
-            403, f"the role {who.role.value} may not play this recording; its policy names: {may}"
+            403,
+            f"the role {who.role.value} may not play this recording; its policy names: {may}"
+            + ("; users play those with their own voice" if who.role is Role.USER else ""),
         )
     reason = f"{track}: {_reason(x_reason)}"
     try:
@@ -223,7 +236,8 @@ async def approve_policy(name: str, context: Context, who: Approver) -> ValueVie
     objects = context.store.objects
     entry = objects.get("recording-policy", name)
     fields = {**document(entry.value), "approved_by": who.name[:80]}
-    return ValueView.of(await objects.put("recording-policy", name, fields, who.name[:80], entry.revision))
+    approved = await objects.put("recording-policy", name, fields, who.name[:80], entry.revision)
+    return ValueView.of(approved, ShownPlan(who))
 
 
 @router.post("/rotate-key")

@@ -7,14 +7,14 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 import structlog
-from fastapi import APIRouter, Depends, Header, Query
+from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from ringback.governance.private import Private
 from ringback.governance.roles import Identity, Permission
 from ringback.web.api import API
-from ringback.web.context import Context, Needs
+from ringback.web.context import Context, Needs, still_may
 from ringback.web.events import Event
 from ringback.web.operations import Missed, SipMessage, TraceFilter
 from ringback.web.problems import ProblemError
@@ -72,6 +72,7 @@ class SipMessageView(View):
     },
 )
 async def sip_trace(
+    request: Request,
     context: Context,
     viewer: TraceReader,
     call: Annotated[Text, Query(description="How the Call-ID begins.")] = "",
@@ -97,7 +98,8 @@ async def sip_trace(
         context.operations.events.publish(Event("sip.trace.revealed", details={"by": viewer.name}))
     wanted = TraceFilter(call, Private(x_number), source, method)
     stream = context.operations.trace(wanted, last_s=last_s, follow=follow, reveal=reveal)
-    return server_sent(stream, _shown)
+    needed = Permission.SIP_TRACE_REVEAL if reveal else Permission.SIP_TRACE_READ
+    return server_sent(stream, _shown, still_may(request, context, needed))
 
 
 def _shown(one: SipMessage | Missed) -> bytes:

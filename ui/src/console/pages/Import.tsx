@@ -26,7 +26,7 @@ const LIMIT_MS = 120_000;
 const SHOWN = 200;
 const EXAMPLE = "name,extension,e_mail,role,model,mac\nAda Example,1001,ada@example.com,,,\n";
 
-async function send(table: string, dryRun: boolean): Promise<Result> {
+async function send(table: ArrayBuffer, dryRun: boolean): Promise<Result> {
   const answer = await ask(
     `/api/v1/people/import?dry_run=${dryRun}`,
     { method: "POST", headers: { "Content-Type": "text/csv", "X-Ringback": "1" }, body: table },
@@ -45,16 +45,17 @@ export function ImportPage() {
 }
 
 export function ImportPeople({ onDone }: { onDone?: () => void }) {
-  const [table, setTable] = useState("");
+  // As it is: which bytes are letters is for the server to say.
+  const [table, setTable] = useState<ArrayBuffer | null>(null);
   const [result, setResult] = useState<Result | null>(null);
   const [trouble, setTrouble] = useState("");
   const [busy, setBusy] = useState(false);
   const input = useRef<HTMLInputElement>(null);
-  const run = async (text: string, dryRun: boolean) => {
+  const run = async (content: ArrayBuffer, dryRun: boolean) => {
     setBusy(true);
     setTrouble("");
     try {
-      const found = await send(text, dryRun);
+      const found = await send(content, dryRun);
       setResult(found);
       if (!found.dry_run && found.imported) {
         say(`${count(found.imported, "person is", "people are")} here now`);
@@ -69,9 +70,9 @@ export function ImportPeople({ onDone }: { onDone?: () => void }) {
   };
   const read = async (file: File | undefined) => {
     if (!file) return;
-    const text = await file.text();
-    setTable(text);
-    await run(text, true);
+    const content = await file.arrayBuffer();
+    setTable(content);
+    await run(content, true);
   };
   const stored = result !== null && !result.dry_run && result.imported > 0;
   return (
@@ -132,7 +133,7 @@ export function ImportPeople({ onDone }: { onDone?: () => void }) {
                 : `${count(result.rows.length, "row", "rows")}, and nothing wrong with them.`}
           </p>
           <div class="buttons">
-            {!stored && !result.problems && result.rows.length > 0 && (
+            {table && !stored && !result.problems && result.rows.length > 0 && (
               <button type="button" disabled={busy} onClick={() => run(table, false)}>
                 {busy ? "Adding…" : `Add ${count(result.rows.length, "person", "people")}`}
               </button>

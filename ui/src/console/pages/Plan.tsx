@@ -12,8 +12,8 @@ import { useLoaded } from "../loading";
 import { Panel } from "../Panel";
 import { go } from "../route";
 import { type Field, fieldsOf, fresh, slug, type Value } from "../schema";
-import { get, put } from "../server";
-import { may } from "../session";
+import { get, post, put, words } from "../server";
+import { may, you } from "../session";
 import { say } from "../toasts";
 
 export function PlanPage({ kind: kindName, name }: { kind: string; name: string | undefined }) {
@@ -76,6 +76,7 @@ const TELLING: Record<string, [string, (value: Value) => string]> = {
   announcement: ["Then", ({ then }) => targetWords(String(then ?? ""))],
   role: ["May call", ({ classes }) => some(classes)],
   location: ["Address", ({ address }) => String(address ?? "")],
+  "recording-policy": ["State", ({ approved_by }) => (approved_by ? "Approved" : "Not approved")],
 };
 
 function some(list: unknown): string {
@@ -112,17 +113,25 @@ const EXTENSION: Field = {
   schema: { title: "Extension", type: "string" },
 };
 
-function NewValue({ kind, base, onDone }: { kind: Kind; base: string; onDone: () => void }) {
-  const own = fieldsOf(kind.schema);
+interface NewProps {
+  kind: Kind;
+  base: string;
+  /** The extension, where it is known whose it will be. */
+  of?: string;
+  onDone: () => void;
+}
+
+function NewValue({ kind, base, of = "", onDone }: NewProps) {
+  const own = formOf(kind);
   const named = BY_EXTENSION.has(kind.kind) ? EXTENSION : NAME;
   // The title first: the name follows from it.
   const title = own.find((field) => field.name === "title");
   const fields = title ? [title, named, ...own.filter((field) => field !== title)] : [named, ...own];
   return (
-    <Panel title={`New ${kind.title.toLowerCase()}`} back={base}>
+    <Panel title={`New ${kind.title.toLowerCase()}${of && ` of ${of}`}`} back={base}>
       <Form
-        fields={fields}
-        value={{ name: "", ...fresh(kind.schema) }}
+        fields={of ? own : fields}
+        value={{ name: of, ...fresh(kind.schema) }}
         saveWord="Add"
         follow={(value, changed) => {
           if (changed !== "title" || named !== NAME) return value;
@@ -147,9 +156,56 @@ function refuse(field: string, message: string): ProblemError {
   return new ProblemError(422, message, [{ field, message }]);
 }
 
-/** A value without its name, which is in the address. */
-function content({ name: _, ...rest }: Value): Value {
+/** A value without its name, which is in the address, and without the approval, which a change takes away. */
+function content({ name: _, [APPROVED]: __, ...rest }: Value): Value {
   return rest;
+}
+
+const POLICY = "recording-policy";
+/** Set by approving, which is no field of the form. */
+const APPROVED = "approved_by";
+
+function formOf(kind: Kind): Field[] {
+  return fieldsOf(kind.schema).filter(({ name }) => name !== APPROVED);
+}
+
+/** Nothing is recorded by a policy before somebody else than who wrote it has approved it. */
+function Approval({ item, onDone }: { item: Item; onDone: () => void }) {
+  const by = String(item.value[APPROVED] ?? "");
+  const own = item.changed_by === you.value?.name;
+  return (
+    <section class="part">
+      <h3>Approval</h3>
+      <p>
+        {by ? (
+          <>
+            <span class="tag good">approved</span> by {by}. A change takes that away.
+          </>
+        ) : (
+          <>
+            <span class="tag fair">not approved</span> Nothing is recorded by it yet: somebody else than{" "}
+            {item.changed_by || "who wrote it"} has to approve it.
+          </>
+        )}
+      </p>
+      {!by && !own && may("recording-policies:approve") && (
+        <button
+          type="button"
+          onClick={async () => {
+            try {
+              await post(`/recordings/policies/${encodeURIComponent(item.name)}/approve`);
+              say("It is approved: calls are recorded by it from now on");
+              onDone();
+            } catch (error) {
+              say(words(error), { wrong: true });
+            }
+          }}
+        >
+          Approve it as it is
+        </button>
+      )}
+    </section>
+  );
 }
 
 interface OneProps {
@@ -161,7 +217,33 @@ interface OneProps {
 
 function OneValue({ kind, name, base, onDone }: OneProps) {
   const path = `/plan/${kind.kind}/${encodeURIComponent(name)}`;
-  const { data, trouble, again } = useLoaded((signal) => get<Item>(path, signal), [path]);
+  const { data, trouble, again } = useLoaded(
+    (signal) =>
+      get<Item>(path, signal).catch((error) => {
+        if (error instanceof ProblemError && error.status === 404 && BY_EXTENSION.has(kind.kind)) return null;
+        throw error;
+      }),
+    [path],
+  );
+  // An extension has none until somebody sets it.
+  if (data === null && may("plan:write"))
+    return (
+      <NewValue
+        kind={kind}
+        base={base}
+        of={name}
+        onDone={() => {
+          again();
+          onDone();
+        }}
+      />
+    );
+  if (data === null)
+    return (
+      <Panel title={name} back={base}>
+        <p>Nothing is set for this extension.</p>
+      </Panel>
+    );
   if (trouble && !data)
     return (
       <Panel title={name} back={base}>
@@ -185,7 +267,7 @@ function OneValue({ kind, name, base, onDone }: OneProps) {
     >
       <Form
         key={data.revision}
-        fields={fieldsOf(kind.schema)}
+        fields={formOf(kind)}
         value={{ ...fresh(kind.schema), ...content(data.value) }}
         readOnly={!writable}
         onCancel={() => go(base)}
@@ -211,6 +293,15 @@ function OneValue({ kind, name, base, onDone }: OneProps) {
           )
         }
       />
+      {kind.kind === POLICY && (
+        <Approval
+          item={data}
+          onDone={() => {
+            again();
+            onDone();
+          }}
+        />
+      )}
     </Panel>
   );
 }

@@ -5,7 +5,8 @@ import { humane, lasting, when } from "../labels";
 import { useLoaded } from "../loading";
 import { Panel } from "../Panel";
 import { Player } from "../Player";
-import { get, post, words } from "../server";
+import { go } from "../route";
+import { get, post, remove, words } from "../server";
 import { may } from "../session";
 import { say } from "../toasts";
 
@@ -150,19 +151,24 @@ function One({ id, known, onDone }: { id: string; known: Recording | undefined; 
   const shown = data ?? known;
   const back = "/console/recordings";
   if (!shown) return <Panel title={trouble || " "} back={back} children={null} />;
-  const hold = async (what: "hold" | "release") => {
+  const act = async (what: () => Promise<unknown>, said: string): Promise<boolean> => {
     if (reason.trim().length < 3) {
       say("Say why first: it is written down.", { wrong: true });
-      return;
+      return false;
     }
     try {
-      await post(`/recordings/${id}/${what}`, { reason });
-      say(what === "hold" ? "It is kept until it is released" : "It is released");
-      again();
+      await what();
+      say(said);
       onDone();
+      return true;
     } catch (error) {
       say(words(error), { wrong: true });
+      return false;
     }
+  };
+  const hold = async (what: "hold" | "release") => {
+    const said = what === "hold" ? "It is kept until it is released" : "It is released";
+    if (await act(() => post(`/recordings/${id}/${what}`, { reason }), said)) again();
   };
   return (
     <Panel
@@ -228,13 +234,26 @@ function One({ id, known, onDone }: { id: string; known: Recording | undefined; 
           <dt>Ended</dt>
           <dd>{shown.cut ? `cut: ${shown.end_reason}` : shown.end_reason || "as it should"}</dd>
         </dl>
-        {may("recordings:hold") && (
-          <div class="buttons">
+        <div class="buttons">
+          {may("recordings:hold") && (
             <button type="button" class="quiet" onClick={() => hold(shown.held ? "release" : "hold")}>
               {shown.held ? "Release the hold" : "Hold it"}
             </button>
-          </div>
-        )}
+          )}
+          {may("recordings:delete") && (
+            <button
+              type="button"
+              class="quiet wrong"
+              disabled={shown.held}
+              onClick={async () => {
+                if (!confirm("Delete this recording for good? Nobody can bring it back.")) return;
+                if (await act(() => remove(`/recordings/${id}`, reason), "The recording is gone")) go(back);
+              }}
+            >
+              Delete it
+            </button>
+          )}
+        </div>
       </section>
       {data && (
         <section class="part">

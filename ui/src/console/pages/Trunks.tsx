@@ -191,13 +191,24 @@ export function Numbers({
   onDone: () => void;
 }) {
   const dids = (trunk.dids ?? {}) as Record<string, string>;
-  const keep = async (next: Record<string, string>) => {
+  const keep = async (next: Record<string, string>): Promise<boolean> => {
     try {
       await patch(`/trunks/${encodeURIComponent(trunk.name)}`, { dids: next });
       onDone();
+      return true;
     } catch (error) {
       say(words(error), { wrong: true });
+      return false;
     }
+  };
+  /** What would not come of a call to that number. */
+  const look = async (number: string) => {
+    const asked = { from: "", from_trunk: trunk.name, to: number };
+    const found = await post<{ loops: string[]; dead_ends: string[] }>("/route/simulate", asked).catch(
+      () => null,
+    );
+    const wrong = found?.dead_ends[0] ?? found?.loops[0];
+    if (wrong) say(`${number} leads nowhere: ${wrong}`, { wrong: true });
   };
   return (
     <section class="part">
@@ -224,12 +235,14 @@ export function Numbers({
       {writable && (
         <form
           class="inline"
-          onSubmit={(event) => {
+          onSubmit={async (event) => {
             event.preventDefault();
             const form = event.currentTarget;
             const data = new FormData(form);
-            keep({ ...dids, [String(data.get("number")).replace(/\s/g, "")]: String(data.get("to")) });
+            const number = String(data.get("number")).replace(/[\s()./-]/g, "");
+            if (!(await keep({ ...dids, [number]: String(data.get("to")).trim() }))) return;
             form.reset();
+            look(number);
           }}
         >
           <input name="number" type="tel" aria-label="Number" placeholder="+15550100" required />
