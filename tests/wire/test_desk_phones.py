@@ -1,6 +1,6 @@
-"""What people do in a call at desk phones that others wrote, and at our agent: who hears whom before and after.
+"""What people do in a call at desk phones that others wrote, and at our agent: who hears whom then.
 
-The phone that acts is `desk`, baresip, linphone or the agent; those who talk with it are the tests' own phones.
+The phone that acts is `desk`: baresip, linphone or the agent; those who talk with it are the tests' own.
 """
 
 from __future__ import annotations
