@@ -80,7 +80,7 @@ class DeskPhone(Ear, Protocol):
     def hang_up(self) -> None:
         """End the call that is talked in, or the only one."""
 
-    def wait_calls(self, count: int) -> None:
+    def wait_calls(self, count: int, timeout: float = PATIENCE_S) -> None:
         """Wait until it has so many calls."""
 
     def transfer(self, number: str) -> None:
@@ -112,13 +112,14 @@ class SmallPhone:
 
     def call(self, number: str) -> Call:
         """Dial until somebody answers."""
-        return self._speak(self._phone.dial(number))
+        return self.adopt(self._phone.dial(number))
 
     def answer(self, timeout: float = PATIENCE_S) -> Call:
         """Take the next call."""
-        return self._speak(self._phone.answer(timeout))
+        return self.adopt(self._phone.answer(timeout))
 
-    def _speak(self, call: Call) -> Call:
+    def adopt(self, call: Call) -> Call:
+        """Go on in this call, and speak the tone."""
         self._call = call
         call.media.speak(self._tone)
         return call
