@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,8 @@ ALIKE = 0.5
 """A piece of speech that is not there is less alike to whatever is."""
 ENOUGH = 0.5
 """Of the pieces so many are heard: the first is often missed, and a phone's buffer stretches some."""
+STRETCH_S = 1.4
+"""So long is listened at a time."""
 MOST_S = 3.0
 """So much of what is spoken says which words they are."""
 Samples = NDArray[np.float32]
@@ -48,14 +51,26 @@ def sound_of(server: RingbackServer, sound: str) -> Samples:
     return _slower(load(found), SOUND_RATE)[: round(MOST_S * RATE)]
 
 
-def share_heard(heard: NDArray[np.floating], rate: int, spoken: Samples) -> float:
-    """How much of what was spoken (at RATE) is in what was heard, from 0 to 1."""
-    audio, size = _slower(heard, rate), round(PIECE_S * RATE)
-    starts = range(0, max(1, len(spoken) - size + 1), size)
-    pieces = [piece for start in starts if _loud(piece := spoken[start : start + size])]
-    assert pieces, "it is silence"
-    found = [correlation(audio, piece).max(initial=0.0) > ALIKE for piece in pieces]
-    return float(np.mean(found))
+class Listening:
+    """What was spoken, as far as it has been heard yet."""
+
+    def __init__(self, spoken: Samples) -> None:
+        size = round(PIECE_S * RATE)
+        starts = range(0, max(1, len(spoken) - size + 1), size)
+        self._pieces = [piece for start in starts if _loud(piece := spoken[start : start + size])]
+        assert self._pieces, "it is silence"
+        self._best = np.zeros(len(self._pieces))
+
+    def add(self, heard: NDArray[np.floating], rate: int) -> None:
+        """Look for it in what was heard; pieces that were found stay found."""
+        audio = _slower(heard, rate)
+        found = [correlation(audio, piece).max(initial=0.0) for piece in self._pieces]
+        self._best = np.maximum(self._best, found)
+
+    @property
+    def share(self) -> float:
+        """How much of it was heard, from 0 to 1."""
+        return float(np.mean(self._best > ALIKE))
 
 
 def check_says(
@@ -66,26 +81,32 @@ def check_says(
     *,
     patience_s: float = 15,
 ) -> None:
-    """After `act` the ear hears this prompt, or these words."""
-    spoken = sound_of(server, sound)
-    deadline = time.monotonic() + patience_s
-    heard = np.zeros(0, np.float32)
-    with ThreadPoolExecutor(1) as pool:
-        while True:
-            listening = pool.submit(ear.listen, len(spoken) / RATE + 1)
+    """While `act` is done, or soon after, the ear hears this prompt, or these words."""
+    listening = Listening(sound_of(server, sound))
+    over = threading.Event()
+
+    def listen() -> None:
+        while not over.is_set():
+            listening.add(*ear.listen(STRETCH_S))
+
+    def listen_later() -> None:
+        over.wait(STRETCH_S / 2)
+        listen()
+
+    # Stretches overlap, so that each piece is whole in one of them.
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(listen), pool.submit(listen_later)]
+        try:
             act()
-            act = _nothing
-            new, rate = listening.result()
-            # Words may begin in one stretch and end in the next.
-            heard = np.concatenate([heard[-round(MOST_S * rate) :], new])
-            share = share_heard(heard, rate, spoken)
-            if share >= ENOUGH:
-                return
-            assert time.monotonic() < deadline, f"{ear.name} does not hear {sound!r}, only {share:.0%} of it"
-
-
-def _nothing() -> None:
-    pass
+            deadline = time.monotonic() + patience_s
+            while listening.share < ENOUGH:
+                heard = f"only {listening.share:.0%} of it"
+                assert time.monotonic() < deadline, f"{ear.name} does not hear {sound!r}, {heard}"
+                over.wait(0.05)
+        finally:
+            over.set()
+    for one in both:
+        one.result()
 
 
 def _loud(piece: Samples) -> bool:

@@ -202,7 +202,9 @@ def who_may_play_hold_and_delete(office: RecordedOffice, found: dict[str, Any]) 
     assert office.ask("carl", "GET", path)["tracks"] == []
 
 
-def test_a_phone_that_refuses_is_in_no_file(office: RecordedOffice, make_baresip: Callable[..., Baresip]) -> None:
+def test_a_phone_that_refuses_is_in_no_file(
+    office: RecordedOffice, make_baresip: Callable[..., Baresip]
+) -> None:
     office.write_policy(mode="opt-out", players=["auditor"])
     password = office.add_extension("5111")
     phone = make_baresip(
@@ -236,7 +238,9 @@ def test_a_phone_that_refuses_is_in_no_file(office: RecordedOffice, make_baresip
     office.ask("ada", "DELETE", f"/recordings/{found['id']}", **WHY)
 
 
-def test_a_meeting_that_the_servers_end_ends_is_recorded_whole(office: RecordedOffice, tmp_path: Path) -> None:
+def test_a_meeting_that_the_servers_end_ends_is_recorded_whole(
+    office: RecordedOffice, tmp_path: Path
+) -> None:
     office.write_policy(mode="always", players=["auditor", "admin"])
     meeting = office.ask("ada", "POST", "/meetings", {"name": "Weekly"})
 
