@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from ringback.governance.private import Private
-from ringback.governance.wav import HEADER_BYTES
 from ringback.governance.roles import Role
+from ringback.governance.wav import HEADER_BYTES
 from ringback.store.recordings import StoredTrack
 
 PCM = bytes(range(256)) * 200

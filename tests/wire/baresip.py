@@ -336,6 +336,12 @@ class Baresip:
         assert number, event
         return Caller(event.get("peerdisplayname", ""), number[1])
 
+    @property
+    def times_rung(self) -> int:
+        """How many calls have come since its start."""
+        with self._news:
+            return sum(event.get("type") == "CALL_INCOMING" for event in self.events)
+
     def _next_ringing(self) -> dict[str, Any] | None:
         """A call that came and has not been looked at yet."""
         live = self.calls

@@ -256,6 +256,12 @@ class Linphone:
         assert caller, found[1]
         return Caller(caller[1] or "", caller[2])
 
+    @property
+    def times_rung(self) -> int:
+        """How many calls have come since its start."""
+        with self._news:
+            return len(RINGS.findall(self._said))
+
     def _next_ringing(self) -> re.Match[str] | None:
         """A call that came and has not been looked at yet."""
         live = set(self.calls) - self._rung
