@@ -339,7 +339,7 @@ class Town:
                 kind = type(leg.application).__name__
                 yield f"leg {leg.id} ({leg.state.value}) is with a {kind} that has it not"
             if _is_stranded(leg):
-                yield f"leg {leg.id} waits in a bridge for nobody"
+                yield f"leg {leg.id} waits for nobody"
             if house.engine.rooms.get(leg.id) != leg.room:
                 yield f"leg {leg.id} should be in room {leg.room}, is in {house.engine.rooms.get(leg.id)}"
         gone = set(house.engine.rooms) - set(board.legs)
@@ -376,8 +376,12 @@ class Town:
 
 
 def _is_stranded(leg: Leg) -> bool:
-    """Whether nobody will ever talk with a leg that is in a bridge."""
+    """Whether nobody will ever talk with a leg that is in a bridge, alone of three, or in a queue."""
     bridge = leg.application
+    if isinstance(bridge, ThreeWay):
+        return all(one.over for one in bridge.legs if one is not leg)
+    if isinstance(bridge, Waiting) and bridge.leg is leg:
+        return bridge.attempt is not None and not bridge.attempt._ringing
     if not isinstance(bridge, Bridge) or leg.state is not LegState.CONNECTED:
         return False
     others = [one for one in (bridge._caller, bridge._callee) if one is not None and one is not leg]
