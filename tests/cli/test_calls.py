@@ -19,6 +19,7 @@ from tests.store.test_call_records import BEGAN, record
 
 MADE = [record(BEGAN + timedelta(hours=n)) for n in range(3)]
 MADE.append(record(BEGAN + timedelta(hours=9), outcome="busy", cause=486, answered_ms=None, answered_by=None))
+MADE.append(record(BEGAN + timedelta(hours=10), outcome="abandoned", answered_by=None, waited_ms=8_250))
 
 
 @pytest.fixture(params=["stopped", "running"])
@@ -43,9 +44,14 @@ def test_calls_are_listed_shown_and_exported(ringback: Any, monkeypatch: pytest.
     listed = ringback(
         "calls", "list", "--since", (BEGAN + timedelta(hours=1)).isoformat(), "--number", "1001"
     )
-    assert listed.out.count("Ada Example") == 3
+    assert listed.out.count("Ada Example") == 4
     assert "busy 486" in listed.out
     assert "1:00" in listed.out
+    assert "abandoned after 8 s" in listed.out
+    left = ringback("calls", "show", call_name(MADE[-1].id))
+    assert "the caller left the queue after 8.2 s" in left.out
+    assert "8.2 s" in left.out.partition("Waited in queues")[2].splitlines()[0]
+    assert json.loads(ringback("calls", "show", call_name(MADE[-1].id), "--json").out)["talk_s"] is None
     assert ringback("calls", "list", "--since", "1m").out == "There are no such calls.\n"
     monkeypatch.setattr("sys.stdin", io.StringIO("+14155550100\n"))
     assert len(ringback("calls", "list", "--number", "-", "--cause", "486", "--json").json) == 1
@@ -54,9 +60,9 @@ def test_calls_are_listed_shown_and_exported(ringback: Any, monkeypatch: pytest.
     assert "2.0 s  +14155550100 by trunk carrier answers (OPUS, encrypted)" in shown.out
     assert "4.41" in shown.out
     rows = list(csv.DictReader(io.StringIO(ringback("calls", "export").out)))
-    assert [row["outcome"] for row in rows] == ["busy", "answered", "answered", "answered"]
+    assert [row["outcome"] for row in rows] == ["abandoned", "busy", "answered", "answered", "answered"]
     legs = list(csv.DictReader(io.StringIO(ringback("calls", "export", "--rows", "legs").out)))
-    assert len(legs) == 8
+    assert len(legs) == 10
     lines = ringback("calls", "export", "--json", "--outcome", "busy").out.splitlines()
     assert [json.loads(line)["cause"] for line in lines] == [486]
 

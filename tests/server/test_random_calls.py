@@ -18,6 +18,7 @@ import pytest
 
 from ringback.call.application import Application
 from ringback.call.bridge import Bridge
+from ringback.call.consultation import Consultation
 from ringback.call.leg import Leg, LegState
 from ringback.call.park import Parked
 from ringback.call.recorded import records_of
@@ -47,7 +48,7 @@ from tests.server.test_outside import CARRIER, trunk
 NUMBERS = (EXTENSION, "101", "102", "103", "104", "105", "106")
 SECONDS = float(os.environ.get("RINGBACK_RANDOM_CALLS", "5"))
 FIRST_SEED = int(os.environ.get("RINGBACK_RANDOM_SEED", "0"))
-STEPS = 120
+STEPS = 150
 
 PLAN = (
     Group(name="sales", number="810", members=("102", "103"), strategy="all", otherwise="queue:support"),
@@ -148,7 +149,8 @@ class Town:
         self.acts: list[Callable[[], str]] = [
             *[self.dial] * 4, *[self.answer] * 4, self.refuse, *[self.hang_up] * 3, *[self.press] * 5,
             *[self.hold] * 2, *[self.refer] * 2, *[self.wait] * 4, *[self.sound_ends] * 5,
-            self.rows, self.agents, self.lose_media, self.message,
+            *[self.consult] * 2, *[self.consulted] * 2, *[self.rows] * 3, self.agents,
+            self.lose_media, self.message,
         ]  # fmt: skip
 
     def somebody(self) -> Person:
@@ -200,14 +202,48 @@ class Town:
         legs = [leg for leg in self.house.switchboard.legs.values() if leg.state is LegState.CONNECTED]
         if not legs:
             return ""
-        leg = self.rng.choice(legs)
+        # Who talks with somebody has more to press.
+        talking = [leg for leg in legs if isinstance(leg.application, Bridge | ThreeWay)]
+        leg = self.rng.choice(talking or legs)
         keys = self.rng.choice(KEYS)
-        if self.rng.random() < 0.4:
+        if self.rng.random() < 0.6:
             number = self.rng.choice(DIALLED).replace("*", "")
-            keys = self.rng.choice(SEQUENCES) + number[: self.rng.choice([1, 9, 9, 9])] + "#"
+            keys = self.rng.choice(SEQUENCES) + number[: self.rng.choice([1, 9, 9, 9, 9, 9])] + "#"
         for key in keys:
             self.house.says(media.Digit(leg=leg.id, digit=key, duration_ms=100))
             self.house.pass_time(self.rng.choice([0.0, 0.1, 0.1, 2.0]))
+        return f"{leg.party.number.reveal()} {keys}"
+
+    def consult(self) -> str:
+        """Somebody who talks asks a colleague, a queue or a mailbox."""
+        legs = self.house.switchboard.legs.values()
+        talking = [
+            leg for leg in legs if leg.state is LegState.CONNECTED and isinstance(leg.application, Bridge)
+        ]
+        if not talking:
+            return ""
+        leg = self.rng.choice(talking)
+        number = self.rng.choice([*NUMBERS, "800", "810"])
+        for key in f"*2{number}#":
+            self.house.says(media.Digit(leg=leg.id, digit=key, duration_ms=100))
+        self.house.pass_time(0.3)
+        return f"{leg.party.number.reveal()} {number}, answered by {self.answer()}, then {self.consulted()}"
+
+    def consulted(self) -> str:
+        """Who asks a third makes up its mind."""
+        asking = [
+            person.leg
+            for person in self.house.keys._people.values()
+            if person.consultation is not None and not person.consultation.over and not person.leg.over
+        ]
+        if not asking:
+            return ""
+        leg = self.rng.choice(asking)
+        keys = self.rng.choice(["*3", "*3", "*0", "*5", ""])
+        for key in keys:
+            self.house.says(media.Digit(leg=leg.id, digit=key, duration_ms=100))
+        if not keys and leg.session is not None:
+            leg.hangup(self.house.phone.now)
         return f"{leg.party.number.reveal()} {keys}"
 
     def hold(self) -> str:
@@ -302,6 +338,8 @@ class Town:
             if not _has(leg.application, leg):
                 kind = type(leg.application).__name__
                 yield f"leg {leg.id} ({leg.state.value}) is with a {kind} that has it not"
+            if _is_stranded(leg):
+                yield f"leg {leg.id} waits for nobody"
             if house.engine.rooms.get(leg.id) != leg.room:
                 yield f"leg {leg.id} should be in room {leg.room}, is in {house.engine.rooms.get(leg.id)}"
         gone = set(house.engine.rooms) - set(board.legs)
@@ -335,6 +373,25 @@ class Town:
         for record in records_of(over):
             if record.outcome == "interrupted" or not record.legs or record.ended_ms is None:
                 yield f"the record of call {record.id} has no end: {record.outcome}"
+
+
+def _is_stranded(leg: Leg) -> bool:
+    """Whether nobody will ever talk with a leg that is in a bridge, alone of three, or in a queue."""
+    bridge = leg.application
+    if isinstance(bridge, ThreeWay):
+        return all(one.over for one in bridge.legs if one is not leg)
+    if isinstance(bridge, Waiting) and bridge.leg is leg:
+        return bridge.attempt is not None and not bridge.attempt._ringing
+    if not isinstance(bridge, Bridge) or leg.state is not LegState.CONNECTED:
+        return False
+    others = [one for one in (bridge._caller, bridge._callee) if one is not None and one is not leg]
+    away = bridge._transfer
+    if isinstance(away, Consultation):
+        others.append(away.leg)
+    elif away is not None:
+        # Who was sent on comes back, or who asked for it goes.
+        return False
+    return not bridge._ringing and all(one.over for one in others)
 
 
 def _has(application: Application, leg: Leg) -> bool:

@@ -257,8 +257,10 @@ def test_a_minute_without_the_database_costs_no_call_and_no_record(
         asking.start()
         while time.monotonic() < end:
             for way, (caller, target, called) in ways.items():
-                talk(caller, target, called, 0.1)
-                made[way] += 1
+                # Of calls abroad an extension has twenty a day.
+                if way != "outbound" or made[way] < 15:
+                    talk(caller, target, called, 0.1)
+                    made[way] += 1
             entered = late.dial(f"{meeting['number']}*{meeting['guest_pin']}")
             entered.hang_up()
             made["meeting"] += 1

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 
-from ringback.agent import Call, Station, UserAgent
+from ringback.agent import Call, UserAgent
 from ringback.quality.markers import find_markers, marker
 from ringback.quality.tones import make_tones, tone_levels
 from tests.server.smtp_server import SmtpServer
@@ -74,19 +73,6 @@ def codes_in(samples: np.ndarray, rate: int = RATE) -> list[int]:
     """The codes that are heard, in order."""
     found = [(float(at), code) for code in range(16) for at in find_markers(samples, rate, code)]
     return [code for _, code in sorted(found)]
-
-
-@asynccontextmanager
-async def known(server: RingbackServer, *numbers: str) -> AsyncIterator[list[UserAgent]]:
-    """Registered agents of extensions that are there already."""
-    async with AsyncExitStack() as stack:
-        station = await stack.enter_async_context(Station(bind="127.0.0.1", verify=False))
-        found = []
-        for number in numbers:
-            agent = UserAgent(server.uri(number), password=f"secret-of-{number}", station=station)
-            found.append(await stack.enter_async_context(agent))
-        await asyncio.gather(*(agent.register() for agent in found))
-        yield found
 
 
 async def until_tone(call: Call, frequency: float, patience_s: float = 15) -> None:
@@ -207,43 +193,3 @@ def asked_again(phone: Baresip) -> bool:
             return True
         time.sleep(0.1)
     return False
-
-
-def test_kill_9_leaves_what_was_said_and_no_orphan(office: RingbackServer) -> None:
-    server = office
-    before = set((server.data / "voices").rglob("*.rbv"))
-    server.add_extension("4821")
-    give_mailbox(server, "4821", trust_own_phone=True)
-
-    async def say() -> None:
-        async with agents(server, "4802", "4803") as (alice, carol):
-            call = await alice.call("4821")
-            await call.answered()
-            await call.send_dtmf("#")
-            await until_tone(call, BEEP_HZ)
-            await call.play(spoken(), wait=False)
-            await asyncio.sleep(1.6)
-            # Of hers there is not enough for a message.
-            other = await carol.call("4821")
-            await other.answered()
-            await other.send_dtmf("#")
-            await until_tone(other, BEEP_HZ)
-            await asyncio.sleep(0.5)
-            assert len(set((server.data / "voices").rglob("*.rbv")) - before) == 2
-            server.kill_all()
-            # Its phones find somebody to say goodbye to.
-            await asyncio.to_thread(server.start)
-
-    run(say())
-
-    async def hear() -> None:
-        async with known(server, "4821") as (bob,):
-            call = await bob.call("*97")
-            await call.answered()
-            assert (await hear_message(call))[:2] == list(CODES[:2])
-            await call.hangup()
-
-    run(hear())
-    counts = ask(server, "GET", "/voicemail/4821")
-    assert counts["new"] + counts["old"] == 1
-    assert len(set((server.data / "voices").rglob("*.rbv")) - before) == 1
