@@ -9,10 +9,12 @@ from rich.console import Console
 
 from ringback.server.welcome import (
     Listening,
+    show_country_hint,
     show_first_start,
     show_lan_hint,
     show_listening,
     show_meetings,
+    show_role_hint,
 )
 
 ROWS = [("Administrator", "http://127.0.0.1:8080/setup#tok[en]"), ("Extension 101", "password abcd-efgh")]
@@ -63,3 +65,13 @@ def test_links_of_meetings_are_shown_to_a_person_and_not_to_a_log() -> None:
     assert "and 2 more: ringback meeting list" in out.getvalue()
     show_meetings(Console(file=log), links)
     assert log.getvalue() == ""
+
+
+def test_what_is_not_restricted_is_said_with_what_to_do() -> None:
+    out = io.StringIO()
+    console = Console(file=out, width=200, highlight=False)
+    show_country_hint(console)
+    show_role_hint(console)
+    assert "routing.country is not set" in out.getvalue()
+    assert 'country = "US" under [routing]' in out.getvalue()
+    assert "ringback plan set role standard classes=national" in out.getvalue()

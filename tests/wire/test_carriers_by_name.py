@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -103,49 +103,69 @@ def reaching(office: Office, caller: Phone) -> Reaches:
     return reaches
 
 
-async def asked_again(office: Office, trunk: str) -> dict[str, object]:
-    """Have a trunk asked for anew, its name too; what is said of it then."""
-    before = office.names.asked.count((f"_sip._udp.{trunk}.example", "SRV"))
-    await asyncio.to_thread(office.server.run, "trunk", "test", trunk)
-    assert office.names.asked.count((f"_sip._udp.{trunk}.example", "SRV")) > before, "the answer was old"
-    said: dict[str, object] = await asyncio.to_thread(office.server.ask, "trunk", "show", trunk)
+async def asked_again(office: Office, trunk: str) -> dict[str, Any]:
+    """Ask for a trunk until its name is asked for, too, its answer out of date; what is said then."""
+    question = f"_sip._udp.{trunk}.example", "SRV"
+    before, said = office.names.asked.count(question), dict[str, Any]()
+
+    def asked() -> bool:
+        said.update(office.server.api("POST", f"/trunks/{trunk}/test"))
+        return office.names.asked.count(question) > before
+
+    await asyncio.to_thread(wait_for, asked, PATIENCE_S)
     return said
 
 
-@pytest.mark.parametrize("manner", ["silent", pytest.param("broken", marks=pytest.mark.long)])
-def test_calls_go_on_while_no_server_of_names_answers(office: Office, manner: str) -> None:
+async def api(office: Office, method: str, path: str, body: object = None) -> dict[str, Any]:
+    """What the API answers about a trunk."""
+    said: dict[str, Any] = await asyncio.to_thread(office.server.api, method, f"/trunks/{path}", body)
+    return said
+
+
+async def tells(office: Office, trunk: str, condition: Callable[[dict[str, Any]], bool]) -> None:
+    """Ask about a trunk until that is so."""
+    await asyncio.to_thread(
+        wait_for, lambda: condition(office.server.api("GET", f"/trunks/{trunk}")), 2 * PATIENCE_S
+    )
+
+
+@pytest.mark.parametrize(
+    ("manner", "comes_back"),
+    [
+        ("silent", False),
+        pytest.param("silent", True, marks=pytest.mark.long),
+        pytest.param("broken", True, marks=pytest.mark.long),
+    ],
+)
+def test_calls_go_on_while_no_server_of_names_answers(office: Office, manner: str, comes_back: bool) -> None:
+    late = f"{manner}-{comes_back:d}.example"
+
     async def test() -> None:
         async with phones(office.server, CALLER) as (caller,):
             reaches = reaching(office, caller)
+            assert (await asked_again(office, "one"))["up"] is True
             await reaches(OUTSIDE, office.alpha)
-            last = time.monotonic()
             setattr(office.names, manner, True)
             try:
-                # What was known is out of date from here on.
-                await asyncio.sleep(max(0.0, last + TTL_S + 0.1 - time.monotonic()))
                 assert (await asked_again(office, "one"))["up"] is True
                 await reaches(OUTSIDE, office.alpha)
                 # A trunk whose name nobody has ever told.
-                server = office.server
-                await asyncio.to_thread(server.run, "trunk", "set", "late", "--enabled")
+                await api(office, "PATCH", "late", {"enabled": True, "host": late})
                 assert await reaches(f"3{OUTSIDE[1:]}", office.beta) < 4
-                await asyncio.to_thread(
-                    wait_for, lambda: "DNS" in server.ask("trunk", "show", "late")["reason"], PATIENCE_S
-                )
-                if manner == "broken":
+                await tells(office, "late", lambda trunk: "DNS" in trunk["reason"])
+                if comes_back:
+                    office.names.zone.update(located(late, office.alpha.port))
                     await asyncio.to_thread(office.alpha.stop)
                     assert await reaches(OUTSIDE, office.beta) < 8
                     await asyncio.to_thread(office.alpha.start)
             finally:
                 setattr(office.names, manner, False)
-            office.names.zone.update(located("late.example", office.alpha.port))
-            await asyncio.to_thread(
-                wait_for, lambda: server.run("trunk", "test", "late").stdout == "late: up\n", PATIENCE_S
-            )
-            await reaches(f"3{OUTSIDE[1:]}", office.alpha)
-            await asyncio.to_thread(server.run, "trunk", "set", "late", "--disabled")
-            for key in located("late.example", office.alpha.port):
-                del office.names.zone[key]
+                await api(office, "PATCH", "late", {"enabled": comes_back})
+            if comes_back:
+                # It is asked for again by itself.
+                await tells(office, "late", lambda trunk: bool(trunk["up"]))
+                await reaches(f"3{OUTSIDE[1:]}", office.alpha)
+                await api(office, "PATCH", "late", {"enabled": False})
 
     run(test())
 
@@ -159,10 +179,10 @@ def test_the_first_address_of_a_carrier_is_used_again_when_it_is_back(office: Of
             await asyncio.to_thread(office.alpha.stop)
             assert await reaches(number, office.beta) < 6
             # The second call does not wait for the dead one again.
-            await asyncio.to_thread(office.server.run, "trunk", "test", "both")
+            await api(office, "POST", "both/test")
             assert await reaches(number, office.beta) < 3
             await asyncio.to_thread(office.alpha.start)
-            await asyncio.to_thread(office.server.run, "trunk", "test", "both")
+            await api(office, "POST", "both/test")
             await reaches(number, office.alpha)
 
     run(test())

@@ -407,7 +407,7 @@ def test_help_is_called_while_the_database_is_away_though_the_first_trunk_is_dea
                     await (await made.calls_help(BESIDE)).hangup()
                 finally:
                     await asyncio.to_thread(office.alpha.start)
-        await asyncio.to_thread(office.server.run, "trunk", "test", "alpha")
+        await asyncio.to_thread(office.server.api, "POST", "/trunks/alpha/test")
 
     asyncio.run(test())
 
@@ -478,9 +478,7 @@ def test_a_page_calls_help_from_the_site_of_who_has_logged_in(
     try:
         server.ask("trunk", "add", "carrier", "127.0.0.1", "--port", str(carrier.port), "--prefix", "")
         somebody = make_somebody(server, "Ada", "5201")
-        server.api(
-            "PUT", "/plan/location/hall", {"value": {"address": "1 Main Street", "callback": "+15550111"}}
-        )
+        server.api("PUT", "/plan/location/hall", {"address": "1 Main Street", "callback": "+15550111"})
         server.api("PATCH", f"/people/{somebody.person_id}", {"site": "hall"})
         browser = make_browser("Ada", tone_hz=440.0)
         log_in(browser, server, somebody)
