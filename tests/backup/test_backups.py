@@ -191,6 +191,22 @@ async def test_a_folder_that_is_away_is_told_of_and_caught_up_with(store, settin
     assert (state.waiting, state.problem, len(state.backups)) == (0, "", 1)
 
 
+async def test_a_crash_after_a_deletion_is_caught_up_with_at_the_next_start(store, settings, keeper):
+    gone, kept = await stored(store), await stored(store, b"kept")
+    await keeper.make(None, WHO)
+    # As if the process had ended as soon as the database knew.
+    store.voices.copies = None
+    await store.voices.delete(gone, WHO)
+    key = read_vault_key(settings.vault_key_file)
+    assert set(read_keys(settings.backup.folder / KEYS, key)) == {gone, kept}
+    later = BackupKeeper(settings, store, lambda _: None)
+    await later.start()
+    async with asyncio.timeout(20):
+        while set(read_keys(settings.backup.folder / KEYS, key)) != {kept}:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await later.stop()
+
+
 async def test_a_share_that_hangs_holds_nobody_up(store, settings, keeper, monkeypatch):
     voice, other = await stored(store), await stored(store)
     await keeper.make(None, WHO)
