@@ -35,6 +35,7 @@ from ringback.web.api import (
     queues,
     recordings,
     route,
+    second_factor,
     sip_trace,
     system,
     tokens,
@@ -78,6 +79,7 @@ ROUTERS: Final = (
             recordings,
             tokens,
             logins,
+            second_factor,
             mailboxes,
         )
     ),
