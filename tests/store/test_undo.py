@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from ringback.governance.private import Private
 from ringback.governance.roles import Role
+from ringback.governance.totp import code_at, step_of
 from ringback.store.changes import ACCOUNT_KINDS, KEPT_DAYS
 from ringback.store.devices import is_password
 from ringback.store.errors import ConflictError, NotFoundError
@@ -105,6 +106,20 @@ async def test_a_person_comes_back_with_login_and_free_extensions(store, office)
     login = await store.logins.check_password("ada@example.com", Private("correct horse battery"))
     assert login is not None
     assert login.person_id == ada
+
+
+async def test_who_comes_back_needs_the_second_factor_as_before(store, office):
+    ada, _ = office
+    (login,) = store.logins.all()
+    secret = await store.second_factors.begin(login.id)
+    now = datetime.now(UTC)
+    await store.second_factors.confirm(login.id, code_at(secret, step_of(now.timestamp())), now)
+    await store.people.remove(ada, "eve")
+    await undo_latest(store, "person")
+    assert store.second_factors.has(login.id)
+    later = now + timedelta(seconds=30)
+    assert not await store.second_factors.check(login.id, code_at(secret, step_of(now.timestamp())), later)
+    assert await store.second_factors.check(login.id, code_at(secret, step_of(later.timestamp())), later)
 
 
 async def test_changes_are_taken_back_field_by_field(store, office):

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
+from ringback.governance import totp
+from ringback.governance.private import Private
 from ringback.quality.tones import make_tones, tone_levels
 from tests.wire.browser import Browser, serious
-from tests.wire.console import Somebody, log_in, make_somebody
+from tests.wire.console import PASSWORD, Somebody, log_in, make_somebody
 from tests.wire.server import RingbackServer
 from tests.wire.sip_phone import SipPhone
 from tests.wire.test_transfer import hears, wait_for
@@ -253,6 +255,36 @@ def test_a_message_is_played_by_its_owner_and_refused_to_others(
     log_in(browser, server, other, "/console/voicemail")
     page.get_by_text("You have no mailbox").wait_for()
     assert page.evaluate("() => fetch('/api/v1/voicemail/5341/messages').then((a) => a.status)") == 403
+
+
+def test_a_login_gets_a_second_factor_and_needs_it(server: RingbackServer, make_browser: MakeBrowser) -> None:
+    who = make_somebody(server, "Trudi", "5371")
+    browser = make_browser("Trudi")
+    page = browser.page
+    log_in(browser, server, who, "/console/account")
+    page.get_by_label("Your password").fill(PASSWORD)
+    browser.press("Set it up")
+    link = page.get_by_role("link", name=re.compile("^otpauth:")).inner_text()
+    secret = Private(re.search("secret=([A-Z2-7]+)", link)[1])  # type: ignore[index]
+    step = totp.step_of(time.time())
+    page.get_by_label("Code of the app").fill(totp.code_at(secret, step))
+    browser.press("Turn it on")
+    page.get_by_text("Each of these recovery codes").wait_for()
+    assert page.locator(".codes li").count() == 10
+    assert serious(browser) == []
+
+    browser.press("Log out here")
+    page.get_by_label("Name or e-mail").fill(who.login)
+    page.get_by_label("Password").fill(PASSWORD)
+    browser.press("Log in")
+    code = page.get_by_label("Code of your authenticator app")
+    expect(code).to_be_focused()
+    code.fill("000000")
+    page.keyboard.press("Enter")
+    page.get_by_text("This code is not right").wait_for()
+    code.fill(totp.code_at(secret, max(step + 1, totp.step_of(time.time()))))
+    page.keyboard.press("Enter")
+    page.get_by_role("navigation", name="Pages").wait_for(state="attached")
 
 
 def test_axe_finds_nothing_serious(

@@ -45,6 +45,7 @@ def list_all(options: Options) -> None:
         "NAME": "name",
         "ROLE": "role",
         "PASSWORD": "has_password",
+        "CODE": "second_factor",
         "SESSIONS": "sessions",
         "PERSON": "person_id",
     }
@@ -91,6 +92,20 @@ def remove(options: Options, name: Name) -> None:
     with options.system() as system:
         system.ask("DELETE", f"/logins/{_one(system, name)['id']}")
     options.show({"removed": name}, lambda: print(f"{name} cannot log in any more."))
+
+
+totp = typer.Typer(
+    help="Codes of authenticator apps (RFC 6238).", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(totp, name="totp")
+
+
+@verb(totp, "reset")
+def reset(options: Options, name: Name) -> None:
+    """Let somebody in by the password alone who has lost app and recovery codes; all sessions end."""
+    with options.system() as system:
+        system.ask("DELETE", f"/logins/{_one(system, name)['id']}/second-factor")
+    options.show({"reset": name}, lambda: print(f"{name} logs in by the password alone."))
 
 
 def _one(system: System, name: str) -> Json:

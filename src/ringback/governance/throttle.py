@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
@@ -83,6 +84,9 @@ class _Recent(Generic[_K, _V]):
         else:
             self._entries.move_to_end(key)
         return entry
+
+    def forget(self, key: _K) -> None:
+        self._entries.pop(key, None)
 
 
 @dataclass(slots=True)
@@ -268,3 +272,37 @@ class GuessDelay(Generic[_K]):
         level = self._wrong.get(key)
         over = (level.drained(now, self._forgive_rate) if level else 0.0) - self._free
         return min(self._longest_s, max(0.0, over) * self._step_s)
+
+
+class GuessPause(Generic[_K]):
+    """Lets nobody guess at one thing (the code of a login) for a while after wrong guesses.
+
+    A pause follows each guess after the first `free` ones, twice as long as the one before, up to
+    `longest_s`. A right guess ends that. A guess is noted before it is looked at, so that many at once are no
+    way around it.
+    """
+
+    def __init__(
+        self, *, free: int = 5, first_s: float = 2.0, longest_s: float = 600.0, capacity: int = CAPACITY
+    ) -> None:
+        self._free = free
+        self._first_s = first_s
+        self._longest_s = longest_s
+        self._guesses: _Recent[_K, _Level] = _Recent(capacity, _Level)
+
+    def wait_s(self, key: _K, now: float) -> float:
+        """Seconds until the next guess is taken."""
+        level = self._guesses.get(key)
+        if level is None or level.value < self._free:
+            return 0.0
+        pause = min(self._longest_s, self._first_s * math.exp2(min(level.value - self._free, 20.0)))
+        return max(0.0, level.at + pause - now)
+
+    def guess(self, key: _K, now: float) -> None:
+        """Note a guess."""
+        level = self._guesses.touch(key)
+        level.value, level.at = level.value + 1.0, now
+
+    def right(self, key: _K) -> None:
+        """The guess was right."""
+        self._guesses.forget(key)

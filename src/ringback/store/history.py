@@ -14,6 +14,7 @@ from ringback.store.objects import Objects
 from ringback.store.people import People
 from ringback.store.plan.plan import KINDS
 from ringback.store.revisions import Revision
+from ringback.store.second_factors import SecondFactors
 from ringback.store.trunks import Trunks
 
 
@@ -29,6 +30,7 @@ class History:
         devices: Devices,
         trunks: Trunks,
         logins: Logins,
+        second_factors: SecondFactors,
         mailboxes: Mailboxes,
     ) -> None:
         self._changes = changes
@@ -42,6 +44,7 @@ class History:
         self._extensions = extensions
         self._people = people
         self._logins = logins
+        self._second_factors = second_factors
         self._mailboxes = mailboxes
 
     async def page(
@@ -95,6 +98,7 @@ class History:
         numbers: tuple[str, ...] = ()
         if undone.kind == "person":
             await self._logins.reload()
+            await self._second_factors.reload()
             numbers = self._people.numbers(undone.name)
         elif undone.kind == "extension":
             numbers = (undone.name,)

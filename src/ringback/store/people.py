@@ -190,6 +190,7 @@ class People:
             try:
                 async with connection.begin_nested():
                     await put_back(connection, schema.logins, rows)
+                    await put_back(connection, schema.second_factors, rows)
             except IntegrityError:
                 notes.append("the login stays away: its name is somebody else's")
             left = self._free_again(rows, directory, notes)
@@ -270,9 +271,12 @@ def shown(person: Person) -> dict[str, Any]:
 
 async def _rows_of(connection: AsyncConnection, person_id: str) -> Rows:
     people, holdings, logins = schema.people, schema.holdings, schema.logins
+    factors = schema.second_factors
     found = await taken(connection, people, people.c.id == person_id)
     found |= await taken(connection, holdings, holdings.c.person_id == person_id)
-    return found | await taken(connection, logins, logins.c.person_id == person_id)
+    found |= await taken(connection, logins, logins.c.person_id == person_id)
+    mine = select(logins.c.id).where(logins.c.person_id == person_id)
+    return found | await taken(connection, factors, factors.c.login_id.in_(mine))
 
 
 def row_of(person: Person) -> dict[str, Any]:

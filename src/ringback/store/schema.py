@@ -217,6 +217,19 @@ logins = Table(
     Column("created_at", UtcDateTime, nullable=False),
 )
 
+second_factors = Table(
+    "second_factors",
+    metadata,
+    Column("login_id", ID, ForeignKey("logins.id", ondelete="CASCADE"), primary_key=True),
+    Column("secret", LargeBinary, nullable=False),
+    # NULL: begun, and good for nothing yet.
+    Column("confirmed_at", UtcDateTime),
+    # The last time step whose code was used (RFC 6238).
+    Column("last_step", Integer, nullable=False),
+    # Keyed hashes.
+    Column("recovery", JSON, nullable=False),
+)
+
 login_links = Table(
     "login_links",
     metadata,

@@ -37,6 +37,7 @@ from ringback.store.reassignments import Listener, Reassignments
 from ringback.store.recordings import Recordings
 from ringback.store.registrations import Registrations
 from ringback.store.revisions import Entry, load_entries
+from ringback.store.second_factors import SecondFactors, load_second_factors
 from ringback.store.sessions import Sessions, load_sessions
 from ringback.store.sightings import Sighting, Sightings, load_sightings
 from ringback.store.tokens import Tokens, load_tokens
@@ -93,6 +94,7 @@ class Store:
         self.call_records = CallRecords(database, sealer)
         self.tokens = tokens
         self.logins = logins
+        self.second_factors = SecondFactors(database, sealer, loaded.second_factors)
         self._people, self._devices = loaded.directory.people, loaded.directory.devices
         holder.listen(self._follow_directory)
         self.sessions = sessions
@@ -110,6 +112,7 @@ class Store:
             self.devices,
             self.trunks,
             logins,
+            self.second_factors,
             self.mailboxes,
         )
 
@@ -194,6 +197,7 @@ class Store:
         self.holdings.load(loaded.holdings)
         self._holder.replace(loaded.directory)
         await self.logins.reload()
+        await self.second_factors.reload()
 
 
 async def open_store(settings: Settings) -> Store:
@@ -228,6 +232,7 @@ class _Loaded:
     entries: list[Entry]
     holdings: list[Holding]
     sightings: list[Sighting]
+    second_factors: list[str]
 
 
 async def _load(connection: AsyncConnection, sealer: Sealer) -> _Loaded:
@@ -241,7 +246,8 @@ async def _load(connection: AsyncConnection, sealer: Sealer) -> _Loaded:
         await load_devices(connection, sealer),
     )
     holdings, sightings = await load_holdings(connection), await load_sightings(connection)
-    return _Loaded(directory, entries, holdings, sightings)
+    second_factors = await load_second_factors(connection)
+    return _Loaded(directory, entries, holdings, sightings, second_factors)
 
 
 def _fixed(settings: Settings) -> Fixed:

@@ -38,6 +38,7 @@ from ringback.web.api import (
     queues,
     recordings,
     route,
+    second_factor,
     sip_trace,
     system,
     tokens,
@@ -83,6 +84,7 @@ ROUTERS: Final = (
             backup_routes,
             tokens,
             logins,
+            second_factor,
             mailboxes,
         )
     ),

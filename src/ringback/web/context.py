@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ringback.config import Settings
 from ringback.governance.private import Private
 from ringback.governance.roles import LOCAL_ADMINISTRATOR, PERMISSIONS, Identity, Permission, Role
-from ringback.governance.throttle import GuessDelay, SourceGuard
+from ringback.governance.throttle import GuessDelay, GuessPause, SourceGuard
 from ringback.store.firmware import WantedFirmware
 from ringback.store.logins import Login
 from ringback.store.sessions import Session
@@ -65,7 +65,9 @@ class WebContext:
     voicemail: Voicemailing | None = None
     backups: BackingUp | None = None
     now: Callable[[], float] = time.monotonic
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     login_delay: GuessDelay[str] = field(default_factory=GuessDelay)
+    code_pause: GuessPause[str] = field(default_factory=GuessPause)
     wanted_firmware: WantedFirmware = field(init=False)
 
     def __post_init__(self) -> None:

@@ -45,11 +45,18 @@ class Problem(BaseModel):
 class ProblemError(Exception):
     """Ends a request with a problem."""
 
-    def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        headers: dict[str, str] | None = None,
+        errors: list[FieldError] | None = None,
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.headers = headers
+        self.errors = errors
 
 
 def problem_response(
@@ -66,7 +73,7 @@ def install(app: FastAPI) -> None:
     async def from_problem(_: Request, error: Exception) -> JSONResponse:
         match error:
             case ProblemError():
-                return problem_response(error.status, error.detail, error.headers)
+                return problem_response(error.status, error.detail, error.headers, error.errors)
             case InvalidValueError():
                 fields = [
                     FieldError(field=each.field, message=each.message)

@@ -12,6 +12,7 @@ export interface You {
   extensions: string[];
   version: string;
   echo_number: string;
+  second_factor: boolean;
 }
 
 /** undefined until it is known. */
@@ -43,8 +44,8 @@ export async function look(): Promise<void> {
   }
 }
 
-export async function logIn(name: string, password: string): Promise<void> {
-  you.value = await post<You>("/session", { name, password });
+export async function logIn(name: string, password: string, code: string): Promise<void> {
+  you.value = await post<You>("/session", { name, password, code });
 }
 
 export async function logOut(): Promise<void> {

@@ -32,7 +32,7 @@ from ringback.web.context import (
 )
 from ringback.web.events import Event
 from ringback.web.operations import UnavailableError
-from ringback.web.problems import ProblemError
+from ringback.web.problems import FieldError, ProblemError
 from ringback.web.views import Body, View
 
 _log = structlog.get_logger("ringback.web")
@@ -43,6 +43,8 @@ LoginsWriter = Annotated[Identity, Depends(Needs(Permission.LOGINS_WRITE))]
 RoleName = Literal["admin", "helpdesk", "auditor", "user"]
 
 _WRONG: Final = "name or password is not right"
+_CODE_NEEDED: Final = "the code that your authenticator app shows is needed, too"
+_CODE_WRONG: Final = "this code is not right, or was used already"
 
 
 class Credentials(Body):
@@ -50,6 +52,7 @@ class Credentials(Body):
 
     name: str = Field(max_length=200, examples=["ada@example.com"])
     password: str = Field(max_length=1024)
+    code: str = Field("", max_length=40, description="Of the authenticator app, where the login needs one.")
 
 
 class You(View):
@@ -62,6 +65,7 @@ class You(View):
     extensions: list[str] = Field(description="The numbers that are your own.")
     version: str
     echo_number: str
+    second_factor: bool = Field(description="Whether logging in needs the code of an app, too.")
 
 
 class SessionView(View):
@@ -89,6 +93,7 @@ class LoginView(View):
     role: RoleName
     person_id: str | None
     has_password: bool = Field(description="Whether the one-time link was used.")
+    second_factor: bool = Field(description="Whether it needs the code of an app, too.")
     created_at: datetime
     sessions: int
 
@@ -101,6 +106,7 @@ class LoginView(View):
             role=login.role.value,
             person_id=login.person_id,
             has_password=login.has_password,
+            second_factor=context.store.second_factors.has(login.id),
             created_at=login.created_at,
             sessions=len(context.store.sessions.of(login.id)),
         )
@@ -147,6 +153,8 @@ async def log_in(body: Credentials, request: Request, response: Response, contex
         context.note_failure(request)
         context.login_delay.wrong(name, context.now())
         raise ProblemError(401, _WRONG)
+    if context.store.second_factors.has(login.id):
+        await check_code(login, body.code, request, context, 401)
     browser = browser_of(request.headers.get("user-agent", ""))
     _, secret = await context.store.sessions.begin(login, browser)
     web = context.settings.web
@@ -160,6 +168,38 @@ async def log_in(body: Credentials, request: Request, response: Response, contex
         samesite="strict",
     )
     return _you(identity_of(login, context), context)
+
+
+async def check_code(
+    login: Login, code: str, request: Request, context: WebContext, status: int = 422
+) -> None:
+    """Raise a problem unless this is the code of the login's app, or one of its recovery codes.
+
+    `status` says that one is needed, or that it is not right; 429 that there were too many.
+    """
+    if not code.strip():
+        raise ProblemError(status, _CODE_NEEDED, errors=[FieldError(field="code", message=_CODE_NEEDED)])
+    wait_s = context.code_pause.wait_s(login.id, context.now())
+    if wait_s > 0:
+        words = f"too many wrong codes; try again in {wait_s:.0f} s"
+        raise ProblemError(429, words, {"Retry-After": f"{wait_s:.0f}"})
+    context.code_pause.guess(login.id, context.now())
+    if not await context.store.second_factors.check(login.id, code, context.clock()):
+        context.note_failure(request)
+        raise ProblemError(status, _CODE_WRONG, errors=[FieldError(field="code", message=_CODE_WRONG)])
+    context.code_pause.right(login.id)
+
+
+async def check_own_password(
+    login: Login, password: str, request: Request, context: WebContext, field: str = "password"
+) -> None:
+    """Raise 422 unless this is the password of who is logged in; guesses are slowed down."""
+    context.refuse_if_banned(request)
+    await asyncio.sleep(context.login_delay.delay_s(login.name, context.now()))
+    if await context.store.logins.check_password(login.name, Private(password)) is None:
+        context.note_failure(request)
+        context.login_delay.wrong(login.name, context.now())
+        raise ProblemError(422, f"{field}: the password is not right")
 
 
 @router.get("/session")
@@ -187,12 +227,7 @@ async def log_out(response: Response, context: Context, own: OwnSession) -> None
 async def change_password(body: PasswordChange, request: Request, context: Context, own: OwnSession) -> None:
     """Choose another password; all sessions end."""
     _, login = own
-    context.refuse_if_banned(request)
-    await asyncio.sleep(context.login_delay.delay_s(login.name, context.now()))
-    if await context.store.logins.check_password(login.name, Private(body.old)) is None:
-        context.note_failure(request)
-        context.login_delay.wrong(login.name, context.now())
-        raise ProblemError(422, "old: the old password is not right")
+    await check_own_password(login, body.old, request, context, "old")
     await context.store.logins.set_password(login.id, Private(body.new))
     await context.store.sessions.end_all(login.id)
 
@@ -294,6 +329,7 @@ def _you(identity: Identity, context: WebContext) -> You:
         extensions=list(identity.extensions),
         version=__version__,
         echo_number=context.settings.routing.echo_number,
+        second_factor=context.store.second_factors.has(identity.id.removeprefix("login ")),
     )
 
 

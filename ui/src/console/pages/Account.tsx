@@ -6,6 +6,8 @@ import { useLoaded } from "../loading";
 import { byField, get, put, remove, words } from "../server";
 import { logOut, look, you } from "../session";
 import { say } from "../toasts";
+import { SecondFactor } from "./SecondFactor";
+import { Secret } from "./Secret";
 
 interface Session {
   id: string;
@@ -55,6 +57,7 @@ export function AccountPage() {
           </div>
         </form>
       </section>
+      <SecondFactor />
       <section class="part">
         <h2>Where you are logged in</h2>
         <ul class="links">
@@ -87,37 +90,5 @@ export function AccountPage() {
         </button>
       </section>
     </section>
-  );
-}
-
-function Secret({
-  name,
-  title,
-  error,
-  autocomplete,
-}: {
-  name: string;
-  title: string;
-  error: string | undefined;
-  autocomplete: "current-password" | "new-password";
-}) {
-  return (
-    <div class={`field ${error ? "has-error" : ""}`}>
-      <label for={`field-${name}`}>{title}</label>
-      <input
-        id={`field-${name}`}
-        name={name}
-        type="password"
-        autocomplete={autocomplete}
-        aria-invalid={Boolean(error)}
-        aria-describedby={error ? `field-${name}-error` : undefined}
-        required
-      />
-      {error && (
-        <p class="wrong" id={`field-${name}-error`} role="alert">
-          {error}
-        </p>
-      )}
-    </div>
   );
 }

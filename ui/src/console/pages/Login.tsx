@@ -1,6 +1,6 @@
-// Name and password.
+// Name and password, and the code of an app where a login needs one.
 
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { ProblemError } from "../../api";
 import { words } from "../server";
 import { logIn } from "../session";
@@ -8,6 +8,7 @@ import { logIn } from "../session";
 export function LoginPage() {
   const [trouble, setTrouble] = useState("");
   const [busy, setBusy] = useState(false);
+  const [codeNeeded, setCodeNeeded] = useState(false);
   return (
     <main class="login">
       <h1>Ringback</h1>
@@ -20,10 +21,15 @@ export function LoginPage() {
           setBusy(true);
           setTrouble("");
           try {
-            await logIn(String(data.get("username")), String(data.get("password")));
+            const word = (name: string) => String(data.get(name) ?? "");
+            await logIn(word("username"), word("password"), word("code"));
           } catch (error) {
             const wrong = error instanceof ProblemError && error.status === 401;
-            setTrouble(wrong ? "Name or password is not right." : words(error));
+            const code = wrong && error.errors.some(({ field }) => field === "code");
+            setCodeNeeded(code);
+            // The first time the field itself says what is needed.
+            if (!code || codeNeeded)
+              setTrouble(wrong && !code ? "Name or password is not right." : words(error));
             setBusy(false);
           }
         }}
@@ -43,6 +49,7 @@ export function LoginPage() {
           <span>Password</span>
           <input name="password" type="password" autocomplete="current-password" required />
         </label>
+        {codeNeeded && <CodeField />}
         <button type="submit" disabled={busy}>
           {busy ? "Logging in…" : "Log in"}
         </button>
@@ -53,5 +60,29 @@ export function LoginPage() {
         <code>ringback admin link</code>.
       </p>
     </main>
+  );
+}
+
+function CodeField() {
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => field.current?.focus(), []);
+  return (
+    <label>
+      <span>Code of your authenticator app</span>
+      <input
+        ref={field}
+        name="code"
+        type="text"
+        autocomplete="one-time-code"
+        autocapitalize="none"
+        spellcheck={false}
+        maxLength={40}
+        aria-describedby="code-hint"
+        required
+      />
+      <span id="code-hint" class="soft">
+        Six digits; or one of your recovery codes.
+      </span>
+    </label>
   );
 }

@@ -14,6 +14,7 @@ interface Login {
   role: string;
   person_id: string | null;
   has_password: boolean;
+  second_factor: boolean;
   created_at: string;
   sessions: number;
 }
@@ -69,7 +70,11 @@ export function LoginsPage() {
             title: "State",
             minor: true,
             show: (one) =>
-              one.has_password ? (one.sessions ? `${one.sessions} open` : "") : "password not chosen yet",
+              one.has_password
+                ? [one.second_factor && "with code", one.sessions && `${one.sessions} open`]
+                    .filter(Boolean)
+                    .join(", ")
+                : "password not chosen yet",
           },
           { title: "Since", minor: true, show: (one) => when(one.created_at) },
           {
@@ -90,6 +95,24 @@ export function LoginsPage() {
                   >
                     New link
                   </button>
+                  {one.second_factor && one.name !== you.value?.name && (
+                    <button
+                      type="button"
+                      class="quiet small"
+                      aria-label={`Take away the code of ${one.name}`}
+                      onClick={() =>
+                        confirm(
+                          `${one.name} will log in by the password alone, and is logged out everywhere. For who has lost the app and the recovery codes.`,
+                        ) &&
+                        act(
+                          () => remove(`/logins/${one.id}/second-factor`),
+                          `${one.name} logs in by the password alone`,
+                        )
+                      }
+                    >
+                      Reset code
+                    </button>
+                  )}
                   {one.name !== you.value?.name && (
                     <button
                       type="button"
