@@ -29,6 +29,7 @@ from bench import (
     route,
     signalling,
     soak,
+    two_party,
     versus,
 )
 from tests.wire.server import RingbackServer
@@ -78,6 +79,7 @@ ALONE: dict[str, Callable[[], Iterator[str]]] = {
     "causes": causes.measure,
     "report": report.measure,
     "route": route.measure,
+    "two-party": two_party.measure,
 }
 EVERYTHING = [*WITH_SERVER, "media"]
 """What is run without names: that which needs no other product."""

@@ -150,8 +150,9 @@ def _sippy_exchange() -> Iterator[tuple[int, list[int]]]:
 
 
 @contextmanager
-def _our_exchange() -> Iterator[tuple[int, list[int]]]:
-    """The whole server on core 0, a trunk by its address, and a phone that is registered."""
+def our_exchange() -> Iterator[tuple[int, int, list[int]]]:
+    """The whole server on core 0, a trunk by its address, and a phone that is registered: the server's port,
+    the phone's, which nobody listens on, and the server's processes."""
     port = free_ports(2)
     with tempfile.TemporaryDirectory(prefix="ringback-bench-") as folder:
         server = RingbackServer(Path(folder), settings=SETTINGS).start()
@@ -173,10 +174,15 @@ def _our_exchange() -> Iterator[tuple[int, list[int]]]:
             told = server.ask("status")["pids"]
             pids = [int(told["control"]), *map(int, told["media"])]
             rig.pin(pids)
-            with sipp.answering(port):
-                yield server.udp_port, pids
+            yield server.udp_port, port, pids
         finally:
             server.stop()
+
+
+@contextmanager
+def _our_answered_exchange() -> Iterator[tuple[int, list[int]]]:
+    with our_exchange() as (server_port, phone_port, pids), sipp.answering(phone_port):
+        yield server_port, pids
 
 
 CALLEES: dict[str, Start] = {
@@ -184,4 +190,4 @@ CALLEES: dict[str, Start] = {
     "aiosipua": callee("aiosipua"),
     "ringback": callee("ringback"),
 }
-EXCHANGES: dict[str, Start] = {"sippy": _sippy_exchange, "ringback": _our_exchange}
+EXCHANGES: dict[str, Start] = {"sippy": _sippy_exchange, "ringback": _our_answered_exchange}

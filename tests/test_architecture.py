@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "call": LEAVES | {"store", "quality", "sip", "sdp", "media", "rtp", "routing"},
     "web": LEAVES | {"store", "routing"},
     "agent": LEAVES | {"net", "quality", "sip", "sdp", "media"},
-    "cli": LEAVES | {"store", "web", "server", "sip", "diagnosis"},
+    "cli": LEAVES | {"store", "web", "server", "sip", "diagnosis", "backup"},
 }
 """What a room may import beside itself: a package, or one module of it as `package.module`."""
 
@@ -49,6 +49,7 @@ FEATURES = (
     "diagnosis",
     "recovery",
     "provisioning",
+    "backup",
 )
 for feature in FEATURES:
     # Features know calls and what lies below them, never each other.

@@ -196,6 +196,21 @@ def test_keys_reach_the_other_side_whether_by_rtp_or_by_info() -> None:
     assert [(c.leg, c.digits) for c in sent] == [(second, "5"), (second, "7")]
 
 
+def test_a_key_that_a_phone_sends_in_both_ways_is_one_press() -> None:
+    office = Office()
+    caller = office.desk("192.0.2.1")
+    office.desk("192.0.2.2", device=True)
+    session = caller.call(office)
+    office.run()
+    first, second = office.switchboard.legs
+    for digit in "5577":
+        office.media_says(media.Digit(leg=first, digit=digit, duration_ms=100))
+        body = f"Signal={digit}\r\nDuration=160\r\n".encode()
+        caller.phone.do(session.info("application/dtmf-relay", body, caller.phone.now))
+        office.run(0.3)
+    assert [c.digits for c in office.given(media.SendDigits) if c.leg == second] == list("5577")  # type: ignore[attr-defined]
+
+
 def test_a_body_that_is_no_session_description_is_400_and_no_common_codec_488() -> None:
     office = Office()
     office.desk("192.0.2.2", device=True)

@@ -6,6 +6,7 @@ import pytest
 
 from ringback.call.recorded import begun, codecs_of, records_of
 from ringback.call.records import Call, CallLog
+from ringback.governance.private import Private
 from ringback.media import protocol as media
 from ringback.routing.steps import Rule
 from ringback.sdp.parse import parse_sdp
@@ -119,7 +120,7 @@ def test_a_blind_transfer_is_one_call_that_tells_of_it() -> None:
     company.switchboard.calls.on_news = lambda: None
     session = company.call("101", "102")
     (call,) = company.switchboard.calls.live.values()
-    call.passed([Rule("extension", "102", "rings")])
+    call.passed([Rule("extension", Private("102"), Private("rings"))])
     company.refer("101", session, "103")
     phone = company["103"].phone
     phone.do(company["103"].sessions[-1].hangup(phone.now))
@@ -167,7 +168,7 @@ def test_what_is_noted_of_a_call_is_bounded() -> None:
     call = Call(1, 0.0)
     for n in range(500):
         call.note("transferred", float(n))
-        call.passed([Rule("menu", "main", "again")] * 3)
+        call.passed([Rule("menu", Private("main"), Private("again"))] * 3)
     assert len(call.happenings) == len(call.path) == 100
 
 

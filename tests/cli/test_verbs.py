@@ -318,7 +318,7 @@ def test_the_life_of_a_trunk(ringback, system, monkeypatch):
         assert "no server runs" in shown
     wrong = ringback("trunk", "set", "carrier", "--did", "reception")
     assert (wrong.code, wrong.err[:20]) == (1, "ringback: --did take")
-    assert ringback("trunk", "remove", "carrier").out == "Trunk carrier is gone.\n"
+    assert ringback("trunk", "remove", "carrier").out.startswith("Trunk carrier is gone. ")
     assert ringback("trunk", "list").out == "There are no trunks.\n"
     assert ringback("trunk", "show", "carrier").err == "ringback: there is no such trunk\n"
 

@@ -7,9 +7,19 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ringback.media import concealment, stretch
 from ringback.media.codec.g722 import DELAY_SAMPLES, G722Encoder
 from ringback.media.coders import G722Stream
-from ringback.media.playout import Frames, NarrowPlayout, Playout, WidePlayout
+from ringback.media.level import mean_square
+from ringback.media.playout import (
+    MOST_CONCEALED,
+    MOST_JOINED,
+    MOST_STRETCHED,
+    Frames,
+    NarrowPlayout,
+    Playout,
+    WidePlayout,
+)
 
 from . import signals
 from .signals import Samples
@@ -153,3 +163,72 @@ def test_a_decoder_that_follows_what_was_made_up_is_nearer_the_truth() -> None:
             heard = np.concatenate([decoder.decode(packet) for packet in packets[lost + 1 : lost + 3]])
             error[follows] += float(np.sum((heard - np.concatenate(sound[lost + 1 : lost + 3])) ** 2))
     assert error[True] < 0.97 * error[False]
+
+
+class TestTroubleOfAll:
+    """Four hundred legs in the same trouble at the same time cost little more than a few of them."""
+
+    LEGS = 400
+
+    @pytest.fixture
+    def asked(self, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[int]]:
+        """How many legs each part was asked to work on at a time."""
+        rows: dict[str, list[int]] = {}
+        for module, name in ((concealment, "conceal"), (concealment, "join"), (stretch, "find_periods")):
+            real = getattr(module, name)
+
+            def counted(sound: Samples, *more: Any, _real: Any = real, _name: str = name) -> Any:
+                rows.setdefault(_name, []).append(len(sound))
+                return _real(sound, *more)
+
+            monkeypatch.setattr(module, name, counted)
+        return rows
+
+    def play(self, playout: Playout, **more: Any) -> tuple[Samples, Frames]:
+        n, size = self.LEGS, playout.rate // 50
+        voice = signals.voiced(playout.rate)[: 4 * size].reshape(4, size)
+        frames = Frames(
+            np.arange(n),
+            np.tile(voice[0], (n, 1)) * (not more.get("lost", False)),
+            np.tile(voice[1], (n, 1)),
+            np.full(n, not more.get("lost", False)),
+            np.full(n, more.get("two", False)),
+            np.zeros(n, bool),
+            np.full(n, more.get("joined", False)),
+            np.full(n, more.get("piece", 0), np.int32),
+            more.get("carry", np.zeros(n, np.int32)),
+            np.zeros(n, bool),
+            np.zeros(n, bool),
+        )
+        return playout.play(frames).copy(), frames
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_a_loss_is_concealed_for_some_and_faded_out_for_the_others(
+        self, kind: type[Playout], asked: dict[str, list[int]]
+    ) -> None:
+        playout = kind(self.LEGS)
+        before, _ = self.play(playout)
+        sound = [self.play(playout, lost=True)[0] for _ in range(3)]
+        assert max(asked["conceal"]) == MOST_CONCEALED
+        assert (mean_square(sound[0]) > mean_square(before) / 16).all()
+        after, frames = self.play(playout, joined=True)
+        assert asked["join"] == [MOST_JOINED]
+        assert np.count_nonzero((after == before).all(axis=1)) == self.LEGS - MOST_JOINED
+        again, _ = self.play(playout, carry=frames.carry)
+        assert np.abs(again).max() <= np.abs(before).max() * 1.5
+        assert playout.concealed.sum() == 0
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_each_is_stretched_when_its_turn_comes(
+        self, kind: type[Playout], asked: dict[str, list[int]]
+    ) -> None:
+        playout = kind(self.LEGS)
+        for _ in range(4):
+            self.play(playout)
+        carry, stretched = np.zeros(self.LEGS, np.int32), np.zeros(self.LEGS, int)
+        for _ in range(2 * -(-self.LEGS // MOST_STRETCHED)):
+            _, frames = self.play(playout, piece=120, carry=carry)
+            stretched += frames.stretched
+            carry = np.minimum(frames.carry, 120)
+        assert max(asked["find_periods"]) == MOST_STRETCHED
+        assert (stretched > 0).all()

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ringback.governance import wav
 from ringback.governance.private import Private
 from ringback.governance.vault import VaultReader, label
 from ringback.media.protocol import (
@@ -31,7 +32,6 @@ from ringback.media.protocol import (
 )
 from ringback.media.recorded import CONSUMED
 from ringback.media.recording import MAX_DROPPED_TICKS
-from ringback.media.worker import wav
 from ringback.media.worker.recorder import RecorderLink
 from ringback.media.worker.writer import Writer
 from tests.media.world import Peer, World, tone_level

@@ -1,4 +1,4 @@
-"""A server of names on loopback for tests: a zone, and a switch that makes it silent."""
+"""A server of names on loopback for tests: a zone, and switches that make it silent or broken."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ class NameServer(asyncio.DatagramProtocol):
         self.zone = zone
         self.ttl = ttl
         self.silent = False
+        self.broken = False
+        """Whether it answers that it has failed (SERVFAIL)."""
+        self.fails: set[tuple[str, str]] = set()
+        """Questions that it answers so."""
         self.asked: list[tuple[str, str]] = []
         self.address = ("127.0.0.1", 0)
 
@@ -35,6 +39,10 @@ class NameServer(asyncio.DatagramProtocol):
             return
         response = dns.message.make_response(query)
         response.flags |= dns.flags.RA | dns.flags.AA
+        if self.broken or (name, kind) in self.fails:
+            response.set_rcode(dns.rcode.SERVFAIL)
+            self._transport.sendto(response.to_wire(), addr)  # type: ignore[attr-defined]
+            return
         if records := self.zone.get((name, kind)):
             response.answer.append(dns.rrset.from_text(question.name, self.ttl, "IN", kind, *records))
         elif not any(known == name for known, _ in self.zone):

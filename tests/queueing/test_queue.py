@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from ringback.call.application import Application
 from ringback.call.bridge import Bridge, Device, RingRound
 from ringback.call.leg import Leg, Party
+from ringback.call.recorded import records_of
 from ringback.call.transfer import Handover
 from ringback.governance.private import Private
 from ringback.media import protocol as media
@@ -50,7 +51,7 @@ class Support(Company):
         self, agents: tuple[str, ...], for_s: float, leg: Leg, queue: Queue, now: float
     ) -> Bridge:
         del for_s, now
-        assert queue.name == "support"
+        assert queue.name in ("support", "other")
         bridge, *others = [self.bridge_to(agent, leg.party.number.reveal()) for agent in agents]
         rounds = [one._rounds[0] for one in (bridge, *others)]
 
@@ -186,6 +187,41 @@ def test_busy_and_undisturbed_agents_are_left_out() -> None:
     support.server.do(support.flush())
     support.run(0.5)
     assert {"102", "202"} in support.talking()
+
+
+def test_an_agent_in_wrap_up_is_rung_by_no_other_queue_either() -> None:
+    support = Support({"wrap_up_s": 6}, n201="answer")
+    support.come("101")
+    support.end("101")
+    other = replace(support.queue, name="other", wrap_up_s=0)
+    support.queue, first = other, support.queue
+    support.come("102")
+    support.run(3)
+    assert support.states() == {"201": "wrap-up"}
+    assert support.rung("201") == 1
+    support.run(4)
+    assert support.talking() == [{"102", "201"}]
+    support.end("102")
+    support.queue = first
+    assert support.states() == {"201": "free"}, "this one has no wrap-up"
+    assert support.faults == []
+
+
+def test_a_call_that_is_given_up_in_the_queue_says_so_in_its_record() -> None:
+    support = Support(n201="answer")
+    support.switchboard.calls.on_news = lambda: None
+    support.come("101", "102")
+    support.run(7)
+    support.end("102")
+    support.end("101")
+    support.switchboard.calls.overdue(support.server.now, 0.0)
+    left, answered = records_of(support.switchboard.calls.take_over())
+    assert (left.outcome, left.cause, left.ended_by, left.answered_by) == ("abandoned", 200, "caller", None)
+    assert left.waited_ms == pytest.approx(8_000, abs=1_000)
+    assert [one.kind for one in left.happenings] == ["abandoned"]
+    assert answered.outcome == "answered"
+    assert answered.waited_ms is not None
+    assert answered.waited_ms < 500
 
 
 def test_nobody_there_and_too_many() -> None:

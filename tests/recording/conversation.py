@@ -39,6 +39,7 @@ class Tape:
         self.joined: list[tuple[str, int]] = []
         self.finished: list[tuple[str, str | None, bool]] = []
         self.withdrawn: list[str] = []
+        self.forbidden: list[str] = []
         self.waiting: list[Callable[[Begun | str, float], None]] = []
 
     def sounds(self, text: str) -> list[str] | None:
@@ -56,6 +57,9 @@ class Tape:
 
     def finish(self, voice: str, ended: RecordingEnded | None, *, keep: bool) -> None:
         self.finished.append((voice, ended.reason if ended else None, keep))
+
+    def forbid(self, voice: str) -> None:
+        self.forbidden.append(voice)
 
     def withdraw(self, voice: str) -> None:
         self.withdrawn.append(voice)

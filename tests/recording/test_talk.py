@@ -168,6 +168,97 @@ def test_who_withdraws_is_not_in_what_was_kept_before_a_failure_either() -> None
     assert talk.tape.finished[-1] == ("fedcba9876543210", "stopped", False)
 
 
+def test_from_the_moment_somebody_withdraws_nothing_of_it_may_stay() -> None:
+    talk = Conversation(policy(mode="opt-out"))
+    talk.all_hear()
+    begin(talk)
+    talk.key(2, "*9")
+    assert talk.tape.forbidden == ["0123456789abcdef"], "before the engine has closed its files"
+
+
+def joins(talk: Conversation, account: str) -> int:
+    """Somebody else comes into the room, connected; the number of the leg."""
+    switchboard, now = talk.office.switchboard, talk.office.server.now
+    flow = Flow("udp", ("a", 1), ("b", 2))
+    third = switchboard._new_leg(Party(Private(account), account=account), Application(), flow, now)
+    third.state = LegState.CONNECTED
+    third.join(talk.talk.room)
+    talk.run(0.1)
+    return third.id
+
+
+def test_who_joins_brings_the_stricter_policy_along() -> None:
+    mild = policy(name="mild", mode="opt-out", players=("admin",), keep_days=400)
+    strict = policy(
+        name="strict", mode="always", everybody=False, extensions=("103",), notice="Strictly recorded.",
+        players=("auditor",), keep_days=7,
+    )  # fmt: skip
+    talk = Conversation(mild, strict)
+    talk.key(2, "9")
+    talk.play_ends(1)
+    talk.run(3.2)
+    begin(talk)
+    assert talk.in_file() == {1: True, 2: False}
+    third = joins(talk, "103")
+    # What there is stays under the first policy, and nothing is recorded until all have heard the other.
+    assert len(talk.office.given(media.StopRecording)) == 1
+    talk.ended()
+    assert talk.tape.finished == [("0123456789abcdef", "stopped", True)]
+    assert [talk.words(leg)[-1] for leg in (1, 2, third)] == ["Strictly recorded."] * 3
+    talk.play_ends(1)
+    talk.play_ends(third)
+    assert len(talk.tape.begun) == 1
+    talk.play_ends(2)
+    beginning = talk.tape.begun[1]
+    assert (beginning.policy, beginning.mode, beginning.players, beginning.keep_days) == (
+        "strict", "always", ("auditor",), 7,
+    )  # fmt: skip
+    begin(talk, "fedcba9876543210")
+    assert talk.in_file() == {1: True, 2: True, third: True}
+    assert [(line.policy, line.state) for line in talk.tape.lines if line.speaker.leg == 2] == [
+        ("mild", "refused"),
+        ("strict", "agreed"),
+    ]
+
+
+@pytest.mark.parametrize("mode", ["opt-in", "opt-out"])
+def test_a_policy_that_is_not_stricter_changes_nothing(mode: str) -> None:
+    other = policy(name="a", mode=mode, everybody=False, extensions=("103",), notice="Other.")
+    talk = Conversation(policy(mode="opt-out"), other)
+    talk.all_hear()
+    begin(talk)
+    third = joins(talk, "103")
+    assert talk.office.given(media.StopRecording) == []
+    assert talk.words(third) == ["Recorded."]
+
+
+@pytest.mark.parametrize("moment", ["row", "file", "paused"])
+def test_a_stricter_policy_comes_while_it_begins_or_pauses(moment: str) -> None:
+    strict = policy(name="strict", mode="always", everybody=False, extensions=("103",), notice="Strictly.")
+    talk = Conversation(policy(name="mild", mode="opt-out"), strict)
+    talk.all_hear()
+    if moment == "paused":
+        talk.leg(1).party = Party(Private("101"), account="101")
+        begin(talk)
+        talk.key(1, "*8")
+    elif moment == "file":
+        talk.row_is_there()
+    third = joins(talk, "103")
+    if moment == "row":
+        talk.row_is_there()
+    elif moment == "file":
+        talk.started()
+        talk.ended()
+    else:
+        talk.ended()
+    assert [keep for *_, keep in talk.tape.finished] == [moment == "paused"]
+    for leg in (1, 2, third):
+        talk.play_ends(leg)
+    assert talk.tape.begun[-1].policy == "strict"
+    begin(talk, "fedcba9876543210")
+    assert talk.in_file() == dict.fromkeys((1, 2, third), moment != "paused")
+
+
 def test_a_newcomer_is_recorded_only_after_the_notice() -> None:
     talk = Conversation(policy(mode="always"))
     for leg in (1, 2):

@@ -74,7 +74,7 @@ class Office:
         self, dialled: str, by: str | None = "1001", trunk: str | None = None, number: str = ""
     ) -> Asked:
         account = None if trunk is not None else by
-        return Asked(dialled, Private(number or account or ""), account=account, trunk=trunk)
+        return Asked(Private(dialled), Private(number or account or ""), account=account, trunk=trunk)
 
     def call(
         self, dialled: str, by: str | None = "1001", trunk: str | None = None, number: str = ""
@@ -97,4 +97,4 @@ class Office:
 
 
 def said(decision: Decision) -> list[str]:
-    return [f"{rule.kind} {rule.name}: {rule.said}" for rule in decision.rules]
+    return [f"{rule.kind} {rule.name.reveal()}: {rule.said.reveal()}" for rule in decision.rules]

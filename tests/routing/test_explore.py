@@ -272,5 +272,5 @@ def test_whatever_is_dialled_by_whomever_gets_an_answer(
 ) -> None:
     plan = dial_plan(seed)
     trunk = next(iter(plan.directory.trunks), "gone") if by_trunk else None
-    caller = Asked(dialled, Private(number), account=None if by_trunk else "1001", trunk=trunk)
+    caller = Asked(Private(dialled), Private(number), account=None if by_trunk else "1001", trunk=trunk)
     assert explored(plan, caller).root.step is not None

@@ -64,6 +64,17 @@ def test_every_code_is_a_feature_with_what_was_dialled_after_it() -> None:
     assert isinstance(office.call("*97", by="1002").step, Refuse)
 
 
+def test_the_night_switch_is_for_those_whose_role_has_it() -> None:
+    for role in (None, Role(name="standard"), Role(name="other", night_switch=False)):
+        office = Office(*([role] if role is not None else []))
+        assert office.call("*28802").step == Feature(name="night-switch", argument="802")
+    office = Office(Role(name="standard", night_switch=False))
+    decision = office.call("*28802")
+    assert isinstance(decision.step, Refuse)
+    assert decision.step.why == "the role standard may not use the night switch"
+    assert office.call("*78").step == Feature(name="dnd-on")
+
+
 def test_codes_are_as_they_are_set() -> None:
     office = Office()
     office.services = office.services.__class__(
@@ -200,14 +211,14 @@ def test_the_trunks_of_the_location_come_first_and_the_others_after_them() -> No
     office = Office(there, trunks=trunks, site="there")
     assert ways(office.call("911")) == ["second", "first"]
     asked = office.asked("911")
-    device = asked.__class__("911", asked.number, account="1001", emergency_location="gone")
+    device = asked.__class__(asked.dialled, asked.number, account="1001", emergency_location="gone")
     assert ways(office.router.start(device)) == ["second", "first"]
 
 
 def test_the_devices_location_comes_before_the_persons_and_says_where_to_call_back() -> None:
     office = Office(HERE, Location(name="there", address="2 Example Street"), site="there")
     asked = office.asked("911")
-    device = asked.__class__("911", asked.number, account="1001", emergency_location="here")
+    device = asked.__class__(asked.dialled, asked.number, account="1001", emergency_location="here")
     step = office.router.start(device).step
     assert isinstance(step, GoOut)
     assert step.location == HERE

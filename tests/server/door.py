@@ -9,7 +9,7 @@ from itertools import count
 
 from msgspec.structs import replace
 
-from ringback.call.effects import Notice, ToMedia
+from ringback.call.effects import Fault, Notice, ToMedia
 from ringback.call.switchboard import Switchboard
 from ringback.conference.meetings import EntryTimings, Meetings
 from ringback.conference.pin_guard import PinGuard
@@ -112,6 +112,7 @@ class Door:
         )
         self._looking: list[Trunk] = []
         self.notices: list[Notice] = []
+        self.faults: list[Fault] = []
         services = ServiceNumbers(echo="*43", dial_in=frozenset({DIAL_IN}))
         outside = Outside(self.lines, self.caps, self.switchboard, lambda name: None, lambda: self.directory)
         self.destinations = Destinations()
@@ -201,6 +202,8 @@ class Door:
                     transmits.append(one)
                 elif isinstance(one, Notice):
                     self.notices.append(one)
+                elif isinstance(one, Fault):
+                    self.faults.append(one)
                 elif isinstance(one, ToMedia):
                     self.commands.append(one.command)
                     if isinstance(one.command, media.OpenLeg):

@@ -145,7 +145,7 @@ async def test_after_a_restart_it_is_known_by_its_own_name(tmp_path: Path) -> No
     store = await open_store(load_settings(environ={}, data_dir=tmp_path / "data"))
     door = Door()
     # The keeper lives in real time.
-    door.network.clock.move_to(time.monotonic())
+    door.network.clock.now = time.monotonic()
     door.directory = directory(device("desk-7"))
     keeper = RegistrationKeeper(door.registrar, store.registrations)
     assert register(Visitor(door, "192.0.2.1"), "desk-7", "own") == 200

@@ -73,7 +73,9 @@ class Desk:
 
     def build(self, name: str, argument: str = "", account: str | None = "101") -> object:
         flow = Flow("udp", ("192.0.2.254", 5060), ("192.0.2.1", 5060))
-        call = Call(Asked("*", Private("101"), account), Party(Private("101"), account=account), flow)
+        call = Call(
+            Asked(Private("*"), Private("101"), account), Party(Private("101"), account=account), flow
+        )
         return self.codes.build(Feature(name=name, argument=argument), call, nowhere, 0.0)
 
     async def dial(self, name: str, argument: str = "") -> list[str]:

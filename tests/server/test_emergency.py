@@ -9,9 +9,9 @@ import pytest
 from ringback.call.recorded import records_of
 from ringback.media import protocol as media
 from ringback.server.emergencies import EmergencyNotice, location_words, mail_of
-from ringback.sip.effects import Ringing
+from ringback.sip.effects import Answered, IncomingCall, ReferProgress, Ringing
 from ringback.sip.headers import Headers
-from ringback.sip.message import SipUri
+from ringback.sip.message import NameAddr, SipUri
 from ringback.store.directory import Directory
 from ringback.store.plan.answering import Answering, Role
 from ringback.store.plan.outbound import Blocked
@@ -19,7 +19,7 @@ from ringback.store.plan.plan import Plan
 from ringback.store.plan.safety import EmergencyTest, Location
 from ringback.store.plan.value import Value
 from tests.call.office import offer
-from tests.server.door import Door, Visitor, extension
+from tests.server.door import SERVER, Door, Visitor, extension
 from tests.server.test_devices import device
 from tests.server.test_outside import CARRIER, OTHER, Carrier, outgoing, trunk
 from tests.server.test_routed import Desk
@@ -247,3 +247,75 @@ def test_a_caller_without_account_gets_no_help_line() -> None:
     stranger.call("911")
     assert stranger.status() == 401
     assert carrier.invites == []
+
+
+def refer_to_help(by: Visitor) -> None:
+    """Who was called sends the caller, or whom it has called, to help."""
+    phone = by.phone
+    arrived = phone.told(IncomingCall) or phone.told(Answered)
+    phone.do(arrived[0].session.refer(NameAddr(SipUri(user="911", host=SERVER)), phone.now))
+    by.door.run(1)
+
+
+def answered_by(visitor: Visitor) -> None:
+    session = visitor.phone.told(IncomingCall)[-1].session
+    visitor.phone.do(session.accept(offer(visitor.phone.address[0]), visitor.phone.now))
+    visitor.door.run(1)
+
+
+@pytest.mark.parametrize("called", [False, True])
+def test_who_is_sent_to_help_calls_from_where_it_is_also_while_the_server_stops(called: bool) -> None:
+    help_ = Help()
+    carrier = Carrier(help_.door)
+    help_.door.with_trunk(trunk())
+    in_need, colleague = Visitor(help_.door, "192.0.2.1"), Visitor(help_.door, "192.0.2.102")
+    if called:
+        assert in_need.register("desk-7", "own") == 200
+        colleague.authorized_call("101", "102")
+        answered_by(in_need)
+    else:
+        assert colleague.register("102") == 200
+        in_need.authorized_call("102", "desk-7", "own", from_="101")
+        answered_by(colleague)
+    help_.door.policy.accepting = False
+    refer_to_help(colleague)
+    assert [progress.status for progress in colleague.phone.told(ReferProgress)] == [100, 200]
+    (invite,) = carrier.invites
+    assert str(invite.uri) == f"sip:911@{CARRIER}"
+    assert invite.from_.uri == SipUri(user="+15550100", host=CARRIER)
+    (notice,) = help_.notices
+    assert (notice.extension.reveal(), notice.location) == ("101", PLACE)
+
+
+def test_a_caller_from_outside_who_is_sent_to_help_keeps_its_line() -> None:
+    help_ = Help()
+    carrier = Carrier(help_.door)
+    help_.door.with_trunk(trunk(dids={"+15550100": "101"}))
+    desk = Visitor(help_.door, "192.0.2.1")
+    assert desk.register("desk-7", "own") == 200
+    carrier.call("+15550100")
+    answered_by(desk)
+    assert help_.door.switchboard.on_trunk("carrier") == 1
+    refer_to_help(desk)
+    (notice,) = help_.notices
+    assert (notice.extension.reveal(), notice.location) == ("101", PLACE), "nearest to what is known"
+    assert help_.door.switchboard.on_trunk("carrier") == 2
+    assert not help_.door.switchboard.free_line("carrier", help_.door.phone.now)
+
+
+def test_a_server_that_stops_spares_calls_for_help() -> None:
+    help_ = Help()
+    Carrier(help_.door)
+    help_.door.with_trunk(trunk())
+    in_need, other = help_.call(), outgoing(help_.door, "5550199", "192.0.2.5")
+    switchboard, phone = help_.door.switchboard, help_.door.phone
+    switchboard.hang_up_all(phone.now, "stops", spare_emergencies=True)
+    phone.do(help_.door._flush())
+    help_.door.run(1)
+    assert switchboard.emergency_calls
+    ended = [sent.flow.remote for sent in phone.sent if sent.name == "BYE"]
+    assert other.phone.address in ended
+    assert in_need.phone.address not in ended
+    in_need.phone.do(in_need.phone.told(Answered)[-1].session.hangup(phone.now))
+    help_.door.run(1)
+    assert not switchboard.emergency_calls

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy.exc import OperationalError
 
 from ringback.call.effects import Notice
 from ringback.config import Settings, load_settings
@@ -20,6 +19,7 @@ from ringback.recording.archive import Beginning, Begun, ConsentLine, Speaker
 from ringback.server import recording
 from ringback.server.prompts import PromptLibrary
 from ringback.server.recording import RecordingKeeper
+from ringback.store.errors import DatabaseUnusableError, NotFoundError
 from ringback.store.store import Store, open_store
 from tests.call.office import Office
 
@@ -40,7 +40,7 @@ class Away:
         @asynccontextmanager
         async def maybe() -> AsyncIterator[Any]:
             if self.away:
-                raise OperationalError("", {}, Exception("the disk is gone"))
+                raise DatabaseUnusableError("the disk is gone")
             async with write() as connection:
                 yield connection
 
@@ -105,6 +105,79 @@ async def test_what_the_database_missed_is_written_when_it_is_back(
     keeper.withdraw(begun.voice)
     await keeper.stop()
     assert await store.recordings.all() == []
+    await store.close()
+
+
+async def keeper_of(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Store, Away, RecordingKeeper]:
+    store = await open_store(settings)
+    prompts = PromptLibrary(settings.data_dir / "prompts")
+    monkeypatch.setattr(prompts, "speak_later", lambda texts: None)
+    keeper = RecordingKeeper(settings, store, Office().switchboard, Acts(), prompts, lambda notice: None)
+    await keeper.start()
+    return store, Away(store, monkeypatch), keeper
+
+
+async def recorded(store: Store, keeper: RecordingKeeper, *, whole: bool = True) -> str:
+    """A recording of a second, which is finished or still being written."""
+    answers: list[Begun | str] = []
+    keeper.begin(BEGINNING, lambda begun, _: answers.append(begun))
+    await until(lambda: bool(answers))
+    (begun,) = answers
+    assert isinstance(begun, Begun)
+    writer = store.voices.vault.write(begun.voice, begun.data_key, "mix")
+    writer.write(bytes(32_000))
+    if whole:
+        writer.close()
+        keeper.finish(begun.voice, ENDED, keep=True)
+        await until(lambda: begun.voice not in keeper._open)
+    else:
+        writer.leave()
+    return begun.voice
+
+
+@pytest.mark.parametrize("moment", ["later", "while it is recorded", "power cut while it is recorded"])
+async def test_a_withdrawal_that_waits_for_the_database_outlasts_the_server(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    store, database, keeper = await keeper_of(settings, monkeypatch)
+    voice = await recorded(store, keeper, whole=moment == "later")
+    other = await recorded(store, keeper)
+    database.away = True
+    if moment == "later":
+        keeper.withdraw(voice)
+    else:
+        keeper.forbid(voice)
+        if moment == "while it is recorded":
+            keeper.finish(voice, ENDED, keep=False)
+    await until(lambda: store.voices.vault.is_withdrawn(voice))
+    with pytest.raises(NotFoundError):
+        await store.voices.open(voice, "mix")
+    await keeper.stop()
+    database.away = False
+    assert (await store.voices.get(voice)).state != "deleted"
+    await store.close()
+
+    store, database, keeper = await keeper_of(settings, monkeypatch)
+    assert [one.voice.id for one in await store.recordings.all()] == [other]
+    with pytest.raises(NotFoundError):
+        await store.voices.open(voice, "mix")
+    assert [path.name for path in settings.voices_dir.iterdir()] == [other]
+    await keeper.stop()
+    await store.close()
+
+
+async def test_a_legal_hold_is_stronger_than_a_withdrawal(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, _, keeper = await keeper_of(settings, monkeypatch)
+    voice = await recorded(store, keeper)
+    await store.voices.hold(voice, "ann", "case 12")
+    keeper.withdraw(voice)
+    await keeper.stop()
+    assert not store.voices.vault.is_withdrawn(voice)
+    assert [one.voice.id for one in await store.recordings.all()] == [voice]
     await store.close()
 
 

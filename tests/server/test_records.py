@@ -278,7 +278,7 @@ async def test_a_call_whose_record_cannot_be_made_costs_no_other(store: Store, s
     exchange = await Exchange(store, settings).start()
     strange = exchange.begin()
     strange.dialled = Private("1001\udcff")
-    strange.call.passed([Rule("route", "out\udc80", "to \udcff")])
+    strange.call.passed([Rule("route", Private("out\udc80"), Private("to \udcff"))])
     strange.call.note("forwarded", exchange.now, to="\udcff")
     exchange.end(strange)
     broken = exchange.begin()

@@ -17,7 +17,7 @@ async def test_devices_go_with_their_account_and_with_its_password(tmp_path: Pat
     store = await open_store(load_settings(environ={}, data_dir=tmp_path / "data"))
     door = Door()
     # The keeper lives in real time.
-    door.network.clock.move_to(time.monotonic())
+    door.network.clock.now = time.monotonic()
     door.directory = door.directory.with_extension(extension("103"))
     keeper = RegistrationKeeper(door.registrar, store.registrations)
     for host, user in enumerate(("101", "102", "103"), 1):
@@ -49,4 +49,25 @@ async def test_a_new_account_with_an_old_number_does_not_ring_the_old_phone(tmp_
     keeper.follow(gone, gone.with_extension(extension("101", "another")))
     assert door.registrar.users() == []
     await keeper.stop()
+    await store.close()
+
+
+async def test_a_phone_is_reached_again_at_once_when_its_account_is_back_as_it_was(tmp_path: Path) -> None:
+    store = await open_store(load_settings(environ={}, data_dir=tmp_path / "data"))
+    door = Door()
+    door.network.clock.move_to(time.monotonic())
+    keeper = RegistrationKeeper(door.registrar, store.registrations)
+    assert Visitor(door, "192.0.2.1").register("101") == 200
+    assert Visitor(door, "192.0.2.2").register("102") == 200
+    before = door.registrar.bindings("101", door.phone.now)
+    gone = door.directory.without_extension("101").without_extension("102")
+    keeper.follow(door.directory, gone)
+    assert door.registrar.users() == []
+    # One comes back as it was, the other with another password.
+    back = gone.with_extensions([extension("101"), extension("102", "another")])
+    keeper.follow(gone, back)
+    assert door.registrar.users() == ["101"]
+    assert door.registrar.bindings("101", door.phone.now) == before
+    await keeper.stop()
+    assert [row.number for row in await store.registrations.load()] == ["101"]
     await store.close()

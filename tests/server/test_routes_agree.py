@@ -172,9 +172,11 @@ class Town:
         """Call, and let it come to its end; the final answer to the caller, 0 if there is none."""
         visitor = self._caller(caller)
         if caller.account is not None:
-            visitor.authorized_call(caller.dialled, caller.account)
+            visitor.authorized_call(caller.dialled.reveal(), caller.account)
         else:
-            visitor.call(caller.dialled, from_=NameAddr(SipUri(user=caller.number.reveal(), host=SERVER)))
+            visitor.call(
+                caller.dialled.reveal(), from_=NameAddr(SipUri(user=caller.number.reveal(), host=SERVER))
+            )
         for _ in range(2 * LONGEST_S):
             if self._over(visitor):
                 break

@@ -9,7 +9,7 @@ from ringback.routing.steps import Outcome
 from ringback.store.plan.target import Target
 from ringback.voicemail.check import CheckMessages
 from ringback.voicemail.mailbox import Voice
-from tests.voicemail.counter import Counter
+from tests.voicemail.counter import Caller, Counter
 
 
 def test_a_message_is_what_was_said_up_to_the_last_word() -> None:
@@ -53,6 +53,37 @@ def test_a_message_is_not_longer_than_the_mailbox_takes() -> None:
     assert caller.hears()[0] == "vm-review"
     caller.press("1")
     assert counter.kept[0].voice.length_ms == 30_000
+
+
+def test_what_became_of_messages_is_counted() -> None:
+    counter = Counter()
+    counter.caller().listen(2).speak(4).hang_up()
+    counter.caller().listen(2).hang_up()
+    counter.caller().listen(2).speak(4).press("#").press("*")
+    counter.box_now = replace(counter.box_now, full=True)  # type: ignore[type-var]
+    counter.caller()
+    counter.works = False
+    counter.box_now = replace(counter.box_now, full=False)
+    counter.caller().listen(2)
+    assert counter.office.counts.left == {"kept": 1, "empty": 1, "dropped": 1, "full": 1, "failed": 1}
+    assert "5550100" not in repr(counter.office.counts)
+
+
+@pytest.mark.parametrize("asker", ["silent", "speaking"])
+def test_who_is_put_through_to_a_mailbox_hears_its_greeting_from_the_beginning(asker: str) -> None:
+    counter = Counter()
+    colleague = counter.caller(number="1003").listen()
+    if asker == "speaking":
+        colleague.listen().speak(5)
+    other = counter.caller(number="5550177").leg
+    assert colleague.leg.application.stand_in(colleague.leg, other, counter.now)
+    colleague.hang_up()
+    counter.settle()
+    put_through = Caller(counter, other)
+    assert put_through.hears()[0] == "vm-person"
+    put_through.listen(2).speak(4).hang_up()
+    kept = [message.caller.reveal() for message in counter.kept]
+    assert kept == (["1003", "5550177"] if asker == "speaking" else ["5550177"])
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.5])

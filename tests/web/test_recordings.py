@@ -7,6 +7,7 @@ import pytest
 
 from ringback.governance.private import Private
 from ringback.governance.roles import Role
+from ringback.governance.wav import HEADER_BYTES
 from ringback.store.recordings import StoredTrack
 
 PCM = bytes(range(256)) * 200
@@ -52,7 +53,7 @@ async def test_ranges(web):
     auditor = await web.client("auditor")
     path = f"/api/v1/recordings/{voice}/audio"
     whole = (await auditor.get(path, headers=WHY)).content
-    assert (whole[:4], whole[44:]) == (b"RIFF", PCM)
+    assert (whole[:4], whole[HEADER_BYTES:]) == (b"RIFF", PCM)
     for asked, status, first, last in RANGES:
         answer = await auditor.get(path, headers={**WHY, **({"Range": asked} if asked else {})})
         assert answer.status_code == status, asked

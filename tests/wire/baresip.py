@@ -6,7 +6,10 @@ Quirks of Debian's version 1.0 that the settings below respect:
 - Without an audio player the received sound is still decoded, and `sndfile` writes it down: `dump-*-dec.wav`.
 - `ctrl_tcp` serves one client, commands and events as netstrings of JSON.
 - It answers no digest challenge with SHA-256.
-- Once held and resumed, it writes down nothing more of what it hears, not even from another baresip.
+- On a hold it drops the filter that writes down what it hears, and makes a new one only when it has none
+  for what it speaks: so that one is kept from being (`_no_recording_of_own_voice`).
+- Its commands are for the call that came or was chosen last (`callfind`), also while that only rings.
+- It knows no attended transfer: `transfer_to_other` writes the Refer-To for its plain transfer.
 """
 
 from __future__ import annotations
@@ -23,11 +26,13 @@ import time
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ringback.quality.tones import make_tones
+from tests.wire.desk_phone import Caller, wait_for
 from tests.wire.ending import end
 from tests.wire.namespaces import Host
 from tests.wire.ports import free_ports
@@ -45,6 +50,8 @@ CODEC_NAMES = {
     "l16": "L16/16000/1",
 }
 TONE_SECONDS = 150
+HELD_SECONDS = 600
+"""How long after its start a call may be held and still be heard afterwards."""
 
 CONFIG = """\
 poll_method epoll
@@ -82,6 +89,9 @@ opus_sprop_stereo no
 menu_bell no
 ringback_disabled yes
 """
+
+
+CHOSEN = "chosen by the test"
 
 
 class PhoneError(AssertionError):
@@ -122,7 +132,8 @@ class Baresip:
     ) -> None:
         self.folder = folder / name
         self.host, self.local = host, local
-        self.name = name
+        self.name = self.number = name
+        self.tone_hz = tone_hz or 0.0
         self.codec = codec
         self.rate = RATES[codec]
         # A short path: baresip cuts the names of its recordings at 128 characters, and then writes none.
@@ -151,11 +162,14 @@ class Baresip:
             account.append("mediaenc=srtp-mand")
         (self.folder / "accounts").write_text(";".join(account) + "\n")
         self.uri = f"sip:{name}@{local}:{self.sip_port}"
+        self._domain = f"{domain}:{port}"
         self.events: list[dict[str, Any]] = []
         self._news = threading.Condition()
         self._replies: queue.Queue[dict[str, Any]] = queue.Queue()
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
+        self._dialled_at = 0
+        self._rung: set[str] = set()
 
     def _write_config(self, tone: Path, codec_modules: str) -> None:
         silent = self.folder / "no-sounds"
@@ -180,6 +194,7 @@ class Baresip:
 
     def start(self) -> Baresip:
         """Start the program and connect to its control port."""
+        self._no_recording_of_own_voice()
         self._log = (self.folder / "baresip.log").open("wb")
         self._process = subprocess.Popen(
             [*(self.host.prefix if self.host else ()), "baresip", "-f", str(self.folder), "-v", "-s"],
@@ -201,6 +216,12 @@ class Baresip:
         self._control.settimeout(None)
         threading.Thread(target=self._read, args=(self._control,), daemon=True).start()
         return self
+
+    def _no_recording_of_own_voice(self) -> None:
+        """Take the names of such files away, a second each, so that none is opened."""
+        for second in range(HELD_SECONDS):
+            at = time.strftime("%Y-%m-%d-%H-%M-%S", time.localtime(time.time() + second))
+            (self.recordings_folder / f"dump-{at}-enc.wav").mkdir()
 
     def stop(self, patience_s: float = 5) -> None:
         """End the program: hang up, then by its process id."""
@@ -288,11 +309,81 @@ class Baresip:
         if wait:
             self.wait_event("CALL_ESTABLISHED", timeout, after=after)
 
+    def start_call(self, number: str) -> None:
+        """Dial a number at its server; a call that is talked in is held first."""
+        if self.calls:
+            self._choose(self._talked)
+            self.hold()
+        self._dialled_at = len(self.events)
+        self.command("dial", f"sip:{number}@{self._domain}")
+
+    def call(self, number: str) -> None:
+        """As `start_call`, until somebody answers."""
+        self.start_call(number)
+        self.wait_talking()
+
+    def wait_talking(self, timeout: float = 10) -> None:
+        """Wait until the call that was dialled is answered."""
+        self.wait_event("CALL_ESTABLISHED", timeout, after=self._dialled_at)
+
+    def wait_ringing(self, timeout: float = 10) -> Caller:
+        """Wait for the next call; who calls, as the display shows it."""
+        wait_for(lambda: self._next_ringing() is not None, f"{self.name} does not ring", timeout)
+        event = self._next_ringing()
+        assert event is not None
+        self._rung.add(event["id"])
+        number = re.match(r"sips?:([^@;]*)", event["peeruri"])
+        assert number, event
+        return Caller(event.get("peerdisplayname", ""), number[1])
+
+    @property
+    def times_rung(self) -> int:
+        """How many calls have come since its start."""
+        with self._news:
+            return sum(event.get("type") == "CALL_INCOMING" for event in self.events)
+
+    def _next_ringing(self) -> dict[str, Any] | None:
+        """A call that came and has not been looked at yet."""
+        live = self.calls
+        with self._news:
+            came = [event for event in self.events if event.get("type") == "CALL_INCOMING"]
+        return next((one for one in came if one["id"] in live and one["id"] not in self._rung), None)
+
+    @property
+    def calls(self) -> list[str]:
+        """Its calls, that which came or was dialled first first."""
+        with self._news:
+            events = [event for event in self.events if "id" in event]
+        closed = {event["id"] for event in events if event["type"] == "CALL_CLOSED"}
+        return [one for one in dict.fromkeys(event["id"] for event in events) if one not in closed]
+
+    @property
+    def _talked(self) -> str:
+        """The call that was answered or chosen last."""
+        live = self.calls
+        with self._news:
+            chosen = [event["id"] for event in self.events if event["type"] in {"CALL_ESTABLISHED", CHOSEN}]
+        return next((one for one in reversed(chosen) if one in live), live[-1] if live else "")
+
+    def _choose(self, call: str) -> None:
+        """Let commands be for this call."""
+        self.command("callfind", call)
+        with self._news:
+            self.events.append({"type": CHOSEN, "id": call})
+
     def answer(self, timeout: float = 10) -> None:
-        """Wait for a call and take it."""
-        self.wait_event("CALL_INCOMING", timeout)
+        """Take the call that rings, after waiting for one; another is held."""
+        after = len(self.events)
+        if not any(self._is_new(call) for call in self.calls):
+            self.wait_ringing(timeout)
         self.command("accept")
-        self.wait_event("CALL_ESTABLISHED", timeout)
+        self.wait_event("CALL_ESTABLISHED", timeout, after=after)
+
+    def _is_new(self, call: str) -> bool:
+        """Whether a call that was looked at rings on."""
+        with self._news:
+            kinds = {event["type"] for event in self.events if event.get("id") == call}
+        return call in self._rung and not kinds & {"CALL_ESTABLISHED", "CALL_CLOSED"}
 
     def press(self, keys: str, pause_s: float = 0.25) -> None:
         """Press keys one after another (RFC 4733)."""
@@ -309,8 +400,49 @@ class Baresip:
         self.command("resume")
 
     def hang_up(self) -> None:
-        """End the call."""
+        """End the call that is talked in."""
+        if len(self.calls) > 1:
+            self._choose(self._talked)
         self.command("hangup")
+
+    def switch(self) -> None:
+        """Hold the call that is talked in, and talk in the other."""
+        talked = self._talked
+        (other,) = [call for call in self.calls if call != talked]
+        self._choose(talked)
+        self.hold()
+        self._choose(other)
+        self.resume()
+
+    def wait_calls(self, count: int, timeout: float = 12) -> None:
+        """Wait until it has so many calls."""
+        wait_for(lambda: len(self.calls) == count, f"{self.name} has {len(self.calls)} calls", timeout)
+
+    def transfer(self, number: str) -> None:
+        """Send who is talked to there, by REFER."""
+        self._choose(self._talked)
+        self.command("transfer", f"sip:{number}@{self._domain}")
+
+    def transfer_to_other(self) -> None:
+        """Connect who is held with who is talked to: its REFER, with Replaces written by us."""
+        talked = self._talked
+        (held,) = [call for call in self.calls if call != talked]
+        with self._news:
+            peer = next(event["peeruri"] for event in self.events if event.get("id") == talked)
+        ours, theirs = self._tags(talked)
+        replaces = quote(f"{talked};to-tag={theirs};from-tag={ours}", safe="")
+        self._choose(held)
+        self.command("transfer", f"<{peer.partition(';')[0]}?Replaces={replaces}>")
+
+    def _tags(self, call: str) -> tuple[str, str]:
+        """The tags of a call's dialog, ours and the other's, as its log shows them."""
+        text = self.log()
+        found = re.findall(rf"^ACK .*?^Call-ID: {re.escape(call)}\r?$.*?\r?\n\r?\n", text, re.M | re.S)
+        assert found, f"no ACK of {call}\n{text[-3000:]}"
+        one, other = (re.search(rf"^{name}: .*;tag=([^;\s]+)", found[-1], re.M) for name in ("From", "To"))
+        assert one, found[-1]
+        assert other, found[-1]
+        return (one[1], other[1]) if call not in self._rung else (other[1], one[1])
 
     def hang_up_and_wait(self) -> None:
         """End the call, and wait until the recording is closed."""
@@ -319,6 +451,30 @@ class Baresip:
         self.wait_event("CALL_CLOSED", after=after)
 
     # What it heard
+
+    def listen(self, seconds: float) -> tuple[NDArray[np.float32], int]:
+        """What it hears from now on, and the rate; shorter where less comes in that time."""
+        before = self._recorded()
+        wanted = round(seconds * self.rate) * 2
+        deadline = time.monotonic() + seconds + 0.3
+        while True:
+            now = self._recorded()
+            # Of a file that began anew all is new.
+            new = {
+                path: size - old if (old := before.get(path, 0)) <= size else size
+                for path, size in now.items()
+            }
+            path = max(new, key=lambda one: new[one], default=self.recordings_folder)
+            if new.get(path, 0) >= wanted or time.monotonic() > deadline:
+                break
+            time.sleep(0.02)
+        if not new.get(path):
+            return np.zeros(0, np.float32), self.rate
+        audio, rate = read_wav(path)
+        return audio[-(new[path] // 2) :][: wanted // 2], rate
+
+    def _recorded(self) -> dict[Path, int]:
+        return {path: path.stat().st_size for path in self.recordings_folder.glob("dump-*-dec.wav")}
 
     def recordings(self) -> list[NDArray[np.float32]]:
         """What it heard in each call so far, oldest first, as float32 at `self.rate`."""

@@ -63,7 +63,8 @@ def make_browser(tmp_path: Path) -> Iterator[Callable[..., Browser]]:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RingbackServer]:
     """A server that many tests share: each makes its own meetings and extensions."""
-    server = RingbackServer(tmp_path_factory.mktemp("shared")).start()
+    firmware = {"RINGBACK_PROVISIONING__FIRMWARE": '{"Yealink T46U": "108.86.0.70"}'}
+    server = RingbackServer(tmp_path_factory.mktemp("shared"), settings=firmware).start()
     yield server
     server.stop()
 

@@ -33,7 +33,8 @@ class RingbackServer:
     """One `ringback serve`; started, killed and started again on the same data and ports.
 
     Loopback is free of limits unless `limits` is set: the tests of one server all come from there.
-    With `host` it runs there; make what talks to its loopback inside as well (`Host.entered`).
+    With `own_group` all its processes die in one moment when they are killed. With `host` it runs there; make
+    what talks to its loopback inside as well (`Host.entered`).
     """
 
     def __init__(
@@ -43,9 +44,11 @@ class RingbackServer:
         limits: bool = False,
         settings: dict[str, str] | None = None,
         host: Host | None = None,
+        own_group: bool = False,
     ) -> None:
         self.folder = folder
         self.host = host
+        self.own_group = own_group
         self.data = folder / "data"
         folder.mkdir(parents=True, exist_ok=True)
         first = free_ports(8)
@@ -77,6 +80,7 @@ class RingbackServer:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,
+                start_new_session=self.own_group,
             )
         if wait:
             self.wait_ready()
@@ -131,6 +135,9 @@ class RingbackServer:
         if self.process is None:
             return
         children = _children(self.process.pid)
+        if self.own_group:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
         for pid in (self.process.pid, *children):
             try:
                 os.kill(pid, signal.SIGKILL)

@@ -407,14 +407,14 @@ class SipPhone:
             raise CallFailed(answer.status, answer.first)
         return watch
 
-    def register(self, expires: int = 60) -> SipMessage:
+    def register(self, expires: int = 60, more: tuple[str, ...] = ()) -> SipMessage:
         """Register this phone's contact; the final answer."""
         call = Call(
             self, f"sip:{bracketed(self.server[0])}:{self.server[1]}", secrets.token_hex(12), outgoing=True
         )
         call.media.stop()
         call.remote = f"<sip:{self.user}@{self.host}>"
-        headers: tuple[str, ...] = (f"Expires: {expires}",)
+        headers = (f"Expires: {expires}", *more)
         answer = self.request(call, "REGISTER", headers=headers)
         if answer.status == 401 and self.password is not None:
             value = digest(answer.get("WWW-Authenticate"), "REGISTER", call.target, self.user, self.password)

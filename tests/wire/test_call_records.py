@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import sqlite3
@@ -10,6 +11,7 @@ import subprocess
 import threading
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from ringback.web import control_socket
 from tests.wire.baresip import Baresip
 from tests.wire.namespaces import skip_without_namespaces
 from tests.wire.server import RingbackServer, ServerError
@@ -127,6 +130,7 @@ def test_a_call_is_recorded_with_its_legs_and_lines_and_its_numbers_are_nowhere_
     assert (interrupted["caller"], interrupted["dialled"]) == ("1002", OUTSIDE)
     assert interrupted["ended_at"] is None
     assert [call["id"] for call in recorded(server, 3)][1:] == [entered["id"], out["id"]]
+    server.ask("backup", "create", "--to", str(server.folder / "backups"))
     server.stop()
     secrets = [text.encode() for text in (OUTSIDE, OUTSIDE[1:], meeting["guest_pin"])]
     assert not [text for text in secrets if text in masked.encode()]
@@ -165,19 +169,29 @@ def masked_export(server: RingbackServer) -> str:
     return "".join(parts)
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[RingbackServer]:
-    """A server whose data is on a disk of its own, which can be filled."""
-    skip_without_namespaces()
-    server = RingbackServer(tmp_path / "server")
+@contextlib.contextmanager
+def own_disk(server: RingbackServer, *, small: bool = True) -> Iterator[None]:
+    """With `small` its data is on a disk of its own, which can be filled."""
+    if not small:
+        yield
+        return
     server.data.mkdir()
     size = f"size={ROOM_MB}m,mode=0700"
     subprocess.run(["mount", "-t", "tmpfs", "-o", size, "ringback-test", server.data], check=True)
     try:
-        yield server.start()
+        yield
     finally:
         server.kill_all()
         subprocess.run(["umount", "-l", server.data], check=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[RingbackServer]:
+    """A server with a disk of its own."""
+    skip_without_namespaces()
+    server = RingbackServer(tmp_path / "server")
+    with own_disk(server):
+        yield server.start()
 
 
 @contextlib.contextmanager
@@ -208,6 +222,84 @@ def disk_full(server: RingbackServer) -> Iterator[None]:
         filler.unlink()
 
 
+def change(server: RingbackServer, name: str) -> tuple[int, str | None]:
+    """Ask for a change: the status, and when to try again."""
+    connection = http.client.HTTPConnection("localhost")
+    connection.sock = control_socket.connect(server.data / "control.sock", timeout_s=40)
+    with contextlib.closing(connection):
+        body = json.dumps({"title": name, "members": ["1001"]})
+        connection.request("PUT", f"/api/v1/plan/group/{name}", body, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        answer.read()
+    return answer.status, answer.headers["Retry-After"]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_a_minute_without_the_database_costs_no_call_and_no_record(
+    make_server: MakeServer, make_phone: MakePhone
+) -> None:
+    server = make_server()
+    outside = add_trunk(server, make_phone)
+    one, two, late = (add_phone(server, make_phone, number) for number in ("1001", "1002", "1003"))
+    meeting = server.add_meeting()
+    ways = {
+        "internal": (one, "1002", two),
+        "inbound": (outside, DID, one),
+        "outbound": (two, OUTSIDE, outside),
+        "emergency": (one, EMERGENCY, outside),
+    }
+    made: Counter[str] = Counter()
+    refused: list[tuple[int, str | None]] = []
+    with database_away(server):
+        end = time.monotonic() + 60
+        asking = threading.Thread(target=lambda: keep_asking(server, end, refused))
+        asking.start()
+        while time.monotonic() < end:
+            for way, (caller, target, called) in ways.items():
+                talk(caller, target, called, 0.1)
+                made[way] += 1
+            entered = late.dial(f"{meeting['number']}*{meeting['guest_pin']}")
+            entered.hang_up()
+            made["meeting"] += 1
+            # Phones refresh their registrations all the time.
+            assert late.register().status == 200
+        asking.join()
+        assert metric(server, "database_away") == 1
+    print(f"{dict(made)}, {len(refused)} changes refused")
+    assert min(made.values()) >= 5
+    assert len(refused) >= 5
+    assert set(refused) == {(503, "5")}
+    total = made.total()
+    recorded(server, min(total, 500), limit="500")
+    time.sleep(2)
+    calls = recorded(server, min(total, 500), limit="500")
+    assert len({call["id"] for call in calls}) == len(calls) == total
+    found = Counter(
+        "emergency"
+        if call["emergency"]
+        else "meeting"
+        if call["called"].startswith("meeting:")
+        else call["direction"]
+        for call in calls
+    )
+    assert found == made
+    assert all(call["outcome"] == "answered" for call in calls)
+    assert metric(server, "lost_total") == 0
+    assert change(server, "at-last")[0] < 300
+    assert [one["name"] for one in json.loads(server.fetch("/api/v1/plan/group"))["items"]] == ["at-last"]
+
+
+def way_of(call: dict[str, Any]) -> str:
+    meeting = "meeting" if call["called"].startswith("meeting:") else ""
+    return "emergency" if call["emergency"] else meeting or str(call["direction"])
+
+
+def keep_asking(server: RingbackServer, end: float, refused: list[tuple[int, str | None]]) -> None:
+    while time.monotonic() < end - 6:
+        refused.append(change(server, f"early-{len(refused)}"))
+
+
 def test_calls_go_on_while_the_database_is_away_and_while_the_disk_is_full(
     small_disk: RingbackServer, make_phone: MakePhone
 ) -> None:
@@ -221,6 +313,7 @@ def test_calls_go_on_while_the_database_is_away_and_while_the_disk_is_full(
         refused = server.run("meeting", "add", "Too early")
         assert refused.returncode == 1
         assert "the database cannot be used now" in refused.stderr
+        assert change(server, "early") == (503, "5")
         assert metric(server, "database_away") == 1
         assert metric(server, "spool_bytes") > 0
     calls = recorded(server, 3)

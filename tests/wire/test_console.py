@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,7 @@ PAGES = (
     "/console/people/new",
     "/console/setup",
     "/console/logins",
+    "/console/devices",
 )
 """Those with the most that is not on others."""
 
@@ -190,6 +192,38 @@ def test_a_group_is_made_refused_at_its_field_deleted_and_brought_back(
     page.get_by_text("Night shift is back").wait_for()
     assert server.api("GET", "/plan/group/night-shift")["value"] == value
     go(browser, server, "/console/history/group/night-shift")
+    page.get_by_text("was deleted").wait_for()
+
+
+def test_an_extension_with_its_phone_is_deleted_and_had_back(
+    server: RingbackServer, make_browser: MakeBrowser, make_phone: MakePhone, admin: Somebody
+) -> None:
+    server.add_extension("5361")
+    desk = {"name": "Night desk", "extension": "5361", "model": "Yealink T46U"}
+    made = server.api("POST", "/devices", desk)
+    phone = make_phone(server, made["username"], made["password"])
+    assert phone.register(more=("User-Agent: Yealink SIP-T46U 108.86.0.45",)).status == 200
+    caller = make_phone(server, "5362", server.add_extension("5362"))
+
+    browser = make_browser("Root")
+    page = browser.page
+    page.on("dialog", lambda dialog: dialog.accept())
+    log_in(browser, server, admin, "/console/devices")
+    page.get_by_label("Firmware").select_option("behind")
+    row = page.get_by_role("row", name=re.compile("Night desk"))
+    expect(row).to_contain_text("108.86.0.45 behind")
+    go(browser, server, "/console/extensions/5361")
+    browser.press("Delete")
+    page.get_by_text("Extension 5361 is deleted").wait_for()
+    assert server.api("GET", "/devices?search=Night")["total"] == 0
+    page.keyboard.press("Control+z")
+    page.get_by_text("Extension 5361 is back").wait_for()
+    # The phone has done nothing meanwhile, and rings.
+    with ThreadPoolExecutor(1) as pool:
+        dialled = pool.submit(caller.dial, "5361")
+        phone.answer()
+        dialled.result().hang_up()
+    go(browser, server, "/console/history/extension/5361")
     page.get_by_text("was deleted").wait_for()
 
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import http.client
-import json
-import time
+import sqlite3
 import wave
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,97 +12,27 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from ringback.agent import Call, Station, UserAgent
+from ringback.governance.wav import HEADER_BYTES
 from ringback.quality.tones import make_tones, tone_levels
 from tests.wire.baresip import Baresip
+from tests.wire.in_clear import found_in, voice_forms
+from tests.wire.recorded_office import NOTICE, WHY, RecordedOffice, Samples, wait_for
 from tests.wire.server import RingbackServer
 
 pytestmark = [pytest.mark.wire, pytest.mark.slow]
 
-NOTICE = "This is recorded."
 RATE = 16_000
-WHY = {"X-Reason": "Complaint%20of%20today"}
-Samples = NDArray[np.float32]
-
-
-class Office:
-    """A server with a policy, an administrator who wrote it, and an auditor who approved it."""
-
-    def __init__(self, server: RingbackServer) -> None:
-        self.server = server
-        self.tokens = {
-            name: server.ask("token", "add", "--role", role, "--name", name)["token"]
-            for name, role in (("ada", "admin"), ("carl", "auditor"))
-        }
-        self.voices = server.data / "voices"
-
-    def request(
-        self, who: str, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
-    ) -> tuple[int, dict[str, str], bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.web_port, timeout=15)
-        content = None if body is None else json.dumps(body)
-        sent = {"Authorization": f"Bearer {self.tokens[who]}", "Content-Type": "application/json"}
-        connection.request(method, f"/api/v1{path}", content, {**sent, **(headers or {})})
-        answer = connection.getresponse()
-        data = answer.read()
-        connection.close()
-        return answer.status, dict(answer.getheaders()), data
-
-    def ask(self, who: str, method: str, path: str, body: Any = None, **headers: str) -> Any:
-        status, _, data = self.request(who, method, path, body, headers)
-        assert status < 300, (status, data)
-        return json.loads(data) if data else None
-
-    def add_extension(self, number: str) -> str:
-        password = f"secret-of-{number}"
-        self.ask("ada", "POST", "/extensions", {"number": number, "password": password})
-        return password
-
-    def write_policy(self, **fields: Any) -> None:
-        """A policy that is written by one and approved by the other."""
-        body = {"everybody": True, "notice": NOTICE, **fields}
-        self.ask("ada", "PUT", "/plan/recording-policy/all", body)
-        status, _, data = self.request("ada", "POST", "/recordings/policies/all/approve")
-        assert (status, b"somebody else" in data) == (422, True)
-        self.ask("carl", "POST", "/recordings/policies/all/approve")
-        wait_for(self.notice_file.exists)
-
-    @property
-    def notice_file(self) -> Path:
-        return self.server.data / "prompts" / (hashlib.sha256(NOTICE.encode()).hexdigest()[:24] + ".wav")
-
-    def recordings(self, extension: str = "") -> list[dict[str, Any]]:
-        query = f"?extension={extension}" if extension else ""
-        found: list[dict[str, Any]] = self.ask("carl", "GET", f"/recordings{query}")["items"]
-        return found
-
-    def is_recording(self, tracks: int) -> bool:
-        return any(len(list(folder.glob("leg-*.rbv"))) == tracks for folder in self.voices.glob("*"))
-
-    def track(self, recording: str, part: str = "mix") -> Samples:
-        path = f"/recordings/{recording}/audio?track={part}"
-        status, headers, data = self.request("carl", "GET", path, headers=WHY)
-        assert (status, headers["cache-control"], data[:4]) == (200, "no-store", b"RIFF")
-        assert int(headers["content-length"]) == len(data)
-        return np.frombuffer(data[44:], "<i2").astype(np.float32) / 32768
 
 
 @pytest.fixture(scope="module")
-def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RecordedOffice]:
     folder = tmp_path_factory.mktemp("recording")
     settings = {"RINGBACK_SECURITY__VAULT_KEY_FILE": str(folder / "vault.key")}
     server = RingbackServer(folder, settings=settings).start()
-    yield Office(server)
+    yield RecordedOffice(server)
     server.kill_all()
-
-
-def wait_for(condition: Callable[[], bool], patience_s: float = 10) -> None:
-    deadline = time.monotonic() + patience_s
-    while not condition():
-        assert time.monotonic() < deadline, "it never came to be"
-        time.sleep(0.05)
 
 
 async def eventually(condition: Callable[[], bool]) -> None:
@@ -122,7 +49,7 @@ def likeness(heard: Samples, spoken: Samples) -> float:
     return float(product[at]) / max(norm, 1e-9)
 
 
-def notice_in(office: Office, heard: Samples) -> float:
+def notice_in(office: RecordedOffice, heard: Samples) -> float:
     with wave.open(str(office.notice_file)) as file:
         assert file.getframerate() == RATE
         spoken = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32768
@@ -133,7 +60,7 @@ THERE = 0.4
 """A likeness that no other sound has; a busy machine takes some of it away."""
 
 
-async def notices(office: Office, calls: list[Call], until: list[int]) -> list[float]:
+async def notices(office: RecordedOffice, calls: list[Call], until: list[int]) -> list[float]:
     """How much of the notice each of them hears, until those have heard it or ten seconds are over."""
     heard: list[list[Samples]] = [[] for _ in calls]
     found = [0.0]
@@ -155,7 +82,7 @@ def tone(frequency: float, seconds: float) -> Any:
 
 
 @asynccontextmanager
-async def agents(office: Office, *numbers: str) -> AsyncIterator[list[UserAgent]]:
+async def agents(office: RecordedOffice, *numbers: str) -> AsyncIterator[list[UserAgent]]:
     passwords = [await asyncio.to_thread(office.add_extension, number) for number in numbers]
     async with AsyncExitStack() as stack:
         station = await stack.enter_async_context(Station(bind="127.0.0.1", verify=False))
@@ -178,7 +105,7 @@ async def speak_both(one: Call, other: Call, seconds: float) -> None:
     await asyncio.gather(one.play(tone(600, seconds)), other.play(tone(1090, seconds)))
 
 
-def test_both_are_told_then_both_are_in_the_files_and_a_third_is_told_too(office: Office) -> None:
+def test_both_are_told_then_both_are_in_the_files_and_a_third_is_told_too(office: RecordedOffice) -> None:
     office.write_policy(mode="opt-out", players=["auditor"])
 
     async def test() -> None:
@@ -219,25 +146,30 @@ def test_both_are_told_then_both_are_in_the_files_and_a_third_is_told_too(office
     }
     assert {one["notice"] for one in details["consents"]} == {NOTICE}
     assert [(one["who"], one["act"]) for one in details["deeds"]] == [("carl", "played")] * 3
+    backup = office.server.ask("backup", "create", "--to", str(office.server.folder / "backups"))["file"]
     nothing_in_clear(office, [mix, first, second])
     who_may_play_hold_and_delete(office, found)
+    it_does_not_come_back(office, found["id"], backup)
 
 
-def nothing_in_clear(office: Office, tracks: list[Samples]) -> None:
+def nothing_in_clear(office: RecordedOffice, tracks: list[Samples]) -> None:
     """No stretch of what was recorded is anywhere in the data folder, nor in what the server has printed."""
-    wanted = []
     for samples in tracks:
-        pcm = np.rint(samples * 32768).astype("<i2").tobytes()
-        loud = int(np.argmax(np.abs(samples))) * 2
-        wanted += [pcm[at : at + 24] for at in range(loud, min(loud + 4000, len(pcm) - 24), 400)]
-    assert wanted
-    files = [path for path in office.server.folder.rglob("*") if path.is_file()]
-    for path in files:
-        data = path.read_bytes()
-        assert not [piece for piece in wanted if piece in data], path
+        assert found_in([office.server.folder], voice_forms(samples)) == []
 
 
-def who_may_play_hold_and_delete(office: Office, found: dict[str, Any]) -> None:
+def it_does_not_come_back(office: RecordedOffice, recording: str, backup: str) -> None:
+    """From a backup that was made before it was deleted."""
+    restored = RingbackServer(office.server.folder / "restored", settings=office.server.environment)
+    told = restored.ask("backup", "restore", backup, "--sealing-key", str(office.server.data / "secret.key"))
+    assert told["deleted"] == 1
+    assert not (restored.data / "voices" / recording).exists()
+    with sqlite3.connect(restored.data / "ringback.db") as database:
+        row = database.execute("SELECT state, wrapped_key FROM voices WHERE id = ?", (recording,)).fetchone()
+    assert row == ("deleted", None)
+
+
+def who_may_play_hold_and_delete(office: RecordedOffice, found: dict[str, Any]) -> None:
     path = f"/recordings/{found['id']}"
     status, _, data = office.request("ada", "GET", f"{path}/audio", headers=WHY)
     assert (status, b"its policy names: auditor" in data) == (403, True)
@@ -278,7 +210,9 @@ def who_may_play_hold_and_delete(office: Office, found: dict[str, Any]) -> None:
     assert office.ask("carl", "GET", path)["tracks"] == []
 
 
-def test_a_phone_that_refuses_is_in_no_file(office: Office, make_baresip: Callable[..., Baresip]) -> None:
+def test_a_phone_that_refuses_is_in_no_file(
+    office: RecordedOffice, make_baresip: Callable[..., Baresip]
+) -> None:
     office.write_policy(mode="opt-out", players=["auditor"])
     password = office.add_extension("5111")
     phone = make_baresip(
@@ -312,7 +246,9 @@ def test_a_phone_that_refuses_is_in_no_file(office: Office, make_baresip: Callab
     office.ask("ada", "DELETE", f"/recordings/{found['id']}", **WHY)
 
 
-def test_a_meeting_that_the_servers_end_ends_is_recorded_whole(office: Office, tmp_path: Path) -> None:
+def test_a_meeting_that_the_servers_end_ends_is_recorded_whole(
+    office: RecordedOffice, tmp_path: Path
+) -> None:
     office.write_policy(mode="always", players=["auditor", "admin"])
     meeting = office.ask("ada", "POST", "/meetings", {"name": "Weekly"})
 
@@ -334,12 +270,12 @@ def test_a_meeting_that_the_servers_end_ends_is_recorded_whole(office: Office, t
     assert (has(mix[-RATE:], 600), has(mix[-RATE:], 1090)) == (True, True)
     out = tmp_path / "mix.wav"
     words = ("recording", "play", found["id"], "--reason", "as agreed", "--out", str(out))
-    assert office.server.ask(*words) == {"bytes": 44 + 2 * len(mix), "file": str(out)}
-    assert (out.stat().st_size, out.stat().st_mode & 0o777) == (44 + 2 * len(mix), 0o600)
+    assert office.server.ask(*words) == {"bytes": HEADER_BYTES + 2 * len(mix), "file": str(out)}
+    assert (out.stat().st_size, out.stat().st_mode & 0o777) == (HEADER_BYTES + 2 * len(mix), 0o600)
     office.ask("ada", "DELETE", f"/recordings/{found['id']}", **WHY)
 
 
-def test_a_power_cut_leaves_what_was_recorded_and_no_orphan(office: Office) -> None:
+def test_a_power_cut_leaves_what_was_recorded_and_no_orphan(office: RecordedOffice) -> None:
     office.write_policy(mode="always", players=["auditor"])
 
     async def test() -> None:

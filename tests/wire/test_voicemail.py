@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from ringback.quality.markers import find_markers, marker
 from ringback.quality.tones import make_tones, tone_levels
 from tests.server.smtp_server import SmtpServer
 from tests.wire.baresip import Baresip
+from tests.wire.in_clear import found_in, texts, voice_forms
 from tests.wire.mailboxes import LampWatch, ask, give_mailbox
 from tests.wire.server import RingbackServer
 from tests.wire.sip_phone import SipPhone
@@ -70,9 +70,9 @@ def spoken(seconds: float = 3.0) -> np.ndarray:
     return audio
 
 
-def codes_in(samples: np.ndarray) -> list[int]:
+def codes_in(samples: np.ndarray, rate: int = RATE) -> list[int]:
     """The codes that are heard, in order."""
-    found = [(float(at), code) for code in range(16) for at in find_markers(samples, RATE, code)]
+    found = [(float(at), code) for code in range(16) for at in find_markers(samples, rate, code)]
     return [code for _, code in sorted(found)]
 
 
@@ -131,18 +131,6 @@ async def hear_message(call: Call) -> list[int]:
     raise AssertionError("the message was never heard")
 
 
-def secrets_on(folder: Path) -> list[tuple[Path, str]]:
-    """Where in a folder the message, the PIN or the caller's number can be read."""
-    pcm = (spoken() * 32767).astype("<i2").tobytes()
-    pieces = {"audio": pcm[9600:9664], "PIN": PIN.encode()}
-    found = []
-    for path in folder.rglob("*"):
-        if path.is_file():
-            data = path.read_bytes()
-            found += [(path, name) for name, secret in pieces.items() if secret in data]
-    return found
-
-
 def test_a_message_goes_to_the_holder_and_the_lamp_follows(
     office: RingbackServer, make_phone: MakePhone
 ) -> None:
@@ -168,7 +156,8 @@ def test_a_message_goes_to_the_holder_and_the_lamp_follows(
             await until(lambda: not list((office.data / "voices").rglob("*.rbv")))
 
     run(test())
-    assert secrets_on(office.data) == []
+    wanted = {**voice_forms(spoken()), **texts(PIN, "secret-of-4801", "secret-of-4811")}
+    assert found_in([office.data], wanted) == []
 
 
 def test_baresip_leaves_a_message_and_hears_it_and_the_next_holder_does_not(

@@ -37,9 +37,9 @@ request_route {{
 """
 
 
-def two_carriers(folder: Path, number: str, phone: int) -> tuple[Kamailio, Kamailio]:
+def two_carriers(folder: Path, number: str, phone: int, rest_s: int = REST_S) -> tuple[Kamailio, Kamailio]:
     """Both, not started; whatever is called, the phone at that port of loopback rings, which has `number`."""
-    values = {"number": number, "phone": phone, "rest_s": REST_S}
+    values = {"number": number, "phone": phone, "rest_s": rest_s}
     alpha, beta = (Kamailio(folder / name, SCRIPT, name=name, **values) for name in ("alpha", "beta"))
     return alpha, beta
 

@@ -71,6 +71,11 @@ class Application:
         leg.voice()
         leg.stop_play()
 
+    def stand_in(self, old: Leg, new: Leg, now: float) -> bool:
+        """Let `new`, which is connected, go on here for `old`, which is about to be over; False where that
+        cannot be. `ended` is called for `old` afterwards."""
+        return False
+
     def ended(self, leg: Leg, now: float) -> None:
         """The leg is over and takes no verb any more; called once for each leg, offered or dialled."""
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from ringback.call.application import Application
 from ringback.call.leg import Leg, LegState, Party
@@ -39,7 +40,7 @@ class Device(msgspec.Struct, frozen=True):
     """Where one device of the called person is reached: its contact, the flow it registered over, the hosts
     on the way. `spare` is another flow to the same device (RFC 5626), for when this one fails. `from_` is
     given where it is told another caller than the rest; its INVITE gets `headers`. `called` is whose it is,
-    where several people ring."""
+    where several people ring, and `login` the name that it logs in with, where that is its own."""
 
     contact: SipUri
     flow: Flow
@@ -48,6 +49,7 @@ class Device(msgspec.Struct, frozen=True):
     from_: NameAddr | None = None
     headers: Headers = msgspec.field(default_factory=Headers)
     called: Party | None = None
+    login: str = ""
 
 
 class RingRound(msgspec.Struct, frozen=True):
@@ -63,6 +65,9 @@ class InCall(Protocol):
 
     def keyed(self, application: Application, leg: Leg, other: Leg | None, digit: str, now: float) -> None:
         """Take a key of `leg`, which `other` hears if it means nothing here."""
+
+    def leaves(self, leg: Leg, now: float) -> None:
+        """`leg` is over; what it is connected to does not know it yet."""
 
     def left(self, bridge: Bridge, leg: Leg, other: Leg | None, now: float) -> bool:
         """`leg` is gone: whether `other`, or who waits for either of the two, is looked after here."""
@@ -195,6 +200,8 @@ class Bridge(Application):
         if device.called is not None and isinstance(to.uri, SipUri):
             called = device.called
             to = NameAddr(SipUri(user=escape_user(called.number.reveal()), host=to.uri.host))
+        if device.login:
+            called = replace(called, device=device.login)
         leg = self._line.dial(device.contact, device.flow, to, from_, called, self, now, terms)
         self._ringing[leg.id] = leg
         if device.spare is not None:
@@ -385,6 +392,8 @@ class Bridge(Application):
         if self._handover is not None:
             handover, self._handover = self._handover, None
             handover.taken(now)
+            # Its phone still shows who has sent it here.
+            caller.introduce(callee.party, now)
 
     def _meet(self, *legs: Leg) -> None:
         for leg in legs:
@@ -455,6 +464,10 @@ class Bridge(Application):
         self.call = leg.call
         self.offered(leg, now)
 
+    def ring_on_for(self, leg: Leg) -> None:
+        """Ring on as by `ring_for`, for another connected leg."""
+        self._caller = leg
+
     def give_up(self, now: float) -> None:
         """Whom it was rung for is not there any more."""
         self._rounds.clear()
@@ -501,13 +514,17 @@ class Bridge(Application):
         self._handover = handover
         if self._ringing.pop(old.id, None) is not None:
             self._answered_by(new, now)
+            if self._caller is not None:
+                new.introduce(self._caller.party, now)
         elif old is self._callee:
             self._callee = new
             self._join(now)
+            self._introduce(now)
         else:
             self._caller = new
             if self._callee is not None:
                 self._join(now)
+                self._introduce(now)
             else:
                 new.play(["tone:ringback"], loop=True)
                 if handover is not None:
@@ -524,7 +541,16 @@ class Bridge(Application):
         tell_of_pickup(leg, ringing, now)
         leg.application = self
         self._answered_by(leg, now)
+        if self._caller is not None:
+            leg.introduce(self._caller.party, now)
         ringing.hangup(now, "Picked up")
+
+    def _introduce(self, now: float) -> None:
+        """The two have met each other in the middle of calls."""
+        caller, callee = self._caller, self._callee
+        if caller is not None and callee is not None:
+            caller.introduce(callee.party, now)
+            callee.introduce(caller.party, now)
 
     def _stop_ringing(self, now: float, reason: str | None, *, elsewhere: bool = False) -> None:
         ringing, self._ringing = self._ringing, {}

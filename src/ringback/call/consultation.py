@@ -128,6 +128,17 @@ class Consultation:
         self.waiting.dialled = self._number
         return True
 
+    def pass_on(self, now: float) -> None:
+        """Who asked is hanging up in a queue or a mailbox: the waiting one goes on there, if that can be."""
+        if self.waiting.application is not self._bridge or not self.third.stand_in(
+            self.leg, self.waiting, now
+        ):
+            return
+        self.over = True
+        self._bridge.let_go(self.waiting)
+        self.waiting.call.note("transferred", now, by=self.leg.party, to=self._number.reveal())
+        self.waiting.dialled = self._number
+
     def abandoned(self, now: float) -> None:
         """Who asked has hung up while it talked with nobody: the first comes back to it by a call."""
         self.over = True

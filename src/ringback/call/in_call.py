@@ -113,6 +113,12 @@ class KeyFeatures(Application):
         if act is not None:
             self._act(person, act, now)
 
+    def leaves(self, leg: Leg, now: float) -> None:
+        """Somebody hangs up: who waits meanwhile goes on with a queue or a mailbox that was asked."""
+        consultation = self._consultation(leg)
+        if consultation is not None and not isinstance(consultation.third, Bridge):
+            consultation.pass_on(now)
+
     def left(self, bridge: Bridge, leg: Leg, other: Leg | None, now: float) -> bool:
         """Somebody who was connected is gone: whether who is left is looked after here."""
         consultation = self._consultation(leg)

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from ringback.call.application import Application
 from ringback.call.exchange import Exchange, Refinement
+from ringback.call.key_presses import KeyPresses
 from ringback.call.records import Call
 from ringback.governance.private import Private
 from ringback.media import protocol as media
@@ -46,13 +47,15 @@ _ELSEWHERE: Final = 'SIP;cause=200;text="Call completed elsewhere"'
 
 class Party(msgspec.Struct, frozen=True):
     """Who is at the other end, as far as is known; `account` only where credentials proved it, `trunk` where
-    the other end is beyond a trunk of that name. Who is `hidden` wants those called not to learn all this."""
+    the other end is beyond a trunk of that name. Who is `hidden` wants those called not to learn all this.
+    `device` is the name that the phone logs in with, where it has an account of its own."""
 
     number: Private[str]
     name: Private[str] | None = None
     account: str | None = None
     trunk: str | None = None
     hidden: bool = False
+    device: str = ""
 
 
 class LegState(Enum):
@@ -115,6 +118,8 @@ class Leg:
         self.codecs: tuple[str, ...] = ()
         """The only codecs spoken with this peer; empty: all of ours."""
         self.playing: int | None = None
+        self.presses: KeyPresses | None = None
+        """What keys came lately, once one has."""
         self._exchange = exchange
         self._offer: SessionDescription | None = None
         self._local: Local | None = None
@@ -448,6 +453,11 @@ class Leg:
         """Press a key at the peer (RFC 4733)."""
         if self.state is LegState.CONNECTED:
             self._exchange.media(media.SendDigits(leg=self.id, digits=digit))
+
+    def introduce(self, party: Party, now: float) -> None:
+        """Let a phone of ours show who it talks to now, unless that is hidden."""
+        if self.session is not None and self.party.account is not None and not party.hidden:
+            self._exchange.sip(self.session.introduce(party.number, party.name, now))
 
     def accept_refer(self, now: float) -> None:
         """Take the peer's REFER (202)."""

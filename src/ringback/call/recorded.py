@@ -67,10 +67,12 @@ def record_of(call: Call, rated: dict[int, tuple[Line, float | None]] | None = N
     )
     answered_ms = legs[0].answered_ms if legs else None
     end = _end(legs) if call.over_at is not None and legs else _End()
+    # Somebody may have talked with the caller before or after.
+    abandoned = call.abandoned and answering is None and end.outcome == "answered"
     return CallRecord(
         id=call.id,
         direction=_direction(legs),
-        outcome=end.outcome,
+        outcome="abandoned" if abandoned else end.outcome,
         caller=calls.number,
         caller_name=calls.name,
         extension=calls.extension,
@@ -80,6 +82,7 @@ def record_of(call: Call, rated: dict[int, tuple[Line, float | None]] | None = N
         answered_ms=answered_ms,
         ended_ms=end.at_ms,
         answered_by=answering if answered_ms is not None else None,
+        waited_ms=None if call.waited_s is None else round(call.waited_s * 1000),
         ended_by=end.by,
         cause=end.cause,
         reason=end.reason,

@@ -30,6 +30,7 @@ class Call:
     """
 
     __slots__ = (
+        "abandoned",
         "began",
         "called",
         "emergency",
@@ -40,6 +41,7 @@ class Call:
         "over_at",
         "path",
         "recorded",
+        "waited_s",
         "waiting",
     )
 
@@ -49,6 +51,10 @@ class Call:
         self.called = ""
         self.emergency = False
         self.recorded = False
+        self.waited_s: float | None = None
+        """How long the caller has waited in queues."""
+        self.abandoned = False
+        """Whether the caller left a queue by hanging up."""
         self.legs: list[Leg] = []
         self.path: list[Passed] = []
         self.happenings: list[Happening] = []
@@ -62,13 +68,17 @@ class Call:
         """Its record is made: nothing is left in a circle for the collector."""
         self.legs.clear()
 
+    def waited(self, seconds: float) -> None:
+        """The caller waits in a queue no more."""
+        self.waited_s = (self.waited_s or 0.0) + seconds
+
     def passed(self, rules: Iterable[Rule]) -> None:
         """The call passed these rules of the plan, in order."""
         room = MOST_NOTED - len(self.path)
         for rule in rules:
             if room <= 0:
                 return
-            self.path.append(Passed(rule.kind, rule.name, rule.said))
+            self.path.append(Passed(rule.kind, rule.name.reveal(), rule.said.reveal()))
             room -= 1
 
     def note(
@@ -101,6 +111,8 @@ class CallLog:
         self.on_news: Callable[[], None] | None = None
         """Called when a call begins while there is none, and when `take_over` has something to give;
         as long as nobody wants to know, calls that are over are forgotten."""
+        self.unrecorded = 0
+        """Refused calls without a record, for their source had too many."""
         self._wall = wall
         self._chance = (chance & 511) << 12
         self._last = 0

@@ -16,6 +16,7 @@ from ringback.call.application import Application
 from ringback.call.bridge import InCall
 from ringback.call.effects import Fault, KeepOpen, Notice, Outgoing, ToMedia
 from ringback.call.exchange import Refinement
+from ringback.call.key_presses import KeyPresses, Way
 from ringback.call.leg import Leg, LegState, Party
 from ringback.call.overhearing import Overhearing
 from ringback.call.records import Call, CallLog
@@ -162,7 +163,7 @@ class Switchboard:
     def free_line(self, trunk: str, now: float) -> bool:
         """End the newest call beyond a trunk that is no emergency call; False where there is none."""
         beyond = [leg for leg in self.legs.values() if leg.party.trunk == trunk]
-        others = [leg for leg in beyond if not leg.urgent and not leg.over]
+        others = [leg for leg in beyond if not leg.urgent and not leg.call.emergency and not leg.over]
         if not others:
             return False
         others[-1].hangup(now, "The line is needed for an emergency call")
@@ -315,9 +316,16 @@ class Switchboard:
                 self._guarded(None, now, application.expire, now)
         self._work(now)
 
-    def hang_up_all(self, now: float, reason: str) -> None:
+    @property
+    def emergency_calls(self) -> bool:
+        """Whether somebody talks to help, or waits for it."""
+        return any(leg.call.emergency and not leg.over for leg in self.legs.values())
+
+    def hang_up_all(self, now: float, reason: str, *, spare_emergencies: bool = False) -> None:
         """End every leg, for instance because the server stops."""
         for leg in list(self.legs.values()):
+            if spare_emergencies and leg.call.emergency:
+                continue
             self._guarded(leg.id, now, leg.turn_away, now, reason)
             if leg.session is None:
                 self._guarded(leg.id, now, self._end, leg, now)
@@ -365,7 +373,7 @@ class Switchboard:
             case effects.InfoReceived(content_type=content_type, body=body):
                 digit = digit_of_info(content_type, body)
                 if digit is not None:
-                    self._digit(leg, digit, now)
+                    self._digit(leg, "info", digit, now)
             case effects.ReferReceived():
                 leg.application.referred(leg, event, now)
             case effects.Ended():
@@ -376,8 +384,8 @@ class Switchboard:
         match event:
             case protocol.LegOpened(leg=leg_id, rtp_port=rtp_port, rtcp_port=rtcp_port):
                 self._media_opened(leg_id, rtp_port, rtcp_port, now)
-            case protocol.Digit(leg=leg_id, digit=digit) if leg := self.legs.get(leg_id):
-                self._digit(leg, digit, now)
+            case protocol.Digit(leg=leg_id, digit=digit, duration_ms=held_ms) if leg := self.legs.get(leg_id):
+                self._digit(leg, "media", digit, now, held_ms / 1000)
             case protocol.PlayEnded(leg=leg_id) if leg := self.legs.get(leg_id):
                 self._play_ended(leg, event, now)
             case protocol.MediaConnected(leg=leg_id) if leg := self.legs.get(leg_id):
@@ -394,7 +402,11 @@ class Switchboard:
                 if command == "OpenLeg" and failed in self.legs:
                     self._cannot_open(self.legs[failed], now)
 
-    def _digit(self, leg: Leg, digit: str, now: float) -> None:
+    def _digit(self, leg: Leg, way: Way, digit: str, now: float, held_s: float = 0.0) -> None:
+        if leg.presses is None:
+            leg.presses = KeyPresses()
+        if not leg.presses.is_new(way, digit, now, held_s):
+            return
         if self.overhearing is None or not self.overhearing.digit(leg, digit, now):
             leg.application.digit(leg, digit, now)
 
@@ -462,6 +474,8 @@ class Switchboard:
         if leg.session is not None:
             self._by_session.pop(leg.session.id, None)
         self.tell("leg.ended", leg=leg.id)
+        if self.in_call is not None and known:
+            self._guarded(None, now, self.in_call.leaves, leg, now)
         try:
             leg.finish(now)
         finally:

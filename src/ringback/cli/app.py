@@ -6,6 +6,7 @@ import typer
 
 from ringback.cli import (
     admin,
+    backup,
     ban,
     calls,
     certificate,
@@ -13,6 +14,7 @@ from ringback.cli import (
     device,
     diagnose,
     extension,
+    history,
     login,
     meeting,
     person,
@@ -50,6 +52,7 @@ def shared(
 serve.add_to(app)
 status.add_to(app)
 diagnose.add_to(app)
+history.add_to(app)
 app.add_typer(meeting.app, name="meeting")
 app.add_typer(extension.app, name="extension")
 app.add_typer(person.app, name="person")
@@ -64,6 +67,7 @@ app.add_typer(trunk.app, name="trunk")
 app.add_typer(route.app, name="route")
 app.add_typer(voicemail.app, name="voicemail")
 app.add_typer(recording.app, name="recording")
+app.add_typer(backup.app, name="backup")
 app.add_typer(token.app, name="token")
 app.add_typer(admin.app, name="admin")
 app.add_typer(certificate.app, name="certificate")

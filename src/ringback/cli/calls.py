@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Concatenate, ParamSpec, get_type_hints
 
 import typer
 
@@ -17,6 +18,7 @@ from ringback.cli.verbs import Options, verb
 app = typer.Typer(help="Calls that are over.", no_args_is_help=True, rich_markup_mode=None)
 
 _PAGE = 500
+P = ParamSpec("P")
 
 Since = Annotated[
     str | None,
@@ -32,7 +34,9 @@ Trunk = Annotated[str | None, typer.Option("--trunk", help="A trunk that a leg w
 Direction = Annotated[str | None, typer.Option("--direction", help="internal, inbound, outbound or transit.")]
 Outcome = Annotated[
     str | None,
-    typer.Option("--outcome", help="answered, busy, no-answer, cancelled, refused, failed or interrupted."),
+    typer.Option(
+        "--outcome", help="answered, abandoned, busy, no-answer, cancelled, refused, failed or interrupted."
+    ),
 ]
 Cause = Annotated[int | None, typer.Option("--cause", help="SIP status that it ended with, as in 486.")]
 Quality = Annotated[str | None, typer.Option("--quality", help="This or worse: poor, low, medium, high.")]
@@ -40,9 +44,7 @@ Emergency = Annotated[bool | None, typer.Option("--emergency/--no-emergency", he
 Recorded = Annotated[bool | None, typer.Option("--recorded/--no-recorded", help="Recorded calls only.")]
 
 
-@verb(app, "list")
-def list_all(
-    options: Options,
+def _filters(
     since: Since = None,
     until: Until = None,
     number: Number = None,
@@ -55,10 +57,40 @@ def list_all(
     quality: Quality = None,
     emergency: Emergency = None,
     recorded: Recorded = None,
+) -> None:
+    """What calls can be looked for by: the options that verbs have in common."""
+
+
+def _searching(
+    function: Callable[Concatenate[Options, Json, P], None],
+) -> Callable[Concatenate[Options, P], None]:
+    """Give a verb the filters as options; it gets what was asked for by them."""
+    filters = inspect.signature(_filters).parameters
+    own = list(inspect.signature(function).parameters.values())[2:]
+
+    def searching(options: Options, **given: Any) -> None:
+        asked = _asked({name: given.pop(name) for name in filters})
+        function(options, asked, **given)  # type: ignore[call-arg]
+
+    first = inspect.Parameter("options", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Options)
+    searching.__signature__ = inspect.Signature([first, *filters.values(), *own])  # type: ignore[attr-defined]
+    hints = get_type_hints(function, include_extras=True)
+    searching.__annotations__ = {
+        **get_type_hints(_filters, include_extras=True),
+        **{parameter.name: hints[parameter.name] for parameter in own},
+    }
+    searching.__doc__ = function.__doc__
+    return searching  # type: ignore[return-value]
+
+
+@verb(app, "list")
+@_searching
+def list_all(
+    options: Options,
+    asked: Json,
     limit: Annotated[int, typer.Option("--limit", min=1, max=100_000, help="How many at most.")] = 50,
 ) -> None:
     """List calls, newest first."""
-    asked = _asked(locals())
     with options.system() as system:
         calls = list(_found(system, asked, limit))
     rows = [_row(call) for call in calls]
@@ -81,20 +113,10 @@ def show(
 
 
 @verb(app, "export")
+@_searching
 def export(
     options: Options,
-    since: Since = None,
-    until: Until = None,
-    number: Number = None,
-    extension: Extension = None,
-    target: Target = None,
-    trunk: Trunk = None,
-    direction: Direction = None,
-    outcome: Outcome = None,
-    cause: Cause = None,
-    quality: Quality = None,
-    emergency: Emergency = None,
-    recorded: Recorded = None,
+    asked: Json,
     format: Annotated[str, typer.Option("--format", help="csv or jsonl.")] = "csv",
     rows: Annotated[str, typer.Option("--rows", help="Of CSV: calls or legs.")] = "calls",
 ) -> None:
@@ -105,7 +127,7 @@ def export(
     if format not in ("csv", "jsonl") or rows not in ("calls", "legs"):
         raise CliError("--format is csv or jsonl, --rows is calls or legs")
     form = "jsonl" if options.json else format
-    asked = {**_asked(locals()), "legs": form == "jsonl" or rows == "legs"}
+    asked = {**asked, "legs": form == "jsonl" or rows == "legs"}
     with options.system() as system:
         sys.stdout.write(head(form, rows))  # type: ignore[arg-type]
         for call in _found(system, asked, None):
@@ -113,19 +135,13 @@ def export(
             sys.stdout.writelines(lines([view], form, rows))  # type: ignore[arg-type]
 
 
-_FILTERS = (
-    "number", "extension", "target", "trunk", "direction", "outcome", "cause", "quality", "emergency",
-    "recorded",
-)  # fmt: skip
-
-
-def _asked(arguments: dict[str, Any]) -> Json:
-    asked = {name: arguments[name] for name in _FILTERS if arguments[name] is not None}
+def _asked(filters: dict[str, Any]) -> Json:
+    asked = {name: value for name, value in filters.items() if value is not None}
     if asked.get("number") == "-":
         asked["number"] = sys.stdin.readline().strip()
     for name in ("since", "until"):
-        if arguments[name] is not None:
-            asked[name] = _moment(arguments[name], f"--{name}").isoformat()
+        if name in asked:
+            asked[name] = _moment(asked[name], f"--{name}").isoformat()
     return asked
 
 
@@ -159,11 +175,11 @@ def _row(call: Json) -> Json:
     began = datetime.fromisoformat(call["began_at"]).astimezone()
     talk = call["talk_s"]
     mark = " emergency" if call["emergency"] else ""
-    how = (
-        call["outcome"]
-        if call["outcome"] == "answered"
-        else f"{call['outcome']} {call['cause'] or ''}".strip()
-    )
+    how = call["outcome"]
+    if how == "abandoned":
+        how += f" after {call['waited_s']:.0f} s"
+    elif how != "answered":
+        how = f"{how} {call['cause'] or ''}".strip()
     return {
         **call,
         "began": f"{began:%Y-%m-%d %H:%M:%S}",
@@ -189,6 +205,7 @@ def _print(call: Json) -> None:
             "Ended by": call["ended_by"],
             "Reason": " ".join(filter(None, (call["reason"], call["words"]))),
             "Talk": row["talk"],
+            "Waited in queues": None if call["waited_s"] is None else f"{call['waited_s']:.1f} s",
             "Trunks": " ".join(call["trunks"]),
             "Recorded": "yes" if call["recorded"] else None,
             "Quality": None if call["quality"] is None else f"{call['quality']} (MOS {row['mos']})",

@@ -10,9 +10,10 @@ from urllib.parse import quote, urlencode
 
 import typer
 
+from ringback.cli.deleting import ForGood, say_gone
 from ringback.cli.errors import CliError
 from ringback.cli.output import print_facts, print_table
-from ringback.cli.system import Json
+from ringback.cli.system import Json, delete
 from ringback.cli.verbs import Options, verb
 
 app = typer.Typer(help="Phones with accounts of their own.", no_args_is_help=True, rich_markup_mode=None)
@@ -29,6 +30,12 @@ Shared = Annotated[bool | None, typer.Option("--shared/--personal", help="Severa
 PasswordStdin = Annotated[
     bool,
     typer.Option("--password-stdin", help="Read the password from standard input; otherwise one is made."),
+]
+
+Search = Annotated[str, typer.Option("--search", help="Only those with this text.")]
+OfFirmware = Annotated[
+    Literal["as-wanted", "behind", "unknown"] | None,
+    typer.Option("--firmware", help="Only those whose firmware is so (provisioning.firmware)."),
 ]
 
 _PAGE = 10_000
@@ -57,14 +64,15 @@ def add(
 @verb(app, "list")
 def list_all(
     options: Options,
-    search: Annotated[str, typer.Option("--search", help="Only those with this text.")] = "",
+    search: Search = "",
+    firmware: OfFirmware = None,
 ) -> None:
-    """List phones by name."""
+    """List phones by name, with their firmware and when they registered last."""
     devices: list[Json] = []
     with options.system() as system:
         after: str | None = ""
         while after is not None:
-            query = urlencode({"search": search, "after": after, "limit": _PAGE})
+            query = urlencode({**_filter(search, firmware), "after": after, "limit": _PAGE})
             page = system.ask("GET", f"/devices?{query}")
             devices += page["items"]
             after = page["next"]
@@ -74,10 +82,32 @@ def list_all(
         "USERNAME": "username",
         "MODEL": "model",
         "MAC": "mac",
-        "LOCATION": "location",
+        "FIRMWARE": "firmware",
+        "STATE": "firmware_state",
+        "SEEN": "seen",
         "ENABLED": "enabled",
     }
-    options.show(devices, lambda: print_table(devices, columns, "There are no devices."))
+    rows = [{**each, "seen": (each["seen_at"] or "")[:16]} for each in devices]
+    options.show(devices, lambda: print_table(rows, columns, "There are no devices."))
+
+
+@verb(app, "export")
+def export(
+    options: Options,
+    search: Search = "",
+    firmware: OfFirmware = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Write to this file.")] = None,
+) -> None:
+    """Print the inventory of phones as CSV."""
+    with options.system() as system:
+        text = system.ask("GET", f"/devices/export?{urlencode(_filter(search, firmware))}")
+    if out is not None:
+        try:
+            out.write_text(text)
+        except OSError as error:
+            raise CliError(f"{out} cannot be written: {error.strerror}") from None
+    shown: Json = {"csv": text} if out is None else {"written": str(out)}
+    options.show(shown, lambda: print(text if out is None else f"{out} is written.\n", end=""))
 
 
 @verb(app, "show")
@@ -126,11 +156,12 @@ def password(options: Options, device: Device, password_stdin: PasswordStdin = F
 
 
 @verb(app, "remove")
-def remove(options: Options, device: Device) -> None:
+def remove(options: Options, device: Device, for_good: ForGood = False) -> None:
     """Delete a phone; it can do nothing any more."""
     with options.system() as system:
-        system.ask("DELETE", _path(device))
-    options.show({"removed": device}, lambda: print(f"{device} is gone."))
+        found = system.ask("GET", _path(device))
+        revision = delete(system, _path(found["id"]), "device", found["id"], for_good)
+    say_gone(options, device, device, revision)
 
 
 @verb(app, "provision")
@@ -155,6 +186,10 @@ def provision(
     except OSError as error:
         raise CliError(f"{out} cannot be written: {error.strerror}") from None
     options.show({"written": written}, lambda: print("\n".join(written)))
+
+
+def _filter(search: str, firmware: str | None) -> dict[str, str]:
+    return {"search": search, **({"firmware": firmware} if firmware is not None else {})}
 
 
 def _given(**words: object) -> Json:
@@ -182,5 +217,14 @@ def _print(device: Json) -> None:
             "Location": device["location"],
             "Shared": device["shared"],
             "Enabled": device["enabled"],
+            "Is": device["user_agent"],
+            "Firmware": _firmware(device),
+            "Seen": (device["seen_at"] or "")[:19] and f"{device['seen_at'][:19]}Z",
+            "From": device["address"],
         }
     )
+
+
+def _firmware(device: Json) -> str:
+    seen, wanted = device["firmware"], device["wanted_firmware"]
+    return f"{seen or 'not known'}, {wanted} is wanted" if wanted and device["seen_at"] else seen

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from ringback.cli.deleting import ForGood, say_gone
 from ringback.cli.output import print_facts, print_table
 from ringback.cli.verbs import Options, verb
 from ringback.governance.private import Private
@@ -81,11 +82,11 @@ def change(
 
 
 @verb(app, "remove")
-def remove(options: Options, number: Number) -> None:
-    """Delete an extension."""
+def remove(options: Options, number: Number, for_good: ForGood = False) -> None:
+    """Delete an extension with its phones and its mailbox."""
     with options.system() as system:
-        system.remove_extension(number)
-    options.show({"removed": number}, lambda: print(f"Extension {number} is gone."))
+        revision = system.remove_extension(number, for_good)
+    say_gone(options, number, f"Extension {number}", revision)
 
 
 def _print(extension: dict[str, str]) -> None:

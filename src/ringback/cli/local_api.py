@@ -13,7 +13,7 @@ from ringback.governance.throttle import SourceGuard, SourceList
 from ringback.server.provisioning import PhoneFiles
 from ringback.store.store import Store
 from ringback.web import problems
-from ringback.web.api import devices, holdings, logins, people, plan
+from ringback.web.api import devices, history, holdings, logins, people, plan
 from ringback.web.context import LocalIdentity, WebContext
 from ringback.web.links import Links
 from ringback.web.operations import Operations, UnavailableError
@@ -40,7 +40,7 @@ class LocalApi:
             SourceGuard(SourceList()),
             provisioning=PhoneFiles(settings, lambda: store.directory, lambda: links.web),
         )
-        for module in (plan, people, holdings, devices, logins):
+        for module in (plan, history, people, holdings, devices, logins):
             app.include_router(module.router)
         problems.install(app)
         self._app = LocalIdentity(app)

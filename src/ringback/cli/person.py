@@ -8,10 +8,11 @@ from urllib.parse import quote, urlencode
 
 import typer
 
+from ringback.cli.deleting import ForGood, say_gone
 from ringback.cli.errors import FAILED, CliError
 from ringback.cli.output import print_facts, print_table
 from ringback.cli.plan import read_text
-from ringback.cli.system import Json, System
+from ringback.cli.system import Json, System, delete
 from ringback.cli.verbs import Options, verb
 
 app = typer.Typer(help="People, and the extensions they hold.", no_args_is_help=True, rich_markup_mode=None)
@@ -94,12 +95,12 @@ def change(
 
 
 @verb(app, "remove")
-def remove(options: Options, person: Person) -> None:
+def remove(options: Options, person: Person, for_good: ForGood = False) -> None:
     """Delete a person; their extensions stay and belong to nobody."""
     with options.system() as system:
         found = find_person(system, person)
-        system.ask("DELETE", f"/people/{found['id']}")
-    options.show({"removed": found["id"]}, lambda: print(f"{found['name']} is gone."))
+        revision = delete(system, f"/people/{found['id']}", "person", found["id"], for_good)
+    say_gone(options, found["id"], found["name"], revision)
 
 
 @verb(app, "hold")

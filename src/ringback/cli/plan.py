@@ -14,7 +14,7 @@ import typer
 
 from ringback.cli.errors import CliError
 from ringback.cli.output import print_facts, print_table
-from ringback.cli.plan_words import assigned, difference_lines, known_kind, shown
+from ringback.cli.plan_words import assigned, difference_lines, known_kind, print_history, shown
 from ringback.cli.system import Json, System
 from ringback.cli.verbs import Options, verb
 
@@ -111,17 +111,7 @@ def history(
     query = urlencode({"kind": known_kind(kind) if kind else "", "name": name or "", "limit": limit})
     with options.system() as system:
         found = system.ask("GET", f"/plan/history?{query}")
-    rows = [
-        {
-            **each,
-            "value": f"{each['kind']}.{each['name']}",
-            "what": _what(each),
-            "at": each["changed_at"][:19] + "Z",
-        }
-        for each in found
-    ]
-    columns = {"REVISION": "revision_id", "AT": "at", "BY": "changed_by", "VALUE": "value", "CHANGE": "what"}
-    options.show(found, lambda: print_table(rows, columns, "Nothing was changed yet."))
+    options.show(found, lambda: print_history(found))
 
 
 @verb(app, "undo")
@@ -208,19 +198,6 @@ def _fields(schema: Json) -> list[str]:
     definitions = schema.get("$defs", {})
     reference = schema.get("$ref", "").rpartition("/")[2]
     return [name for name in definitions.get(reference, schema).get("properties", {}) if name != "name"]
-
-
-def _what(revision: Json) -> str:
-    if revision["undoes"] is not None:
-        return f"undoes {revision['undoes']}"
-    if revision["after"] is None:
-        return "removed"
-    if revision["before"] is None:
-        return "added"
-    before, after = revision["before"], revision["after"]
-    return ", ".join(
-        f"{field}: {shown(after.get(field))}" for field in after if before.get(field) != after.get(field)
-    )
 
 
 def _print(value: Json) -> None:

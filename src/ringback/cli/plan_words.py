@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from msgspec import inspect
 
 from ringback.cli.errors import USAGE, CliError
+from ringback.cli.output import print_table
 from ringback.cli.system import Json
 from ringback.store.plan.plan import KINDS
 
@@ -105,3 +106,37 @@ def _value(name: str, wanted: inspect.Type | None, text: str) -> Any:
             return [each.strip() for each in text.split(",") if each.strip()]
         case _:
             return text
+
+
+def print_history(revisions: Sequence[Json]) -> None:
+    """Print what was changed, the last change first."""
+    rows = [
+        {
+            **each,
+            "value": f"{each['kind']}.{_named(each)}",
+            "what": _what(each),
+            "at": each["changed_at"][:19] + "Z",
+        }
+        for each in revisions
+    ]
+    columns = {"REVISION": "revision_id", "AT": "at", "BY": "changed_by", "VALUE": "value", "CHANGE": "what"}
+    print_table(rows, columns, "Nothing was changed yet.")
+
+
+def _named(revision: Json) -> str:
+    # People and devices are named by an id.
+    value = revision["after"] or revision["before"] or {}
+    return str(value.get("name", revision["name"]))
+
+
+def _what(revision: Json) -> str:
+    if revision["undoes"] is not None:
+        return f"undoes {revision['undoes']}"
+    if revision["after"] is None:
+        return "removed"
+    if revision["before"] is None:
+        return "added"
+    before, after = revision["before"], revision["after"]
+    return ", ".join(
+        f"{field}: {shown(after.get(field))}" for field in after if before.get(field) != after.get(field)
+    )

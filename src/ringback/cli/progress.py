@@ -11,7 +11,12 @@ from typing import Any, Final
 MOMENT_S: Final = 0.5
 """So long nothing is shown."""
 
-_WORDS: Final = {"reading": "Reading", "judging": "Looking for causes"}
+_WORDS: Final = {
+    "reading": "Reading",
+    "judging": "Looking for causes",
+    "writing": "Writing the backup",
+    "restoring": "Restoring",
+}
 
 
 @contextlib.contextmanager

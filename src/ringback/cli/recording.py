@@ -90,8 +90,12 @@ def release(options: Options, recording: Recording, reason: Reason) -> None:
 def delete(options: Options, recording: Recording, reason: Reason) -> None:
     """Delete one for good, its key first."""
     with options.server() as server:
-        server.ask("DELETE", _path(recording), reason=reason)
-    options.show({"deleted": recording}, lambda: print(f"Recording {recording} is gone."))
+        answer = server.ask("DELETE", _path(recording), reason=reason)
+    waiting = answer["still_in_backups"] if answer else []
+    done = f"Recording {recording} is gone."
+    for folder in waiting:
+        done += f"\nIt is still in backups in {folder} until that folder can be reached."
+    options.show({"deleted": recording, "still_in_backups": waiting}, lambda: print(done))
 
 
 @verb(app, "verify")

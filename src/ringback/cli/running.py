@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from urllib.parse import quote, urlencode
 
 from ringback.cli.errors import UNREACHABLE, CliError
-from ringback.cli.system import Json
+from ringback.cli.system import Json, delete
 from ringback.config import Settings, default_data_dir
 from ringback.governance.private import Private
 from ringback.web import control_socket
@@ -135,9 +135,9 @@ class RunningSystem:
         """PATCH /extensions/{number}."""
         return self._json(self._call("PATCH", f"/extensions/{quote(number, safe='')}", given))
 
-    def remove_extension(self, number: str) -> None:
+    def remove_extension(self, number: str, for_good: bool) -> int | None:
         """DELETE /extensions/{number}."""
-        self._call("DELETE", f"/extensions/{quote(number, safe='')}")
+        return delete(self, f"/extensions/{quote(number, safe='')}", "extension", number, for_good)
 
     def add_meeting(self, name: str, admission: str) -> Json:
         """POST /meetings."""
@@ -175,9 +175,9 @@ class RunningSystem:
         """PATCH /trunks/{name}."""
         return self._json(self._call("PATCH", _trunk(name), given))
 
-    def remove_trunk(self, name: str) -> None:
+    def remove_trunk(self, name: str, for_good: bool) -> int | None:
         """DELETE /trunks/{name}."""
-        self._call("DELETE", _trunk(name))
+        return delete(self, _trunk(name), "trunk", name, for_good)
 
     def simulate(self, asked: Json) -> Json:
         """POST /route/simulate."""

@@ -15,6 +15,7 @@ from ringback.cli.system import Json
 from ringback.config import Settings
 from ringback.governance.private import Private
 from ringback.governance.roles import LOCAL_ADMINISTRATOR
+from ringback.store.changes import AccountKind
 from ringback.store.directory import Meeting, Trunk
 from ringback.store.errors import InvalidError
 from ringback.store.store import Store, open_store
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _ALL = Reader.of(LOCAL_ADMINISTRATOR)
+_BY = LOCAL_ADMINISTRATOR.name
 
 
 class StoppedSystem:
@@ -77,12 +79,13 @@ class StoppedSystem:
 
     def change_extension(self, number: str, given: Json) -> Json:
         """An extension with what is given changed."""
-        changed = self._run(self._store.extensions.change(number, **given))
+        changed = self._run(self._store.extensions.change(number, **given, by=_BY))
         return _json(ExtensionView.of(changed, self._links))
 
-    def remove_extension(self, number: str) -> None:
-        """Delete an extension."""
-        self._run(self._store.extensions.remove(number))
+    def remove_extension(self, number: str, for_good: bool) -> int | None:
+        """Delete an extension; the revision to undo."""
+        self._run(self._store.extensions.remove(number, _BY, for_good=for_good))
+        return None if for_good else self._latest("extension", number)
 
     def add_meeting(self, name: str, admission: str) -> Json:
         """A new meeting."""
@@ -120,11 +123,12 @@ class StoppedSystem:
     def change_trunk(self, name: str, given: Json) -> Json:
         """A trunk with what is given changed."""
         _, password, details = _parts(given)
-        return _trunk_view(self._run(self._store.trunks.change(name, details, password)))
+        return _trunk_view(self._run(self._store.trunks.change(name, details, password, _BY)))
 
-    def remove_trunk(self, name: str) -> None:
-        """Delete a trunk."""
-        self._run(self._store.trunks.remove(name))
+    def remove_trunk(self, name: str, for_good: bool) -> int | None:
+        """Delete a trunk; the revision to undo."""
+        self._run(self._store.trunks.remove(name, _BY, for_good=for_good))
+        return None if for_good else self._latest("trunk", name)
 
     def simulate(self, asked: Json) -> Json:
         """Where a call would go, by the settings that are given."""
@@ -182,6 +186,10 @@ class StoppedSystem:
     def setup_link(self, name: str) -> Json:
         """A one-time link for an administrator."""
         return {"link": self._links.setup(self._run(self._store.logins.administrator_link(name)))}
+
+    def _latest(self, kind: AccountKind, name: str) -> int | None:
+        found = self._run(self._store.history.page([kind], kind, name, limit=1))
+        return found[0].id if found else None
 
     def _view(self, meeting: Meeting) -> Json:
         return _json(MeetingView.of(meeting, self._links, LOCAL_ADMINISTRATOR))

@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 from typing import Any, Final, Protocol
+from urllib.parse import urlencode
 
 from ringback.cli.errors import UNREACHABLE, CliError
 from ringback.config import Settings
@@ -33,8 +34,8 @@ class System(Protocol):
     def change_extension(self, number: str, given: Json) -> Json:
         """An extension with what is given changed."""
 
-    def remove_extension(self, number: str) -> None:
-        """Delete an extension."""
+    def remove_extension(self, number: str, for_good: bool) -> int | None:
+        """Delete an extension; the revision to undo."""
 
     def add_meeting(self, name: str, admission: str) -> Json:
         """A new meeting."""
@@ -63,8 +64,8 @@ class System(Protocol):
     def change_trunk(self, name: str, given: Json) -> Json:
         """A trunk with what is given changed."""
 
-    def remove_trunk(self, name: str) -> None:
-        """Delete a trunk."""
+    def remove_trunk(self, name: str, for_good: bool) -> int | None:
+        """Delete a trunk; the revision to undo."""
 
     def simulate(self, asked: Json) -> Json:
         """Where a call would go."""
@@ -131,3 +132,19 @@ def _lock(settings: Settings) -> contextlib.AbstractContextManager[object] | Non
         return DataDirLock(settings.data_dir)
     except BlockingIOError:
         return None
+
+
+class Asks(Protocol):
+    """What answers as the API does."""
+
+    def ask(self, method: str, path: str, body: Json | str | None = None) -> Any:
+        """The answer."""
+
+
+def delete(system: Asks, path: str, kind: str, name: str, for_good: bool) -> int | None:
+    """Delete something; the revision to undo, None if that is not kept."""
+    system.ask("DELETE", f"{path}?for_good=true" if for_good else path)
+    if for_good:
+        return None
+    found = system.ask("GET", f"/history?{urlencode({'kind': kind, 'name': name, 'limit': 1})}")
+    return int(found[0]["revision_id"]) if found else None

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ringback.cli.deleting import ForGood, say_gone
 from ringback.cli.errors import FAILED, CliError
 from ringback.cli.output import print_facts, print_table
 from ringback.cli.system import Json
@@ -137,11 +138,11 @@ def change(
 
 
 @verb(app, "remove")
-def remove(options: Options, name: Name) -> None:
+def remove(options: Options, name: Name, for_good: ForGood = False) -> None:
     """Delete a trunk."""
     with options.system() as system:
-        system.remove_trunk(name)
-    options.show({"removed": name}, lambda: print(f"Trunk {name} is gone."))
+        revision = system.remove_trunk(name, for_good)
+    say_gone(options, name, f"Trunk {name}", revision)
 
 
 @verb(app, "test")

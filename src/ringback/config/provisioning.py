@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, field_validator
 
-from ringback.config.section import Section
+from ringback.config.section import Section, table
 from ringback.config.values import OptionalPath
 
+_MODEL = re.compile(r"[A-Za-z0-9]")
+_LONGEST_MODEL = 40
+_VERSION = re.compile(r"[0-9]{1,6}(\.[0-9]{1,8}){1,5}")
 _HOST = r"^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])?$"
 
 
@@ -41,3 +45,18 @@ class ProvisioningSettings(Section):
         description="Folder with templates of your own, a folder a family (`yealink/MAC.cfg`); "
         "those come before the built-in ones of the same name.",
     )
+    firmware: Annotated[dict[str, str], BeforeValidator(table)] = Field(
+        default={},
+        description="The firmware that phones should run, by model: "
+        '`{ "Yealink T46U" = "108.86.0.70" }`; the list of devices tells which are behind.',
+    )
+
+    @field_validator("firmware")
+    @classmethod
+    def _can_be_compared(cls, value: dict[str, str]) -> dict[str, str]:
+        for model, version in value.items():
+            if not _MODEL.search(model) or len(model) > _LONGEST_MODEL:
+                raise ValueError(f"a model has letters or digits, and at most {_LONGEST_MODEL} characters")
+            if not _VERSION.fullmatch(version):
+                raise ValueError("a version is numbers with dots between them, as 108.86.0.70")
+        return value

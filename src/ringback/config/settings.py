@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
+from ringback.config.backup import BackupSettings
 from ringback.config.calling import CallingSettings
 from ringback.config.folders import default_config_dir, default_data_dir
 from ringback.config.provisioning import ProvisioningSettings
@@ -345,6 +346,7 @@ class Settings(_Section):
     recording: RecordingSettings = RecordingSettings()
     database: DatabaseSettings = DatabaseSettings()
     records: RecordsSettings = RecordsSettings()
+    backup: BackupSettings = BackupSettings()
     log: LogSettings = LogSettings()
 
     @field_validator("data_dir")
@@ -370,6 +372,24 @@ class Settings(_Section):
                 "must not have the key to it"
             )
         return self
+
+    @model_validator(mode="after")
+    def _backups_are_apart(self) -> Settings:
+        if self.backup.folder is not None:
+            problem = self.problem_of_backups(self.backup.folder)
+            if problem:
+                raise ValueError(f"backup.folder {problem}")
+        return self
+
+    def problem_of_backups(self, folder: Path) -> str:
+        """Why a folder is none for backups; empty if it is one."""
+        if not folder.is_absolute():
+            return "must be an absolute path"
+        if folder.is_relative_to(self.data_dir) or self.data_dir.is_relative_to(folder):
+            return "must be apart from data_dir: what loses the one must not lose the other"
+        if any(key.is_relative_to(folder) for key in (self.vault_key_file, self.key_file)):
+            return "must not hold a key file: who has the backups must not have the keys"
+        return ""
 
     @property
     def key_file(self) -> Path:
@@ -431,6 +451,7 @@ _PATHS: frozenset[Where] = frozenset(
         ("security", "vault_key_file"),
         ("mail", "password_file"),
         ("provisioning", "templates"),
+        ("backup", "folder"),
     }
 )
 

@@ -25,6 +25,8 @@ class Permission(Enum):
     EXTENSIONS_WRITE = "extensions:write"
     DEVICES_READ = "devices:read"
     DEVICES_WRITE = "devices:write"
+    DEVICE_ADDRESSES_READ = "device-addresses:read"
+    """See from which network address a device has registered."""
     PLAN_READ = "plan:read"
     PLAN_WRITE = "plan:write"
     """Decide how calls go: groups, queues, hours, routes and the like."""
@@ -72,6 +74,10 @@ class Permission(Enum):
     RECORDINGS_DELETE = "recordings:delete"
     RECORDING_POLICIES_APPROVE = "recording-policies:approve"
     """Approve what somebody else wrote about who is recorded."""
+    BACKUPS_READ = "backups:read"
+    """See which backups there are, and what was done with them."""
+    BACKUPS_WRITE = "backups:write"
+    """Have backups made and deleted."""
     DIAGNOSES_WRITE = "diagnoses:write"
     """Upload captures, which hold what was said, and read what is found in them."""
 
@@ -84,6 +90,7 @@ PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
             Permission.PEOPLE_READ,
             Permission.EXTENSIONS_READ,
             Permission.DEVICES_READ,
+            Permission.DEVICE_ADDRESSES_READ,
             Permission.PLAN_READ,
             Permission.TRUNKS_READ,
             Permission.MEETINGS_READ,
@@ -124,6 +131,7 @@ PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
             Permission.RECORDINGS_PLAY,
             Permission.RECORDINGS_HOLD,
             Permission.RECORDING_POLICIES_APPROVE,
+            Permission.BACKUPS_READ,
         }
     ),
     Role.USER: frozenset({Permission.PEOPLE_READ, Permission.MEETINGS_READ, Permission.RECORDINGS_PLAY}),
@@ -135,13 +143,15 @@ class Identity:
     """Who makes a request: a name for the record, and a role.
 
     Where it is a person who is logged in, `person_id` says who, and `extensions` which numbers are the
-    person's own now: voicemail and calls of these may be seen without any permission.
+    person's own now: voicemail and calls of these may be seen without any permission. `id` is what logs say
+    in place of the name: which login or token it is.
     """
 
     name: str
     role: Role
     person_id: str | None = None
     extensions: tuple[str, ...] = ()
+    id: str = ""
 
     @property
     def account(self) -> str | None:
@@ -157,5 +167,5 @@ class Identity:
         return permission in PERMISSIONS[self.role]
 
 
-LOCAL_ADMINISTRATOR: Final = Identity("local administrator", Role.ADMIN)
+LOCAL_ADMINISTRATOR: Final = Identity("local administrator", Role.ADMIN, id="local")
 """Whoever can open the control socket in the data folder: the file system has checked that already."""

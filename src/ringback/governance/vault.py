@@ -38,6 +38,7 @@ from ringback.governance.sealing import (
 )
 
 SUFFIX: Final = ".rbv"
+_WITHDRAWN: Final = ".withdrawn"
 CHUNK_BYTES: Final = 16_384
 """Of plain audio: half a second at 16 kHz, which is the most that a crash costs."""
 MOST_CHUNK_BYTES: Final = 1 << 24
@@ -154,9 +155,18 @@ class VaultWriter:
     """
 
     def __init__(
-        self, path: Path, label: str, data_key: Private[bytes], chunk_bytes: int = CHUNK_BYTES
+        self,
+        path: Path,
+        label: str,
+        data_key: Private[bytes],
+        chunk_bytes: int = CHUNK_BYTES,
+        *,
+        preface: bytes = b"",
     ) -> None:
-        """Make the file, which must not be there; `label` says which file of which voice it is."""
+        """Make the file, which must not be there; `label` says which file of which voice it is.
+
+        `preface` is written before all else, in clear and unbound.
+        """
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         self._path = path
         self._chunk_bytes = chunk_bytes
@@ -168,7 +178,7 @@ class VaultWriter:
         self._end = 0
         self._fd = os.open(path, flags, 0o600)
         try:
-            self._append(self._head)
+            self._append(preface + self._head)
         except OSError:
             self.abandon()
             raise
@@ -232,12 +242,26 @@ class VaultWriter:
 class VaultReader:
     """Reads one file anywhere; raises VaultError for everything that is not as it was written."""
 
-    def __init__(self, path: Path, label: str, data_key: Private[bytes], *, cut: bool = False) -> None:
-        """With `cut` a file without its last chunk is read as far as it goes; else that is an error."""
+    def __init__(
+        self,
+        path: Path,
+        label: str,
+        data_key: Private[bytes],
+        *,
+        cut: bool = False,
+        begin: int = 0,
+        what: str = "voice",
+    ) -> None:
+        """With `cut` a file without its last chunk is read as far as it goes; else that is an error.
+
+        `begin` is the length of its preface, `what` its name in errors.
+        """
+        self._begin = begin
+        self._what = what
         try:
             self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         except OSError as error:
-            raise VaultError(f"the file of the voice cannot be read: {error.strerror}") from None
+            raise VaultError(f"the file of the {what} cannot be read: {error.strerror}") from None
         try:
             self._open(data_key, label, cut)
         except BaseException:
@@ -245,15 +269,15 @@ class VaultReader:
             raise
 
     def _open(self, data_key: Private[bytes], label: str, cut: bool) -> None:
-        self._head = os.pread(self._fd, _HEAD.size, 0)
+        self._head = os.pread(self._fd, _HEAD.size, self._begin)
         if len(self._head) < _HEAD.size or self._head[:4] != _MAGIC:
-            raise VaultError("the file is no voice of the vault")
+            raise VaultError(f"the file is no {self._what} of the vault")
         _, self._chunk_bytes, salt = _HEAD.unpack(self._head)
         if not 0 < self._chunk_bytes <= MOST_CHUNK_BYTES:
-            raise VaultError("the file is no voice of the vault")
+            raise VaultError(f"the file is no {self._what} of the vault")
         self._cipher = _file_cipher(data_key, salt, label)
         self._kept: tuple[int, bytes] | None = None
-        body = os.fstat(self._fd).st_size - _HEAD.size
+        body = os.fstat(self._fd).st_size - self._begin - _HEAD.size
         self._chunks, rest = divmod(body, self._chunk_bytes + _TAG_BYTES)
         self.size = self._chunks * self._chunk_bytes
         self.whole = False
@@ -264,7 +288,7 @@ class VaultReader:
             self.whole = True
         except VaultError:
             if not cut:
-                raise VaultError("the voice was cut or changed: its end is missing") from None
+                raise VaultError(f"the {self._what} was cut or changed: its end is missing") from None
 
     def __enter__(self) -> VaultReader:
         return self
@@ -307,12 +331,15 @@ class VaultReader:
     def _decrypted(self, number: int, size: int, *, last: bool) -> bytes:
         place = _PLACE.pack(number, last)
         try:
-            data = os.pread(self._fd, size, _HEAD.size + number * (self._chunk_bytes + _TAG_BYTES))
+            at = self._begin + _HEAD.size + number * (self._chunk_bytes + _TAG_BYTES)
+            data = os.pread(self._fd, size, at)
             return self._cipher.decrypt(place, data, self._head + place)
         except OSError as error:
-            raise VaultError(f"the file of the voice cannot be read: {error.strerror}") from None
+            raise VaultError(f"the file of the {self._what} cannot be read: {error.strerror}") from None
         except (InvalidTag, ValueError):
-            raise VaultError(f"the voice was changed: chunk {number} is not as it was written") from None
+            raise VaultError(
+                f"the {self._what} was changed: chunk {number} is not as it was written"
+            ) from None
 
 
 class Vault:
@@ -356,6 +383,32 @@ class Vault:
                 name = entry.name.removesuffix(SUFFIX)
                 if _VOICE.fullmatch(name):
                     yield name
+
+    # What nobody may hear any more, though its row could not be deleted yet
+
+    def withdraw(self, voice: str) -> None:
+        """Note beside its files that a voice is to be deleted, whatever becomes of this process.
+
+        Raises OSError.
+        """
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(self._mark(voice), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        sync_folder(self.folder)
+
+    def is_withdrawn(self, voice: str) -> bool:
+        """Whether that was noted."""
+        return self._mark(voice).exists()
+
+    def withdrawn(self) -> list[str]:
+        """The voices of which it was noted."""
+        return sorted(path.stem for path in self.folder.glob(f"*{_WITHDRAWN}") if _VOICE.fullmatch(path.stem))
+
+    def settle(self, voice: str) -> None:
+        """The note is not needed any more; raises OSError."""
+        self._mark(voice).unlink(missing_ok=True)
+
+    def _mark(self, voice: str) -> Path:
+        return self.path(voice).with_suffix(_WITHDRAWN)
 
     def remove(self, voice: str) -> None:
         """Remove the files of a voice, if there are any; raises OSError."""

@@ -19,6 +19,10 @@ EIGHTHS = 160
 """Eighths of a millisecond in a frame."""
 _FRAMES = 4
 """80 ms: what concealment looks at, what may be carried, and the longest piece."""
+MOST_CONCEALED, MOST_JOINED, MOST_STRETCHED = 256, 128, 64
+"""Legs of one rate that this is done for in a tick, about a millisecond and a half each. Trouble that comes
+to all at once must not make the work that makes more of it: who has to wait is faded out, begins anew without
+a transition, and is stretched in a later tick."""
 
 
 @dataclass(slots=True)
@@ -67,6 +71,7 @@ class Playout(Columns):
         super().__init__(capacity)
         self._frame = self.rate * FRAME_MS // 1000
         self._samples = _FRAMES * self._frame
+        self._turn = 0
 
     def play(self, frames: Frames) -> Floats:
         """The sound of this tick, float32[k, m]; afterwards `frames` says what is left to play, and who was
@@ -88,6 +93,11 @@ class Playout(Columns):
         # One frame came and one is to be played: what is carried stays as much.
         carrying = odd & (frames.piece == 0) & ~frames.two & ~frames.held
         odd &= ~carrying
+        _, waiting = self._first(np.flatnonzero(odd & (frames.piece != 0)), MOST_STRETCHED)
+        if len(waiting):
+            frames.piece[waiting] = 0
+            later = waiting[~(frames.two[waiting] | frames.held[waiting])]
+            odd[later], carrying[later] = False, True
         plain = ~missing & ~joined & ~odd & ~carrying
         self._keep(legs[plain], out[plain])
         if carrying.any():
@@ -110,6 +120,14 @@ class Playout(Columns):
             for row, count in zip(past, concealed, strict=True)
         ]
 
+    def _first(self, rows: Longs, most: int) -> tuple[Longs, Longs]:
+        """As many of `rows` as one tick bears, and the others: those that waited come first another time."""
+        if len(rows) <= most:
+            return rows, rows[:0]
+        self._turn += most
+        turned = np.roll(rows, -(self._turn % len(rows)))
+        return np.sort(turned[:most]), np.sort(turned[most:])
+
     def _keep(self, legs: Longs, frame: Floats) -> None:
         """Remember a frame of each leg, in place of its oldest."""
         oldest = self.oldest[legs]
@@ -122,14 +140,20 @@ class Playout(Columns):
         past: Floats = self.frames[legs[:, None], at].reshape(len(legs), -1)
         return past
 
+    def _latest(self, legs: Longs) -> Floats:
+        """The frame of each leg that was played last, float32[n, m]."""
+        latest: Floats = self.frames.reshape(-1, self._frame)[
+            legs * _FRAMES + ((self.oldest[legs] - 1) & (_FRAMES - 1))
+        ]
+        return latest
+
     def _set_past(self, legs: Longs, past: Floats) -> None:
         self.frames[legs] = past.reshape(len(legs), _FRAMES, -1)
         self.oldest[legs] = 0
 
     def _carry(self, out: Floats, frames: Frames, carrying: Longs) -> None:
         legs, size = frames.legs[carrying], self._frame
-        latest = legs * _FRAMES + ((self.oldest[legs] - 1) & (_FRAMES - 1))
-        both = np.concatenate((self.frames.reshape(-1, size)[latest], out[carrying]), axis=1)
+        both = np.concatenate((self._latest(legs), out[carrying]), axis=1)
         self._keep(legs, out[carrying])
         carried = frames.carry[carrying].astype(np.int64) * size // EIGHTHS
         begin = np.arange(len(legs)) * (2 * size) + size - carried
@@ -142,11 +166,21 @@ class Playout(Columns):
         carried = frames.carry[missing].astype(np.int64) * self._frame // EIGHTHS
         position = np.where(position == 0, -carried, position)
         frames.carry[missing[frames.piece[missing] < 0]] = 0
-        out[missing] = concealment.conceal(self._past(legs), position, self.rate)
         self.concealed[legs] = position + self._frame
+        heard = np.flatnonzero(position < self.rate * concealment.FADE_TO_MS // 1000)
+        first, others = self._first(heard, MOST_CONCEALED)
+        out[missing] = 0
+        out[missing[first]] = concealment.conceal(self._past(legs[first]), position[first], self.rate)
+        if len(others):
+            fade = np.linspace(1, 0, self._frame, dtype=np.float32)
+            out[missing[others]] = self._latest(legs[others]) * fade * (position[others] <= 0)[:, None]
 
     def _join(self, out: Floats, frames: Frames, joined: Longs) -> None:
         """Let a frame follow what was concealed, or what came before frames that were left out."""
+        joined, others = self._first(joined, MOST_JOINED)
+        if len(others):
+            self.concealed[frames.legs[others]] = frames.carry[others] = 0
+            self._keep(frames.legs[others], out[others])
         legs, size, unit = frames.legs[joined], self._frame, self._frame // EIGHTHS
         past = self._past(legs)
         position = self.concealed[legs]

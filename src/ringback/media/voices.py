@@ -298,7 +298,9 @@ class VoiceDecoding:
         legs.some_in_band = bool(legs.in_band.any())
         for at, samples in voices:
             mine = np.flatnonzero(legs.in_band[slots[at]])
-            if len(mine):
+            if len(mine) == len(at):
+                self.in_band.hear(slots[at], samples, tick)
+            elif len(mine):
                 rows = samples[mine]
                 self.in_band.hear(slots[at[mine]], rows, tick)
                 samples[mine] = rows

@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import random
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -43,11 +44,16 @@ _AT_ONCE: Final = 100
 # What could not be asked is not asked again so soon: a dead server of names costs its wait once.
 _SILENT_S: Final = 10.0
 _MOST_SILENT: Final = 1_000
+# How old an answer may be that stands for the one that cannot be had (RFC 8767 §5 recommends 1 to 3 days).
+_STALE_S: Final = 3 * 86_400.0
 _HOSTS: Final = Path("/etc/hosts")
 
 
 class Resolver:
     """Finds SIP servers; answers are kept for their TTL, those that say "none" too.
+
+    While no server of names answers, the last answer stays good for three days (RFC 8767). The same records
+    are put into the same order for as long as this lives: who registers stays where it is registered.
 
     `servers` are those to ask; none means the system's, with its file of hosts.
     """
@@ -62,12 +68,13 @@ class Resolver:
         hosts: Path = _HOSTS,
     ) -> None:
         self.families = families
-        self._chance = chance
+        self._seed = chance()
         self._clock = clock
         self._hosts = None if servers else hosts
         self._resolver = _resolver(servers)
         # Until when questions, and hosts, count as unanswerable.
         self._silent: dict[Question | str, float] = {}
+        self._answered: OrderedDict[Question, tuple[float, list[Record]]] = OrderedDict()
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
     async def locate(self, uri: SipUri) -> Targets:
@@ -75,17 +82,18 @@ class Resolver:
 
         Takes at most `PATIENCE_S`; what is known by then counts.
         """
-        location = Location(uri, self._chance, self.families)
-        if self._is_silent(location.host):
-            return ()
+        location = Location(uri, random.Random(self._seed).random, self.families)
         try:
             async with asyncio.timeout(PATIENCE_S):
-                while questions := location.questions():
+                while not self._is_silent(location.host) and (questions := location.questions()):
                     answers = await asyncio.gather(*(self._ask(question) for question in questions))
                     for question, records in zip(questions, answers, strict=True):
                         location.answer(question, records)
         except TimeoutError:
             self._note_silence(location.host)
+        while questions := location.questions():
+            for question in questions:
+                location.answer(question, self._last_known(question))
         return location.targets
 
     async def open(self, flow: Flow) -> Flow | None:
@@ -104,18 +112,33 @@ class Resolver:
         if question.type in ("A", "AAAA") and (known := self._from_file(question)):
             return known
         if self._is_silent(question):
-            return []
+            return self._last_known(question)
         try:
             async with self._slots:
                 answer = await self._resolver.resolve(
                     question.name, question.type, raise_on_no_answer=False, search=False
                 )
         except (dns.resolver.NXDOMAIN, dns.exception.SyntaxError, dns.name.LabelTooLong, UnicodeError):
-            return []
+            return self._note_answer(question, [])
         except (dns.exception.DNSException, OSError):
             self._note_silence(question)
-            return []
-        return [record for data in answer.rrset or () for record in _records(data)]
+            return self._last_known(question)
+        # Servers of names turn their answers round: without that, in an order that is ours alone.
+        data = sorted(answer.rrset or (), key=str)
+        random.Random(self._seed).shuffle(data)
+        return self._note_answer(question, [record for one in data for record in _records(one)])
+
+    def _note_answer(self, question: Question, records: list[Record]) -> list[Record]:
+        self._answered[question] = (self._clock(), records)
+        self._answered.move_to_end(question)
+        if len(self._answered) > _REMEMBERED:
+            self._answered.popitem(last=False)
+        return records
+
+    def _last_known(self, question: Question) -> list[Record]:
+        """What the servers of names said last, while they say nothing."""
+        at, records = self._answered.get(question, (0.0, []))
+        return records if records and self._clock() - at < _STALE_S else []
 
     def _is_silent(self, what: Question | str) -> bool:
         return self._silent.get(what, 0.0) > self._clock()

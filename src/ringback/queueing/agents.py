@@ -55,10 +55,27 @@ class LoggedOut:
         return agent in self.agents
 
 
+class WrapUps:
+    """Until when agents are left alone after a call, by whichever queue it came; all queues share it."""
+
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}
+
+    def begin(self, agent: str, until: float) -> None:
+        """A call of a queue is over."""
+        self._until[agent] = max(until, self._until.get(agent, 0.0))
+
+    def lasts(self, agent: str, now: float) -> bool:
+        """Whether an agent is not to be rung yet."""
+        until = self._until.get(agent)
+        if until is not None and now >= until:
+            del self._until[agent]
+        return agent in self._until
+
+
 @dataclass(slots=True)
 class _Agent:
     ringing: bool = False
-    wrap_up_until: float = 0.0
     rests_until: float = 0.0
     calls: int = 0
 
@@ -69,6 +86,7 @@ class Agents:
 
     presence: Presence
     logged_out: LoggedOut
+    wrap_ups: WrapUps
     last: str | None = None
     """Who was rung last: with round robin the next one is first."""
     _agents: dict[str, _Agent] = field(default_factory=dict)
@@ -82,7 +100,7 @@ class Agents:
             return AgentState.RINGING
         if self.presence.busy(agent):
             return AgentState.BUSY
-        if now < known.wrap_up_until:
+        if self.wrap_ups.lasts(agent, now):
             return AgentState.WRAP_UP
         if self.presence.do_not_disturb(agent):
             return AgentState.DO_NOT_DISTURB
@@ -135,7 +153,7 @@ class Agents:
 
     def finished(self, agent: str, queue: Queue, now: float) -> None:
         """Its call of the queue is over."""
-        self._of(agent).wrap_up_until = now + queue.wrap_up_s
+        self.wrap_ups.begin(agent, now + queue.wrap_up_s)
 
     def _of(self, agent: str) -> _Agent:
         return self._agents.setdefault(agent, _Agent())

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from ringback.call.application import Application
 from ringback.call.leg import Leg
-from ringback.queueing.agents import Agents, LoggedOut, Presence
+from ringback.queueing.agents import Agents, LoggedOut, Presence, WrapUps
 from ringback.queueing.waiting import MakeBridge, Waiting
 from ringback.routing.steps import Outcome
 from ringback.store.plan.groups import Queue
@@ -40,11 +40,12 @@ class WaitingLine(Application):
         exchange: QueueExchange,
         presence: Presence,
         logged_out: LoggedOut,
+        wrap_ups: WrapUps,
         make_bridge: MakeBridge,
     ) -> None:
         self.queue = queue
         self.waiting: list[Waiting] = []
-        self.agents = Agents(presence, logged_out)
+        self.agents = Agents(presence, logged_out, wrap_ups)
         self.answered_calls = 0
         self.abandoned_calls = 0
         self.left_calls = 0
@@ -75,12 +76,17 @@ class WaitingLine(Application):
     def leaves(self, waiting: Waiting, now: float) -> None:
         """A caller goes somewhere else."""
         self._forget(waiting, now)
+        self._waited(waiting, now)
         self.left_calls += 1
         self._tell("queue.left")
 
     def abandoned(self, waiting: Waiting, now: float) -> None:
         """A caller hung up."""
         self._forget(waiting, now)
+        self._waited(waiting, now)
+        if waiting.call is not None:
+            waiting.call.abandoned = True
+            waiting.call.note("abandoned", now, said=f"the queue {self.queue.name}")
         self.abandoned_calls += 1
         self._tell("queue.abandoned")
 
@@ -89,6 +95,7 @@ class WaitingLine(Application):
         self.agents.stop(waiting.ringing_agents)
         self.waiting.remove(waiting)
         self.answered_calls += 1
+        self._waited(waiting, now)
         self.waits.append(now - waiting.since)
         agent = agent_leg.party.account if agent_leg is not None else None
         if agent_leg is not None and agent is not None:
@@ -166,6 +173,11 @@ class WaitingLine(Application):
         attempt, waiting.attempt = waiting.attempt, None
         if attempt is not None:
             attempt.give_up(now)
+
+    @staticmethod
+    def _waited(waiting: Waiting, now: float) -> None:
+        if waiting.call is not None:
+            waiting.call.waited(now - waiting.since)
 
     def _tell(self, kind: str, **facts: object) -> None:
         self._exchange.tell(kind, queue=self.queue.name, waiting=len(self.waiting), **facts)

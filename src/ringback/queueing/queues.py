@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ringback.call.onward import Onward
-from ringback.queueing.agents import LoggedOut, Presence
+from ringback.queueing.agents import LoggedOut, Presence, WrapUps
 from ringback.queueing.line import QueueExchange, WaitingLine
 from ringback.queueing.waiting import MakeBridge, Waiting
 from ringback.store.plan.groups import Queue
@@ -59,6 +59,7 @@ class Queues:
         self._exchange = exchange
         self._presence = presence
         self._make_bridge = make_bridge
+        self._wrap_ups = WrapUps()
         self._lines: dict[str, WaitingLine] = {}
 
     def wait(self, queue: Queue, onward: Onward) -> Waiting:
@@ -115,6 +116,6 @@ class Queues:
         line = self._lines.get(queue.name)
         if line is None:
             line = self._lines[queue.name] = WaitingLine(
-                queue, self._exchange, self._presence, self.logged_out, self._make_bridge
+                queue, self._exchange, self._presence, self.logged_out, self._wrap_ups, self._make_bridge
             )
         return line

@@ -68,9 +68,21 @@ class Waiting(Application):
         if digit == self._line.queue.leave_by:
             self.go(Outcome.DONE, now)
 
+    def stand_in(self, old: Leg, new: Leg, now: float) -> bool:
+        """Who was asked for by a colleague waits on in the colleague's place."""
+        if self.leg is not old:
+            return False
+        self.leg = new
+        new.application = self
+        new.leave_room()
+        new.play(["music"], loop=True)
+        if self.attempt is not None:
+            self.attempt.ring_on_for(new)
+        return True
+
     def ended(self, leg: Leg, now: float) -> None:
         """The caller gave up."""
-        if self.leg is not None:
+        if self.leg is leg:
             self.leg = None
             self._line.abandoned(self, now)
 

@@ -78,5 +78,9 @@ class Archive(Protocol):
     def finish(self, voice: str, ended: RecordingEnded | None, *, keep: bool) -> None:
         """The files are closed (None: there never were any): it counts, or all of it is deleted."""
 
+    def forbid(self, voice: str) -> None:
+        """Somebody has withdrawn consent from what is being recorded: nothing of it stays, whatever happens
+        before it is finished."""
+
     def withdraw(self, voice: str) -> None:
         """Delete what was kept already: somebody has withdrawn consent."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection, Container
 from typing import Literal
 
 from ringback.call.leg import Leg, LegState
 from ringback.recording.archive import Archive
-from ringback.recording.policies import policy_for
+from ringback.recording.policies import is_stricter, policy_for
 from ringback.recording.talk import Consent, Line, Talk
 from ringback.store.directory import Directory
+from ringback.store.plan.voice import RecordingPolicy
 
 Kind = Literal["call", "meeting"]
 KindOf = Callable[[Leg], Kind | None]
@@ -45,7 +46,7 @@ class RecordingDesk:
     def may_record(self, leg: Leg, room: int) -> bool:
         """Whether nothing is recorded there, or the leg has agreed to just that before."""
         talk = self.talks.get(room)
-        return talk is None or talk.may_record(self._answer(leg, talk))
+        return talk is None or talk.may_record(self._answer(leg, talk.policy))
 
     def moved(self, leg: Leg) -> None:
         """Note it: what follows waits until the switchboard is done with what happened."""
@@ -108,7 +109,10 @@ class RecordingDesk:
     def _joined(self, leg: Leg, room: int, here: dict[int, Leg], now: float) -> None:
         talk = self.talks.get(room)
         if talk is not None:
-            talk.joined(leg, self._answer(leg, talk), now)
+            stricter = self._stricter(talk, here.values())
+            if stricter is not None:
+                talk.adopt(stricter, {one: self._answer(there, stricter) for one, there in here.items()}, now)
+            talk.joined(leg, self._answer(leg, talk.policy), now)
             return
         if len(here) < 2:
             return
@@ -127,8 +131,16 @@ class RecordingDesk:
             tone_every_s=self._tone_every_s,
         )
         for one in list(here.values()):
-            talk.joined(one, self._answer(one, talk), now)
+            talk.joined(one, self._answer(one, policy), now)
 
-    def _answer(self, leg: Leg, talk: Talk) -> Consent | None:
-        policy, notice, answer = self._answers.get(leg.id, ("", "", Consent.UNTOLD))
-        return answer if (policy, notice) == (talk.policy.name, talk.policy.notice) else None
+    def _stricter(self, talk: Talk, legs: Collection[Leg]) -> RecordingPolicy | None:
+        """The policy that somebody has brought along, where it is stricter than what the talk goes by."""
+        directory = self._directory()
+        if len(directory.plan.all(RecordingPolicy)) < 2:
+            return None
+        policy = policy_for(legs, directory, self._emergency_numbers)
+        return policy if policy is not None and is_stricter(policy, talk.policy) else None
+
+    def _answer(self, leg: Leg, policy: RecordingPolicy) -> Consent | None:
+        name, notice, answer = self._answers.get(leg.id, ("", "", Consent.UNTOLD))
+        return answer if (name, notice) == (policy.name, policy.notice) else None

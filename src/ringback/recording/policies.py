@@ -38,6 +38,11 @@ def policy_for(
     return None if chosen is None or chosen.mode == "off" else chosen
 
 
+def is_stricter(policy: RecordingPolicy, than: RecordingPolicy) -> bool:
+    """Whether it is what counts of the two."""
+    return _strictness(policy) > _strictness(than)
+
+
 def directions_of(legs: Iterable[Leg]) -> set[str]:
     """`inbound`, `outbound` or both where somebody outside is there, otherwise `internal`."""
     outside = {leg.incoming for leg in legs if leg.party.trunk is not None or leg.party.account is None}

@@ -121,6 +121,7 @@ class Talk(Application):
         self.people: dict[int, Person] = {}
         self.phase = Phase.IDLE
         self.paused = False
+        self._stays_paused = False
         self._line = line
         self._archive = archive
         self._in_call = in_call
@@ -151,6 +152,22 @@ class Talk(Application):
         person = self.people.pop(leg.id, None)
         self.review(now)
         return None if person is None or person.consent in _OPEN else person.consent
+
+    def adopt(self, policy: RecordingPolicy, known: Mapping[int, Consent | None], now: float) -> None:
+        """A stricter policy counts from now on: what was recorded until now stays under the one before, and
+        everybody is told anew. `known` is what legs have answered to just that notice before.
+        """
+        self.policy = policy
+        self._speechless = False
+        self._stays_paused = self.paused
+        for person in self.people.values():
+            person.consent = known.get(person.leg.id) or Consent.UNTOLD
+            person.play, person.again_at = None, now
+        if self.phase is Phase.BEGINNING:
+            self._keep = False
+        else:
+            self._stop()
+        self.review(now)
 
     def may_record(self, consent: Consent | None) -> bool:
         """Whether a leg with that answer may be recorded from the moment it joins."""
@@ -221,6 +238,8 @@ class Talk(Application):
             kept, self._kept = self._kept, []
             for voice in kept:
                 self._archive.withdraw(voice)
+            if self._voice is not None:
+                self._archive.forbid(self._voice)
             self._keep = False
             self._stop()
         self._settle(person, consent, f"pressed {keys}", now)
@@ -335,7 +354,7 @@ class Talk(Application):
     def _begin(self, agreed: list[Person]) -> None:
         self.phase = Phase.BEGINNING
         self._keep = True
-        self.paused = False
+        self.paused, self._stays_paused = self._stays_paused, False
         legs = [person.leg for person in self.people.values()]
         policy = self.policy
         self._call = str(legs[0].call.id)

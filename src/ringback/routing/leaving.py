@@ -11,6 +11,7 @@ from ringback.routing.outbound import WayOut, goes_out, ways_out
 from ringback.routing.snapshot import Snapshot
 from ringback.routing.steps import GoOut, Refuse
 from ringback.routing.trail import Trail
+from ringback.store.plan.answering import Role
 from ringback.store.plan.outbound import Route
 
 _TOLD: Final = 20
@@ -46,10 +47,11 @@ def leave(number: str, snapshot: Snapshot, trail: Trail, *, payer: str, restrict
     if restricted and role is not None:
         allowed = [way for way in known if way.call_class in role.classes]
         if not allowed:
-            trail.say("role", role.name, f"may not call numbers of the class {known[0].call_class}")
-            return trail.refuse(
-                403, f"the role {role.name} may not call numbers of the class {known[0].call_class}"
-            )
+            said = f"may not call numbers of the class {known[0].call_class}"
+            if snapshot.plan.get(Role, role.name) is None:
+                said = f"{said}: the plan does not have it, so it may call the class {role.classes[0]} alone"
+            trail.say("role", role.name, said)
+            return trail.refuse(403, f"the role {role.name} {said}")
         known = allowed
         trail.say("role", role.name, f"may call numbers of the class {known[0].call_class}")
     return GoOut(ways=tuple(known), call_class=known[0].call_class, payer=payer, path=trail.path)

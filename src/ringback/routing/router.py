@@ -55,7 +55,7 @@ class Router:
         if asked.trunk is not None:
             found = self._from_trunk(asked.trunk, trail)
         else:
-            found = self._dialled(asked.dialled, trail)
+            found = self._dialled(asked.dialled.reveal(), trail)
         return self._follow(found, trail)
 
     def go(
@@ -131,6 +131,10 @@ class Router:
                 return trail.refuse(404, f"extension {account} has no mailbox", dead_end=True)
             trail.say("feature", dialled.name, "the caller's own messages")
             return CheckMessages(extension=account)
+        role = self._snapshot.role(account)
+        if dialled.name == features.NIGHT_SWITCH and role is not None and not role.night_switch:
+            trail.say("role", role.name, "may not switch hours by hand")
+            return trail.refuse(403, f"the role {role.name} may not use the night switch")
         trail.say("feature", dialled.name, "is done by dialling")
         return Feature(name=dialled.name, argument=dialled.argument)
 
@@ -138,9 +142,10 @@ class Router:
         trunk = self._snapshot.directory.trunks.get(name)
         if trunk is None or not trunk.enabled:
             return trail.refuse(404, f"trunk {name} does not exist, or is disabled", dead_end=True)
-        leads_to = destination_of(trunk, trail.asked.dialled)
+        dialled = trail.asked.dialled.reveal()
+        leads_to = destination_of(trunk, dialled)
         if leads_to is None:
-            own = self._snapshot.own_number(trail.asked.dialled)
+            own = self._snapshot.own_number(dialled)
             leads_to = own[1] if own is not None and own[0] is trunk else None
         if leads_to is None:
             trail.say("trunk", name, "does not say where this number leads")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from ringback.routing.classes import usual_class
 from ringback.routing.e164 import e164, forms
 from ringback.routing.hours import Standing, standing
 from ringback.routing.numbering import ServiceNumbers
@@ -128,8 +129,16 @@ class Snapshot:
         return person.role if person is not None else "standard"
 
     def role(self, number: str | None) -> Role | None:
-        """That role, None where the plan has none of this name: nothing is restricted then."""
-        return self.plan.get(Role, self.role_name(number))
+        """That role; None while the plan has no role at all: then the caps alone restrict anybody.
+
+        As soon as it has one, a role that it does not have may call the class of all other numbers alone:
+        who was forgotten is not to have more than all others.
+        """
+        name = self.role_name(number)
+        known = self.plan.get(Role, name)
+        if known is not None or not self.plan.all(Role):
+            return known
+        return Role(name=name, classes=(usual_class(self.services.classes),))
 
     def hours(self, name: str) -> Standing | None:
         """What the hours of this name say now, None where there are none."""

@@ -38,19 +38,24 @@ class Asked(msgspec.Struct, frozen=True):
     `Location` of the device.
     """
 
-    dialled: str
+    dialled: Private[str]
     number: Private[str]
     account: str | None = None
     trunk: str | None = None
     emergency_location: str = ""
 
+    def __repr__(self) -> str:
+        # The account is a number, too.
+        return "Asked()"
+
 
 class Rule(msgspec.Struct, frozen=True):
-    """One rule that was passed: `kind` and `name` as in the plan, and in words what it did."""
+    """One rule that was passed: `kind` and `name` as in the plan, and in words what it did. Names may be
+    numbers, and words may hold them."""
 
     kind: str
-    name: str
-    said: str
+    name: Private[str]
+    said: Private[str]
 
 
 _NOWHERE: Final[Mapping[Outcome, Target]] = MappingProxyType({})
@@ -66,12 +71,19 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     onward: Mapping[Outcome, Target] = _NOWHERE
     path: tuple[Target, ...] = ()
 
+    def __repr__(self) -> str:
+        # The rest says whom it leads to.
+        return f"{type(self).__name__}()"
+
 
 class Round(msgspec.Struct, frozen=True):
     """Extensions whose devices ring together, for so long."""
 
     extensions: tuple[str, ...]
     for_s: float
+
+    def __repr__(self) -> str:
+        return f"Round(for_s={self.for_s})"
 
 
 class Ring(Step, frozen=True, kw_only=True):

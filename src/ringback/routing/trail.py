@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ringback.governance.private import Private
 from ringback.routing.steps import Asked, Decision, Outcome, Refuse, Rule, Step
 from ringback.store.plan.target import Target
 
@@ -42,7 +43,7 @@ class Trail:
 
     def say(self, kind: str, name: str, said: str) -> None:
         """Note a rule that was passed."""
-        self.rules.append(Rule(kind, name, said))
+        self.rules.append(Rule(kind, Private(name), Private(said)))
 
     def circle(self, target: Target) -> Refuse:
         """The end of a call that came back to `target`."""

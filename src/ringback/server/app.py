@@ -34,6 +34,7 @@ from ringback.sdp.negotiated import Local
 from ringback.sdp.webrtc import LocalWebRtc
 from ringback.server.accounts import Accounts
 from ringback.server.addresses import bracketed, is_wildcard, reachable
+from ringback.server.backups import BackupKeeper
 from ringback.server.certificates import sip_certificate
 from ringback.server.challenges import DigestChoice
 from ringback.server.destinations import Destinations
@@ -56,6 +57,7 @@ from ringback.server.record_spool import Spool
 from ringback.server.recording import RecordingKeeper
 from ringback.server.records import RecordKeeper
 from ringback.server.registrations import RegistrationKeeper
+from ringback.server.sightings import SightingKeeper
 from ringback.server.sip_metrics import sip_metrics
 from ringback.server.sip_socket import SipSockets
 from ringback.server.sip_trace import SipTrace
@@ -84,6 +86,8 @@ from ringback.web.operations import Metric
 from ringback.webrtc.certificate import make_certificate
 
 _GOODBYE_PATIENCE_S: Final = 2.0
+# Service managers kill after 90 s.
+_EMERGENCY_PATIENCE_S: Final = 60.0
 _CONTACT_S: Final = 60.0
 _MOST_CONTACTS: Final = 4_096
 _HUSHED_TOLD_S: Final = 1.0
@@ -101,6 +105,8 @@ class Server:
     """The running system; `start` and `stop` are called once each."""
 
     _holdings: HoldingKeeper | None = None
+    _hurried = False
+    _hushed_told = 0.0
 
     def __init__(self, settings: Settings, store: Store) -> None:
         self.settings = settings
@@ -112,7 +118,6 @@ class Server:
             rate=settings.security.sip_rate,
             on_ban=self._on_ban,
         )
-        self._hushed_told = 0.0
         self._contacts: dict[tuple[str, Address, str, int], SipUri] = {}
         self.registrar = Registrar(chance=random.random)
         self.endpoint = Endpoint(
@@ -198,7 +203,8 @@ class Server:
             outside=OutsideOperations(
                 self.lines, self.caps, self.switchboard, self.trunks.check, lambda: store.directory
             ),
-            record_metrics=self.records.metrics,
+            record_metrics=lambda: (*self.records.metrics(), *self.backups.metrics()),
+            voicemail_metrics=lambda: self.voicemail.metrics(),  # noqa: PLW0108 - made below
             features=lambda: self.features,
         )
         self.diagnoses = Diagnoses(settings.data_dir / "diagnoses", settings.web.upload_limit_mb * 1_000_000)
@@ -259,6 +265,7 @@ class Server:
         self.recording = RecordingKeeper(
             settings, store, self.switchboard, self.exchange, self.prompts, self._publish
         )
+        self.backups = BackupKeeper(settings, store, self._publish)
         self.policy = Policy(
             endpoint=self.endpoint,
             switchboard=self.switchboard,
@@ -288,6 +295,7 @@ class Server:
 
     def _join(self) -> None:
         """Let the parts that are made before others know these."""
+        self.sightings = SightingKeeper(self.registrar, self.store)
         self.endpoint.answer_without_state = self.policy.answer_without_state
         self.exchange.policy = self.policy
         self.exchange.watching = self.watching
@@ -309,6 +317,7 @@ class Server:
         await self.features.start()
         await self.voicemail.start()
         await self.recording.start()
+        await self.backups.start()
         self._know_registered()
         await self.transports.open(
             sip.bind,
@@ -320,6 +329,7 @@ class Server:
             require_client_certificate=sip.require_client_certificate,
         )
         self.keeper.start()
+        self.sightings.start()
         self.softphones.start()
         self.tolls.start()
         self._holdings = HoldingKeeper(self.store)
@@ -331,11 +341,18 @@ class Server:
         self.operations.waiting_for = ()
 
     async def stop(self) -> None:
-        """End calls cleanly, then everything else."""
+        """End calls cleanly, then everything else. Emergency calls go on for up to a minute, and are taken
+        as long as one goes on; `hurry` ends them, too."""
         self.policy.accepting = False
         self.operations.waiting_for = ("stopping",)
         if self.switchboard.legs:
             log.info("ending calls", legs=len(self.switchboard.legs))
+            self.exchange.hang_up_all("Server stops", spare_emergencies=True)
+        if self.switchboard.emergency_calls:
+            log.warning("an emergency call goes on: the server stops after it", seconds=_EMERGENCY_PATIENCE_S)
+            over = time.monotonic() + _EMERGENCY_PATIENCE_S
+            while self.switchboard.emergency_calls and not self._hurried and time.monotonic() < over:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
             self.exchange.hang_up_all("Server stops")
         self.trunks.stop()
         # The 200s to our BYEs are waited for, so that nobody is left in a dead call by a lost datagram.
@@ -351,15 +368,21 @@ class Server:
         await self.diagnoses.stop()
         await self.voicemail.stop()
         await self.recording.stop()
+        await self.backups.stop()
         if self._holdings is not None:
             await self._holdings.stop()
         await self.softphones.stop()
         await self.keeper.stop()
+        await self.sightings.stop()
         await self.names.close()
         await self.tolls.stop()
         await self.transports.close()
         await self.media.stop()
         await self.records.stop()
+
+    def hurry(self) -> None:
+        """Stop without waiting for anybody."""
+        self._hurried = True
 
     def addresses(self) -> dict[str, str]:
         """Where we are really bound: host:port, or several, by udp, tcp, tls, http or https."""
@@ -497,10 +520,12 @@ class Server:
     def _on_registration(self, user: str, flow: Flow) -> None:
         self._keep_open(flow)
         self.keeper.changed(user)
+        self.sightings.seen(user, flow, time.monotonic())
 
     def _on_connection_lost(self, flow: Flow) -> None:
         for user, _ in self.registrar.connection_lost(flow):
             self.keeper.changed(user)
+        self.keeper.connection_lost(flow)
         for lost in (flow, *self.names.connection_lost(flow)):
             self.exchange.on_connection_lost(lost)
         self.exchange.perform(lambda now: self.lines.connection_lost(flow, now))

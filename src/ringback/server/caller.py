@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from ringback.call.leg import Party
 from ringback.conference.visits import Visit
 from ringback.governance.private import Private
@@ -14,7 +16,12 @@ from ringback.sip.uri import NameAddr
 
 
 def party_of(
-    request: Request, account: str | None = None, visit: Visit | None = None, *, trunk: str | None = None
+    request: Request,
+    account: str | None = None,
+    visit: Visit | None = None,
+    *,
+    trunk: str | None = None,
+    device: str = "",
 ) -> Party:
     """The caller as it is known: by its account, by the word of a peer, by its own.
 
@@ -31,6 +38,7 @@ def party_of(
         account,
         trunk,
         hidden=is_anonymous(request.from_) or wants_privacy(request.headers),
+        device=device,
     )
 
 
@@ -38,7 +46,7 @@ def shown(party: Party) -> Party:
     """The caller as others see it: without number and name if it wants to stay unknown."""
     if not party.hidden:
         return party
-    return Party(Private(""), Private(ANONYMOUS.display), party.account, party.trunk, hidden=True)
+    return replace(party, number=Private(""), name=Private(ANONYMOUS.display))
 
 
 def fields_for(

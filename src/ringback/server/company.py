@@ -110,7 +110,7 @@ class ServerCompany:
         who = self._directory().extension(leg.party.account or "")
         party = party_named(leg.party, label, who.display_name if who is not None else "")
         step = Ring(rounds=(Round((account,), RING_AGAIN_S),), called=Target("extension", account))
-        asked = Asked(account, leg.party.number, leg.party.account, leg.party.trunk)
+        asked = Asked(Private(account), leg.party.number, leg.party.account, leg.party.trunk)
         made = self._destinations.build(step, Call(asked, party, leg.flow), nowhere, now)
         return None if isinstance(made, Refusal) else made
 

@@ -93,7 +93,9 @@ class Emergencies:
             location=location.name if location is not None else None,
             test=test,
         )
-        self._notify(EmergencyNotice(call.asked.dialled, Private(number), Private(name), location, test))
+        self._notify(
+            EmergencyNotice(call.asked.dialled.reveal(), Private(number), Private(name), location, test)
+        )
         if location is None:
             return
         host = self._contact_for(call.flow).host

@@ -163,10 +163,10 @@ class Exchange:
         now = time.monotonic()
         self._take(act(now), now)
 
-    def hang_up_all(self, reason: str) -> None:
+    def hang_up_all(self, reason: str, *, spare_emergencies: bool = False) -> None:
         """End every call."""
         now = time.monotonic()
-        self._switchboard.hang_up_all(now, reason)
+        self._switchboard.hang_up_all(now, reason, spare_emergencies=spare_emergencies)
         self._flush(now)
 
     # Work

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from datetime import UTC, datetime
 from typing import Final
 
 import structlog
@@ -32,6 +33,7 @@ class HoldingKeeper:
                 handed_over = await self._store.holdings.settle()
                 if handed_over:
                     log.info("extensions changed hands", extensions=handed_over)
+                await self._store.changes.expire(datetime.now(UTC))
                 self._settled = day
             else:
                 await self._store.reassignments.deliver()

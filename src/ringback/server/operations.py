@@ -57,12 +57,14 @@ _WARNINGS = frozenset(
     {
         "media.refused", "trunk.down", "toll.refused", "source.banned", "recording.failed",
         "records.database_away", "records.spool_failed", "records.lost", "records.interrupted",
+        "backup.failed",
     }
 )  # fmt: skip
 _NEWS = frozenset(
     {
         "trunk.up", "records.database_back", "records.spool_back",
         "recording.started", "recording.stopped", "recording.discarded",
+        "backup.made",
     }
 )  # fmt: skip
 
@@ -86,6 +88,7 @@ class ServerOperations:
         sip_trace: SipTrace,
         outside: OutsideOperations,
         record_metrics: Callable[[], Iterable[Metric]],
+        voicemail_metrics: Callable[[], Iterable[Metric]],
         features: Callable[[], Features],
     ) -> None:
         self.waiting_for: tuple[str, ...] = ("start",)
@@ -99,6 +102,7 @@ class ServerOperations:
         self._addresses = addresses
         self._sip_metrics = sip_metrics
         self._record_metrics = record_metrics
+        self._voicemail_metrics = voicemail_metrics
         self._sip_trace = sip_trace
         self.outside = outside
         self._events = EventHub()
@@ -215,6 +219,7 @@ class ServerOperations:
         yield from line_metrics(self._switchboard.history)
         yield from self.outside.metrics()
         yield from self._record_metrics()
+        yield from self._voicemail_metrics()
         yield Metric(
             "ringback_media_takeovers",
             "counter",

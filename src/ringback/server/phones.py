@@ -166,7 +166,9 @@ def _devices(
         device: Device | None = None
         for binding in reversed(group):
             from_, headers = told(binding.flow.remote[0]) if told is not None else (None, Headers())
-            device = Device(binding.uri, binding.flow, binding.route_set, device, from_, headers, called)
+            device = Device(
+                binding.uri, binding.flow, binding.route_set, device, from_, headers, called, binding.device
+            )
         if device is not None:
             devices.append(device)
     return devices

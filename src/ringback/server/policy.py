@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from ringback.call.application import Application
 from ringback.call.bridge import Bridge
 from ringback.call.leg import Leg, Party
@@ -19,7 +21,8 @@ from ringback.server.accounts import Accounts, Denied, Proved, user_of
 from ringback.server.caller import party_of, shown
 from ringback.server.destinations import Call, Refusal
 from ringback.server.outside import Outside
-from ringback.server.routed import Ways, note_way
+from ringback.server.refusals import Refusals
+from ringback.server.routed import Ways, is_urgent, note_way
 from ringback.server.watching import Watching
 from ringback.sip.answer_mode import wanted_answer
 from ringback.sip.effects import Effect, IncomingCall, RequestArrived
@@ -69,6 +72,7 @@ class Policy:
         self._on_registration = on_registration
         self._watching = watching
         self._allow_answer_mode = allow_answer_mode
+        self._refusals = Refusals()
         self.accepting = True
 
     # Calls
@@ -80,37 +84,49 @@ class Policy:
         """
         request, session, flow = event.request, event.session, event.flow
         dialled = number_in(request.uri)
-        if not self._accepts(dialled):
-            return session.reject(503, now, "Shutting down")
         trunk = self._trunk(request, flow)
-        if trunk is not None and trunk.inbound == "address":
-            return self._from_trunk(trunk, event, now)
+        known_trunk = trunk if trunk is not None and trunk.inbound == "address" else None
+        if not self._accepts(dialled):
+            party = party_of(request, trunk=known_trunk.name if known_trunk is not None else None)
+            return self._refuse(event, party, 503, now, "Shutting down")
+        if known_trunk is not None:
+            return self._from_trunk(known_trunk, event, now)
         proof: Proved | None = None
         visit: Visit | None = None
         if self._needs_account(request, dialled, flow) or trunk or event.replaced is not None:
             urgent = dialled is not None and dialled.number in self._services.emergency
             shown_by = self._accounts.authenticate(request, flow, now, urgent=urgent)
             if isinstance(shown_by, Denied):
-                return session.reject(shown_by.status, now, shown_by.reason, shown_by.headers)
+                if shown_by.status == 401:
+                    return session.reject(401, now, headers=shown_by.headers)
+                return self._refuse(
+                    event, party_of(request), shown_by.status, now, shown_by.reason, shown_by.headers
+                )
             if isinstance(shown_by, Trunk):
                 return self._from_trunk(shown_by, event, now)
             proof = shown_by
             visit = self._visits.account(proof.account, now)
-        party = party_of(request, proof.account if proof is not None else None, visit)
+        device = proof.device if proof is not None else None
+        party = party_of(
+            request,
+            proof.account if proof is not None else None,
+            visit,
+            device=device.username if device is not None else "",
+        )
         if event.replaced is not None:
             return self._take_place(event, event.replaced, party, now)
         asked = Asked(
-            dialled=dialled.number if dialled else "",
+            dialled=Private(dialled.number if dialled else ""),
             number=party.number,
             account=proof.account if proof is not None and visit is None else None,
-            emergency_location=proof.device.location if proof is not None and proof.device else "",
+            emergency_location=device.location if device is not None else "",
         )
-        if visit is not None and asked.dialled == self._services.echo:
+        if visit is not None and asked.dialled.reveal() == self._services.echo:
             decision = Decision(Echo())
         else:
             decision = self._ways.first(asked)
         if visit is not None and not _open_to(visit, decision.step):
-            return session.reject(403, now, "Not with this link")
+            return self._refuse(event, party, 403, now, "Not with this link", stranger=True)
         itself = (
             self._allow_answer_mode
             and wanted_answer(request.headers) != "manual"
@@ -126,25 +142,57 @@ class Policy:
         """Begin the way of a call, or refuse it."""
         request, session, step = event.request, event.session, decision.step
         refused = self._unmet(request, step if call.asked.trunk is None else None)
+        stranger = call.visit is not None
         if refused is not None and not (isinstance(step, GoOut) and step.emergency):
-            return session.reject(refused.status, now, refused.reason)
+            return self._refuse(event, call.caller, refused.status, now, refused.reason, stranger=stranger)
         application = self._ways.take(step, call, now)
-        number = Private(call.asked.dialled)
+        number = call.asked.dialled
         if isinstance(application, Refusal):
-            status, reason = application.status, application.reason
-            if call.caller.account is not None or call.caller.trunk is not None:
-                # Strangers could fill the records with what they try.
-                record = self._switchboard.refused(
-                    session, event.flow, shown(call.caller), number, status, reason, now
-                )
-                note_way(record, decision)
-            return session.reject(status, now, reason)
+            return self._refuse(
+                event,
+                call.caller,
+                application.status,
+                now,
+                application.reason,
+                number=number,
+                decision=decision,
+                stranger=stranger,
+            )
         self._switchboard.incoming(
             session, event.flow, request.body, shown(call.caller), number, application, now, codecs
         )
         if application.call is not None:
             note_way(application.call, decision)
         return []
+
+    def _refuse(
+        self,
+        event: IncomingCall,
+        party: Party,
+        status: int,
+        now: float,
+        words: str | None = None,
+        headers: Headers | None = None,
+        *,
+        number: Private[str] | None = None,
+        decision: Decision | None = None,
+        stranger: bool = False,
+    ) -> list[Effect]:
+        """Refuse a call before it has come in; the record says so, as long as its source has not too many of
+        them. A call for help always has one."""
+        if number is None:
+            dialled = number_in(event.request.uri)
+            number = Private(dialled.number if dialled is not None else "")
+        urgent = decision is not None and is_urgent(decision.step)
+        if urgent or self._refusals.recorded(party, event.flow.remote[0], now, stranger=stranger):
+            record = self._switchboard.refused(
+                event.session, event.flow, shown(party), number, status, words, now
+            )
+            if decision is not None:
+                note_way(record, decision)
+        else:
+            self._switchboard.calls.unrecorded += 1
+        return event.session.reject(status, now, words, headers)
 
     def _take_place(
         self, event: IncomingCall, replaced: InviteSession, party: Party, now: float
@@ -153,10 +201,10 @@ class Policy:
         request, session = event.request, event.session
         refused = self._unmet(request, None)
         if refused is not None:
-            return session.reject(refused.status, now, refused.reason)
+            return self._refuse(event, party, refused.status, now, refused.reason)
         application = self._takeover(replaced, party.account)
         if isinstance(application, int):
-            return session.reject(application, now)
+            return self._refuse(event, party, application, now)
         dialled = number_in(request.uri)
         number = Private(dialled.number if dialled else "")
         self._switchboard.incoming(session, event.flow, request.body, shown(party), number, application, now)
@@ -177,17 +225,32 @@ class Policy:
     ) -> Application | int:
         """Where a transfer goes: whatever the transferor may call itself, and nowhere else. A phone there is
         shown who remains.
+
+        Whoever is sent to an emergency number calls from where it is itself, if it is one of ours: help has
+        to find who talks to it.
         """
         account = transferor.party.account
         extension = self._directory().extension(account) if account is not None else None
-        if not self.accepting or account is None or extension is None or not extension.enabled:
-            return 403
         dialled = number_in(refer_to.uri)
-        asked = Asked(dialled.number if dialled else "", Private(account), account)
+        number = dialled.number if dialled else ""
+        urgent = number in self._services.emergency
+        allowed = self.accepting and extension is not None and extension.enabled
+        if account is None or not (allowed or urgent) or self._visits.account(account, now) is not None:
+            return 403
+        party = Party(Private(account), None, account, device=transferor.party.device)
+        if urgent and remaining.party.account is not None:
+            party = Party(
+                remaining.party.number, None, remaining.party.account, device=remaining.party.device
+            )
+        elif extension is not None:
+            party = replace(party, name=Private(extension.display_name))
+        device = self._directory().devices.get(party.device)
+        asked = Asked(
+            Private(number), party.number, party.account, emergency_location=device.location if device else ""
+        )
         decision = self._ways.first(asked)
         step = decision.step
-        party = Party(Private(account), Private(extension.display_name), account)
-        caller = remaining.party if isinstance(step, Ring) else party
+        caller = remaining.party if isinstance(step, Ring) and not urgent else party
         pin = dialled.pin if dialled else None
         application = self._ways.take(step, Call(asked, caller, remaining.flow, pin), now)
         if isinstance(application, Refusal):
@@ -197,21 +260,21 @@ class Policy:
 
     def _from_trunk(self, trunk: Trunk, event: IncomingCall, now: float) -> list[Effect]:
         """A call from outside goes where its number leads; out again only where that is allowed."""
-        request, session = event.request, event.session
+        request = event.request
         number = self._outside.dialled(trunk, request)
-        if number is None:
-            return session.reject(404, now)
         party = party_of(request, trunk=trunk.name)
+        if number is None:
+            return self._refuse(event, party, 404, now)
         if self._outside.is_full(trunk):
-            words = "Too many calls on this trunk"
-            self._switchboard.refused(session, event.flow, shown(party), Private(number), 486, words, now)
-            return session.reject(486, now, words)
-        asked = Asked(number, party.number, trunk=trunk.name)
+            return self._refuse(
+                event, party, 486, now, "Too many calls on this trunk", number=Private(number)
+            )
+        asked = Asked(Private(number), party.number, trunk=trunk.name)
         decision = self._ways.first(asked)
         self._sources.proved(event.flow.remote, now)
         hops = request.max_forwards
         if isinstance(decision.step, GoOut) and hops is not None and hops <= 1:
-            return session.reject(483, now)
+            return self._refuse(event, party, 483, now, number=Private(number), decision=decision)
         left = 70 if hops is None else hops - 1
         call = Call(asked, party, event.flow, max_forwards=left)
         return self._take(decision, call, event, now, trunk.codecs)

@@ -10,6 +10,7 @@ from ringback.call.bridge import Bridge
 from ringback.call.leg import Leg
 from ringback.call.onward import Onward, nowhere
 from ringback.call.switchboard import Switchboard
+from ringback.governance.private import Private
 from ringback.queueing.queues import Queues, QueueShown
 from ringback.queueing.waiting import Waiting
 from ringback.routing.steps import Asked, Ring, Round, Wait
@@ -110,7 +111,7 @@ class QueueDesk:
     def _ring(self, agents: tuple[str, ...], for_s: float, leg: Leg, queue: Queue, now: float) -> Bridge:
         """What rings agents for a caller, whose name they see behind the queue's."""
         step = Ring(rounds=(Round(agents, for_s),), called=Target("queue", queue.name), call_waiting=False)
-        asked = Asked(queue.number, leg.party.number, leg.party.account, leg.party.trunk)
+        asked = Asked(Private(queue.number), leg.party.number, leg.party.account, leg.party.trunk)
         call = Call(asked, party_named(leg.party, queue.title or queue.name), leg.flow)
         made = self._destinations.build(step, call, nowhere, now)
         assert isinstance(made, Bridge), "phones are rung by a bridge"

@@ -22,7 +22,7 @@ from ringback.recording.archive import Beginning, Begun, ConsentLine, Speaker
 from ringback.recording.desk import Kind, RecordingDesk
 from ringback.recording.talk import TEXTS
 from ringback.server.prompts import PromptLibrary
-from ringback.store.errors import StoreError
+from ringback.store.errors import ConflictError, DatabaseUnusableError, StoreError
 from ringback.store.plan.voice import RecordingPolicy
 from ringback.store.recordings import StoredConsent, StoredTrack
 from ringback.store.store import Store
@@ -68,6 +68,8 @@ class RecordingKeeper:
         self._waiting: list[Job] = []
         self._lines: list[StoredConsent] = []
         self._open: set[str] = set()
+        self._marking: dict[str, asyncio.Future[None]] = {}
+        """Being noted, or noted, as to be deleted."""
         self._tasks: list[asyncio.Task[None]] = []
         self.desk = RecordingDesk(
             switchboard,
@@ -81,6 +83,8 @@ class RecordingKeeper:
 
     async def start(self) -> None:
         """Settle what the last process left, delete what is due, and begin."""
+        for voice in await asyncio.to_thread(self._store.voices.vault.withdrawn):
+            await self._withdraw(voice)
         settled = await self._store.recordings.settle()
         if settled:
             log.warning("recordings were cut by the last end of the server", recordings=settled)
@@ -113,6 +117,8 @@ class RecordingKeeper:
         while not self._jobs.empty():
             await self._do(self._jobs.get_nowait())
         await self._save_lines()
+        # What could not be deleted now is at the next start.
+        await asyncio.gather(*self._marking.values(), return_exceptions=True)
 
     # Archive
 
@@ -151,17 +157,41 @@ class RecordingKeeper:
 
     def finish(self, voice: str, ended: RecordingEnded | None, *, keep: bool) -> None:
         """Let it count, or leave nothing of it."""
+        if not keep and ended is not None:
+            self.forbid(voice)
         self._jobs.put_nowait(partial(self._until_done, partial(self._finish, voice, ended, keep)))
+
+    def forbid(self, voice: str) -> None:
+        """Note on the disk, at once, that it is to be deleted: the database may be away, this process end."""
+        if voice not in self._marking:
+            self._marking[voice] = asyncio.ensure_future(self._mark(voice))
 
     def withdraw(self, voice: str) -> None:
         """Delete it, unless a legal hold keeps it."""
+        self.forbid(voice)
         self._jobs.put_nowait(partial(self._until_done, partial(self._withdraw, voice)))
+
+    async def _mark(self, voice: str) -> None:
+        try:
+            await asyncio.to_thread(self._store.voices.vault.withdraw, voice)
+        except OSError as error:
+            log.error("it cannot be noted that a recording is to be deleted", reason=error.strerror)
+
+    async def _unmark(self, voice: str) -> None:
+        """It is deleted, or under legal hold."""
+        marking = self._marking.pop(voice, None)
+        if marking is not None:
+            await marking
+        await asyncio.to_thread(self._store.voices.vault.settle, voice)
 
     async def _withdraw(self, voice: str) -> None:
         try:
             await self._store.voices.delete(voice, "consent", "withdrawn")
+        except DatabaseUnusableError:
+            raise
         except StoreError as error:
             log.warning("what somebody withdrew from cannot be deleted", voice=voice, reason=str(error))
+        await self._unmark(voice)
 
     async def _begin(self, beginning: Beginning, then: Then) -> None:
         result: Begun | str
@@ -204,6 +234,8 @@ class RecordingKeeper:
         reason = ended.reason if ended is not None else "failed"
         kept = await self._store.recordings.finish(voice, reason, keep=keep)
         self._open.discard(voice)
+        if not keep:
+            await self._unmark(voice)
         if not kept:
             self._publish(Notice("recording.discarded", {"voice": voice}))
 
@@ -250,9 +282,15 @@ class RecordingKeeper:
             if time.monotonic() >= due:
                 due = time.monotonic() + EVERY_S
                 self._jobs.put_nowait(self._expire)
+                if self._store.voices.vault.key.rotating:
+                    self._jobs.put_nowait(self._rotate)
 
     async def _rotate(self) -> None:
-        done = await self._store.voices.rotate(self._key_file)
+        try:
+            done = await self._store.voices.rotate(self._key_file)
+        except ConflictError as error:
+            log.warning("the change of the vault key waits", reason=str(error))
+            return
         log.info("the change of the vault key is done, which was interrupted", voices=done)
 
     async def _expire(self) -> None:

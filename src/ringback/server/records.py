@@ -298,9 +298,16 @@ class RecordKeeper:
     def metrics(self) -> Iterable[Metric]:
         """What was kept, what waits, and whether something is wrong."""
         waits = len(self._loose) + len(self._waiting)
+        refused = self._calls.unrecorded
         kept: tuple[tuple[str, Literal["counter", "gauge"], str, int], ...] = (
             ("stored", "counter", "Call records given to the database since the start.", self.stored),
             ("lost", "counter", "Call records that could be kept nowhere.", self.lost),
+            (
+                "refused_unrecorded",
+                "counter",
+                "Refused calls without a record: too many of one source.",
+                refused,
+            ),
             ("waiting", "gauge", "Call records in memory that the database has not taken yet.", waits),
             ("spool_bytes", "gauge", "Octets of call records on the disk beside it.", self._spool.total),
             ("database_away", "gauge", "1 while the database takes no records.", int(self.away)),

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import asdict
+from collections import deque
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import structlog
 
+from ringback.sip.flow import Flow
 from ringback.sip.registration import Binding, Registrar, SavedBinding
 from ringback.store.directory import Device, Directory, Extension
 from ringback.store.registrations import Registrations, StoredRegistration
 
 _GATHER_S: Final = 0.5
+_REMEMBERED_S: Final = 600.0
+_MOST_REMEMBERED: Final = 1_000
 
 log = structlog.get_logger(__name__)
 
@@ -28,6 +32,7 @@ class RegistrationKeeper:
         self._changed: set[str] = set()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._left: deque[_Left] = deque(maxlen=_MOST_REMEMBERED)
         self.hosts: frozenset[str] = frozenset()
         """Where the phones were that are known from before the start, those of connections too."""
 
@@ -47,15 +52,42 @@ class RegistrationKeeper:
         self._task = asyncio.create_task(self._run())
 
     def follow(self, before: Directory, after: Directory) -> None:
-        """Accounts were changed: devices are forgotten that could not register any more as they did."""
+        """Accounts were changed: devices are forgotten that could not register any more as they did.
+
+        Those of an account that is back within ten minutes, as it was, are reached again at once.
+        """
         for user in list(self._registrar.users()):
 
             def changed(binding: Binding, user: str = user) -> bool:
                 device = binding.device
                 return _account(before, user, device) != _account(after, user, device)
 
-            if self._registrar.remove(user, changed):
+            gone = self._registrar.remove(user, changed)
+            for binding in gone:
+                account = _account(before, user, binding.device)
+                if account is not None:
+                    self._left.append(_Left(user, account, binding, time.monotonic()))
+            if gone:
                 self.changed(user)
+        self._bring_back(after)
+
+    def connection_lost(self, flow: Flow) -> None:
+        """Nobody is reached by this flow any more."""
+        kept = [left for left in self._left if left.binding.flow != flow]
+        if len(kept) < len(self._left):
+            self._left = deque(kept, maxlen=_MOST_REMEMBERED)
+
+    def _bring_back(self, directory: Directory) -> None:
+        now = time.monotonic()
+        kept = []
+        for left in self._left:
+            if now > left.at + _REMEMBERED_S:
+                continue
+            if _account(directory, left.user, left.binding.device) != left.account:
+                kept.append(left)
+            elif self._registrar.take_back(left.user, left.binding, now):
+                self.changed(left.user)
+        self._left = deque(kept, maxlen=_MOST_REMEMBERED)
 
     def changed(self, user: str) -> None:
         """A user's bindings are not what they were."""
@@ -90,6 +122,16 @@ class RegistrationKeeper:
         except Exception:
             # The phones stay registered in memory; they are saved with their next REGISTER.
             log.exception("registrations could not be saved")
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """Where a device was that lost its account."""
+
+    user: str
+    account: tuple[object, ...]
+    binding: Binding
+    at: float
 
 
 def _account(directory: Directory, user: str, device: str) -> tuple[object, ...] | None:

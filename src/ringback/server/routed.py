@@ -13,6 +13,7 @@ from ringback.call.farewell import Farewell
 from ringback.call.leg import Leg, LegState
 from ringback.call.records import Call as Record
 from ringback.call.transfer import Handover, Unasked
+from ringback.governance.private import Private
 from ringback.routing.numbering import ServiceNumbers
 from ringback.routing.router import Router
 from ringback.routing.steps import (
@@ -68,7 +69,7 @@ class PlanRouting:
         self._clock = clock
         self._turns = turns
         # Most calls go to an extension, and the same way again until the directory changes.
-        self._known: dict[tuple[str, str | None, str | None], Decision] = {}
+        self._known: dict[tuple[Private[str], str | None, str | None], Decision] = {}
         self._known_by = directory()
 
     def first(self, asked: Asked) -> Decision:
@@ -164,7 +165,12 @@ def note_way(record: Record, decision: Decision) -> None:
     step = decision.step
     record.passed(decision.rules)
     record.called = record.called or _led_to(step)
-    record.emergency = record.emergency or (isinstance(step, GoOut | Refuse) and step.emergency)
+    record.emergency = record.emergency or is_urgent(step)
+
+
+def is_urgent(step: Step) -> bool:
+    """Whether somebody calls for help, whether or not a way out was found."""
+    return isinstance(step, GoOut | Refuse) and step.emergency
 
 
 def _rung(step: Step) -> str:

@@ -24,14 +24,17 @@ from ringback.server.preflight import UnusableSettingError, allow_many_sockets, 
 from ringback.server.provisioning import PhoneFiles
 from ringback.server.welcome import (
     Listening,
+    show_country_hint,
     show_first_start,
     show_lan_hint,
     show_listening,
     show_meetings,
+    show_role_hint,
     show_trust_hint,
 )
 from ringback.store.bootstrap import FirstStart, bootstrap
 from ringback.store.errors import StoreError
+from ringback.store.plan.answering import Role
 from ringback.store.store import open_store
 from ringback.web.app import announce, create_app
 from ringback.web.control_socket import AlreadyRunningError
@@ -94,6 +97,7 @@ async def _serve(settings: Settings, console: Console, command: str) -> int:
                 lambda: {name: port for name, (_, port) in server.transports.addresses.items()},
             ),
             voicemail=server.voicemail.pages,
+            backups=server.backups,
         )
         certificate = await asyncio.to_thread(web_certificate, settings)
         tls = server_context(certificate.certificate, certificate.key) if certificate else None
@@ -118,6 +122,11 @@ async def _serve(settings: Settings, console: Console, command: str) -> int:
                 show_meetings(console, [(m.name, links.meeting(m)) for m in store.meetings.all()])
             if all(ipaddress.ip_address(address).is_loopback for address in settings.sip.bind):
                 show_lan_hint(console, reachable_host("0.0.0.0"), command)  # noqa: S104 - only asks for our own
+            if any(trunk.enabled for trunk in store.directory.trunks.values()):
+                if not settings.routing.country:
+                    show_country_hint(console)
+                if not store.directory.plan.all(Role):
+                    show_role_hint(console)
             if certificate is not None and certificate.authority is not None:
                 show_trust_hint(console, certificate.authority)
             await certificates.start()
@@ -128,6 +137,8 @@ async def _serve(settings: Settings, console: Console, command: str) -> int:
             gc.freeze()
             gc.set_threshold(*_THRESHOLDS)
             log.info("stopping", signal=await stopped)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(number, server.hurry)
         finally:
             await certificates.stop()
             await server.stop()

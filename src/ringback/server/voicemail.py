@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from email.message import EmailMessage
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -35,9 +35,11 @@ from ringback.store.mailbox_upkeep import MailboxUpkeep
 from ringback.store.mailboxes import StoredMailbox
 from ringback.store.store import Store
 from ringback.voicemail.check import CheckMessages
+from ringback.voicemail.counts import Counts
 from ringback.voicemail.guard import MailboxGuard
 from ringback.voicemail.leave import LeaveMessage
 from ringback.voicemail.office import Office, Patience
+from ringback.web.operations import Metric
 
 SWEEP_EVERY_S: Final = 300.0
 
@@ -65,6 +67,7 @@ class Voicemail:
         self._sweeping: asyncio.Task[None] | None = None
         self._following = asyncio.Lock()
         self._follows: set[asyncio.Task[None]] = set()
+        self._counts = Counts()
         self.mail = Mail(settings.mail)
         self.desk = VoicemailDesk(
             store,
@@ -73,6 +76,7 @@ class Voicemail:
             settings.voicemail.least_pin_digits,
             changed=self.changed,
             received=self._received,
+            counts=self._counts,
         )
         self.pages = VoicemailPages(
             store, self.desk, settings.voicemail.least_pin_digits, changed=self.changed
@@ -86,6 +90,7 @@ class Voicemail:
                 between_digits_s=settings.conference.between_digits_s,
                 pin_tries=settings.conference.pin_tries,
             ),
+            counts=self._counts,
         )
         watching.mailboxes.find = self._lamp
 
@@ -97,7 +102,7 @@ class Voicemail:
     async def start(self) -> None:
         """Put in order what a crash left, before any call comes; tell of messages that it interrupted."""
         recovered = await self._upkeep.recover()
-        await self._follow(self._store.directory)
+        await self._follow()
         for message in recovered:
             log.info("a message is kept that the end of the server cut", message=message.id)
             self._received(message.extension, message.id)
@@ -111,6 +116,18 @@ class Voicemail:
                 await self._sweeping
         await self.desk.close()
         await self.mail.stop()
+
+    def metrics(self) -> Iterable[Metric]:
+        """What became of messages and of calls that came to hear them."""
+        counted: tuple[tuple[str, str, str, Mapping[Any, int]], ...] = (
+            ("messages", "outcome", "Messages that callers began to leave, by what became of them.",
+             self._counts.left),
+            ("heard", "by", "Times that a message was played or sent by mail.", self._counts.heard),
+            ("logins", "outcome", "Times that somebody asked to hear messages.", self._counts.logins),
+        )  # fmt: skip
+        for name, label, description, counts in counted:
+            samples = tuple(({label: word}, float(count)) for word, count in sorted(counts.items()))
+            yield Metric(f"ringback_voicemail_{name}", "counter", description, samples)
 
     # Calls
 
@@ -177,6 +194,7 @@ class Voicemail:
         if plan.tell == "audio":
             await self._store.voices.note(message, "voicemail", "exported", "by e-mail, as the plan says")
             sound = await read_wav(self._store, message, found.rate, found.length_ms, PART)
+            self._counts.heard["mail"] += 1
             mail.add_attachment(sound, maintype="audio", subtype="wav", filename="message.wav")
         return mail
 
@@ -185,14 +203,15 @@ class Voicemail:
     def follow(self, directory: Directory) -> None:
         """The directory has changed: mailboxes of who does not hold the extension any more are shut."""
         if any(_other_holder(directory, one) for one in self._store.mailboxes.all()):
-            task = asyncio.ensure_future(self._follow(directory))
+            task = asyncio.ensure_future(self._follow())
             self._follows.add(task)
             task.add_done_callback(self._follows.discard)
 
-    async def _follow(self, directory: Directory) -> None:
+    async def _follow(self) -> None:
         async with self._following:
             for mailbox in self._store.mailboxes.all():
-                holder = directory.extension(mailbox.extension)
+                # As it is by now: a deletion may have been taken back.
+                holder = self._store.directory.extension(mailbox.extension)
                 if holder is not None and same_holder(mailbox, holder.id, holder.person_id):
                     if mailbox.person_id is None and holder.person_id is not None:
                         await self._store.mailboxes.adopt(mailbox.extension, holder.person_id)

@@ -24,6 +24,7 @@ from ringback.store.errors import InvalidError
 from ringback.store.mailboxes import Greeting, StoredMailbox, StoredMessage
 from ringback.store.plan.voice import MailboxPlan
 from ringback.store.store import Store
+from ringback.voicemail.counts import Counts
 from ringback.voicemail.desk import Listener, Shut
 from ringback.voicemail.mailbox import (
     GREETINGS,
@@ -54,6 +55,7 @@ class VoicemailDesk:
         least_pin_digits: int,
         changed: Callable[[str], None],
         received: Callable[[str, str], None],
+        counts: Counts | None = None,
     ) -> None:
         self._store = store
         self._switchboard = switchboard
@@ -61,6 +63,7 @@ class VoicemailDesk:
         self._least_pin_digits = least_pin_digits
         self._changed = changed
         self._received = received
+        self.counts = counts or Counts()
         self._errands = Errands(exchange)
         self._takes = MessageRecordings(store, switchboard, self._errands, self.mailbox)
         self.streams = VoiceStreams(
@@ -127,6 +130,7 @@ class VoicemailDesk:
                 await self._store.mailboxes.message(extension, voice.id)
                 # Before anybody hears it; where that cannot be written down, nobody does.
                 await self._store.voices.note(voice.id, f"extension {extension}", "played", "by phone")
+                self.counts.heard["phone"] += 1
         return await self._store.voices.open(voice.id, PART)
 
     # Recording

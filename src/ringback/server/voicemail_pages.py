@@ -91,6 +91,7 @@ class VoicemailPages:
             (await store.voices.open(message, PART)).close()
         except VaultError as error:
             raise NotFoundError(f"the message cannot be read: {error}") from None
+        self._desk.counts.heard["page"] += 1
 
         def pieces(start: int, end: int) -> AsyncIterator[bytes]:
             return wav_pieces(store, message, rate, length_ms, PART, start, end)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
-from ringback.media.worker.wav import HEADER_BYTES, header
+from ringback.governance.wav import HEADER_BYTES, header
 from ringback.store.store import Store
 
 _SAMPLE_BYTES: Final = 2

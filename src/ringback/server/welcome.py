@@ -45,6 +45,27 @@ def show_lan_hint(console: Console, address: str, command: str) -> None:
     console.print(f"  {opened} {escape(command)}", soft_wrap=True)
 
 
+def show_country_hint(console: Console) -> None:
+    """Print what is not protected where there are trunks and nobody said in which country numbers are
+    written."""
+    console.print(
+        "\n[yellow]routing.country is not set.[/yellow] Numbers without a plus are compared as they are "
+        "dialled: what is blocked or dear\nin one form may be called in another. Set it to the country that "
+        f'people dial in, as country = "US" under {escape("[routing]")}.',
+        soft_wrap=True,
+    )
+
+
+def show_role_hint(console: Console) -> None:
+    """Print who may call what where there are trunks and the plan has no role."""
+    console.print(
+        "\n[yellow]The plan has no role:[/yellow] every extension may call numbers of all classes, abroad "
+        "too, up to their caps (ringback trunk usage).\nTo restrict it: ringback plan set role standard "
+        "classes=national",
+        soft_wrap=True,
+    )
+
+
 def show_meetings(console: Console, links: Sequence[tuple[str, str]]) -> None:
     """Print the links of the first few meetings, by name, on a terminal: who has one can join."""
     if not console.is_terminal or not links:

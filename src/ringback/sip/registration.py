@@ -216,6 +216,14 @@ class Registrar:
         dropped = self._drop(user, gone or (lambda _: True))
         return [binding for _, binding in dropped]
 
+    def take_back(self, user: str, binding: Binding, now: float) -> bool:
+        """Have a binding again that was removed, unless its time is over or the phone has registered anew."""
+        known = self._of(user)
+        if binding.expires_at <= now or any(_same_contact(binding, other) for other in known):
+            return False
+        self._store(user, [binding, *known])
+        return True
+
     def snapshot(self, now: float, users: Iterable[str] | None = None) -> list[SavedBinding]:
         """Every live binding, or those of `users`, to be given to `restore` of a later run."""
         return [
@@ -375,6 +383,13 @@ def _same(binding: Binding, update: _Update) -> bool:
     if update.reg_id is not None and binding.reg_id is not None:
         return (binding.instance, binding.reg_id) == (update.instance, update.reg_id)
     return binding.uri == update.uri
+
+
+def _same_contact(one: Binding, other: Binding) -> bool:
+    """Whether two bindings are of one contact, by the same rule."""
+    if one.reg_id is not None and other.reg_id is not None:
+        return (one.instance, one.reg_id) == (other.instance, other.reg_id)
+    return one.uri == other.uri
 
 
 def _supports(request: Request, tag: str) -> bool:

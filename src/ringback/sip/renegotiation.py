@@ -21,6 +21,11 @@ REFRESH_AGAIN_S = 10.0
 """How long a refresh waits that could not go, or was refused for another reason than the call's end."""
 
 
+def _assert_identity(session: InviteSession, request: Request) -> None:
+    if session.connected_identity:
+        request.headers.add("P-Asserted-Identity", session.connected_identity)
+
+
 class Renegotiation:
     """The re-INVITEs of one session; at most one exchange is open at a time (RFC 3264 §4).
 
@@ -70,6 +75,7 @@ class Renegotiation:
         self._waiting = None
         request, flow = self._agent.in_dialog(session.dialog, "INVITE", sdp)
         session.expiry.ask(request.headers)
+        _assert_identity(session, request)
         transaction, effects = self._agent.send(request, flow, session, now)
         self._outgoing = (transaction, request)
         return effects
@@ -94,6 +100,7 @@ class Renegotiation:
             return self.offer(session.local_sdp, now) if session.local_sdp is not None else []
         request, flow = self._agent.in_dialog(session.dialog, "UPDATE")
         session.expiry.ask(request.headers)
+        _assert_identity(session, request)
         self._refreshing, effects = self._agent.send(request, flow, session, now)
         return effects
 
@@ -116,7 +123,7 @@ class Renegotiation:
             return self.refresh(now)
         if response.status == 422 and session.expiry.refused(response):
             return self.refresh(now)
-        session.set_timer(SessionTimer.REFRESH, now + REFRESH_AGAIN_S)
+        self._refresh_later(now)
         return []
 
     def update_failed(self, transaction: ClientTransaction, status: int, now: float) -> list[Effect]:
@@ -127,8 +134,13 @@ class Renegotiation:
         if status == 408:
             return self._session.peer_lost(status, now)
         if self._session.state is not SessionState.ENDED:
-            self._session.set_timer(SessionTimer.REFRESH, now + REFRESH_AGAIN_S)
+            self._refresh_later(now)
         return []
+
+    def _refresh_later(self, now: float) -> None:
+        """Where the session has to be refreshed at all: who is only told something is told once."""
+        if self._session.expiry.refresh_at(now) is not None:
+            self._session.set_timer(SessionTimer.REFRESH, now + REFRESH_AGAIN_S)
 
     def sent_again(self, before: ClientTransaction, after: ClientTransaction) -> None:
         """A request of ours was challenged: another transaction has it now."""

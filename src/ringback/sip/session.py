@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar, Literal
 
+from ringback.governance.private import Private
 from ringback.sip.acceptance import sdp_of
 from ringback.sip.agent import SDP, Agent
 from ringback.sip.dialog import Dialog
@@ -20,6 +21,7 @@ from ringback.sip.session_state import SessionState, SessionTimer, Unacknowledge
 from ringback.sip.timers import Ticket
 from ringback.sip.transaction.client import ClientTransaction
 from ringback.sip.transaction.server import ServerTransaction
+from ringback.sip.uri import escape_user
 
 
 class InviteSession:
@@ -49,6 +51,10 @@ class InviteSession:
         """What we last described, for refreshes by re-INVITE."""
         self.peer_allows: frozenset[str] = frozenset()
         """Methods that the peer says it takes."""
+        self.peer_follows = False
+        """Whether the peer shows who it talks to as that changes (RFC 4916)."""
+        self.connected_identity = ""
+        """Who the peer was told that it talks to, since that has changed."""
         # Made when they are first needed: most calls change nothing, and are freed at once without them.
         self._offers: Renegotiation | None = None
         self._referrals: Referral | None = None
@@ -143,6 +149,21 @@ class InviteSession:
     def reject_offer(self, status: int, now: float) -> list[Effect]:
         """Refuse an OfferReceived (488 for instance); the call goes on as it was."""
         return [] if self.state is SessionState.ENDED else self._negotiation.reject(status, now)
+
+    def introduce(self, number: Private[str], name: Private[str] | None, now: float) -> list[Effect]:
+        """Tell the peer who it talks to now, where it follows that: our From changes (RFC 4916 §4.4), and the
+        same is asserted (RFC 3325)."""
+        dialog = self.dialog
+        if not self.peer_follows or dialog is None or self.state is SessionState.ENDED:
+            return []
+        host = dialog.local.uri.host if isinstance(dialog.local.uri, SipUri) else ""
+        uri = SipUri("sip", escape_user(number.reveal()) or None, host=host)
+        shown = NameAddr(uri, name.reveal() if name is not None else "")
+        if not host or str(shown) == self.connected_identity:
+            return []
+        self.connected_identity = str(shown)
+        dialog.local = shown.with_tag(self.local_tag)
+        return self._negotiation.refresh(now)
 
     def info(self, content_type: str, body: bytes, now: float) -> list[Effect]:
         """Send an INFO; its answer is not reported."""
@@ -382,6 +403,9 @@ class InviteSession:
         allowed = message.headers.fields.get("Allow")
         if allowed:
             self.peer_allows = frozenset([name.upper() for name in allowed])
+        supported = message.headers.fields.get("Supported")
+        if supported:
+            self.peer_follows = "from-change" in supported
 
     def _watch_expiry(self, now: float) -> None:
         for timer, at in (

@@ -8,8 +8,11 @@ from typing import Final, Literal
 import msgspec
 
 Direction = Literal["internal", "inbound", "outbound", "transit"]
-Outcome = Literal["answered", "busy", "no-answer", "cancelled", "refused", "failed", "interrupted"]
-"""`interrupted`: the server ended in the middle of it, and what came after is not known."""
+Outcome = Literal[
+    "answered", "abandoned", "busy", "no-answer", "cancelled", "refused", "failed", "interrupted"
+]  # fmt: skip
+"""`abandoned`: the caller left a queue before anybody answered; `interrupted`: the server ended in the middle
+of the call, and what came after is not known."""
 Side = Literal["caller", "called", "system"]
 DeviceKind = Literal["phone", "browser", "trunk"]
 Encryption = Literal["", "sdes", "dtls"]
@@ -118,8 +121,8 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `caller` is whose number was shown, `extension` its account. `called` is what the number led to, as a
     target (`extension:1001`, `group:sales`, `outside:+14155550100`). `cause` is the SIP status that the
     caller's side ended with (200: hung up after it was answered), `reason` and `words` as of a leg.
-    `answered_by` is the position of the leg that answered; `mos` is the worst score of all legs, and
-    `quality` the word for it.
+    `answered_by` is the position of the leg that answered, `waited_ms` how long the caller waited in queues;
+    `mos` is the worst score of all legs, and `quality` the word for it.
     """
 
     id: int
@@ -134,6 +137,7 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     answered_ms: int | None = None
     ended_ms: int | None = None
     answered_by: int | None = None
+    waited_ms: int | None = None
     ended_by: Side | None = None
     cause: int = 0
     reason: str = ""

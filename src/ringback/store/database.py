@@ -22,6 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+import ringback.store.backup_schema
 import ringback.store.mailbox_schema
 import ringback.store.voice_schema  # noqa: F401
 from ringback.store.errors import DatabaseUnusableError

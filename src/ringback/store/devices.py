@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -17,10 +17,12 @@ from ringback.governance.private import Private, same_secret
 from ringback.governance.sealing import Sealer
 from ringback.governance.shown import fit_to_show
 from ringback.store import schema
+from ringback.store.changes import Change, Changes, Rows, Undone, cannot, gone, put_back, taken
 from ringback.store.database import Database
 from ringback.store.directory import Device, Digest, Directory
 from ringback.store.errors import ConflictError, FieldProblem, InvalidError, InvalidValueError, NotFoundError
 from ringback.store.holder import DirectoryHolder
+from ringback.store.revisions import Revision
 from ringback.store.rules import (
     checked_digest,
     checked_name,
@@ -46,24 +48,34 @@ class DevicePage:
 class Devices:
     """The devices; every change shows in the directory as soon as it is committed."""
 
-    def __init__(self, database: Database, sealer: Sealer, holder: DirectoryHolder) -> None:
+    def __init__(self, database: Database, sealer: Sealer, holder: DirectoryHolder, changes: Changes) -> None:
         self._database = database
         self._sealer = sealer
         self._holder = holder
+        self._changes = changes
+        self._sorted: tuple[Mapping[str, Device], list[tuple[Device, str]]] = ({}, [])
 
     def all(self) -> list[Device]:
         """All devices, by name."""
-        return sorted(
-            self._holder.current.devices.values(), key=lambda device: (device.name.casefold(), device.id)
-        )
+        return [device for device, _ in self._in_order()]
 
-    def page(self, search: str = "", after: str = "", limit: int = 100) -> DevicePage:
+    def page(
+        self,
+        search: str = "",
+        after: str = "",
+        limit: int = 100,
+        *,
+        fits: Callable[[Device], bool] | None = None,
+    ) -> DevicePage:
         """Devices by name, with `search` in their name, extension, model, MAC address, location or account.
 
-        `after` is the id of the last one seen; raises InvalidError when that one is gone.
+        Only those that `fits` likes. `after` is the id of the last one seen; raises InvalidError when that
+        one is gone.
         """
         wanted = search.casefold()
-        found = [device for device in self.all() if wanted in _text(device)]
+        found = [device for device, text in self._in_order() if wanted in text]
+        if fits is not None:
+            found = [device for device in found if fits(device)]
         begin = 0
         if after:
             begin = next((place for place, device in enumerate(found, 1) if device.id == after), -1)
@@ -72,6 +84,15 @@ class Devices:
         shown = found[begin : begin + limit]
         more = len(found) > begin + limit
         return DevicePage(shown, len(found), shown[-1].id if shown and more else None)
+
+    def _in_order(self) -> list[tuple[Device, str]]:
+        """All devices by name, with what a search looks through."""
+        devices = self._holder.current.devices
+        if self._sorted[0] is not devices:
+            rows = [(device, _text(device)) for device in devices.values()]
+            rows.sort(key=lambda row: (row[0].name.casefold(), row[0].id))
+            self._sorted = devices, rows
+        return self._sorted[1]
 
     def get(self, name_or_id: str) -> Device:
         """One device by its id or its name; raises NotFoundError."""
@@ -102,14 +123,14 @@ class Devices:
                 name, extension, self._holder.current, model, mac, location, password, checked_digest(digest)
             )
             device = checked_device(replace(device, shared=shared), self._holder.current)
-            with _conflicts_named(device):
+            with _conflicts_of(device.name):
                 await connection.execute(insert(schema.devices).values(row_of(self._sealer, device)))
         self._holder.replace(self._holder.current.with_devices([device]))
         return device, password
 
-    async def change(self, name_or_id: str, **changes: Any) -> Device:
+    async def change(self, name_or_id: str, by: str = "", **changes: Any) -> Device:
         """Change name, extension, model, mac, location, digest, shared or enabled."""
-        return await self._update(name_or_id, changes)
+        return await self._update(name_or_id, changes, by)
 
     async def set_password(
         self, name_or_id: str, password: Private[str] | None = None
@@ -120,22 +141,95 @@ class Devices:
         md5, sha256 = digests_of(device.username, password)
         return await self._update(device.id, {"ha1_md5": md5, "ha1_sha256": sha256}), password
 
-    async def remove(self, name_or_id: str) -> None:
-        """Delete a device: its account is good for nothing from then on. Raises NotFoundError."""
+    async def remove(self, name_or_id: str, by: str = "", *, for_good: bool = False) -> None:
+        """Delete a device: its account is good for nothing from then on. Raises NotFoundError.
+
+        It can be taken back for a while, unless it is `for_good`.
+        """
+        table = schema.devices
         async with self._database.write() as connection:
             device = self.get(name_or_id)
-            await connection.execute(delete(schema.devices).where(schema.devices.c.id == device.id))
+            if for_good:
+                await self._changes.forget(connection, "device", device.id)
+            else:
+                rows = await taken(connection, table, table.c.id == device.id)
+                await self._changes.note(connection, "device", device.id, shown(device), None, by, rows=rows)
+            await connection.execute(delete(table).where(table.c.id == device.id))
         self._holder.replace(self._holder.current.without_devices([device]))
 
-    async def _update(self, name_or_id: str, changes: dict[str, Any]) -> Device:
+    async def undo(self, change: Change, by: str) -> Undone:
+        """Take a change back; raises ConflictError or NotFoundError that say why it cannot be."""
+        revision = change.revision
+        if revision.before is None:
+            await self.remove(revision.name, by)
+            return Undone("device", revision.name, _title(revision))
+        if revision.after is not None:
+            try:
+                device = await self._update(revision.name, change.fields, by, undoes=revision.id)
+            except NotFoundError:
+                raise gone("device", _title(revision)) from None
+            except InvalidError as error:
+                raise cannot(error) from None
+            return Undone("device", device.id, device.name)
+        async with self._database.write() as connection:
+            (device,) = await self.put_back(connection, change.rows)
+            await self._changes.note(
+                connection, "device", device.id, None, shown(device), by, undoes=revision.id
+            )
+        self._holder.replace(self._holder.current.with_devices([device]))
+        return Undone("device", device.id, device.name)
+
+    async def put_back(
+        self, connection: AsyncConnection, rows: Rows, numbers: Container[str] = ()
+    ) -> list[Device]:
+        """Insert devices again within a transaction; `numbers` are of extensions that come with them.
+
+        Raises ConflictError.
+        """
+        devices = []
+        for row in rows.get("devices", []):
+            with _conflicts_of(row["name"]):
+                await put_back(connection, schema.devices, rows, only=[row])
+            query = select(schema.devices).where(schema.devices.c.id == row["id"])
+            device = _device(self._sealer, (await connection.execute(query)).one())
+            try:
+                devices.append(checked_device(device, self._holder.current, numbers))
+            except InvalidError as error:
+                raise cannot(error) from None
+        return devices
+
+    async def _update(
+        self,
+        name_or_id: str,
+        changes: dict[str, Any],
+        by: str = "",
+        *,
+        undoes: int | None = None,
+    ) -> Device:
         async with self._database.write() as connection:
             # Read inside the transaction: two changes at once must not undo each other.
-            device = checked_device(replace(self.get(name_or_id), **changes), self._holder.current)
+            before = self.get(name_or_id)
+            device = checked_device(replace(before, **changes), self._holder.current)
             statement = update(schema.devices).where(schema.devices.c.id == device.id)
-            with _conflicts_named(device):
+            with _conflicts_of(device.name):
                 await connection.execute(statement.values(row_of(self._sealer, device)))
+            await self._changes.note(
+                connection, "device", device.id, shown(before), shown(device), by, undoes=undoes
+            )
         self._holder.replace(self._holder.current.with_devices([device]))
         return device
+
+
+_SHOWN: Final = ("name", "extension", "model", "mac", "location", "digest", "shared", "enabled")
+
+
+def shown(device: Device) -> dict[str, Any]:
+    """What the history says of a device."""
+    return {name: getattr(device, name) for name in _SHOWN}
+
+
+def _title(revision: Revision) -> str:
+    return str((revision.after or revision.before or {}).get("name", revision.name))
 
 
 def new_device(
@@ -216,13 +310,15 @@ def _text(device: Device) -> str:
 
 
 @contextmanager
-def _conflicts_named(device: Device) -> Iterator[None]:
+def _conflicts_of(name: str) -> Iterator[None]:
     try:
         yield
     except IntegrityError as error:
+        if "FOREIGN KEY" in str(error.orig).upper():
+            raise ConflictError(f"the extension of {name} is not there any more") from None
         if "mac" in str(error.orig):
             raise ConflictError("another device has this MAC address") from None
-        raise ConflictError(f"a device with the name {device.name} exists already") from None
+        raise ConflictError(f"a device with the name {name} exists already") from None
 
 
 def row_of(sealer: Sealer, device: Device) -> dict[str, Any]:

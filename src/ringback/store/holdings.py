@@ -262,6 +262,11 @@ def row_of(holding: Holding) -> dict[str, Any]:
     }
 
 
+def holding_of(row: Mapping[str, Any]) -> Holding:
+    """A holding of such a row."""
+    return Holding(row["id"], row["extension_id"], row["person_id"], row["first_day"], row["last_day"])
+
+
 def _holding(row: Row[Any]) -> Holding:
     return Holding(row.id, row.extension_id, row.person_id, row.first_day, row.last_day)
 

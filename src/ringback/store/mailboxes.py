@@ -209,6 +209,28 @@ class Mailboxes:
         for greeting in known.greetings.values():
             await self._shred(greeting.voice_id, "the extension was reassigned")
 
+    async def give_back(self, extension_id: str, person_id: str | None, since: datetime) -> None:
+        """A deletion was taken back: what it has put into the archive is its holder's again.
+
+        Nobody else's: the extension and the person have to be the same. PIN and greetings stay away.
+        """
+        table = mailboxes
+        mine = (
+            table.c.extension_id == extension_id,
+            table.c.person_id.is_(None) if person_id is None else table.c.person_id == person_id,
+            table.c.archived_at >= since,
+        )
+        async with self._making:
+            async with self._database.write() as connection:
+                row = (await connection.execute(select(table).where(*mine))).first()
+                in_use = table.c.extension == (row.extension if row is not None else "")
+                other = select(table.c.id).where(in_use, table.c.archived_at.is_(None))
+                if row is None or (await connection.execute(other)).first() is not None:
+                    return
+                await connection.execute(update(table).where(table.c.id == row.id).values(archived_at=None))
+                fresh = await self._fresh(connection, row.id)
+            self._remember(fresh)
+
     async def archives(self) -> list[Archive]:
         """Mailboxes of former holders, the oldest first."""
         query = (

@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ringback.governance.shown import fit_to_show
 from ringback.store import schema
 from ringback.store.agreement import Fixed, described, disagreements, exists
+from ringback.store.changes import next_revision
 from ringback.store.database import Database, insert_all
 from ringback.store.directory import Directory
 from ringback.store.errors import ConflictError, FieldProblem, InvalidValueError, NotFoundError
@@ -127,6 +128,16 @@ class Objects:
         async with self._database.read() as connection:
             return [revision_of(row) for row in await connection.execute(query)]
 
+    async def revision(self, revision: int) -> Revision:
+        """One change; raises NotFoundError."""
+        table = schema.plan_history
+        query = select(table, value_before()).where(table.c.revision == revision)
+        async with self._database.read() as connection:
+            row = (await connection.execute(query)).first()
+        if row is None:
+            raise NotFoundError(f"there is no revision {revision}")
+        return revision_of(row)
+
     async def undo(self, revision: int, by: str) -> Entry | None:
         """Put back what was before a revision; None if that was nothing.
 
@@ -167,7 +178,7 @@ class Objects:
                 if value is not None:
                     _check_approval(self._entries.get(key[0], {}).get(key[1]), value, by)
             if dry_run or not changes:
-                self._check(changes)
+                self.check(changes)
                 return found
             written = await self.write(connection, changes, by)
         self.show(written, self._holder.current)
@@ -198,15 +209,19 @@ class Objects:
         by: str,
         *,
         undoes: int | None = None,
+        beside: Directory | None = None,
     ) -> Written:
-        """Write changes within a transaction, after a look at whether all still agrees."""
-        plan = self._check(changes)
+        """Write changes within a transaction, after a look at whether all still agrees.
+
+        `beside` is the directory as the same transaction makes it.
+        """
+        plan = self.check(changes, beside)
         history, values = schema.plan_history, schema.plan_values
-        last = (await connection.execute(select(func.max(history.c.revision)))).scalar() or 0
+        first = await next_revision(connection)
         now = datetime.now(UTC)
         entries: dict[Key, Entry | None] = {}
         rows = []
-        for revision, ((kind, name), value) in enumerate(changes.items(), last + 1):
+        for revision, ((kind, name), value) in enumerate(changes.items(), first):
             entries[kind, name] = None if value is None else Entry(value, revision, now, by)
             rows.append(
                 {
@@ -233,10 +248,9 @@ class Objects:
             self._show(key, entry)
         self._holder.replace(replace(directory, plan=written.plan))
 
-    # How
-
-    def _check(self, changes: Mapping[Key, Value | None]) -> Plan:
-        directory = self._holder.current
+    def check(self, changes: Mapping[Key, Value | None], beside: Directory | None = None) -> Plan:
+        """The plan with changes; raises InvalidValueError or ConflictError where it does not agree."""
+        directory = self._holder.current if beside is None else beside
         plan = directory.plan.changed(changes)
         problems = disagreements(
             (value for value in changes.values() if value is not None), plan, directory, self.fixed
@@ -254,6 +268,8 @@ class Objects:
             if value is None:
                 self._check_left(key, changes, plan, directory)
         return plan
+
+    # How
 
     def _check_left(
         self,

@@ -8,16 +8,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ringback.governance.shown import fit_to_show
 from ringback.store import schema
 from ringback.store.agreement import STANDARD_ROLE, is_e_mail
+from ringback.store.changes import Change, Changes, Rows, Undone, cannot, gone, put_back, taken
 from ringback.store.database import Database
 from ringback.store.directory import Directory, Extension, Person
-from ringback.store.errors import FieldProblem, InvalidError, InvalidValueError, NotFoundError
+from ringback.store.errors import ConflictError, FieldProblem, InvalidError, InvalidValueError, NotFoundError
 from ringback.store.holder import DirectoryHolder
-from ringback.store.holdings import Holdings
+from ringback.store.holdings import Holding, Holdings, holding_of
 from ringback.store.reassignments import Reassignments
 from ringback.store.rules import checked_name, new_id
 
@@ -44,12 +46,18 @@ class People:
     """The people of the system; every change shows in the directory as soon as it is committed."""
 
     def __init__(
-        self, database: Database, holder: DirectoryHolder, holdings: Holdings, reassignments: Reassignments
+        self,
+        database: Database,
+        holder: DirectoryHolder,
+        holdings: Holdings,
+        reassignments: Reassignments,
+        changes: Changes,
     ) -> None:
         self._database = database
         self._holder = holder
         self._holdings = holdings
         self._reassignments = reassignments
+        self._changes = changes
         self._sorted = _Sorted({}, {}, [])
 
     async def add(self, name: str, *, role: str = STANDARD_ROLE, e_mail: str = "", site: str = "") -> Person:
@@ -103,20 +111,35 @@ class People:
         extensions = self._holder.current.extensions.values()
         return tuple(sorted(each.number for each in extensions if each.person_id == person_id))
 
-    async def change(self, person_id: str, **changes: Any) -> Person:
+    async def change(
+        self, person_id: str, by: str = "", *, undoes: int | None = None, **changes: Any
+    ) -> Person:
         """Change name, role, e_mail or site; raises NotFoundError or InvalidValueError."""
         async with self._database.write() as connection:
             # Read inside the transaction: two changes at once must not undo each other.
-            person = checked_person(replace(self.get(person_id), **changes), self._holder.current)
+            before = self.get(person_id)
+            person = checked_person(replace(before, **changes), self._holder.current)
             statement = update(schema.people).where(schema.people.c.id == person_id)
             await connection.execute(statement.values(row_of(person)))
+            await self._changes.note(
+                connection, "person", person_id, shown(before), shown(person), by, undoes=undoes
+            )
         self._holder.replace(self._holder.current.with_people([person]))
         return person
 
-    async def remove(self, person_id: str) -> None:
-        """Delete a person; extensions stay, and belong to nobody unless somebody else is to have them."""
+    async def remove(self, person_id: str, by: str = "", *, for_good: bool = False) -> None:
+        """Delete a person; extensions stay, and belong to nobody unless somebody else is to have them.
+
+        It can be taken back for a while, unless it is `for_good`.
+        """
         async with self._database.write() as connection:
-            self.get(person_id)
+            person = self.get(person_id)
+            if for_good:
+                await self._changes.forget(connection, "person", person_id)
+            else:
+                rows = await _rows_of(connection, person_id)
+                before = shown(person)
+                await self._changes.note(connection, "person", person_id, before, None, by, rows=rows)
             left = [
                 (
                     extension,
@@ -131,6 +154,74 @@ class People:
         directory = self._holder.current.without_person(person_id)
         self._holder.replace(directory.with_extensions(changed) if changed else directory)
         await self._reassignments.deliver()
+
+    async def undo(self, change: Change, by: str) -> Undone:
+        """Take a change back; raises ConflictError or NotFoundError that say why it cannot be.
+
+        Who comes back holds the extensions again that nobody else holds on these days.
+        """
+        revision, person_id = change.revision, change.revision.name
+        title = str((revision.after or revision.before or {}).get("name", person_id))
+        if revision.before is None:
+            await self.remove(person_id, by)
+            return Undone("person", person_id, title)
+        if revision.after is None:
+            return await self._bring_back(change, by)
+        try:
+            person = await self.change(person_id, by, undoes=revision.id, **change.fields)
+        except NotFoundError:
+            raise gone("person", title) from None
+        except InvalidError as error:
+            raise cannot(error) from None
+        return Undone("person", person_id, person.name)
+
+    async def _bring_back(self, change: Change, by: str) -> Undone:
+        person_id, rows, notes = change.revision.name, change.rows, []
+        async with self._database.write() as connection:
+            directory = self._holder.current
+            if person_id in directory.people:
+                raise ConflictError("this cannot be put back: the person is there")
+            await put_back(connection, schema.people, rows)
+            query = select(schema.people).where(schema.people.c.id == person_id)
+            try:
+                person = checked_person(_person((await connection.execute(query)).one()), directory)
+            except InvalidError as error:
+                raise cannot(error) from None
+            try:
+                async with connection.begin_nested():
+                    await put_back(connection, schema.logins, rows)
+            except IntegrityError:
+                notes.append("the login stays away: its name is somebody else's")
+            left = self._free_again(rows, directory, notes)
+            changed = [await self._holdings.write(connection, *each) for each in left]
+            await self._changes.note(
+                connection, "person", person_id, None, shown(person), by, undoes=change.revision.id
+            )
+        for extension, holdings in left:
+            self._holdings.remember(extension.id, holdings)
+        directory = self._holder.current.with_people([person])
+        self._holder.replace(directory.with_extensions(changed) if changed else directory)
+        await self._reassignments.deliver()
+        return Undone("person", person_id, person.name, tuple(notes))
+
+    def _free_again(
+        self, rows: Rows, directory: Directory, notes: list[str]
+    ) -> list[tuple[Extension, list[Holding]]]:
+        """The extensions that can be held again, with all who hold them then; the others are noted."""
+        extensions = {extension.id: extension for extension in directory.extensions.values()}
+        found: dict[str, list[Holding]] = {}
+        for row in rows.get("holdings", ()):
+            holding = holding_of(row)
+            extension = extensions.get(holding.extension_id)
+            if extension is None:
+                notes.append("an extension that they held is not there any more")
+                continue
+            known = found.get(extension.id, list(self._holdings.held(extension.id)))
+            if any(each.on(holding.first_day) or holding.on(each.first_day) for each in known):
+                notes.append(f"somebody else holds {extension.number} now")
+                continue
+            found[extension.id] = [*known, holding]
+        return [(extensions[each], holdings) for each, holdings in found.items()]
 
     def _in_order(self) -> list[tuple[Person, tuple[str, ...], str]]:
         directory = self._holder.current
@@ -170,6 +261,18 @@ def checked_person(person: Person, directory: Directory) -> Person:
     if problems:
         raise InvalidValueError("the person", problems)
     return replace(person, **changes)
+
+
+def shown(person: Person) -> dict[str, Any]:
+    """What the history says of a person."""
+    return {"name": person.name, "role": person.role, "e_mail": person.e_mail, "site": person.site}
+
+
+async def _rows_of(connection: AsyncConnection, person_id: str) -> Rows:
+    people, holdings, logins = schema.people, schema.holdings, schema.logins
+    found = await taken(connection, people, people.c.id == person_id)
+    found |= await taken(connection, holdings, holdings.c.person_id == person_id)
+    return found | await taken(connection, logins, logins.c.person_id == person_id)
 
 
 def row_of(person: Person) -> dict[str, Any]:

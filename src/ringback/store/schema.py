@@ -154,6 +154,33 @@ plan_history = Table(
     Index(None, "kind", "name", "revision"),
 )
 
+account_history = Table(
+    "account_history",
+    metadata,
+    Column("revision", Integer, primary_key=True),
+    Column("kind", String(12), nullable=False),
+    Column("name", String(32), nullable=False),
+    # NULL: it was not there.
+    Column("before", JSON(none_as_null=True)),
+    Column("after", JSON(none_as_null=True)),
+    # The rows that a deletion took away.
+    Column("kept", JSON(none_as_null=True)),
+    Column("changed_at", UtcDateTime, nullable=False, index=True),
+    Column("changed_by", String(80), nullable=False),
+    Column("undoes", Integer),
+    Index(None, "kind", "name", "revision"),
+)
+
+device_sightings = Table(
+    "device_sightings",
+    metadata,
+    Column("device_id", ID, ForeignKey("devices.id", ondelete="CASCADE"), primary_key=True),
+    Column("user_agent", String(120), nullable=False),
+    Column("address", String(45), nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+)
+
 meetings = Table(
     "meetings",
     metadata,

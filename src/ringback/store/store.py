@@ -15,12 +15,15 @@ from ringback.governance.private import Private
 from ringback.governance.sealing import Sealer, SealingError, create_key, read_key
 from ringback.governance.vault import Vault
 from ringback.store.agreement import Fixed
+from ringback.store.backups import Backups
 from ringback.store.call_records import CallRecords
+from ringback.store.changes import Changes
 from ringback.store.database import Database
 from ringback.store.devices import Devices, load_devices
 from ringback.store.directory import Directory
 from ringback.store.errors import DatabaseUnusableError
 from ringback.store.extensions import Extensions, load_extensions
+from ringback.store.history import History
 from ringback.store.holder import DirectoryHolder
 from ringback.store.holdings import Holding, Holdings, load_holdings
 from ringback.store.importing import Importing
@@ -35,14 +38,14 @@ from ringback.store.recordings import Recordings
 from ringback.store.registrations import Registrations
 from ringback.store.revisions import Entry, load_entries
 from ringback.store.sessions import Sessions, load_sessions
+from ringback.store.sightings import Sighting, Sightings, load_sightings
 from ringback.store.tokens import Tokens, load_tokens
 from ringback.store.tolls import Tolls
 from ringback.store.trunks import Trunks, load_trunks
-from ringback.store.values import Values, read_value, write_value
+from ringback.store.values import KEY_CHECK, KEY_CHECK_PLACE, Values, read_value, write_value
 from ringback.store.vault_key import open_vault_key
 from ringback.store.voices import Voices
 
-_KEY_CHECK = "sealing-key-check"
 _NOTHING_FIXED = Fixed()
 
 
@@ -69,26 +72,46 @@ class Store:
         self.objects = Objects(database, holder, fixed, loaded.entries)
         self.reassignments = Reassignments(database)
         self.holdings = Holdings(database, holder, self.reassignments, loaded.holdings)
-        self.people = People(database, holder, self.holdings, self.reassignments)
+        self.changes = Changes(database)
+        self.sightings = Sightings(database, loaded.sightings)
+        self.people = People(database, holder, self.holdings, self.reassignments, self.changes)
+        self.devices = Devices(database, sealer, holder, self.changes)
         self.extensions = Extensions(
-            database, sealer, holder, self.objects, self.holdings, self.reassignments
+            database,
+            sealer,
+            holder,
+            self.objects,
+            self.holdings,
+            self.reassignments,
+            self.devices,
+            self.changes,
         )
-        self.devices = Devices(database, sealer, holder)
         self.importing = Importing(database, sealer, holder, self.holdings, fixed)
         self.meetings = Meetings(database, sealer, holder, self.objects)
-        self.trunks = Trunks(database, sealer, holder, self.objects)
+        self.trunks = Trunks(database, sealer, holder, self.objects, self.changes)
         self.tolls = Tolls(database)
         self.call_records = CallRecords(database, sealer)
         self.tokens = tokens
         self.logins = logins
-        self._people = loaded.directory.people
-        holder.listen(self._follow_people)
+        self._people, self._devices = loaded.directory.people, loaded.directory.devices
+        holder.listen(self._follow_directory)
         self.sessions = sessions
         self.registrations = Registrations(database)
         self.values = Values(database)
         self.voices = Voices(database, vault)
         self.recordings = Recordings(database, sealer, self.voices)
         self.mailboxes = Mailboxes(database, sealer, self.voices)
+        self.backups = Backups(database)
+        self.history = History(
+            self.changes,
+            self.objects,
+            self.people,
+            self.extensions,
+            self.devices,
+            self.trunks,
+            logins,
+            self.mailboxes,
+        )
 
     @classmethod
     async def open(
@@ -146,11 +169,14 @@ class Store:
         """Call `listener` with each new directory, after it is committed; the returned function ends that."""
         return self._holder.listen(listener)
 
-    def _follow_people(self, directory: Directory) -> None:
-        # Who is deleted takes the login along.
+    def _follow_directory(self, directory: Directory) -> None:
+        # Who is deleted takes the login along, a device what is known of it.
         if directory.people is not self._people:
             self._people = directory.people
             self.logins.follow(directory.people)
+        if directory.devices is not self._devices:
+            self._devices = directory.devices
+            self.sightings.follow([device.id for device in directory.devices.values()])
 
     def on_reassigned(self, listener: Listener) -> None:
         """Call `listener` when an extension has changed hands: the former holder keeps nothing.
@@ -175,8 +201,8 @@ async def open_store(settings: Settings) -> Store:
 
     Raises DatabaseUnusableError. A key is only ever made together with a database: a lost one is an error.
     """
-    sqlite_file = _sqlite_file(settings.database_url)
-    is_new = sqlite_file is not None and not sqlite_file.exists()
+    database = sqlite_file(settings.database_url)
+    is_new = database is not None and not database.exists()
     try:
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         if is_new and not settings.key_file.exists():
@@ -187,9 +213,9 @@ async def open_store(settings: Settings) -> Store:
         raise DatabaseUnusableError(f"{settings.data_dir} cannot be created: {error.strerror}") from None
     except SealingError as error:
         raise DatabaseUnusableError(str(error)) from None
-    if is_new and sqlite_file is not None:
+    if is_new and database is not None:
         with contextlib.suppress(OSError):
-            sqlite_file.touch(mode=0o600)
+            database.touch(mode=0o600)
     vault = settings.voices_dir, settings.vault_key_file
     return await Store.open(settings.database_url, sealer, vault, _fixed(settings))
 
@@ -201,6 +227,7 @@ class _Loaded:
     directory: Directory
     entries: list[Entry]
     holdings: list[Holding]
+    sightings: list[Sighting]
 
 
 async def _load(connection: AsyncConnection, sealer: Sealer) -> _Loaded:
@@ -213,7 +240,8 @@ async def _load(connection: AsyncConnection, sealer: Sealer) -> _Loaded:
         await load_people(connection),
         await load_devices(connection, sealer),
     )
-    return _Loaded(directory, entries, await load_holdings(connection))
+    holdings, sightings = await load_holdings(connection), await load_sightings(connection)
+    return _Loaded(directory, entries, holdings, sightings)
 
 
 def _fixed(settings: Settings) -> Fixed:
@@ -224,17 +252,18 @@ def _fixed(settings: Settings) -> Fixed:
     )
 
 
-def _sqlite_file(url: str) -> Path | None:
+def sqlite_file(url: str) -> Path | None:
+    """The file of an SQLite database, None for another kind."""
     scheme, _, path = url.partition(":///")
     return Path(path) if scheme.startswith("sqlite") else None
 
 
 async def _check_key(database: Database, sealer: Sealer) -> None:
     async with database.read() as connection:
-        sealed = await read_value(connection, _KEY_CHECK)
+        sealed = await read_value(connection, KEY_CHECK)
     if sealed is not None:
-        sealer.open(bytes.fromhex(sealed), "settings", "value", _KEY_CHECK)
+        sealer.open(bytes.fromhex(sealed), *KEY_CHECK_PLACE)
         return
     async with database.write() as connection:
-        check = sealer.seal(Private("ringback"), "settings", "value", _KEY_CHECK)
-        await write_value(connection, _KEY_CHECK, check.hex())
+        check = sealer.seal(Private("ringback"), *KEY_CHECK_PLACE)
+        await write_value(connection, KEY_CHECK, check.hex())

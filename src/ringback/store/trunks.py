@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ringback.governance.private import Private
 from ringback.governance.sealing import Sealer
 from ringback.store import schema
+from ringback.store.changes import Change, Changes, Undone, cannot, gone, put_back, taken
 from ringback.store.database import Database
 from ringback.store.directory import Identity, Inbound, Trunk, TrunkTransport
 from ringback.store.errors import ConflictError, InvalidError, NotFoundError
@@ -40,11 +41,19 @@ DETAILS: Final = tuple(field.name for field in fields(Trunk) if field.name not i
 class Trunks:
     """The trunks; every change shows in the directory as soon as it is committed."""
 
-    def __init__(self, database: Database, sealer: Sealer, holder: DirectoryHolder, objects: Objects) -> None:
+    def __init__(
+        self,
+        database: Database,
+        sealer: Sealer,
+        holder: DirectoryHolder,
+        objects: Objects,
+        changes: Changes,
+    ) -> None:
         self._database = database
         self._sealer = sealer
         self._holder = holder
         self._objects = objects
+        self._changes = changes
 
     def all(self) -> list[Trunk]:
         """All trunks, by name."""
@@ -76,27 +85,72 @@ class Trunks:
         return trunk
 
     async def change(
-        self, name: str, details: Mapping[str, Any], password: Private[str] | None = None
+        self,
+        name: str,
+        details: Mapping[str, Any],
+        password: Private[str] | None = None,
+        by: str = "",
+        *,
+        undoes: int | None = None,
     ) -> Trunk:
         """Change what is given, keep the rest; an empty password takes it away."""
         async with self._database.write() as connection:
             # Read inside the transaction: two changes at once must not undo each other.
-            trunk = checked_trunk(replace(self.get(name), **_known(details)))
+            before = self.get(name)
+            trunk = checked_trunk(replace(before, **_known(details)))
             if password is not None:
                 trunk = replace(trunk, password=_checked_password(password))
             _check_account(trunk)
             statement = update(schema.trunks).where(schema.trunks.c.id == trunk.id)
             await connection.execute(statement.values(_values(self._sealer, trunk)))
+            await self._changes.note(
+                connection, "trunk", name, _details(before), _details(trunk), by, undoes=undoes
+            )
         self._holder.replace(self._holder.current.with_trunk(trunk))
         return trunk
 
-    async def remove(self, name: str) -> None:
-        """Delete a trunk; raises NotFoundError, or ConflictError that names what needs it."""
+    async def remove(self, name: str, by: str = "", *, for_good: bool = False) -> None:
+        """Delete a trunk; raises NotFoundError, or ConflictError that names what needs it.
+
+        It can be taken back for a while, unless it is `for_good`.
+        """
+        table = schema.trunks
         async with self._database.write() as connection:
             trunk = self.get(name)
             self._objects.check_unused("trunk", name)
-            await connection.execute(delete(schema.trunks).where(schema.trunks.c.id == trunk.id))
+            if for_good:
+                await self._changes.forget(connection, "trunk", name)
+            else:
+                rows = await taken(connection, table, table.c.id == trunk.id)
+                await self._changes.note(connection, "trunk", name, _details(trunk), None, by, rows=rows)
+            await connection.execute(delete(table).where(table.c.id == trunk.id))
         self._holder.replace(self._holder.current.without_trunk(name))
+
+    async def undo(self, change: Change, by: str) -> Undone:
+        """Take a change back; raises ConflictError or NotFoundError that say why it cannot be."""
+        revision, name = change.revision, change.revision.name
+        undone = Undone("trunk", name, name)
+        if revision.before is None:
+            await self.remove(name, by)
+            return undone
+        if revision.after is not None:
+            try:
+                await self.change(name, change.fields, by=by, undoes=revision.id)
+            except NotFoundError:
+                raise gone("trunk", name) from None
+            except InvalidError as error:
+                raise cannot(error) from None
+            return undone
+        table = schema.trunks
+        async with self._database.write() as connection:
+            if name in self._holder.current.trunks:
+                raise ConflictError(f"this cannot be put back: there is another trunk {name}")
+            await put_back(connection, table, change.rows)
+            row = (await connection.execute(select(table).where(table.c.name == name))).one()
+            trunk = _trunk(self._sealer, row)
+            await self._changes.note(connection, "trunk", name, None, _details(trunk), by, undoes=revision.id)
+        self._holder.replace(self._holder.current.with_trunk(trunk))
+        return undone
 
 
 async def load_trunks(connection: AsyncConnection, sealer: Sealer) -> list[Trunk]:
@@ -194,8 +248,18 @@ def _check_account(trunk: Trunk) -> None:
         raise InvalidError("a trunk that registers needs a username")
 
 
+def _details(trunk: Trunk) -> dict[str, Any]:
+    """What can be said of a trunk, as JSON."""
+    return {
+        **{name: getattr(trunk, name) for name in DETAILS},
+        "dids": dict(trunk.dids),
+        "networks": list(trunk.networks),
+        "codecs": list(trunk.codecs),
+        "prefixes": list(trunk.prefixes),
+    }
+
+
 def _values(sealer: Sealer, trunk: Trunk) -> dict[str, Any]:
-    details = {name: getattr(trunk, name) for name in DETAILS}
     sealed = None
     if trunk.password is not None:
         sealed = sealer.seal(trunk.password, "trunks", "password", trunk.id)
@@ -203,13 +267,7 @@ def _values(sealer: Sealer, trunk: Trunk) -> dict[str, Any]:
         "id": trunk.id,
         "name": trunk.name,
         "password": sealed,
-        "details": {
-            **details,
-            "dids": dict(trunk.dids),
-            "networks": list(trunk.networks),
-            "codecs": list(trunk.codecs),
-            "prefixes": list(trunk.prefixes),
-        },
+        "details": _details(trunk),
         "created_at": trunk.created_at,
     }
 

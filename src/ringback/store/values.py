@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ringback.store import schema
 from ringback.store.database import Database
+
+KEY_CHECK: Final = "sealing-key-check"
+"""The value that only the right key file opens."""
+KEY_CHECK_PLACE: Final = ("settings", "value", KEY_CHECK)
+"""Table, column and row that it is sealed for."""
 
 
 class Values:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -90,8 +90,20 @@ class VoiceDeed:
     reason: str
 
 
+class Copies(Protocol):
+    """Where copies of keys of voices are beside the database: backups."""
+
+    async def forget(self, gone: Sequence[str]) -> list[str]:
+        """Delete the copies of what was deleted; the places where that has to wait."""
+
+    async def rewrap(self) -> None:
+        """Wrap the copies by the current vault key; raises ConflictError where that has to wait."""
+
+
 class Voices:
     """The rows of all stored voices, and their files in the vault."""
+
+    copies: Copies | None = None
 
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
@@ -210,6 +222,8 @@ class Voices:
         rows = await self._rows(voices.c.id == voice, voices.c.state.in_(("whole", "cut")))
         if not rows or (is_over(voice_of(rows[0]), datetime.now(UTC))):
             raise NotFoundError("there is no such voice")
+        if await asyncio.to_thread(self.vault.is_withdrawn, voice):
+            raise NotFoundError("there is no such voice")
         row = rows[0]
         wrapped = WrappedKey(row.key_id, row.wrapped_key)
         return await asyncio.to_thread(self.vault.read, voice, wrapped, part, cut=row.state == "cut")
@@ -252,10 +266,15 @@ class Voices:
                 raise NotFoundError("there is no such voice")
             await _note(connection, voice, who, "held" if held else "released", reason)
 
-    async def delete(self, voice: str, who: str, reason: str = "") -> None:
-        """Delete key and files for good; raises NotFoundError, HeldError. No copy of the key stays."""
-        if await self._shred([voice], who, "deleted", reason) == [voice]:
-            return
+    async def delete(self, voice: str, who: str, reason: str = "") -> list[str]:
+        """Delete key and files for good; raises NotFoundError, HeldError.
+
+        No copy of the key stays, but for those in the places that are returned, which are away: there it is
+        deleted once they are back.
+        """
+        gone, waiting = await self._shred([voice], who, "deleted", reason)
+        if gone:
+            return waiting
         found = await self.get(voice)
         if found.legal_hold:
             raise HeldError("this voice is under legal hold; release it first")
@@ -267,9 +286,13 @@ class Voices:
         if kind is not None:
             over.append(voices.c.kind == kind)
         rows = await self._rows(*over, voices.c.state.in_(("whole", "cut")))
-        return await self._shred([row.id for row in rows], "retention", "expired", "")
+        gone, _ = await self._shred([row.id for row in rows], "retention", "expired", "")
+        return gone
 
-    async def _shred(self, chosen: Sequence[str], who: str, act: Act, reason: str) -> list[str]:
+    async def _shred(
+        self, chosen: Sequence[str], who: str, act: Act, reason: str
+    ) -> tuple[list[str], list[str]]:
+        """What of it was deleted, and where copies of keys wait for that."""
         gone: list[str] = []
         async with self._database.write() as connection:
             for voice in chosen:
@@ -288,11 +311,16 @@ class Voices:
                 if changed.rowcount:
                     gone.append(voice)
                     await _note(connection, voice, who, act, reason)
-        for voice in gone:
-            await asyncio.to_thread(self.vault.remove, voice)
-        if gone or self._owes_forgetting:
-            await self._forget()
-        return gone
+        waiting: list[str] = []
+        try:
+            for voice in gone:
+                await asyncio.to_thread(self.vault.remove, voice)
+            if gone or self._owes_forgetting:
+                await self._forget()
+        finally:
+            if gone and self.copies is not None:
+                waiting = await self.copies.forget(gone)
+        return gone, waiting
 
     async def _forget(self) -> None:
         # Where a long read keeps the log, the next deletion or `expire` tries again.
@@ -303,8 +331,8 @@ class Voices:
     async def rotate(self, key_file: Path, told: Callable[[int], None] | None = None) -> int:
         """Wrap all data keys by a new key-encryption key; goes on where an earlier try ended.
 
-        The file holds both keys until all are done, then the new one alone. `told` hears how many are done.
-        Raises SealingError, VaultError.
+        The file holds both keys until all are done, in backups too, then the new one alone. `told` hears how
+        many are done. Raises SealingError, VaultError, ConflictError while backups are away.
         """
         self.vault.key = key = await asyncio.to_thread(begin_rotation, key_file)
         done = 0
@@ -325,6 +353,8 @@ class Voices:
             if told is not None:
                 told(done)
         await self._forget()
+        if self.copies is not None:
+            await self.copies.rewrap()
         self.vault.key = await asyncio.to_thread(end_rotation, key_file)
         return done
 

@@ -254,7 +254,7 @@ class _Author:
         if trunks and rng.random() < 0.3:
             trunk = rng.choice(trunks)
             dialled = rng.choice([*trunk.dids, rng.choice(OUTSIDE)])
-            return Asked(dialled, Private(rng.choice(OUTSIDE)), trunk=trunk.name)
+            return Asked(Private(dialled), Private(rng.choice(OUTSIDE)), trunk=trunk.name)
         own = [f"{base}000" for base in range(2, 7)]
         numbers = [
             *self._extensions,
@@ -268,7 +268,7 @@ class _Author:
             "1999",
         ]
         caller = rng.choice(self._extensions)
-        return Asked(rng.choice(numbers), Private(caller), account=caller)
+        return Asked(Private(rng.choice(numbers)), Private(caller), account=caller)
 
     def _target(self) -> str:
         rng = self._rng

@@ -40,6 +40,8 @@ class TrunkRegistration(Watch):
             return []
         self._registered = False
         self._expires_s = 0
+        # A better address may have been asked just now.
+        self._at = self._order.index(self._works) if self._works in self._order else 0
         return self._ask(now)
 
     def _judge(self, response: Response, now: float) -> list[Wanted]:
@@ -63,7 +65,7 @@ class TrunkRegistration(Watch):
     def _granted(self, response: Response) -> int:
         """For how long: as said of our contact, else the shortest of all, for some write contacts anew; else
         as said of the whole, or as we asked (§10.2.4)."""
-        ours = self._contact(self.targets[self._at])
+        ours = self._contact(self._order[self._at])
         try:
             said = [
                 (contact.uri == ours, _number(contact.params.get("expires"))) for contact in response.contacts

@@ -19,6 +19,10 @@ FIRST_PAUSE_S: Final = 5.0
 LONGEST_PAUSE_S: Final = 300.0
 """The pause after a failure doubles from the first to the longest; a refusal gets the longest at once, for
 who keeps trying a wrong password is banned."""
+BACK_AFTER_S: Final = 60.0
+"""How soon a better address than the one in use is asked again."""
+LONGEST_UNKNOWN_PAUSE_S: Final = 30.0
+"""The longest pause while no address is known: to ask servers of names costs nobody much."""
 LONGEST_RETRY_AFTER_S: Final = 3_600
 _ELSEWHERE: Final = frozenset({408, 430, 500, 502, 503, 504})
 """Answers after which another address may do better (RFC 3261 §21.5, RFC 3263 §4.3)."""
@@ -72,7 +76,11 @@ class Surroundings:
 
 
 class Watch:
-    """Asks by requests of one method; subclasses say which, and what an answer means."""
+    """Asks by requests of one method; subclasses say which, and what an answer means.
+
+    Addresses are asked in the order of the DNS, each time from the first: one that is back is used again.
+    Calls go to the one that has answered last, then to the others.
+    """
 
     method: ClassVar[str]
 
@@ -80,10 +88,13 @@ class Watch:
         self.trunk = trunk
         self.state = TrunkState(None, "not asked yet", now)
         self.targets: tuple[Flow, ...] = ()
+        """Where calls go, the best first."""
         self.scheduled: Ticket | None = None
         self._around = surroundings
         self._call_id = surroundings.new_token()
         self._cseq = 0
+        # The addresses in the order of the DNS, and which of them is asked.
+        self._order: tuple[Flow, ...] = ()
         self._at = 0
         self._works: Flow | None = None
         self._over = False
@@ -111,11 +122,11 @@ class Watch:
     def located(self, found: tuple[Flow, ...] | str, now: float) -> list[Wanted]:
         """Where the host is, the best address first; or in words why nobody knows."""
         if isinstance(found, str) or not found:
-            if not self.targets:
+            if not self._order:
                 return self._failed(found if isinstance(found, str) and found else "DNS: no such host", now)
         else:
-            # What works is kept to: the others may be gone, and calls go where we are registered.
-            self.targets = tuple(sorted(found, key=lambda flow: flow != self._works))
+            self._order = found
+            self._sort()
         self._at = 0
         return self._ask(now)
 
@@ -133,7 +144,7 @@ class Watch:
         """No answer, or no way to send."""
         if self._over:
             return []
-        flow = self.targets[self._at]
+        flow = self._order[self._at]
         what = "no connection to" if flow.reliable else "no answer from"
         return self._elsewhere(f"{what} {_place(flow)}", now)
 
@@ -153,7 +164,7 @@ class Watch:
         if self._patience is not None and self._patience <= now:
             self._patience = None
             # Should the answer come after all, it counts: the request is not forgotten.
-            return self._elsewhere(f"no answer from {_place(self.targets[self._at])}", now)
+            return self._elsewhere(f"no answer from {_place(self._order[self._at])}", now)
         if self._next is not None and self._next <= now:
             return self.begin(now)
         return []
@@ -178,7 +189,7 @@ class Watch:
     def _ask(self, now: float) -> list[Wanted]:
         self._credentials = credentials_of(self.trunk)
         self._tries = 0
-        flow = self.targets[self._at]
+        flow = self._order[self._at]
         host = uri_host(self.trunk.host)
         address = NameAddr(SipUri(user=escape_user(self.trunk.username) or None, host=host))
         headers = Headers()
@@ -207,14 +218,13 @@ class Watch:
         headers.set("CSeq", f"{self._cseq} {self.method}")
         self._request = Request(self.method, uri, headers)
         self._patience = now + PATIENCE_S
-        return [Ask(self._request, self.targets[self._at])]
+        return [Ask(self._request, self._order[self._at])]
 
     def _elsewhere(self, reason: str, now: float, retry_after: float = 0.0) -> list[Wanted]:
         """This address does not work: try the next one, or call it a failure."""
-        if self._at + 1 < len(self.targets):
+        if self._at + 1 < len(self._order):
             self._at += 1
             return self._ask(now)
-        self._at = 0
         return self._failed(reason, now, retry_after)
 
     def _trouble(self, response: Response, now: float) -> list[Wanted]:
@@ -232,7 +242,8 @@ class Watch:
         return self._failed(reason, now, max(retry_after, LONGEST_PAUSE_S / 2))
 
     def _failed(self, reason: str, now: float, least_s: float = 0.0) -> list[Wanted]:
-        pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(self._failures, 10))
+        longest = LONGEST_PAUSE_S if self._order else LONGEST_UNKNOWN_PAUSE_S
+        pause = min(longest, FIRST_PAUSE_S * 2.0 ** min(self._failures, 10))
         self._failures += 1
         self._patience = None
         # Spread, so that all that failed together do not come back together.
@@ -242,10 +253,17 @@ class Watch:
     def _succeeded(self, next_s: float, now: float) -> list[Wanted]:
         self._failures = 0
         self._request = None
-        self._works = self.targets[self._at]
+        self._works = self._order[self._at]
+        self._sort()
+        if self._at:
+            # What does not answer is asked first: in time for this one.
+            next_s = max(1.0, min(next_s - PATIENCE_S * self._at, BACK_AFTER_S))
         self._next = now + next_s
         kept: list[Wanted] = [KeepOpen(self._works)] if self._works.reliable else []
         return [*kept, *self._become(True, "", now)]
+
+    def _sort(self) -> None:
+        self.targets = tuple(sorted(self._order, key=lambda flow: flow != self._works))
 
     def _become(self, up: bool, reason: str, now: float) -> list[Wanted]:
         before = self.state

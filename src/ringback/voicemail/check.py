@@ -174,6 +174,7 @@ class CheckMessages(Application):
     def _judge(self, pin: Private[str], now: float) -> None:
         assert self._extension is not None
         if self.office.guard.refuses(self.leg.source, self._extension, now, own=self._own):
+            self.office.counts.logins["refused"] += 1
             self.goodbye(["prompt:too-many-tries"], now)
         elif not pin.reveal():
             self._failed([], now)
@@ -185,12 +186,15 @@ class CheckMessages(Application):
             return
         assert self._extension is not None
         if box is Shut.AWAY:
+            self.office.counts.logins["away"] += 1
             self.goodbye(["prompt:not-possible"], now)
             return
         if isinstance(box, Shut):
+            self.office.counts.logins["wrong"] += 1
             self.office.guard.wrong(self.leg.source, self._extension, now, own=self._own)
             self._failed(["prompt:vm-incorrect"], now)
             return
+        self.office.counts.logins["opened"] += 1
         self.box = box
         if box.has_pin or (self._own and box.trusts_own_phone):
             self.office.desk.messages(box, self._in)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from functools import partial
 from typing import Final
 
 from ringback.call.application import Application
@@ -77,6 +78,7 @@ class LeaveMessage(Application):
         self._script = Script(leg, self._office.desk)
         items = greeting(self._box, self._why)
         if self._box.full:
+            self._office.counts.left["full"] += 1
             self._part([*items[:-1], "prompt:vm-full", "prompt:goodbye"], now)
         else:
             self._script.say(items, now)
@@ -115,6 +117,17 @@ class LeaveMessage(Application):
         elif self.phase is Phase.REVIEW and not self._script.speaking and now >= self._deadline:
             self._send(now)
 
+    def stand_in(self, old: Leg, new: Leg, now: float) -> bool:
+        """Another begins anew with the greeting; what `old` has said so far is kept as a message."""
+        if self.phase is Phase.GONE:
+            return False
+        fresh = LeaveMessage(self._office, self._extension, self._why, self._onward)
+        fresh._box = self._office.desk.box(self._extension) or self._box
+        new.application = fresh
+        new.leave_room()
+        fresh.connected(new, now)
+        return True
+
     def ended(self, leg: Leg, now: float) -> None:
         """The caller is gone: what was said is kept."""
         phase, self.phase = self.phase, Phase.GONE
@@ -135,6 +148,8 @@ class LeaveMessage(Application):
     def _taken(self, voice: Voice | None, failed: bool, now: float) -> None:
         self._taking = None
         self._voice = voice
+        if voice is None:
+            self._office.counts.left["failed" if failed else "empty"] += 1
         if self.phase is Phase.GONE or self._leg.over:
             self._keep(now)
         elif self._operator:
@@ -170,6 +185,7 @@ class LeaveMessage(Application):
             self._urgent = not self._urgent
             self._ask(["prompt:vm-is-urgent" if self._urgent else "prompt:vm-not-urgent"], now)
         elif digit == "*":
+            self._office.counts.left["dropped"] += 1
             self._drop()
             self._part(["prompt:vm-deleted", "prompt:goodbye"], now)
 
@@ -183,11 +199,12 @@ class LeaveMessage(Application):
     def _keep(self, now: float, *, told: bool = False) -> None:
         voice, self._voice = self._voice, None
         if voice is not None:
-            then = self._kept if told else _nothing
+            then = partial(self._kept, told)
             self._office.desk.deliver(voice, self._box, urgent=self._urgent, then=then)
 
-    def _kept(self, kept: bool, now: float) -> None:
-        if self.phase is Phase.SENDING:
+    def _kept(self, told: bool, kept: bool, now: float) -> None:
+        self._office.counts.left["kept" if kept else "delayed"] += 1
+        if told and self.phase is Phase.SENDING:
             self._part(["prompt:vm-sent" if kept else "prompt:not-possible", "prompt:goodbye"], now)
 
     def _drop(self) -> None:
@@ -231,7 +248,3 @@ class LeaveMessage(Application):
         check = CheckMessages(self._office, self._extension, own=False)
         self._leg.application = check
         check.connected(self._leg, now)
-
-
-def _nothing(_kept: bool, _now: float) -> None:
-    pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ringback.voicemail.counts import Counts
 from ringback.voicemail.desk import Alarm, Desk
 from ringback.voicemail.guard import MailboxGuard
 
@@ -25,3 +26,4 @@ class Office:
     alarm: Alarm
     guard: MailboxGuard
     patience: Patience = field(default_factory=Patience)
+    counts: Counts = field(default_factory=Counts)

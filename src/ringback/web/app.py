@@ -16,12 +16,16 @@ from ringback.governance.throttle import SourceGuard, SourceList
 from ringback.store.store import Store
 from ringback.web import pages, phone_files, problems, sip_socket
 from ringback.web.api import (
+    backups as backup_routes,
+)
+from ringback.web.api import (
     bans,
     call_records,
     devices,
     diagnoses,
     events,
     extensions,
+    history,
     holdings,
     logins,
     mailboxes,
@@ -40,6 +44,7 @@ from ringback.web.api import (
     trunks,
     visits,
 )
+from ringback.web.backing_up import BackingUp
 from ringback.web.context import Context, Needs, WebContext, bearer
 from ringback.web.diagnosing import Diagnosing
 from ringback.web.limits import Limits
@@ -65,6 +70,7 @@ ROUTERS: Final = (
             holdings,
             devices,
             plan,
+            history,
             trunks,
             route,
             system,
@@ -74,6 +80,7 @@ ROUTERS: Final = (
             sip_trace,
             diagnoses,
             recordings,
+            backup_routes,
             tokens,
             logins,
             mailboxes,
@@ -98,6 +105,7 @@ _TAGS: Final = [
     {"name": "people", "description": "Who holds extensions, and when."},
     {"name": "devices", "description": "Phones with accounts of their own, and the files that set them up."},
     {"name": "plan", "description": "How calls go: groups, queues, menus, hours, routes; and every change."},
+    {"name": "history", "description": "What was changed of all that is set up, and back."},
     {"name": "visits", "description": "How a page gets into a meeting by its link, without a token."},
     {"name": "phone", "description": "How a page becomes a phone of one's own extension."},
     {"name": "system", "description": "What the system does now."},
@@ -108,6 +116,7 @@ _TAGS: Final = [
     {"name": "sip", "description": "The SIP messages themselves, masked."},
     {"name": "diagnoses", "description": "Captures that are uploaded to learn why calls were bad."},
     {"name": "recordings", "description": "What was recorded by policy: playing, legal holds, deletion."},
+    {"name": "backups", "description": "Sealed copies of everything, without what was deleted since."},
     {"name": "tokens", "description": "Ways into this API."},
     {"name": "logins", "description": "Sessions of people at the pages, and who may log in there."},
     {"name": "administrators", "description": "Links with which administrators choose a password."},
@@ -177,11 +186,13 @@ def create_app(
     provisioning: Provisioning | None = None,
     voicemail: Voicemailing | None = None,
     phoning: Phoning | None = None,
+    backups: BackingUp | None = None,
 ) -> FastAPI:
     """The application on these parts; its links are for the configured ports until `announce` is called.
 
     Without `door`, `visiting` and `phoning` no browser can call, without `diagnosing` no capture is
-    diagnosed, without `provisioning` no phone is set up, without `voicemail` there are no mailboxes.
+    diagnosed, without `provisioning` no phone is set up, without `voicemail` there are no mailboxes, without
+    `backups` none are made.
     """
     app = FastAPI(
         title="Ringback",
@@ -206,6 +217,7 @@ def create_app(
         phoning=phoning,
         provisioning=provisioning,
         voicemail=voicemail,
+        backups=backups,
     )
     app.state.metrics = Metrics(operations)
     for router in ROUTERS:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import struct
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -11,20 +10,12 @@ from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
 from ringback.governance.vault import VaultError, VaultReader
+from ringback.governance.wav import header
 from ringback.web.problems import ProblemError
 from ringback.web.ranges import UnsatisfiableRangeError, byte_range
 
-HEAD: Final = struct.Struct("<4sI4s4sIHHIIHH4sI")
 PIECE_BYTES: Final = 65_536
 NEVER_KEPT: Final = {"Cache-Control": "no-store", "Accept-Ranges": "bytes"}
-_MOST: Final = 0xFFFFFFFF - HEAD.size
-
-
-def wav_head(rate: int, octets: int) -> bytes:
-    """The head of a WAV file of so many octets of 16-bit mono samples."""
-    octets = min(octets, _MOST)
-    size = HEAD.size - 8 + octets
-    return HEAD.pack(b"RIFF", size, b"WAVE", b"fmt ", 16, 1, 1, rate, 2 * rate, 2, 16, b"data", octets)
 
 
 def wav_answer(request: Request, reader: VaultReader, rate: int) -> Response:
@@ -32,7 +23,7 @@ def wav_answer(request: Request, reader: VaultReader, rate: int) -> Response:
 
     Raises ProblemError (416) for a range that is outside.
     """
-    head = wav_head(rate, reader.size)
+    head = header(rate, reader.size)
     size = len(head) + reader.size
     try:
         part = byte_range(request.headers.get("Range"), size)

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 from ringback.store.call_record import CallLeg, CallRecord, Happening, call_name
 
 _OUTCOMES: Final = {
+    "abandoned": "the caller left the queue",
     "busy": "busy",
     "no-answer": "no answer",
     "cancelled": "the caller gave up",
@@ -103,6 +104,8 @@ def _end(record: CallRecord) -> str:
     how = _OUTCOMES.get(record.outcome)
     if how is None:
         return f"over, ended by the {record.ended_by or 'system'}"
+    if record.outcome == "abandoned":
+        return f"over: {how} after {(record.waited_ms or 0) / 1000:.1f} s"
     reason = f", {record.reason}" if record.reason else ""
     return f"over: {how} ({record.cause}{reason})"
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.security.utils import get_authorization_scheme_param
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -18,9 +18,11 @@ from ringback.config import Settings
 from ringback.governance.private import Private
 from ringback.governance.roles import LOCAL_ADMINISTRATOR, PERMISSIONS, Identity, Permission, Role
 from ringback.governance.throttle import GuessDelay, SourceGuard
+from ringback.store.firmware import WantedFirmware
 from ringback.store.logins import Login
 from ringback.store.sessions import Session
 from ringback.store.store import Store
+from ringback.web.backing_up import BackingUp
 from ringback.web.diagnosing import Diagnosing
 from ringback.web.links import Links, own_origins
 from ringback.web.operations import Operations
@@ -46,7 +48,8 @@ class WebContext:
     """The parts that routes use; `links` is replaced once the ports are known.
 
     Without `door`, `visiting` and `phoning` no browser can call, without `diagnosing` no capture is
-    diagnosed, without `provisioning` no phone is set up, without `voicemail` there are no mailboxes.
+    diagnosed, without `provisioning` no phone is set up, without `voicemail` there are no mailboxes, without
+    `backups` none are made.
     """
 
     store: Store
@@ -60,8 +63,14 @@ class WebContext:
     phoning: Phoning | None = None
     provisioning: Provisioning | None = None
     voicemail: Voicemailing | None = None
+    backups: BackingUp | None = None
     now: Callable[[], float] = time.monotonic
     login_delay: GuessDelay[str] = field(default_factory=GuessDelay)
+    wanted_firmware: WantedFirmware = field(init=False)
+
+    def __post_init__(self) -> None:
+        """What the settings say of phones."""
+        self.wanted_firmware = WantedFirmware(self.settings.provisioning.firmware)
 
     def refuse_if_banned(self, request: Request) -> None:
         """Raise 429 for a source that has guessed wrong too often."""
@@ -137,6 +146,14 @@ class Needs:
         return identity
 
 
+def who(viewer: Identity) -> str:
+    """What the history says of who changes something."""
+    return viewer.name[:80]
+
+
+ForGood = Annotated[bool, Query(description="Keep nothing of it: it cannot be taken back.")]
+
+
 def somebody(
     request: Request,
     context: Context,
@@ -165,7 +182,7 @@ def identify(
         context.note_failure(request)
         challenge["WWW-Authenticate"] += ', error="invalid_token"'
         raise ProblemError(401, _WRONG, challenge)
-    return Identity(token.name or f"token {token.id}", token.role)
+    return Identity(token.name or f"token {token.id}", token.role, id=f"token {token.id}")
 
 
 def still_may(request: Request, context: WebContext, permission: Permission) -> Callable[[], bool]:
@@ -227,4 +244,4 @@ def identity_of(login: Login, context: WebContext) -> Identity:
     extensions = (
         tuple(sorted(context.store.extensions_of(login.person_id))) if login.person_id is not None else ()
     )
-    return Identity(login.name, login.role, login.person_id, extensions)
+    return Identity(login.name, login.role, login.person_id, extensions, f"login {login.id}")

@@ -11,8 +11,10 @@ from ringback.governance.private import Private
 from ringback.governance.roles import Identity, Permission
 from ringback.store.agreement import STANDARD_ROLE
 from ringback.store.directory import Device, Digest, Person
+from ringback.store.firmware import Firmware, FirmwareState
 from ringback.store.holdings import Holding
 from ringback.store.importing import Imported
+from ringback.store.sightings import Sighting
 from ringback.web.problems import FieldError
 from ringback.web.views import Body, View
 
@@ -173,6 +175,27 @@ class DeviceView(View):
     shared: bool = Field(description="Whether several people use it: it shows nobody's history.")
     enabled: bool
     created_at: datetime
+    user_agent: str = Field("", description="What it said that it is, when it registered last.")
+    firmware: str = Field("", examples=["108.86.0.45"], description="The version in that; empty: not known.")
+    wanted_firmware: str = Field("", description="What `provisioning.firmware` wants for its model.")
+    firmware_state: FirmwareState = "unknown"
+    seen_at: datetime | None = Field(None, description="When it registered last; null: never.")
+    address: str | None = Field(None, description="From where; null for roles that may not see that.")
+
+    @classmethod
+    def of(cls, device: Device, seen: Sighting | None, firmware: Firmware, viewer: Identity) -> DeviceView:
+        """A device as the viewer may see it."""
+        view = cls.model_validate(device)
+        told: dict[str, object] = {"wanted_firmware": firmware.wanted}
+        if seen is not None:
+            told |= {
+                "user_agent": seen.user_agent,
+                "firmware": firmware.seen,
+                "firmware_state": firmware.state,
+                "seen_at": seen.seen_at,
+                "address": seen.address if viewer.may(Permission.DEVICE_ADDRESSES_READ) else None,
+            }
+        return view.model_copy(update=told)
 
 
 class DeviceWithPassword(DeviceView):
@@ -181,9 +204,9 @@ class DeviceWithPassword(DeviceView):
     password: str = Field(description="Shown once: only digests of it are kept.")
 
     @classmethod
-    def shown(cls, device: Device, password: Private[str]) -> DeviceWithPassword:
+    def shown(cls, view: DeviceView, password: Private[str]) -> DeviceWithPassword:
         """A device with its password."""
-        return cls(**DeviceView.model_validate(device).model_dump(), password=password.reveal())
+        return cls(**view.model_dump(), password=password.reveal())
 
 
 class DevicesView(View):

@@ -13,11 +13,12 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from ringback.store.errors import InvalidValueError, StoreError
+from ringback.store.errors import DatabaseUnusableError, InvalidValueError, StoreError
 from ringback.web.operations import OperationError
 
 MEDIA_TYPE = "application/problem+json"
 _MOST_ERRORS = 100
+_RETRY_AFTER_S = "5"
 _DETAILS = {404: "there is nothing at this address", 405: "this address does not take that method"}
 _log = structlog.get_logger("ringback.web")
 
@@ -72,6 +73,8 @@ def install(app: FastAPI) -> None:
                     for each in error.problems[:_MOST_ERRORS]
                 ]
                 return problem_response(error.status, str(error), errors=fields)
+            case DatabaseUnusableError():
+                return problem_response(error.status, str(error), {"Retry-After": _RETRY_AFTER_S})
             case StoreError() | OperationError():
                 return problem_response(error.status, str(error))
             case RequestValidationError():

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final, Literal
+from collections.abc import Iterable, Iterator
+from typing import Final, Literal
 
+from ringback.web.csv_lines import csv_line
 from ringback.web.record_views import CallRecordView, LegView, LineView
 
 Format = Literal["csv", "jsonl"]
@@ -24,12 +23,11 @@ MEDIA_TYPES: Final[dict[Format, str]] = {
     "csv": "text/csv; charset=utf-8; header=present",
     "jsonl": "application/jsonl",
 }
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def head(form: Format, rows: Rows) -> str:
     """What the file begins with."""
-    return _line(CALL_COLUMNS if rows == "calls" else LEG_COLUMNS) if form == "csv" else ""
+    return csv_line(CALL_COLUMNS if rows == "calls" else LEG_COLUMNS) if form == "csv" else ""
 
 
 def lines(calls: Iterable[CallRecordView], form: Format, rows: Rows) -> Iterator[str]:
@@ -39,32 +37,10 @@ def lines(calls: Iterable[CallRecordView], form: Format, rows: Rows) -> Iterator
         if form == "jsonl":
             yield json.dumps(shown, ensure_ascii=False, separators=(",", ":")) + "\n"
         elif rows == "calls":
-            yield _line([_cell(shown[name]) for name in CALL_COLUMNS])
+            yield csv_line(shown[name] for name in CALL_COLUMNS)
         else:
             for n, leg in enumerate(shown["legs"] or ()):
                 values = {**leg, **(leg["line"] or {}), "call": shown["id"], "leg": n}
                 # What is sent has two names: packets of the line, codecs of the leg.
                 values["sent"] = leg["sent"]
-                yield _line([_cell(values.get(name)) for name in LEG_COLUMNS])
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list):
-        return " ".join(map(str, value))
-    text = str(value)
-    # A caller's name that a spreadsheet would run.
-    return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA) and not _number(text) else text
-
-
-def _number(text: str) -> bool:
-    return text[1:].isdecimal()
-
-
-def _line(cells: Sequence[str]) -> str:
-    out = io.StringIO()
-    csv.writer(out).writerow(cells)
-    return out.getvalue()
+                yield csv_line(values.get(name) for name in LEG_COLUMNS)

@@ -199,6 +199,7 @@ class CallRecordView(View):
     ended_at: datetime | None = Field(description="Null: the server ended in the middle of it.")
     duration_s: float | None
     talk_s: float | None = Field(description="From the answer on; null for calls without one.")
+    waited_s: float | None = Field(None, description="In queues; null for calls that came to none.")
     rang_ms: int | None
     answered_ms: int | None
     direction: Direction
@@ -300,6 +301,7 @@ def _rule_name(name: str, reader: Reader) -> str:
 
 def _facts(record: CallRecord, reader: Reader, *, legs: bool) -> dict[str, Any]:
     ended, answered = record.ended_ms, record.answered_ms
+    abandoned = record.outcome == "abandoned"
     began: Callable[[int], datetime] = lambda ms: record.began_at + timedelta(milliseconds=ms)  # noqa: E731
     by = record.legs[record.answered_by] if record.answered_by is not None else None
     return {
@@ -307,7 +309,8 @@ def _facts(record: CallRecord, reader: Reader, *, legs: bool) -> dict[str, Any]:
         "began_at": record.began_at,
         "ended_at": None if ended is None else began(ended),
         "duration_s": None if ended is None else ended / 1000,
-        "talk_s": None if ended is None or answered is None else (ended - answered) / 1000,
+        "talk_s": None if ended is None or answered is None or abandoned else (ended - answered) / 1000,
+        "waited_s": None if record.waited_ms is None else record.waited_ms / 1000,
         "rang_ms": record.rang_ms,
         "answered_ms": answered,
         "direction": record.direction,

@@ -155,3 +155,9 @@ class Rotated(View):
     """The key-encryption key was changed."""
 
     voices: int = Field(description="How many data keys are wrapped by the new one.")
+
+
+class StillInBackups(View):
+    """It is deleted here; in the backups of these folders it will be once they can be reached."""
+
+    still_in_backups: list[str]

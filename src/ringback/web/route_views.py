@@ -28,6 +28,7 @@ from ringback.routing.steps import (
     LeaveMessage,
     Refuse,
     Ring,
+    Rule,
     Say,
     Step,
     Wait,
@@ -131,7 +132,7 @@ def simulate(
     at = _moment(asked, now)
     trunk = asked.from_trunk or None
     caller = Asked(
-        dialled=dialled.number,
+        dialled=Private(dialled.number),
         number=Private(asked.from_),
         account=(asked.from_ or None) if trunk is None else None,
         trunk=trunk,
@@ -177,11 +178,15 @@ def _nodes(root: Node, viewer: Identity) -> Iterator[SimulatedNode]:
             parent=parent,
             came_by=node.came_by,
             target=_target(node.target, viewer) if node.target is not None else None,
-            rules=tuple(RuleView.model_validate(rule) for rule in node.rules),
+            rules=tuple(map(_rule, node.rules)),
             step=_step(node.step, viewer) if node.step is not None else None,
             seen=node.seen,
         )
         waiting += [(child, number) for child in reversed(node.children)]
+
+
+def _rule(rule: Rule) -> RuleView:
+    return RuleView(kind=rule.kind, name=rule.name.reveal(), said=rule.said.reveal())
 
 
 def _target(target: Target, viewer: Identity) -> str:

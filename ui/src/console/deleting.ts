@@ -27,11 +27,13 @@ export function history(
   if (kind) query.set("kind", kind);
   if (name) query.set("name", name);
   if (before !== null) query.set("before", String(before));
-  return get<Revision[]>(`/plan/history?${query}`);
+  return get<Revision[]>(`/history?${query}`);
 }
 
-export async function undo(revision: number): Promise<void> {
-  await post("/plan/undo", { revision_id: revision });
+/** Take a change back; what did not come back with it, in words. */
+export async function undo(revision: number): Promise<string> {
+  const { notes } = await post<{ notes: string[] }>("/history/undo", { revision_id: revision });
+  return notes.length ? `, but: ${notes.join("; ")}` : "";
 }
 
 /** Delete, and offer to take it back; whether it was deleted. `then` is called when it came back. */
@@ -56,8 +58,8 @@ export async function removeWithUndo(
   say(`${title} is deleted`, {
     undo: async () => {
       try {
-        await undo(latest.revision_id);
-        say(`${title} is back`);
+        const but = await undo(latest.revision_id);
+        say(`${title} is back${but}`, { wrong: Boolean(but) });
         then();
       } catch (error) {
         say(words(error), { wrong: true });

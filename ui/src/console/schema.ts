@@ -50,6 +50,17 @@ export interface Field {
   of: readonly string[];
 }
 
+/** A field of a form that is not made from a schema of the server's. */
+export function field(
+  name: string,
+  kind: FieldKind,
+  title: string,
+  schema: Schema = {},
+  more: Partial<Field> = {},
+): Field {
+  return { name, kind, required: false, of: [], schema: { title, ...schema }, ...more };
+}
+
 /** Fields that name things of other kinds; a pattern tells extensions. */
 const REFERENCES: Record<string, readonly string[]> = {
   trunks: ["trunk"],

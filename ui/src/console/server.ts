@@ -74,7 +74,8 @@ export async function list<T extends object>(
   const query = new URLSearchParams({ limit: String(limit) });
   if (search) query.set("search", search);
   if (after) query.set("after", after);
-  const response = await send("GET", `${path}?${query}`, signal ? { signal } : {});
+  const joint = path.includes("?") ? "&" : "?";
+  const response = await send("GET", `${path}${joint}${query}`, signal ? { signal } : {});
   const answer: Page<T> | T[] = await response.json();
   if (!Array.isArray(answer)) return answer;
   const total = response.headers.get("X-Total-Count");

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import Protocol
 
+from ringback.governance import wav
 from ringback.governance.private import Private
-from ringback.media.worker import wav
 
 SILENCE = bytes(1 << 16)
 

@@ -48,3 +48,6 @@ class Role(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
     forward_outside: Annotated[
         bool, msgspec.Meta(description="Whether calls to them may be forwarded to numbers outside.")
     ] = False
+    night_switch: Annotated[
+        bool, msgspec.Meta(description="Whether they may switch hours by hand, by dialling `*28`.")
+    ] = True

@@ -53,5 +53,9 @@ class Target(msgspec.Struct, frozen=True):
             raise ValueError(f"{text!r} is not a target; write one as extension:1001, group:sales or hangup")
         return cls(kind, name)
 
+    def __repr__(self) -> str:
+        # The name may be a number.
+        return f"Target({self.kind})"
+
     def __str__(self) -> str:
         return f"{self.kind}:{self.name}" if self.name else self.kind

@@ -120,7 +120,7 @@ async def export_calls(search: ExportSearch, context: Context, viewer: Viewer) -
     query, reader = _asked(search, viewer, context), Reader.of(viewer)
     told: dict[str, str | bool] = {"by": viewer.name, "numbers": reader.all_numbers}
     context.operations.events.publish(Event("records.exported", details=told))
-    _log.info("records.exported", **told)
+    _log.info("records.exported", by=viewer.id, numbers=reader.all_numbers)
     legs = search.format == "jsonl" or search.rows == "legs"
 
     def written(records: Iterable[CallRecord]) -> str:

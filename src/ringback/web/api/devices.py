@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Response
+from fastapi.responses import StreamingResponse
 
 from ringback.governance.private import Private
 from ringback.governance.roles import Identity, Permission
+from ringback.store.devices import DevicePage
+from ringback.store.directory import Device
+from ringback.store.firmware import Firmware, FirmwareState
 from ringback.web.api import API
-from ringback.web.context import Context, Needs
+from ringback.web.context import Context, ForGood, Needs, WebContext, who
+from ringback.web.csv_lines import CSV, csv_line
 from ringback.web.people_views import (
     DeviceChange,
     DevicesView,
@@ -23,62 +30,119 @@ from ringback.web.people_views import (
 from ringback.web.problems import ProblemError
 from ringback.web.provisioning import ProvisioningError
 
+_AT_ONCE: Final = 250
+
 router = APIRouter(prefix=f"{API}/devices", tags=["devices"])
 
 DevicesReader = Annotated[Identity, Depends(Needs(Permission.DEVICES_READ))]
 DevicesWriter = Annotated[Identity, Depends(Needs(Permission.DEVICES_WRITE))]
 
 
+Search = Annotated[str, Query(description="In name, extension, model, MAC address, location or username.")]
+OfFirmware = Annotated[
+    FirmwareState | None, Query(description="Only those whose firmware is so, compared with what is wanted.")
+]
+
+
+def _view(device: Device, context: WebContext, viewer: Identity) -> DeviceView:
+    seen = context.store.sightings.of(device.id)
+    return DeviceView.of(device, seen, _firmware(device, context), viewer)
+
+
+def _firmware(device: Device, context: WebContext) -> Firmware:
+    seen = context.store.sightings.of(device.id)
+    return context.wanted_firmware.of(device.model, seen.user_agent if seen is not None else "")
+
+
+def _page(
+    context: WebContext,
+    search: str,
+    firmware: FirmwareState | None,
+    after: str = "",
+    limit: int | None = None,
+) -> DevicePage:
+    def fits(device: Device) -> bool:
+        return _firmware(device, context).state == firmware
+
+    devices = context.store.devices
+    return devices.page(
+        search, after, limit or len(devices.all()), fits=fits if firmware is not None else None
+    )
+
+
 @router.get("")
 async def list_devices(
     context: Context,
-    _viewer: DevicesReader,
-    search: str = "",
+    viewer: DevicesReader,
+    search: Search = "",
+    firmware: OfFirmware = None,
     after: Annotated[str, Query(description="`next` of the page before.")] = "",
     limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
 ) -> DevicesView:
-    """Devices by name, those with `search` in name, extension, model, MAC address, location or username."""
-    page = context.store.devices.page(search, after, limit)
-    items = [DeviceView.model_validate(device) for device in page.devices]
+    """Devices by name, with what they are and when they were seen."""
+    page = _page(context, search, firmware, after, limit)
+    items = [_view(device, context, viewer) for device in page.devices]
     return DevicesView(items=items, total=page.total, next=page.next)
 
 
+@router.get("/export", response_class=Response, responses={200: {"content": {"text/csv": {}}}})
+async def export_devices(
+    context: Context, viewer: DevicesReader, search: Search = "", firmware: OfFirmware = None
+) -> StreamingResponse:
+    """The inventory as CSV."""
+
+    async def lines() -> AsyncIterator[str]:
+        columns = list(DeviceView.model_fields)
+        yield csv_line(columns)
+        for place, device in enumerate(_page(context, search, firmware).devices, 1):
+            shown = _view(device, context, viewer).model_dump(mode="json")
+            yield csv_line(shown[name] for name in columns)
+            if place % _AT_ONCE == 0:
+                # Calls go on meanwhile.
+                await asyncio.sleep(0)
+
+    headers = {"Content-Disposition": 'attachment; filename="devices.csv"', "Cache-Control": "no-store"}
+    return StreamingResponse(lines(), media_type=CSV, headers=headers)
+
+
 @router.post("", status_code=201)
-async def add_device(body: NewDevice, context: Context, _viewer: DevicesWriter) -> DeviceWithPassword:
+async def add_device(body: NewDevice, context: Context, viewer: DevicesWriter) -> DeviceWithPassword:
     """Add a device; it gets a username and a password of its own."""
     fields = body.model_dump()
     given = fields.pop("password")
     password = None if given is None else Private(given)
-    return DeviceWithPassword.shown(*await context.store.devices.add(**fields, password=password))
+    device, made = await context.store.devices.add(**fields, password=password)
+    return DeviceWithPassword.shown(_view(device, context, viewer), made)
 
 
 @router.get("/{device}")
-async def get_device(device: str, context: Context, _viewer: DevicesReader) -> DeviceView:
+async def get_device(device: str, context: Context, viewer: DevicesReader) -> DeviceView:
     """One device, by its id or its name."""
-    return DeviceView.model_validate(context.store.devices.get(device))
+    return _view(context.store.devices.get(device), context, viewer)
 
 
 @router.patch("/{device}")
 async def change_device(
-    device: str, body: DeviceChange, context: Context, _viewer: DevicesWriter
+    device: str, body: DeviceChange, context: Context, viewer: DevicesWriter
 ) -> DeviceView:
     """Change a device; what is left out stays as it is."""
-    changed = await context.store.devices.change(device, **body.model_dump(exclude_none=True))
-    return DeviceView.model_validate(changed)
+    changed = await context.store.devices.change(device, who(viewer), **body.model_dump(exclude_none=True))
+    return _view(changed, context, viewer)
 
 
 @router.post("/{device}/password")
 async def set_password(
-    device: str, body: NewDevicePassword, context: Context, _viewer: DevicesWriter
+    device: str, body: NewDevicePassword, context: Context, viewer: DevicesWriter
 ) -> DeviceWithPassword:
     """Give a device another password; it needs it from then on."""
     given = None if body.password is None else Private(body.password)
-    return DeviceWithPassword.shown(*await context.store.devices.set_password(device, given))
+    changed, password = await context.store.devices.set_password(device, given)
+    return DeviceWithPassword.shown(_view(changed, context, viewer), password)
 
 
 @router.post("/{device}/provision")
 async def provision(
-    device: str, body: NewDevicePassword, context: Context, _viewer: DevicesWriter
+    device: str, body: NewDevicePassword, context: Context, viewer: DevicesWriter
 ) -> ProvisioningView:
     """Give a device another password, and return the files that set it up with that."""
     if context.provisioning is None:
@@ -93,12 +157,14 @@ async def provision(
     except ProvisioningError as error:
         raise ProblemError(409, str(error)) from None
     return ProvisioningView(
-        device=DeviceView.model_validate(changed),
+        device=_view(changed, context, viewer),
         files=[ProvisioningFile(name=name, content=content) for name, content in files.items()],
     )
 
 
 @router.delete("/{device}", status_code=204, response_class=Response)
-async def remove_device(device: str, context: Context, _viewer: DevicesWriter) -> None:
+async def remove_device(
+    device: str, context: Context, viewer: DevicesWriter, for_good: ForGood = False
+) -> None:
     """Delete a device: its account is good for nothing from then on."""
-    await context.store.devices.remove(device)
+    await context.store.devices.remove(device, who(viewer), for_good=for_good)

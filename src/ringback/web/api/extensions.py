@@ -11,7 +11,7 @@ from ringback.governance.private import Private
 from ringback.governance.roles import Identity, Permission
 from ringback.store.directory import Digest
 from ringback.web.api import API
-from ringback.web.context import Context, Needs
+from ringback.web.context import Context, ForGood, Needs, who
 from ringback.web.views import Body, ExtensionView, ExtensionWithPassword
 
 router = APIRouter(prefix=f"{API}/extensions", tags=["extensions"])
@@ -95,7 +95,7 @@ async def change_extension(
     number: str,
     body: ExtensionChange,
     context: Context,
-    _viewer: ExtensionsWriter,
+    viewer: ExtensionsWriter,
 ) -> ExtensionView:
     """Change an extension."""
     changed = await context.store.extensions.change(
@@ -105,6 +105,7 @@ async def change_extension(
         person_id=body.person_id,
         no_person="person_id" in body.model_fields_set and body.person_id is None,
         digest=body.digest,
+        by=who(viewer),
     )
     return ExtensionView.of(changed, context.links)
 
@@ -120,6 +121,8 @@ async def set_password(
 
 
 @router.delete("/{number}", status_code=204, response_class=Response)
-async def remove_extension(number: str, context: Context, _viewer: ExtensionsWriter) -> None:
-    """Delete an extension."""
-    await context.store.extensions.remove(number)
+async def remove_extension(
+    number: str, context: Context, viewer: ExtensionsWriter, for_good: ForGood = False
+) -> None:
+    """Delete an extension with its devices and its mailbox."""
+    await context.store.extensions.remove(number, who(viewer), for_good=for_good)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from ringback.governance.roles import Identity, Permission
 from ringback.store.importing import MOST_BYTES
 from ringback.web.api import API
-from ringback.web.context import Context, Needs, WebContext
+from ringback.web.context import Context, ForGood, Needs, WebContext, who
 from ringback.web.people_views import ImportView, NewPerson, PeopleView, PersonChange, PersonView
 
 router = APIRouter(prefix=f"{API}/people", tags=["people"])
@@ -76,11 +76,13 @@ async def change_person(
     person_id: str, body: PersonChange, context: Context, viewer: PeopleWriter
 ) -> PersonView:
     """Change a person; what is left out stays as it is."""
-    await context.store.people.change(person_id, **body.model_dump(exclude_none=True))
+    await context.store.people.change(person_id, who(viewer), **body.model_dump(exclude_none=True))
     return _view(context, person_id, viewer)
 
 
 @router.delete("/{person_id}", status_code=204, response_class=Response)
-async def remove_person(person_id: str, context: Context, _viewer: PeopleWriter) -> None:
+async def remove_person(
+    person_id: str, context: Context, viewer: PeopleWriter, for_good: ForGood = False
+) -> None:
     """Delete a person, their login with them; their extensions stay and belong to nobody."""
-    await context.store.people.remove(person_id)
+    await context.store.people.remove(person_id, who(viewer), for_good=for_good)

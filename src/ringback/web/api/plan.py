@@ -10,7 +10,7 @@ from fastapi.security import HTTPAuthorizationCredentials
 from ringback.governance.roles import Identity, Permission
 from ringback.store.plan.plan import KINDS
 from ringback.web.api import API
-from ringback.web.context import Context, Needs, bearer, identify
+from ringback.web.context import Context, Needs, bearer, identify, who
 from ringback.web.plan_views import (
     Applied,
     KindView,
@@ -98,7 +98,7 @@ async def history(
 @router.post("/undo")
 async def undo(body: Undoing, context: Context, viewer: PlanWriter) -> ValueView | None:
     """Put back what was before a revision, which is a change too; null if there was nothing before."""
-    entry = await context.store.objects.undo(body.revision_id, _who(viewer))
+    entry = await context.store.objects.undo(body.revision_id, who(viewer))
     return None if entry is None else ValueView.of(entry, ShownPlan(viewer))
 
 
@@ -121,7 +121,7 @@ async def apply(
         text = (await request.body()).decode()
     except UnicodeDecodeError:
         raise ProblemError(422, "the file is not UTF-8") from None
-    found = await context.store.objects.apply(text, _who(viewer), prune=prune, dry_run=dry_run)
+    found = await context.store.objects.apply(text, who(viewer), prune=prune, dry_run=dry_run)
     return Applied.of(found, dry_run)
 
 
@@ -163,7 +163,7 @@ async def put_value(
     """Make a value, or change it whole: what is left out is as by default. People change how their own
     extensions answer.
     """
-    entry = await context.store.objects.put(kind, name, fields, _who(viewer), expected)
+    entry = await context.store.objects.put(kind, name, fields, who(viewer), expected)
     response.headers["ETag"] = f'"{entry.revision}"'
     return ValueView.of(entry, ShownPlan(viewer))
 
@@ -173,8 +173,4 @@ async def remove_value(
     kind: str, name: str, context: Context, viewer: ValueWriter, expected: Expected
 ) -> None:
     """Delete a value; 409 names what needs it."""
-    await context.store.objects.remove(kind, name, _who(viewer), expected)
-
-
-def _who(viewer: Identity) -> str:
-    return viewer.name[:80]
+    await context.store.objects.remove(kind, name, who(viewer), expected)

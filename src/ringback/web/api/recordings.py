@@ -8,7 +8,7 @@ from typing import Annotated, Final
 from urllib.parse import unquote
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 
 from ringback.governance.roles import Identity, Permission, Role
 from ringback.governance.sealing import SealingError
@@ -31,6 +31,7 @@ from ringback.web.recording_views import (
     RecordingPage,
     RecordingView,
     Rotated,
+    StillInBackups,
     Verdict,
 )
 
@@ -187,11 +188,22 @@ async def release_recording(recording: str, body: Reason, context: Context, who:
     return _view(context, await _of(context, recording), who)
 
 
-@router.delete("/{recording}", status_code=204, response_class=Response)
-async def delete_recording(recording: str, context: Context, who: Deleter, x_reason: WhyHeader = "") -> None:
-    """Delete it for good, its key first; 409 under a legal hold."""
+@router.delete(
+    "/{recording}",
+    status_code=204,
+    response_class=Response,
+    responses={202: {"model": StillInBackups, "description": "Deleted here, and waits in backups."}},
+)
+async def delete_recording(
+    recording: str, context: Context, who: Deleter, x_reason: WhyHeader = ""
+) -> Response:
+    """Delete it for good, its key first; 409 under a legal hold. 202 while a folder of backups is away."""
     reason = _reason(x_reason)
-    await context.store.voices.delete((await _of(context, recording)).voice.id, who.name, reason)
+    found = await _of(context, recording)
+    waiting = await context.store.voices.delete(found.voice.id, who.name, reason)
+    if not waiting:
+        return Response(status_code=204)
+    return JSONResponse(StillInBackups(still_in_backups=waiting).model_dump(), 202)
 
 
 @router.post("/{recording}/verify")

@@ -94,7 +94,7 @@ async def sip_trace(
     if reveal:
         if not viewer.may(Permission.SIP_TRACE_REVEAL):
             raise ProblemError(403, f"the role {viewer.role.value} may see messages masked only")
-        log.warning("a SIP trace shows private data", by=viewer.name)
+        log.warning("a SIP trace shows private data", by=viewer.id)
         context.operations.events.publish(Event("sip.trace.revealed", details={"by": viewer.name}))
     wanted = TraceFilter(call, Private(x_number), source, method)
     stream = context.operations.trace(wanted, last_s=last_s, follow=follow, reveal=reveal)

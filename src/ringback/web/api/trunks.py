@@ -11,7 +11,7 @@ from ringback.governance.private import Private
 from ringback.governance.roles import Identity, Permission
 from ringback.store.directory import Trunk
 from ringback.web.api import API
-from ringback.web.context import Context, Needs, WebContext
+from ringback.web.context import Context, ForGood, Needs, WebContext, who
 from ringback.web.trunk_views import NewTrunk, TollUsageView, TrunkChange, TrunkView
 
 router = APIRouter(prefix=f"{API}/trunks", tags=["trunks"])
@@ -50,10 +50,10 @@ async def get_trunk(name: str, context: Context, _viewer: TrunksReader) -> Trunk
 
 
 @router.patch("/{name}")
-async def change_trunk(name: str, body: TrunkChange, context: Context, _viewer: TrunksWriter) -> TrunkView:
+async def change_trunk(name: str, body: TrunkChange, context: Context, viewer: TrunksWriter) -> TrunkView:
     """Change a trunk; calls by it go on."""
     password = None if body.password is None else Private(body.password)
-    return _view(context, await context.store.trunks.change(name, body.details(), password))
+    return _view(context, await context.store.trunks.change(name, body.details(), password, who(viewer)))
 
 
 @router.post("/{name}/test")
@@ -70,9 +70,9 @@ async def check_trunk(name: str, context: Context, _viewer: TrunksWriter) -> Tru
 
 
 @router.delete("/{name}", status_code=204, response_class=Response)
-async def remove_trunk(name: str, context: Context, _viewer: TrunksWriter) -> None:
+async def remove_trunk(name: str, context: Context, viewer: TrunksWriter, for_good: ForGood = False) -> None:
     """Delete a trunk."""
-    await context.store.trunks.remove(name)
+    await context.store.trunks.remove(name, who(viewer), for_good=for_good)
 
 
 @tolls.get("")

@@ -213,7 +213,7 @@ export function CallsPage({ id }: { id: string | undefined }) {
   );
 }
 
-const OUTCOMES = ["answered", "busy", "no-answer", "cancelled", "refused", "failed", "interrupted"];
+const OUTCOMES = ["answered", "abandoned", "busy", "no-answer", "cancelled", "refused", "failed", "interrupted"];
 
 function outcomeWords(one: CallRecord): string {
   if (one.emergency) return `Emergency call, ${one.outcome}`;

@@ -2,13 +2,12 @@
 
 import { useState } from "preact/hooks";
 import { Form } from "../Form";
-import { List } from "../List";
 import { when } from "../labels";
-import { useLoaded } from "../loading";
 import { Panel } from "../Panel";
+import { OneRecord, Records, type Sort } from "../Records";
 import { go } from "../route";
-import type { Field, FieldKind, Schema } from "../schema";
-import { get, patch, post, remove, words } from "../server";
+import { type Field, field } from "../schema";
+import { post, words } from "../server";
 import { may } from "../session";
 import { say } from "../toasts";
 
@@ -24,19 +23,15 @@ interface Device {
   shared: boolean;
   enabled: boolean;
   created_at: string;
+  user_agent: string;
+  firmware: string;
+  wanted_firmware: string;
+  firmware_state: "behind" | "as-wanted" | "unknown";
+  seen_at: string | null;
+  address: string | null;
 }
 
 type WithPassword = Device & { password: string };
-
-function field(
-  name: string,
-  kind: FieldKind,
-  title: string,
-  schema: Schema = {},
-  more: Partial<Field> = {},
-): Field {
-  return { name, kind, required: false, of: [], schema: { title, ...schema }, ...more };
-}
 
 const FIELDS: Field[] = [
   field("name", "text", "Name", { maxLength: 80, examples: ["Front desk"] }, { required: true }),
@@ -58,33 +53,107 @@ const LATER: Field[] = [
   field("enabled", "switch", "In use", { description: "Off: it cannot register or call." }),
 ];
 const BACK = "/console/devices";
+const STATES = {
+  behind: "Firmware behind",
+  "as-wanted": "Firmware as wanted",
+  unknown: "Firmware not known",
+};
+
+const SORT: Sort<Device> = {
+  kind: "device",
+  title: "Devices",
+  nouns: ["device", "devices"],
+  path: "/devices",
+  writes: "devices:write",
+  keyOf: (one) => one.id,
+  nameOf: (one) => one.name,
+  columns: [
+    { title: "Name", show: (one) => one.name },
+    { title: "Extension", show: (one) => one.extension },
+    { title: "Model", show: (one) => one.model, minor: true },
+    { title: "Firmware", show: firmware },
+    { title: "Last seen", show: (one) => when(one.seen_at) || "never", minor: true },
+  ],
+  fields: LATER,
+  intro: "Phones with accounts of their own. Others log in as the extension itself.",
+  empty: <p>No devices here.</p>,
+};
+
+function firmware(one: Device) {
+  return (
+    <>
+      {one.firmware} {one.firmware_state === "behind" && <span class="tag poor">behind</span>}
+    </>
+  );
+}
 
 export function DevicesPage({ id }: { id: string | undefined }) {
-  const [turn, setTurn] = useState(0);
-  const again = () => setTurn((before) => before + 1);
+  const [state, setState] = useState("");
+  const query = state ? `firmware=${state}` : "";
   return (
-    <div class={`with-panel ${id ? "open" : ""}`}>
-      <List<Device>
-        title="Devices"
-        nouns={["device", "devices"]}
-        path="/devices"
-        turn={turn}
-        selected={id}
-        keyOf={(one) => one.id}
-        linkOf={(one) => `${BACK}/${one.id}`}
-        newLink={may("devices:write") ? `${BACK}/new` : undefined}
-        intro="Phones with accounts of their own. Others log in as the extension itself."
-        columns={[
-          { title: "Name", show: (one) => one.name },
-          { title: "Extension", show: (one) => one.extension },
-          { title: "Model", show: (one) => one.model, minor: true },
-          { title: "Since", show: (one) => when(one.created_at), minor: true },
-        ]}
-        empty={<p>No devices yet.</p>}
-      />
-      {id === "new" && <NewDevice onDone={again} />}
-      {id && id !== "new" && <OneDevice key={id} id={id} onDone={again} />}
-    </div>
+    <Records
+      sort={SORT}
+      chosen={id}
+      query={query}
+      below={
+        <div class="buttons">
+          <select
+            class="small"
+            aria-label="Firmware"
+            value={state}
+            onChange={(event) => setState(event.currentTarget.value)}
+          >
+            <option value="">All firmware</option>
+            {Object.entries(STATES).map(([one, title]) => (
+              <option key={one} value={one}>
+                {title}
+              </option>
+            ))}
+          </select>
+          <a class="button quiet" href={`/api/v1/devices/export?${query}`} download="devices.csv">
+            Export
+          </a>
+        </div>
+      }
+      fresh={(onDone) => <NewDevice onDone={onDone} />}
+      one={(key, onDone) => (
+        <OneRecord
+          key={key}
+          sort={SORT}
+          id={key}
+          onDone={onDone}
+          subtitle={(one) => (
+            <>
+              logs in as <code>{one.username}</code>
+            </>
+          )}
+          above={(one) => <Seen device={one} />}
+          below={(one) => may("devices:write") && <SettingUp device={one} />}
+        />
+      )}
+    />
+  );
+}
+
+/** What the phone said that it is, when it registered. */
+function Seen({ device }: { device: Device }) {
+  if (!device.seen_at) return <p class="soft">It has not registered yet.</p>;
+  const wanted = device.wanted_firmware;
+  return (
+    <dl class="facts">
+      <dt>It says it is</dt>
+      <dd>{device.user_agent || "nothing"}</dd>
+      <dt>Firmware</dt>
+      <dd>
+        {firmware(device)} {!device.firmware && "not known"}
+        {wanted && device.firmware_state !== "as-wanted" && <span class="soft"> {wanted} is wanted</span>}
+      </dd>
+      <dt>Registered</dt>
+      <dd>
+        {when(device.seen_at)}
+        {device.address && <span class="soft"> from {device.address}</span>}
+      </dd>
+    </dl>
   );
 }
 
@@ -141,13 +210,10 @@ function Account({ device }: { device: WithPassword }) {
   );
 }
 
-function OneDevice({ id, onDone }: { id: string; onDone: () => void }) {
-  const path = `/devices/${id}`;
-  const { data, trouble, again } = useLoaded((signal) => get<Device>(path, signal), [path]);
+function SettingUp({ device: data }: { device: Device }) {
+  const path = `/devices/${data.id}`;
   const [password, setPassword] = useState<WithPassword | null>(null);
   const [files, setFiles] = useState<{ name: string; content: string }[]>([]);
-  if (!data) return <Panel title={trouble || " "} back={BACK} children={null} />;
-  const writable = may("devices:write");
   const act = async (what: () => Promise<void>) => {
     try {
       await what();
@@ -156,92 +222,48 @@ function OneDevice({ id, onDone }: { id: string; onDone: () => void }) {
     }
   };
   return (
-    <Panel
-      title={data.name}
-      back={BACK}
-      subtitle={
-        <>
-          logs in as <code>{data.username}</code>
-        </>
-      }
-    >
-      <Form
-        key={JSON.stringify(data)}
-        fields={LATER}
-        value={Object.fromEntries(LATER.map(({ name }) => [name, data[name as keyof Device]]))}
-        readOnly={!writable}
-        onCancel={() => go(BACK)}
-        onSave={async (value) => {
-          await patch(path, value);
-          say(`${value.name} is saved`);
-          again();
-          onDone();
-        }}
-        more={
-          writable && (
-            <button
-              type="button"
-              class="quiet wrong"
-              onClick={() =>
-                confirm(`Delete ${data.name}? It is cut off at once.`) &&
-                act(async () => {
-                  await remove(path);
-                  say(`${data.name} is deleted`);
-                  go(BACK);
-                  onDone();
-                })
-              }
-            >
-              Delete
-            </button>
-          )
-        }
-      />
-      {writable && (
-        <section class="part">
-          <h3>Setting it up</h3>
-          {password && <Account device={password} />}
-          {files.map((file) => (
-            <p key={file.name}>
-              <a
-                download={file.name}
-                href={URL.createObjectURL(new Blob([file.content], { type: "text/plain" }))}
-              >
-                {file.name}
-              </a>{" "}
-              <span class="soft">holds the password: put it where only the phone gets it</span>
-            </p>
-          ))}
-          <div class="buttons">
-            <button
-              type="button"
-              class="quiet"
-              onClick={() =>
-                confirm(`Make a new password for ${data.name}? It needs it from then on.`) &&
-                act(async () => setPassword(await post<WithPassword>(`${path}/password`)))
-              }
-            >
-              New password
-            </button>
-            {data.model && data.mac && (
-              <button
-                type="button"
-                class="quiet"
-                onClick={() =>
-                  confirm(`Make the files of ${data.name}, with a new password in them?`) &&
-                  act(async () =>
-                    setFiles(
-                      (await post<{ files: { name: string; content: string }[] }>(`${path}/provision`)).files,
-                    ),
-                  )
-                }
-              >
-                Make its files
-              </button>
-            )}
-          </div>
-        </section>
-      )}
-    </Panel>
+    <section class="part">
+      <h3>Setting it up</h3>
+      {password && <Account device={password} />}
+      {files.map((file) => (
+        <p key={file.name}>
+          <a
+            download={file.name}
+            href={URL.createObjectURL(new Blob([file.content], { type: "text/plain" }))}
+          >
+            {file.name}
+          </a>{" "}
+          <span class="soft">holds the password: put it where only the phone gets it</span>
+        </p>
+      ))}
+      <div class="buttons">
+        <button
+          type="button"
+          class="quiet"
+          onClick={() =>
+            confirm(`Make a new password for ${data.name}? It needs it from then on.`) &&
+            act(async () => setPassword(await post<WithPassword>(`${path}/password`)))
+          }
+        >
+          New password
+        </button>
+        {data.model && data.mac && (
+          <button
+            type="button"
+            class="quiet"
+            onClick={() =>
+              confirm(`Make the files of ${data.name}, with a new password in them?`) &&
+              act(async () =>
+                setFiles(
+                  (await post<{ files: { name: string; content: string }[] }>(`${path}/provision`)).files,
+                ),
+              )
+            }
+          >
+            Make its files
+          </button>
+        )}
+      </div>
+    </section>
   );
 }

@@ -3,13 +3,12 @@
 import { useState } from "preact/hooks";
 import { Form } from "../Form";
 import { Handout } from "../Handout";
-import { List } from "../List";
 import { label, when } from "../labels";
-import { useLoaded } from "../loading";
 import { Panel } from "../Panel";
+import { OneRecord, Records, type Sort } from "../Records";
 import { go } from "../route";
-import type { Field } from "../schema";
-import { get, patch, post, remove, words } from "../server";
+import { field } from "../schema";
+import { post, words } from "../server";
 import { may } from "../session";
 import { say } from "../toasts";
 
@@ -23,76 +22,71 @@ interface Extension {
   created_at: string;
 }
 
-const NUMBER: Field = {
-  name: "number",
-  kind: "text",
-  required: true,
-  of: [],
-  schema: {
-    title: "Number",
-    pattern: "^[1-9][0-9]{1,5}$",
-    maxLength: 6,
-    description: "2 to 6 digits, not 0 first.",
-  },
-};
-const FIELDS: Field[] = [
-  {
-    name: "display_name",
-    kind: "text",
-    required: false,
-    of: [],
-    schema: { title: "Name shown", maxLength: 80, description: "What other phones show when it calls." },
-  },
-  { name: "person_id", kind: "reference", required: false, of: ["person"], schema: { title: "Held by" } },
-  {
-    name: "enabled",
-    kind: "switch",
-    required: false,
-    of: [],
-    schema: { title: "In use", description: "Off: it cannot register, call or be called." },
-  },
-  {
-    name: "digest",
-    kind: "choice",
-    required: false,
-    of: [],
-    schema: {
-      title: "Phones log in with",
+const NUMBER = field(
+  "number",
+  "text",
+  "Number",
+  { pattern: "^[1-9][0-9]{1,5}$", maxLength: 6, description: "2 to 6 digits, not 0 first." },
+  { required: true },
+);
+const BACK = "/console/extensions";
+
+const SORT: Sort<Extension> = {
+  kind: "extension",
+  title: "Extensions",
+  nouns: ["extension", "extensions"],
+  path: "/extensions",
+  writes: "extensions:write",
+  keyOf: (one) => one.number,
+  nameOf: (one) => `Extension ${one.number}`,
+  columns: [
+    { title: "Number", show: (one) => one.number },
+    { title: "Name shown", show: (one) => one.display_name },
+    { title: "State", show: (one) => (one.enabled ? "" : <span class="tag">off</span>), minor: true },
+    { title: "Since", show: (one) => when(one.created_at), minor: true },
+  ],
+  fields: [
+    field("display_name", "text", "Name shown", {
+      maxLength: 80,
+      description: "What other phones show when it calls.",
+    }),
+    field("person_id", "reference", "Held by", {}, { of: ["person"] }),
+    field("enabled", "switch", "In use", { description: "Off: it cannot register, call or be called." }),
+    field("digest", "choice", "Phones log in with", {
       enum: ["md5", "sha-256", "both"],
       description: "Many phones know MD5 only.",
-    },
-  },
-];
+    }),
+  ],
+  empty: (
+    <p>
+      No extensions yet. <a href="/console/people/new">Add a person</a> with one.
+    </p>
+  ),
+};
 
 export function ExtensionsPage({ number }: { number: string | undefined }) {
-  const [turn, setTurn] = useState(0);
-  const again = () => setTurn((before) => before + 1);
   return (
-    <div class={`with-panel ${number ? "open" : ""}`}>
-      <List<Extension>
-        title="Extensions"
-        nouns={["extension", "extensions"]}
-        path="/extensions"
-        turn={turn}
-        selected={number}
-        keyOf={(one) => one.number}
-        linkOf={(one) => `/console/extensions/${one.number}`}
-        newLink={may("extensions:write") ? "/console/extensions/new" : undefined}
-        columns={[
-          { title: "Number", show: (one) => one.number },
-          { title: "Name shown", show: (one) => one.display_name },
-          { title: "State", show: (one) => (one.enabled ? "" : <span class="tag">off</span>), minor: true },
-          { title: "Since", show: (one) => when(one.created_at), minor: true },
-        ]}
-        empty={
-          <p>
-            No extensions yet. <a href="/console/people/new">Add a person</a> with one.
-          </p>
-        }
-      />
-      {number === "new" && <NewExtension onDone={again} />}
-      {number && number !== "new" && <OneExtension key={number} number={number} onDone={again} />}
-    </div>
+    <Records
+      sort={SORT}
+      chosen={number}
+      fresh={(onDone) => <NewExtension onDone={onDone} />}
+      one={(key, onDone) => (
+        <OneRecord
+          key={key}
+          sort={SORT}
+          id={key}
+          onDone={onDone}
+          subtitle={(one) => <code>{one.sip_address}</code>}
+          toServer={({ person_id, ...rest }) =>
+            person_id === undefined ? rest : { ...rest, person_id: person_id || null }
+          }
+          warning={(one) =>
+            `Delete extension ${one.number}? Its phones are cut off. Undo brings it back, but for the PIN and greetings of its voicemail.`
+          }
+          below={(one) => <More one={one} />}
+        />
+      )}
+    />
   );
 }
 
@@ -100,22 +94,22 @@ function NewExtension({ onDone }: { onDone: () => void }) {
   const [made, setMade] = useState<(Extension & { password: string }) | null>(null);
   if (made)
     return (
-      <Panel title={`${made.number} is added`} back="/console/extensions">
+      <Panel title={`${made.number} is added`} back={BACK}>
         <Handout name={made.display_name || "its holder"} account={made} />
         <div class="form-actions">
-          <a class="button" href={`/console/extensions/${made.number}`}>
+          <a class="button" href={`${BACK}/${made.number}`}>
             Done
           </a>
         </div>
       </Panel>
     );
   return (
-    <Panel title="New extension" back="/console/extensions">
+    <Panel title="New extension" back={BACK}>
       <Form
-        fields={[NUMBER, ...FIELDS.filter(({ name }) => name !== "enabled")]}
+        fields={[NUMBER, ...SORT.fields.filter(({ name }) => name !== "enabled")]}
         value={{ number: "", display_name: "", person_id: "", digest: "md5" }}
         saveWord="Add"
-        onCancel={() => go("/console/extensions")}
+        onCancel={() => go(BACK)}
         onSave={async (value) => {
           setMade(await post("/extensions", { ...value, person_id: value.person_id || null }));
           onDone();
@@ -125,81 +119,39 @@ function NewExtension({ onDone }: { onDone: () => void }) {
   );
 }
 
-function OneExtension({ number, onDone }: { number: string; onDone: () => void }) {
-  const path = `/extensions/${number}`;
+function More({ one: { number, display_name } }: { one: Extension }) {
   const [password, setPassword] = useState("");
-  const { data, trouble, again } = useLoaded((signal) => get<Extension>(path, signal), [path]);
-  const back = "/console/extensions";
-  if (!data) return <Panel title={trouble || " "} back={back} children={null} />;
-  const writable = may("extensions:write");
   return (
-    <Panel title={`Extension ${number}`} back={back} subtitle={<code>{data.sip_address}</code>}>
-      <Form
-        key={JSON.stringify(data)}
-        fields={FIELDS}
-        value={{ ...data, person_id: data.person_id ?? "" }}
-        readOnly={!writable}
-        onCancel={() => go(back)}
-        onSave={async (value) => {
-          const { display_name, enabled, digest, person_id } = value;
-          await patch(path, { display_name, enabled, digest, person_id: person_id || null });
-          say(`${number} is saved`);
-          again();
-          onDone();
-        }}
-        more={
-          writable && (
-            <button
-              type="button"
-              class="quiet wrong"
-              onClick={async () => {
-                if (!confirm(`Delete extension ${number}? Its phones are cut off at once.`)) return;
-                try {
-                  await remove(path);
-                  say(`Extension ${number} is deleted`);
-                  go(back);
-                  onDone();
-                } catch (error) {
-                  say(words(error), { wrong: true });
-                }
-              }}
-            >
-              Delete
-            </button>
-          )
-        }
-      />
-      <section class="part">
-        <h3>More</h3>
-        <ul class="links">
-          <li>
-            <a href={`/console/plan/answering/${number}`}>
-              {label("always").replace("Always to", "Forwarding")}
-            </a>{" "}
-            <span class="soft">and do not disturb</span>
-          </li>
-          <li>
-            <a href={`/console/plan/mailbox/${number}`}>Mailbox</a>
-          </li>
-        </ul>
-        {password && <Handout name={data.display_name || "its holder"} account={{ number, password }} />}
-        {writable && (
-          <button
-            type="button"
-            class="quiet"
-            onClick={async () => {
-              if (!confirm(`Make a new password for ${number}? Its phones need it from then on.`)) return;
-              try {
-                setPassword((await post<{ password: string }>(`${path}/password`)).password);
-              } catch (error) {
-                say(words(error), { wrong: true });
-              }
-            }}
-          >
-            New password
-          </button>
-        )}
-      </section>
-    </Panel>
+    <section class="part">
+      <h3>More</h3>
+      <ul class="links">
+        <li>
+          <a href={`/console/plan/answering/${number}`}>
+            {label("always").replace("Always to", "Forwarding")}
+          </a>{" "}
+          <span class="soft">and do not disturb</span>
+        </li>
+        <li>
+          <a href={`/console/plan/mailbox/${number}`}>Mailbox</a>
+        </li>
+      </ul>
+      {password && <Handout name={display_name || "its holder"} account={{ number, password }} />}
+      {may("extensions:write") && (
+        <button
+          type="button"
+          class="quiet"
+          onClick={async () => {
+            if (!confirm(`Make a new password for ${number}? Its phones need it from then on.`)) return;
+            try {
+              setPassword((await post<{ password: string }>(`/extensions/${number}/password`)).password);
+            } catch (error) {
+              say(words(error), { wrong: true });
+            }
+          }}
+        >
+          New password
+        </button>
+      )}
+    </section>
   );
 }

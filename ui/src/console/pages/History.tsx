@@ -1,10 +1,11 @@
-// What was changed in the plan, by whom, and back.
+// What was changed, by whom, and back.
 
 import { useEffect, useState } from "preact/hooks";
 import { history, type Revision, undo } from "../deleting";
 import { kindOf } from "../kinds";
 import { humane, label, when } from "../labels";
-import { words } from "../server";
+import { useLoaded } from "../loading";
+import { get, words } from "../server";
 import { may } from "../session";
 import { say } from "../toasts";
 
@@ -29,8 +30,8 @@ export function HistoryPage({ kind, name }: { kind: string | undefined; name: st
   }, [kind, name]);
   const takeBack = async (revision: Revision) => {
     try {
-      await undo(revision.revision_id);
-      say(`${titleOf(revision)} is as it was before`);
+      const but = await undo(revision.revision_id);
+      say(`${titleOf(revision)} is as it was before${but}`, { wrong: Boolean(but) });
       await load(null);
     } catch (error) {
       say(words(error), { wrong: true });
@@ -42,11 +43,8 @@ export function HistoryPage({ kind, name }: { kind: string | undefined; name: st
         <h1>History</h1>
         {kind && name && (
           <span class="soft">
-            of{" "}
-            <a href={`/console/plan/${kind}/${encodeURIComponent(name)}`}>
-              {kindOf(kind)?.title ?? kind} {name}
-            </a>{" "}
-            · <a href="/console/history">all</a>
+            of <a href={placeOf(kind, name)}>{all?.[0] ? titleOf(all[0]) : name}</a> ·{" "}
+            <a href="/console/history">all</a>
           </span>
         )}
       </header>
@@ -70,7 +68,7 @@ export function HistoryPage({ kind, name }: { kind: string | undefined; name: st
               </p>
               <Difference revision={one} />
             </div>
-            {may("plan:write") && (
+            {may(ACCOUNTS[one.kind]?.writes ?? "plan:write") && (
               <button type="button" class="quiet small" onClick={() => takeBack(one)}>
                 Undo
               </button>
@@ -87,13 +85,27 @@ export function HistoryPage({ kind, name }: { kind: string | undefined; name: st
   );
 }
 
+/** What is no part of the plan: where it is found, and who may change it. */
+const ACCOUNTS: Record<string, { path: string; writes: string }> = {
+  person: { path: "/console/people", writes: "people:write" },
+  extension: { path: "/console/extensions", writes: "extensions:write" },
+  device: { path: "/console/devices", writes: "devices:write" },
+  trunk: { path: "/console/trunks", writes: "trunks:write" },
+};
+
+function placeOf(kind: string, name: string): string {
+  return `${ACCOUNTS[kind]?.path ?? `/console/plan/${kind}`}/${encodeURIComponent(name)}`;
+}
+
 function titleOf({ kind, name, before, after }: Revision): string {
-  const title = (after ?? before)?.title;
+  const value = after ?? before;
+  // People and devices are named by an id.
+  const title = value?.title || (kind === "person" || kind === "device" ? value?.name : "");
   return `${kindOf(kind)?.title ?? humane(kind)} ${title || name}`;
 }
 
-function actOf({ before, after }: Revision): string {
-  if (!before) return "was added";
+function actOf({ before, after, undoes }: Revision): string {
+  if (!before) return undoes === null ? "was added" : "is back";
   return after ? "was changed" : "was deleted";
 }
 
@@ -107,15 +119,34 @@ function Difference({ revision: { before, after } }: { revision: Revision }) {
       {fields.flatMap((field) => [
         <dt key={field}>{label(field)}</dt>,
         <dd key={`${field}-is`}>
-          <del>{shown(before[field])}</del> <ins>{shown(after[field])}</ins>
+          <del>
+            <Shown field={field} value={before[field]} />
+          </del>{" "}
+          <ins>
+            <Shown field={field} value={after[field]} />
+          </ins>
         </dd>,
       ])}
     </dl>
   );
 }
 
+function Shown({ field, value }: { field: string; value: unknown }) {
+  if (field === "person_id") return value ? <PersonName id={String(value)} /> : <>nobody</>;
+  return <>{shown(value)}</>;
+}
+
+function PersonName({ id }: { id: string }) {
+  const { data, trouble } = useLoaded((signal) => get<{ name: string }>(`/people/${id}`, signal), [id]);
+  return <>{data?.name ?? (trouble ? "somebody who is not there any more" : "…")}</>;
+}
+
 function shown(value: unknown): string {
-  if (value === undefined || value === "") return "–";
+  if (value === undefined || value === null || value === "") return "–";
   if (Array.isArray(value) && value.every((one) => typeof one !== "object")) return value.join(", ") || "–";
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+  if (typeof value !== "object") return String(value);
+  const entries = Object.entries(value);
+  if (Array.isArray(value) || entries.some(([, one]) => typeof one === "object"))
+    return JSON.stringify(value);
+  return entries.map(([key, one]) => `${key} → ${one}`).join(", ") || "–";
 }

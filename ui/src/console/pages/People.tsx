@@ -4,30 +4,29 @@ import { useState } from "preact/hooks";
 import { ProblemError } from "../../api";
 import { Form } from "../Form";
 import { Handout } from "../Handout";
-import { List } from "../List";
 import { humane, when } from "../labels";
 import { useLoaded } from "../loading";
 import { Panel } from "../Panel";
+import { OneRecord, Records, type Sort } from "../Records";
 import { go } from "../route";
-import type { Field, Value } from "../schema";
-import { get, list, patch, post, remove, words } from "../server";
+import { type Field, field, type Value } from "../schema";
+import { get, patch, post, remove, words } from "../server";
 import { may } from "../session";
 import { say } from "../toasts";
 
 interface Person {
   id: string;
   name: string;
-  e_mail?: string;
-  role?: string;
-  site?: string;
-  extensions?: string[];
+  e_mail: string;
+  role: string;
+  site: string;
+  extensions: string[];
   created_at: string;
 }
 
 interface Extension {
   number: string;
   display_name: string;
-  person_id: string | null;
   enabled: boolean;
 }
 
@@ -40,84 +39,88 @@ interface Login {
   sessions: number;
 }
 
-const text = (name: string, title: string, more: Partial<Field> & { hint?: string } = {}): Field => ({
-  name,
-  kind: more.kind ?? "text",
-  required: more.required ?? false,
-  of: more.of ?? [],
-  schema: {
-    title,
-    type: "string",
+const PERSON: readonly Field[] = [
+  field("name", "text", "Name", { maxLength: 80 }, { required: true }),
+  field("e_mail", "text", "E-mail", {
     maxLength: 80,
-    ...(more.hint ? { description: more.hint } : {}),
-    ...more.schema,
-  },
-});
-
-const PERSON: Field[] = [
-  text("name", "Name", { required: true }),
-  text("e_mail", "E-mail", { hint: "For voicemail notices, and a good name to log in with." }),
-  text("role", "Role", {
-    kind: "reference",
-    of: ["role"],
-    hint: "Says what may be called; “standard” if empty.",
+    description: "For voicemail notices, and a good name to log in with.",
   }),
-  text("site", "Site", { hint: "Where they work: a building, a town." }),
+  field(
+    "role",
+    "reference",
+    "Role",
+    { description: "Says what may be called; “standard” if empty." },
+    { of: ["role"] },
+  ),
+  field("site", "text", "Site", { maxLength: 80, description: "Where they work: a building, a town." }),
 ];
-
-const NUMBER = text("number", "Extension", {
-  hint: "The number of their phone, 2 to 6 digits. Empty: none yet.",
-  schema: { pattern: "^([1-9][0-9]{1,5})?$", type: "string", maxLength: 6 },
+const NUMBER = field("number", "text", "Extension", {
+  pattern: "^([1-9][0-9]{1,5})?$",
+  maxLength: 6,
+  description: "The number of their phone, 2 to 6 digits. Empty: none yet.",
 });
-const LOGIN: Field = {
-  name: "login",
-  kind: "switch",
-  required: false,
-  of: [],
-  schema: {
-    title: "May log in",
-    description: "To see own calls and voicemail, and to phone in the browser.",
-  },
+const LOGIN = field("login", "switch", "May log in", {
+  description: "To see own calls and voicemail, and to phone in the browser.",
+});
+
+const SORT: Sort<Person> = {
+  kind: "person",
+  title: "People",
+  nouns: ["person", "people"],
+  path: "/people",
+  writes: "people:write",
+  keyOf: (one) => one.id,
+  nameOf: (one) => one.name,
+  columns: [
+    { title: "Name", show: (one) => one.name },
+    { title: "Extension", show: (one) => one.extensions.join(", ") },
+    { title: "E-mail", show: (one) => one.e_mail, minor: true },
+    { title: "Role", show: (one) => humane(one.role), minor: true },
+  ],
+  fields: PERSON,
+  newWord: "Add a person",
+  empty: (
+    <p>
+      Nobody yet. <a href="/console/people/new">Add somebody</a>, or{" "}
+      <a href="/console/import">bring everybody by a file</a>.
+    </p>
+  ),
 };
 
 export function PeoplePage({ id }: { id: string | undefined }) {
-  const [turn, setTurn] = useState(0);
-  const again = () => setTurn((before) => before + 1);
   return (
-    <div class={`with-panel ${id ? "open" : ""}`}>
-      <List<Person>
-        title="People"
-        nouns={["person", "people"]}
-        path="/people"
-        turn={turn}
-        selected={id}
-        keyOf={(one) => one.id}
-        linkOf={(one) => `/console/people/${one.id}`}
-        newLink={may("people:write") ? "/console/people/new" : undefined}
-        newWord="Add a person"
-        more={
-          may("people:write") && (
-            <a class="button quiet" href="/console/import">
-              Import
-            </a>
-          )
-        }
-        columns={[
-          { title: "Name", show: (one) => one.name },
-          { title: "Extension", show: (one) => one.extensions?.join(", ") ?? "" },
-          { title: "E-mail", show: (one) => one.e_mail ?? "", minor: true },
-          { title: "Role", show: (one) => humane(one.role ?? ""), minor: true },
-        ]}
-        empty={
-          <p>
-            Nobody yet. <a href="/console/people/new">Add somebody</a>, or{" "}
-            <a href="/console/import">bring everybody by a file</a>.
-          </p>
-        }
-      />
-      {id === "new" && <NewPerson onDone={again} />}
-      {id && id !== "new" && <OnePerson key={id} id={id} onDone={again} />}
-    </div>
+    <Records
+      sort={SORT}
+      chosen={id}
+      more={
+        may("people:write") && (
+          <a class="button quiet" href="/console/import">
+            Import
+          </a>
+        )
+      }
+      fresh={(onDone) => <NewPerson onDone={onDone} />}
+      one={(key, onDone) => (
+        <OneRecord
+          key={key}
+          sort={SORT}
+          id={key}
+          onDone={onDone}
+          subtitle={(person) => `Added ${when(person.created_at)}`}
+          warning={(person) =>
+            person.extensions.length
+              ? `Delete ${person.name}? Extensions stay and belong to nobody. Undo brings all back, but for the PIN and greetings of voicemail.`
+              : ""
+          }
+          below={(person, again) => (
+            <>
+              <Held person={person} onDone={again} />
+              {may("logins:write") && <LoginOf person={person} />}
+            </>
+          )}
+        />
+      )}
+    />
   );
 }
 
@@ -196,64 +199,12 @@ function given(value: Value): Value {
   return Object.fromEntries(known.filter((key) => value[key]).map((key) => [key, value[key]]));
 }
 
-function OnePerson({ id, onDone }: { id: string; onDone: () => void }) {
-  const { data: person, trouble, again } = useLoaded((signal) => get<Person>(`/people/${id}`, signal), [id]);
-  const back = "/console/people";
-  if (!person) return <Panel title={trouble || " "} back={back} children={null} />;
-  const writable = may("people:write");
-  return (
-    <Panel title={person.name} back={back} subtitle={`Added ${when(person.created_at)}`}>
-      <Form
-        key={JSON.stringify(person)}
-        fields={PERSON.filter(({ name }) => name in person)}
-        value={Object.fromEntries(PERSON.map(({ name }) => [name, person[name as keyof Person] ?? ""]))}
-        readOnly={!writable}
-        onCancel={() => go(back)}
-        onSave={async (value) => {
-          const changed = Object.entries(value).filter(
-            ([key, one]) => one !== person[key as keyof Person] && key in person,
-          );
-          await patch(`/people/${id}`, Object.fromEntries(changed));
-          say(`${value.name} is saved`);
-          again();
-          onDone();
-        }}
-        more={
-          writable && (
-            <button
-              type="button"
-              class="quiet wrong"
-              onClick={async () => {
-                if (!confirm(`Delete ${person.name}? Extensions stay and belong to nobody.`)) return;
-                try {
-                  await remove(`/people/${id}`);
-                  say(`${person.name} is deleted`);
-                  go(back);
-                  onDone();
-                } catch (error) {
-                  say(words(error), { wrong: true });
-                }
-              }}
-            >
-              Delete
-            </button>
-          )
-        }
-      />
-      <Held person={person} onDone={onDone} />
-      {may("logins:write") && <LoginOf person={person} />}
-    </Panel>
-  );
-}
-
 function Held({ person, onDone }: { person: Person; onDone: () => void }) {
   const [account, setAccount] = useState<{ number: string; password: string } | null>(null);
   const { data, again } = useLoaded(
-    async (signal) => {
-      const all = await list<Extension>("/extensions", "", null, signal, 1000);
-      return all.items.filter((one) => one.person_id === person.id);
-    },
-    [person.id],
+    (signal) =>
+      Promise.all(person.extensions.map((number) => get<Extension>(`/extensions/${number}`, signal))),
+    [person.id, person.extensions],
   );
   return (
     <section class="part">

@@ -111,12 +111,7 @@ export function SetupPage() {
           {trunks.map((one) => (
             <section key={one.name} class="card">
               <h3>By {one.name}</h3>
-              <Numbers
-                trunk={one}
-                path={`/trunks/${encodeURIComponent(one.name)}`}
-                writable
-                onDone={counts.again}
-              />
+              <Numbers trunk={one} writable onDone={counts.again} />
             </section>
           ))}
         </>

@@ -37,6 +37,15 @@ interface Registration {
   expires_at: string;
 }
 
+interface Backups {
+  folder: string | null;
+  making: { done: number; total: number } | null;
+  last_at: string | null;
+  failed_at: string | null;
+  problem: string;
+  folders: { folder: string; problem: string; waiting: number }[];
+}
+
 const EVERY_MS = 2_500;
 
 export function StatusPage() {
@@ -137,6 +146,7 @@ export function StatusPage() {
           ))}
         </ul>
       </section>
+      {may("backups:read") && <BackupsPart />}
       <section class="part">
         <h2>Server</h2>
         <dl class="facts">
@@ -160,6 +170,40 @@ export function StatusPage() {
           ))}
         </dl>
       </section>
+    </section>
+  );
+}
+
+/** When the last backup was made, and what is wrong with them. */
+function BackupsPart() {
+  const { data, trouble } = useLoaded((signal) => get<Backups>("/backups", signal), [], EVERY_MS * 4);
+  if (!data) return trouble ? <p role="alert">{trouble}</p> : null;
+  const away = data.folders.filter((one) => one.problem || one.waiting);
+  return (
+    <section class="part">
+      <h2>Backups</h2>
+      <p>
+        <span class={`tag ${data.problem ? "poor" : data.last_at ? "good" : ""}`}>
+          {data.problem ? "failed" : data.last_at ? "made" : "none yet"}
+        </span>{" "}
+        <span class="soft">
+          {data.last_at ? `The last one is of ${when(data.last_at)}.` : "There is no backup."}
+          {data.making && " One is being made now."}
+          {!data.folder && " None is made without being asked for: backup.folder is not set."}
+        </span>
+      </p>
+      {data.problem && (
+        <p role="alert" class="wrong">
+          {when(data.failed_at)}: {data.problem}
+        </p>
+      )}
+      {away.map((one) => (
+        <p key={one.folder} role="alert" class="wrong">
+          {one.problem || one.folder}
+          {one.waiting > 0 &&
+            ` – ${count(one.waiting, "deleted voice is", "deleted voices are")} still in its backups.`}
+        </p>
+      ))}
     </section>
   );
 }

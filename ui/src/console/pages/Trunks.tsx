@@ -2,13 +2,12 @@
 
 import { useState } from "preact/hooks";
 import { Form } from "../Form";
-import { List } from "../List";
 import { when } from "../labels";
-import { useLoaded } from "../loading";
 import { Panel } from "../Panel";
+import { OneRecord, Records, type Sort } from "../Records";
 import { go } from "../route";
-import type { Field, FieldKind, Schema, Value } from "../schema";
-import { get, patch, post, remove, words } from "../server";
+import { type Field, field, type Value } from "../schema";
+import { patch, post, words } from "../server";
 import { may } from "../session";
 import { say } from "../toasts";
 
@@ -23,10 +22,6 @@ export interface Trunk {
   [more: string]: unknown;
 }
 
-function field(name: string, kind: FieldKind, title: string, schema: Schema = {}, required = false): Field {
-  return { name, kind, required, of: [], schema: { title, ...schema } };
-}
-
 const NAME = field(
   "name",
   "text",
@@ -36,7 +31,7 @@ const NAME = field(
     description: "Small letters, digits and dashes.",
     examples: ["carrier"],
   },
-  true,
+  { required: true },
 );
 const FIRST: Field[] = [
   field(
@@ -44,7 +39,7 @@ const FIRST: Field[] = [
     "text",
     "Server",
     { description: "Name or IP address, as the carrier says.", examples: ["sip.example.com"] },
-    true,
+    { required: true },
   ),
   field("transport", "choice", "Transport", { enum: ["udp", "tcp", "tls"] }),
   field("username", "text", "User name"),
@@ -92,42 +87,57 @@ export function state(trunk: Trunk): preact.JSX.Element {
   return trunk.up ? <span class="tag good">up</span> : <span class="tag poor">down</span>;
 }
 
+const SORT: Sort<Trunk> = {
+  kind: "trunk",
+  title: "Trunks",
+  nouns: ["trunk", "trunks"],
+  path: "/trunks",
+  writes: "trunks:write",
+  keyOf: (one) => one.name,
+  nameOf: (one) => `Trunk ${one.name}`,
+  columns: [
+    { title: "Name", show: (one) => one.name },
+    { title: "State", show: state },
+    { title: "Server", show: (one) => one.host, minor: true },
+    { title: "Calls", show: (one) => one.calls, minor: true },
+  ],
+  fields: [...FIRST, ...MORE],
+  intro: "Ways to and from other telephone systems.",
+  empty: <p>No trunks yet: calls stay in the house.</p>,
+};
+
 export function TrunksPage({ name }: { name: string | undefined }) {
-  const [turn, setTurn] = useState(0);
-  const again = () => setTurn((before) => before + 1);
   return (
-    <div class={`with-panel ${name ? "open" : ""}`}>
-      <List<Trunk>
-        title="Trunks"
-        nouns={["trunk", "trunks"]}
-        path="/trunks"
-        turn={turn}
-        selected={name}
-        keyOf={(one) => one.name}
-        linkOf={(one) => `/console/trunks/${one.name}`}
-        newLink={may("trunks:write") ? "/console/trunks/new" : undefined}
-        intro="Ways to and from other telephone systems."
-        columns={[
-          { title: "Name", show: (one) => one.name },
-          { title: "State", show: state },
-          { title: "Server", show: (one) => one.host, minor: true },
-          { title: "Calls", show: (one) => one.calls, minor: true },
-        ]}
-        empty={<p>No trunks yet: calls stay in the house.</p>}
-      />
-      {name === "new" && (
+    <Records
+      sort={SORT}
+      chosen={name}
+      fresh={(onDone) => (
         <Panel title="New trunk" back="/console/trunks">
           <NewTrunkForm
             onCancel={() => go("/console/trunks")}
             onMade={(made) => {
-              again();
+              onDone();
               go(`/console/trunks/${made.name}`);
             }}
           />
         </Panel>
       )}
-      {name && name !== "new" && <OneTrunk key={name} name={name} onDone={again} />}
-    </div>
+      one={(key, onDone) => (
+        <OneRecord
+          key={key}
+          sort={SORT}
+          id={key}
+          onDone={onDone}
+          subtitle={(one) => (
+            <>
+              {state(one)} {one.reason || (one.since ? `since ${when(one.since)}` : "")}
+            </>
+          )}
+          above={(one, again) => <Test name={one.name} onDone={again} />}
+          below={(one, again) => <Numbers trunk={one} writable={may("trunks:write")} onDone={again} />}
+        />
+      )}
+    />
   );
 }
 
@@ -148,106 +158,47 @@ export function NewTrunkForm({ onMade, onCancel }: { onMade: (made: Trunk) => vo
   );
 }
 
-function OneTrunk({ name, onDone }: { name: string; onDone: () => void }) {
-  const path = `/trunks/${encodeURIComponent(name)}`;
-  const { data, trouble, again } = useLoaded((signal) => get<Trunk>(path, signal), [path]);
+function Test({ name, onDone }: { name: string; onDone: () => void }) {
   const [asking, setAsking] = useState(false);
-  const back = "/console/trunks";
-  if (!data) return <Panel title={trouble || " "} back={back} children={null} />;
-  const fields = [...FIRST, ...MORE];
-  const writable = may("trunks:write");
-  const value: Value = Object.fromEntries(fields.map((one) => [one.name, data[one.name] ?? ""]));
+  if (!may("trunks:write")) return null;
   return (
-    <Panel
-      title={`Trunk ${name}`}
-      back={back}
-      subtitle={
-        <>
-          {state(data)} {data.reason || (data.since ? `since ${when(data.since)}` : "")}
-        </>
-      }
-    >
-      {writable && (
-        <div class="buttons">
-          <button
-            type="button"
-            class="quiet"
-            disabled={asking}
-            onClick={async () => {
-              setAsking(true);
-              try {
-                const found = await post<Trunk>(`${path}/test`);
-                say(found.up ? `${name} answers` : `${name}: ${found.reason}`, { wrong: !found.up });
-              } catch (error) {
-                say(words(error), { wrong: true });
-              }
-              setAsking(false);
-              again();
-              onDone();
-            }}
-          >
-            {asking ? "Asking…" : "Test it"}
-          </button>
-        </div>
-      )}
-      <Form
-        key={JSON.stringify(value)}
-        fields={fields}
-        value={value}
-        readOnly={!writable}
-        onCancel={() => go(back)}
-        onSave={async (next) => {
-          const changed = Object.entries(next).filter(
-            ([key, one]) => JSON.stringify(one) !== JSON.stringify(value[key]) && (key !== "password" || one),
-          );
-          await patch(path, Object.fromEntries(changed));
-          say(`Trunk ${name} is saved`);
-          again();
+    <div class="buttons">
+      <button
+        type="button"
+        class="quiet"
+        disabled={asking}
+        onClick={async () => {
+          setAsking(true);
+          try {
+            const found = await post<Trunk>(`/trunks/${encodeURIComponent(name)}/test`);
+            say(found.up ? `${name} answers` : `${name}: ${found.reason}`, { wrong: !found.up });
+          } catch (error) {
+            say(words(error), { wrong: true });
+          }
+          setAsking(false);
           onDone();
         }}
-        more={
-          writable && (
-            <button
-              type="button"
-              class="quiet wrong"
-              onClick={async () => {
-                if (!confirm(`Delete trunk ${name}? Calls by it go on; new ones do not.`)) return;
-                try {
-                  await remove(path);
-                  say(`Trunk ${name} is deleted`);
-                  go(back);
-                  onDone();
-                } catch (error) {
-                  say(words(error), { wrong: true });
-                }
-              }}
-            >
-              Delete
-            </button>
-          )
-        }
-      />
-      <Numbers trunk={data} path={path} writable={writable} onDone={again} />
-    </Panel>
+      >
+        {asking ? "Asking…" : "Test it"}
+      </button>
+    </div>
   );
 }
 
 /** Where the numbers of a trunk lead that are called from outside. */
 export function Numbers({
   trunk,
-  path,
   writable,
   onDone,
 }: {
   trunk: Trunk;
-  path: string;
   writable: boolean;
   onDone: () => void;
 }) {
   const dids = (trunk.dids ?? {}) as Record<string, string>;
   const keep = async (next: Record<string, string>): Promise<boolean> => {
     try {
-      await patch(path, { dids: next });
+      await patch(`/trunks/${encodeURIComponent(trunk.name)}`, { dids: next });
       onDone();
       return true;
     } catch (error) {

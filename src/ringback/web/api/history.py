@@ -1,0 +1,73 @@
+"""/api/v1/history: what was changed of all that is set up, by whom, and back."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import Field
+
+from ringback.governance.roles import Identity, Permission
+from ringback.store.changes import AccountKind
+from ringback.web.api import API
+from ringback.web.context import Context, Needs, who
+from ringback.web.plan_views import RevisionView, Undoing
+from ringback.web.problems import ProblemError
+from ringback.web.views import View
+
+router = APIRouter(prefix=f"{API}/history", tags=["history"])
+
+HistoryReader = Annotated[Identity, Depends(Needs(Permission.PLAN_READ))]
+
+_READS: Final[dict[AccountKind, Permission]] = {
+    "person": Permission.EXTENSIONS_READ,
+    "extension": Permission.EXTENSIONS_READ,
+    "device": Permission.DEVICES_READ,
+    "trunk": Permission.TRUNKS_READ,
+}
+_WRITES: Final[dict[str, Permission]] = {
+    "person": Permission.PEOPLE_WRITE,
+    "extension": Permission.EXTENSIONS_WRITE,
+    "device": Permission.DEVICES_WRITE,
+    "trunk": Permission.TRUNKS_WRITE,
+}
+
+
+class UndoneView(View):
+    """What is as it was before."""
+
+    kind: str = Field(examples=["extension"])
+    name: str = Field(examples=["1001"])
+    title: str
+    notes: list[str] = Field(description="What did not come back with it, and why; for people.")
+
+
+@router.get("")
+async def history(
+    context: Context,
+    viewer: HistoryReader,
+    kind: Annotated[str, Query(description="A kind of the plan, or person, extension, device, trunk.")] = "",
+    name: Annotated[
+        str, Query(description="An extension's number, a trunk's or value's name; of others the id.")
+    ] = "",
+    before: Annotated[
+        int | None, Query(description="Only revisions before this one.", ge=0, lt=1 << 63)
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> list[RevisionView]:
+    """What was changed, the last change first: of the plan all, of people, extensions, devices and trunks
+    the last 30 days, without what was added."""
+    kinds = [each for each, permission in _READS.items() if viewer.may(permission)]
+    found = await context.store.history.page(kinds, kind, name, before, limit)
+    return [RevisionView.of(revision) for revision in found]
+
+
+@router.post("/undo")
+async def undo(body: Undoing, context: Context, viewer: HistoryReader) -> UndoneView:
+    """Put back what was before a revision, which is a change, too; 409 says why it cannot be."""
+    changed = await context.store.history.kind_of(body.revision_id)
+    permission = _WRITES.get(changed, Permission.PLAN_WRITE)
+    if not viewer.may(permission):
+        raise ProblemError(403, f"the role {viewer.role.value} lacks the permission {permission.value}")
+    undone = await context.store.history.undo(body.revision_id, who(viewer))
+    return UndoneView(kind=undone.kind, name=undone.name, title=undone.title, notes=list(undone.notes))

@@ -1,0 +1,186 @@
+"""Trunks named by a domain: no server of names answers, addresses die and are back; heard both ways."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from ringback.config import load_settings
+from ringback.governance.private import Private
+from ringback.store.store import open_store
+from tests.net.name_server import NameServer
+from tests.wire.baresip import Baresip
+from tests.wire.kamailio import Kamailio
+from tests.wire.named_carriers import located, names
+from tests.wire.server import RingbackServer
+from tests.wire.test_routed_calls import OUTSIDE, OUTSIDE_HZ, PATIENCE_S, Phone, check_outside, phones, run
+from tests.wire.test_transfer import wait_for
+from tests.wire.two_carriers import RESTING, taken, two_carriers
+
+pytestmark = [pytest.mark.wire, pytest.mark.slow]
+
+CALLER = "2101"
+TTL_S, REST_S = 1, 20
+PLAN = """
+[route.usual]
+patterns = ["1."]
+trunks = ["one", "other"]
+[route.late]
+patterns = ["3."]
+trunks = ["late", "other"]
+strip = 1
+prepend = "1"
+[route.both]
+patterns = ["4."]
+trunks = ["both"]
+strip = 1
+prepend = "1"
+"""
+
+
+class Office(NamedTuple):
+    """The server, where names are asked for, two carriers, and the phone beyond them."""
+
+    server: RingbackServer
+    names: NameServer
+    alpha: Kamailio
+    beta: Kamailio
+    outside: Baresip
+
+
+async def prepare(folder: Path) -> None:
+    store = await open_store(load_settings(data_dir=folder, environ={}))
+    await store.extensions.add(CALLER, password=Private(f"secret-of-{CALLER}"))
+    for name in ("one", "other", "both"):
+        await store.trunks.add(name, {"host": f"{name}.example"})
+    # Trunks of routes have to be there; its name is not asked for yet.
+    await store.trunks.add("late", {"host": "late.example", "enabled": False})
+    await store.objects.apply(PLAN, "test")
+    await store.close()
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    folder = tmp_path_factory.mktemp("named")
+    outside = Baresip(folder, OUTSIDE, tone_hz=OUTSIDE_HZ, answer="auto").start()
+    alpha, beta = two_carriers(folder, OUTSIDE, outside.sip_port, REST_S)
+    zone = {
+        **located("one.example", alpha.port),
+        **located("other.example", beta.port),
+        **located("both.example", alpha.port, beta.port),
+    }
+    with names(zone, TTL_S) as name_server:
+        asked = {"RINGBACK_SIP__DNS_SERVERS": f"127.0.0.1:{name_server.address[1]}"}
+        server = RingbackServer(folder / "server", settings=asked)
+        asyncio.run(prepare(server.data))
+        for thing in (alpha, beta, server):
+            thing.start()
+        yield Office(server, name_server, alpha, beta, outside)
+        for thing in (outside, alpha, beta, server):
+            thing.stop()
+
+
+Reaches = Callable[[str, Kamailio], Awaitable[float]]
+
+
+def reaching(office: Office, caller: Phone) -> Reaches:
+    """Calls of a number that have to go by one carrier and be heard both ways; how long the answer took."""
+
+    async def reaches(number: str, carrier: Kamailio) -> float:
+        before, began = len(taken(carrier)), time.monotonic()
+        call = await caller.call(number)
+        took_s = time.monotonic() - began
+        await check_outside(call, caller, office.outside)
+        assert len(taken(carrier)) == before + 1, number
+        await call.hangup()
+        return took_s
+
+    return reaches
+
+
+async def asked_again(office: Office, trunk: str) -> dict[str, object]:
+    """Have a trunk asked for anew, its name too; what is said of it then."""
+    before = office.names.asked.count((f"_sip._udp.{trunk}.example", "SRV"))
+    await asyncio.to_thread(office.server.run, "trunk", "test", trunk)
+    assert office.names.asked.count((f"_sip._udp.{trunk}.example", "SRV")) > before, "the answer was old"
+    said: dict[str, object] = await asyncio.to_thread(office.server.ask, "trunk", "show", trunk)
+    return said
+
+
+@pytest.mark.parametrize("manner", ["silent", pytest.param("broken", marks=pytest.mark.long)])
+def test_calls_go_on_while_no_server_of_names_answers(office: Office, manner: str) -> None:
+    async def test() -> None:
+        async with phones(office.server, CALLER) as (caller,):
+            reaches = reaching(office, caller)
+            await reaches(OUTSIDE, office.alpha)
+            last = time.monotonic()
+            setattr(office.names, manner, True)
+            try:
+                # What was known is out of date from here on.
+                await asyncio.sleep(max(0.0, last + TTL_S + 0.1 - time.monotonic()))
+                assert (await asked_again(office, "one"))["up"] is True
+                await reaches(OUTSIDE, office.alpha)
+                # A trunk whose name nobody has ever told.
+                server = office.server
+                await asyncio.to_thread(server.run, "trunk", "set", "late", "--enabled")
+                assert await reaches(f"3{OUTSIDE[1:]}", office.beta) < 4
+                await asyncio.to_thread(
+                    wait_for, lambda: "DNS" in server.ask("trunk", "show", "late")["reason"], PATIENCE_S
+                )
+                if manner == "broken":
+                    await asyncio.to_thread(office.alpha.stop)
+                    assert await reaches(OUTSIDE, office.beta) < 8
+                    await asyncio.to_thread(office.alpha.start)
+            finally:
+                setattr(office.names, manner, False)
+            office.names.zone.update(located("late.example", office.alpha.port))
+            await asyncio.to_thread(
+                wait_for, lambda: server.run("trunk", "test", "late").stdout == "late: up\n", PATIENCE_S
+            )
+            await reaches(f"3{OUTSIDE[1:]}", office.alpha)
+            await asyncio.to_thread(server.run, "trunk", "set", "late", "--disabled")
+            for key in located("late.example", office.alpha.port):
+                del office.names.zone[key]
+
+    run(test())
+
+
+def test_the_first_address_of_a_carrier_is_used_again_when_it_is_back(office: Office) -> None:
+    async def test() -> None:
+        async with phones(office.server, CALLER) as (caller,):
+            reaches = reaching(office, caller)
+            number = f"4{OUTSIDE[1:]}"
+            await reaches(number, office.alpha)
+            await asyncio.to_thread(office.alpha.stop)
+            assert await reaches(number, office.beta) < 6
+            # The second call does not wait for the dead one again.
+            await asyncio.to_thread(office.server.run, "trunk", "test", "both")
+            assert await reaches(number, office.beta) < 3
+            await asyncio.to_thread(office.alpha.start)
+            await asyncio.to_thread(office.server.run, "trunk", "test", "both")
+            await reaches(number, office.alpha)
+
+    run(test())
+
+
+@pytest.mark.long
+def test_an_address_that_asked_for_a_rest_is_used_again_after_it(office: Office) -> None:
+    async def test() -> None:
+        async with phones(office.server, CALLER) as (caller,):
+            reaches = reaching(office, caller)
+            number = f"4{OUTSIDE[1:]}"
+            await reaches(number, office.alpha)
+            before = office.alpha.log().count("alpha is full")
+            await reaches(f"4{RESTING[1:]}", office.beta)
+            refused = time.monotonic()
+            assert office.alpha.log().count("alpha is full") == before + 1
+            await reaches(number, office.beta)
+            await asyncio.sleep(max(0.0, refused + REST_S + 1 - time.monotonic()))
+            await reaches(number, office.alpha)
+
+    run(test())
