@@ -11,7 +11,7 @@ from ringback.governance.roles import Identity, Permission
 from ringback.store.changes import AccountKind
 from ringback.web.api import API
 from ringback.web.context import Context, Needs, who
-from ringback.web.plan_views import RevisionView, Undoing
+from ringback.web.plan_views import RevisionView, ShownPlan, Undoing
 from ringback.web.problems import ProblemError
 from ringback.web.views import View
 
@@ -59,7 +59,7 @@ async def history(
     the last 30 days, without what was added."""
     kinds = [each for each, permission in _READS.items() if viewer.may(permission)]
     found = await context.store.history.page(kinds, kind, name, before, limit)
-    return [RevisionView.of(revision) for revision in found]
+    return [RevisionView.of(revision, ShownPlan(viewer)) for revision in found]
 
 
 @router.post("/undo")
