@@ -100,7 +100,11 @@ def test_the_first_run_leads_to_a_call(
     page.get_by_label("Leads to").fill("5311")
     browser.press("Add")
     page.get_by_text("leads to 5311").wait_for()
-    assert server.api("GET", "/trunks/carrier")["dids"] == {"+15550100": "5311"}
+    trunk = server.api("GET", "/trunks/carrier")
+    assert (trunk["dids"], trunk["prefixes"]) == ({"+15550100": "5311"}, [""])
+    for number in ("+14155550123", "911"):
+        asked = {"from": "5311", "to": number}
+        assert server.api("POST", "/route/simulate", asked)["nodes"][0]["step"]["kind"] == "go-out", number
 
     page.get_by_role("link", name=re.compile("A test call$")).first.click()
     browser.press("Call the echo test")

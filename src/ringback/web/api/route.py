@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from typing import Annotated
 
@@ -21,4 +22,6 @@ RouteReader = Annotated[Identity, Depends(Needs(Permission.TRUNKS_READ))]
 async def simulate_call(body: Simulation, context: Context, viewer: RouteReader) -> SimulatedRoute:
     """Every rule that a call would pass, the legs that would ring, and what can become of it; by the very
     code that routes calls. Nothing rings."""
-    return simulate(context.store.directory, context.settings, body, viewer, datetime.now().astimezone())
+    now = datetime.now().astimezone()
+    # A plan that branches often takes its time: calls are handled by the loop meanwhile.
+    return await asyncio.to_thread(simulate, context.store.directory, context.settings, body, viewer, now)

@@ -123,11 +123,11 @@ export function Texts({ id, label, value, onChange, invalid, describedBy }: Omit
         <ul class="chips" aria-label={label}>
           {value.map((one) => (
             <li key={one}>
-              <code>{one}</code>
+              {one ? <code>{one}</code> : <span class="soft">empty</span>}
               <button
                 type="button"
                 class="icon-button"
-                aria-label={`Take ${one} away`}
+                aria-label={`Take ${one || "the empty one"} away`}
                 onClick={() => onChange(value.filter((other) => other !== one))}
               >
                 <Icon of="close" />

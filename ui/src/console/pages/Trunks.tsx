@@ -55,7 +55,7 @@ const MORE: Field[] = [
     enum: ["none", "address", "digest", "both"],
   }),
   field("prefixes", "texts", "Numbers that go out here", {
-    description: "By how they begin. Routes of the plan say more.",
+    description: "By how they begin; an empty one is all. Where the plan has routes, these say more.",
   }),
   field("caller_id", "text", "Caller ID", { description: "Number shown for all; empty: the caller's own." }),
   field("codecs", "texts", "Codecs", { description: "The only ones spoken there; empty: all." }),
@@ -68,6 +68,9 @@ const MORE: Field[] = [
   field("transit", "switch", "Its calls may go out by a trunk again"),
   field("enabled", "switch", "In use"),
 ];
+const OUTSIDE = field("outside", "switch", "Calls outside go by it", {
+  description: "All numbers, until the plan has routes, and emergency calls in any case.",
+});
 export const NEW_TRUNK: Value = {
   name: "",
   host: "",
@@ -75,6 +78,7 @@ export const NEW_TRUNK: Value = {
   username: "",
   password: "",
   register: false,
+  outside: true,
 };
 
 export function state(trunk: Trunk): preact.JSX.Element {
@@ -140,12 +144,13 @@ export function TrunksPage({ name }: { name: string | undefined }) {
 export function NewTrunkForm({ onMade, onCancel }: { onMade: (made: Trunk) => void; onCancel: () => void }) {
   return (
     <Form
-      fields={[NAME, ...FIRST]}
+      fields={[NAME, ...FIRST, OUTSIDE]}
       value={NEW_TRUNK}
       saveWord="Add"
       onCancel={onCancel}
-      onSave={async ({ password, ...value }) => {
-        const made = await post<Trunk>("/trunks", password ? { ...value, password } : value);
+      onSave={async ({ password, outside, ...value }) => {
+        const given = { ...value, prefixes: outside ? [""] : [] };
+        const made = await post<Trunk>("/trunks", password ? { ...given, password } : given);
         say(`Trunk ${made.name} is added`);
         onMade(made);
       }}
