@@ -218,7 +218,7 @@ class Linphone:
 
     # What a person does
 
-    def register(self, timeout: float = 10) -> None:
+    def register(self, timeout: float = 30) -> None:
         """Wait for the registration that starts with the program."""
         deadline = time.monotonic() + timeout
         while self._until("status register", r"registered(=-?\d|, )")[1] != ", ":

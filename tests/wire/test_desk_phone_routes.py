@@ -158,6 +158,8 @@ def test_a_desk_phone_calls_who_forwards_and_answers_for_its_group(
     desk = desk_phone(make, server, number, f"secret-of-{number}", TONES[DESK], tmp_path / "desk")
     try:
         assert sip.register().status == 200
+        desk.start()
+        desk.register()
         desk.start_call(forwarder)
         small.answer()
         desk.wait_talking()
