@@ -239,7 +239,7 @@ class Linphone:
         if self._talks():
             self.hold()
         if ASKS_PASSWORD.search(self._said):
-            self.command(self._password)
+            self._until(self._password, r"linphonec> ")
         self._until(f"call {self.uri(number)}", CALL_BEGINS.pattern)
 
     def call(self, number: str) -> None:
