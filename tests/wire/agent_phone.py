@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ringback.agent import Call, Station, UserAgent
 from ringback.quality.tones import make_tones
+from ringback.sip.uri import SipUri
 from tests.wire.desk_phone import PATIENCE_S, Caller, wait_for
 from tests.wire.server import RingbackServer
 
@@ -112,7 +113,8 @@ class AgentPhone:
         """Wait for the next call; who calls."""
         wait_for(lambda: bool(self._waiting), f"{self.name} does not ring", timeout)
         peer = self._waiting.pop(0).peer.reveal()
-        return Caller(peer.display_name or "", peer.uri.user or "")
+        assert isinstance(peer.uri, SipUri)
+        return Caller(peer.display, peer.uri.user)
 
     def answer(self, timeout: float = PATIENCE_S) -> None:
         """Take the call that rings, after waiting for one; a call that is talked in is held."""
@@ -147,8 +149,9 @@ class AgentPhone:
         self.resume()
 
     def hang_up(self) -> None:
-        """End the call."""
-        self._run(self._now.hangup())
+        """End the call, or refuse the one that rings."""
+        call = self._now
+        self._run(call.hangup() if call.talking or not call.incoming else call.reject())
 
     def wait_calls(self, count: int, timeout: float = PATIENCE_S) -> None:
         """Wait until it has so many calls."""

@@ -92,6 +92,8 @@ ringback_disabled yes
 
 
 CHOSEN = "chosen by the test"
+OVER = {"CALL_CLOSED", "TRANSFER_FAILED"}
+"""What it says when a call is over: where a transfer fails it hangs up, and says no more than that."""
 
 
 class PhoneError(AssertionError):
@@ -354,7 +356,7 @@ class Baresip:
         """Its calls, that which came or was dialled first first."""
         with self._news:
             events = [event for event in self.events if "id" in event]
-        closed = {event["id"] for event in events if event["type"] == "CALL_CLOSED"}
+        closed = {event["id"] for event in events if event["type"] in OVER}
         return [one for one in dict.fromkeys(event["id"] for event in events) if one not in closed]
 
     @property
@@ -436,12 +438,12 @@ class Baresip:
 
     def _tags(self, call: str) -> tuple[str, str]:
         """The tags of a call's dialog, ours and the other's, as its log shows them."""
-        text = self.log()
-        found = re.findall(rf"^ACK .*?^Call-ID: {re.escape(call)}\r?$.*?\r?\n\r?\n", text, re.M | re.S)
-        assert found, f"no ACK of {call}\n{text[-3000:]}"
-        one, other = (re.search(rf"^{name}: .*;tag=([^;\s]+)", found[-1], re.M) for name in ("From", "To"))
-        assert one, found[-1]
-        assert other, found[-1]
+        log = self.log().replace("\r\n", "\n")
+        acks = (part.partition("\n\n")[0] for part in re.split(r"^(?=ACK )", log, flags=re.M)[1:])
+        head = next((one for one in acks if f"\nCall-ID: {call}\n" in one), "")
+        one, other = (re.search(rf"^{name}: .*;tag=([^;\s]+)", head, re.M) for name in ("From", "To"))
+        assert one, f"no ACK of {call}\n{self.log()[-3000:]}"
+        assert other, head
         return (one[1], other[1]) if call not in self._rung else (other[1], one[1])
 
     def hang_up_and_wait(self) -> None:
