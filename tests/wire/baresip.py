@@ -298,7 +298,7 @@ class Baresip:
 
     def register(self) -> None:
         """Wait for the registration that starts with the program (its event may precede our connection)."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while "OK" not in (said := self.command("reginfo")):
             if time.monotonic() > deadline:
                 raise PhoneError(f"{self.name} is not registered: {said}\n{self.log()[-3000:]}")

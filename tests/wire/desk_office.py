@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,7 +31,7 @@ DESK, COUNTER, ANN, BEN, CAT, RAY = "3001", "3002", "3011", "3012", "3013", "301
 FORWARDERS = ("3110", "3111", "3140", "3141", "3145")
 MAILBOX = "3200"
 OUTSIDE, DID = "15550100", "+15550110"
-DEVICE_PASSWORD, CARRIER_PASSWORD = "of the counter's phone", "carrier-secret"
+DEVICE_PASSWORD, CARRIER_PASSWORD = "secret-of-the-counter", "carrier-secret"
 MENU_WORDS = "Good morning. For the desk press one, for Ben press two. For Cat dial the extension."
 CLOSED_WORDS = "We are closed until tomorrow morning at nine."
 TONES = {DESK: 2090.0, COUNTER: 2690.0, ANN: 600.0, BEN: 1090.0, CAT: 1490.0, RAY: 1790.0, OUTSIDE: 1290.0}
@@ -164,8 +163,8 @@ class DeskOffice:
     """What the counter's phone logs in as."""
     small: dict[str, SmallPhone] = field(default_factory=dict)
     desk: Desk = field(init=False)
-    _starts: Iterator[int] = field(default_factory=count)
     counter: Desk = field(init=False)
+    _started: list[Desk] = field(default_factory=list, init=False)
 
     @property
     def ann(self) -> SmallPhone:
@@ -189,8 +188,27 @@ class DeskOffice:
 
     def start_desk(self) -> None:
         """Start the desk phone, again where it was stopped."""
-        folder = self.server.folder / f"desk-{next(self._starts)}"
-        self.desk = desk_phone(self.make, self.server, DESK, f"secret-of-{DESK}", TONES[DESK], folder)
+        self.desk = self._start(DESK, f"secret-of-{DESK}", TONES[DESK])
+
+    def start_counter(self) -> None:
+        """Start the phone that is a device."""
+        self.counter = self._start(self.device, DEVICE_PASSWORD, TONES[COUNTER])
+        self.counter.number = COUNTER
+
+    def _start(self, user: str, password: str, tone_hz: float) -> Desk:
+        folder = self.server.folder / f"desk-{len(self._started)}"
+        phone = desk_phone(self.make, self.server, user, password, tone_hz, folder)
+        self._started.append(phone)
+        phone.start()
+        phone.register()
+        return phone
+
+    def stop_phones(self) -> None:
+        """End all that were started."""
+        for phone in self._started:
+            phone.stop()
+        for small in self.small.values():
+            small.sip.close()
 
     def rest(self) -> None:
         """Everybody hangs up, and nobody's phone rings; so the next scenario finds the office."""
@@ -210,15 +228,10 @@ class DeskOffice:
 def desk_phone(
     make: Make, server: RingbackServer, user: str, password: str, tone_hz: float, folder: Path
 ) -> Desk:
-    """A registered phone that others wrote; PCMU alone, so that what it hears is known at once."""
-    phone: Desk
+    """A phone that others wrote, to be started; PCMU alone, so that what it hears is known at once."""
     if make == "baresip":
-        phone = Baresip(folder, user, server=server.udp, password=password, tone_hz=tone_hz)
-    else:
-        phone = Linphone(folder, user, server=server, password=password, tone_hz=tone_hz, codec="pcmu")
-    phone.start()
-    phone.register()
-    return phone
+        return Baresip(folder, user, server=server.udp, password=password, tone_hz=tone_hz)
+    return Linphone(folder, user, server=server, password=password, tone_hz=tone_hz, codec="pcmu")
 
 
 async def prepare(folder: Path, alpha: Kamailio, gamma: Kamailio) -> str:
@@ -241,37 +254,35 @@ async def prepare(folder: Path, alpha: Kamailio, gamma: Kamailio) -> str:
 @contextmanager
 def desk_office(folder: Path, make: Make) -> Iterator[DeskOffice]:
     """An office that is there for a while."""
-    outside = Baresip(folder, OUTSIDE, tone_hz=TONES[OUTSIDE], answer="auto").start()
-    alpha, _ = two_carriers(folder, OUTSIDE, outside.sip_port)
-    account = {"username": "alice", "password": CARRIER_PASSWORD, "algorithm": "MD5", "expires": 60}
-    gamma = Kamailio(folder / "gamma", CARRIER, phone=outside.sip_port, **account)
-    music = write_wav(folder / "music.wav", make_tones(16_000, 5, [MUSIC_HZ], -15), 16_000)
-    settings = {
-        "RINGBACK_CALLING__MUSIC": str(music),
-        "RINGBACK_SECURITY__VAULT_KEY_FILE": str(folder / "vault.key"),
-    }
-    server = RingbackServer(folder / "server", settings=settings)
-    device = asyncio.run(prepare(server.data, alpha, gamma))
-    alpha.start()
-    gamma.start()
-    server.start()
-    office = DeskOffice(make, server, alpha, gamma, outside, device)
-    for number in (ANN, BEN, CAT, RAY):
-        phone = SipPhone(server.udp, number, f"secret-of-{number}")
-        assert phone.register(7200).status == 200
-        office.small[number] = SmallPhone(phone, make_tones(RATE, 2, [TONES[number]]), TONES[number])
-    office.start_desk()
-    office.counter = desk_phone(
-        make, server, device, DEVICE_PASSWORD, TONES[COUNTER], server.folder / "counter"
-    )
-    office.counter.number = COUNTER
-    yield office
-    for desk in (office.desk, office.counter, outside):
-        desk.stop()
-    for small in office.small.values():
-        small.sip.close()
-    for thing in (alpha, gamma, server):
-        thing.stop()
+    with ExitStack() as ends:
+        outside = Baresip(folder, OUTSIDE, tone_hz=TONES[OUTSIDE], answer="auto")
+        ends.callback(outside.stop)
+        outside.start()
+        alpha, _ = two_carriers(folder, OUTSIDE, outside.sip_port)
+        account = {"username": "alice", "password": CARRIER_PASSWORD, "algorithm": "MD5", "expires": 60}
+        gamma = Kamailio(folder / "gamma", CARRIER, phone=outside.sip_port, **account)
+        music = write_wav(folder / "music.wav", make_tones(16_000, 5, [MUSIC_HZ], -15), 16_000)
+        settings = {
+            "RINGBACK_CALLING__MUSIC": str(music),
+            "RINGBACK_SECURITY__VAULT_KEY_FILE": str(folder / "vault.key"),
+        }
+        server = RingbackServer(folder / "server", settings=settings)
+        device = asyncio.run(prepare(server.data, alpha, gamma))
+        for thing in (server, alpha, gamma):
+            ends.callback(thing.stop)
+        alpha.start()
+        gamma.start()
+        server.start()
+        office = DeskOffice(make, server, alpha, gamma, outside, device)
+        ends.callback(office.stop_phones)
+        for number in (ANN, BEN, CAT, RAY):
+            phone = SipPhone(server.udp, number, f"secret-of-{number}")
+            tone = make_tones(RATE, 2, [TONES[number]])
+            office.small[number] = SmallPhone(phone, tone, TONES[number])
+            assert phone.register(7200).status == 200
+        office.start_desk()
+        office.start_counter()
+        yield office
 
 
 # What small phones do

@@ -8,6 +8,7 @@ Quirks of Debian's version 5.1 that the settings below respect:
   before that the rate is the codec's (`listen` wants one codec alone).
 - A digit alone, typed at the prompt in a call, is a key (RFC 4733).
 - It dials and resumes only while it talks in no call.
+- When a call is refused with 403 it asks for the account's password, and takes the next line for it.
 - A TLS listening point is given by its port, and only those of the transports in use are opened.
 """
 
@@ -78,6 +79,7 @@ enabled=1
 CALL_ENDS = re.compile(r"Call (\d+) with .* (?:ended|error)")
 CALL_BEGINS = re.compile(r"assigned id (\d+)\s")
 TALKS = re.compile(r"Media streams established with .* for call (\d+) ")
+ASKS_PASSWORD = re.compile(r"Password for \S+ on \S+: *$")
 RINGS = re.compile(r"Receiving new incoming call from (.*), assigned id (\d+)\s")
 
 
@@ -144,6 +146,7 @@ class Linphone:
             with self._config.open("a") as config:
                 config.write(ONE_CODEC.format(mime=mime, rate=rate))
         self._rate = CODECS[codec][1] if codec else 0
+        self._password = password
         self._rung: set[int] = set()
         self._said = ""
         self._news = threading.Condition()
@@ -215,7 +218,7 @@ class Linphone:
 
     # What a person does
 
-    def register(self, timeout: float = 10) -> None:
+    def register(self, timeout: float = 30) -> None:
         """Wait for the registration that starts with the program."""
         deadline = time.monotonic() + timeout
         while self._until("status register", r"registered(=-?\d|, )")[1] != ", ":
@@ -235,6 +238,8 @@ class Linphone:
         """Dial a number at its server; a call that is talked in is held first."""
         if self._talks():
             self.hold()
+        if ASKS_PASSWORD.search(self._said):
+            self._until(self._password, r"linphonec> ")
         self._until(f"call {self.uri(number)}", CALL_BEGINS.pattern)
 
     def call(self, number: str) -> None:

@@ -63,16 +63,19 @@ class RecordedOffice:
 
     def write_policy(self, **fields: Any) -> None:
         """A policy that is written by one and approved by the other."""
-        body = {"everybody": True, "notice": NOTICE, **fields}
+        body: dict[str, Any] = {"everybody": True, "notice": NOTICE, **fields}
         self.ask("ada", "PUT", "/plan/recording-policy/all", body)
         status, _, data = self.request("ada", "POST", "/recordings/policies/all/approve")
         assert (status, b"somebody else" in data) == (422, True)
         self.ask("carl", "POST", "/recordings/policies/all/approve")
-        wait_for(self.notice_file.exists)
+        wait_for(self.spoken(str(body["notice"])).exists)
 
     @property
     def notice_file(self) -> Path:
-        return self.server.data / "prompts" / (hashlib.sha256(NOTICE.encode()).hexdigest()[:24] + ".wav")
+        return self.spoken(NOTICE)
+
+    def spoken(self, words: str) -> Path:
+        return self.server.data / "prompts" / (hashlib.sha256(words.encode()).hexdigest()[:24] + ".wav")
 
     def recordings(self, extension: str = "") -> list[dict[str, Any]]:
         query = f"?extension={extension}" if extension else ""

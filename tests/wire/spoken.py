@@ -56,7 +56,8 @@ class Listening:
 
     def __init__(self, spoken: Samples) -> None:
         size = round(PIECE_S * RATE)
-        starts = range(0, max(1, len(spoken) - size + 1), size)
+        last = max(0, len(spoken) - size)
+        starts = [*range(0, last, size // 2), last]
         self._pieces = [piece for start in starts if _loud(piece := spoken[start : start + size])]
         assert self._pieces, "it is silence"
         self._best = np.zeros(len(self._pieces))
