@@ -46,9 +46,8 @@ _ELSEWHERE: Final = 'SIP;cause=200;text="Call completed elsewhere"'
 
 
 class Party(msgspec.Struct, frozen=True):
-    """Who is at the other end, as far as is known; `account` only where credentials proved it, `trunk` where
-    the other end is beyond a trunk of that name. Who is `hidden` wants those called not to learn all this.
-    `device` is the name that the phone logs in with, where it has an account of its own."""
+    """Who is at the other end, as far as is known: `account` where credentials proved it, `device` with the
+    name of an account of the phone's own, `trunk` beyond which it is; `hidden` from who is called."""
 
     number: Private[str]
     name: Private[str] | None = None
