@@ -78,11 +78,14 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
         asked = {"RINGBACK_SIP__DNS_SERVERS": f"127.0.0.1:{name_server.address[1]}"}
         server = RingbackServer(folder / "server", settings=asked)
         asyncio.run(prepare(server.data))
-        for thing in (alpha, beta, server):
-            thing.start()
-        yield Office(server, name_server, alpha, beta, outside)
-        for thing in (outside, alpha, beta, server):
-            thing.stop()
+        try:
+            for thing in (alpha, beta, server):
+                thing.start()
+            yield Office(server, name_server, alpha, beta, outside)
+        finally:
+            for thing in (outside, alpha, beta):
+                thing.stop()
+            server.kill_all()
 
 
 Reaches = Callable[[str, Kamailio], Awaitable[float]]

@@ -174,10 +174,10 @@ def made_office(folder: Path, *, small_disk: bool = False) -> Iterator[Office]:
     server = RingbackServer(folder / "server", settings=caps)
     with own_disk(server, small=small_disk):
         users = asyncio.run(prepare(server.data, {name: one.port for name, one in carriers.items()}))
-        for carrier in carriers.values():
-            carrier.start()
-        server.start()
         try:
+            for carrier in carriers.values():
+                carrier.start()
+            server.start()
             yield Office(server, *carriers.values(), users, phone)
         finally:
             for thing in carriers.values():
