@@ -206,6 +206,25 @@ def test_an_attended_transfer_before_the_third_answers(caller_asks: bool) -> Non
     assert firm.faults == []
 
 
+def test_who_goes_back_is_not_taken_along_by_a_colleague_who_asks_in_turn() -> None:
+    firm = Firm(n101="answer", n102="answer", n103="answer", n104="answer")
+    firm.call("101", "102")
+    firm.press("102", "*2103#")
+    firm.run(0.5)
+    firm.press("103", "*2104#")
+    firm.run(0.5)
+    assert firm.talking() == [{"103", "104"}]
+    firm.press("102", "*0")
+    firm.run(0.5)
+    assert {"101", "102"} in firm.talking()
+    firm.end("103")
+    assert firm.talking() == [{"101", "102"}]
+    assert firm.over("104")
+    firm.end("102")
+    assert firm.switchboard.legs == {}
+    assert firm.faults == []
+
+
 def test_whom_the_third_does_not_take_comes_back_by_a_call() -> None:
     firm, who, waits = consulting(third="ring")
     firm.end(who)

@@ -59,9 +59,9 @@ def talk(caller: SipPhone, target: str, called: SipPhone, seconds: float = 0.3) 
     taking = threading.Thread(target=answer)
     taking.start()
     call = caller.dial(target)
-    taking.join(10)
+    taking.join(30)
     (other,) = done
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not (call.media.received and other.media.received):
         assert time.monotonic() < deadline, "one of the two hears nothing"
         time.sleep(0.02)
@@ -265,12 +265,12 @@ def test_a_minute_without_the_database_costs_no_call_and_no_record(
             entered.hang_up()
             made["meeting"] += 1
             # Phones refresh their registrations all the time.
-            assert late.register().status == 200
+            assert [phone.register().status for phone in (one, two, late)] == [200] * 3
         asking.join()
         assert metric(server, "database_away") == 1
     print(f"{dict(made)}, {len(refused)} changes refused")
     assert min(made.values()) >= 5
-    assert len(refused) >= 5
+    assert len(refused) >= 3
     assert set(refused) == {(503, "5")}
     total = made.total()
     recorded(server, min(total, 500), limit="500")

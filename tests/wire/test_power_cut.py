@@ -259,7 +259,9 @@ class Disaster:
             note.ended is None for note in self.known.calls if note.name.startswith(f"call {self.round}-")
         )
         speaking = sum(note.ended is None for note in self.known.spoken)
-        writing = len(list(self.office.voices.glob("*/leg-*.rbv")))
+        writing = 0
+        with suppress(FileNotFoundError):  # One is being deleted.
+            writing = len(list(self.office.voices.glob("*/leg-*.rbv")))
         return f"{calls} calls, {speaking} messages, {writing} tracks, asked {sorted(self.known.unsure)}"
 
     def calls_of_this_round(self) -> list[Dialled]:

@@ -97,6 +97,11 @@ class Consultation:
         """What the third is reached by."""
         return self.leg.application
 
+    @property
+    def waits(self) -> bool:
+        """Whether the other is still there: it may have gone back to somebody who waits for it in turn."""
+        return not self.waiting.over and self.waiting.application is self._bridge
+
     def back(self, now: float) -> None:
         """Leave the third and talk with the first again."""
         self.over = True
@@ -130,9 +135,7 @@ class Consultation:
 
     def pass_on(self, now: float) -> None:
         """Who asked is hanging up in a queue or a mailbox: the waiting one goes on there, if that can be."""
-        if self.waiting.application is not self._bridge or not self.third.stand_in(
-            self.leg, self.waiting, now
-        ):
+        if not self.third.stand_in(self.leg, self.waiting, now):
             return
         self.over = True
         self._bridge.let_go(self.waiting)
@@ -142,7 +145,7 @@ class Consultation:
     def abandoned(self, now: float) -> None:
         """Who asked has hung up while it talked with nobody: the first comes back to it by a call."""
         self.over = True
-        if not self.waiting.over and self.waiting.application is self._bridge:
+        if self.waits:
             self._bridge.let_go(self.waiting)
             self._returns.give_back(self.leg.party.account, self.waiting, now)
 

@@ -167,7 +167,7 @@ class KeyFeatures(Application):
     def _consultation(self, leg: Leg) -> Consultation | None:
         person = self._people.get(leg.id)
         consultation = person.consultation if person is not None else None
-        if consultation is None or consultation.over or consultation.waiting.over:
+        if consultation is None or consultation.over or not consultation.waits:
             return None
         return consultation
 
