@@ -134,6 +134,8 @@ class Extensions:
         if digest is not None:
             changes["digest"] = checked_digest(digest)
         given = no_person or person_id is not None
+        if not changes and not given:
+            return self.get(number)
         holder = None if no_person else person_id
         return await self._update(number, changes, by, new_holder=given, holder=holder, undoes=undoes)
 

@@ -18,6 +18,7 @@ from ringback.web.views import View
 router = APIRouter(prefix=f"{API}/history", tags=["history"])
 
 HistoryReader = Annotated[Identity, Depends(Needs(Permission.PLAN_READ))]
+HistoryWriter = Annotated[Identity, Depends(Needs(Permission.PLAN_WRITE))]
 
 _READS: Final[dict[AccountKind, Permission]] = {
     "person": Permission.EXTENSIONS_READ,
@@ -64,7 +65,7 @@ async def history(
 
 
 @router.post("/undo")
-async def undo(body: Undoing, context: Context, viewer: HistoryReader) -> UndoneView:
+async def undo(body: Undoing, context: Context, viewer: HistoryWriter) -> UndoneView:
     """Put back what was before a revision, which is a change, too; 409 says why it cannot be."""
     changed = await context.store.history.kind_of(body.revision_id)
     permission = _WRITES.get(changed, Permission.PLAN_WRITE)
