@@ -187,7 +187,7 @@ function BackupsPart() {
           {data.problem ? "failed" : data.last_at ? "made" : "none yet"}
         </span>{" "}
         <span class="soft">
-          {data.last_at ? `The last one is of ${when(data.last_at)}.` : "There is no backup."}
+          {data.last_at ? `The last one: ${when(data.last_at)}.` : "There is no backup."}
           {data.making && " One is being made now."}
           {!data.folder && " None is made without being asked for: backup.folder is not set."}
         </span>
