@@ -95,6 +95,12 @@ class AgentPhone:
         self._talked = self._run(self._agent.call(number))
         self._calls.append(self._talked)
 
+    def pick_up(self, number: str, replaces: str) -> None:
+        """Take over a call of that number, which Replaces names (RFC 3891)."""
+        self._talked = self._run(self._agent.call(number, headers=[("Replaces", replaces)]))
+        self._calls.append(self._talked)
+        self.wait_talking()
+
     def call(self, number: str) -> None:
         """As `start_call`, until somebody answers."""
         self.start_call(number)
