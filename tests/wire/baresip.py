@@ -433,8 +433,9 @@ class Baresip:
     def _tags(self, call: str) -> tuple[str, str]:
         """The tags of a call's dialog, ours and the other's, as its log shows them."""
         log = self.log().replace("\r\n", "\n")
-        acks = (part.partition("\n\n")[0] for part in re.split(r"^(?=ACK )", log, flags=re.M)[1:])
-        head = next((one for one in acks if f"\nCall-ID: {call}\n" in one), "")
+        acks = [part.partition("\n\n")[0] for part in re.split(r"^(?=ACK )", log, flags=re.M)[1:]]
+        # The first may be that to a challenge.
+        head = next((one for one in reversed(acks) if f"\nCall-ID: {call}\n" in one), "")
         one, other = (re.search(rf"^{name}: .*;tag=([^;\s]+)", head, re.M) for name in ("From", "To"))
         assert one, f"no ACK of {call}\n{self.log()[-3000:]}"
         assert other, head

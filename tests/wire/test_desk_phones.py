@@ -38,7 +38,7 @@ from tests.wire.sip_phone import CallFailed, SipPhone
 from tests.wire.sound_files import write_wav
 from tests.wire.test_lamps import lamp
 
-pytestmark = [pytest.mark.wire, pytest.mark.slow]
+pytestmark = [pytest.mark.wire, pytest.mark.slow, pytest.mark.timeout(240)]
 
 DESK_HZ, BOB_HZ, CAROL_HZ, DAVE_HZ, MUSIC_HZ = 850.0, 1090.0, 1500.0, 1870.0, 2300.0
 DIAL_HZ, RINGING_HZ = 350.0, 480.0
