@@ -117,7 +117,8 @@ class AgentPhone:
 
     def wait_ringing(self, timeout: float = PATIENCE_S) -> Caller:
         """Wait for the next call; who calls."""
-        wait_for(lambda: bool(self._waiting), f"{self.name} does not ring", timeout)
+        wait_for(lambda: any(not call.over for call in self._waiting), f"{self.name} does not ring", timeout)
+        self._waiting = [call for call in self._waiting if not call.over]
         peer = self._waiting.pop(0).peer.reveal()
         assert isinstance(peer.uri, SipUri)
         return Caller(peer.display, peer.uri.user)
