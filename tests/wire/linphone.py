@@ -8,7 +8,8 @@ Quirks of Debian's version 5.1 that the settings below respect:
   before that the rate is the codec's (`listen` wants one codec alone).
 - A digit alone, typed at the prompt in a call, is a key (RFC 4733).
 - It dials and resumes only while it talks in no call.
-- When a call is refused with 403 it asks for the account's password, and takes the next line for it.
+- When a call is refused with 403 it asks for the account's password, and takes the next line for it; with an
+  account of another domain than its own it would have two, and use none.
 - A TLS listening point is given by its port, and only those of the transports in use are opened.
 """
 
@@ -60,6 +61,7 @@ echocancellation=0
 [auth_info_0]
 username={name}
 passwd={password}
+domain={host}
 [proxy_0]
 reg_proxy=<sip:{host}{suffix}>
 reg_route=<sip:{host}{suffix};lr>

@@ -25,7 +25,7 @@ QUIET = 0.01
 """Pieces whose RMS is below this are pauses, and are like anything."""
 ALIKE = 0.5
 """A piece of speech that is not there is less alike to whatever is."""
-ENOUGH = 0.5
+ENOUGH = 0.3
 """Of the pieces so many are heard: the first is often missed, and a phone's buffer stretches some."""
 STRETCH_S = 1.4
 """So long is listened at a time."""
