@@ -41,7 +41,7 @@ export function SecondFactor() {
           : "An authenticator app shows a code that is asked for beside your password."}
       </p>
       {codes.length > 0 && <Codes codes={codes} onDone={() => setCodes([])} />}
-      {!data.on && !fresh && (
+      {!data.on && !fresh && codes.length === 0 && (
         <Asked
           fields={["password"]}
           button="Set it up"
