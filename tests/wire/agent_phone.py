@@ -95,6 +95,12 @@ class AgentPhone:
         self._talked = self._run(self._agent.call(number))
         self._calls.append(self._talked)
 
+    def pick_up(self, number: str, replaces: str) -> None:
+        """Take over a call of that number, which Replaces names (RFC 3891)."""
+        self._talked = self._run(self._agent.call(number, headers=[("Replaces", replaces)]))
+        self._calls.append(self._talked)
+        self.wait_talking()
+
     def call(self, number: str) -> None:
         """As `start_call`, until somebody answers."""
         self.start_call(number)
@@ -111,7 +117,8 @@ class AgentPhone:
 
     def wait_ringing(self, timeout: float = PATIENCE_S) -> Caller:
         """Wait for the next call; who calls."""
-        wait_for(lambda: bool(self._waiting), f"{self.name} does not ring", timeout)
+        wait_for(lambda: any(not call.over for call in self._waiting), f"{self.name} does not ring", timeout)
+        self._waiting = [call for call in self._waiting if not call.over]
         peer = self._waiting.pop(0).peer.reveal()
         assert isinstance(peer.uri, SipUri)
         return Caller(peer.display, peer.uri.user)

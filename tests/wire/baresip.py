@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ringback.quality.tones import make_tones
-from tests.wire.desk_phone import Caller, wait_for
+from tests.wire.desk_phone import PATIENCE_S, Caller, wait_for
 from tests.wire.ending import end
 from tests.wire.namespaces import Host
 from tests.wire.ports import free_ports
@@ -324,11 +324,11 @@ class Baresip:
         self.start_call(number)
         self.wait_talking()
 
-    def wait_talking(self, timeout: float = 10) -> None:
+    def wait_talking(self, timeout: float = PATIENCE_S) -> None:
         """Wait until the call that was dialled is answered."""
         self.wait_event("CALL_ESTABLISHED", timeout, after=self._dialled_at)
 
-    def wait_ringing(self, timeout: float = 10) -> Caller:
+    def wait_ringing(self, timeout: float = PATIENCE_S) -> Caller:
         """Wait for the next call; who calls, as the display shows it."""
         wait_for(lambda: self._next_ringing() is not None, f"{self.name} does not ring", timeout)
         event = self._next_ringing()
@@ -373,7 +373,7 @@ class Baresip:
         with self._news:
             self.events.append({"type": CHOSEN, "id": call})
 
-    def answer(self, timeout: float = 10) -> None:
+    def answer(self, timeout: float = PATIENCE_S) -> None:
         """Take the call that rings, after waiting for one; another is held."""
         after = len(self.events)
         if not any(self._is_new(call) for call in self.calls):
@@ -416,7 +416,7 @@ class Baresip:
         self._choose(other)
         self.resume()
 
-    def wait_calls(self, count: int, timeout: float = 12) -> None:
+    def wait_calls(self, count: int, timeout: float = PATIENCE_S) -> None:
         """Wait until it has so many calls."""
         wait_for(lambda: len(self.calls) == count, f"{self.name} has {len(self.calls)} calls", timeout)
 
@@ -439,8 +439,9 @@ class Baresip:
     def _tags(self, call: str) -> tuple[str, str]:
         """The tags of a call's dialog, ours and the other's, as its log shows them."""
         log = self.log().replace("\r\n", "\n")
-        acks = (part.partition("\n\n")[0] for part in re.split(r"^(?=ACK )", log, flags=re.M)[1:])
-        head = next((one for one in acks if f"\nCall-ID: {call}\n" in one), "")
+        acks = [part.partition("\n\n")[0] for part in re.split(r"^(?=ACK )", log, flags=re.M)[1:]]
+        # The first may be that to a challenge.
+        head = next((one for one in reversed(acks) if f"\nCall-ID: {call}\n" in one), "")
         one, other = (re.search(rf"^{name}: .*;tag=([^;\s]+)", head, re.M) for name in ("From", "To"))
         assert one, f"no ACK of {call}\n{self.log()[-3000:]}"
         assert other, head

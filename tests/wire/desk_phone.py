@@ -18,7 +18,7 @@ from tests.wire.sip_phone import Call, SipPhone
 HEARD_DBFS = -30.0
 UNHEARD_DBFS = -42.0
 LISTEN_S = 0.4
-PATIENCE_S = 12.0
+PATIENCE_S = 30.0
 
 
 @dataclass(frozen=True)

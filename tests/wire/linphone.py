@@ -21,12 +21,13 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ringback.quality.tones import make_tones
-from tests.wire.desk_phone import Caller, wait_for
+from tests.wire.desk_phone import PATIENCE_S, Caller, wait_for
 from tests.wire.ending import end
 from tests.wire.namespaces import Host
 from tests.wire.ports import free_ports
@@ -127,7 +128,8 @@ class Linphone:
         self._recording = folder / "heard.wav"
         self._answers = answers
         self._config = folder / "linphonerc"
-        self._suffix = f":{server.tls_port if transport == 'tls' else server.udp_port};transport={transport}"
+        self._port = server.tls_port if transport == "tls" else server.udp_port
+        self._suffix = f":{self._port};transport={transport}"
         self._domain = "localhost" if transport == "tls" else address
         self._config.write_text(
             CONFIG.format(
@@ -249,11 +251,15 @@ class Linphone:
         self.start_call(number)
         self.wait_talking()
 
-    def wait_talking(self, timeout: float = 10) -> None:
+    def pick_up(self, number: str, replaces: str) -> None:
+        """Take over a call of that number, which Replaces names (RFC 3891)."""
+        self.command(f"call sip:{number}@{self._domain}:{self._port}?Replaces={quote(replaces, safe='')}")
+
+    def wait_talking(self, timeout: float = PATIENCE_S) -> None:
         """Wait until the call that was dialled is answered."""
         self.expect(talks_in(self.calls[-1]), timeout)
 
-    def wait_ringing(self, timeout: float = 10) -> Caller:
+    def wait_ringing(self, timeout: float = PATIENCE_S) -> Caller:
         """Wait for the next call; who calls, as the display shows it."""
         wait_for(lambda: self._next_ringing() is not None, f"{self.name} does not ring", timeout)
         found = self._next_ringing()
@@ -302,7 +308,7 @@ class Linphone:
             for call in self.calls
         )
 
-    def answer(self, timeout: float = 10) -> None:
+    def answer(self, timeout: float = PATIENCE_S) -> None:
         """Take the call that rings, after waiting for one; another is held."""
         ringing = [call for call in self.calls if call in self._rung and not self._was_talked(call)]
         if not ringing:
@@ -340,7 +346,7 @@ class Linphone:
         """End the call that is talked in, or the only one."""
         self._until(f"terminate {self._talked}", CALL_ENDS.pattern)
 
-    def wait_calls(self, count: int, timeout: float = 12) -> None:
+    def wait_calls(self, count: int, timeout: float = PATIENCE_S) -> None:
         """Wait until it has so many calls."""
         wait_for(lambda: len(self.calls) == count, f"{self.name} has {len(self.calls)} calls", timeout)
 

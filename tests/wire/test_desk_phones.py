@@ -6,6 +6,7 @@ The phone that acts is `desk`: baresip, linphone or the agent; those who talk wi
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -35,8 +36,9 @@ from tests.wire.linphone import Linphone
 from tests.wire.server import RingbackServer
 from tests.wire.sip_phone import CallFailed, SipPhone
 from tests.wire.sound_files import write_wav
+from tests.wire.test_lamps import lamp
 
-pytestmark = [pytest.mark.wire, pytest.mark.slow]
+pytestmark = [pytest.mark.wire, pytest.mark.slow, pytest.mark.timeout(240)]
 
 DESK_HZ, BOB_HZ, CAROL_HZ, DAVE_HZ, MUSIC_HZ = 850.0, 1090.0, 1500.0, 1870.0, 2300.0
 DIAL_HZ, RINGING_HZ = 350.0, 480.0
@@ -45,7 +47,7 @@ PROGRAMS = {"baresip": "11", "linphone": "12", "agent": "13"}
 """The desk phones, and how their extensions and those of their partners begin."""
 PARTNERS = {"Bob Builder": BOB_HZ, "Carol Carter": CAROL_HZ, "Dave Dyer": DAVE_HZ}
 PARK_RETURN_S = 20
-PATIENCE_S = 12.0
+PATIENCE_S = 30.0
 PLAN = """
 [group.office{digits}]
 members = ["{digits}01", "{digits}02"]
@@ -190,15 +192,9 @@ def finish(one: SmallPhone, other: SmallPhone) -> None:
     other.wait_over()
 
 
-def test_transfers_and_parks_by_keys(staff: Staff) -> None:
+def test_asks_transfers_and_parks_by_keys(staff: Staff) -> None:
+    """`*2` and hanging up; `##` to a slot, and who dials the slot."""
     desk, bob, carol = staff.desk, staff.bob, staff.carol
-    meet(desk, bob)
-    desk.press(f"##{carol.number}#")
-    carol.answer()
-    hear(bob, carol)
-    desk.wait_calls(0)
-    finish(bob, carol)
-
     meet(bob, desk)
     desk.press(f"*2{carol.number}#")
     carol.answer()
@@ -207,7 +203,25 @@ def test_transfers_and_parks_by_keys(staff: Staff) -> None:
     desk.hang_up()
     hear(bob, carol)
     finish(carol, bob)
+    meet(desk, bob)
+    desk.press("##710#")
+    desk.wait_calls(0)
+    waits(bob)
+    carol.call("710")
+    hear(bob, carol)
+    finish(bob, carol)
 
+
+@pytest.mark.long
+def test_transfers_and_parks_by_keys(staff: Staff) -> None:
+    """`##` to a colleague, and `*7`, which says the slot."""
+    desk, bob, carol = staff.desk, staff.bob, staff.carol
+    meet(desk, bob)
+    desk.press(f"##{carol.number}#")
+    carol.answer()
+    hear(bob, carol)
+    desk.wait_calls(0)
+    finish(bob, carol)
     meet(desk, bob)
     desk.press("*7")
     check_voice(desk)
@@ -430,6 +444,32 @@ def test_picks_up_what_rings_at_a_colleague(staff: Staff) -> None:
         assert ringing.end_reason == "CANCEL"
         desk.hang_up()
         carol.wait_over()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("everybody", ["linphone", "agent"], indirect=True)
+def test_takes_over_what_its_lamp_shows(staff: Staff) -> None:
+    """By Replaces, as the lamp of its own extension tells it (RFC 4235): a call at another of its devices."""
+    desk, bob = staff.desk, staff.bob
+    assert isinstance(desk, Linphone | AgentPhone)
+    phone = SipPhone(staff.server.udp, desk.number, f"secret-of-{desk.number}")
+    mobile = SmallPhone(phone, make_tones(8000, 2, [CAROL_HZ]), CAROL_HZ)
+    try:
+        assert phone.register().status == 200
+        watch = phone.subscribe(desk.number)
+        meet(bob, mobile)
+        desk.wait_calls(0)
+        wait_for(lambda: lamp(watch) == ["confirmed"], "the lamp is not lit")
+        told = dict(re.findall(r'(call-id|local-tag|remote-tag)="([^"]+)"', watch.requests[-1].body))
+        tags = f"to-tag={told['remote-tag']};from-tag={told['local-tag']}"
+        desk.pick_up(desk.number, f"{told['call-id']};{tags}")
+        hear(desk, bob)
+        mobile.wait_over()
+        desk.hang_up()
+        bob.wait_over()
+    finally:
+        phone.register(expires=0)
+        phone.close()
 
 
 def dial_code(desk: DeskPhone, code: str) -> None:

@@ -107,8 +107,7 @@ class ServerCompany:
         extension = self._directory().extension(account)
         if extension is None or not extension.enabled:
             return None
-        who = self._directory().extension(leg.party.account or "")
-        party = party_named(leg.party, label, who.display_name if who is not None else "")
+        party = party_named(leg.party, label, self._directory())
         step = Ring(rounds=(Round((account,), RING_AGAIN_S),), called=Target("extension", account))
         asked = Asked(account, leg.party.number, leg.party.account, leg.party.trunk)
         made = self._destinations.build(step, Call(asked, party, leg.flow), nowhere, now)
@@ -201,8 +200,12 @@ def _refuse(leg: Leg) -> int:
     return 1
 
 
-def party_named(party: Party, label: str, own_name: str = "") -> Party:
-    """A caller whose name is shown behind a label; of who is hidden only the label is."""
+def party_named(party: Party, label: str, directory: Directory) -> Party:
+    """A caller whose name is shown behind a label; of who is hidden only the label is.
+
+    The name is that of the extension, else what the caller says, else the number.
+    """
+    extension = directory.extension(party.account or "")
     said = party.name.reveal() if party.name is not None else ""
-    name = own_name or said or party.number.reveal()
+    name = (extension.display_name if extension is not None else "") or said or party.number.reveal()
     return replace(party, account=None, name=Private(label if party.hidden else f"{label}: {name}"))

@@ -111,8 +111,7 @@ class QueueDesk:
         """What rings agents for a caller, whose name they see behind the queue's."""
         step = Ring(rounds=(Round(agents, for_s),), called=Target("queue", queue.name), call_waiting=False)
         asked = Asked(queue.number, leg.party.number, leg.party.account, leg.party.trunk)
-        who = self._directory().extension(leg.party.account or "")
-        party = party_named(leg.party, queue.title or queue.name, who.display_name if who is not None else "")
+        party = party_named(leg.party, queue.title or queue.name, self._directory())
         call = Call(asked, party, leg.flow)
         made = self._destinations.build(step, call, nowhere, now)
         assert isinstance(made, Bridge), "phones are rung by a bridge"
