@@ -192,6 +192,27 @@ def finish(one: SmallPhone, other: SmallPhone) -> None:
     other.wait_over()
 
 
+def test_connects_two_calls_and_parks(staff: Staff) -> None:
+    """Attended transfer and transfer to a slot by the phone's own keys; who dials the slot."""
+    desk, bob, carol = staff.desk, staff.bob, staff.carol
+    meet(bob, desk)
+    consult(desk, carol)
+    waits(bob)
+    hear(desk, carol)
+    desk.transfer_to_other()
+    hear(bob, carol)
+    desk.wait_calls(0)
+    finish(carol, bob)
+    meet(desk, bob)
+    desk.transfer("711")
+    desk.wait_calls(0)
+    waits(bob)
+    carol.call("711")
+    hear(bob, carol)
+    finish(bob, carol)
+
+
+@pytest.mark.long
 def test_asks_transfers_and_parks_by_keys(staff: Staff) -> None:
     """`*2` and hanging up; `##` to a slot, and who dials the slot."""
     desk, bob, carol = staff.desk, staff.bob, staff.carol
