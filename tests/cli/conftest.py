@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 import threading
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from ringback.cli.main import run
 from ringback.config import load_settings
@@ -35,6 +37,18 @@ class Answer:
 @pytest.fixture(autouse=True)
 def own_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("RINGBACK_DATA_DIR", str(tmp_path / "data"))
+
+
+@pytest.fixture(autouse=True)
+def log_apart():
+    """The server of these tests lives in the same process: what it logs is not what the command answers."""
+    before = structlog.get_config() if structlog.is_configured() else None
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+    yield
+    if before is None:
+        structlog.reset_defaults()
+    else:
+        structlog.configure(**before)
 
 
 @pytest.fixture

@@ -94,7 +94,7 @@ async def test_the_last_answer_stays_good_while_no_server_of_names_answers(manne
         by = resolver(server, clock=lambda: now[0])
         known = await find(by, "sip:example.com")
         setattr(server, manner, True)
-        for _ in range(3):
+        for _ in range(1 if manner == "silent" else 3):
             began = time.monotonic()
             assert await find(by, "sip:example.com") == known
             assert time.monotonic() - began < PATIENCE_S + 1

@@ -198,7 +198,7 @@ class House(Door):
     ) -> Application | None:
         step = Ring(rounds=(Round(numbers, for_s),), called=called, call_waiting=called.kind != "queue")
         asked = Asked(Private(numbers[0]), leg.party.number, leg.party.account, leg.party.trunk)
-        call = Call(asked, party_named(leg.party, label), leg.flow)
+        call = Call(asked, party_named(leg.party, label, self.directory), leg.flow)
         made = self.destinations.build(step, call, nowhere, now)
         return None if isinstance(made, Refusal) else made
 

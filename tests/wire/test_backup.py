@@ -16,9 +16,10 @@ import pytest
 from ringback.agent import Call
 from tests.wire.in_clear import found_in, texts, voice_forms
 from tests.wire.mailboxes import ask, give_mailbox
+from tests.wire.recorded_office import RecordedOffice, Samples, wait_for
 from tests.wire.server import RingbackServer
 from tests.wire.test_call_records import masked_export
-from tests.wire.test_recording import Office, Samples, agents, connect, eventually, has, tone, wait_for
+from tests.wire.test_recording import agents, connect, eventually, has, tone
 from tests.wire.test_voicemail import CODES, codes_in, leave_message, spoken, until
 
 pytestmark = [pytest.mark.wire, pytest.mark.slow]
@@ -44,11 +45,11 @@ class Site:
         self.servers.append(RingbackServer(self.folder / name, settings=self.settings))
         return self.servers[-1]
 
-    def restored(self, name: str, file: str, sealing_key: Path) -> tuple[Office, dict[str, Any]]:
+    def restored(self, name: str, file: str, sealing_key: Path) -> tuple[RecordedOffice, dict[str, Any]]:
         """A new server with what is in a backup, and what the command said."""
         server = self.server(name)
         told = server.ask("backup", "restore", file, "--sealing-key", str(sealing_key))
-        return Office(server.start()), told
+        return RecordedOffice(server.start()), told
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ async def goes_on(call: Call, frequency: float, until_done: asyncio.Task[Any]) -
     await until_heard(call, frequency)
 
 
-def message_of(office: Office) -> tuple[Samples, int]:
+def message_of(office: RecordedOffice) -> tuple[Samples, int]:
     """The one message for Carol, and its rate."""
     (message,) = office.ask("ada", "GET", f"/voicemail/{CAROL}/messages", **{"X-Reason": "as%20agreed"})
     path = f"/voicemail/{CAROL}/messages/{message['id']}/audio"
@@ -90,7 +91,7 @@ def message_of(office: Office) -> tuple[Samples, int]:
 @pytest.mark.long
 def test_an_old_backup_holds_nothing_in_clear_and_does_not_bring_back_what_was_deleted(site: Site) -> None:
     server = site.server("first").start()
-    office = Office(server)
+    office = RecordedOffice(server)
     office.write_policy(mode="always", players=["auditor"])
     made: dict[str, Any] = {}
 

@@ -27,8 +27,8 @@ from ringback.agent import AgentError, Call, Station, UserAgent
 from ringback.governance.vault import Vault, WrappedKey, read_vault_key
 from ringback.quality.tones import make_tones, tone_levels
 from tests.wire.mailboxes import give_mailbox
+from tests.wire.recorded_office import RecordedOffice
 from tests.wire.server import RingbackServer
-from tests.wire.test_recording import Office
 from tests.wire.test_voicemail import BEEP_HZ, until_tone
 
 pytestmark = [pytest.mark.wire, pytest.mark.slow]
@@ -87,7 +87,7 @@ class Known:
 class Disaster:
     """A server that is cut off again and again, and everybody who uses it."""
 
-    def __init__(self, office: Office, seed: int) -> None:
+    def __init__(self, office: RecordedOffice, seed: int) -> None:
         self.office, self.server = office, office.server
         self.rng = random.Random(seed)
         self.known = Known()
@@ -414,7 +414,7 @@ async def hears_tone(call: Call) -> None:
         assert time.monotonic() < deadline, "nothing is heard"
 
 
-async def cut_off(office: Office, cuts: int, seed: int) -> None:
+async def cut_off(office: RecordedOffice, cuts: int, seed: int) -> None:
     """So many cuts, and what was said by whom is there afterwards."""
     disaster = Disaster(office, seed)
     async with Station(bind="127.0.0.1", verify=False) as station:
@@ -433,10 +433,10 @@ async def cut_off(office: Office, cuts: int, seed: int) -> None:
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
+def office(tmp_path: Path) -> Iterator[RecordedOffice]:
     settings = {"RINGBACK_SECURITY__VAULT_KEY_FILE": str(tmp_path / "vault.key")}
     server = RingbackServer(tmp_path / "server", settings=settings, own_group=True).start()
-    made = Office(server)
+    made = RecordedOffice(server)
     for number in {number for pair in PAIRS for number in pair} | {*LEAVERS, MAILBOX}:
         made.add_extension(number)
     give_mailbox(server, MAILBOX, max_messages=1000)
@@ -448,12 +448,12 @@ def office(tmp_path: Path) -> Iterator[Office]:
     server.kill_all()
 
 
-def test_five_power_cuts_lose_nothing_that_was_acknowledged(office: Office) -> None:
+def test_five_power_cuts_lose_nothing_that_was_acknowledged(office: RecordedOffice) -> None:
     asyncio.run(cut_off(office, 5, seed=1))
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-def test_a_hundred_power_cuts_lose_nothing_that_was_acknowledged(office: Office) -> None:
+def test_a_hundred_power_cuts_lose_nothing_that_was_acknowledged(office: RecordedOffice) -> None:
     cuts = int(os.environ.get("RINGBACK_CUTS", "100"))
     asyncio.run(cut_off(office, cuts, int(os.environ.get("RINGBACK_CUTS_SEED", "7"))))
