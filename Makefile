@@ -39,7 +39,7 @@ test: ## Check everything, with real phones where a test needs them (TESTS)
 	@$(MAKE) --no-print-directory -j2 --output-sync=target lint-python test-page
 	@scripts/test $(TESTS)
 
-test-long: ## Check what takes too long for every change (about 5 minutes)
+test-long: ## Check what takes too long for every change (about 20 minutes)
 	@scripts/setup test
 	$(PY) -m pytest -m long --numprocesses 3 --dist worksteal
 

@@ -74,6 +74,7 @@ def shown(server: RingbackServer) -> bytes:
         return found
 
 
+@pytest.mark.long
 def test_a_call_on_tls_goes_on_while_new_connections_see_the_new_certificate(
     make_server: MakeServer, make_baresip: MakeBaresip, tmp_path: Path
 ) -> None:

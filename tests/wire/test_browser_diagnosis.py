@@ -52,7 +52,7 @@ def test_a_capture_is_dropped_and_its_report_read(
     assert token not in str(browser.requests)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 def test_a_report_opens_offline_and_axe_finds_nothing_serious(
     make_browser: MakeBrowser, tmp_path: Path, scheme: str
 ) -> None:

@@ -82,6 +82,7 @@ def test_a_browser_waits_with_music(
     assert levels(host.media.heard(2), 8000)[1] > -30
 
 
+@pytest.mark.long
 def test_a_phone_waits_with_music(
     server: RingbackServer, make_phone: MakePhone, make_browser: MakeBrowser, meeting: dict[str, Any]
 ) -> None:

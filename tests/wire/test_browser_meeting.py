@@ -103,6 +103,7 @@ def test_two_browsers_and_a_phone_hear_each_other(
     meet(server, phones, browsers, measured)
 
 
+@pytest.mark.long
 def test_two_browsers_and_nobody_else_hear_each_other(
     server: RingbackServer, make_browser: MakeBrowser, measured: Measured
 ) -> None:

@@ -68,7 +68,7 @@ def test_a_wrong_link_is_said(server: RingbackServer, make_browser: MakeBrowser)
     browser.page.get_by_text("This link is not valid").first.wait_for()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 def test_axe_finds_nothing_serious(
     server: RingbackServer, make_browser: MakeBrowser, make_phone: MakePhone, scheme: str
 ) -> None:

@@ -102,6 +102,7 @@ def test_the_host_pin_makes_a_host(server: RingbackServer, make_phone: MakePhone
     assert sorted(person["role"] for person in people) == ["guest", "host"]
 
 
+@pytest.mark.long
 def test_three_wrong_pins_end_the_call_with_a_spoken_reason(
     make_server: MakeServer, make_phone: MakePhone
 ) -> None:
@@ -195,6 +196,7 @@ def test_a_lone_star_speaks_the_menu_and_hash_never_hangs_up(
     assert len(server.participants(meeting["number"])) == 2
 
 
+@pytest.mark.long
 def test_star_five_of_a_host_locks_the_meeting(
     server: RingbackServer, make_phone: MakePhone, two_inside: tuple[dict[str, str], Call, Call]
 ) -> None:

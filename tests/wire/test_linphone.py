@@ -82,6 +82,7 @@ def test_linphone_calls_holds_resumes_and_is_called(
     assert bool(encrypted) is (transport == "tls")
 
 
+@pytest.mark.long
 def test_linphone_dials_into_a_meeting_with_the_pin_by_keys(
     server: RingbackServer, make_linphone: MakeLinphone, make_phone: MakePhone
 ) -> None:

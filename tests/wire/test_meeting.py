@@ -43,6 +43,7 @@ def check_who_is_heard(phones: list[Baresip], tones: tuple[float, ...], seconds:
     return lines
 
 
+@pytest.mark.long
 def test_three_phones_with_three_codecs_hear_each_other(
     server: RingbackServer, make_baresip: MakeBaresip, measured: Measured
 ) -> None:
@@ -134,6 +135,7 @@ def test_the_noise_of_phones_is_suppressed(
     assert -80 < level < -48
 
 
+@pytest.mark.long
 def test_a_phone_on_tls_with_srtp_meets_one_on_udp(server: RingbackServer, make_baresip: MakeBaresip) -> None:
     meeting = server.add_meeting()
     plain = make_baresip("plain", codec="g722", tone_hz=TONES_HZ[0], server=server.udp)
@@ -148,6 +150,7 @@ def test_a_phone_on_tls_with_srtp_meets_one_on_udp(server: RingbackServer, make_
     check_who_is_heard([plain, secure], TONES_HZ[:2], 4)
 
 
+@pytest.mark.long
 def test_a_phone_on_tcp_meets_one_on_udp(server: RingbackServer, make_baresip: MakeBaresip) -> None:
     meeting = server.add_meeting()
     address = f"{meeting['number']}*{meeting['guest_pin']}"

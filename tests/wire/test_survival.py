@@ -115,6 +115,7 @@ def browser_silence(browser: Browser, tone_hz: float, began: float) -> float:
     return silence_of(there, began, began + 4)
 
 
+@pytest.mark.long
 def test_after_a_power_cut_everything_is_still_there(
     make_server: MakeServer, make_phone: MakePhone, measured: Measured
 ) -> None:

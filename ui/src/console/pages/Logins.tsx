@@ -99,7 +99,7 @@ export function LoginsPage() {
                     <button
                       type="button"
                       class="quiet small"
-                      aria-label={`Take away the code of ${one.name}`}
+                      aria-label={`Reset code of ${one.name}`}
                       onClick={() =>
                         confirm(
                           `${one.name} will log in by the password alone, and is logged out everywhere. For who has lost the app and the recovery codes.`,
