@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shlex
 import shutil
@@ -31,6 +32,9 @@ def serve(options: Options) -> None:
     settings = options.settings()
     # The whole system is loaded here: no other verb needs it.
     from ringback.config.log import configure_logging  # noqa: PLC0415
+
+    # Nothing that a start loads is garbage: `run` begins to look for some once it is ready.
+    gc.disable()
     from ringback.server.run import run  # noqa: PLC0415
 
     configure_logging(settings.log)

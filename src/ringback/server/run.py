@@ -136,6 +136,7 @@ async def _serve(settings: Settings, console: Console, command: str) -> int:
             gc.collect()
             gc.freeze()
             gc.set_threshold(*_THRESHOLDS)
+            gc.enable()
             log.info("stopping", signal=await stopped)
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, server.hurry)
