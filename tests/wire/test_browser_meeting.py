@@ -140,6 +140,7 @@ def test_mute_unmute_and_leave(
     server.wait_participants(meeting["number"], 1, timeout=5)
 
 
+@pytest.mark.long
 @pytest.mark.alone
 def test_from_the_link_to_hearing_the_room(
     server: RingbackServer, make_phone: MakePhone, make_browser: MakeBrowser, measured: Measured

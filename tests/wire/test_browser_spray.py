@@ -150,6 +150,7 @@ def all_hear(tabs: list[Tab], timeout: float = 40) -> Listening:
 
 
 # It takes both cores for twenty seconds, and longer where they are shared.
+@pytest.mark.long
 @pytest.mark.alone
 @pytest.mark.timeout(300)
 def test_twenty_pages_join_while_client_hellos_are_sprayed(
