@@ -184,9 +184,12 @@ class Linphone:
         self._process = None
 
     def _read(self) -> None:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        while data := os.read(self._process.stdout.fileno(), 65536):
+        process = self._process
+        # Who is stopped at once has none any more.
+        while process is not None and process.stdout is not None:
+            data = os.read(process.stdout.fileno(), 65536)
+            if not data:
+                break
             with self._news:
                 self._said += data.decode(errors="replace")
                 self._news.notify_all()
