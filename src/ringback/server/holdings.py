@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from datetime import UTC, datetime
 from typing import Final
 
 import structlog
 
+from ringback.server.lasting import Lasting
 from ringback.store.errors import DatabaseUnusableError
 from ringback.store.store import Store
 
@@ -22,7 +22,7 @@ class HoldingKeeper:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._task: asyncio.Task[None] | None = None
+        self._work = Lasting()
         self._settled = ""
 
     async def settle(self) -> None:
@@ -42,14 +42,11 @@ class HoldingKeeper:
 
     def start(self) -> None:
         """Begin to look."""
-        self._task = asyncio.create_task(self._run())
+        self._work.start(self._run())
 
     async def stop(self) -> None:
         """End."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await self._work.stop()
 
     async def _run(self) -> None:
         while True:

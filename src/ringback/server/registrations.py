@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import structlog
 
+from ringback.server.lasting import Lasting
 from ringback.sip.flow import Flow
 from ringback.sip.registration import Binding, Registrar, SavedBinding
 from ringback.store.directory import Device, Directory, Extension
@@ -31,7 +32,7 @@ class RegistrationKeeper:
         self._store = store
         self._changed: set[str] = set()
         self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._work = Lasting()
         self._left: deque[_Left] = deque(maxlen=_MOST_REMEMBERED)
         self.hosts: frozenset[str] = frozenset()
         """Where the phones were that are known from before the start, those of connections too."""
@@ -49,7 +50,7 @@ class RegistrationKeeper:
 
     def start(self) -> None:
         """Begin to save changes."""
-        self._task = asyncio.create_task(self._run())
+        self._work.start(self._run())
 
     def follow(self, before: Directory, after: Directory) -> None:
         """Accounts were changed: devices are forgotten that could not register any more as they did.
@@ -96,8 +97,7 @@ class RegistrationKeeper:
 
     async def stop(self) -> None:
         """Save what is left and end."""
-        if self._task is not None:
-            self._task.cancel()
+        await self._work.stop()
         await self._save()
 
     async def _run(self) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from datetime import UTC, datetime
 from typing import Final
 
 import structlog
 
+from ringback.server.lasting import Lasting
 from ringback.sip.flow import Flow
 from ringback.sip.registration import Registrar
 from ringback.store.store import Store
@@ -25,7 +25,7 @@ class SightingKeeper:
         self._registrar = registrar
         self._store = store
         self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._work = Lasting()
 
     def seen(self, user: str, flow: Flow, now: float) -> None:
         """A user has registered by a flow; `now` is the registrar's time."""
@@ -40,14 +40,11 @@ class SightingKeeper:
 
     def start(self) -> None:
         """Begin to write."""
-        self._task = asyncio.create_task(self._run())
+        self._work.start(self._run())
 
     async def stop(self) -> None:
         """Write what is left and end."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await self._work.stop()
         await self._write()
 
     async def _run(self) -> None:

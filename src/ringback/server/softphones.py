@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import Final
 
 from ringback.governance.identity import SIP_REALM
 from ringback.governance.private import Private
+from ringback.server.lasting import Lasting
 from ringback.sip.digest import make_ha1
 from ringback.sip.flow import Flow
 from ringback.store.directory import Device
@@ -56,7 +56,7 @@ class Softphones:
         self._cut = cut
         self._clock = clock
         self._pages: dict[str, _Page] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._work = Lasting()
 
     def __len__(self) -> int:
         return len(self._pages)
@@ -107,14 +107,11 @@ class Softphones:
 
     def start(self) -> None:
         """Look now and then: sessions end by time alone, too."""
-        self._task = asyncio.create_task(self._run())
+        self._work.start(self._run())
 
     async def stop(self) -> None:
         """Look no more."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await self._work.stop()
 
     async def _run(self) -> None:
         while True:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from typing import Final
 
 import structlog
 
 from ringback.routing.toll_caps import TollCaps
+from ringback.server.lasting import Lasting
 from ringback.store.holdings import today
 from ringback.store.tolls import Tolls
 
@@ -25,7 +25,7 @@ class TollKeeper:
     def __init__(self, caps: TollCaps, store: Tolls) -> None:
         self._caps = caps
         self._store = store
-        self._task: asyncio.Task[None] | None = None
+        self._work = Lasting()
 
     async def restore(self) -> None:
         """Give the caps what was saved of today."""
@@ -33,14 +33,11 @@ class TollKeeper:
 
     def start(self) -> None:
         """Begin to save changes."""
-        self._task = asyncio.create_task(self._run())
+        self._work.start(self._run())
 
     async def stop(self) -> None:
         """Save what is left and end."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await self._work.stop()
         await self._save()
 
     async def _run(self) -> None:
