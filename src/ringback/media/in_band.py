@@ -13,6 +13,7 @@ import numpy as np
 from ringback.media.columns import Bools, Column, Columns, Floats, Ints, Longs
 from ringback.media.dtmf import Press
 from ringback.media.tones import KEY_HIGH_HZ, KEY_LOW_HZ, KEYS
+from ringback.native import at, kernels
 
 RATE: Final = 4000
 FRAME: Final = 80
@@ -32,6 +33,11 @@ LIKELY: Final = 0.55
 GONE_LOOKS: Final = 2
 """A key is over after so many looks without it."""
 
+
+LOUD: Final = LEAST_POWER / 2
+"""A frame with less has nothing to look for: most of what legs send is silence and is not even decoded."""
+LISTEN_TICKS: Final = 4
+"""After a loud frame so many are looked at: the end of a key is heard in what follows."""
 
 OFF: Final = (-0.012, 0.0, 0.012)
 """A tone may be so far from its frequency: 1.5 % are allowed."""
@@ -62,12 +68,14 @@ class _Ears(Columns):
         "likely": Column(np.int32, empty=-1),
         "gone": Column(np.int32),
         "heard_at": Column(np.int64, empty=-1000),
+        "loud_at": Column(np.int64, empty=-1000),
     }
     before: Floats
     key: Ints
     likely: Ints
     gone: Ints
     heard_at: Longs
+    loud_at: Longs
 
 
 class InBandKeys:
@@ -86,22 +94,42 @@ class InBandKeys:
         """A leg was closed or is to be heard anew."""
         self._ears.clear(leg)
 
+    def listens(self, legs: Longs, energy: Floats, tick: int) -> Bools:
+        """Of which legs a frame with these mean squares float32[n] may have to do with a key: bool[n]."""
+        ears = self._ears
+        ears.loud_at[legs[energy >= LOUD]] = tick
+        listens: Bools = tick - ears.loud_at[legs] < LISTEN_TICKS
+        return listens
+
     def hear(self, legs: Longs, samples: Floats, tick: int) -> None:
         """Listen to a frame of these legs, float32[n, 160] at 8 kHz or float32[n, 320] at 16 kHz, and silence
         in it what is a key."""
         ears = self._ears
-        frames = _thinned(samples)
         # Between what a phone with silence suppression sends there is nothing.
         anew = legs[tick - ears.heard_at[legs] > FORGET_TICKS]
         ears.key[anew] = ears.likely[anew] = -1
         ears.before[anew] = 0
         ears.heard_at[legs] = tick
-        due = np.flatnonzero((legs + tick) % 2 == 0)
-        if len(due):
-            windows = np.concatenate([ears.before[legs[due]], frames[due]], axis=1)
+        due = (legs + tick) % 2 == 0
+        windows = self._windows(legs, samples, due)
+        if len(windows):
             self._look(legs[due], windows)
-        ears.before[legs] = frames
         samples[ears.key[legs] >= 0] = 0
+
+    def _windows(self, legs: Longs, samples: Floats, due: Bools) -> Floats:
+        """Keep these frames, and give the last two of who is due as float32[k, 160]."""
+        before = self._ears.before
+        if kernels is not None and samples.flags.c_contiguous:
+            windows = np.empty((np.count_nonzero(due), 2 * FRAME), np.float32)
+            every = samples.shape[1] // FRAME
+            kernels.rb_thin(
+                at(legs), at(samples), at(due), len(legs), FRAME, every, at(before), at(windows)
+            )
+            return windows
+        frames = _thinned(samples)
+        windows = np.concatenate([before[legs[due]], frames[due]], axis=1)
+        before[legs] = frames
+        return windows
 
     def _look(self, legs: Longs, windows: Floats) -> None:
         ears = self._ears

@@ -13,6 +13,7 @@ import numpy as np
 
 from ringback.media import concealment, stretch
 from ringback.media.columns import Bools, Column, Columns, Floats, Ints, Longs
+from ringback.native import at, kernels
 
 FRAME_MS = 20
 EIGHTHS = 160
@@ -130,6 +131,10 @@ class Playout(Columns):
 
     def _keep(self, legs: Longs, frame: Floats) -> None:
         """Remember a frame of each leg, in place of its oldest."""
+        if kernels is not None and frame.flags.c_contiguous:
+            columns = at(self.frames), at(self.oldest)
+            kernels.rb_keep(at(legs), at(frame), len(legs), self._frame, _FRAMES, *columns)
+            return
         oldest = self.oldest[legs]
         self.frames.reshape(-1, self._frame)[legs * _FRAMES + oldest] = frame
         self.oldest[legs] = (oldest + 1) & (_FRAMES - 1)

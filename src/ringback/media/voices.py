@@ -163,7 +163,9 @@ class VoiceDecoding:
         rising = heard & ~before
         decoded = heard | falling | (echo & sounding)
         if self.noise or legs.some_in_band:
-            wanted = legs.denoise[slots] | legs.in_band[slots]
+            wanted = legs.denoise[slots]
+            if legs.some_in_band:
+                wanted |= legs.in_band[slots] & self.in_band.listens(slots, energy, tick)
             decoded |= wanted & sounding & (listening | ~is_wide)
         # Who is only lost for a moment is not trimmed as one whom nobody hears.
         lost = continued & ~sounding & (taken.run > 0) & (taken.run <= MISSED_TICKS)

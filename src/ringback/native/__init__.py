@@ -15,7 +15,7 @@ from typing import Any, Final
 import cffi
 
 LIBRARY: Final = Path(__file__).with_name("kernels.so")
-VERSION: Final = 6
+VERSION: Final = 7
 """Of the interface: a library left from another version of the code is not used."""
 
 ffi: Final = cffi.FFI()
@@ -36,7 +36,10 @@ ffi.cdef(
                  float floor, float ceiling, int16_t hangover_frames, float rise, float fall, void *talking,
                  void *level, void *hangover, void *frames, void *lowest, void *minima, void *result);
     void rb_decode(void *frames, void *rows, int64_t n, int64_t m, void *table, void *out);
-    void rb_encode(void *samples, int64_t count, void *table, void *out);
+    void rb_encode(void *samples, int64_t count, int32_t alaw, void *out);
+    void rb_keep(void *legs, void *samples, int64_t n, int64_t m, int64_t frames, void *rings, void *oldest);
+    void rb_thin(void *legs, void *samples, void *due, int64_t n, int64_t m, int64_t every, void *before,
+                 void *windows);
     void rb_limit(void *mix, int64_t n, int64_t m, float limit);
     void rb_sum(void *voices, void *rooms, int64_t k, int64_t m, void *sums);
     void rb_scatter(void *table, int64_t rows, int64_t m, void *row, int64_t n, void *out, int64_t width,

@@ -19,7 +19,7 @@
 #define FAST
 #endif
 
-int32_t rb_version(void) { return 6; }
+int32_t rb_version(void) { return 7; }
 
 /* RTP headers (RFC 3550 5.1) ------------------------------------------------------------------------------- */
 
@@ -180,12 +180,28 @@ FAST void rb_decode(const uint8_t *frames, const int64_t *rows, int64_t n, int64
     }
 }
 
-/* `count` samples at full scale 1 to codes by a table of 16384. */
-FAST void rb_encode(const float *samples, int64_t count, const uint8_t *table, uint8_t *out) {
+/* The number of a value's segment and its four bits below the highest one, from `bias` on: a float has them at the
+ * top. */
+static inline int32_t segment(int32_t value, int32_t bias) {
+    float as_float = (float)value;
+    int32_t bits;
+    memcpy(&bits, &as_float, sizeof bits);
+    return (bits >> 19) - (bias << 4);
+}
+
+/* `count` samples at full scale 1 to mu-law or A-law, without a table: 16 samples a step. */
+FAST void rb_encode(const float *samples, int64_t count, int32_t alaw, uint8_t *out) {
     for (int64_t i = 0; i < count; i++) {
         float scaled = samples[i] * 8192.0f + 8192.0f;
         scaled = scaled < 0.0f ? 0.0f : scaled > 16383.0f ? 16383.0f : scaled;
-        out[i] = table[(int32_t)scaled];
+        int32_t value = (int32_t)scaled - 8192, negative = value >> 31;
+        if (alaw) {
+            int32_t size = (value ^ negative) >> 2, code = segment(size, 130);
+            out[i] = (uint8_t)(((size < 16 ? size : code) | (~negative & 0x80)) ^ 0x55);
+        } else {
+            int32_t size = (value ^ negative) + 33;
+            out[i] = (uint8_t)~(segment(size > 0x1FFF ? 0x1FFF : size, 132) | (negative & 0x80));
+        }
     }
 }
 
@@ -193,15 +209,50 @@ FAST void rb_encode(const float *samples, int64_t count, const uint8_t *table, u
 FAST void rb_limit(float *mix, int64_t n, int64_t m, float limit) {
     float span = 1.0f - limit;
     for (int64_t i = 0; i < n; i++) {
-        float *row = mix + i * m, loud = 0;
-        for (int64_t j = 0; j < m; j++) {
-            float size = row[j] < 0 ? -row[j] : row[j];
-            loud = size > loud ? size : loud;
-        }
-        if (!(loud > limit)) continue;
+        float *row = mix + i * m;
+        int32_t loud = 0;
+        for (int64_t j = 0; j < m; j++) loud |= fabsf(row[j]) > limit;
+        if (!loud) continue;
         for (int64_t j = 0; j < m; j++) {
             float over = fabsf(row[j]) - limit;
             if (over > 0) row[j] = copysignf(limit + span * tanhf(over / span), row[j]);
+        }
+    }
+}
+
+/* Each leg's frame of m samples in place of the oldest of its ring of `frames`, a power of two. */
+void rb_keep(const int64_t *legs, const float *samples, int64_t n, int64_t m, int64_t frames, float *rings,
+             int64_t *oldest) {
+    for (int64_t i = 0; i < n; i++) {
+        int64_t leg = legs[i];
+        memcpy(rings + (leg * frames + oldest[leg]) * m, samples + i * m, (size_t)m * sizeof *samples);
+        oldest[leg] = (oldest[leg] + 1) & (frames - 1);
+    }
+}
+
+/* As in_band: n frames of m * every samples, thinned by means of `every`, into before[leg]; those that are due also
+ * behind what was there, as the next of `windows` of 2 m samples. */
+FAST void rb_thin(const int64_t *legs, const float *samples, const uint8_t *due, int64_t n, int64_t m, int64_t every,
+                  float *before, float *windows) {
+    float share = 1.0f / (float)every;
+    for (int64_t i = 0; i < n; i++) {
+        const float *from = samples + i * m * every;
+        float *kept = before + legs[i] * m;
+        if (due[i]) {
+            memcpy(windows, kept, (size_t)m * sizeof *kept);
+            windows += m;
+        }
+        if (every == 2)
+            for (int64_t j = 0; j < m; j++) kept[j] = (from[2 * j] + from[2 * j + 1]) * share;
+        else
+            for (int64_t j = 0; j < m; j++) {
+                kept[j] = from[j * every];
+                for (int64_t k = 1; k < every; k++) kept[j] += from[j * every + k];
+                kept[j] *= share;
+            }
+        if (due[i]) {
+            memcpy(windows, kept, (size_t)m * sizeof *kept);
+            windows += m;
         }
     }
 }

@@ -84,7 +84,7 @@ def encode(samples: Samples, law: Law) -> Octets:
     """Encode samples float32[n, m] (any shape), full scale ±1, to uint8 of that shape; louder is clipped."""
     if kernels is not None and samples.dtype == np.float32 and samples.flags.c_contiguous:
         codes = np.empty(samples.shape, np.uint8)
-        kernels.rb_encode(at(samples), samples.size, at(_ENCODE[law]), at(codes))
+        kernels.rb_encode(at(samples), samples.size, law == "PCMA", at(codes))
         return codes
     index = samples * _INDEX_SCALE
     index += _INDEX_SCALE
