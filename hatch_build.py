@@ -34,7 +34,10 @@ STYLE = Path("src/ringback/web/static/page.css")
 OUTPUT = Path("src/ringback/web/static/ui")
 KERNELS = Path("src/ringback/native/kernels.c")
 # Nothing looks at the floating-point exception flags: without them more loops are vectors.
-KERNEL_FLAGS = ("-O3", "-fno-trapping-math", "-std=gnu11", "-Wall", "-fPIC", "-shared", "-fvisibility=default")
+KERNEL_FLAGS = (
+    *("-O3", "-fno-trapping-math", "-std=gnu11", "-Wall"),
+    *("-fPIC", "-shared", "-fvisibility=default"),
+)
 
 
 class Pages(BuildHookInterface[Any]):

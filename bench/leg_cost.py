@@ -1,8 +1,8 @@
 """What a PCMU leg costs the engine alone, without sockets: rooms of ten, of which three talk.
 
-`python -m bench leg_cost [--legs 2200] [--seconds 10] [--profile]`. CPU of this process for the engine's ticks
-only; packets are made outside of them, with arrivals that jitter by some milliseconds as they do on a busy
-machine. What comes on top in a worker is the kernel's: see media_capacity.py for that.
+`python -m bench.leg_cost [--legs 2200] [--seconds 10] [--profile]`. CPU of this process for the engine's
+ticks only; packets are made outside of them, with arrivals that jitter by some milliseconds as they do on a
+busy machine. What comes on top in a worker is the kernel's: see media_capacity.py for that.
 """
 
 from __future__ import annotations

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ringback.media import in_band
 from ringback.media.in_band import InBandKeys
+from ringback.media.level import mean_square
 from ringback.media.music import music
 from ringback.media.protocol import Codec, CommandFailed, Digit, SendDigits
 from ringback.media.tones import KEY_HIGH_HZ, KEY_LOW_HZ, KEYS, TONES, tone
@@ -32,10 +34,11 @@ def heard(audio: np.ndarray, rate: int = 8000) -> tuple[str, np.ndarray]:
     keys = InBandKeys(4)
     size = rate // 50
     rows = np.pad(audio, (0, -len(audio) % size + 3 * size)).astype(np.float32).reshape(-1, size)
-    left = []
+    left, legs = [], np.array([1])
     for tick, row in enumerate(rows):
         frame = row[None].copy()
-        keys.hear(np.array([1]), frame, tick)
+        if keys.listens(legs, mean_square(frame), tick).all():
+            keys.hear(legs, frame, tick)
         left.append(frame[0])
     return "".join(press.digit for _, press in keys.presses), np.concatenate(left)
 
@@ -125,6 +128,32 @@ def test_a_leg_without_telephone_events_presses_keys_by_tones(codec: Codec) -> N
     assert [(event.leg, event.digit) for event in world.of(Digit)] == [(1, "8")]
     heard_by_other = np.abs(other.audio(1.4)) > 0.02
     assert heard_by_other.sum() < 8000 * 0.1
+
+
+def test_what_is_too_quiet_for_a_key_is_not_looked_at() -> None:
+    keys, legs = InBandKeys(4), np.array([1, 2])
+    loud, quiet = 10 ** (-33 / 10), 10 ** (-50 / 10)
+    listened = [
+        keys.listens(legs, np.array([energy, quiet], np.float32), tick).tolist()
+        for tick, energy in enumerate([quiet, loud, quiet, quiet, quiet, quiet, quiet])
+    ]
+    # The end of a key is in the frames that follow.
+    assert [one for one, _ in listened] == [False, True, True, True, True, False, False]
+    assert not any(other for _, other in listened)
+
+
+@pytest.mark.parametrize("rate", [8000, 16_000, 24_000])
+def test_the_compiled_loop_hears_what_the_plain_code_hears(
+    rate: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if in_band.kernels is None:
+        pytest.skip("the engine's loops are not compiled here")
+    audio = np.concatenate([key_tone(digit, 80, rate=rate) for digit in DIGITS])
+    compiled = heard(audio, rate)
+    monkeypatch.setattr(in_band, "kernels", None)
+    plain = heard(audio, rate)
+    assert compiled[0] == plain[0] == DIGITS
+    np.testing.assert_array_equal(compiled[1], plain[1])
 
 
 def test_with_telephone_events_tones_are_sound() -> None:

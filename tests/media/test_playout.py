@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ringback.media import concealment, stretch
+from ringback.media import concealment, playout, stretch
 from ringback.media.codec.g722 import DELAY_SAMPLES, G722Encoder
 from ringback.media.coders import G722Stream
 from ringback.media.level import mean_square
@@ -232,3 +232,22 @@ class TestTroubleOfAll:
             carry = np.minimum(frames.carry, 120)
         assert max(asked["find_periods"]) == MOST_STRETCHED
         assert (stretched > 0).all()
+
+
+@pytest.mark.parametrize("kind", [NarrowPlayout, WidePlayout])
+def test_the_compiled_loop_keeps_what_the_plain_code_keeps(
+    kind: type[Playout], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if playout.kernels is None:
+        pytest.skip("the engine's loops are not compiled here")
+    random = np.random.default_rng(1)
+    compiled, plain = kind(8), kind(8)
+    for turn in range(11):
+        legs = np.flatnonzero(random.random(8) < 0.5)
+        frame = random.standard_normal((len(legs), kind.rate // 50)).astype(np.float32)
+        compiled._keep(legs, frame)
+        with monkeypatch.context() as patch:
+            patch.setattr(playout, "kernels", None)
+            plain._keep(legs, frame)
+        np.testing.assert_array_equal(compiled.frames, plain.frames, err_msg=str(turn))
+        np.testing.assert_array_equal(compiled.oldest, plain.oldest)

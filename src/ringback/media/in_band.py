@@ -122,9 +122,7 @@ class InBandKeys:
         if kernels is not None and samples.flags.c_contiguous:
             windows = np.empty((np.count_nonzero(due), 2 * FRAME), np.float32)
             every = samples.shape[1] // FRAME
-            kernels.rb_thin(
-                at(legs), at(samples), at(due), len(legs), FRAME, every, at(before), at(windows)
-            )
+            kernels.rb_thin(at(legs), at(samples), at(due), len(legs), FRAME, every, at(before), at(windows))
             return windows
         frames = _thinned(samples)
         windows = np.concatenate([before[legs[due]], frames[due]], axis=1)

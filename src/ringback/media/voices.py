@@ -41,6 +41,7 @@ ALWAYS_OPEN_MEMBERS = 2
 WAITING_EVERY = 5
 WAITING_SHARE = np.float32(0.1)
 """The depth shown is that of the last second, looked at every 100 ms."""
+_NO_WIDE: Floats = np.zeros((0, WIDE), np.float32)
 _RISE = {size: fade_in(size, size // 4) for size in (NARROW, WIDE, FULL)}
 _FALL = {size: fade_out(size) for size in (NARROW, WIDE, FULL)}
 
@@ -163,10 +164,7 @@ class VoiceDecoding:
         rising = heard & ~before
         decoded = heard | falling | (echo & sounding)
         if self.noise or legs.some_in_band:
-            wanted = legs.denoise[slots]
-            if legs.some_in_band:
-                wanted |= legs.in_band[slots] & self.in_band.listens(slots, energy, tick)
-            decoded |= wanted & sounding & (listening | ~is_wide)
+            decoded |= self._treated(slots, energy, tick) & sounding & (listening | ~is_wide)
         # Who is only lost for a moment is not trimmed as one whom nobody hears.
         lost = continued & ~sounding & (taken.run > 0) & (taken.run <= MISSED_TICKS)
         past.heard[slots], past.decoded[slots] = heard, decoded | lost
@@ -188,6 +186,14 @@ class VoiceDecoding:
             self._level(slots, energy, talking, parts)
         return self._by_sent_rate(slots, narrow_at, narrow, wide_voiced, voices, heard | falling)
 
+    def _treated(self, slots: Longs, energy: Floats, tick: int) -> Bools:
+        """Whose voice is looked at though nobody hears it: to learn its noise, or for keys pressed as
+        tones."""
+        wanted = self._legs.denoise[slots]
+        if self._legs.some_in_band:
+            wanted |= self._legs.in_band[slots] & self.in_band.listens(slots, energy, tick)
+        return wanted
+
     def _narrow_voices(self, at: Longs, slots: Longs, taken: Taken, real: Bools, continued: Bools) -> Floats:
         first, second = self._decode_narrow(at, slots, taken)
         return self._play(self._narrow, at, slots, taken, first, second, real[at], continued)
@@ -202,6 +208,8 @@ class VoiceDecoding:
         continued: Bools,
     ) -> Floats:
         """The voices of some of the legs that were decoded; decoders follow what is concealed."""
+        if not len(at):
+            return _NO_WIDE
         first, second, came = decoded
         place = np.zeros(len(slots), np.int64)
         place[decoded_at] = np.arange(len(decoded_at))
@@ -300,7 +308,7 @@ class VoiceDecoding:
         legs.some_in_band = bool(legs.in_band.any())
         for at, samples in voices:
             mine = np.flatnonzero(legs.in_band[slots[at]])
-            if len(mine) == len(at):
+            if len(mine) and len(mine) == len(at):
                 self.in_band.hear(slots[at], samples, tick)
             elif len(mine):
                 rows = samples[mine]
@@ -369,6 +377,8 @@ class VoiceDecoding:
     ) -> tuple[Floats, Floats, Bools]:
         """Frames float32[k, 320] of G.722 and Opus legs, whether they are heard or not; those that follow on;
         which there are."""
+        if not len(at):
+            return _NO_WIDE, _NO_WIDE, np.zeros(0, np.bool_)
         first = np.zeros((len(at), WIDE), np.float32)
         second = np.zeros_like(first) if taken.second[at].any() else first
         real = np.zeros(len(at), np.bool_)
