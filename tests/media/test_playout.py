@@ -251,3 +251,14 @@ def test_the_compiled_loop_keeps_what_the_plain_code_keeps(
             plain._keep(legs, frame)
         np.testing.assert_array_equal(compiled.frames, plain.frames, err_msg=str(turn))
         np.testing.assert_array_equal(compiled.oldest, plain.oldest)
+
+
+@pytest.mark.parametrize("kind", [NarrowPlayout, WidePlayout])
+def test_of_a_voice_that_was_gone_too_long_nothing_is_heard(kind: type[Playout]) -> None:
+    leg = Leg(kind, signals.voiced(4000))
+    leg.play()
+    for _ in range(5):
+        leg.play(lost=True)
+    assert not leg.out[-1].any()
+    leg.play()
+    assert leg.out[-1].any()

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+
+from ringback.media.passages import correlations, passages, thinned
 
 Samples = NDArray[np.float32]
 Counts = NDArray[np.integer[Any]]
@@ -79,7 +80,7 @@ def join(
     if free.size:
         wait[free] = _in_step(out[free], frame[free, :window], least[free], most[free], rate)
     steps = np.arange(2 * m) - wait[:, None]
-    real = np.take_along_axis(frame, np.clip(steps, 0, m - 1), axis=1)
+    real = passages(frame, -wait, 2 * m)
     out += (real - out) * np.clip((steps + 0.5) / fade, 0, 1).astype(np.float32)
     return out, wait
 
@@ -87,11 +88,9 @@ def join(
 def _in_step(continued: Samples, begin: Samples, least: Counts, most: Counts, rate: int) -> Lags:
     """After how many samples what goes on resembles how a frame begins; `least` if it never does."""
     step = rate // _JOIN_RATE
-    near = continued.reshape(len(continued), -1, step).sum(axis=2)
-    other = begin.reshape(len(begin), -1, step).sum(axis=2)
-    windows = sliding_window_view(near, other.shape[1], axis=1)
-    product = np.einsum("nlw,nw->nl", windows, other)
-    energy = np.einsum("nlw,nlw->nl", windows, windows) * np.einsum("nw,nw->n", other, other)[:, None]
+    other = thinned(begin, step)
+    product, energy = correlations(thinned(continued, step), other)
+    energy *= np.einsum("nw,nw->n", other, other)[:, None]
     likeness = product / np.sqrt(energy + np.float32(1e-12))
     wait = np.arange(likeness.shape[1]) * step
     likeness[(wait < least[:, None]) | (wait > most[:, None])] = -1
@@ -125,15 +124,14 @@ def pitch(history: Samples, rate: int) -> Lags:
     """
     step = rate // _SEARCH_RATE
     past = history[:, history.shape[1] - history_samples(rate) :]
-    coarse = past.reshape(len(past), -1, step).sum(axis=2)
+    coarse = thinned(past, step)
     window = _SEARCH_RATE * WINDOW_MS // 1000
     shortest = int(_SEARCH_RATE * SHORTEST_PITCH_MS / 1000)
     # Column i is the window that lies (longest - i) samples before the last one.
-    windows = sliding_window_view(coarse, window, axis=1)
-    correlation = np.einsum("nlw,nw->nl", windows[:, :-shortest], coarse[:, -window:])
-    sums = np.cumsum(coarse * coarse, axis=1, dtype=np.float64)
-    energy = np.concatenate((sums[:, window - 1 : window], sums[:, window:] - sums[:, :-window]), axis=1)
-    likeness = correlation / np.sqrt(energy[:, :-shortest] * energy[:, -1:] + 1e-12)
+    last = coarse[:, -window:]
+    correlation, energy = correlations(coarse[:, :-shortest], last)
+    own = np.einsum("nw,nw->n", last, last)
+    likeness = correlation / np.sqrt(energy * own[:, None] + np.float32(1e-12))
     best = likeness.argmax(axis=1)
     longest = rate * LONGEST_PITCH_MS // 1000
     lag = np.clip(longest - best * step, int(rate * SHORTEST_PITCH_MS / 1000) + step - 1, longest - step + 1)
@@ -146,10 +144,8 @@ def _refine(past: Samples, lag: Lags, rate: int, step: int) -> Lags:
     window = rate * WINDOW_MS // 2000
     spread = window + 2 * (step - 1)
     start = past.shape[1] - window - lag - (step - 1)
-    earlier = np.take_along_axis(past, start[:, None] + np.arange(spread), axis=1)
-    windows = sliding_window_view(earlier, window, axis=1)
-    correlation = np.einsum("nlw,nw->nl", windows, past[:, -window:])
-    energy = np.einsum("nlw,nlw->nl", windows, windows)
+    earlier = passages(past, start, spread)
+    correlation, energy = correlations(earlier, past[:, -window:])
     best = (correlation / np.sqrt(energy + np.float32(1e-12))).argmax(axis=1)
     refined: Lags = lag + (step - 1) - best
     return refined
@@ -184,7 +180,7 @@ def _joined(history: Samples, lag: Lags, rate: int) -> Samples:
     index = np.arange(end - longest, end)
     joint = lag[:, None] // 4
     weight = np.maximum(index + 1 - (end - joint), 0) / joint.astype(np.float32)
-    earlier = np.take_along_axis(history, index - lag[:, None], axis=1)
+    earlier = passages(history, end - longest - lag, longest)
     tail = history[:, -longest:]
     out[:, -longest:] = tail + (earlier - tail) * weight.astype(np.float32)
     return out

@@ -13,6 +13,7 @@ import numpy as np
 
 from ringback.media import concealment, stretch
 from ringback.media.columns import Bools, Column, Columns, Floats, Ints, Longs
+from ringback.media.passages import passages
 from ringback.native import at, kernels
 
 FRAME_MS = 20
@@ -20,7 +21,7 @@ EIGHTHS = 160
 """Eighths of a millisecond in a frame."""
 _FRAMES = 4
 """80 ms: what concealment looks at, what may be carried, and the longest piece."""
-MOST_CONCEALED, MOST_JOINED, MOST_STRETCHED = 256, 128, 64
+MOST_CONCEALED, MOST_JOINED, MOST_STRETCHED = 384, 192, 192
 """Legs of one rate that this is done for in a tick, about a millisecond and a half each. Trouble that comes
 to all at once must not make the work that makes more of it: who has to wait is faded out, begins anew without
 a transition, and is stretched in a later tick."""
@@ -142,7 +143,7 @@ class Playout(Columns):
     def _past(self, legs: Longs) -> Floats:
         """float32[n, 4m], the latest last."""
         at = (self.oldest[legs][:, None] + np.arange(_FRAMES)) & (_FRAMES - 1)
-        past: Floats = self.frames[legs[:, None], at].reshape(len(legs), -1)
+        past: Floats = self.frames[legs[:, None], at].reshape(len(legs), self._samples)
         return past
 
     def _latest(self, legs: Longs) -> Floats:
@@ -153,7 +154,7 @@ class Playout(Columns):
         return latest
 
     def _set_past(self, legs: Longs, past: Floats) -> None:
-        self.frames[legs] = past.reshape(len(legs), _FRAMES, -1)
+        self.frames[legs] = past.reshape(len(legs), _FRAMES, self._frame)
         self.oldest[legs] = 0
 
     def _carry(self, out: Floats, frames: Frames, carrying: Longs) -> None:
@@ -161,8 +162,7 @@ class Playout(Columns):
         both = np.concatenate((self._latest(legs), out[carrying]), axis=1)
         self._keep(legs, out[carrying])
         carried = frames.carry[carrying].astype(np.int64) * size // EIGHTHS
-        begin = np.arange(len(legs)) * (2 * size) + size - carried
-        out[carrying] = both.reshape(-1)[begin[:, None] + np.arange(size)]
+        out[carrying] = passages(both, size - carried, size)
 
     def _conceal(self, out: Floats, frames: Frames, missing: Longs) -> None:
         legs = frames.legs[missing]
@@ -194,12 +194,10 @@ class Playout(Columns):
         most = np.minimum(np.maximum(frames.piece[joined], 0) * unit, size - carried)
         sound, wait = concealment.join(out[joined], past, position, owed, owed + most, self.rate)
         self.concealed[legs] = 0
-        steps = np.arange(size)
-        frame = np.take_along_axis(sound, wait[:, None] + steps, axis=1)
-        self._keep(legs, frame)
+        self._keep(legs, passages(sound, wait, size))
         # First what is carried, then what goes on until the frame fits, then the frame as far as it goes.
         line = np.concatenate((past[:, -size:], sound), axis=1)
-        out[joined] = np.take_along_axis(line, (size - carried + owed)[:, None] + steps, axis=1)
+        out[joined] = passages(line, size - carried + owed, size)
         frames.carry[joined] = (carried - owed + wait) // unit
 
     def _stretch(self, out: Floats, frames: Frames, odd: Longs) -> None:
@@ -209,8 +207,7 @@ class Playout(Columns):
         count = frames.real[odd].astype(np.int64) + frames.two[odd]
         line = np.concatenate((self._past(legs), out[odd], frames.second[odd]), axis=1)
         # Every leg's sound from where it is to be played at column `samples`, its past before.
-        shift = np.arange(self._samples + 4 * size) - carried[:, None]
-        line = np.take_along_axis(line, np.clip(shift, 0, line.shape[1] - 1), axis=1)
+        line = passages(line, -carried, self._samples + 4 * size)
         left = carried + count * size
         piece = frames.piece[odd].astype(np.int64) * unit
         period = np.zeros(len(odd), np.int64)
@@ -226,8 +223,7 @@ class Playout(Columns):
         out[odd] = sound[:, :size]
         frames.carry[odd] = (left - size) // unit
         line[:, self._samples :] = sound
-        ends = left[:, None] + np.arange(self._samples)
-        self._set_past(legs, np.take_along_axis(line, ends, axis=1))
+        self._set_past(legs, passages(line, left, self._samples))
 
 
 class NarrowPlayout(Playout):

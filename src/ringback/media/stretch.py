@@ -7,9 +7,9 @@ the place a period before plays it twice.
 from __future__ import annotations
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from ringback.media.columns import Bools, Floats, Longs
+from ringback.media.passages import correlations, passages, thinned
 
 SHORTEST_MS = 2.5
 LONGEST_MS = 15
@@ -35,18 +35,16 @@ def find_periods(sound: Floats, at: int, most: Longs, back: Bools, rate: int) ->
     """
     step = rate // _RATE
     around = (_LONGEST + _WINDOW) * step
-    near = sound[:, at - around : at + around].reshape(len(sound), -1, step).sum(axis=2)
+    near = thinned(sound[:, at - around : at + around], step)
     middle = near.shape[1] // 2
     here = near[:, middle : middle + _WINDOW]
-    windows = sliding_window_view(near, _WINDOW, axis=1)
-    # The column of a lag is the same as that of its window: lags run from the shortest up.
-    later = windows[:, middle + _SHORTEST : middle + _LONGEST + 1]
-    earlier = windows[:, middle - _LONGEST : middle - _SHORTEST + 1][:, ::-1]
-    compared = np.where(back[:, None, None], earlier, later)
-    product = np.einsum("nlw,nw->nl", compared, here)
-    energy = np.einsum("nlw,nlw->nl", compared, compared)
+    later = near[:, middle + _SHORTEST : middle + _LONGEST + _WINDOW]
+    earlier = near[:, middle - _LONGEST : middle - _SHORTEST + _WINDOW]
+    product, energy = correlations(np.where(back[:, None], earlier, later), here)
     own = np.einsum("nw,nw->n", here, here)
     likeness = product / np.sqrt(energy * own[:, None] + np.float32(1e-12))
+    # The column of a lag is the same both ways: lags run from the shortest up.
+    likeness = np.where(back[:, None], likeness[:, ::-1], likeness)
     lags = np.arange(_SHORTEST, _LONGEST + 1)
     likeness[lags * step > most[:, None]] = -2
     best = likeness.argmax(axis=1)
@@ -60,10 +58,17 @@ def leave(sound: Floats, at: int, period: Longs) -> Floats:
     """What each sound float32[n, m] is from column `at` on, float32[n, m - at], after `period` int64[n]
     samples were left out (positive) or played twice (negative); the last ones are not to be used.
     """
-    here = np.arange(sound.shape[1] - at)
-    weight = np.clip((here + 0.5) / np.maximum(np.abs(period), 1)[:, None], 0, 1).astype(np.float32)
-    weight[period == 0] = 0
-    index = np.minimum(at + here + period[:, None], sound.shape[1] - 1)
-    other = np.take_along_axis(sound, index, axis=1)
-    own = sound[:, at:]
-    return own + (other - own) * weight
+    size = sound.shape[1] - at
+    out = sound[:, at:].copy()
+    moved = np.flatnonzero(period)
+    if not len(moved):
+        return out
+    period = period[moved]
+    long = np.abs(period)
+    other = passages(sound[moved], at + period, size)
+    passage = min(int(long.max()), size)
+    weight = np.minimum((np.arange(passage) + 0.5) / long[:, None], 1).astype(np.float32)
+    own = out[moved, :passage]
+    other[:, :passage] = own + (other[:, :passage] - own) * weight
+    out[moved] = other
+    return out

@@ -301,6 +301,41 @@ FAST void rb_own(const float *mix, const int64_t *of, const float *voices, const
     }
 }
 
+/* As passages.passages: `size` samples of each of n rows of `width` from start[i] on; the first and last sample go on
+ * beyond the row. */
+void rb_passages(const float *rows, const int64_t *start, int64_t n, int64_t width, int64_t size, float *out) {
+    for (int64_t i = 0; i < n; i++, rows += width, out += size) {
+        int64_t before = start[i] < 0 ? -start[i] : 0, from = start[i] < 0 ? 0 : start[i];
+        before = before < size ? before : size;
+        from = from < width ? from : width;
+        int64_t there = size - before < width - from ? size - before : width - from;
+        for (int64_t j = 0; j < before; j++) out[j] = rows[0];
+        memcpy(out + before, rows + from, (size_t)there * sizeof *out);
+        for (int64_t j = before + there; j < size; j++) out[j] = rows[width - 1];
+    }
+}
+
+/* As passages.correlations: n passages of w samples along n rows of `width`. */
+FAST void rb_correlate(const float *rows, const float *passages, int64_t n, int64_t width, int64_t w, float *product,
+                       float *energy) {
+    int64_t lags = width - w + 1;
+    for (int64_t i = 0; i < n; i++, rows += width, passages += w, product += lags, energy += lags) {
+        memset(product, 0, (size_t)lags * sizeof *product);
+        for (int64_t j = 0; j < w; j++) {
+            const float *from = rows + j;
+            float factor = passages[j];
+            for (int64_t l = 0; l < lags; l++) product[l] += from[l] * factor;
+        }
+        double sum = 0;
+        for (int64_t j = 0; j < w; j++) sum += (double)rows[j] * rows[j];
+        energy[0] = (float)sum;
+        for (int64_t l = 1; l < lags; l++) {
+            sum += (double)rows[l + w - 1] * rows[l + w - 1] - (double)rows[l - 1] * rows[l - 1];
+            energy[l] = sum > 0 ? (float)sum : 0;
+        }
+    }
+}
+
 /* SRTP -------------------------------------------------------------------------------------------------------- */
 
 /* Run libsrtp's protect or unprotect on n rows of `width` octets, each under its context; what it said of each. */
