@@ -22,6 +22,7 @@ from ringback.diagnosis.capture.captured import Capture, StreamKey
 from ringback.diagnosis.capture.read import read_capture
 from ringback.diagnosis.from_files import diagnose
 from ringback.diagnosis.stream.measure import measure
+from ringback.rtp.rtcp import NTP_EPOCH_OFFSET_S, ReportBlock, SenderReport, encode
 
 BEGAN_S = 1_700_000_000
 CALLS = 500
@@ -30,6 +31,9 @@ _PAYLOAD = 160
 _RTP_FRAME = 14 + 20 + 8 + 12 + _PAYLOAD
 _PORTS = 10_000
 _REPORT_S = 5
+_SSRC = 0x10000000
+_POOR, _LOST = 10, 0.02
+"""Every tenth call loses so much."""
 
 RECORD = np.dtype(
     [
@@ -106,8 +110,8 @@ def _arrivals(
     number = np.tile(np.arange(each, dtype=np.int32), streams)
     at = starts[stream // 2] + number * 0.02
     at += random.exponential(0.002, len(at))
-    poor = stream // 2 % 10 == 0
-    lost = poor & (random.random(len(at)) < 0.02)
+    poor = stream // 2 % _POOR == 0
+    lost = poor & (random.random(len(at)) < _LOST)
     doubled = poor & ~lost & (random.random(len(at)) < 0.005)
     stream, number, at = (np.concatenate((column[~lost], column[doubled])) for column in (stream, number, at))
     order = np.argsort(at, kind="stable")
@@ -143,7 +147,7 @@ def _records(
     records["first"], records["second"] = 0x80, np.where(number == 0, 0x80, 0)
     records["sequence"] = (number + 7 * stream) & 0xFFFF
     records["timestamp"] = number.astype(np.int64) * _PAYLOAD + 1000 * stream
-    records["ssrc"] = 0x10000000 + stream
+    records["ssrc"] = _SSRC + stream
     records["payload"] = pool.view(f"V{_PAYLOAD}")[:, 0][random.integers(0, len(pool), len(at))]
     return records
 
@@ -165,9 +169,10 @@ def _others(starts: NDArray[np.float64], length_s: float) -> Iterator[tuple[floa
             (end + 0.02, False, "BYE", "SIP/2.0 200 OK", ""),
         )
         for at, forth, method, line, body in messages:
+            to_tag = "" if line.startswith("INVITE") else f";tag=b{call}"
             text = (
                 f"{line}\r\nVia: SIP/2.0/UDP {_dotted(phone)}:5060;branch=z9hG4bK{call}{method}\r\n"
-                f"From: <sip:{call}@example.com>;tag=a{call}\r\nTo: <sip:100@example.com>;tag=b{call}\r\n"
+                f"From: <sip:{call}@example.com>;tag=a{call}\r\nTo: <sip:100@example.com>{to_tag}\r\n"
                 f"Call-ID: {call}@example.com\r\nCSeq: {2 if method == 'BYE' else 1} {method}\r\n"
                 f"Contact: <sip:{_dotted(phone if forth else server)}:5060>\r\nMax-Forwards: 70\r\n"
                 f"{'Content-Type: application/sdp' + chr(13) + chr(10) if body else ''}"
@@ -180,18 +185,29 @@ def _others(starts: NDArray[np.float64], length_s: float) -> Iterator[tuple[floa
                 ((phone, server, port, server_port), (server, phone, server_port, port))
             ):
                 at = start + i * _REPORT_S + 0.001 * side
-                report = struct.pack(
-                    "!BBHIQIII",
-                    0x80,
-                    200,
-                    6,
-                    0x10000000 + 2 * call + side,
-                    int((at + BEGAN_S + 2_208_988_800) * 2**32),
-                    int(i * _REPORT_S * 8000) + 1000 * (2 * call + side),
-                    i * _REPORT_S * 50,
-                    i * _REPORT_S * 8000,
-                )
+                report = encode(_report(call, side, i * _REPORT_S, at))
                 yield at, _record(at, src, dst, sport + 1, dport + 1, report)
+
+
+def _report(call: int, side: int, seconds: int, at: float) -> SenderReport:
+    """What one side of a call sent in so many seconds, and what it got of the other."""
+    sent, other = 2 * call + side, 2 * call + 1 - side
+    share = _LOST if call % _POOR == 0 else 0
+    block = ReportBlock(
+        ssrc=_SSRC + other,
+        fraction_lost=int(256 * share),
+        cumulative_lost=int(50 * seconds * share),
+        extended_highest_sequence=50 * seconds - 1 + 7 * other,
+        jitter=16,
+    )
+    return SenderReport(
+        _SSRC + sent,
+        int((at + BEGAN_S + NTP_EPOCH_OFFSET_S) * 2**32),
+        seconds * 8000 + 1000 * sent,
+        seconds * 50,
+        seconds * 8000,
+        (block,),
+    )
 
 
 def _sdp(address: int, port: int) -> str:
