@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ringback.media import concealment
 from ringback.media.concealment import CROSS_FADE_MS, FADE_TO_MS, conceal, history_samples, join, pitch
 
 from . import signals
@@ -45,7 +46,12 @@ def plain_conceal(history: Samples, lag: int, begin: int, rate: int) -> Samples:
 
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("begin_ms", [-30, -7, 0, 20, 33, 40, 60])
-def test_agrees_with_one_sample_after_another(rate: int, begin_ms: int) -> None:
+@pytest.mark.parametrize("compiled", [True, False])
+def test_agrees_with_one_sample_after_another(
+    rate: int, begin_ms: int, compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not compiled:
+        monkeypatch.setattr(concealment, "kernels", None)
     begin = begin_ms * rate // 1000
     voices = [signals.voiced(rate, pitch=p)[: history_samples(rate) + 100] for p in (80, 120, 200, 310)]
     history = np.stack(voices)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ringback.media.passages import correlations, passages, thinned
+from ringback.native import at, kernels
 
 Samples = NDArray[np.float32]
 Counts = NDArray[np.integer[Any]]
@@ -105,16 +106,22 @@ def _continue(out: Samples, history: Samples, position: Lags, rate: int) -> None
     rows = np.flatnonzero(position < rate * FADE_TO_MS // 1000)
     if not rows.size:
         return
-    lag = pitch(history[rows], rate)
-    # Rows of one position share all that does not depend on the pitch.
-    for begin in np.unique(position[rows]).tolist():
-        chosen = position[rows] == begin
-        steps = np.arange(out.shape[1], dtype=np.float32) + np.float32(begin)
-        out[rows[chosen]] = _repeat(history[rows[chosen]], lag[chosen], steps, rate)
-        if begin < 0:
-            real = min(-begin, out.shape[1])
-            end = history.shape[1] + begin
-            out[rows[chosen], :real] = history[rows[chosen], end : end + real]
+    # Mostly all of them: then nothing is copied.
+    every = len(rows) == len(position)
+    past, begin = (history, position) if every else (history[rows], position[rows])
+    lag = pitch(past, rate)
+    if kernels is None:
+        out[rows] = _repeat(past, lag, begin[:, None] + np.arange(out.shape[1]), rate)
+        return
+    past, begin = np.ascontiguousarray(past), np.ascontiguousarray(begin)
+    sound = out if every else np.empty((len(rows), out.shape[1]), np.float32)
+    settle, fade_from, fade_to = (rate * ms / 1000 for ms in (SETTLE_MS, FADE_FROM_MS, FADE_TO_MS))
+    kernels.rb_continue(
+        *(at(past), at(lag), at(begin), len(rows), past.shape[1], out.shape[1]),
+        *(settle, fade_from, fade_to, at(sound)),
+    )
+    if not every:
+        out[rows] = sound
 
 
 def pitch(history: Samples, rate: int) -> Lags:
@@ -151,24 +158,23 @@ def _refine(past: Samples, lag: Lags, rate: int, step: int) -> Lags:
     return refined
 
 
-def _repeat(history: Samples, lag: Lags, position: Samples, rate: int) -> Samples:
-    """The last period of each row over and over, at `position` float32[m] samples after it, faded."""
+def _repeat(history: Samples, lag: Lags, position: Lags, rate: int) -> Samples:
+    """The last period of each row over and over, at `position` int64[n, m] samples after it, faded; at a
+    negative one what was real."""
     end = history.shape[1]
-    looped = _joined(history, lag, rate)
-    period = lag[:, None].astype(np.float32)
-    # The half keeps a quotient that ought to be whole from being rounded down.
-    turns = np.floor((position + np.float32(0.5)) / period)
-    index = ((end - period) + (position - turns * period)).astype(np.intp)
-    index += np.arange(len(history))[:, None] * end
-    out: Samples = looped.reshape(-1).take(index, mode="clip")
-    fade = np.clip(1 - (position + 1) * np.float32(1000 / (rate * SETTLE_MS)), 0, None)
-    if fade[0] > 0:
-        # The first period follows the last real sample, not that one of a period before.
-        rows = np.arange(len(history))
-        step = history[:, -1] - history[rows, end - lag - 1]
-        out += step[:, None] * fade
+    period = lag[:, None]
+    index = np.where(position < 0, end + position, end - period + position % period)
+    looped = np.where(
+        position < 0,
+        np.take_along_axis(history, np.minimum(index, end - 1), axis=1),
+        np.take_along_axis(_joined(history, lag, rate), index, axis=1),
+    )
+    # The first period follows the last real sample, not that one of a period before.
+    step = history[:, -1] - history[np.arange(len(history)), end - lag - 1]
+    settle = np.clip(1 - (position + 1) / np.float32(rate * SETTLE_MS / 1000), 0, None)
     gain = (FADE_TO_MS - position * np.float32(1000 / rate)) / np.float32(FADE_TO_MS - FADE_FROM_MS)
-    out *= np.clip(gain, 0, 1)
+    faded = (looped + step[:, None] * settle) * np.clip(gain, 0, 1)
+    out: Samples = np.where(position < 0, looped, faded).astype(np.float32)
     return out
 
 

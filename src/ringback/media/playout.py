@@ -21,7 +21,7 @@ EIGHTHS = 160
 """Eighths of a millisecond in a frame."""
 _FRAMES = 4
 """80 ms: what concealment looks at, what may be carried, and the longest piece."""
-MOST_CONCEALED, MOST_JOINED, MOST_STRETCHED = 384, 192, 192
+MOST_CONCEALED, MOST_JOINED, MOST_STRETCHED = 512, 192, 192
 """Legs of one rate that this is done for in a tick, about a millisecond and a half each. Trouble that comes
 to all at once must not make the work that makes more of it: who has to wait is faded out, begins anew without
 a transition, and is stretched in a later tick."""

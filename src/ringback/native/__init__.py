@@ -43,6 +43,8 @@ ffi.cdef(
     void rb_passages(void *rows, void *start, int64_t n, int64_t width, int64_t size, void *out);
     void rb_correlate(void *rows, void *passages, int64_t n, int64_t width, int64_t w, void *product,
                       void *energy);
+    void rb_continue(void *histories, void *lag, void *position, int64_t n, int64_t width, int64_t size,
+                     float settle, float from, float to, void *out);
     void rb_limit(void *mix, int64_t n, int64_t m, float limit);
     void rb_sum(void *voices, void *rooms, int64_t k, int64_t m, void *sums);
     void rb_scatter(void *table, int64_t rows, int64_t m, void *row, int64_t n, void *out, int64_t width,

@@ -336,6 +336,36 @@ FAST void rb_correlate(const float *rows, const float *passages, int64_t n, int6
     }
 }
 
+/* As concealment: how each of n histories of `width` samples goes on for `size` samples from position[i] after its
+ * end, by its last period of lag[i], at most 256; `settle`, `from` and `to` are those times in samples. */
+void rb_continue(const float *histories, const int64_t *lag, const int64_t *position, int64_t n, int64_t width,
+                 int64_t size, float settle, float from, float to, float *out) {
+    for (int64_t i = 0; i < n; i++, out += size) {
+        const float *end = histories + (i + 1) * width;
+        int64_t period = lag[i], joint = period / 4, at = position[i];
+        float once[256], step = end[-1] - end[-period - 1];
+        for (int64_t j = 0; j < period; j++) once[j] = end[j - period];
+        /* The end of the period goes over into what came before it, so that it joins itself. */
+        for (int64_t j = 1; j <= joint; j++) {
+            float *own = once + period - joint - 1 + j, before = end[j - joint - 1 - period];
+            *own += (before - *own) * ((float)j / (float)joint);
+        }
+        int64_t turn = at > 0 ? at % period : 0;
+        for (int64_t j = 0; j < size; j++, at++) {
+            if (at < 0) {
+                out[j] = end[at];
+                continue;
+            }
+            /* The first period follows the last real sample, not that one of a period before. */
+            float value = once[turn], left = 1 - (float)(at + 1) / settle;
+            if (left > 0) value += step * left;
+            float gain = (to - (float)at) / (to - from);
+            out[j] = value * (gain < 0 ? 0 : gain > 1 ? 1 : gain);
+            turn = turn + 1 == period ? 0 : turn + 1;
+        }
+    }
+}
+
 /* SRTP -------------------------------------------------------------------------------------------------------- */
 
 /* Run libsrtp's protect or unprotect on n rows of `width` octets, each under its context; what it said of each. */
