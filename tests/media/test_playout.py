@@ -166,9 +166,9 @@ def test_a_decoder_that_follows_what_was_made_up_is_nearer_the_truth() -> None:
 
 
 class TestTroubleOfAll:
-    """Four hundred legs in the same trouble at the same time cost little more than a few of them."""
+    """Six hundred legs in the same trouble at the same time cost little more than a few of them."""
 
-    LEGS = 400
+    LEGS = 600
 
     @pytest.fixture
     def asked(self, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[int]]:
