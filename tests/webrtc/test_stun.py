@@ -36,7 +36,7 @@ def test_a_check_is_read_and_its_answer_says_where_it_came_from() -> None:
     message = stun.parse(check(OURS, THEIRS))
     assert message is not None
     assert message.is_authentic(THEIRS[1].encode())
-    answer = stun.parse(stun.success(message, 0xC0000201, 32853, THEIRS[1].encode()))
+    answer = stun.parse(stun.success(message, bytes([192, 0, 2, 1]), 32853, THEIRS[1].encode()))
     assert answer is not None
     assert answer.transaction_id == message.transaction_id
     assert answer.is_authentic(THEIRS[1].encode())
