@@ -267,11 +267,11 @@ def _take(parsed: stun.StunMessage | None) -> None:
         return
     assert not parsed.is_authentic(b"another password of 22 letters")
     ice = IceLite(_ICE)
-    check = ice.receive(parsed, (0xC0000209, 5000), 1.0)
+    check = ice.receive(parsed, (0xC0000209, 5000), bytes([192, 0, 2, 9]), 1.0)
     # Nobody knows the password: a check that counts would be forged.
     assert not check.valid or parsed.is_authentic(_ICE.local_pwd)
     ice.prove(parsed, (0xC0000209, 5000))
-    for answered in (stun.success(parsed, 0xC0000209, 5000, b"p"), stun.error(parsed, 420, "Unknown")):
+    for answered in (stun.success(parsed, bytes(16), 5000, b"p"), stun.error(parsed, 420, "Unknown")):
         assert stun.parse(answered) is not None
         assert len(answered) <= 200
 

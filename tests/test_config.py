@@ -22,7 +22,7 @@ def written(folder: Path, text: str) -> Path:
 
 def test_defaults_stay_on_loopback():
     settings = load_settings(environ={})
-    assert {*settings.sip.bind, settings.web.bind, settings.media.bind} == {"127.0.0.1"}
+    assert {*settings.sip.bind, settings.web.bind, *settings.media_addresses} == {"127.0.0.1"}
     assert settings.media.ports == (20000, 29999)
     assert (settings.sip.udp_port, settings.sip.tls_port, settings.web.port) == (5060, 5061, 8080)
     assert settings.service_numbers == {"600", "700"}

@@ -11,6 +11,7 @@ from ringback.governance.throttle import (
     SourceList,
     TokenBuckets,
     source_key,
+    unmapped,
 )
 
 
@@ -150,3 +151,10 @@ class TestGuessDelay:
         for key in range(1_000):
             delay.wrong(key, 0.0)
         assert len(delay) == 50
+
+
+def test_an_ipv4_address_as_ipv6_maps_it_is_the_ipv4_address() -> None:
+    assert unmapped("::ffff:192.0.2.1") == unmapped("192.0.2.1") == "192.0.2.1"
+    assert unmapped("2001:db8::1") == "2001:db8::1"
+    assert unmapped("::ffff:1") == "::ffff:1"
+    assert "::ffff:192.0.2.1" in SourceList(("192.0.2.0/24",))

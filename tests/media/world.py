@@ -153,6 +153,7 @@ class World:
             random_bits=self.random.getrandbits,
             recorder=recorder,
             full_band=full_band,
+            open_pair_ipv6=self._open_pair,
         )
         self.now_ns = 1_000 * TICK_NS
         self.peers: dict[int, Peer] = {}
@@ -177,7 +178,7 @@ class World:
 
     def add(self, peer: Peer, room: int | None = 1, **media: Any) -> Peer:
         """Open a leg for a peer, negotiate its codec, and put it into a room."""
-        self.apply(OpenLeg(leg=peer.leg))
+        self.apply(OpenLeg(leg=peer.leg, ipv6=":" in media.get("remote_ip", "")))
         opened = [event for event in self.of(LegOpened) if event.leg == peer.leg][-1]
         peer.to_pair = (opened.rtp_port - 20000) // 2
         settings: dict[str, Any] = {

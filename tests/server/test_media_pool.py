@@ -26,7 +26,7 @@ class Watch:
         self.lost: list[int] = []
         self.fail_on: type | None = None
         self.pool = MediaPool(
-            "127.0.0.1", media_range(), size, make_certificate(time.time()), self._on_event, self._on_lost
+            ("127.0.0.1",), media_range(), size, make_certificate(time.time()), self._on_event, self._on_lost
         )
 
     def _on_event(self, event: media.Event) -> None:

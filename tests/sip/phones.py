@@ -55,7 +55,8 @@ class Phone:
         self.events: list[Effect] = []
         self.sent: list[Sent] = []
         self.on_event = on_event
-        contact = SipUri(user="phone", host=address[0], port=address[1])
+        host = f"[{address[0]}]" if ":" in address[0] else address[0]
+        contact = SipUri(user="phone", host=host, port=address[1])
         # Phones show what their server says.
         settings.setdefault("trusts", lambda _: True)
         self.endpoint = Endpoint(

@@ -43,7 +43,7 @@ def send(
     """Send a check, and answer the agent's own, as a browser does; the code of its answer."""
     message = stun.parse(datagram)
     assert message is not None
-    answers = agent.receive(message, source, now).answers
+    answers = agent.receive(message, source, source[0].to_bytes(4, "big"), now).answers
     for probe in answers[1:] if proves else ():
         prove(agent, probe, source)
     return code(answers[0] if answers else None)
@@ -54,7 +54,7 @@ def prove(agent: IceLite, probe: bytes, source: Source, password: str | None = N
     assert request is not None
     ours = OURS if request.attributes[stun.USERNAME] == b"peer:host" else NEW_OURS
     assert request.is_authentic(ours[1].encode())
-    answer = stun.parse(stun.success(request, 1, 1, (password or ours[1]).encode()))
+    answer = stun.parse(stun.success(request, bytes(4), 1, (password or ours[1]).encode()))
     assert answer is not None
     agent.prove(answer, source)
 

@@ -36,7 +36,7 @@ def test_a_check_is_read_and_its_answer_says_where_it_came_from() -> None:
     message = stun.parse(check(OURS, THEIRS))
     assert message is not None
     assert message.is_authentic(THEIRS[1].encode())
-    answer = stun.parse(stun.success(message, 0xC0000201, 32853, THEIRS[1].encode()))
+    answer = stun.parse(stun.success(message, bytes([192, 0, 2, 1]), 32853, THEIRS[1].encode()))
     assert answer is not None
     assert answer.transaction_id == message.transaction_id
     assert answer.is_authentic(THEIRS[1].encode())
@@ -109,3 +109,14 @@ def test_bodies_of_anything_do_not_raise(body: bytes) -> None:
     message = stun.parse(datagram + struct.pack("!HHI", 0x8028, 4, check_sum))
     if message is not None:
         message.is_authentic(b"password")
+
+
+def test_the_answer_of_the_rfc_over_ipv6_has_its_address() -> None:
+    # RFC 5769 2.3: XOR-MAPPED-ADDRESS of 2001:db8:1234:5678:11:2233:4455:6677, port 32853.
+    request = stun.StunMessage(stun.BINDING_REQUEST, bytes.fromhex("b7e7a701bc34d686fa87dfae"), {}, (), b"")
+    address = bytes.fromhex("20010db8123456780011223344556677")
+    answer = stun.parse(stun.success(request, address, 32853, b"VOkJxbRl1RmTxUk/WvJxBt"))
+    assert answer is not None
+    assert answer.attributes[stun.XOR_MAPPED_ADDRESS] == bytes.fromhex(
+        "0002a1470113a9faa5d3f179bc25f4b5bed2b9d9"
+    )

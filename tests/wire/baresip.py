@@ -35,7 +35,7 @@ from ringback.quality.tones import make_tones
 from tests.wire.desk_phone import PATIENCE_S, Caller, wait_for
 from tests.wire.ending import end
 from tests.wire.namespaces import Host
-from tests.wire.ports import free_ports
+from tests.wire.ports import bracketed, free_ports
 from tests.wire.sound_files import read_wav, write_wav
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ HELD_SECONDS = 600
 
 CONFIG = """\
 poll_method epoll
-sip_listen {local}:{sip_port}
+sip_listen {bracketed}:{sip_port}
 call_local_timeout 60
 call_max_calls 4
 audio_path {silent_sounds}
@@ -80,7 +80,7 @@ module_tmp uuid.so
 module_tmp account.so
 module_app ctrl_tcp.so
 module_app menu.so
-ctrl_tcp_listen {local}:{control_port}
+ctrl_tcp_listen {control}:{control_port}
 snd_path {recordings}
 opus_bitrate 64000
 opus_application audio
@@ -108,7 +108,7 @@ class Baresip:
     `ptime_ms` is how much it sends in a packet, and asks for. `tone_hz` is what it speaks (or `speech`, float
     audio at the codec's rate). `transport` and `srtp` are as in its account; `password` makes it register
     with `server` (host, port), as `username` where that is not its number, and with `mwi` ask for its
-    mailbox there. With `host` it runs there, at its address `local`.
+    mailbox there. With `host` it runs there, at its address `local`; with one of IPv6 it knows IPv6 alone.
     """
 
     def __init__(
@@ -134,6 +134,7 @@ class Baresip:
     ) -> None:
         self.folder = folder / name
         self.host, self.local = host, local
+        self._control_host = "127.0.0.1" if ":" in local else local
         self.name = self.number = name
         self.tone_hz = tone_hz or 0.0
         self.codec = codec
@@ -153,17 +154,18 @@ class Baresip:
         modules = f"module {codecs[codec]}.so" + ("\nmodule_app mwi.so" if mwi else "")
         self._write_config(tone, modules)
         domain, port = server or (local, self.sip_port)
+        domain = bracketed(domain)
         account = [f"<sip:{name}@{domain}:{port};transport={transport}>", f"answermode={answer}"]
         account += [f"audio_codecs={CODEC_NAMES[codec]}", f"ptime={ptime_ms}"]
         account += [f"auth_pass={password}", "regint=60"] if password else ["regint=0"]
         account += [f"auth_user={username}"] if username else []
         if server:
             hop, hop_port = proxy or server
-            account.append(f'outbound="sip:{hop}:{hop_port};transport={transport}"')
+            account.append(f'outbound="sip:{bracketed(hop)}:{hop_port};transport={transport}"')
         if srtp:
             account.append("mediaenc=srtp-mand")
         (self.folder / "accounts").write_text(";".join(account) + "\n")
-        self.uri = f"sip:{name}@{local}:{self.sip_port}"
+        self.uri = f"sip:{name}@{bracketed(local)}:{self.sip_port}"
         self._domain = f"{domain}:{port}"
         self.events: list[dict[str, Any]] = []
         self._news = threading.Condition()
@@ -179,6 +181,8 @@ class Baresip:
         (self.folder / "config").write_text(
             CONFIG.format(
                 local=self.local,
+                bracketed=bracketed(self.local),
+                control=self._control_host,
                 sip_port=self.sip_port,
                 silent_sounds=silent,
                 tone=tone,
@@ -198,8 +202,9 @@ class Baresip:
         """Start the program and connect to its control port."""
         self._no_recording_of_own_voice()
         self._log = (self.folder / "baresip.log").open("wb")
+        words = ["baresip", "-f", str(self.folder), "-v", "-s", *(["-6"] if ":" in self.local else [])]
         self._process = subprocess.Popen(
-            [*(self.host.prefix if self.host else ()), "baresip", "-f", str(self.folder), "-v", "-s"],
+            [*(self.host.prefix if self.host else ()), *words],
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,
@@ -209,7 +214,9 @@ class Baresip:
         while True:
             try:
                 with self.host.entered() if self.host else nullcontext():
-                    self._control = socket.create_connection((self.local, self.control_port), timeout=5)
+                    self._control = socket.create_connection(
+                        (self._control_host, self.control_port), timeout=5
+                    )
                 break
             except OSError:
                 if time.monotonic() > deadline or self._process.poll() is not None:

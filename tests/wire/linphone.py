@@ -31,7 +31,7 @@ from ringback.quality.tones import make_tones
 from tests.wire.desk_phone import PATIENCE_S, Caller, wait_for
 from tests.wire.ending import end
 from tests.wire.namespaces import Host
-from tests.wire.ports import free_ports
+from tests.wire.ports import bracketed, free_ports
 from tests.wire.server import RingbackServer
 from tests.wire.sound_files import read_wav, write_wav
 
@@ -131,7 +131,7 @@ class Linphone:
         self._config = folder / "linphonerc"
         self._port = server.tls_port if transport == "tls" else server.udp_port
         self._suffix = f":{self._port};transport={transport}"
-        self._domain = "localhost" if transport == "tls" else address
+        self._domain = "localhost" if transport == "tls" else bracketed(address)
         self._config.write_text(
             CONFIG.format(
                 udp=first if transport == "udp" else 0,

@@ -183,8 +183,8 @@ class Interface:
         self.name = name
 
     def add(self, address: str) -> None:
-        """Give it an address such as 10.0.0.1/24."""
-        self.host.ip("address", "add", address, "dev", self.name)
+        """Give it an address such as 10.0.0.1/24 or fd00::1/64, good at once."""
+        self.host.ip("address", "add", address, "dev", self.name, *(["nodad"] if ":" in address else []))
 
     def remove(self, address: str) -> None:
         """Take an address away, with the routes by it."""

@@ -46,3 +46,8 @@ def free_ports(count: int = 1) -> int:
             next(_next)
         if start + count < LAST and all(is_free(port) for port in range(start, start + count)):
             return start
+
+
+def bracketed(host: str) -> str:
+    """The address as URIs write it."""
+    return f"[{host}]" if ":" in host else host

@@ -262,11 +262,12 @@ class _Event:
 
 def _port_pair(ip: str) -> tuple[socket.socket, socket.socket]:
     """An even port and the next one."""
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
     while True:
-        rtp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        rtp = socket.socket(family, socket.SOCK_DGRAM)
         rtp.bind((ip, 0))
         port = rtp.getsockname()[1]
-        rtcp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        rtcp = socket.socket(family, socket.SOCK_DGRAM)
         try:
             if port % 2 == 0:
                 rtcp.bind((ip, port + 1))

@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
+from tests.wire.ports import bracketed
 from tests.wire.rtp_stream import RtpStream
 
 T1_S = 0.5
@@ -70,11 +71,6 @@ class SipMessage:
         return [value for field in self.get_all("Record-Route") for value in re.findall(r"<[^>]*>", field)]
 
 
-def bracketed(host: str) -> str:
-    """The address as URIs write it."""
-    return f"[{host}]" if ":" in host else host
-
-
 def digest(challenge: str, method: str, uri: str, user: str, password: str) -> str:
     """An Authorization value for an MD5 challenge with qop=auth (RFC 2617)."""
     fields = dict(re.findall(r'(\w+)="?([^",]+)"?', challenge))
@@ -113,9 +109,10 @@ class Call:
 
     def sdp(self, direction: str = "sendrecv") -> str:
         """The offer or answer: PCMU and telephone events."""
+        family = "IP6" if ":" in self.phone.media_local else "IP4"
         return (
-            f"v=0\r\no=- 1 {self.cseq + 1} IN IP4 {self.phone.media_local}\r\ns=-\r\n"
-            f"c=IN IP4 {self.phone.media_local}\r\nt=0 0\r\n"
+            f"v=0\r\no=- 1 {self.cseq + 1} IN {family} {self.phone.media_local}\r\ns=-\r\n"
+            f"c=IN {family} {self.phone.media_local}\r\nt=0 0\r\n"
             f"m=audio {self.media.port} RTP/AVP 0 101\r\n"
             f"a=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\n"
             f"a=fmtp:101 0-15\r\na=ptime:20\r\na={direction}\r\n"
@@ -124,7 +121,7 @@ class Call:
     def start_media(self, sdp: str) -> None:
         """Send where the far end's description says, with its payload type for keys."""
         port = re.search(r"^m=audio (\d+)", sdp, re.M)
-        address = re.search(r"^c=IN IP4 (\S+)", sdp, re.M)
+        address = re.search(r"^c=IN IP[46] (\S+)", sdp, re.M)
         assert port, f"no audio in {sdp!r}"
         assert address, f"no address in {sdp!r}"
         event = re.search(r"^a=rtpmap:(\d+) telephone-event/8000", sdp, re.M)
@@ -188,7 +185,7 @@ class SipPhone:
     """A phone at a server; with `password` it answers challenges.
 
     `local` is its own address, and `port` the one it signals from, if it matters; its clock is fast by
-    `clock_ppm` (negative: slow). Where it signals by IPv6 its media is on 127.0.0.1 all the same.
+    `clock_ppm` (negative: slow). Its media is at `media_local`, or where it signals.
     """
 
     def __init__(
@@ -199,6 +196,7 @@ class SipPhone:
         *,
         host: str = "127.0.0.1",
         local: str = "127.0.0.1",
+        media_local: str = "",
         port: int = 0,
         clock_ppm: float = 0.0,
         proxy: tuple[str, int] | None = None,
@@ -215,10 +213,11 @@ class SipPhone:
         self._acks: dict[str, str] = {}
         self._closing = False
         self._open(local, port)
+        self.media_local = media_local or local
 
     def _open(self, local: str, port: int = 0) -> None:
         self.local = bracketed(local)
-        self.media_local = "127.0.0.1" if ":" in local else local
+        self.media_local = local
         with self._inside():
             family = socket.AF_INET6 if ":" in local else socket.AF_INET
             self._socket = socket.socket(family, socket.SOCK_DGRAM)

@@ -14,6 +14,7 @@ from ringback.call.exchange import Exchange, Refinement
 from ringback.call.key_presses import KeyPresses
 from ringback.call.records import Call
 from ringback.governance.private import Private
+from ringback.governance.throttle import unmapped
 from ringback.media import protocol as media
 from ringback.media.stream_messages import PlayStream
 from ringback.quality.leg_history import Lately
@@ -188,34 +189,35 @@ class Leg:
             self.turn_away(now, "no media")
             return
         if offer is None:
-            self._exchange.media(media.OpenLeg(leg=self.id, group=self.application.media_room))
+            self._open(local)
             return
         tried = answer(offer, local)
         if isinstance(tried, Refusal):
             self.reject(tried.status, now, tried.reason)
             return
         if tried.media.webrtc is not None:
-            self._exchange.media(media.OpenLeg(leg=self.id, webrtc=True, group=self.application.media_room))
+            self._open(local, webrtc=True)
             return
         self._prepared = tried
-        remote = self._command(tried.media)
-        self._exchange.media(
-            media.OpenLeg(
-                leg=self.id,
-                remote_ip=remote.remote_ip if remote.remote_port else "",
-                remote_port=remote.remote_port,
-                group=self.application.media_room,
-            )
-        )
+        there = self._command(tried.media)
+        self._open(local.at(tried.address), ip=there.remote_ip, port=there.remote_port)
+
+    def open(self) -> None:
+        """Begin as the calling side: its addresses are of the family of the flow that it is called by."""
+        self._open(self._our_side(*_ANY_PORTS), webrtc=self.flow.by_page)
+
+    def _open(self, local: Local, *, webrtc: bool = False, ip: str = "", port: int = 0) -> None:
+        # The family of our address stays as it is from now on.
+        self._local = local.at(local.address)
+        group = self.application.media_room
+        opening = media.OpenLeg(leg=self.id, webrtc=webrtc, group=group, ipv6=local.ipv6)
+        self._exchange.media(replace(opening, remote_ip=ip, remote_port=port) if port else opening)
 
     def media_opened(self, rtp_port: int, rtcp_port: int, now: float) -> SessionDescription | None:
         """The engine has reserved an address. Returns our offer where we are the calling side."""
-        if self.over:
+        if self.over or self._local is None:
             return None
-        if self._local is None:
-            self._local = self._our_side(rtp_port, rtcp_port)
-        else:
-            self._local = replace(self._local, rtp_port=rtp_port, rtcp_port=rtcp_port)
+        self._local = replace(self._local, rtp_port=rtp_port, rtcp_port=rtcp_port)
         if self.session is None and not self._local.codecs:
             # None of those that this peer may be offered is spoken here.
             self.state = LegState.ENDING
@@ -253,9 +255,9 @@ class Leg:
 
     def offer_again(self, status: int) -> SessionDescription | None:
         """A plainer offer after a device refused the one with SRTP (488); None when there is none left."""
-        if self.over or self._local is None or self._own is None or status not in _MEDIA_REFUSED:
+        if self.over or self._local is None or self._own is None:
             return None
-        if self.flow.by_page:
+        if self.flow.by_page or status not in _MEDIA_REFUSED:
             return None
         before, self._own = self._own, make_offer(self._local)
         return self._own if self._own.media[0].protocol != before.media[0].protocol else None
@@ -443,10 +445,7 @@ class Leg:
 
     def mute(self, muted: bool) -> None:
         """Let nobody hear it, or everybody again; how else it takes part stays as it is."""
-        wanted = replace(self._voice, muted=muted)
-        if wanted != self._voice and not self.over:
-            self._voice = wanted
-            self._exchange.media(wanted)
+        self._set_voice(replace(self._voice, muted=muted))
 
     def send_digit(self, digit: str) -> None:
         """Press a key at the peer (RFC 4733)."""
@@ -590,11 +589,7 @@ class Leg:
             negotiated.webrtc is None
             and self.party.account is None
             and self.party.trunk is None
-            and not _same_host(negotiated.remote_ip, self.source)
+            and negotiated.remote_ip != unmapped(self.source)
         ):
             return replace(command, remote_port=0, remote_rtcp_port=0)
         return command
-
-
-def _same_host(one: str, other: str) -> bool:
-    return one == other or one == other.removeprefix("::ffff:")

@@ -12,6 +12,7 @@ from ringback.call.leg import Leg
 from ringback.call.records import Call
 from ringback.governance.private import Private
 from ringback.governance.shown import LONGEST_SHOWN, fit_to_show
+from ringback.governance.throttle import unmapped
 from ringback.sdp.description import SessionDescription
 from ringback.store.call_record import (
     CallLeg,
@@ -176,7 +177,7 @@ def _leg(leg: Leg, call: Call, line: Line | None) -> CallLeg:
         incoming=leg.incoming,
         device=_device(leg),
         transport=leg.flow.transport,
-        family="ipv6" if ":" in leg.flow.remote[0].removeprefix("::ffff:") else "ipv4",
+        family="ipv6" if ":" in unmapped(leg.flow.remote[0]) else "ipv4",
         began_ms=ms(leg.created) or 0,
         rang_ms=ms(leg.rang_at),
         answered_ms=ms(leg.answered_at),

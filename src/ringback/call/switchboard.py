@@ -230,8 +230,7 @@ class Switchboard:
         leg.codecs = terms.codecs
         self._dialling[leg.id] = _Dialled(target, flow, to, from_, terms)
         self.tell("leg.dialling", leg=leg.id)
-        webrtc = leg.flow.by_page
-        self.media(protocol.OpenLeg(leg=leg.id, webrtc=webrtc, group=application.media_room))
+        leg.open()
         return leg
 
     def _new_leg(self, party: Party, application: Application, flow: Flow, now: float) -> Leg:

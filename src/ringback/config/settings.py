@@ -24,11 +24,11 @@ from ringback.config.values import (
     CommaList,
     IpAddress,
     Networks,
+    OnePerFamily,
     OptionalPath,
     Port,
     ServiceNumber,
     host_port,
-    ip_or_empty,
     split_list,
 )
 from ringback.config.voicemail import MailSettings, VoicemailSettings
@@ -176,10 +176,15 @@ class WebSettings(_Section):
 class MediaSettings(_Section):
     """The media engine: RTP addresses and processes."""
 
-    bind: IpAddress = Field(default="127.0.0.1", description="Address that RTP is received on.")
-    public_address: Annotated[str, BeforeValidator(ip_or_empty)] = Field(
-        default="",
-        description="Address that SDP names when behind NAT; empty means `media.bind`.",
+    bind: OnePerFamily = Field(
+        default=(),
+        description="Addresses that RTP is received on, one of IPv4, of IPv6 or of both; empty means those "
+        "of `sip.bind`, and all interfaces where it has several of a family.",
+    )
+    public_address: OnePerFamily = Field(
+        default=(),
+        description="Addresses that SDP names when behind NAT, at most one of each family; empty means those "
+        "by which peers reach us.",
     )
     port_range: str = Field(
         default="20000-29999",
@@ -221,11 +226,6 @@ class MediaSettings(_Section):
     def worker_count(self) -> int:
         """How many media processes to run."""
         return self.workers or max(1, len(os.sched_getaffinity(0)) - 1)
-
-    @property
-    def advertised_address(self) -> str:
-        """The address that SDP names."""
-        return self.public_address or self.bind
 
 
 class ConferenceSettings(_Section):
@@ -353,6 +353,17 @@ class Settings(_Section):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return Path(os.path.abspath(value.expanduser()))
+
+    @property
+    def media_addresses(self) -> tuple[str, ...]:
+        """The addresses that RTP is received on: of IPv4, of IPv6, or both."""
+        if self.media.bind:
+            return self.media.bind
+        found = []
+        for everywhere in ("0.0.0.0", "::"):  # noqa: S104 - where sip.bind has several
+            of_family = [one for one in self.sip.bind if (":" in one) is (":" in everywhere)]
+            found += of_family if len(of_family) == 1 else [everywhere][: len(of_family)]
+        return tuple(found)
 
     @model_validator(mode="after")
     def _service_numbers_differ(self) -> Settings:

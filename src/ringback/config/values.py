@@ -37,9 +37,15 @@ def host_port(text: str, default: int) -> tuple[str, int]:
     return str(ipaddress.ip_address(host.strip("[]"))), int(port)
 
 
-def ip_or_empty(value: str) -> str:
-    """An IP address, or nothing; ValueError on any other text."""
-    return _ip(value) if value else value
+def of_family(addresses: tuple[str, ...], version: int) -> str:
+    """The first IPv4 (4) or IPv6 (6) address among them, "" without one."""
+    return next((one for one in addresses if (":" in one) is (version == 6)), "")
+
+
+def _one_per_family(value: tuple[str, ...]) -> tuple[str, ...]:
+    if len(value) != len({":" in one for one in value}):
+        raise ValueError("must be at most one IPv4 and one IPv6 address")
+    return value
 
 
 def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
@@ -62,6 +68,7 @@ CodecName = Literal["PCMU", "PCMA", "G722", "OPUS", "L16"]
 CodecList = Annotated[tuple[CodecName, ...], BeforeValidator(_codecs)]
 OptionalPath = Annotated[Path | None, BeforeValidator(_none_if_empty)]
 IpAddress = Annotated[str, BeforeValidator(_ip)]
+OnePerFamily = Annotated[tuple[IpAddress, ...], BeforeValidator(split_list), AfterValidator(_one_per_family)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 CommaList = Annotated[tuple[str, ...], BeforeValidator(split_list)]
 Networks = Annotated[CommaList, AfterValidator(_networks)]

@@ -34,6 +34,12 @@ def source_key(address: str) -> str:
     return str(parsed)
 
 
+def unmapped(address: str) -> str:
+    """An address as it is, or the IPv4 address that an IPv6 one stands for (RFC 4291 §2.5.5.2): sockets for
+    both families give them so."""
+    return address.removeprefix("::ffff:") if "." in address else address
+
+
 class SourceList:
     """Networks whose members are free of limits (`security.allow_sources`)."""
 

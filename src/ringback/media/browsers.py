@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
+from ringback.media.addresses import Addresses
 from ringback.media.batch import MTU, OUTGOING_BYTES, OutgoingBatch, PacketBatch, empty_outgoing, rtp_socket
 from ringback.media.columns import Longs
 from ringback.media.legs import Legs
@@ -105,12 +106,18 @@ class Browsers:
     """Takes STUN and DTLS, gives keys to the protection and addresses to the legs."""
 
     def __init__(
-        self, legs: Legs, sources: Sources, protection: Protection, load_dtls: LoadDtls | None
+        self,
+        legs: Legs,
+        sources: Sources,
+        protection: Protection,
+        load_dtls: LoadDtls | None,
+        addresses: Addresses,
     ) -> None:
         self._legs = legs
         self._sources = sources
         self._protection = protection
         self._load_dtls = load_dtls
+        self._addresses = addresses
         self._certificate: UseCertificate | None = None
         self._context: DtlsContext | None = None
         self._transports: dict[int, _Transport] = {}
@@ -276,8 +283,8 @@ class Browsers:
         if self._sources.owner(pair, *source) not in (-1, slot):
             # Whoever can forge its address must not take a source away from the leg that lives there.
             return
-        transport = self._transports[slot]
-        check = self._ice(slot, transport, lambda: transport.ice.receive(message, source, now))
+        transport, seen = self._transports[slot], self._addresses.packed(source[0])
+        check = self._ice(slot, transport, lambda: transport.ice.receive(message, source, seen, now))
         if not check.answers:
             self._refuse(message, pair, source)
         self._send(slot, source, list(check.answers))
@@ -418,7 +425,9 @@ class Browsers:
         if (int(legs.remote_ip[slot]), int(legs.remote_port[slot])) != (ip, port):
             legs.remote_ip[slot], legs.remote_port[slot] = ip, port
             self.moved = True
-            self.events.append(SourceLearnt(leg=int(legs.identifier[slot]), differs=False, ip=ip, port=port))
+            host = self._addresses.packed(ip) if ip else b""
+            leg = int(legs.identifier[slot])
+            self.events.append(SourceLearnt(leg=leg, differs=False, host=host, port=port))
         if up and transport.secured and transport.state == "connecting":
             transport.state = "connected"
             self._connecting.discard(slot)

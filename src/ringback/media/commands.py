@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ringback.media.addresses import FIRST_IPV6
 from ringback.media.browsers import WebRtcError
 from ringback.media.digits import MAX_DIGITS
 from ringback.media.handover import Handover, HandoverError
@@ -119,10 +120,9 @@ class Commands:
             raise CommandError("this leg is open already")
         if command.webrtc:
             self._engine.browsers.expect()
-        remote_ip = _unicast(command.remote_ip) if command.remote_ip else 0
-        pair = self._engine.sources.reserve(
-            remote_ip, command.remote_port if remote_ip else 0, command.webrtc, command.group
-        )
+        remote_ip = self._host(command.remote_ip, command.ipv6) if command.remote_ip else 0
+        port = command.remote_port if remote_ip else 0
+        pair = self._engine.sources.reserve(remote_ip, port, command.webrtc, command.group, command.ipv6)
         where = (remote_ip, command.remote_port) if remote_ip and not command.webrtc else (0, 0)
         self.open(command.leg, pair, command.webrtc, where)
         assert pair is not None
@@ -176,7 +176,8 @@ class Commands:
                 raise CommandError("a WebRTC leg has its keys from DTLS only")
             self._engine.browsers.set_keys(slot, command.webrtc, now_ns / 1e9)
             return 0
-        ip = _unicast(command.remote_ip)
+        pair = int(self._engine.legs.pair[slot])
+        ip = self._host(command.remote_ip, self._engine.sources.is_ipv6(pair))
         if not 0 <= command.remote_port <= 0xFFFF or not 0 <= command.remote_rtcp_port <= 0xFFFF:
             raise CommandError("no such port")
         if self._engine.sources.collides(slot, ip, command.remote_port):
@@ -185,6 +186,15 @@ class Commands:
             self._engine.protection.forget(slot)
         else:
             self._engine.protection.set_keys(slot, command.srtp, now_ns)
+        return ip
+
+    def _host(self, address: str, ipv6: bool) -> int:
+        """The number of an address that media of a leg may go to, 0 for nowhere; raises CommandError."""
+        ip = _unicast(address)
+        if ip is None:
+            ip = self._engine.addresses.of_text(address)
+        if ip and (ip >= FIRST_IPV6) is not ipv6:
+            raise CommandError(f"the leg has an IPv{6 if ipv6 else 4} address, and its peer has none")
         return ip
 
     def _close_leg(self, command: CloseLeg, now_ns: int) -> None:
@@ -347,12 +357,17 @@ class Commands:
 
 
 @lru_cache(maxsize=4_096)
-def _unicast(address: str) -> int:
-    """An IPv4 address as a number; 0 for the address that means "send nothing"; raises CommandError."""
+def _unicast(address: str) -> int | None:
+    """An IPv4 address as a number, also as IPv6 maps it; 0 for the address that means "send nothing", None
+    for one of IPv6; raises CommandError."""
     try:
-        ip = ipaddress.IPv4Address(address)
+        ip = ipaddress.ip_address(address)
     except ValueError as error:
-        raise CommandError("not an IPv4 address") from error
+        raise CommandError("not an IP address") from error
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
     if ip.is_multicast or ip == ipaddress.IPv4Address("255.255.255.255"):
         raise CommandError("media is sent to one host only")
+    if isinstance(ip, ipaddress.IPv6Address):
+        return 0 if ip.is_unspecified else None
     return int(ip)

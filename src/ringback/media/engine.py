@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from ringback.media.addresses import Addresses
 from ringback.media.batch import OutgoingBatch, PacketBatch, empty_outgoing
 from ringback.media.browsers import Browsers, LoadDtls
 from ringback.media.codec import opus
@@ -72,11 +73,14 @@ class Engine:
         take_pair: TakePair | None = None,
         close_pair: Callable[[int], None] | None = None,
         full_band: bool = False,
+        open_pair_ipv6: Callable[[int], tuple[int, int] | None] | None = None,
+        addresses: Addresses | None = None,
     ) -> None:
         """`open_pair(number)` opens a socket pair and gives its ports; `outgoing` is where datagrams are
         written; without `load_dtls` there are no WebRTC legs, without `recorder` no recordings. `take_pair`
         and `close_pair` are for pairs that come from and go to another worker. With `full_band` those who
-        send Opus hear each other up to 20 kHz."""
+        send Opus hear each other up to 20 kHz. `open_pair_ipv6` is as `open_pair`; `addresses` has the
+        numbers that IPv6 addresses of batches have."""
         self.legs = Legs(FIRST_CAPACITY, random_bits)
         self.legs.full_band = full_band
         self.rooms = Rooms(FIRST_CAPACITY)
@@ -85,11 +89,13 @@ class Engine:
         self.meters = Meters(FIRST_CAPACITY)
         self.opus = OpusStreams(self.buffer, FULL_BAND_RATE if full_band else opus.RATE)
         self.linear = LinearStreams(self.buffer)
-        self.sources = Sources(self.legs, open_pair, take_pair, close_pair)
+        self.sources = Sources(self.legs, open_pair, take_pair, close_pair, open_pair_ipv6)
+        self.addresses = Addresses() if addresses is None else addresses
+        self.addresses.in_use = self._addresses_in_use
         self.sending = Sending(self.legs, outgoing)
         self.packing = Packing(self.legs, self.sending)
         self.protection = Protection(self.legs, self.received)
-        self.browsers = Browsers(self.legs, self.sources, self.protection, load_dtls)
+        self.browsers = Browsers(self.legs, self.sources, self.protection, load_dtls, self.addresses)
         self.reports = Reports(
             self.legs, self.sources, self.received, self.meters, self.protection, random_bits, wall_offset_ns
         )
@@ -246,7 +252,7 @@ class Engine:
                     SourceLearnt(
                         leg=int(self.legs.identifier[leg]),
                         differs=differs,
-                        ip=int(self.legs.remote_ip[leg]),
+                        host=self.addresses.packed(int(self.legs.remote_ip[leg])),
                         port=int(self.legs.remote_port[leg]),
                     )
                 )
@@ -256,6 +262,12 @@ class Engine:
             self._events += self.browsers.events
             self.browsers.events.clear()
         self.talkers.tell(self.tick)
+
+    def _addresses_in_use(self) -> set[int]:
+        """Numbers of the addresses that a leg may send to or expects something from."""
+        legs = self.legs
+        columns = (legs.signalled_ip, legs.remote_ip, legs.rtcp_ip)
+        return set(np.concatenate(columns).tolist()) | self.sources.hosts()
 
     def _codec_failed(self, leg: int) -> None:
         self.codec_failures += 1

@@ -40,7 +40,11 @@ class Handover:
         """Go on with a leg; raises what opening one and setting its media do, and then there is no leg."""
         engine = self._engine
         pair = engine.sources.adopt(
-            (command.rtp_port, command.rtcp_port), command.webrtc, command.group, drop=command.sent is None
+            (command.rtp_port, command.rtcp_port),
+            command.webrtc,
+            command.group,
+            drop=command.sent is None,
+            ipv6=command.ipv6,
         )
         if pair is None:
             raise HandoverError("the leg's ports were not handed over")
@@ -64,10 +68,13 @@ class Handover:
         self._commands.set_media(slot, command.media, now_ns)
         if sent is not None:
             self._resume_sending(slot, sent, now_ns)
+        source = None
+        if command.source is not None:
+            source = engine.addresses.of_packed(command.source[0]), command.source[1]
         if command.webrtc:
-            engine.browsers.resume(slot, command.source, command.keys, now_ns / 1e9)
-        elif command.source is not None:
-            engine.sources.restore(slot, *command.source)
+            engine.browsers.resume(slot, source, command.keys, now_ns / 1e9)
+        elif source is not None:
+            engine.sources.restore(slot, *source)
             # Nobody may take its place while its first packet is on the way.
             engine.meters.received_ns[slot] = now_ns
         engine.changed()

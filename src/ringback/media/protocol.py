@@ -77,6 +77,8 @@ class OpenLeg(_Message, frozen=True, kw_only=True):
 
     `group` names what will be mixed together, as far as it is known: the room that the leg is going to join,
     0 if that is still open. Only legs of one group share ports: a group can go to another worker whole.
+
+    With `ipv6` the address is one of IPv6. A leg's media stays in the family that it was opened in.
     """
 
     leg: int
@@ -84,6 +86,7 @@ class OpenLeg(_Message, frozen=True, kw_only=True):
     remote_port: int = 0
     webrtc: bool = False
     group: int = 0
+    ipv6: bool = False
 
 
 class SetMedia(_Message, frozen=True, kw_only=True):
@@ -298,10 +301,11 @@ class AdoptLeg(_Message, frozen=True, kw_only=True):
     webrtc: bool = False
     group: int = 0
     media: SetMedia | None = None
-    source: tuple[int, int] | None = None
+    source: tuple[bytes, int] | None = None
     keys: SrtpKeys | None = None
     heard: tuple[int, int] | None = None
     sent: SentSource | None = None
+    ipv6: bool = False
 
 
 class ReleaseLegs(_Message, frozen=True, kw_only=True):
@@ -407,13 +411,13 @@ class LegClosed(_Message, frozen=True, kw_only=True):
 class SourceLearnt(_Message, frozen=True, kw_only=True):
     """The address a leg's media really comes from; `differs` when it is not what SDP said (NAT).
 
-    For WebRTC it is where media goes, told whenever that changes, 0 for nowhere. The address is for another
-    worker to go on with, and for nobody to see.
+    For WebRTC it is where media goes, told whenever that changes, port 0 for nowhere. The address, `host` in
+    network order (4 or 16 octets), is for another worker to go on with, and for nobody to see.
     """
 
     leg: int
     differs: bool
-    ip: int = 0
+    host: bytes = b""
     port: int = 0
 
     def __repr__(self) -> str:

@@ -58,6 +58,7 @@ class _Pair:
     rtcp_port: int
     legs: set[int] = field(default_factory=set)
     webrtc: bool = False
+    ipv6: bool = False
     group: int = 0
     expected: dict[int, tuple[int, int]] = field(default_factory=dict)
     """Where legs whose media is not negotiated yet are going to send from, as their offers say."""
@@ -79,18 +80,20 @@ class Sources:
         open_pair: Callable[[int], tuple[int, int] | None],
         take_pair: TakePair | None = None,
         close_pair: Callable[[int], None] | None = None,
+        open_pair_ipv6: Callable[[int], tuple[int, int] | None] | None = None,
     ) -> None:
         """`open_pair(number)` opens the sockets of a new pair and gives its ports, None if no port is
-        left."""
+        left; `open_pair_ipv6` likewise."""
         self._legs = legs
         self._open_pair = open_pair
+        self._open_pair_ipv6 = open_pair_ipv6
         self._take_pair = take_pair
         self._close_pair = close_pair
         self._pairs: dict[int, _Pair] = {}
         self._by_port: dict[int, int] = {}
         self._free_numbers: list[int] = []
-        self._empty: dict[int, None] = {}
-        self._shared: dict[tuple[bool, int], set[int]] = {}
+        self._empty: dict[bool, dict[int, None]] = {False: {}, True: {}}
+        self._shared: dict[tuple[bool, bool, int], set[int]] = {}
         self._keys: Longs = np.zeros(0, np.int64)
         self._owners: Longs = np.zeros(0, np.int64)
         self._changed = False
@@ -128,33 +131,36 @@ class Sources:
         found = self._pairs.get(pair)
         return found.legs if found is not None else set()
 
-    def reserve(self, ip: int = 0, port: int = 0, webrtc: bool = False, group: int = 0) -> int | None:
+    def reserve(
+        self, ip: int = 0, port: int = 0, webrtc: bool = False, group: int = 0, ipv6: bool = False
+    ) -> int | None:
         """A pair for a new leg, on which every other leg's source is locked, or to be expected from where it
         was said to be; None when the ports are used up.
 
         With the address that the peer is going to signal the pair may carry other legs of its group, none of
         that address; without, it carries none, so that no collision can come to light later. WebRTC legs
-        share theirs with each other only.
+        share theirs with each other only. A pair is of one family.
         """
-        number = self._with_room(ip, port, webrtc, group)
+        number = self._with_room(ip, port, webrtc, group, ipv6)
         if number is not None:
             return number
-        if self._empty:
+        if self._empty[ipv6]:
             # The one that has been empty for longest: fewest will send to it still.
-            number = next(iter(self._empty))
+            number = next(iter(self._empty[ipv6]))
         else:
             number = self._free_numbers[-1] if self._free_numbers else len(self._pairs)
-            ports = self._open_pair(number)
+            opens = self._open_pair_ipv6 if ipv6 else self._open_pair
+            ports = opens(number) if opens is not None else None
             if ports is None:
                 return None
-            self._insert(number, ports)
+            self._insert(number, ports, ipv6)
         self._pairs[number].group = group
         return number
 
-    def _with_room(self, ip: int, port: int, webrtc: bool, group: int) -> int | None:
+    def _with_room(self, ip: int, port: int, webrtc: bool, group: int, ipv6: bool) -> int | None:
         if not (webrtc or port):
             return None
-        kinds = [self._shared.get((webrtc, group), set())]
+        kinds = [self._shared.get((webrtc, ipv6, group), set())]
         if ip in self._true_hosts:
             kinds.append(self._waiting.get((ip, group), set()))
         for number in sorted(set().union(*kinds)):
@@ -163,7 +169,9 @@ class Sources:
                 return number
         return None
 
-    def adopt(self, ports: tuple[int, int], webrtc: bool, group: int, drop: bool) -> int | None:
+    def adopt(
+        self, ports: tuple[int, int], webrtc: bool, group: int, drop: bool, ipv6: bool = False
+    ) -> int | None:
         """The pair with these ports, taken over from another worker if it is not here yet; None without
         it."""
         number = self._by_port.get(ports[0])
@@ -171,7 +179,7 @@ class Sources:
             number = self._free_numbers[-1] if self._free_numbers else len(self._pairs)
             if self._take_pair is None or not self._take_pair(number, *ports, drop):
                 return None
-            self._insert(number, ports)
+            self._insert(number, ports, ipv6)
         pair = self._pairs[number]
         if not pair.legs:
             pair.group = group
@@ -179,19 +187,19 @@ class Sources:
             return None
         return number
 
-    def _insert(self, number: int, ports: tuple[int, int]) -> None:
+    def _insert(self, number: int, ports: tuple[int, int], ipv6: bool) -> None:
         if self._free_numbers:
             self._free_numbers.pop()
-        self._pairs[number] = _Pair(*ports)
+        self._pairs[number] = _Pair(*ports, ipv6=ipv6)
         self._by_port[ports[0]] = number
-        self._empty[number] = None
+        self._empty[ipv6][number] = None
 
     def give_up(self, pair: int) -> int | None:
         """Close a pair that no leg is on; its RTP port, None for one that is in use or gone."""
         found = self._pairs.get(pair)
         if found is None or found.legs:
             return None
-        del self._pairs[pair], self._by_port[found.rtp_port], self._empty[pair]
+        del self._pairs[pair], self._by_port[found.rtp_port], self._empty[found.ipv6][pair]
         self._free_numbers.append(pair)
         if self._close_pair is not None:
             self._close_pair(pair)
@@ -200,6 +208,19 @@ class Sources:
     def ports(self, pair: int) -> tuple[int, int]:
         """RTP and RTCP port of a pair."""
         return self._pairs[pair].rtp_port, self._pairs[pair].rtcp_port
+
+    def is_ipv6(self, pair: int) -> bool:
+        """Whether the sockets of a pair are of IPv6."""
+        return self._pairs[pair].ipv6
+
+    def hosts(self) -> set[int]:
+        """The hosts of sources that are known or may become so."""
+        found = {key >> 16 & 0xFFFFFFFF for key in self._taken}
+        for candidates in self._candidates.values():
+            found.update(ip for ip, _ in candidates)
+        for pair in self._pairs.values():
+            found.update(ip for ip, _ in pair.expected.values())
+        return found
 
     def add(self, slot: int, ip: int = 0, port: int = 0) -> None:
         """A leg was opened on its pair, whose peer is going to signal this address, if that is known."""
@@ -210,7 +231,7 @@ class Sources:
         if self._pairs[pair].webrtc:
             self.webrtc_pairs.add(pair)
         self._pairs[pair].legs.add(slot)
-        self._empty.pop(pair, None)
+        self._empty[self._pairs[pair].ipv6].pop(pair, None)
         self._occupied = None
         self._refresh(pair)
 
@@ -231,7 +252,7 @@ class Sources:
         self._refresh(pair)
         if not self._pairs[pair].legs:
             self.webrtc_pairs.discard(pair)
-            self._empty[pair] = None
+            self._empty[self._pairs[pair].ipv6][pair] = None
 
     def collides(self, slot: int, ip: int, port: int) -> bool:
         """Whether another leg on the same pair is already told by this source."""
@@ -365,7 +386,7 @@ class Sources:
         unlocked = [slot for slot in legs if not locked[slot]]
         room = bool(legs) and len(legs) < LEGS_PER_PAIR
         settled = room and (pair.webrtc or not unlocked)
-        _offer(self._shared, (pair.webrtc, pair.group), number, settled)
+        _offer(self._shared, (pair.webrtc, pair.ipv6, pair.group), number, settled)
         hosts = {self._host_of(pair, slot) for slot in unlocked}
         host = hosts.pop() if room and not pair.webrtc and len(hosts) == 1 else 0
         if pair.waiting_host and pair.waiting_host != host:

@@ -377,6 +377,9 @@ void rb_srtp(int (*operation)(void *, void *, int *), void *const *contexts, uin
 
 /* Sockets ----------------------------------------------------------------------------------------------------- */
 
+/* Of a sockaddr_in6, in which a sockaddr_in has room. */
+#define ADDRESS_BYTES 28
+
 struct stamp {
     uint64_t size;
     int32_t level, type;
@@ -384,12 +387,13 @@ struct stamp {
 };
 
 /* Drain n sockets from `start` on into message headers until they are full: how many datagrams, and the columns of
- * each. `*position` is where to go on; full[i] is set for a socket that may hold more. */
+ * each, of which only IPv4 addresses are whole. position[0] is where to go on, position[1] how many came by IPv6;
+ * full[i] is set for a socket that may hold more. */
 int64_t rb_receive(const int32_t *numbers, const int32_t *descriptors, int64_t n, int64_t start,
                    struct mmsghdr *headers, int64_t capacity, int64_t per_socket, const struct stamp *stamps,
                    int64_t offset_ns, int64_t now_ns, int32_t mtu, int32_t *length, int32_t *socket, uint32_t *ip,
                    uint16_t *port, int64_t *arrival, int64_t *position, uint8_t *full) {
-    int64_t filled = 0, at = start;
+    int64_t filled = 0, at = start, of_ipv6 = 0;
     for (; at < n && filled < capacity; at++) {
         int64_t room = capacity - filled;
         int got = recvmmsg(descriptors[at], headers + filled, (unsigned)(room < per_socket ? room : per_socket),
@@ -403,6 +407,7 @@ int64_t rb_receive(const int32_t *numbers, const int32_t *descriptors, int64_t n
             socket[filled] = numbers[at];
             port[filled] = (uint16_t)(name[2] << 8 | name[3]);
             ip[filled] = be32(name + 4);
+            of_ipv6 += ((const struct sockaddr *)name)->sa_family == AF_INET6;
             int64_t time = now_ns;
             if (header->msg_hdr.msg_controllen == sizeof(struct stamp) && stamp->type == 35) {
                 time = stamp->seconds * 1000000000 + stamp->nanoseconds - offset_ns;
@@ -410,11 +415,11 @@ int64_t rb_receive(const int32_t *numbers, const int32_t *descriptors, int64_t n
             }
             arrival[filled] = time;
             /* The kernel wrote what it used: give it the full sizes again. */
-            header->msg_hdr.msg_namelen = 16;
+            header->msg_hdr.msg_namelen = ADDRESS_BYTES;
             header->msg_hdr.msg_controllen = sizeof(struct stamp);
         }
     }
-    *position = at;
+    position[0] = at, position[1] = of_ipv6;
     return filled;
 }
 
@@ -444,7 +449,7 @@ int64_t rb_send(const int32_t *socket, const int32_t *descriptors, struct mmsghd
 void rb_address(const int32_t *length, const uint32_t *ip, const uint16_t *port, const int64_t *row, uint8_t *data,
                 int64_t width, int64_t n, struct iovec *buffers, uint8_t *addresses) {
     for (int64_t i = 0; i < n; i++) {
-        uint8_t *to = addresses + 16 * i;
+        uint8_t *to = addresses + ADDRESS_BYTES * i;
         buffers[i].iov_base = data + row[i] * width;
         buffers[i].iov_len = (size_t)length[i];
         to[2] = (uint8_t)(port[i] >> 8), to[3] = (uint8_t)port[i];

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from ringback.media.protocol import (
     AudioFormat,
@@ -17,7 +18,7 @@ from ringback.media.protocol import (
     SrtpSuite,
     WebRtcKeys,
 )
-from ringback.sdp.description import SessionDescription
+from ringback.sdp.description import Connection, SessionDescription
 from ringback.sdp.formats import OpusParameters
 from ringback.sdp.webrtc import LocalWebRtc
 
@@ -41,9 +42,13 @@ class Local(msgspec.Struct, frozen=True, kw_only=True):
     loopback is refused unless we are on loopback ourselves or `loopback_peers` says so. `random_bytes`
     gives key material. Streams keyed by DTLS are answered only with `webrtc`, always in our order.
     `opus_playback_rate` in Hz is what we can make use of in Opus.
+
+    `address` is the one to offer; `other_address` is ours of the other family, for offers that are of that,
+    "" where there is none.
     """
 
     address: str
+    other_address: str = ""
     rtp_port: int
     rtcp_port: int
     codecs: tuple[Codec, ...] = ("OPUS", "G722", "PCMU", "PCMA")
@@ -61,6 +66,29 @@ class Local(msgspec.Struct, frozen=True, kw_only=True):
     webrtc: LocalWebRtc | None = None
     opus_playback_rate: int = 16_000
     random_bytes: Callable[[int], bytes] = secrets.token_bytes
+
+    @property
+    def ipv6(self) -> bool:
+        """Whether `address` is one of IPv6."""
+        return ":" in self.address
+
+    def at(self, address: str) -> Local:
+        """With this address alone."""
+        return replace(self, address=address, other_address="")
+
+    def towards(self, connection: Connection | None) -> Local:
+        """As it answers an offer with this c= line: by our address of the same family, if there is one."""
+        if not self.other_address or connection is None:
+            return self
+        if (connection.address_type == "IP6") is self.ipv6 or is_nowhere(connection.address):
+            return self
+        return replace(self, address=self.other_address, other_address=self.address)
+
+
+def is_nowhere(address: str) -> bool:
+    """Whether a media address means that nothing is to be sent: 0.0.0.0 (RFC 3264 §8.4), or its like in
+    IPv6."""
+    return address in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -131,3 +159,8 @@ class Answer(msgspec.Struct, frozen=True):
 
     description: SessionDescription
     media: NegotiatedMedia
+
+    @property
+    def address(self) -> str:
+        """Our address in it."""
+        return self.description.origin.address

@@ -12,7 +12,14 @@ from msgspec.structs import replace
 
 from ringback.media.protocol import AudioFormat, Codec, Direction, SrtpKeys, SrtpSuite, WebRtcKeys
 from ringback.sdp.crypto import KEY_BYTES, Crypto, preferred_crypto, read_crypto
-from ringback.sdp.description import Attribute, Connection, MediaDescription, Origin, SessionDescription
+from ringback.sdp.description import (
+    AddressType,
+    Attribute,
+    Connection,
+    MediaDescription,
+    Origin,
+    SessionDescription,
+)
 from ringback.sdp.extended_reports import asks_for_reports, measures_round_trips, reports_attribute
 from ringback.sdp.extensions import (
     accepted_audio_level,
@@ -117,7 +124,8 @@ def make_webrtc_offer(local: Local) -> SessionDescription:
 def answer(
     offer: SessionDescription, local: Local, previous: SessionDescription | None = None
 ) -> Answer | Refusal:
-    """Answer an offer: the first audio section we can use is taken, every other is disabled (port 0).
+    """Answer an offer: the first audio section we can use is taken, every other is disabled (port 0). Our
+    address is of the family of that section's.
 
     `previous` is our last description in this session. A Refusal tells what kept the first audio section
     from being used.
@@ -126,11 +134,12 @@ def answer(
     for index, media in enumerate(offer.media):
         if media.kind != "audio" or media.port == 0:
             continue
-        chosen = _choose(offer, media, local, _active_section(previous))
+        ours = local if is_webrtc(media) else local.towards(offer.connection_of(media))
+        chosen = _choose(offer, media, ours, _active_section(previous))
         if isinstance(chosen, Refusal):
             refusal = chosen if refusal.warning == WARNING_MEDIA_TYPE else refusal
             continue
-        section, negotiated = _accept(offer, media, chosen, local, index)
+        section, negotiated = _accept(offer, media, chosen, ours, index)
         attributes: tuple[Attribute, ...] = ()
         if chosen.webrtc is not None:
             sections = [_disabled(other, with_mid=True) for other in offer.media]
@@ -138,7 +147,7 @@ def answer(
         else:
             sections = [_disabled(other) for other in offer.media]
         sections[index] = section
-        return Answer(_describe(local, tuple(sections), previous, attributes), negotiated)
+        return Answer(_describe(ours, tuple(sections), previous, attributes), negotiated)
     return refusal
 
 
@@ -446,19 +455,20 @@ def _describe(
     attributes: tuple[Attribute, ...] = (),
 ) -> SessionDescription:
     """Our description; its version grows by one when it differs from the one before (RFC 3264 §8)."""
+    kind: AddressType = "IP6" if local.ipv6 else "IP4"
     if previous is None:
         session_id = int.from_bytes(local.random_bytes(6), "big")
-        origin = Origin("-", session_id, 1, "IP4", local.address)
+        origin = Origin("-", session_id, 1, kind, local.address)
     else:
         origin = previous.origin
     described = SessionDescription(
         origin,
         "Ringback",
-        connection=Connection("IP4", local.address),
+        connection=Connection(kind, local.address),
         attributes=attributes,
         media=media,
     )
     if previous is None or described == previous:
         return described
     version = origin.session_version + 1
-    return replace(described, origin=Origin("-", origin.session_id, version, "IP4", local.address))
+    return replace(described, origin=Origin("-", origin.session_id, version, kind, local.address))

@@ -11,7 +11,7 @@ import msgspec
 
 from ringback.media.protocol import Direction
 from ringback.sdp.description import MediaDescription, SessionDescription
-from ringback.sdp.negotiated import WARNING_ADDRESS, WARNING_NETWORK_PROTOCOL, Local, Refusal
+from ringback.sdp.negotiated import WARNING_ADDRESS, WARNING_NETWORK_PROTOCOL, Local, Refusal, is_nowhere
 
 INVERTED: Final[dict[Direction, Direction]] = {
     "sendrecv": "sendrecv",
@@ -33,6 +33,7 @@ _LOWEST_PORT: Final = 1_024
 _FRAME_MS: Final = 20
 _LONGEST_PTIME_MS: Final = 60
 Kind = Literal["none", "unspecified", "forbidden", "loopback", "host"]
+_LONGEST_ADDRESS: Final = len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255")
 _BROADCAST: Final = ipaddress.IPv4Address("255.255.255.255")
 
 
@@ -55,17 +56,17 @@ def read_target(
     connection = session.connection_of(media)
     if connection is None:
         return Refusal("no c= line", WARNING_ADDRESS)
-    if connection.address_type != "IP4":
-        return Refusal("only IPv4 media", WARNING_NETWORK_PROTOCOL)
-    address = connection.address
-    kind = _kind_of(address)
+    kind, address = _kind_of(connection.address)
     if kind == "none":
-        return Refusal("the media address is no IPv4 address", WARNING_ADDRESS)
+        return Refusal("the media address is no IP address", WARNING_ADDRESS)
     if kind == "unspecified":
         return Target(address, 0, 0)
+    if (":" in address) is not local.ipv6:
+        ours = "IPv6" if local.ipv6 else "IPv4"
+        return Refusal(f"only {ours} media", WARNING_NETWORK_PROTOCOL)
     if kind == "forbidden":
         return Refusal("media to that address is not allowed", WARNING_ADDRESS)
-    if kind == "loopback" and not (local.loopback_peers or _kind_of(local.address) == "loopback"):
+    if kind == "loopback" and not (local.loopback_peers or _kind_of(local.address)[0] == "loopback"):
         return Refusal("media to loopback is not allowed", WARNING_ADDRESS)
     if media.port < _LOWEST_PORT:
         return Refusal("media to a privileged port is not allowed", WARNING_ADDRESS)
@@ -75,11 +76,11 @@ def read_target(
 def read_direction(session: SessionDescription, media: MediaDescription) -> Direction:
     """The peer's direction, as stated or as the address says it.
 
-    The address 0.0.0.0 takes receiving away, as hold was written before RFC 3264 (its §8.4).
+    The address 0.0.0.0, or ::, takes receiving away, as hold was written before RFC 3264 (its §8.4).
     """
     direction = read_stated_direction(session, media)
     connection = session.connection_of(media)
-    if connection is not None and connection.address == "0.0.0.0":  # noqa: S104  # compared, not bound
+    if connection is not None and is_nowhere(connection.address):
         return join_direction(sends=direction in ("sendrecv", "sendonly"), receives=False)
     return direction
 
@@ -138,19 +139,33 @@ def _milliseconds(text: str | None) -> int | None:
     return int(match[0]) if match else None
 
 
-def _kind_of(text: str) -> Kind:
-    """What kind of IPv4 address a text is; longer ones than that are not remembered."""
-    return _looked_up(text) if len(text) <= len("255.255.255.255") else "none"
+def _kind_of(text: str) -> tuple[Kind, str]:
+    """What kind of address a text is, and the address in its usual form; longer texts are not remembered."""
+    return _looked_up(text) if len(text) <= _LONGEST_ADDRESS else ("none", "")
 
 
 @lru_cache(maxsize=4_096)
-def _looked_up(text: str) -> Kind:
+def _looked_up(text: str) -> tuple[Kind, str]:
     try:
-        address = ipaddress.IPv4Address(text)
+        address = ipaddress.ip_address(text)
     except ValueError:
-        return "none"
+        return "none", ""
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.scope_id is not None:
+            return "none", ""
+        address = address.ipv4_mapped or address
+    return _kind(address), str(address)
+
+
+def _kind(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> Kind:
     if address.is_unspecified:
         return "unspecified"
-    if address.is_multicast or address == _BROADCAST or address.is_reserved or int(address) >> 24 == 0:
+    if address.is_loopback:
+        return "loopback"
+    if address.is_multicast:
         return "forbidden"
-    return "loopback" if address.is_loopback else "host"
+    if isinstance(address, ipaddress.IPv6Address):
+        # Link-local ones mean nothing without an interface; IPv4-compatible ones nothing at all (RFC 4291).
+        return "forbidden" if address.is_link_local or int(address) >> 32 == 0 else "host"
+    none = address == _BROADCAST or address.is_reserved or int(address) >> 24 == 0
+    return "forbidden" if none else "host"

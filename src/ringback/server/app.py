@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from datetime import datetime
 from email.message import EmailMessage
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Final
 
 import structlog
@@ -33,7 +33,7 @@ from ringback.routing.toll_caps import TollCaps
 from ringback.sdp.negotiated import Local
 from ringback.sdp.webrtc import LocalWebRtc
 from ringback.server.accounts import Accounts
-from ringback.server.addresses import bracketed, is_wildcard, reachable
+from ringback.server.addresses import MediaAddresses, bracketed, reachable
 from ringback.server.backups import BackupKeeper
 from ringback.server.certificates import sip_certificate
 from ringback.server.challenges import DigestChoice
@@ -158,7 +158,7 @@ class Server:
         )
         self.names = NameService(settings, self.transports.send, self._on_connection_lost)
         self.media = MediaPool(
-            settings.media.bind,
+            settings.media_addresses,
             settings.media.ports,
             settings.media.worker_count,
             make_certificate(time.time()),
@@ -421,18 +421,24 @@ class Server:
         parameters: dict[str, str | None] = {} if flow.transport == "udp" else {"transport": flow.transport}
         return SipUri("sip", host=bracketed(host), port=port, params=parameters)
 
+    @cached_property
+    def _media_addresses(self) -> MediaAddresses:
+        return MediaAddresses(self.settings.media_addresses, self.settings.media.public_address)
+
     def _local_media(self, flow: Flow, rtp_port: int, rtcp_port: int) -> Local:
         media = self.settings.media
         had = self.media.codecs
         fingerprint = self.media.dtls_fingerprint if had else ""
+        address, other_address = self._media_addresses.towards(flow.remote[0])
         return Local(
-            address=reachable(media.bind, media.public_address, flow.remote[0]),
+            address=address,
+            other_address=other_address,
             rtp_port=rtp_port,
             rtcp_port=rtcp_port,
             codecs=_in_both(tuple(media.codecs), had),
             srtp="allowed" if flow.secure else "refused",
             webrtc=LocalWebRtc.fresh(fingerprint) if fingerprint else None,
-            loopback_peers=is_wildcard(media.bind),
+            loopback_peers=self._media_addresses.everywhere,
             opus_playback_rate=48_000 if media.full_band else 16_000,
         )
 

@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 import structlog
 
+from ringback.config.values import of_family
 from ringback.media.protocol import Codec, Command, Event, Ready, Shutdown, UseCertificate
 from ringback.media.worker.descriptors import DescriptorChannel, SocketPair, channel
 from ringback.webrtc.certificate import DtlsCertificate
@@ -79,7 +80,7 @@ class MediaLink:
 
     async def start(
         self,
-        bind: str,
+        bind: tuple[str, ...],
         ports: tuple[int, int],
         certificate: DtlsCertificate,
         full_band: bool = False,
@@ -87,9 +88,9 @@ class MediaLink:
     ) -> None:
         """Start the process and wait until it is ready; raises MediaWorkerError.
 
-        `certificate` is what it shows to browsers; its key goes over the socket and nowhere else.
-        `full_band` lets those who send Opus hear each other up to 20 kHz; `music` is a file in place of the
-        built-in one.
+        `bind` is an IPv4 address, an IPv6 one or both; `certificate` is what it shows to browsers, whose key
+        goes over the socket and nowhere else. `full_band` lets those who send Opus hear each other up to
+        20 kHz; `music` is a file in place of the built-in one.
         """
         loop = asyncio.get_running_loop()
         self._ready = loop.create_future()
@@ -103,7 +104,8 @@ class MediaLink:
             try:
                 self._process = await asyncio.create_subprocess_exec(
                     sys.executable,
-                    *("-m", "ringback.media.worker", "--bind", bind, "--ports", f"{ports[0]}-{ports[1]}"),
+                    *("-m", "ringback.media.worker", "--ports", f"{ports[0]}-{ports[1]}"),
+                    *("--bind", of_family(bind, 4), "--bind-ipv6", of_family(bind, 6)),
                     *("--fd", str(inherited[0]), "--descriptors", str(inherited[1])),
                     *(("--full-band",) if full_band else ()),
                     *(("--music", str(music)) if music is not None else ()),

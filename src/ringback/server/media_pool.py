@@ -43,7 +43,7 @@ class MediaPool:
 
     def __init__(
         self,
-        bind: str,
+        bind: tuple[str, ...],
         ports: tuple[int, int],
         size: int,
         certificate: DtlsCertificate,

@@ -27,7 +27,7 @@ def check_settings(settings: Settings) -> None:
     for name, address in (
         *(("sip.bind", address) for address in settings.sip.bind),
         ("web.bind", settings.web.bind),
-        ("media.bind", settings.media.bind),
+        *(("media.bind", address) for address in settings.media_addresses),
     ):
         _check_address(name, address)
     # By name: asking the media engine's own module would load NumPy into this process.
@@ -94,12 +94,13 @@ def _check_music(path: Path) -> None:
 
 
 def _check_address(name: str, address: str) -> None:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    six = ":" in address
+    family, everywhere = (socket.AF_INET6, "::") if six else (socket.AF_INET, "0.0.0.0")  # noqa: S104
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.bind((address, 0))
     except OSError as error:
         raise UnusableSettingError(
             f"{name} {address} cannot be used: {error.strerror or error}; "
-            "it has to be an address of this machine, or 0.0.0.0 for all of them"
+            f"it has to be an address of this machine, or {everywhere} for all of them"
         ) from None

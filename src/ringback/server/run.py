@@ -159,7 +159,9 @@ def _welcome(console: Console, settings: Settings, server: Server, web: WebServe
     ]
     listening.append(Listening("Web", links.web, _moved(settings.web.port, web.address[1])))
     low, high = settings.media.ports
-    listening.append(Listening("Media", f"{settings.media.bind}:{low}-{high}/udp"))
+    listening += [
+        Listening("Media", f"{bracketed(host)}:{low}-{high}/udp") for host in settings.media_addresses
+    ]
     show_listening(console, __version__, listening)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Protocol
 
-from ringback.governance.throttle import SourceList
+from ringback.governance.throttle import SourceList, unmapped
 from ringback.sip.effects import Effect, RequestTimedOut, ResponseArrived
 from ringback.sip.flow import Flow
 from ringback.sip.message import Request
@@ -208,7 +208,7 @@ def _asked_by(trunk: Trunk) -> tuple[object, ...]:
 def _is_from(watch: Watch, flow: Flow) -> bool:
     """Whether a message by this flow comes from the trunk's networks or, without any, from its own address:
     over UDP from its port too, so that others behind the same address are not taken for it."""
-    host = flow.remote[0].removeprefix("::ffff:")
+    host = unmapped(flow.remote[0])
     if watch.trunk.networks:
         return host in _members_of(watch.trunk.networks)
     if flow.reliable:

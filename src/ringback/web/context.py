@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ringback.config import Settings
 from ringback.governance.private import Private
 from ringback.governance.roles import LOCAL_ADMINISTRATOR, PERMISSIONS, Identity, Permission, Role
-from ringback.governance.throttle import GuessDelay, GuessPause, SourceGuard
+from ringback.governance.throttle import GuessDelay, GuessPause, SourceGuard, unmapped
 from ringback.store.firmware import WantedFirmware
 from ringback.store.logins import Login
 from ringback.store.sessions import Session
@@ -89,7 +89,7 @@ class WebContext:
 
 def source_of(request: Request) -> str:
     """The address that a request comes from; empty for the control socket."""
-    return request.client.host if request.client else ""
+    return unmapped(request.client.host) if request.client else ""
 
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]{1,253})(?::[0-9]{1,5})?")

@@ -9,6 +9,7 @@ from typing import Final
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from starlette.types import Message
 
+from ringback.governance.throttle import unmapped
 from ringback.web.context import WebContext
 from ringback.web.links import own_origins
 from ringback.web.problems import problem_response
@@ -56,7 +57,9 @@ class _Carrier:
         client = socket.client
         assert client is not None
         secure = socket.scope["scheme"] == "wss"
-        connection = self._door.connected((client.host, client.port), secure, self._send, self._over.set)
+        connection = self._door.connected(
+            (unmapped(client.host), client.port), secure, self._send, self._over.set
+        )
         if connection is None:
             await self._close(_TRY_AGAIN_LATER)
             return

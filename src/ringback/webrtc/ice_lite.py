@@ -27,7 +27,7 @@ PRIORITY = 1_862_270_975
 """Of a peer-reflexive candidate (RFC 8445 5.1.2.1), as a check says."""
 
 Source = tuple[int, int]
-"""IPv4 address and port of the peer, in host order."""
+"""Address and port of the peer; the address is a number that stands for it, in whatever way."""
 
 
 class IceCredentialsError(ValueError):
@@ -128,19 +128,21 @@ class IceLite:
         self._sources[source] = validated
         self._select()
 
-    def receive(self, request: StunMessage, source: Source, now: float) -> Check:
-        """Take a Binding request; one that is not signed with our password changes nothing."""
+    def receive(self, request: StunMessage, source: Source, seen: bytes, now: float) -> Check:
+        """Take a Binding request from `source`, whose address in network order is `seen`; one that is not
+        signed with our password changes nothing."""
         for generation, credentials in self._credentials:
             if request.attributes.get(stun.USERNAME) != credentials.username:
                 continue
             if request.is_authentic(credentials.local_pwd):
-                return self._authentic(request, source, now, generation, credentials)
+                return self._authentic(request, source, seen, now, generation, credentials)
         return UNAUTHORIZED
 
     def _authentic(
         self,
         request: StunMessage,
         source: Source,
+        seen: bytes,
         now: float,
         generation: int,
         credentials: IceCredentials,
@@ -161,7 +163,7 @@ class IceLite:
             self._nominations += 1
             validated.nominated = self._nominations
         self._select()
-        answer = stun.success(request, *source, password)
+        answer = stun.success(request, seen, source[1], password)
         return Check((answer,) if validated.proven else (answer, validated.probe), True)
 
     def prove(self, response: StunMessage, source: Source) -> None:

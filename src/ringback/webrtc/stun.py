@@ -121,9 +121,13 @@ def encode(
     return message + struct.pack("!HHI", FINGERPRINT, 4, check)
 
 
-def success(request: StunMessage, ip: int, port: int, password: bytes) -> bytes:
-    """The answer to a good Binding request: where it came from, as numbers in host order (RFC 8489 14.2)."""
-    mapped = struct.pack("!BBHI", 0, 1, port ^ _COOKIE >> 16, ip ^ _COOKIE)
+def success(request: StunMessage, address: bytes, port: int, password: bytes) -> bytes:
+    """The answer to a good Binding request: where it came from, 4 octets of IPv4 or 16 of IPv6 in network
+    order (RFC 8489 14.2)."""
+    pattern = _COOKIE.to_bytes(4, "big") + request.transaction_id
+    family = 1 if len(address) == 4 else 2
+    masked = bytes(octet ^ mask for octet, mask in zip(address, pattern, strict=False))
+    mapped = struct.pack("!BBH", 0, family, port ^ _COOKIE >> 16) + masked
     return encode(BINDING_SUCCESS, request.transaction_id, [(XOR_MAPPED_ADDRESS, mapped)], password)
 
 

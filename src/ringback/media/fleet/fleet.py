@@ -262,7 +262,7 @@ class Fleet:
     def _learnt(self, worker: int, event: SourceLearnt, now: float) -> Event | None:
         record = self.roster.on[worker].get(event.leg)
         if record is not None:
-            record.source = (event.ip, event.port) if event.port else None
+            record.source = (event.host, event.port) if event.port else None
         return event
 
     def _agreed(self, worker: int, event: KeysAgreed, now: float) -> Event | None:

@@ -47,7 +47,7 @@ class LegRecord(msgspec.Struct, eq=False):
     room: int | None = None
     play: Play | PlayStream | None = None
     ending: list[PlayEnded] = msgspec.field(default_factory=list)
-    source: tuple[int, int] | None = None
+    source: tuple[bytes, int] | None = None
     keys: SrtpKeys | None = None
     heard: tuple[int, int] | None = None
     sent: SentSource | None = None
@@ -122,6 +122,7 @@ class LegRecord(msgspec.Struct, eq=False):
                     keys=self.keys,
                     heard=self.heard,
                     sent=self.sent,
+                    ipv6=self.opening.ipv6,
                 )
             )
         else:

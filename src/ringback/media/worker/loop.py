@@ -14,6 +14,7 @@ from collections import deque
 
 import msgspec
 
+from ringback.media.addresses import Addresses
 from ringback.media.batch import empty_batch
 from ringback.media.engine import TICK_NS, Engine
 from ringback.media.noise import NoiseSuppression
@@ -62,9 +63,10 @@ class Worker:
         shelf = _prepared(own_music)
         self._control = control
         self._ports = ports
-        self._inbox = Inbox()
-        self._outbox = Outbox(OUTBOX_ROWS)
-        self._side = Outbox(SIDE_ROWS)
+        addresses = Addresses()
+        self._inbox = Inbox(addresses=addresses)
+        self._outbox = Outbox(OUTBOX_ROWS, addresses)
+        self._side = Outbox(SIDE_ROWS, addresses)
         self._recorder = RecorderLink()
         self._engine = Engine(
             ports.open_pair,
@@ -76,6 +78,8 @@ class Worker:
             take_pair=ports.take_pair,
             close_pair=ports.close_pair,
             full_band=full_band,
+            open_pair_ipv6=ports.open_pair_ipv6,
+            addresses=addresses,
         )
         self._occupied: list[int] = []
         self._rtp: list[tuple[int, int]] = []

@@ -10,18 +10,21 @@ from typing import Any
 import cffi
 import numpy as np
 
+from ringback.media.addresses import FIRST_IPV6, OCTETS, Addresses
 from ringback.media.batch import MTU, OUTGOING_BYTES, OutgoingBatch, PacketBatch
-from ringback.media.columns import Ints, Longs
+from ringback.media.columns import Ints, Longs, Words
 from ringback.native import at, kernels
 
 MSG_DONTWAIT = 0x40
 MSG_TRUNC = 0x20
 SCM_TIMESTAMPNS = 35
 AF_INET = 2
+AF_INET6 = 10
 PER_SOCKET = 512
 """Datagrams taken from one socket at a time, so that a flood on one does not starve the others."""
 
-# struct mmsghdr, sockaddr_in and the one control message of the 64-bit ABI (x86-64 and arm64 agree).
+# struct mmsghdr, sockaddr_in6 (with sockaddr_in in it) and the one control message of the 64-bit ABI (x86-64
+# and arm64 agree).
 MMSGHDR = np.dtype(
     {
         "names": ["name", "namelen", "iov", "iovlen", "control", "controllen", "flags", "len"],
@@ -31,7 +34,9 @@ MMSGHDR = np.dtype(
     }
 )
 IOVEC = np.dtype([("base", "u8"), ("len", "u8")])
-SOCKADDR_IN = np.dtype([("family", "u2"), ("port", ">u2"), ("ip", ">u4"), ("zero", "u8")])
+SOCKADDR = np.dtype(
+    [("family", "u2"), ("port", ">u2"), ("ip", ">u4"), ("ipv6", "u1", OCTETS), ("scope", "u4")]
+)
 CONTROL = np.dtype([("len", "u8"), ("level", "i4"), ("type", "i4"), ("seconds", "i8"), ("nanoseconds", "i8")])
 
 _ffi = cffi.FFI()
@@ -50,14 +55,14 @@ class _Messages:
     def __init__(self, capacity: int, width: int) -> None:
         self.capacity = capacity
         self.data = np.zeros((capacity, width), np.uint8)
-        self.addresses = np.zeros(capacity, SOCKADDR_IN)
+        self.addresses = np.zeros(capacity, SOCKADDR)
         self.buffers = np.zeros(capacity, IOVEC)
         self.headers = np.zeros(capacity, MMSGHDR)
         rows = np.arange(capacity, dtype=np.uint64)
         self.buffers["base"] = np.uint64(self.data.ctypes.data) + rows * np.uint64(width)
         self.buffers["len"] = width
-        self.headers["name"] = np.uint64(self.addresses.ctypes.data) + rows * np.uint64(SOCKADDR_IN.itemsize)
-        self.headers["namelen"] = SOCKADDR_IN.itemsize
+        self.headers["name"] = np.uint64(self.addresses.ctypes.data) + rows * np.uint64(SOCKADDR.itemsize)
+        self.headers["namelen"] = SOCKADDR.itemsize
         self.headers["iov"] = np.uint64(self.buffers.ctypes.data) + rows * np.uint64(IOVEC.itemsize)
         self.headers["iovlen"] = 1
         self.pointer: Any = _ffi.cast("char *", self.headers.ctypes.data)
@@ -69,8 +74,10 @@ class Inbox(_Messages):
     A call of `receive` gives columns that are views: they hold until the next call.
     """
 
-    def __init__(self, capacity: int = 4096) -> None:
+    def __init__(self, capacity: int = 4096, addresses: Addresses | None = None) -> None:
+        """`addresses` has the numbers of IPv6 sources; by default one of its own."""
         super().__init__(capacity, MTU)
+        self._numbers = Addresses() if addresses is None else addresses
         self.control = np.zeros(capacity, CONTROL)
         rows = np.arange(capacity, dtype=np.uint64)
         self.headers["control"] = np.uint64(self.control.ctypes.data) + rows * np.uint64(CONTROL.itemsize)
@@ -127,7 +134,7 @@ class Inbox(_Messages):
             self._pairs = np.array(sockets, np.int32).reshape(-1, 2).T.copy()
             self._asked = sockets
         numbers, descriptors = self._pairs
-        position, full = np.zeros(1, np.int64), np.zeros(len(sockets), np.bool_)
+        reached, full = np.zeros(2, np.int64), np.zeros(len(sockets), np.bool_)
         filled = library.rb_receive(
             at(numbers),
             at(descriptors),
@@ -145,9 +152,12 @@ class Inbox(_Messages):
             at(self._ips),
             at(self._ports),
             at(self._arrivals),
-            at(position),
+            at(reached),
             at(full),
         )
+        position, of_ipv6 = reached.tolist()
+        if of_ipv6:
+            self._number(self._ips[:filled])
         self.full = [sockets[i] for i in np.flatnonzero(full).tolist()] if full.any() else []
         batch = PacketBatch(
             self.data[:filled],
@@ -157,7 +167,7 @@ class Inbox(_Messages):
             self._ports[:filled],
             self._arrivals[:filled],
         )
-        return batch, int(position[0])
+        return batch, position
 
     def _columns(self, n: int, realtime_offset_ns: int, now_ns: int) -> PacketBatch:
         headers = self.headers[:n]
@@ -167,25 +177,35 @@ class Inbox(_Messages):
         stamped = (control["type"] == SCM_TIMESTAMPNS) & (headers["controllen"] == CONTROL.itemsize)
         arrival = control["seconds"] * 1_000_000_000 + control["nanoseconds"] - realtime_offset_ns
         arrival = np.where(stamped & (arrival <= now_ns), arrival, now_ns)
+        ips = self.addresses["ip"][:n].astype(np.uint32)
+        self._number(ips)
         batch = PacketBatch(
             self.data[:n],
             length,
             self.sockets[:n],
-            self.addresses["ip"][:n].astype(np.uint32),
+            ips,
             self.addresses["port"][:n].astype(np.uint16),
             arrival,
         )
         # The kernel wrote what it used: give it the full sizes again.
-        headers["namelen"] = SOCKADDR_IN.itemsize
+        headers["namelen"] = SOCKADDR.itemsize
         headers["controllen"] = CONTROL.itemsize
         return batch
+
+    def _number(self, ips: Words) -> None:
+        """Put the numbers of IPv6 sources in their places."""
+        rows = np.flatnonzero(self.addresses["family"][: len(ips)] == AF_INET6)
+        if len(rows):
+            ips[rows] = self._numbers.numbers(self.addresses["ipv6"][rows])
 
 
 class Outbox(_Messages):
     """Sends a batch whose rows are sorted by socket, one system call a socket."""
 
-    def __init__(self, capacity: int = 4096) -> None:
+    def __init__(self, capacity: int = 4096, addresses: Addresses | None = None) -> None:
+        """`addresses` has the IPv6 addresses of numbers; without it there are none."""
         super().__init__(capacity, OUTGOING_BYTES)
+        self._numbers = Addresses() if addresses is None else addresses
         self.addresses["family"] = AF_INET
         self._base = np.uint64(self.data.ctypes.data)
         self.failed = 0
@@ -212,6 +232,8 @@ class Outbox(_Messages):
         self.buffers["len"][:n] = batch.length[rows]
         self.addresses["ip"][:n] = batch.ip[rows]
         self.addresses["port"][:n] = batch.port[rows]
+        if len(self._numbers):
+            self._write_ipv6(batch.ip[rows])
         sockets = batch.socket[rows]
         starts = [0, *(np.flatnonzero(np.diff(sockets)) + 1).tolist()]
         sendmmsg, pointer = _libc.sendmmsg, self.pointer
@@ -234,10 +256,22 @@ class Outbox(_Messages):
         library.rb_address(
             *map(at, columns), at(row), at(self.data), width, n, at(self.buffers), at(self.addresses)
         )
+        if len(self._numbers):
+            self._write_ipv6(batch.ip[rows])
         sockets, numbers = np.ascontiguousarray(batch.socket[rows]), np.array(descriptors, np.int32)
         sent = int(library.rb_send(at(sockets), at(numbers), self.pointer, n))
         self.failed += n - sent
         return sent
+
+    def _write_ipv6(self, ips: Words) -> None:
+        """Write the addresses of numbers of IPv6, and each row's family."""
+        of_ipv6 = ips >= FIRST_IPV6
+        self.addresses["family"][: len(ips)] = np.where(of_ipv6, AF_INET6, AF_INET)
+        rows = np.flatnonzero(of_ipv6)
+        if len(rows):
+            # Where IPv4 has its address there is the flow label.
+            self.addresses["ip"][rows] = 0
+            self.addresses["ipv6"][rows] = self._numbers.octets(ips[rows])
 
     def _send_rest(self, fd: int, start: int, end: int, took: int) -> int:
         """Go on after a message that the kernel refused: skip it, unless the socket itself is full."""

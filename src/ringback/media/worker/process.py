@@ -39,7 +39,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--fd", type=int, required=True, help="inherited Unix stream socket to the control process"
     )
-    parser.add_argument("--bind", default="127.0.0.1", help="IPv4 address of the media sockets")
+    parser.add_argument("--bind", default="127.0.0.1", help="IPv4 address for media; empty for none")
+    parser.add_argument("--bind-ipv6", default="", help="IPv6 address for media; empty for none")
     parser.add_argument("--ports", type=parse_ports, default=(20000, 29999), help="range of UDP ports")
     parser.add_argument(
         "--descriptors", type=int, help="inherited Unix socket over which UDP sockets go to and fro"
@@ -58,7 +59,7 @@ def main(arguments: list[str] | None = None) -> None:
     channel = None
     if options.descriptors is not None:
         channel = DescriptorChannel(socket.socket(fileno=options.descriptors))
-    ports = UdpPorts(options.bind, options.ports[0], options.ports[1], channel)
+    ports = UdpPorts(options.bind, options.ports[0], options.ports[1], channel, options.bind_ipv6)
     worker = Worker(worker_end(connection), ports, full_band=options.full_band, own_music=options.music)
     gc.collect()
     gc.freeze()

@@ -12,6 +12,7 @@ from ringback.media.worker.descriptors import DescriptorChannel, SocketPair
 
 SO_TIMESTAMPNS = 35
 IP_MTU_DISCOVER, IP_PMTUDISC_DO = 10, 2
+IPV6_MTU_DISCOVER = 23
 RECEIVE_BUFFER = 4 << 20
 SEND_BUFFER = 2 << 20
 MAX_RTCP_SOCKETS = 1024
@@ -22,18 +23,24 @@ MAX_TRIES = 512
 
 
 class UdpPorts:
-    """Opens pairs on one address from a range of ports, skipping what others hold; takes and gives away
-    others.
+    """Opens pairs on an IPv4 and an IPv6 address from a range of ports, skipping what others hold; takes and
+    gives away others.
 
     The ports of the range are used in turn, so that what is still sent to a closed one meets nobody for long.
     """
 
     def __init__(
-        self, bind: str, first_port: int, last_port: int, channel: DescriptorChannel | None = None
+        self,
+        bind: str,
+        first_port: int,
+        last_port: int,
+        channel: DescriptorChannel | None = None,
+        bind_ipv6: str = "",
     ) -> None:
-        """Over `channel` the control process is given duplicates of what is opened, and gives what others
-        opened."""
+        """`bind` is an IPv4 address, `bind_ipv6` an IPv6 one, "" for none. Over `channel` the control process
+        is given duplicates of what is opened, and gives what others opened."""
         self._bind = bind
+        self._bind_ipv6 = bind_ipv6
         self._ports = range(first_port + first_port % 2, last_port, 2)
         self._next = 0
         self._channel = channel
@@ -48,13 +55,22 @@ class UdpPorts:
 
     def open_pair(self, pair: int) -> tuple[int, int] | None:
         """Open the pair of that number; returns its RTP and RTCP ports, or None when the range is used up."""
+        return self._open_on(self._bind, pair)
+
+    def open_pair_ipv6(self, pair: int) -> tuple[int, int] | None:
+        """As `open_pair`, on the IPv6 address. A port is used by one family at a time."""
+        return self._open_on(self._bind_ipv6, pair)
+
+    def _open_on(self, bind: str, pair: int) -> tuple[int, int] | None:
+        if not bind:
+            return None
         refused = 0
         for _ in range(len(self._ports)):
             port = self._ports[self._next]
             self._next = (self._next + 1) % len(self._ports)
             if port in self._held:
                 continue
-            opened = self._both(port)
+            opened = self._both(bind, port)
             if opened is not None:
                 self._insert(pair, port, *opened)
                 self._tell(pair)
@@ -64,13 +80,13 @@ class UdpPorts:
                 break
         return None
 
-    def _both(self, port: int) -> tuple[socket.socket, socket.socket] | None:
+    def _both(self, bind: str, port: int) -> tuple[socket.socket, socket.socket] | None:
         try:
-            rtp = self._udp(port)
+            rtp = _udp(bind, port)
         except OSError:
             return None
         try:
-            return rtp, self._udp(port + 1)
+            return rtp, _udp(bind, port + 1)
         except OSError:
             rtp.close()
             return None
@@ -154,29 +170,38 @@ class UdpPorts:
             else:
                 self._handed[pair.rtp_port] = pair
 
-    def _udp(self, port: int) -> socket.socket:
-        opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-        try:
-            # First of all: most ports that cannot be had are others'.
-            opened.bind((self._bind, port))
-            opened.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-            # Expedited forwarding (RFC 3246): DSCP 46.
+
+def _udp(bind: str, port: int) -> socket.socket:
+    six = ":" in bind
+    kind = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+    opened = socket.socket(socket.AF_INET6 if six else socket.AF_INET, kind)
+    try:
+        if six:
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        # First of all: most ports that cannot be had are others'.
+        opened.bind((bind, port))
+        opened.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        # Expedited forwarding (RFC 3246): DSCP 46. Nothing of ours needs fragments, and without them packets
+        # need no number each.
+        if six:
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, 46 << 2)
+            opened.setsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, IP_PMTUDISC_DO)
+        else:
             opened.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 46 << 2)
-            # Nothing of ours needs fragments, and without them packets need no number each.
             opened.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)
-            for forced, plain, size in (
-                (33, socket.SO_RCVBUF, RECEIVE_BUFFER),
-                (32, socket.SO_SNDBUF, SEND_BUFFER),
-            ):
-                try:
-                    opened.setsockopt(socket.SOL_SOCKET, forced, size)
-                except OSError:
-                    with contextlib.suppress(OSError):
-                        opened.setsockopt(socket.SOL_SOCKET, plain, size)
-        except OSError:
-            opened.close()
-            raise
-        return opened
+        for forced, plain, size in (
+            (33, socket.SO_RCVBUF, RECEIVE_BUFFER),
+            (32, socket.SO_SNDBUF, SEND_BUFFER),
+        ):
+            try:
+                opened.setsockopt(socket.SOL_SOCKET, forced, size)
+            except OSError:
+                with contextlib.suppress(OSError):
+                    opened.setsockopt(socket.SOL_SOCKET, plain, size)
+    except OSError:
+        opened.close()
+        raise
+    return opened
 
 
 def _empty(waiting: socket.socket) -> None:

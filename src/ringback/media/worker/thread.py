@@ -17,11 +17,14 @@ class WorkerThread:
     """Speaks the protocol of a worker process over `connection`; `taps` and `shelf` are for samples in both
     directions. Ends with Shutdown or when the other end of the connection is closed."""
 
-    def __init__(self, connection: socket.socket, bind: str, ports: tuple[int, int]) -> None:
-        """Takes part of a second to prepare; `ports` is the range for media on the IPv4 address `bind`."""
+    def __init__(
+        self, connection: socket.socket, bind: str, ports: tuple[int, int], bind_ipv6: str = ""
+    ) -> None:
+        """Takes part of a second to prepare; `ports` is the range for media on the IPv4 address `bind` and
+        the IPv6 address `bind_ipv6`, "" for none."""
         raise_file_limit()
         self._connection = connection
-        self._ports = UdpPorts(bind, *ports)
+        self._ports = UdpPorts(bind, *ports, bind_ipv6=bind_ipv6)
         self._worker = Worker(worker_end(connection), self._ports)
         self.taps: Taps = self._worker.taps
         self.shelf: SoundShelf = self._worker.shelf
