@@ -19,7 +19,7 @@
 #define FAST
 #endif
 
-int32_t rb_version(void) { return 7; }
+int32_t rb_version(void) { return 8; }
 
 /* RTP headers (RFC 3550 5.1) ------------------------------------------------------------------------------- */
 
