@@ -35,10 +35,10 @@ def measure() -> Iterator[str]:
         first, later, stops = [], [], []
         for number in range(TIMES):
             # Nothing is lent by those before.
-            RingbackServer.spoken = frozenset()
+            RingbackServer.spoken = None
             server = RingbackServer(Path(folder) / str(number))
             first.append(_start(server))
-            stops.append(_stop(server))
+            server.stop()
         for _ in range(TIMES):
             later.append(_start(server))
             stops.append(_stop(server))
