@@ -2,6 +2,8 @@
 SHELL := /bin/sh
 PY := .venv/bin/python
 export RINGBACK_DATA_DIR ?= data
+# What is compiled is kept, so that the next start need not do it again.
+export PYTHONDONTWRITEBYTECODE :=
 # More words for the program: make run ARGS="--config ringback.toml"
 ARGS ?=
 # More words for the test runner: make test TESTS="tests/sip -k digest"

@@ -29,6 +29,7 @@ from bench import (
     route,
     signalling,
     soak,
+    start,
     two_party,
     versus,
 )
@@ -80,6 +81,7 @@ ALONE: dict[str, Callable[[], Iterator[str]]] = {
     "report": report.measure,
     "route": route.measure,
     "two-party": two_party.measure,
+    "start": start.measure,
 }
 EVERYTHING = [*WITH_SERVER, "media"]
 """What is run without names: that which needs no other product."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 from collections.abc import Callable, Iterator
 
+import argon2
 import pytest
 
 MEASURED = "measured"
@@ -29,6 +31,17 @@ def least_cpu_s() -> Callable[[Callable[[], object]], float]:
         return time.process_time() - began
 
     return lambda do: min(once(do) for _ in range(3))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def dear_hashes() -> Iterator[type[argon2.PasswordHasher]]:
+    """What tests make known as passwords and PINs is hashed cheaply; this is what really hashes them, for a
+    tenth of a second of a core each."""
+    dear = argon2.PasswordHasher
+    with pytest.MonkeyPatch.context() as patch:
+        cheap = functools.partial(dear, time_cost=1, memory_cost=8, parallelism=1)
+        patch.setattr(argon2, "PasswordHasher", cheap)
+        yield dear
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -54,6 +54,15 @@ def test_scripts_are_executable() -> None:
         assert path.stat().st_mode & 0o111, path
 
 
+def test_wire_tests_are_in_their_folder_and_nothing_else_is() -> None:
+    marked = re.compile(r"^pytestmark = .*\bpytest\.mark\.wire\b", re.MULTILINE)
+    tests = ROOT / "tests"
+    found = {path.parent for path in tests.rglob("test_*.py") if marked.search(path.read_text())}
+    assert found == {tests / "wire"}, "scripts/test looks for them nowhere else"
+    for path in (tests / "wire").glob("test_*.py"):
+        assert marked.search(path.read_text()), f"{path} is run by no phase of scripts/test"
+
+
 def test_the_pages_packages_are_locked_without_addresses() -> None:
     lock = (ROOT / "ui" / "package-lock.json").read_text()
     assert '"resolved"' not in lock

@@ -2,12 +2,17 @@
 
 from datetime import UTC, datetime, timedelta
 
+import argon2
 import pytest
+from argon2 import PasswordHasher, Type, extract_parameters
 
 from ringback.config import Settings
 from ringback.governance.private import Private
 from ringback.governance.roles import Role
+from ringback.store import pins
 from ringback.store.errors import ConflictError, InvalidError, NotFoundError
+from ringback.store.passwords import NOBODY, hash_password
+from ringback.store.pins import Pins
 from ringback.store.sessions import IDLE, LONGEST
 from ringback.store.store import Store, open_store
 
@@ -25,6 +30,19 @@ async def test_a_person_logs_in_with_the_password_chosen_by_the_link(store: Stor
     assert await store.logins.check_password("ada@example.com", Private("another long one")) is None
     with pytest.raises(NotFoundError, match="used"):
         await store.logins.choose_password(link, PASSWORD)
+
+
+async def test_an_unknown_name_takes_as_long_as_a_known_one_and_both_are_dear(
+    store: Store, dear_hashes: type[PasswordHasher], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(argon2, "PasswordHasher", dear_hashes)
+    password = extract_parameters(await hash_password(PASSWORD))
+    assert password == extract_parameters(NOBODY)
+    stored = await Pins(store.sealer).hashed(Private("123456"), "1001")
+    pin = store.sealer.open(stored, "mailboxes", "pin", "1001").reveal()
+    assert extract_parameters(pin) == extract_parameters(pins.NOBODY) == password
+    # RFC 9106 §4: 64 MiB and three passes where memory is short.
+    assert (password.type, password.memory_cost, password.time_cost) == (Type.ID, 65536, 3)
 
 
 async def test_a_name_and_a_person_log_in_once(store: Store) -> None:

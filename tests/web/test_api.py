@@ -3,17 +3,20 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from fastapi.routing import APIRoute
 
+import ringback.web.api
 from ringback.governance.private import Private
 from ringback.governance.roles import Permission
 from ringback.testing.fake_operations import NOTHING_MEASURED
 from ringback.web.api import API
-from ringback.web.app import ROUTERS
+from ringback.web.app import create_app
 from ringback.web.context import Needs
 from ringback.web.operations import Call, Participant, Registration, SentSeries
+from ringback.web.subjects import SUBJECTS, routes_of
 
 
 async def test_a_meeting_is_made_with_a_token_as_the_documentation_says(web):
@@ -182,13 +185,36 @@ OWN_THINGS = tuple(f"{API}/{name}" for name in ("session", "voicemail", "call-re
 """Routes that ask who it is, and show everybody what is theirs."""
 
 
+OTHER_PROOF = ("visits", "phone")
+"""Subjects for whoever has a meeting's link, or is logged in."""
+
+
 QUESTIONS = {(f"{API}/route/simulate", "POST"), (f"{API}/recordings/{{recording}}/verify", "POST")}
 """What changes nothing and is no GET."""
 
 
+def test_every_subject_has_the_paths_for_which_it_is_loaded():
+    files = Path(ringback.web.api.__file__).parent.glob("[a-z]*.py")
+    assert SUBJECTS.keys() == {file.stem for file in files}
+    for subject, beginnings in SUBJECTS.items():
+        paths = {route.path for route in routes_of(subject) if isinstance(route, APIRoute)}
+        assert all(path.startswith(f"{API}/") for path in paths)
+        assert {path.split("/")[3] for path in paths} == set(beginnings), subject
+
+
+async def test_the_description_is_the_same_whatever_was_asked_for_before(web):
+    assert (await web.owner.get("/api/v1/status")).status_code == 200
+    late = (await web.stranger.get("/openapi.json")).json()
+    early = create_app(web.store, web.operations, web.settings).openapi()
+    assert json.dumps(late) == json.dumps(early)
+    assert late["components"]["schemas"]["Problem"]["properties"]["detail"]
+
+
 def test_every_route_names_its_permission():
     named = {}
-    for route in (route for router in ROUTERS for route in router.routes):
+    for route in (
+        route for subject in SUBJECTS if subject not in OTHER_PROOF for route in routes_of(subject)
+    ):
         assert isinstance(route, APIRoute)
         if route.path.startswith(OWN_THINGS):
             continue

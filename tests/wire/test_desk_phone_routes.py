@@ -681,7 +681,7 @@ def has(samples: np.ndarray, frequency: float) -> bool:
 @pytest.mark.long
 def test_it_calls_out_by_a_trunk_and_is_called_by_its_number_there(office: DeskOffice) -> None:
     desk, outside = office.desk, office.outside
-    wait_for(lambda: bool(office.server.ask("trunk", "show", "gamma")["up"]), "gamma is not there", 20)
+    wait_for(lambda: bool(office.server.api("GET", "/trunks/gamma")["up"]), "gamma is not there", 20)
     desk.call(OUTSIDE)
     assert taken(office.alpha)[-1].startswith(f"{OUTSIDE} from +15550177 ")
     talk_and_part(desk, outside)

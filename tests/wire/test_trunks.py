@@ -59,7 +59,7 @@ def add_trunk(server: RingbackServer, carrier: Kamailio, *words: str, password: 
 def wait_state(server: RingbackServer, up: bool, timeout: float = 20) -> dict[str, Any]:
     """Wait until the trunk is up or down; what is said of it."""
     deadline = time.monotonic() + timeout
-    while (trunk := server.ask("trunk", "show", "carrier"))["up"] is not up:
+    while (trunk := server.api("GET", "/trunks/carrier"))["up"] is not up:
         if time.monotonic() > deadline:
             raise ServerError(f"{trunk}\n{server.output()[-3000:]}")
         time.sleep(0.2)
@@ -138,6 +138,6 @@ def test_a_name_that_does_not_exist_and_a_refused_connection_are_said_in_words(
     server.ask("trunk", "set", "carrier", "--host", "127.0.0.1", "--port", str(port), "--transport", "tcp")
     deadline = time.monotonic() + 10
     wanted = f"no connection to 127.0.0.1:{port} over TCP"
-    while (said := server.ask("trunk", "show", "carrier")["reason"]) != wanted:
+    while (said := server.api("GET", "/trunks/carrier")["reason"]) != wanted:
         assert time.monotonic() < deadline, said
         time.sleep(0.2)

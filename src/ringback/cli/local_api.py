@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Final, cast
 from urllib.parse import unquote
 
-from fastapi import FastAPI
 from starlette.types import Message
 
 from ringback.config import Settings
@@ -13,10 +12,12 @@ from ringback.governance.throttle import SourceGuard, SourceList
 from ringback.server.provisioning import PhoneFiles
 from ringback.store.store import Store
 from ringback.web import problems
-from ringback.web.api import devices, history, holdings, logins, people, plan, second_factor
 from ringback.web.context import LocalIdentity, WebContext
 from ringback.web.links import Links
 from ringback.web.operations import Operations, UnavailableError
+from ringback.web.subjects import Application
+
+_SUBJECTS: Final = ("plan", "history", "people", "holdings", "devices", "logins", "second_factor")
 
 
 class _NoServer:
@@ -31,7 +32,7 @@ class LocalApi:
 
     def __init__(self, settings: Settings, store: Store) -> None:
         links = Links.of(settings)
-        app = FastAPI(openapi_url=None)
+        app = Application(_SUBJECTS, openapi_url=None)
         app.state.context = WebContext(
             store,
             cast("Operations", _NoServer()),
@@ -40,8 +41,6 @@ class LocalApi:
             SourceGuard(SourceList()),
             provisioning=PhoneFiles(settings, lambda: store.directory, lambda: links.web),
         )
-        for module in (plan, history, people, holdings, devices, logins, second_factor):
-            app.include_router(module.router)
         problems.install(app)
         self._app = LocalIdentity(app)
 

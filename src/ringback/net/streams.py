@@ -49,7 +49,7 @@ class Streams:
         hear: Hear,
     ) -> None:
         self.limits = limits
-        self.client_context: ssl.SSLContext | None = None
+        self.client_context: Callable[[], ssl.SSLContext] | None = None
         self.server_context: ssl.SSLContext | None = None
         self.refused = 0
         self.displaced = 0
@@ -217,19 +217,23 @@ class Streams:
 
     async def _connect(self, key: Peer, opening: _Opening) -> None:
         transport, (host, port), name = key
-        cipher: TlsCipher | None = None
-        if transport == "tls" and self.client_context is not None:
-            cipher = TlsCipher(self.client_context, server_name=name or host)
-        connection = StreamConnection(self, transport, outgoing=True, cipher=cipher, name=name)
+        connection: StreamConnection | None = None
         try:
+            cipher: TlsCipher | None = None
+            if transport == "tls" and self.client_context is not None:
+                cipher = TlsCipher(self.client_context(), server_name=name or host)
+            connected = connection = StreamConnection(
+                self, transport, outgoing=True, cipher=cipher, name=name
+            )
             async with asyncio.timeout(self.limits.connect_s):
-                await asyncio.get_running_loop().create_connection(lambda: connection, host, port)
-                await connection.settled.wait()
+                await asyncio.get_running_loop().create_connection(lambda: connected, host, port)
+                await connected.settled.wait()
         except (OSError, TimeoutError):
-            connection.abort()
+            if connection is not None:
+                connection.abort()
         finally:
             del self._opening[key]
-        if connection.flow.id not in self._connections or not connection.usable:
+        if connection is None or connection.flow.id not in self._connections or not connection.usable:
             for flow in opening.flows:
                 self._on_lost(flow)
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import ssl
 import time
@@ -176,12 +177,20 @@ class SipTransports:
     def _use(self, certificate: CertificatePaths | None) -> None:
         """New contexts, not changed ones: those would keep the old certificate beside one of another kind."""
         authorities = self._client_authorities
-        client = self._tls_client or client_context(authorities)
         if certificate is not None:
             chain, key = certificate.certificate, certificate.key
-            server = server_context(chain, key, authorities, required=self._client_certificate_required)
-            client.load_cert_chain(chain, key)
-            self._streams.server_context = server
+            self._streams.server_context = server_context(
+                chain, key, authorities, required=self._client_certificate_required
+            )
+
+        # With the first connection that needs it: to read the system's authorities takes 20 ms and more.
+        @functools.cache
+        def client() -> ssl.SSLContext:
+            context = self._tls_client or client_context(authorities)
+            if certificate is not None:
+                context.load_cert_chain(certificate.certificate, certificate.key)
+            return context
+
         self._streams.client_context = client
 
     def counts(self) -> TransportCounts:

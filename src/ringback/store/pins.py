@@ -49,7 +49,7 @@ class Pins:
 
     async def is_pin(self, pin: Private[str], mailbox: str, stored: bytes | None) -> bool:
         """Whether this is the PIN of a mailbox; where there is none the answer takes as long."""
-        text = _NOBODY
+        text = NOBODY
         if stored is not None:
             try:
                 text = self._sealer.open(stored, "mailboxes", "pin", mailbox).reveal()
@@ -64,7 +64,7 @@ class Pins:
         return hmac.new(self._pepper.reveal(), place, hashlib.sha256).digest()
 
 
-_NOBODY: Final = (
+NOBODY: Final = (
     "$argon2id$v=19$m=65536,t=3,p=4$MkMOeaGgz2Kp78kbWCpmgQ$It9aHBgqZPpVoAA6KYQY2DLS5t+nZkuhTSTM5PIOb64"
 )
 

@@ -15,36 +15,7 @@ from ringback.governance.roles import Permission
 from ringback.governance.throttle import SourceGuard, SourceList
 from ringback.store.store import Store
 from ringback.web import pages, phone_files, problems, sip_socket
-from ringback.web.api import (
-    backups as backup_routes,
-)
-from ringback.web.api import (
-    bans,
-    call_records,
-    devices,
-    diagnoses,
-    events,
-    extensions,
-    history,
-    holdings,
-    logins,
-    mailboxes,
-    meetings,
-    participants,
-    people,
-    phone,
-    plan,
-    quality,
-    queues,
-    recordings,
-    route,
-    second_factor,
-    sip_trace,
-    system,
-    tokens,
-    trunks,
-    visits,
-)
+from ringback.web.api import DIAGNOSES, LARGER
 from ringback.web.backing_up import BackingUp
 from ringback.web.context import Context, Needs, WebContext, bearer
 from ringback.web.diagnosing import Diagnosing
@@ -53,44 +24,10 @@ from ringback.web.links import Links
 from ringback.web.metrics import CONTENT_TYPE, CountRequests, Metrics
 from ringback.web.operations import Operations
 from ringback.web.phoning import Phoning
-from ringback.web.problems import Problem
 from ringback.web.provisioning import Provisioning
+from ringback.web.subjects import Application
 from ringback.web.visiting import SipDoor, Visiting
 from ringback.web.voicemailing import Voicemailing
-
-ROUTERS: Final = (
-    *(
-        module.router
-        for module in (
-            meetings,
-            participants,
-            quality,
-            queues,
-            extensions,
-            people,
-            holdings,
-            devices,
-            plan,
-            history,
-            trunks,
-            route,
-            system,
-            call_records,
-            bans,
-            events,
-            sip_trace,
-            diagnoses,
-            recordings,
-            backup_routes,
-            tokens,
-            logins,
-            second_factor,
-            mailboxes,
-        )
-    ),
-    trunks.tolls,
-    mailboxes.archives,
-)
 
 _DESCRIPTION: Final = """\
 People, extensions, meetings and what goes on in them. Every request carries `Authorization: Bearer TOKEN`;
@@ -124,14 +61,6 @@ _TAGS: Final = [
     {"name": "administrators", "description": "Links with which administrators choose a password."},
     {"name": "health", "description": "For load balancers and monitoring."},
 ]
-
-_PROBLEMS: Final[dict[int | str, dict[str, object]]] = {
-    401: {"model": Problem, "description": "No token, or a wrong one."},
-    403: {"model": Problem, "description": "The token's role may not do this."},
-    404: {"model": Problem, "description": "There is no such thing."},
-    409: {"model": Problem, "description": "Not possible now, or taken already."},
-    422: {"model": Problem, "description": "A value is outside the rules."},
-}
 
 
 class Health(BaseModel):
@@ -196,7 +125,7 @@ def create_app(
     diagnosed, without `provisioning` no phone is set up, without `voicemail` there are no mailboxes, without
     `backups` none are made.
     """
-    app = FastAPI(
+    app = Application(
         title="Ringback",
         version=__version__,
         description=_DESCRIPTION,
@@ -222,20 +151,10 @@ def create_app(
         backups=backups,
     )
     app.state.metrics = Metrics(operations)
-    for router in ROUTERS:
-        app.include_router(router, responses=_PROBLEMS)
-    app.include_router(visits.router, responses=_PROBLEMS)
-    app.include_router(phone_files.router, include_in_schema=False)
-    app.include_router(phone.router, responses=_PROBLEMS)
-    app.include_router(sip_socket.router)
-    app.include_router(health)
-    app.include_router(pages.router, include_in_schema=False)
+    for routes in (health, pages.router, phone_files.router, sip_socket.router):
+        app.router.routes.extend(routes.routes)
     problems.install(app)
-    larger = {
-        diagnoses.PATH: settings.web.upload_limit_mb * 1_000_000,
-        people.IMPORT_PATH: people.LARGEST_TABLE,
-        plan.APPLY_PATH: plan.LARGEST_FILE,
-    }
+    larger = {**LARGER, DIAGNOSES: settings.web.upload_limit_mb * 1_000_000}
     app.add_middleware(Limits, larger=larger)
     app.add_middleware(CountRequests, metrics=app.state.metrics)
     return app

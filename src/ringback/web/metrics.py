@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, Counter, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
-from prometheus_client.metrics_core import Metric as Family
-from prometheus_client.registry import Collector
-from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ringback.web.operations import Metric, Operations, Status
@@ -31,41 +27,30 @@ def _of_status(status: Status) -> Iterable[Metric]:
     yield Metric("ringback_build_info", "gauge", "The version that runs, as a label.", version)
 
 
-class _System(Collector):
+class Metrics:
+    """What is counted of one application, and of the system behind it."""
+
     def __init__(self, operations: Operations) -> None:
         self._operations = operations
-
-    def collect(self) -> Iterable[Family]:
-        for metric in (*_of_status(self._operations.status()), *self._operations.metrics()):
-            if metric.kind == "histogram":
-                buckets = [(labels["le"], value) for labels, value in metric.samples]
-                yield HistogramMetricFamily(metric.name, metric.description, buckets, metric.sum)
-                continue
-            names = sorted({name for labels, _ in metric.samples for name in labels})
-            kind = GaugeMetricFamily if metric.kind == "gauge" else CounterMetricFamily
-            family = kind(metric.name, metric.description, labels=names)
-            for labels, value in metric.samples:
-                family.add_metric([labels.get(name, "") for name in names], value)
-            yield family
-
-
-class Metrics:
-    """The registry of one application."""
-
-    def __init__(self, operations: Operations) -> None:
-        self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(_System(operations))
-        ProcessCollector(registry=self._registry)
-        self.requests = Counter(
-            "ringback_http_requests",
-            "Answered HTTP requests by method, route and status.",
-            ("method", "route", "status"),
-            registry=self._registry,
-        )
+        self.requests: Counter[tuple[str, str, str]] = Counter()
+        """Answers by method, route and status."""
 
     def text(self) -> bytes:
         """Everything in the text format."""
-        return generate_latest(self._registry)
+        # Prometheus' library is loaded for who asks, not for every start.
+        from ringback.web.exposition import exposed  # noqa: PLC0415
+
+        return exposed(
+            (*_of_status(self._operations.status()), *self._operations.metrics(), self._answered())
+        )
+
+    def _answered(self) -> Metric:
+        samples = tuple(
+            ({"method": method, "route": route, "status": status}, float(count))
+            for (method, route, status), count in self.requests.items()
+        )
+        description = "Answered HTTP requests by method, route and status."
+        return Metric("ringback_http_requests", "counter", description, samples)
 
 
 class CountRequests:
@@ -80,9 +65,9 @@ class CountRequests:
 
         async def counting_send(message: Message) -> None:
             if message["type"] == "http.response.start":
-                route = getattr(Request(scope).scope.get("route"), "path", "none")
+                route = getattr(scope.get("route"), "path", "none")
                 method = scope["method"] if scope["method"] in _METHODS else "other"
-                self._metrics.requests.labels(method, route, str(message["status"])).inc()
+                self._metrics.requests[method, route, str(message["status"])] += 1
             await send(message)
 
         await self._app(scope, receive, counting_send if scope["type"] == "http" else send)

@@ -21,7 +21,7 @@ from ringback.web.limits import SECURITY_HEADERS
 from ringback.web.problems import ProblemError
 from ringback.web.views import Body, View
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 ASSETS: Final = {
     "diagnose.css": "text/css; charset=utf-8",

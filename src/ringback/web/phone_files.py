@@ -16,7 +16,7 @@ from ringback.web.provisioning import ProvisioningError
 
 PATH: Final = "/provisioning"
 
-router = APIRouter(prefix=PATH, tags=["devices"])
+router = APIRouter(prefix=PATH, tags=["devices"], include_in_schema=False)
 basic = HTTPBasic(auto_error=False, description="The username and the password of the phone.")
 
 _CHALLENGE: Final = {"WWW-Authenticate": 'Basic realm="ringback", charset="UTF-8"'}

@@ -42,6 +42,24 @@ class Problem(BaseModel):
     errors: list[FieldError] | None = Field(None, description="What is wrong, field by field.")
 
 
+_REFERENCE = "#/components/schemas/{model}"
+
+
+def documented(description: str) -> dict[str, Any]:
+    """A problem as a route's description names it among its answers.
+
+    By reference and not as a model: FastAPI would make a validator for each one of each route.
+    """
+    schema = {"$ref": _REFERENCE.format(model=Problem.__name__)}
+    return {"description": description, "content": {MEDIA_TYPE: {"schema": schema}}}
+
+
+def problem_schemas() -> dict[str, Any]:
+    """What `documented` refers to, by name."""
+    schema = Problem.model_json_schema(ref_template=_REFERENCE, mode="serialization")
+    return {**schema.pop("$defs"), Problem.__name__: schema}
+
+
 class ProblemError(Exception):
     """Ends a request with a problem."""
 

@@ -39,15 +39,44 @@ MAX_FRAGMENTS: Final = 256
 PING_EVERY_S: Final = 20.0
 MAX_HANDSHAKES: Final = 256
 SHUTDOWN_PATIENCE_S: Final = 10.0
+_DATE_EVERY_S: Final = 1.0
 
 log = structlog.get_logger(__name__)
 
 
 class _Server(uvicorn.Server):
+    """Ends as soon as it is told to; uvicorn's own looks for that, and keeps time, ten times a second."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._told = asyncio.Event()
+
+    def end(self) -> None:
+        """Answer what is being asked, and serve no more."""
+        self.should_exit = True
+        self._told.set()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Signals are the server's, not the web's."""
         yield
+
+    async def main_loop(self) -> None:
+        """Keep the date that answers carry until the end."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_DATE_EVERY_S):
+                    await self._told.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close everything; uvicorn gives those who are connected a tenth of a second at least."""
+        if self.server_state.connections or self.server_state.tasks:
+            await super().shutdown(sockets)
+            return
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
 
 
 class Crowd:
@@ -325,7 +354,7 @@ class WebServer:
             self._accepting.cancel()
             await asyncio.wait([self._accepting])
         for server in self._servers:
-            server.should_exit = True
+            server.end()
         await asyncio.gather(*self._tasks)
         self._settings.control_socket.unlink(missing_ok=True)
 

@@ -9,13 +9,13 @@ from fastapi import APIRouter, Depends, Response
 from pydantic import Field
 
 from ringback.governance.roles import LOCAL_ADMINISTRATOR, Identity, Permission
-from ringback.web.api import API
+from ringback.web.api import API, PROBLEMS
 from ringback.web.backing_up import BackingUp
 from ringback.web.context import Context, Needs, WebContext
 from ringback.web.problems import ProblemError
 from ringback.web.views import Body, View
 
-router = APIRouter(prefix=f"{API}/backups", tags=["backups"])
+router = APIRouter(prefix=f"{API}/backups", tags=["backups"], responses=PROBLEMS)
 
 Reader = Annotated[Identity, Depends(Needs(Permission.BACKUPS_READ))]
 Writer = Annotated[Identity, Depends(Needs(Permission.BACKUPS_WRITE))]

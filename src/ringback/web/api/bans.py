@@ -8,11 +8,11 @@ from fastapi import APIRouter, Depends, Response
 from pydantic import Field
 
 from ringback.governance.roles import Identity, Permission
-from ringback.web.api import API
+from ringback.web.api import API, PROBLEMS
 from ringback.web.context import Context, Needs
 from ringback.web.views import BanView, Body
 
-router = APIRouter(prefix=f"{API}/bans", tags=["bans"])
+router = APIRouter(prefix=f"{API}/bans", tags=["bans"], responses=PROBLEMS)
 
 BansReader = Annotated[Identity, Depends(Needs(Permission.BANS_READ))]
 BansWriter = Annotated[Identity, Depends(Needs(Permission.BANS_WRITE))]

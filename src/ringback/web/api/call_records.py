@@ -16,7 +16,7 @@ from ringback.governance.roles import Identity, Permission
 from ringback.store.call_query import CallQuery, Held
 from ringback.store.call_record import CallRecord, Direction, Outcome, Quality, call_name
 from ringback.store.errors import NotFoundError
-from ringback.web.api import API
+from ringback.web.api import API, PROBLEMS
 from ringback.web.context import Context, Needs, WebContext, bearer, identify
 from ringback.web.events import Event
 from ringback.web.problems import ProblemError
@@ -32,7 +32,7 @@ from ringback.web.record_views import (
 )
 
 _log = structlog.get_logger("ringback.web")
-router = APIRouter(prefix=f"{API}/call-records", tags=["call records"])
+router = APIRouter(prefix=f"{API}/call-records", tags=["call records"], responses=PROBLEMS)
 
 
 class NeedsCalls(Needs):

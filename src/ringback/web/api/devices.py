@@ -14,7 +14,7 @@ from ringback.governance.roles import Identity, Permission
 from ringback.store.devices import DevicePage
 from ringback.store.directory import Device
 from ringback.store.firmware import Firmware, FirmwareState
-from ringback.web.api import API
+from ringback.web.api import API, PROBLEMS
 from ringback.web.context import Context, ForGood, Needs, WebContext, who
 from ringback.web.csv_lines import CSV, csv_line
 from ringback.web.people_views import (
@@ -32,7 +32,7 @@ from ringback.web.provisioning import ProvisioningError
 
 _AT_ONCE: Final = 250
 
-router = APIRouter(prefix=f"{API}/devices", tags=["devices"])
+router = APIRouter(prefix=f"{API}/devices", tags=["devices"], responses=PROBLEMS)
 
 DevicesReader = Annotated[Identity, Depends(Needs(Permission.DEVICES_READ))]
 DevicesWriter = Annotated[Identity, Depends(Needs(Permission.DEVICES_WRITE))]

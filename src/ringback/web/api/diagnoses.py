@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 from urllib.parse import unquote
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
@@ -12,15 +12,14 @@ from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import Field
 
 from ringback.governance.roles import Identity, Permission
-from ringback.web.api import API
+from ringback.web.api import DIAGNOSES, PROBLEMS
 from ringback.web.context import Context, Needs, WebContext, still_may
 from ringback.web.diagnosing import Asked, Diagnosing, DiagnosisState, Stage
 from ringback.web.problems import ProblemError
 from ringback.web.server_sent import message, server_sent
 from ringback.web.views import View
 
-PATH: Final = f"{API}/diagnoses"
-router = APIRouter(prefix=PATH, tags=["diagnoses"])
+router = APIRouter(prefix=DIAGNOSES, tags=["diagnoses"], responses=PROBLEMS)
 
 Diagnoser = Annotated[Identity, Depends(Needs(Permission.DIAGNOSES_WRITE))]
 

@@ -8,13 +8,13 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 
 from ringback.governance.roles import Identity, Permission
-from ringback.web.api import API
+from ringback.web.api import API, PROBLEMS
 from ringback.web.context import Context, Needs, still_may
 from ringback.web.events import Event
 from ringback.web.server_sent import message, server_sent
 from ringback.web.views import EventView
 
-router = APIRouter(prefix=API, tags=["events"])
+router = APIRouter(prefix=API, tags=["events"], responses=PROBLEMS)
 
 EventsReader = Annotated[Identity, Depends(Needs(Permission.EVENTS_READ))]
 

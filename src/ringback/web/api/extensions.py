@@ -10,11 +10,11 @@ from pydantic import Field
 from ringback.governance.private import Private
 from ringback.governance.roles import Identity, Permission
 from ringback.store.directory import Digest
-from ringback.web.api import API
+from ringback.web.api import API, PROBLEMS
 from ringback.web.context import Context, ForGood, Needs, who
 from ringback.web.views import Body, ExtensionView, ExtensionWithPassword
 
-router = APIRouter(prefix=f"{API}/extensions", tags=["extensions"])
+router = APIRouter(prefix=f"{API}/extensions", tags=["extensions"], responses=PROBLEMS)
 
 ExtensionsReader = Annotated[Identity, Depends(Needs(Permission.EXTENSIONS_READ))]
 ExtensionsWriter = Annotated[Identity, Depends(Needs(Permission.EXTENSIONS_WRITE))]

@@ -9,13 +9,13 @@ from pydantic import Field
 
 from ringback.governance.roles import Identity, Permission
 from ringback.store.changes import AccountKind
-from ringback.web.api import API
+from ringback.web.api import API, PROBLEMS
 from ringback.web.context import Context, Needs, who
 from ringback.web.plan_views import RevisionView, ShownPlan, Undoing
 from ringback.web.problems import ProblemError
 from ringback.web.views import View
 
-router = APIRouter(prefix=f"{API}/history", tags=["history"])
+router = APIRouter(prefix=f"{API}/history", tags=["history"], responses=PROBLEMS)
 
 HistoryReader = Annotated[Identity, Depends(Needs(Permission.PLAN_READ))]
 HistoryWriter = Annotated[Identity, Depends(Needs(Permission.PLAN_WRITE))]

@@ -8,11 +8,11 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from ringback.governance.roles import Identity, Permission
 from ringback.store.errors import InvalidError
-from ringback.web.api import API
+from ringback.web.api import API, PROBLEMS
 from ringback.web.context import Context, Needs
 from ringback.web.people_views import HoldingChange, HoldingsView, HoldingView, NewHolding
 
-router = APIRouter(prefix=f"{API}/holdings", tags=["people"])
+router = APIRouter(prefix=f"{API}/holdings", tags=["people"], responses=PROBLEMS)
 
 Reader = Annotated[Identity, Depends(Needs(Permission.EXTENSIONS_READ))]
 Writer = Annotated[Identity, Depends(Needs(Permission.EXTENSIONS_WRITE))]

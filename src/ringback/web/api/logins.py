@@ -17,7 +17,7 @@ from ringback.governance.private import Private
 from ringback.governance.roles import PERMISSIONS, Identity, Permission, Role
 from ringback.store.logins import Login
 from ringback.store.sessions import LONGEST, Session
-from ringback.web.api import API
+from ringback.web.api import API, PROBLEMS
 from ringback.web.context import (
     SESSION_COOKIE,
     Context,
@@ -36,7 +36,7 @@ from ringback.web.problems import FieldError, ProblemError
 from ringback.web.views import Body, View
 
 _log = structlog.get_logger("ringback.web")
-router = APIRouter(prefix=API, tags=["logins"])
+router = APIRouter(prefix=API, tags=["logins"], responses=PROBLEMS)
 
 LoginsReader = Annotated[Identity, Depends(Needs(Permission.LOGINS_READ))]
 LoginsWriter = Annotated[Identity, Depends(Needs(Permission.LOGINS_WRITE))]

@@ -13,7 +13,7 @@ from pydantic import Field
 from ringback.governance.private import Private
 from ringback.governance.roles import Identity, Permission
 from ringback.store.mailboxes import StoredMessage
-from ringback.web.api import API
+from ringback.web.api import API, PROBLEMS
 from ringback.web.context import Context, Needs, WebContext, bearer, identify
 from ringback.web.events import Event
 from ringback.web.operations import UnavailableError
@@ -22,8 +22,8 @@ from ringback.web.ranges import UnsatisfiableRangeError, byte_range
 from ringback.web.views import Body, View, shown_number
 from ringback.web.voicemailing import Kept, MailboxState, Voicemailing
 
-router = APIRouter(prefix=f"{API}/voicemail", tags=["voicemail"])
-archives = APIRouter(prefix=f"{API}/voicemail-archives", tags=["voicemail"])
+router = APIRouter(prefix=f"{API}/voicemail", tags=["voicemail"], responses=PROBLEMS)
+archives = APIRouter(prefix=f"{API}/voicemail-archives", tags=["voicemail"], responses=PROBLEMS)
 
 _SHORTEST_REASON: Final = 8
 _NOT_YOURS: Final = (

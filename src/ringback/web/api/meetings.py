@@ -9,11 +9,11 @@ from pydantic import Field
 
 from ringback.governance.roles import Identity, Permission
 from ringback.store.directory import Admission
-from ringback.web.api import API
+from ringback.web.api import API, PROBLEMS
 from ringback.web.context import Context, Needs
 from ringback.web.views import Body, MeetingView
 
-router = APIRouter(prefix=f"{API}/meetings", tags=["meetings"])
+router = APIRouter(prefix=f"{API}/meetings", tags=["meetings"], responses=PROBLEMS)
 
 MeetingsReader = Annotated[Identity, Depends(Needs(Permission.MEETINGS_READ))]
 MeetingsWriter = Annotated[Identity, Depends(Needs(Permission.MEETINGS_WRITE))]

@@ -9,11 +9,11 @@ from fastapi import APIRouter, Depends
 from pydantic import Field, model_validator
 
 from ringback.governance.roles import Identity, Permission
-from ringback.web.api import API
+from ringback.web.api import API, PROBLEMS
 from ringback.web.context import Context, Needs, WebContext
 from ringback.web.views import Body, ParticipantView, View
 
-router = APIRouter(prefix=API + "/meetings/{number}", tags=["participants"])
+router = APIRouter(prefix=API + "/meetings/{number}", tags=["participants"], responses=PROBLEMS)
 
 ParticipantsReader = Annotated[Identity, Depends(Needs(Permission.PARTICIPANTS_READ))]
 Chair = Annotated[Identity, Depends(Needs(Permission.PARTICIPANTS_CONTROL))]

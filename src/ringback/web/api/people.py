@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from ringback.governance.roles import Identity, Permission
-from ringback.store.importing import MOST_BYTES
-from ringback.web.api import API
+from ringback.web.api import API, PROBLEMS
 from ringback.web.context import Context, ForGood, Needs, WebContext, who
 from ringback.web.people_views import ImportView, NewPerson, PeopleView, PersonChange, PersonView
 
-router = APIRouter(prefix=f"{API}/people", tags=["people"])
-
-IMPORT_PATH: Final = f"{API}/people/import"
-LARGEST_TABLE: Final = MOST_BYTES
+router = APIRouter(prefix=f"{API}/people", tags=["people"], responses=PROBLEMS)
 
 PeopleReader = Annotated[Identity, Depends(Needs(Permission.PEOPLE_READ))]
 PeopleWriter = Annotated[Identity, Depends(Needs(Permission.PEOPLE_WRITE))]

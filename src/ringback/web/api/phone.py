@@ -5,13 +5,13 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from pydantic import Field
 
-from ringback.web.api import API
+from ringback.web.api import API, PROBLEMS
 from ringback.web.context import Context, OwnSession, host_of, identity_of
 from ringback.web.problems import ProblemError
 from ringback.web.views import Body, View
 from ringback.web.visit_views import SipAccountView
 
-router = APIRouter(prefix=f"{API}/phone", tags=["phone"])
+router = APIRouter(prefix=f"{API}/phone", tags=["phone"], responses=PROBLEMS)
 
 
 class PhoneRequest(Body):

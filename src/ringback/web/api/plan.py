@@ -9,7 +9,7 @@ from fastapi.security import HTTPAuthorizationCredentials
 
 from ringback.governance.roles import Identity, Permission
 from ringback.store.plan.plan import KINDS
-from ringback.web.api import API
+from ringback.web.api import API, PROBLEMS
 from ringback.web.context import Context, Needs, bearer, identify, who
 from ringback.web.plan_views import (
     Applied,
@@ -22,10 +22,8 @@ from ringback.web.plan_views import (
 )
 from ringback.web.problems import ProblemError
 
-router = APIRouter(prefix=f"{API}/plan", tags=["plan"])
+router = APIRouter(prefix=f"{API}/plan", tags=["plan"], responses=PROBLEMS)
 
-APPLY_PATH: Final = f"{API}/plan/apply"
-LARGEST_FILE: Final = 8_000_000
 TOML: Final = "application/toml"
 
 _OWN: Final = "answering"

@@ -7,11 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 
 from ringback.governance.roles import Identity, Permission
-from ringback.web.api import API
+from ringback.web.api import API, PROBLEMS
 from ringback.web.context import Context, Needs
 from ringback.web.views import LineSeriesView
 
-router = APIRouter(prefix=API)
+router = APIRouter(prefix=API, responses=PROBLEMS)
 
 ParticipantsReader = Annotated[Identity, Depends(Needs(Permission.PARTICIPANTS_READ))]
 CallsReader = Annotated[Identity, Depends(Needs(Permission.CALLS_READ))]

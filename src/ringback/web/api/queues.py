@@ -9,11 +9,11 @@ from pydantic import Field
 
 from ringback.governance.roles import Identity, Permission
 from ringback.web import operations
-from ringback.web.api import API
+from ringback.web.api import API, PROBLEMS
 from ringback.web.context import Context, Needs
 from ringback.web.views import View
 
-router = APIRouter(prefix=API, tags=["system"])
+router = APIRouter(prefix=API, tags=["system"], responses=PROBLEMS)
 
 CallsReader = Annotated[Identity, Depends(Needs(Permission.CALLS_READ))]
 Controller = Annotated[Identity, Depends(Needs(Permission.PARTICIPANTS_CONTROL))]

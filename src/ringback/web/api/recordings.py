@@ -17,7 +17,7 @@ from ringback.store.errors import NotFoundError
 from ringback.store.plan.document import document
 from ringback.store.plan.voice import RecordingPolicy
 from ringback.store.recordings import StoredRecording
-from ringback.web.api import API
+from ringback.web.api import API, PROBLEMS
 from ringback.web.audio import wav_answer
 from ringback.web.context import Context, Needs, WebContext
 from ringback.web.plan_views import ShownPlan, ValueView
@@ -38,7 +38,7 @@ from ringback.web.recording_views import (
 MIX: Final = "mix"
 ONE_HEARING: Final = timedelta(minutes=10)
 _SHORTEST_REASON: Final = 3
-router = APIRouter(prefix=f"{API}/recordings", tags=["recordings"])
+router = APIRouter(prefix=f"{API}/recordings", tags=["recordings"], responses=PROBLEMS)
 
 Player = Annotated[Identity, Depends(Needs(Permission.RECORDINGS_PLAY))]
 Reader = Annotated[Identity, Depends(Needs(Permission.RECORDINGS_READ))]

@@ -9,11 +9,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from ringback.governance.roles import Identity, Permission
-from ringback.web.api import API
+from ringback.web.api import API, PROBLEMS
 from ringback.web.context import Context, Needs
 from ringback.web.route_views import SimulatedRoute, Simulation, simulate
 
-router = APIRouter(prefix=f"{API}/route", tags=["routing"])
+router = APIRouter(prefix=f"{API}/route", tags=["routing"], responses=PROBLEMS)
 
 RouteReader = Annotated[Identity, Depends(Needs(Permission.TRUNKS_READ))]
 

@@ -11,12 +11,12 @@ from pydantic import Field
 from ringback.governance import totp
 from ringback.governance.private import Private
 from ringback.governance.roles import Identity, Permission
-from ringback.web.api import API
+from ringback.web.api import API, PROBLEMS
 from ringback.web.api.logins import check_code, check_own_password
 from ringback.web.context import Context, Needs, OwnSession
 from ringback.web.views import Body, View
 
-router = APIRouter(prefix=API, tags=["logins"])
+router = APIRouter(prefix=API, tags=["logins"], responses=PROBLEMS)
 
 LoginsWriter = Annotated[Identity, Depends(Needs(Permission.LOGINS_WRITE))]
 

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from ringback.governance.private import Private
 from ringback.governance.roles import Identity, Permission
-from ringback.web.api import API
+from ringback.web.api import API, PROBLEMS
 from ringback.web.context import Context, Needs, still_may
 from ringback.web.events import Event
 from ringback.web.operations import Missed, SipMessage, TraceFilter
@@ -21,7 +21,7 @@ from ringback.web.problems import ProblemError
 from ringback.web.server_sent import message, server_sent
 from ringback.web.views import View
 
-router = APIRouter(prefix=API, tags=["sip"])
+router = APIRouter(prefix=API, tags=["sip"], responses=PROBLEMS)
 
 TraceReader = Annotated[Identity, Depends(Needs(Permission.SIP_TRACE_READ))]
 Text = Annotated[str, Query(max_length=256)]

@@ -7,11 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from ringback.governance.roles import Identity, Permission
-from ringback.web.api import API
+from ringback.web.api import API, PROBLEMS
 from ringback.web.context import Context, Needs
 from ringback.web.views import CallView, RegistrationView, StatusView
 
-router = APIRouter(prefix=API, tags=["system"])
+router = APIRouter(prefix=API, tags=["system"], responses=PROBLEMS)
 
 StatusReader = Annotated[Identity, Depends(Needs(Permission.STATUS_READ))]
 CallsReader = Annotated[Identity, Depends(Needs(Permission.CALLS_READ))]

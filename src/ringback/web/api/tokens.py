@@ -8,11 +8,11 @@ from fastapi import APIRouter, Depends, Response
 from pydantic import Field
 
 from ringback.governance.roles import Identity, Permission
-from ringback.web.api import API
+from ringback.web.api import API, PROBLEMS
 from ringback.web.context import Context, Needs
 from ringback.web.views import Body, TokenView, TokenWithSecret, View, new_token_view, token_view
 
-router = APIRouter(prefix=API, tags=["tokens"])
+router = APIRouter(prefix=API, tags=["tokens"], responses=PROBLEMS)
 
 TokensReader = Annotated[Identity, Depends(Needs(Permission.TOKENS_READ))]
 TokensWriter = Annotated[Identity, Depends(Needs(Permission.TOKENS_WRITE))]

@@ -10,12 +10,12 @@ from fastapi import APIRouter, Depends, Response
 from ringback.governance.private import Private
 from ringback.governance.roles import Identity, Permission
 from ringback.store.directory import Trunk
-from ringback.web.api import API
+from ringback.web.api import API, PROBLEMS
 from ringback.web.context import Context, ForGood, Needs, WebContext, who
 from ringback.web.trunk_views import NewTrunk, TollUsageView, TrunkChange, TrunkView
 
-router = APIRouter(prefix=f"{API}/trunks", tags=["trunks"])
-tolls = APIRouter(prefix=f"{API}/tolls", tags=["trunks"])
+router = APIRouter(prefix=f"{API}/trunks", tags=["trunks"], responses=PROBLEMS)
+tolls = APIRouter(prefix=f"{API}/tolls", tags=["trunks"], responses=PROBLEMS)
 
 TrunksReader = Annotated[Identity, Depends(Needs(Permission.TRUNKS_READ))]
 TrunksWriter = Annotated[Identity, Depends(Needs(Permission.TRUNKS_WRITE))]

@@ -14,7 +14,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from ringback.governance.private import Private, same_secret
 from ringback.governance.shown import fit_to_show
 from ringback.store.directory import Meeting
-from ringback.web.api import API
+from ringback.web.api import API, PROBLEMS
 from ringback.web.context import Context, WebContext, host_of, source_of
 from ringback.web.problems import ProblemError
 from ringback.web.visit_views import (
@@ -29,7 +29,7 @@ from ringback.web.visit_views import (
 )
 from ringback.web.visiting import Visiting
 
-router = APIRouter(prefix=f"{API}/visits", tags=["visits"])
+router = APIRouter(prefix=f"{API}/visits", tags=["visits"], responses=PROBLEMS)
 
 HEARTBEAT_S: Final = 15.0
 SHORTEST_PAUSE_S: Final = 0.2
