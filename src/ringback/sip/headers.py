@@ -84,8 +84,8 @@ class Headers:
     def get(self, name: str) -> str | None:
         """The first value, or None."""
         values = self.fields.get(name)
-        if values is None:
-            values = self.fields.get(_KNOWN.get(name) or canonical_name(name))
+        if values is None and (known := _KNOWN.get(name) or canonical_name(name)) != name:
+            values = self.fields.get(known)
         return values[0] if values else None
 
     def get_all(self, name: str) -> list[str]:
@@ -115,6 +115,18 @@ class Headers:
         """Append elements of a list field, none of which holds a comma or a line break."""
         self.fields.setdefault(_KNOWN.get(name) or canonical_name(name), []).extend(values)
 
+    def add_lines(self, lines: list[str]) -> bool:
+        """Append header lines as `add_line` does; False at the first that is none."""
+        fields = self.fields
+        for line in lines:
+            name, colon, value = line.partition(":")
+            known = _KNOWN.get(name)
+            if colon and known is not None and known not in fields and "," not in value:
+                fields[known] = [value.strip(" \t")]
+            elif not self.add_line(line):
+                return False
+        return True
+
     def add_line(self, line: str) -> bool:
         """Append a header line as it came, unfolded and without line ends; False when it is none."""
         name, colon, value = line.partition(":")
@@ -132,14 +144,6 @@ class Headers:
         else:
             self._append(known, value)
         return True
-
-    def repeated(self, names: tuple[str, ...]) -> str | None:
-        """The first of these names, spelt as in the RFCs, that has more than one value."""
-        for name in names:
-            values = self.fields.get(name)
-            if values is not None and len(values) > 1:
-                return name
-        return None
 
     def set(self, name: str, value: str) -> None:
         """Replace all values of the name by one."""
