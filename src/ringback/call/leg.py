@@ -512,7 +512,7 @@ class Leg:
         ours = self._local.webrtc
         if known is None or ours is None or not restarts_ice(offer, known):
             return self._local
-        return replace(self._local, webrtc=LocalWebRtc.fresh(ours.fingerprint, self._local.random_bytes))
+        return replace(self._local, webrtc=LocalWebRtc(ours.fingerprint, self._local.random_bytes))
 
     def media_connected(self, now: float) -> None:
         """A browser's media is up: now it hears what is said to it. Comes again after an ICE restart."""

@@ -431,7 +431,7 @@ class Server:
             rtcp_port=rtcp_port,
             codecs=_in_both(tuple(media.codecs), had),
             srtp="allowed" if flow.secure else "refused",
-            webrtc=LocalWebRtc.fresh(fingerprint) if fingerprint else None,
+            webrtc=LocalWebRtc(fingerprint) if fingerprint else None,
             loopback_peers=is_wildcard(media.bind),
             opus_playback_rate=48_000 if media.full_band else 16_000,
         )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from ipaddress import IPv6Address
+from typing import TypeVar
 
 from ringback.sip.errors import SipSyntaxError
 
 Params = Mapping[str, str | None]
+_T = TypeVar("_T")
 
 MAX_PARAMS = 100
 """More than any real value has; bounds the work one value can cause each time that it is read."""
@@ -24,6 +26,27 @@ _PARAM = re.compile(
     re.DOTALL,
 )
 _LIST_STOPS = re.compile(r'[,"<>]')
+
+
+class Readings(dict[str, _T]):
+    """What texts were read as: a value is asked for several times on the way of its message.
+
+    `readings[text]` reads a new text; what that raises is not remembered. Texts longer than `longest`
+    characters are not either, and `most` are: a peer cannot fill the memory.
+    """
+
+    def __init__(self, read: Callable[[str], _T], *, longest: int, most: int) -> None:
+        self._read = read
+        self._longest = longest
+        self._most = most
+
+    def __missing__(self, text: str) -> _T:
+        value = self._read(text)
+        if len(text) <= self._longest:
+            if len(self) >= self._most:
+                self.clear()
+            self[text] = value
+        return value
 
 
 def is_token(text: str) -> bool:

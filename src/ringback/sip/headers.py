@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 
 import msgspec
 
 from ringback.sip.errors import SipSyntaxError
 from ringback.sip.grammar import (
     Params,
+    Readings,
     format_params,
     is_token,
     parse_number,
@@ -80,6 +80,18 @@ class Headers:
         self.fields: dict[str, list[str]] = {}
         for name, value in pairs:
             self.add(name, value)
+
+    @classmethod
+    def of(cls, fields: dict[str, list[str]]) -> Headers:
+        """Fields by names spelt as in the RFCs, one value an element; ValueError on a line break inside.
+        The dictionary is taken over."""
+        fresh = cls()
+        fresh.fields = fields
+        for values in fields.values():
+            for value in values:
+                if "\r" in value or "\n" in value:
+                    raise ValueError(_LINE_BREAK)
+        return fresh
 
     def get(self, name: str) -> str | None:
         """The first value, or None."""
@@ -268,8 +280,7 @@ class Via(msgspec.Struct, frozen=True, gc=False):
     @classmethod
     def parse(cls, text: str) -> Via:
         """Read one Via value; raises SipSyntaxError."""
-        # A message's topmost Via is read several times on its way; longer ones are not worth the memory.
-        return _parse_via(text) if len(text) < 256 else _parse_via.__wrapped__(text)
+        return vias[text]
 
     def __str__(self) -> str:
         port = "" if self.port is None else f":{self.port}"
@@ -285,7 +296,6 @@ def is_via(text: str) -> bool:
     return True
 
 
-@lru_cache(maxsize=512)
 def _parse_via(text: str) -> Via:
     match = _VIA.match(text)
     if match is None:
@@ -297,6 +307,10 @@ def _parse_via(text: str) -> Via:
     return Via(transport.upper(), host, number, parse_params(text, match.end()))
 
 
+vias = Readings(_parse_via, longest=255, most=512)
+"""Via values as `Via.parse` reads them."""
+
+
 class CSeq(msgspec.Struct, frozen=True, gc=False):
     """A CSeq value: a number below 2**31 and the method (RFC 3261 §8.1.1.5)."""
 
@@ -306,13 +320,12 @@ class CSeq(msgspec.Struct, frozen=True, gc=False):
     @classmethod
     def parse(cls, text: str) -> CSeq:
         """Read a CSeq value; raises SipSyntaxError."""
-        return _parse_cseq(text) if len(text) < 64 else _parse_cseq.__wrapped__(text)
+        return cseqs[text]
 
     def __str__(self) -> str:
         return f"{self.number} {self.method}"
 
 
-@lru_cache(maxsize=512)
 def _parse_cseq(text: str) -> CSeq:
     digits, _, method = text.replace("\t", " ").partition(" ")
     method = method.strip(" ")
@@ -322,3 +335,7 @@ def _parse_cseq(text: str) -> CSeq:
     if number >= 2**31:
         raise SipSyntaxError("CSeq number too large")
     return CSeq(number, method)
+
+
+cseqs = Readings(_parse_cseq, longest=63, most=512)
+"""CSeq values as `CSeq.parse` reads them."""

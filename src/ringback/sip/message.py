@@ -6,8 +6,8 @@ import msgspec
 
 from ringback.sip.errors import SipSyntaxError
 from ringback.sip.grammar import parse_number
-from ringback.sip.headers import CSeq, Headers, Via
-from ringback.sip.uri import NameAddr, OtherUri, SipUri, TelUri, Uri
+from ringback.sip.headers import CSeq, Headers, Via, cseqs, vias
+from ringback.sip.uri import NameAddr, OtherUri, SipUri, TelUri, Uri, name_addrs
 
 __all__ = [
     "KNOWN_METHODS",
@@ -79,7 +79,7 @@ class _Typed:
     def cseq(self) -> CSeq:
         """The CSeq number and method."""
         try:
-            return CSeq.parse(self.headers.fields["CSeq"][0])
+            return cseqs[self.headers.fields["CSeq"][0]]
         except KeyError:
             raise SipSyntaxError("missing CSeq") from None
 
@@ -87,7 +87,7 @@ class _Typed:
     def from_(self) -> NameAddr:
         """The From field."""
         try:
-            return NameAddr.parse(self.headers.fields["From"][0])
+            return name_addrs[self.headers.fields["From"][0]]
         except KeyError:
             raise SipSyntaxError("missing From") from None
 
@@ -95,7 +95,7 @@ class _Typed:
     def to(self) -> NameAddr:
         """The To field."""
         try:
-            return NameAddr.parse(self.headers.fields["To"][0])
+            return name_addrs[self.headers.fields["To"][0]]
         except KeyError:
             raise SipSyntaxError("missing To") from None
 
@@ -108,7 +108,7 @@ class _Typed:
     def top_via(self) -> Via:
         """The topmost Via."""
         try:
-            return Via.parse(self.headers.fields["Via"][0])
+            return vias[self.headers.fields["Via"][0]]
         except KeyError:
             raise SipSyntaxError("missing Via") from None
 
@@ -203,8 +203,8 @@ def make_response(
     """
     source = request.headers
     headers = source.some(_ANSWERED)
-    if to_tag is not None and (to := source.get("To")) is not None:
-        headers.replace_first("To", _tagged(to, to_tag))
+    if to_tag is not None and (to := headers.fields.get("To")):
+        to[0] = _tagged(to[0], to_tag)
     if status == 100:
         headers.copy_from(source, "Timestamp")
     return Response(status, reason or REASONS.get(status, "Unknown"), headers, body)
@@ -213,7 +213,7 @@ def make_response(
 def _tagged(to: str, tag: str) -> str:
     """A To value with a tag; an unreadable one, in the answer to a malformed request, stays as it is."""
     try:
-        value = NameAddr.parse(to)
+        has_one = name_addrs[to].tag is not None
     except SipSyntaxError:
         return to
-    return to if value.tag is not None else f"{to};tag={tag}"
+    return to if has_one else f"{to};tag={tag}"

@@ -10,9 +10,9 @@ import msgspec
 
 from ringback.sip.errors import SipSyntaxError
 from ringback.sip.grammar import TOKEN, parse_number
-from ringback.sip.headers import CSeq, Headers, Via
+from ringback.sip.headers import CSeq, Headers, Via, cseqs, vias
 from ringback.sip.message import KNOWN_METHODS, VERSION, Message, Request, Response
-from ringback.sip.uri import NameAddr, SipUri, parse_uri
+from ringback.sip.uri import NameAddr, SipUri, name_addrs, parse_uri
 
 MAX_HEADER_BYTES = 65_536
 MAX_BODY_BYTES = 1_048_576
@@ -210,10 +210,7 @@ def _check(head: _Head) -> CSeq:
         via, from_, to, cseq_ = (fields["Via"][0], fields["From"][0], fields["To"][0], fields["CSeq"][0])
     except KeyError as missing:
         raise SipSyntaxError(f"missing {missing.args[0]}") from None
-    Via.parse(via)
-    NameAddr.parse(from_)
-    NameAddr.parse(to)
-    cseq = CSeq.parse(cseq_)
+    *_, cseq = vias[via], name_addrs[from_], name_addrs[to], cseqs[cseq_]
     if "Max-Forwards" in fields:
         parse_number(fields["Max-Forwards"][0], 255, "Max-Forwards")
     for name in ("Contact", "Route", "Record-Route"):
