@@ -69,6 +69,9 @@ class LegState(Enum):
     ENDED = "ended"
 
 
+_OVER: Final = (LegState.ENDING, LegState.ENDED)
+
+
 class Leg:
     """One leg and its verbs; sans-IO. The application that handles it calls the verbs."""
 
@@ -170,7 +173,7 @@ class Leg:
     @property
     def over(self) -> bool:
         """Whether verbs have no effect any more."""
-        return self.state in (LegState.ENDING, LegState.ENDED)
+        return self.state in _OVER
 
     # Setting up, called by the switchboard
 
@@ -198,12 +201,12 @@ class Leg:
             self._exchange.media(media.OpenLeg(leg=self.id, webrtc=True, group=self.application.media_room))
             return
         self._prepared = tried
-        remote = self._command(tried.media)
+        port = tried.media.remote_port if self._may_send(tried.media) else 0
         self._exchange.media(
             media.OpenLeg(
                 leg=self.id,
-                remote_ip=remote.remote_ip if remote.remote_port else "",
-                remote_port=remote.remote_port,
+                remote_ip=tried.media.remote_ip if port else "",
+                remote_port=port,
                 group=self.application.media_room,
             )
         )
@@ -580,20 +583,25 @@ class Leg:
             self.application.held(self, self.on_hold, now)
 
     def _command(self, negotiated: NegotiatedMedia) -> media.SetMedia:
-        """What the engine is told: a guest gets audio where it signals from, or where its own comes from.
+        """What the engine is told."""
+        command = negotiated.set_media(self.id)
+        if not self._may_send(negotiated):
+            return replace(command, remote_port=0, remote_rtcp_port=0)
+        return command
+
+    def _may_send(self, negotiated: NegotiatedMedia) -> bool:
+        """Whether audio may go to where the peer wants it: a guest gets it where it signals from, or where
+        its own comes from.
 
         An SDP may name any address. Somebody without an account who names another one than its own hears us
         as soon as packets come from there (as behind a NAT), and cannot point our audio at a third party.
         """
-        command = negotiated.set_media(self.id)
-        if (
-            negotiated.webrtc is None
-            and self.party.account is None
-            and self.party.trunk is None
-            and not _same_host(negotiated.remote_ip, self.source)
-        ):
-            return replace(command, remote_port=0, remote_rtcp_port=0)
-        return command
+        return (
+            negotiated.webrtc is not None
+            or self.party.account is not None
+            or self.party.trunk is not None
+            or _same_host(negotiated.remote_ip, self.source)
+        )
 
 
 def _same_host(one: str, other: str) -> bool:

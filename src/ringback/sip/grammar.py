@@ -25,6 +25,7 @@ _PARAM = re.compile(
     r"[ \t]*;[ \t]*([A-Za-z0-9\-.!%*_+`'~]+)(?:[ \t]*=[ \t]*(\"(?:[^\"\\]|\\.)*\"|[^;\"\s]*))?[ \t]*",
     re.DOTALL,
 )
+_ONE_PARAM = re.compile(r";([A-Za-z0-9\-.!%*_+`'~]+)=([^;\"\s]*)")
 _LIST_STOPS = re.compile(r'[,"<>]')
 
 
@@ -112,6 +113,9 @@ def parse_params(text: str, start: int = 0) -> dict[str, str | None]:
     than MAX_PARAMS.
     """
     params: dict[str, str | None] = {}
+    if (simple := _ONE_PARAM.fullmatch(text, start)) is not None:
+        name, value = simple.groups()
+        return {name.lower(): value}
     position, end = start, len(text)
     room = MAX_PARAMS
     while position < end:

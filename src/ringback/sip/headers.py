@@ -209,18 +209,13 @@ class Headers:
                 yield name, value
 
     def lines(self) -> list[str]:
-        """Header lines as they go on the wire, without the line ends; Content-Length left out."""
-        lines: list[str] = []
-        for name, values in self.fields.items():
-            if name == "Content-Length":
-                continue
-            if len(values) == 1:
-                lines.append(f"{name}: {values[0]}")
-            elif name in _JOINED and values:
-                lines.append(f"{name}: {', '.join(values)}")
-            else:
-                lines += [f"{name}: {value}" for value in values]
-        return lines
+        """Header lines as they go on the wire, without the last line ends, one element a name;
+        Content-Length left out."""
+        return [
+            f"{name}: {values[0]}" if len(values) == 1 else _line_of_several(name, values)
+            for name, values in self.fields.items()
+            if values and name != "Content-Length"
+        ]
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and self.get(name) is not None
@@ -236,6 +231,12 @@ class Headers:
     def __repr__(self) -> str:
         # Values hold numbers and names of people: a log shows which fields there are, no more.
         return f"Headers({', '.join(self.fields)})"
+
+
+def _line_of_several(name: str, values: list[str]) -> str:
+    if name in _JOINED:
+        return f"{name}: {', '.join(values)}"
+    return "\r\n".join([f"{name}: {value}" for value in values])
 
 
 _LINE_BREAK = "a header value may not hold a line break"

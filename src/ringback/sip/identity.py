@@ -90,7 +90,7 @@ def user_of(address: NameAddr) -> str:
 
 
 def _privacy(headers: Headers) -> frozenset[str]:
-    if "Privacy" not in headers and "Remote-Party-ID" not in headers:
+    if "Privacy" not in headers.fields and "Remote-Party-ID" not in headers.fields:
         return frozenset()
     words = ";".join(headers.get_all("Privacy")).replace(",", ";").lower().split(";")
     if ";privacy=full" in (headers.get("Remote-Party-ID") or "").replace(" ", "").lower():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from ringback.sip.errors import SipSyntaxError
-from ringback.sip.grammar import parse_number
+from ringback.sip.grammar import Readings, parse_number
 from ringback.sip.headers import CSeq, Headers, Via, cseqs, vias
 from ringback.sip.uri import NameAddr, OtherUri, SipUri, TelUri, Uri, name_addrs
 
@@ -30,6 +30,9 @@ __all__ = [
 VERSION = "SIP/2.0"
 
 # Registered methods: one of these that we do not serve is 405, any other 501 (RFC 3261 §8.2.1, §21.5.2).
+hop_counts = Readings(lambda text: parse_number(text, 255, "Max-Forwards"), longest=8, most=512)
+"""Values of Max-Forwards as `max_forwards` reads them."""
+
 KNOWN_METHODS = frozenset({
     "ACK", "BYE", "CANCEL", "INFO", "INVITE", "MESSAGE", "NOTIFY", "OPTIONS", "PRACK", "PUBLISH", "REFER",
     "REGISTER", "SUBSCRIBE", "UPDATE",
@@ -142,7 +145,7 @@ class _Typed:
     def max_forwards(self) -> int | None:
         """Max-Forwards, or None when absent."""
         value = self.headers.get("Max-Forwards")
-        return None if value is None else parse_number(value, 255, "Max-Forwards")
+        return None if value is None else hop_counts[value]
 
 
 class Request(_Typed, msgspec.Struct):
@@ -186,8 +189,9 @@ def encode(message: Message) -> bytes:
     start = message.start_line()
     if "\r" in start or "\n" in start:
         raise ValueError("a start line may not hold a line break")
-    lines = [start, *message.headers.lines(), f"Content-Length: {len(message.body)}", "", ""]
-    return "\r\n".join(lines).encode("utf-8", "surrogateescape") + message.body
+    body = message.body
+    lines = [start, *message.headers.lines(), f"Content-Length: {len(body)}", "", ""]
+    return "\r\n".join(lines).encode("utf-8", "surrogateescape") + body
 
 
 _ANSWERED = ("Via", "From", "To", "Call-ID", "CSeq")

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import msgspec
 
 from ringback.sip.errors import SipSyntaxError
-from ringback.sip.grammar import TOKEN, parse_number
+from ringback.sip.grammar import TOKEN, Readings, parse_number
 from ringback.sip.headers import CSeq, Headers, Via, cseqs, vias
-from ringback.sip.message import KNOWN_METHODS, VERSION, Message, Request, Response
+from ringback.sip.message import KNOWN_METHODS, VERSION, Message, Request, Response, hop_counts
 from ringback.sip.uri import NameAddr, SipUri, name_addrs, parse_uri
 
 MAX_HEADER_BYTES = 65_536
@@ -128,12 +128,17 @@ def _read_unusual_head(text: str) -> _Head:
     return head
 
 
+_lengths = Readings(
+    lambda text: parse_number(text, _LENGTH_LIMIT, "Content-Length"), longest=8, most=4_096
+)
+
+
 def _read_length(head: _Head) -> None:
     values = head.headers.fields.get("Content-Length")
     if not values:
         return
     try:
-        head.length = parse_number(values[0], _LENGTH_LIMIT, "Content-Length")
+        head.length = _lengths[values[0]]
     except SipSyntaxError as error:
         head.length_fault = str(error)
         return
@@ -210,9 +215,9 @@ def _check(head: _Head) -> CSeq:
         via, from_, to, cseq_ = (fields["Via"][0], fields["From"][0], fields["To"][0], fields["CSeq"][0])
     except KeyError as missing:
         raise SipSyntaxError(f"missing {missing.args[0]}") from None
-    *_, cseq = vias[via], name_addrs[from_], name_addrs[to], cseqs[cseq_]
+    _, _, _, cseq = vias[via], name_addrs[from_], name_addrs[to], cseqs[cseq_]
     if "Max-Forwards" in fields:
-        parse_number(fields["Max-Forwards"][0], 255, "Max-Forwards")
+        _ = hop_counts[fields["Max-Forwards"][0]]
     for name in ("Contact", "Route", "Record-Route"):
         if name in fields:
             _check_addresses(name, fields[name])
