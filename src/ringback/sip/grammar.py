@@ -25,7 +25,7 @@ _PARAM = re.compile(
     r"[ \t]*;[ \t]*([A-Za-z0-9\-.!%*_+`'~]+)(?:[ \t]*=[ \t]*(\"(?:[^\"\\]|\\.)*\"|[^;\"\s]*))?[ \t]*",
     re.DOTALL,
 )
-_ONE_PARAM = re.compile(r";([A-Za-z0-9\-.!%*_+`'~]+)=([^;\"\s]*)")
+_USUAL_PARAMS = frozenset({"branch", "expires", "lr", "ob", "received", "rport", "tag", "transport"})
 _LIST_STOPS = re.compile(r'[,"<>]')
 
 
@@ -112,10 +112,14 @@ def parse_params(text: str, start: int = 0) -> dict[str, str | None]:
     The first of two parameters with one name counts. Raises SipSyntaxError on anything else, and on more
     than MAX_PARAMS.
     """
+    rest = text[start:]
+    if not rest:
+        return {}
+    if rest[0] == ";" and " " not in rest and '"' not in rest and rest.isprintable():
+        plain = _plain_params(rest[1:].split(";"))
+        if plain is not None:
+            return plain
     params: dict[str, str | None] = {}
-    if (simple := _ONE_PARAM.fullmatch(text, start)) is not None:
-        name, value = simple.groups()
-        return {name.lower(): value}
     position, end = start, len(text)
     room = MAX_PARAMS
     while position < end:
@@ -126,6 +130,21 @@ def parse_params(text: str, start: int = 0) -> dict[str, str | None]:
         name, value = match.groups()
         params.setdefault(name.lower(), value)
         position = match.end()
+    return params
+
+
+def _plain_params(parts: list[str]) -> dict[str, str | None] | None:
+    """Parameters without quotes and spaces, nearly all; None where one is not as it should be."""
+    if len(parts) > MAX_PARAMS:
+        return None
+    params: dict[str, str | None] = {}
+    for part in parts:
+        name, equals, value = part.partition("=")
+        if name not in _USUAL_PARAMS:
+            if not is_token(name):
+                return None
+            name = name.lower()
+        params.setdefault(name, value if equals else None)
     return params
 
 

@@ -251,7 +251,7 @@ def _refuse_line_break(value: str) -> None:
 _VIA = re.compile(
     r"SIP[ \t]{0,32}/[ \t]{0,32}2\.0[ \t]{0,32}/[ \t]{0,32}([A-Za-z0-9\-.!%*_+`'~]{1,64})[ \t]{1,32}"
     r"(\[[0-9A-Fa-f:.]{2,64}\]|[A-Za-z0-9._\-]{1,255})"
-    r"(?:[ \t]{0,32}:[ \t]{0,32}([0-9]{1,5}))?[ \t]{0,32}(?=;|$)",
+    r"(?:[ \t]{0,32}:[ \t]{0,32}([0-9]{1,5}))?[ \t]{0,32}",
     re.IGNORECASE,
 )
 
@@ -298,16 +298,23 @@ def is_via(text: str) -> bool:
 
 
 def _parse_via(text: str) -> Via:
-    match = _VIA.match(text)
+    # A peer's Vias differ in what follows its address.
+    sender = text.partition(";")[0]
+    transport, host, port = _senders[sender]
+    return Via(transport, host, port, parse_params(text, len(sender)))
+
+
+def _parse_sender(text: str) -> tuple[str, str, int | None]:
+    match = _VIA.fullmatch(text)
     if match is None:
         raise SipSyntaxError("bad Via")
     transport, host, port = match.groups()
     if host[0] == "[":
         split_host_port(host)
-    number = None if port is None else parse_number(port, 65535, "port")
-    return Via(transport.upper(), host, number, parse_params(text, match.end()))
+    return transport.upper(), host, None if port is None else parse_number(port, 65535, "port")
 
 
+_senders = Readings(_parse_sender, longest=128, most=4_096)
 vias = Readings(_parse_via, longest=255, most=512)
 """Via values as `Via.parse` reads them."""
 

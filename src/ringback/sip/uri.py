@@ -262,29 +262,37 @@ class NameAddr(msgspec.Struct, frozen=True, gc=False):
 
 
 def _parse_name_addr(text: str) -> NameAddr:
-    display = ""
-    start = 0
-    if text.startswith('"'):
-        start = end_of_quoted(text, 0)
-        display = unquote(text[:start])
+    start = end_of_quoted(text, 0) if text.startswith('"') else 0
     opening = text.find("<", start)
     if opening < 0:
         if start:
             raise SipSyntaxError("display name without an address in angle brackets")
         return _parse_addr_spec(text)
+    closing = text.find(">", opening)
+    if closing < 0:
+        raise SipSyntaxError("address without closing bracket")
+    # The addresses of one person differ in what follows.
+    uri, display = _addresses[text[: closing + 1]]
+    return NameAddr(uri, display, parse_params(text, closing + 1))
+
+
+def _parse_address(text: str) -> tuple[Uri, str]:
+    """The address in angle brackets and the display name before it."""
+    start = end_of_quoted(text, 0) if text.startswith('"') else 0
+    opening = text.find("<", start)
     if start:
+        display = unquote(text[:start])
         if text[start:opening].strip(" \t"):
             raise SipSyntaxError("text between display name and address")
     else:
         display = text[:opening].strip(" \t")
         if '"' in display or ";" in display:
             raise SipSyntaxError("bad display name")
-    closing = text.find(">", opening)
-    if closing < 0:
-        raise SipSyntaxError("address without closing bracket")
     # RFC 4475 §3.1.2.14: whitespace inside the brackets is wrong, but harmless to step over.
-    uri = parse_uri(text[opening + 1 : closing].strip(" \t"))
-    return NameAddr(uri, display, parse_params(text, closing + 1))
+    return parse_uri(text[opening + 1 : -1].strip(" \t")), display
+
+
+_addresses = Readings(_parse_address, longest=_REMEMBERED_CHARACTERS, most=_REMEMBERED)
 
 
 def _parse_addr_spec(text: str) -> NameAddr:
