@@ -207,7 +207,7 @@ _LOCALS: Final = (
     _LOCAL,
     replace(_LOCAL, srtp="allowed"),
     replace(_LOCAL, srtp="required"),
-    replace(_LOCAL, webrtc=LocalWebRtc("abcdefgh", "p" * 24, "sha-256 " + ":".join(["AA"] * 32))),
+    replace(_LOCAL, webrtc=LocalWebRtc("sha-256 " + ":".join(["AA"] * 32), bytes)),
 )
 
 

@@ -147,7 +147,7 @@ class Office:
         made = replace(
             local(SERVER, rtp_port),
             srtp="allowed" if flow.secure else "refused",
-            webrtc=LocalWebRtc.fresh(self.fingerprint) if self.fingerprint else None,
+            webrtc=LocalWebRtc(self.fingerprint) if self.fingerprint else None,
         )
         return made if self.media_runs else replace(made, codecs=())
 

@@ -17,7 +17,7 @@ from ringback.sdp.webrtc import LocalWebRtc, restarts_ice
 from . import bodies
 
 OURS = "sha-256 " + ":".join(["AB"] * 32)
-WEBRTC = LocalWebRtc.fresh(OURS, lambda length: bytes(range(length)))
+WEBRTC = LocalWebRtc(OURS, lambda length: bytes(range(length)))
 LOCAL = Local(address="192.0.2.1", rtp_port=20_000, rtcp_port=20_003, webrtc=WEBRTC)
 BROWSERS = {name: bodies.ALL[name] for name in ("chromium", "chromium-addresses", "firefox")}
 
@@ -146,7 +146,7 @@ def test_an_ice_restart_is_seen_by_its_new_credentials() -> None:
     again = bodies.CHROMIUM.replace(b"Xq3C", b"Yr4D")
     assert restarts_ice(described(again), known)
     first = answered(bodies.CHROMIUM)
-    fresh = replace(LOCAL, webrtc=LocalWebRtc.fresh(OURS))
+    fresh = replace(LOCAL, webrtc=LocalWebRtc(OURS))
     second = answer(described(again), fresh, previous=first.description)
     assert isinstance(second, Answer)
     assert second.description.origin.session_version == first.description.origin.session_version + 1
@@ -156,7 +156,7 @@ def test_an_ice_restart_is_seen_by_its_new_credentials() -> None:
 
 
 def test_our_credentials_are_not_guessable() -> None:
-    made = {LocalWebRtc.fresh(OURS).ice_pwd for _ in range(100)}
+    made = {LocalWebRtc(OURS).ice_pwd for _ in range(100)}
     assert len(made) == 100
     assert all(len(pwd) >= 22 for pwd in made)
     assert WEBRTC.ice_pwd not in repr(WEBRTC)

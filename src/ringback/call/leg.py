@@ -70,6 +70,9 @@ class LegState(Enum):
     ENDED = "ended"
 
 
+_OVER: Final = (LegState.ENDING, LegState.ENDED)
+
+
 class Leg:
     """One leg and its verbs; sans-IO. The application that handles it calls the verbs."""
 
@@ -171,7 +174,7 @@ class Leg:
     @property
     def over(self) -> bool:
         """Whether verbs have no effect any more."""
-        return self.state in (LegState.ENDING, LegState.ENDED)
+        return self.state in _OVER
 
     # Setting up, called by the switchboard
 
@@ -183,7 +186,7 @@ class Leg:
         """
         self.session = session
         self._offer = offer
-        local = self._local = self._our_side(*_ANY_PORTS)
+        local = self._local = self._our_side()
         if not local.codecs:
             # No engine runs just now: the offer may be as good as any.
             self.turn_away(now, "no media")
@@ -199,19 +202,20 @@ class Leg:
             self._open(local, webrtc=True)
             return
         self._prepared = tried
-        there = self._command(tried.media)
-        self._open(local.at(tried.address), ip=there.remote_ip, port=there.remote_port)
+        port = tried.media.remote_port if self._may_send(tried.media) else 0
+        self._open(local.at(tried.address), ip=tried.media.remote_ip if port else "", port=port)
 
     def open(self) -> None:
         """Begin as the calling side: its addresses are of the family of the flow that it is called by."""
-        self._open(self._our_side(*_ANY_PORTS), webrtc=self.flow.by_page)
+        self._open(self._our_side(), webrtc=self.flow.by_page)
 
     def _open(self, local: Local, *, webrtc: bool = False, ip: str = "", port: int = 0) -> None:
         # The family of our address stays as it is from now on.
         self._local = local.at(local.address)
-        group = self.application.media_room
-        opening = media.OpenLeg(leg=self.id, webrtc=webrtc, group=group, ipv6=local.ipv6)
-        self._exchange.media(replace(opening, remote_ip=ip, remote_port=port) if port else opening)
+        group, six = self.application.media_room, local.ipv6
+        self._exchange.media(
+            media.OpenLeg(leg=self.id, webrtc=webrtc, remote_ip=ip, remote_port=port, group=group, ipv6=six)
+        )
 
     def media_opened(self, rtp_port: int, rtcp_port: int, now: float) -> SessionDescription | None:
         """The engine has reserved an address. Returns our offer where we are the calling side."""
@@ -247,8 +251,8 @@ class Leg:
         self.application.offered(self, now)
         return None
 
-    def _our_side(self, rtp_port: int, rtcp_port: int) -> Local:
-        local = self._exchange.local_media(self.flow, rtp_port, rtcp_port)
+    def _our_side(self) -> Local:
+        local = self._exchange.local_media(self.flow, *_ANY_PORTS)
         if not self.codecs:
             return local
         return replace(local, codecs=tuple(codec for codec in self.codecs if codec in local.codecs))
@@ -511,7 +515,7 @@ class Leg:
         ours = self._local.webrtc
         if known is None or ours is None or not restarts_ice(offer, known):
             return self._local
-        return replace(self._local, webrtc=LocalWebRtc.fresh(ours.fingerprint, self._local.random_bytes))
+        return replace(self._local, webrtc=LocalWebRtc(ours.fingerprint, self._local.random_bytes))
 
     def media_connected(self, now: float) -> None:
         """A browser's media is up: now it hears what is said to it. Comes again after an ICE restart."""
@@ -579,17 +583,20 @@ class Leg:
             self.application.held(self, self.on_hold, now)
 
     def _command(self, negotiated: NegotiatedMedia) -> media.SetMedia:
-        """What the engine is told: a guest gets audio where it signals from, or where its own comes from.
+        """What the engine is told."""
+        command = negotiated.set_media(self.id)
+        return command if self._may_send(negotiated) else replace(command, remote_port=0, remote_rtcp_port=0)
+
+    def _may_send(self, negotiated: NegotiatedMedia) -> bool:
+        """Whether audio may go to where the peer wants it: a guest gets it where it signals from, or where
+        its own comes from.
 
         An SDP may name any address. Somebody without an account who names another one than its own hears us
         as soon as packets come from there (as behind a NAT), and cannot point our audio at a third party.
         """
-        command = negotiated.set_media(self.id)
-        if (
-            negotiated.webrtc is None
-            and self.party.account is None
-            and self.party.trunk is None
-            and negotiated.remote_ip != unmapped(self.source)
-        ):
-            return replace(command, remote_port=0, remote_rtcp_port=0)
-        return command
+        return (
+            negotiated.webrtc is not None
+            or self.party.account is not None
+            or self.party.trunk is not None
+            or negotiated.remote_ip == unmapped(self.source)
+        )

@@ -17,6 +17,8 @@ def fit_to_show(text: str, longest: int = LONGEST_SHOWN) -> str:
     Bytes that are no UTF-8 come out of the parser as surrogates, which nothing can encode: U+FFFD stands in.
     What drives terminals is left out.
     """
+    if len(text) <= longest and text.isascii() and text.isprintable():
+        return text.strip()
     kept = []
     for character in text[: 4 * longest]:
         category = unicodedata.category(character)

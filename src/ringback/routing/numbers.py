@@ -31,6 +31,8 @@ def parse_dial_string(user: str | None) -> DialString | None:
     """
     if not user or len(user) > MAX_DIALLED:
         return None
+    if user.isascii() and user.isdigit():
+        return DialString(user)
     text = unquote(user.split(";", 1)[0]).translate(_VISUAL_SEPARATORS).rstrip("#")
     if not text.isascii() or not text.isprintable() or not text:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringback.sdp.description import Attribute, Bandwidth, Connection, MediaDescription, SessionDescription
+from ringback.sdp.description import Attribute, Bandwidth, Connection, SessionDescription
 
 
 def encode_sdp(description: SessionDescription) -> bytes:
@@ -22,36 +22,28 @@ def _session_lines(description: SessionDescription) -> list[str]:
         f" IN {origin.address_type} {origin.address}",
         f"s={description.name}",
     ]
-    lines += _connection_lines(description.connection)
-    lines += _bandwidth_lines(description.bandwidths)
+    _add_part(lines, description.connection, description.bandwidths)
     lines += [f"t={start} {stop}" for start, stop in description.times]
-    lines += _attribute_lines(description.attributes)
+    _add_attributes(lines, description.attributes)
     for media in description.media:
-        lines += _media_lines(media)
+        port = media.port if media.port_count == 1 else f"{media.port}/{media.port_count}"
+        lines.append(f"m={media.kind} {port} {media.protocol} {' '.join(media.formats)}")
+        if media.title is not None:
+            lines.append(f"i={media.title}")
+        _add_part(lines, media.connection, media.bandwidths)
+        _add_attributes(lines, media.attributes)
     return lines
 
 
-def _media_lines(media: MediaDescription) -> list[str]:
-    port = f"{media.port}/{media.port_count}" if media.port_count != 1 else str(media.port)
-    return [
-        f"m={media.kind} {port} {media.protocol} {' '.join(media.formats)}",
-        *([f"i={media.title}"] if media.title is not None else []),
-        *_connection_lines(media.connection),
-        *_bandwidth_lines(media.bandwidths),
-        *_attribute_lines(media.attributes),
-    ]
+def _add_part(lines: list[str], connection: Connection | None, bandwidths: tuple[Bandwidth, ...]) -> None:
+    if connection is not None:
+        scope = f"/{connection.scope}" if connection.scope else ""
+        lines.append(f"c=IN {connection.address_type} {connection.address}{scope}")
+    for bandwidth in bandwidths:
+        lines.append(f"b={bandwidth.kind}:{bandwidth.value}")
 
 
-def _connection_lines(connection: Connection | None) -> list[str]:
-    if connection is None:
-        return []
-    scope = f"/{connection.scope}" if connection.scope else ""
-    return [f"c=IN {connection.address_type} {connection.address}{scope}"]
-
-
-def _bandwidth_lines(bandwidths: tuple[Bandwidth, ...]) -> list[str]:
-    return [f"b={bandwidth.kind}:{bandwidth.value}" for bandwidth in bandwidths]
-
-
-def _attribute_lines(attributes: tuple[Attribute, ...]) -> list[str]:
-    return [f"a={a.name}" if a.value is None else f"a={a.name}:{a.value}" for a in attributes]
+def _add_attributes(lines: list[str], attributes: tuple[Attribute, ...]) -> None:
+    for attribute in attributes:
+        value = attribute.value
+        lines.append(f"a={attribute.name}" if value is None else f"a={attribute.name}:{value}")

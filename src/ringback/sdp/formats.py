@@ -108,11 +108,17 @@ def read_formats(media: MediaDescription, *, rtcp_mux: bool) -> AudioFormats:
     A payload type that is declared twice with different meanings, is no number, or with rtcp-mux would be
     taken for RTCP (RFC 5761 §4), is passed over.
     """
-    maps, parameters = tuple(media.values("rtpmap")), tuple(media.values("fmtp"))
-    size = sum(map(len, media.formats)) + sum(map(len, maps)) + sum(map(len, parameters))
+    maps: list[str] = []
+    parameters: list[str] = []
+    size = sum(map(len, media.formats))
+    for attribute in media.attributes:
+        name, value = attribute.name, attribute.value
+        if value is not None and (name == "rtpmap" or name == "fmtp"):
+            (maps if name == "rtpmap" else parameters).append(value)
+            size += len(value)
     # Phones of one kind say the same in every call; longer ones are not worth the memory.
     read = _read if size <= _REMEMBERED_CHARACTERS else _read.__wrapped__
-    return read(media.formats, maps, parameters, rtcp_mux)
+    return read(media.formats, tuple(maps), tuple(parameters), rtcp_mux)
 
 
 @lru_cache(maxsize=1_024)

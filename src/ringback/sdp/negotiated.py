@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
@@ -65,7 +65,7 @@ class Local(msgspec.Struct, frozen=True, kw_only=True):
     loopback_peers: bool = False
     webrtc: LocalWebRtc | None = None
     opus_playback_rate: int = 16_000
-    random_bytes: Callable[[int], bytes] = secrets.token_bytes
+    random_bytes: Callable[[int], bytes] = os.urandom
 
     @property
     def ipv6(self) -> bool:

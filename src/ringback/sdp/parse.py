@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -23,6 +24,9 @@ MAX_BYTES: Final = 65_536
 MAX_LINES: Final = 2_000
 MAX_MEDIA: Final = 32
 MAX_FORMATS: Final = 128
+
+_USUAL_CHARACTERS: Final = 2_000
+"""Longer descriptions are not worth the memory that remembering them takes."""
 
 _ADDRESS_TYPES: Final[dict[str, AddressType]] = {"IP4": "IP4", "IP6": "IP6"}
 
@@ -44,6 +48,10 @@ def parse_sdp(body: bytes) -> SessionDescription | SdpError:
     if len(body) > MAX_BYTES:
         return SdpError(0, f"longer than {MAX_BYTES} bytes")
     text = body.decode("utf-8", "replace")
+    return _parse_usual(text) or _parse_lines(text)
+
+
+def _parse_lines(text: str) -> SessionDescription | SdpError:
     lines = text.split("\n", MAX_LINES + 1)
     if len(lines) > MAX_LINES:
         return SdpError(0, f"more than {MAX_LINES} lines")
@@ -54,6 +62,82 @@ def parse_sdp(body: bytes) -> SessionDescription | SdpError:
         if reason is not None:
             return SdpError(number, reason)
     return reader.finish()
+
+
+def _parse_usual(text: str) -> SessionDescription | None:
+    """A description whose lines but o= and m= came before, as those of one kind of phone do; None for any
+    other, and for one with keys, which are not remembered."""
+    if len(text) > _USUAL_CHARACTERS or "a=crypto:" in text or "a=ice-pwd:" in text or "a=key-mgmt:" in text:
+        return None
+    session, *sections = text.split("\r\nm=")
+    version, _, rest = session.partition("\r\no=")
+    line, _, rest = rest.partition("\r\n")
+    match = _ORIGIN.fullmatch(line)
+    part = _usual_part(rest, False)
+    if version != "v=0" or match is None or not line.isprintable() or part is None:
+        return None
+    media: list[MediaDescription] = []
+    for section in sections:
+        line, _, rest = section.partition("\r\n")
+        begun = _begin_section(line)
+        own = _usual_part(rest, True)
+        if isinstance(begun, str) or not line.isprintable() or own is None or len(media) == MAX_MEDIA:
+            return None
+        kind, port, protocol, formats, count = begun
+        media.append(
+            MediaDescription(
+                kind,
+                port,
+                protocol,
+                formats,
+                count,
+                own.title,
+                own.connection,
+                own.bandwidths,
+                own.attributes,
+            )
+        )
+    return SessionDescription(
+        _read_origin(match),
+        part.name or "-",
+        part.connection,
+        part.bandwidths,
+        part.times,
+        part.attributes,
+        tuple(media),
+    )
+
+
+class _Part(msgspec.Struct, frozen=True):
+    """The lines of a session below o=, or of a section below m=."""
+
+    name: str | None
+    title: str | None
+    connection: Connection | None
+    bandwidths: tuple[Bandwidth, ...]
+    times: tuple[tuple[int, int], ...]
+    attributes: tuple[Attribute, ...]
+
+
+@lru_cache(maxsize=512)
+def _usual_part(text: str, in_section: bool) -> _Part | None:
+    """None for what is not to be read apart from the rest, or not at all."""
+    sections = [_Section("", 0, "", (), 1)] if in_section else []
+    reader = _Reader(version=True, origin=_NO_ORIGIN, sections=list(sections))
+    for raw in text.split("\n"):
+        if reader.read(raw.removesuffix("\r"), 0) is not None:
+            return None
+    if len(reader.sections) != len(sections) or (in_section and reader.times):
+        return None
+    part = sections[0] if in_section else reader
+    return _Part(
+        name=reader.name,
+        title=sections[0].title if in_section else None,
+        connection=part.connection,
+        bandwidths=tuple(part.bandwidths),
+        times=tuple(reader.times) or ((0, 0),),
+        attributes=tuple(part.attributes),
+    )
 
 
 class _Section(msgspec.Struct):
@@ -130,13 +214,7 @@ class _Reader(msgspec.Struct):
             return "o= is malformed"
         if self.origin is not None:
             return "a second o= line"
-        self.origin = Origin(
-            username=match[1],
-            session_id=int(match[2]),
-            session_version=int(match[3]),
-            address_type=_ADDRESS_TYPES[match[4].upper()],
-            address=match[5],
-        )
+        self.origin = _read_origin(match)
         return None
 
     def read_name(self, value: str) -> str | None:
@@ -179,18 +257,36 @@ class _Reader(msgspec.Struct):
         return None
 
     def read_media(self, value: str) -> str | None:
-        match = _MEDIA.fullmatch(value)
-        if match is None:
-            return "m= is malformed"
-        port, count, formats = int(match[2]), int(match[3] or 1), tuple(match[5].split())
-        if port > 65_535 or not 1 <= count <= 65_535:
-            return "m= has an impossible port"
-        if not formats or len(formats) > MAX_FORMATS:
-            return "m= has no or too many formats"
+        begun = _begin_section(value)
+        if isinstance(begun, str):
+            return begun
         if len(self.sections) == MAX_MEDIA:
             return f"more than {MAX_MEDIA} media sections"
-        self.sections.append(_Section(match[1].lower(), port, match[4], formats, count))
+        self.sections.append(_Section(*begun))
         return None
+
+
+def _read_origin(match: re.Match[str]) -> Origin:
+    username, session_id, version, address_type, address = match.groups()
+    kind = _ADDRESS_TYPES[address_type.upper()]
+    return Origin(username, int(session_id), int(version), kind, address)
+
+
+_NO_ORIGIN: Final = Origin("-", 0, 0, "IP4", "0.0.0.0")  # noqa: S104  # compared, not bound
+
+
+def _begin_section(value: str) -> tuple[str, int, str, tuple[str, ...], int] | str:
+    """Kind, port, protocol, formats and number of ports of an m= line; in words what is wrong with it."""
+    match = _MEDIA.fullmatch(value)
+    if match is None:
+        return "m= is malformed"
+    kind, port_text, count_text, protocol, formats_text = match.groups()
+    port, count, formats = int(port_text), int(count_text or 1), tuple(formats_text.split())
+    if port > 65_535 or not 1 <= count <= 65_535:
+        return "m= has an impossible port"
+    if not formats or len(formats) > MAX_FORMATS:
+        return "m= has no or too many formats"
+    return kind.lower(), port, protocol, formats, count
 
 
 _HANDLERS: Final[dict[str, Callable[[_Reader, str], str | None]]] = {

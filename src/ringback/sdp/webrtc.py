@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -29,21 +29,33 @@ _PWD_BYTES: Final = 18
 _PRIORITY: Final = 2_130_706_431
 
 
-@dataclass(frozen=True, slots=True)
 class LocalWebRtc:
-    """Our ICE credentials for one leg, and our certificate's fingerprint as SDP gives it."""
+    """Our ICE credentials for one leg, and our certificate's fingerprint as SDP gives it.
 
-    ice_ufrag: str
-    ice_pwd: str = field(repr=False)
-    fingerprint: str
+    The credentials are drawn when they are asked for first: most legs are no browser's.
+    """
 
-    @classmethod
-    def fresh(
-        cls, fingerprint: str, random_bytes: Callable[[int], bytes] = secrets.token_bytes
-    ) -> LocalWebRtc:
-        """New credentials: 48 bits of name, 144 bits of password (RFC 8839 §5.4 wants 24 and 128)."""
-        text = base64.b64encode(random_bytes(_UFRAG_BYTES + _PWD_BYTES)).decode()
-        return cls(text[:_UFRAG_CHARACTERS], text[_UFRAG_CHARACTERS:], fingerprint)
+    __slots__ = ("_credentials", "_random_bytes", "fingerprint")
+
+    def __init__(self, fingerprint: str, random_bytes: Callable[[int], bytes] = os.urandom) -> None:
+        self.fingerprint = fingerprint
+        self._random_bytes = random_bytes
+        self._credentials = ""
+
+    @property
+    def ice_ufrag(self) -> str:
+        """48 bits of name (RFC 8839 §5.4 wants 24)."""
+        return self._drawn()[:_UFRAG_CHARACTERS]
+
+    @property
+    def ice_pwd(self) -> str:
+        """144 bits of password (RFC 8839 §5.4 wants 128)."""
+        return self._drawn()[_UFRAG_CHARACTERS:]
+
+    def _drawn(self) -> str:
+        if not self._credentials:
+            self._credentials = base64.b64encode(self._random_bytes(_UFRAG_BYTES + _PWD_BYTES)).decode()
+        return self._credentials
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,8 @@ class Server:
             rate=settings.security.sip_rate,
             on_ban=self._on_ban,
         )
-        self._contacts: dict[tuple[str, Address, str, int], SipUri] = {}
+        self._contacts: dict[tuple[str, Address, str], SipUri] = {}
+        self._contacts_until = 0.0
         self.registrar = Registrar(chance=random.random)
         self.endpoint = Endpoint(
             EndpointSettings(
@@ -404,11 +405,13 @@ class Server:
 
     def _contact_for(self, flow: Flow) -> SipUri:
         # Asked for several times a message; the routing table may change its mind every minute.
-        key = flow.transport, flow.local, flow.remote[0], int(time.monotonic() / _CONTACT_S)
+        now = time.monotonic()
+        if now >= self._contacts_until or len(self._contacts) > _MOST_CONTACTS:
+            self._contacts.clear()
+            self._contacts_until = now + _CONTACT_S
+        key = flow.transport, flow.local, flow.remote[0]
         contact = self._contacts.get(key)
         if contact is None:
-            if len(self._contacts) >= _MOST_CONTACTS:
-                self._contacts.clear()
             contact = self._contacts[key] = self._contact_now(flow)
         return contact
 
@@ -437,7 +440,7 @@ class Server:
             rtcp_port=rtcp_port,
             codecs=_in_both(tuple(media.codecs), had),
             srtp="allowed" if flow.secure else "refused",
-            webrtc=LocalWebRtc.fresh(fingerprint) if fingerprint else None,
+            webrtc=LocalWebRtc(fingerprint) if fingerprint else None,
             loopback_peers=self._media_addresses.everywhere,
             opus_playback_rate=48_000 if media.full_band else 16_000,
         )
@@ -468,8 +471,9 @@ class Server:
 
     def _publish(self, notice: Notice) -> None:
         self.operations.publish(notice)
-        self.visiting.note(notice)
-        self.features.note(notice)
+        if "meeting" in notice.facts:
+            self.visiting.note(notice)
+            self.features.note(notice)
 
     def _trusts(self, flow: Flow) -> bool:
         """Whether to believe what this peer says about identities: trunks known by their address, too."""

@@ -170,8 +170,10 @@ class ServerCompany:
 
     def note(self, notice: Notice) -> None:
         """A meeting that was made of a call is gone with its last participant."""
+        if notice.kind != "meeting.ended":
+            return
         number = str(notice.facts.get("meeting"))
-        if notice.kind == "meeting.ended" and number in self._made:
+        if number in self._made:
             self._background.spawn(self._remove(number))
 
     async def restore(self) -> None:

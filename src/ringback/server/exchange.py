@@ -177,7 +177,9 @@ class Exchange:
             session_effects: list[Effect] = []
             following: list[Effect] = []
             for effect in pending:
-                if isinstance(effect, (IncomingCall, RequestArrived)):
+                if isinstance(effect, Transmit):
+                    session_effects.append(effect)
+                elif isinstance(effect, (IncomingCall, RequestArrived)):
                     following += self._decide(effect, now)
                 elif isinstance(effect, (ResponseArrived, RequestTimedOut)):
                     following += self.own.answered(effect, now) if self.own is not None else []
@@ -204,15 +206,17 @@ class Exchange:
     def _flush(self, now: float) -> None:
         if self.watching is not None:
             self._tell(self.watching.settled, now)
+        acts = self._acts
         for out in self._switchboard.drain():
             try:
                 if isinstance(out, Transmit):
                     self._send(out.flow, out.data)
                 else:
-                    self._acts[type(out)](out)
+                    acts[type(out)](out)
             except Exception:
                 log.exception("an effect could not be carried out", effect=type(out).__name__)
-        self._arm_soon()
+        if not self._arming:
+            self._arm_soon()
 
     def _tell(self, watchers: Callable[[float], list[Effect]], now: float) -> None:
         """Send what watchers are to hear; a fault there costs no call."""
@@ -231,9 +235,8 @@ class Exchange:
 
     def _arm_soon(self) -> None:
         """Look for what is due next once for all inputs of this moment."""
-        if not self._arming:
-            self._arming = True
-            asyncio.get_running_loop().call_soon(self._arm)
+        self._arming = True
+        asyncio.get_running_loop().call_soon(self._arm)
 
     def _arm(self) -> None:
         self._arming = False
@@ -268,7 +271,8 @@ class Exchange:
                 self._take(self.own.expire(now), now)
         finally:
             # Whatever happened, time goes on for everybody else.
-            self._arm_soon()
+            if not self._arming:
+                self._arm_soon()
 
 
 def _log_fault(fault: Fault) -> None:

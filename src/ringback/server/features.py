@@ -110,7 +110,7 @@ class Features:
         self._prompts.speak_later((*words_of(plan), *emergencies.words_of(plan)))
 
     def note(self, notice: Notice) -> None:
-        """Something happened."""
+        """Something happened in a meeting."""
         self.company.note(notice)
 
     async def stop(self) -> None:

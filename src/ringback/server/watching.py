@@ -148,6 +148,8 @@ class Watching:
         if self._changed:
             changed = changed | self._changed
             self._changed = set()
+        if not changed:
+            return []
         effects: list[Effect] = []
         for account in changed:
             effects += self.notifier.changed(DIALOG, account, now)

@@ -6,7 +6,6 @@ import hashlib
 import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -67,16 +66,12 @@ class EndpointSettings:
     trusts: Callable[[Flow], bool] = lambda _: False
     session_expires_s: int = 0
     least_session_expires_s: int = 90
+    option_tags: tuple[str, ...] = field(init=False)
+    """What we support: the core's own extensions, then the application's."""
 
-    @property
-    def option_tags(self) -> tuple[str, ...]:
-        """What we support: the core's own extensions, then the application's."""
-        return _with_core_tags(self.supported)
-
-
-@lru_cache(maxsize=64)
-def _with_core_tags(supported: tuple[str, ...]) -> tuple[str, ...]:
-    return (*CORE_TAGS, *(tag for tag in supported if tag not in CORE_TAGS))
+    def __post_init__(self) -> None:
+        own = (tag for tag in self.supported if tag not in CORE_TAGS)
+        object.__setattr__(self, "option_tags", (*CORE_TAGS, *own))
 
 
 class InDialog(Protocol):

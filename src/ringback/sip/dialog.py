@@ -100,16 +100,15 @@ class Dialog(msgspec.Struct):
 
     def _build(self, method: str, number: int, via: str) -> Request:
         uri, routes = route(self.target, self.route_set)
-        headers = Headers()
-        headers.prepend("Via", via)
-        for value in routes:
-            headers.add("Route", str(value))
-        headers.add("Max-Forwards", "70")
-        headers.add("From", str(self.local))
-        headers.add("To", str(self.remote))
-        headers.add("Call-ID", self.call_id)
-        headers.add("CSeq", f"{number} {method}")
-        return Request(method, uri, headers)
+        fields = {"Via": [via]}
+        if routes:
+            fields["Route"] = [str(value) for value in routes]
+        fields["Max-Forwards"] = ["70"]
+        fields["From"] = [str(self.local)]
+        fields["To"] = [str(self.remote)]
+        fields["Call-ID"] = [self.call_id]
+        fields["CSeq"] = [f"{number} {method}"]
+        return Request(method, uri, Headers.of(fields))
 
 
 def route(target: Uri, route_set: tuple[NameAddr, ...]) -> tuple[Uri, tuple[NameAddr, ...]]:

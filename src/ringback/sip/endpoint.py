@@ -153,20 +153,23 @@ class Endpoint:
         """
         agent = self._agent
         uri, routes = route(target, route_set)
-        fields = Headers(("Via", agent.via(first_of(flow))))
-        for value in routes:
-            fields.add("Route", str(value))
-        fields.add("Max-Forwards", str(max_forwards))
-        fields.add("From", str(from_ if from_.tag else from_.with_tag(agent.new_token())))
-        fields.add("To", str(to))
-        fields.add("Call-ID", agent.new_token())
-        fields.add("CSeq", "1 INVITE")
-        fields.add("Contact", agent.contact(first_of(flow)))
-        agent.describe(fields)
-        fields.add("User-Agent", self.settings.user_agent)
+        first = first_of(flow)
+        fields = {"Via": [agent.via(first)]}
+        if routes:
+            fields["Route"] = [str(value) for value in routes]
+        fields["Max-Forwards"] = [str(max_forwards)]
+        fields["From"] = [str(from_ if from_.tag else from_.with_tag(agent.new_token()))]
+        fields["To"] = [str(to)]
+        fields["Call-ID"] = [agent.new_token()]
+        fields["CSeq"] = ["1 INVITE"]
+        fields["Contact"] = [agent.contact(first)]
+        fields["Allow"] = list(self.settings.allow)
+        fields["Supported"] = list(self.settings.option_tags)
+        fields["User-Agent"] = [self.settings.user_agent]
+        described = Headers.of(fields)
         if headers is not None:
-            add_all(fields, headers)
-        request = Request("INVITE", uri, fields)
+            add_all(described, headers)
+        request = Request("INVITE", uri, described)
         attach(request, sdp)
         session = OutgoingSession(agent, request, flow, now, credentials)
         return session, session.begin(now)

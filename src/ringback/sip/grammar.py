@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from ipaddress import IPv6Address
+from typing import TypeVar
 
 from ringback.sip.errors import SipSyntaxError
 
 Params = Mapping[str, str | None]
+_T = TypeVar("_T")
 
 MAX_PARAMS = 100
 """More than any real value has; bounds the work one value can cause each time that it is read."""
@@ -23,7 +25,29 @@ _PARAM = re.compile(
     r"[ \t]*;[ \t]*([A-Za-z0-9\-.!%*_+`'~]+)(?:[ \t]*=[ \t]*(\"(?:[^\"\\]|\\.)*\"|[^;\"\s]*))?[ \t]*",
     re.DOTALL,
 )
+_USUAL_PARAMS = frozenset({"branch", "expires", "lr", "ob", "received", "rport", "tag", "transport"})
 _LIST_STOPS = re.compile(r'[,"<>]')
+
+
+class Readings(dict[str, _T]):
+    """What texts were read as: a value is asked for several times on the way of its message.
+
+    `readings[text]` reads a new text; what that raises is not remembered. Texts longer than `longest`
+    characters are not either, and `most` are: a peer cannot fill the memory.
+    """
+
+    def __init__(self, read: Callable[[str], _T], *, longest: int, most: int) -> None:
+        self._read = read
+        self._longest = longest
+        self._most = most
+
+    def __missing__(self, text: str) -> _T:
+        value = self._read(text)
+        if len(text) <= self._longest:
+            if len(self) >= self._most:
+                self.clear()
+            self[text] = value
+        return value
 
 
 def is_token(text: str) -> bool:
@@ -88,6 +112,13 @@ def parse_params(text: str, start: int = 0) -> dict[str, str | None]:
     The first of two parameters with one name counts. Raises SipSyntaxError on anything else, and on more
     than MAX_PARAMS.
     """
+    rest = text[start:]
+    if not rest:
+        return {}
+    if rest[0] == ";" and " " not in rest and '"' not in rest and rest.isprintable():
+        plain = _plain_params(rest[1:].split(";"))
+        if plain is not None:
+            return plain
     params: dict[str, str | None] = {}
     position, end = start, len(text)
     room = MAX_PARAMS
@@ -99,6 +130,21 @@ def parse_params(text: str, start: int = 0) -> dict[str, str | None]:
         name, value = match.groups()
         params.setdefault(name.lower(), value)
         position = match.end()
+    return params
+
+
+def _plain_params(parts: list[str]) -> dict[str, str | None] | None:
+    """Parameters without quotes and spaces, nearly all; None where one is not as it should be."""
+    if len(parts) > MAX_PARAMS:
+        return None
+    params: dict[str, str | None] = {}
+    for part in parts:
+        name, equals, value = part.partition("=")
+        if name not in _USUAL_PARAMS:
+            if not is_token(name):
+                return None
+            name = name.lower()
+        params.setdefault(name, value if equals else None)
     return params
 
 

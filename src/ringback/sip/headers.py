@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 
 import msgspec
 
 from ringback.sip.errors import SipSyntaxError
 from ringback.sip.grammar import (
     Params,
+    Readings,
     format_params,
     is_token,
     parse_number,
@@ -81,11 +81,23 @@ class Headers:
         for name, value in pairs:
             self.add(name, value)
 
+    @classmethod
+    def of(cls, fields: dict[str, list[str]]) -> Headers:
+        """Fields by names spelt as in the RFCs, one value an element; ValueError on a line break inside.
+        The dictionary is taken over."""
+        fresh = cls()
+        fresh.fields = fields
+        for values in fields.values():
+            for value in values:
+                if "\r" in value or "\n" in value:
+                    raise ValueError(_LINE_BREAK)
+        return fresh
+
     def get(self, name: str) -> str | None:
         """The first value, or None."""
         values = self.fields.get(name)
-        if values is None:
-            values = self.fields.get(_KNOWN.get(name) or canonical_name(name))
+        if values is None and (known := _KNOWN.get(name) or canonical_name(name)) != name:
+            values = self.fields.get(known)
         return values[0] if values else None
 
     def get_all(self, name: str) -> list[str]:
@@ -115,6 +127,18 @@ class Headers:
         """Append elements of a list field, none of which holds a comma or a line break."""
         self.fields.setdefault(_KNOWN.get(name) or canonical_name(name), []).extend(values)
 
+    def add_lines(self, lines: list[str]) -> bool:
+        """Append header lines as `add_line` does; False at the first that is none."""
+        fields = self.fields
+        for line in lines:
+            name, colon, value = line.partition(":")
+            known = _KNOWN.get(name)
+            if colon and known is not None and known not in fields and "," not in value:
+                fields[known] = [value.strip(" \t")]
+            elif not self.add_line(line):
+                return False
+        return True
+
     def add_line(self, line: str) -> bool:
         """Append a header line as it came, unfolded and without line ends; False when it is none."""
         name, colon, value = line.partition(":")
@@ -132,14 +156,6 @@ class Headers:
         else:
             self._append(known, value)
         return True
-
-    def repeated(self, names: tuple[str, ...]) -> str | None:
-        """The first of these names, spelt as in the RFCs, that has more than one value."""
-        for name in names:
-            values = self.fields.get(name)
-            if values is not None and len(values) > 1:
-                return name
-        return None
 
     def set(self, name: str, value: str) -> None:
         """Replace all values of the name by one."""
@@ -193,18 +209,13 @@ class Headers:
                 yield name, value
 
     def lines(self) -> list[str]:
-        """Header lines as they go on the wire, without the line ends; Content-Length left out."""
-        lines: list[str] = []
-        for name, values in self.fields.items():
-            if name == "Content-Length":
-                continue
-            if len(values) == 1:
-                lines.append(f"{name}: {values[0]}")
-            elif name in _JOINED and values:
-                lines.append(f"{name}: {', '.join(values)}")
-            else:
-                lines += [f"{name}: {value}" for value in values]
-        return lines
+        """Header lines as they go on the wire, without the last line ends, one element a name;
+        Content-Length left out."""
+        return [
+            f"{name}: {values[0]}" if len(values) == 1 else _line_of_several(name, values)
+            for name, values in self.fields.items()
+            if values and name != "Content-Length"
+        ]
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and self.get(name) is not None
@@ -222,6 +233,12 @@ class Headers:
         return f"Headers({', '.join(self.fields)})"
 
 
+def _line_of_several(name: str, values: list[str]) -> str:
+    if name in _JOINED:
+        return f"{name}: {', '.join(values)}"
+    return "\r\n".join([f"{name}: {value}" for value in values])
+
+
 _LINE_BREAK = "a header value may not hold a line break"
 
 
@@ -234,7 +251,7 @@ def _refuse_line_break(value: str) -> None:
 _VIA = re.compile(
     r"SIP[ \t]{0,32}/[ \t]{0,32}2\.0[ \t]{0,32}/[ \t]{0,32}([A-Za-z0-9\-.!%*_+`'~]{1,64})[ \t]{1,32}"
     r"(\[[0-9A-Fa-f:.]{2,64}\]|[A-Za-z0-9._\-]{1,255})"
-    r"(?:[ \t]{0,32}:[ \t]{0,32}([0-9]{1,5}))?[ \t]{0,32}(?=;|$)",
+    r"(?:[ \t]{0,32}:[ \t]{0,32}([0-9]{1,5}))?[ \t]{0,32}",
     re.IGNORECASE,
 )
 
@@ -264,8 +281,7 @@ class Via(msgspec.Struct, frozen=True, gc=False):
     @classmethod
     def parse(cls, text: str) -> Via:
         """Read one Via value; raises SipSyntaxError."""
-        # A message's topmost Via is read several times on its way; longer ones are not worth the memory.
-        return _parse_via(text) if len(text) < 256 else _parse_via.__wrapped__(text)
+        return vias[text]
 
     def __str__(self) -> str:
         port = "" if self.port is None else f":{self.port}"
@@ -281,16 +297,26 @@ def is_via(text: str) -> bool:
     return True
 
 
-@lru_cache(maxsize=512)
 def _parse_via(text: str) -> Via:
-    match = _VIA.match(text)
+    # A peer's Vias differ in what follows its address.
+    sender = text.partition(";")[0]
+    transport, host, port = _senders[sender]
+    return Via(transport, host, port, parse_params(text, len(sender)))
+
+
+def _parse_sender(text: str) -> tuple[str, str, int | None]:
+    match = _VIA.fullmatch(text)
     if match is None:
         raise SipSyntaxError("bad Via")
     transport, host, port = match.groups()
     if host[0] == "[":
         split_host_port(host)
-    number = None if port is None else parse_number(port, 65535, "port")
-    return Via(transport.upper(), host, number, parse_params(text, match.end()))
+    return transport.upper(), host, None if port is None else parse_number(port, 65535, "port")
+
+
+_senders = Readings(_parse_sender, longest=128, most=4_096)
+vias = Readings(_parse_via, longest=255, most=512)
+"""Via values as `Via.parse` reads them."""
 
 
 class CSeq(msgspec.Struct, frozen=True, gc=False):
@@ -302,13 +328,12 @@ class CSeq(msgspec.Struct, frozen=True, gc=False):
     @classmethod
     def parse(cls, text: str) -> CSeq:
         """Read a CSeq value; raises SipSyntaxError."""
-        return _parse_cseq(text) if len(text) < 64 else _parse_cseq.__wrapped__(text)
+        return cseqs[text]
 
     def __str__(self) -> str:
         return f"{self.number} {self.method}"
 
 
-@lru_cache(maxsize=512)
 def _parse_cseq(text: str) -> CSeq:
     digits, _, method = text.replace("\t", " ").partition(" ")
     method = method.strip(" ")
@@ -318,3 +343,7 @@ def _parse_cseq(text: str) -> CSeq:
     if number >= 2**31:
         raise SipSyntaxError("CSeq number too large")
     return CSeq(number, method)
+
+
+cseqs = Readings(_parse_cseq, longest=63, most=512)
+"""CSeq values as `CSeq.parse` reads them."""

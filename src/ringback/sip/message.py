@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from ringback.sip.errors import SipSyntaxError
-from ringback.sip.grammar import parse_number
-from ringback.sip.headers import CSeq, Headers, Via
-from ringback.sip.uri import NameAddr, OtherUri, SipUri, TelUri, Uri
+from ringback.sip.grammar import Readings, parse_number
+from ringback.sip.headers import CSeq, Headers, Via, cseqs, vias
+from ringback.sip.uri import NameAddr, OtherUri, SipUri, TelUri, Uri, name_addrs
 
 __all__ = [
     "KNOWN_METHODS",
@@ -30,6 +30,9 @@ __all__ = [
 VERSION = "SIP/2.0"
 
 # Registered methods: one of these that we do not serve is 405, any other 501 (RFC 3261 §8.2.1, §21.5.2).
+hop_counts = Readings(lambda text: parse_number(text, 255, "Max-Forwards"), longest=8, most=512)
+"""Values of Max-Forwards as `max_forwards` reads them."""
+
 KNOWN_METHODS = frozenset({
     "ACK", "BYE", "CANCEL", "INFO", "INVITE", "MESSAGE", "NOTIFY", "OPTIONS", "PRACK", "PUBLISH", "REFER",
     "REGISTER", "SUBSCRIBE", "UPDATE",
@@ -79,7 +82,7 @@ class _Typed:
     def cseq(self) -> CSeq:
         """The CSeq number and method."""
         try:
-            return CSeq.parse(self.headers.fields["CSeq"][0])
+            return cseqs[self.headers.fields["CSeq"][0]]
         except KeyError:
             raise SipSyntaxError("missing CSeq") from None
 
@@ -87,7 +90,7 @@ class _Typed:
     def from_(self) -> NameAddr:
         """The From field."""
         try:
-            return NameAddr.parse(self.headers.fields["From"][0])
+            return name_addrs[self.headers.fields["From"][0]]
         except KeyError:
             raise SipSyntaxError("missing From") from None
 
@@ -95,7 +98,7 @@ class _Typed:
     def to(self) -> NameAddr:
         """The To field."""
         try:
-            return NameAddr.parse(self.headers.fields["To"][0])
+            return name_addrs[self.headers.fields["To"][0]]
         except KeyError:
             raise SipSyntaxError("missing To") from None
 
@@ -108,7 +111,7 @@ class _Typed:
     def top_via(self) -> Via:
         """The topmost Via."""
         try:
-            return Via.parse(self.headers.fields["Via"][0])
+            return vias[self.headers.fields["Via"][0]]
         except KeyError:
             raise SipSyntaxError("missing Via") from None
 
@@ -142,7 +145,7 @@ class _Typed:
     def max_forwards(self) -> int | None:
         """Max-Forwards, or None when absent."""
         value = self.headers.get("Max-Forwards")
-        return None if value is None else parse_number(value, 255, "Max-Forwards")
+        return None if value is None else hop_counts[value]
 
 
 class Request(_Typed, msgspec.Struct):
@@ -186,8 +189,9 @@ def encode(message: Message) -> bytes:
     start = message.start_line()
     if "\r" in start or "\n" in start:
         raise ValueError("a start line may not hold a line break")
-    lines = [start, *message.headers.lines(), f"Content-Length: {len(message.body)}", "", ""]
-    return "\r\n".join(lines).encode("utf-8", "surrogateescape") + message.body
+    body = message.body
+    lines = [start, *message.headers.lines(), f"Content-Length: {len(body)}", "", ""]
+    return "\r\n".join(lines).encode("utf-8", "surrogateescape") + body
 
 
 _ANSWERED = ("Via", "From", "To", "Call-ID", "CSeq")
@@ -203,8 +207,8 @@ def make_response(
     """
     source = request.headers
     headers = source.some(_ANSWERED)
-    if to_tag is not None and (to := source.get("To")) is not None:
-        headers.replace_first("To", _tagged(to, to_tag))
+    if to_tag is not None and (to := headers.fields.get("To")):
+        to[0] = _tagged(to[0], to_tag)
     if status == 100:
         headers.copy_from(source, "Timestamp")
     return Response(status, reason or REASONS.get(status, "Unknown"), headers, body)
@@ -213,7 +217,7 @@ def make_response(
 def _tagged(to: str, tag: str) -> str:
     """A To value with a tag; an unreadable one, in the answer to a malformed request, stays as it is."""
     try:
-        value = NameAddr.parse(to)
+        has_one = name_addrs[to].tag is not None
     except SipSyntaxError:
         return to
-    return to if value.tag is not None else f"{to};tag={tag}"
+    return to if has_one else f"{to};tag={tag}"

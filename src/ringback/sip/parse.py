@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import msgspec
 
 from ringback.sip.errors import SipSyntaxError
-from ringback.sip.grammar import TOKEN, parse_number
-from ringback.sip.headers import CSeq, Headers, Via
-from ringback.sip.message import KNOWN_METHODS, VERSION, Message, Request, Response
-from ringback.sip.uri import NameAddr, SipUri, parse_uri
+from ringback.sip.grammar import TOKEN, Readings, parse_number
+from ringback.sip.headers import CSeq, Headers, Via, cseqs, vias
+from ringback.sip.message import KNOWN_METHODS, VERSION, Message, Request, Response, hop_counts
+from ringback.sip.uri import NameAddr, SipUri, name_addrs, parse_uri
 
 MAX_HEADER_BYTES = 65_536
 MAX_BODY_BYTES = 1_048_576
@@ -99,25 +99,38 @@ def parse_message(data: bytes) -> Message | Malformed:
 
 def _read_head(data: bytes) -> _Head:
     text = data[: MAX_HEADER_BYTES + 1].decode("utf-8", "surrogateescape")
-    if "\r\n " in text or "\r\n\t" in text:
-        text = _FOLD.sub(" ", text)
     lines = text.split("\r\n")
+    head = _Head(lines[0], Headers())
+    shown = "".join(lines)
+    values = len(lines) - 1 + (shown.count(",") if "," in shown else 0)
+    broken = "\r" in shown or "\n" in shown
+    if broken or values > MAX_HEADER_VALUES or not head.headers.add_lines(lines[1:]):
+        head = _read_unusual_head(text)
+    _read_length(head)
+    return head
+
+
+def _read_unusual_head(text: str) -> _Head:
+    """One with folded lines, or with faults, of which the first is told."""
+    lines = _FOLD.sub(" ", text).split("\r\n")
     headers = Headers()
     head = _Head(lines[0], headers)
     if "\r" in lines[0] or "\n" in lines[0]:
         head.fault = "line break within the start line"
-    stray = not text.count("\r") == text.count("\n") == len(lines) - 1
     room = MAX_HEADER_VALUES
-    add_line = headers.add_line
     for line in lines[1:]:
-        room -= 1 + line.count(",") if "," in line else 1
+        room -= 1 + line.count(",")
         if room < 0:
             head.fault = head.fault or "too many header fields"
             break
-        if (stray and ("\r" in line or "\n" in line)) or not add_line(line):
+        if "\r" in line or "\n" in line or not headers.add_line(line):
             head.fault = head.fault or "bad header line"
-    _read_length(head)
     return head
+
+
+_lengths = Readings(
+    lambda text: parse_number(text, _LENGTH_LIMIT, "Content-Length"), longest=8, most=4_096
+)
 
 
 def _read_length(head: _Head) -> None:
@@ -125,7 +138,7 @@ def _read_length(head: _Head) -> None:
     if not values:
         return
     try:
-        head.length = parse_number(values[0], _LENGTH_LIMIT, "Content-Length")
+        head.length = _lengths[values[0]]
     except SipSyntaxError as error:
         head.length_fault = str(error)
         return
@@ -148,7 +161,7 @@ def _finish(head: _Head, body: bytes) -> Message | Malformed:
     if head.start[:4].upper() == "SIP/":
         return _finish_response(head, body)
     parts = head.start.split(" ")
-    if len(parts) != 3 or TOKEN.fullmatch(parts[0]) is None:
+    if len(parts) != 3 or not (parts[0] in KNOWN_METHODS or TOKEN.fullmatch(parts[0])):
         return _malformed(head, "bad request line")
     method, uri_text, version = parts
     if version.upper() != VERSION:
@@ -191,24 +204,20 @@ def _check(head: _Head) -> CSeq:
     """Read every field that the core relies on once, so that the typed views cannot fail later."""
     if head.fault is not None:
         raise SipSyntaxError(head.fault)
-    headers = head.headers
-    if (name := headers.repeated(_ONCE)) is not None:
-        raise SipSyntaxError(f"more than one {name}")
-    call_id = headers.get("Call-ID")
+    fields = head.headers.fields
+    for name in _ONCE:
+        if name in fields and len(fields[name]) > 1:
+            raise SipSyntaxError(f"more than one {name}")
+    call_id = fields["Call-ID"][0] if "Call-ID" in fields else ""
     if not call_id or " " in call_id or "\t" in call_id:
         raise SipSyntaxError("bad Call-ID" if call_id else "missing Call-ID")
-    fields = headers.fields
     try:
         via, from_, to, cseq_ = (fields["Via"][0], fields["From"][0], fields["To"][0], fields["CSeq"][0])
     except KeyError as missing:
         raise SipSyntaxError(f"missing {missing.args[0]}") from None
-    Via.parse(via)
-    NameAddr.parse(from_)
-    NameAddr.parse(to)
-    cseq = CSeq.parse(cseq_)
-    max_forwards = headers.get("Max-Forwards")
-    if max_forwards is not None:
-        parse_number(max_forwards, 255, "Max-Forwards")
+    _, _, _, cseq = vias[via], name_addrs[from_], name_addrs[to], cseqs[cseq_]
+    if "Max-Forwards" in fields:
+        _ = hop_counts[fields["Max-Forwards"][0]]
     for name in ("Contact", "Route", "Record-Route"):
         if name in fields:
             _check_addresses(name, fields[name])

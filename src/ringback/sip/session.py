@@ -349,10 +349,10 @@ class InviteSession:
 
     def deadline(self) -> float | None:
         """When `expire` is wanted next, or None."""
-        first = min(self._timers.values(), default=None)
-        for waiting in self._unacknowledged.values():
-            if first is None or waiting.next_at < first:
-                first = waiting.next_at
+        first = min(self._timers.values()) if self._timers else None
+        if self._unacknowledged:
+            again = min([waiting.next_at for waiting in self._unacknowledged.values()])
+            return again if first is None or again < first else first
         return first
 
     def expire(self, now: float) -> list[Effect]:
@@ -408,6 +408,8 @@ class InviteSession:
             self.peer_follows = "from-change" in supported
 
     def _watch_expiry(self, now: float) -> None:
+        if not self.expiry.seconds and not self._timers:
+            return
         for timer, at in (
             (SessionTimer.REFRESH, self.expiry.refresh_at(now)),
             (SessionTimer.EXPIRY, self.expiry.ends_at(now)),

@@ -6,7 +6,6 @@ prints them: `masking` comes before any message is shown.
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -27,8 +26,8 @@ _MOST_UNANSWERED: Final = 10_000
 # What a kept message costs beside its bytes.
 _OVERHEAD_BYTES: Final = 400
 
-_CSEQ_METHOD = re.compile(rb"\r\nCSeq: [0-9]+ ([!-~]+)")
-_CALL_ID = re.compile(rb"\r\nCall-ID: ([!-~]+)")
+_CSEQ: Final = b"\r\nCSeq: "
+_CALL_ID: Final = b"\r\nCall-ID: "
 _METHODS: Final = {method.encode(): method for method in KNOWN_METHODS}
 _CODES: Final = {str(status).encode(): str(status) for status in REASONS}
 
@@ -119,7 +118,7 @@ class Tap:
             key = (method if method in KNOWN_METHODS else "other", code, flow.transport)
         else:
             self.malformed[flow.transport] = self.malformed.get(flow.transport, 0) + 1
-            self._note(Captured(at, False, flow, data), keep=b"SIP/" in data[:512])
+            self._note(Captured(at, False, flow, data), b"SIP/" in data[:512])
             return
         self.received[key] = self.received.get(key, 0) + 1
         self._note(Captured(at, False, flow, data))
@@ -129,8 +128,7 @@ class Tap:
         at = self._clock()
         code = ""
         if data.startswith(b"SIP/2.0 "):
-            found = _CSEQ_METHOD.search(data)
-            method = _METHODS.get(found[1], "other") if found is not None else "other"
+            method = _METHODS.get(_field(data, _CSEQ).rpartition(b" ")[2], "other")
             code = _CODES.get(data[8:11]) or f"{data[8:9].decode('ascii', 'replace')}xx"
             if method == "INVITE" and code != "100" and self._unanswered:
                 self._end_wait(data, at)
@@ -157,16 +155,16 @@ class Tap:
 
     # Work
 
-    def _note(self, captured: Captured, *, keep: bool = True) -> None:
+    def _note(self, captured: Captured, keep: bool = True) -> None:
         if keep and self._buffer_bytes:
             kept = self._kept
             kept.append(captured)
-            self._kept_bytes += len(captured.data) + _OVERHEAD_BYTES
-            while self._kept_bytes > self._buffer_bytes:
-                self._kept_bytes -= len(kept.popleft().data) + _OVERHEAD_BYTES
-        if self._watches:
-            for watch in self._watches:
-                watch.put(captured)
+            size = self._kept_bytes + len(captured.data) + _OVERHEAD_BYTES
+            while size > self._buffer_bytes:
+                size -= len(kept.popleft().data) + _OVERHEAD_BYTES
+            self._kept_bytes = size
+        for watch in self._watches:
+            watch.put(captured)
 
     def _begin_wait(self, call_id: str, at: float) -> None:
         unanswered = self._unanswered
@@ -176,8 +174,7 @@ class Tap:
         unanswered.setdefault(call_id.encode("utf-8", "surrogateescape"), at)
 
     def _end_wait(self, data: bytes, at: float) -> None:
-        found = _CALL_ID.search(data)
-        began = self._unanswered.pop(found[1], None) if found is not None else None
+        began = self._unanswered.pop(_field(data, _CALL_ID), None)
         if began is None:
             return
         # The clock may have been set back meanwhile.
@@ -185,3 +182,12 @@ class Tap:
         self.answer_sum_s += took_s
         place = next((i for i, bound in enumerate(ANSWER_BOUNDS_S) if took_s <= bound), -1)
         self.answer_counts[place] += 1
+
+
+def _field(data: bytes, begin: bytes) -> bytes:
+    """The value of the first header field of a message of ours that begins so; empty where there is none."""
+    at = data.find(begin)
+    if at < 0:
+        return b""
+    at += len(begin)
+    return data[at : data.find(b"\r", at)]

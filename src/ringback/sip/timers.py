@@ -100,7 +100,8 @@ class TimerQueue:
                 return
             del self._items[ticket[1]]
             item.scheduled = None
-            self._sweep()
+            if len(self._heap) > 2 * len(self._items) + _FEW_TICKETS:
+                self._sweep()
         if when is not None:
             ticket = item.scheduled = (when, next(self._numbers))
             self._items[ticket[1]] = item
@@ -134,9 +135,8 @@ class TimerQueue:
 
     def _sweep(self) -> None:
         """Drop the tickets of what is done when they are the most: calls end long before their timers."""
-        if len(self._heap) > 2 * len(self._items) + _FEW_TICKETS:
-            self._heap = [ticket for ticket in self._heap if ticket[1] in self._items]
-            heapq.heapify(self._heap)
+        self._heap = [ticket for ticket in self._heap if ticket[1] in self._items]
+        heapq.heapify(self._heap)
 
     def __len__(self) -> int:
         """How many items wait."""

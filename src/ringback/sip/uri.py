@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import lru_cache
 from urllib.parse import quote as percent_encode
 from urllib.parse import unquote as percent_decode
 
@@ -14,6 +13,7 @@ from msgspec.structs import replace
 from ringback.sip.errors import SipSyntaxError
 from ringback.sip.grammar import (
     Params,
+    Readings,
     end_of_quoted,
     format_params,
     parse_params,
@@ -22,9 +22,8 @@ from ringback.sip.grammar import (
     unquote,
 )
 
-# Longer texts are parsed but not remembered, so that a peer cannot fill the memory through the cache.
-_CACHED_LENGTH = 512
-_CACHE_SIZE = 4096
+_REMEMBERED_CHARACTERS = 512
+_REMEMBERED = 4_096
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
 _BAD_USER = re.compile(r'[\x00-\x20\x7f<>"@]|%(?![0-9A-Fa-f]{2})')
@@ -103,12 +102,13 @@ class SipUri(msgspec.Struct, frozen=True, gc=False, eq=False):
         return uri
 
     def __str__(self) -> str:
-        text = f"{self.scheme}:"
-        if self.user is not None:
-            text += f"{self.user}:{self.password}@" if self.password is not None else f"{self.user}@"
-        text += self.host
-        if self.port is not None:
-            text += f":{self.port}"
+        place = self.host if self.port is None else f"{self.host}:{self.port}"
+        if self.user is None:
+            text = f"{self.scheme}:{place}"
+        elif self.password is None:
+            text = f"{self.scheme}:{self.user}@{place}"
+        else:
+            text = f"{self.scheme}:{self.user}:{self.password}@{place}"
         if self.params:
             text += format_params(self.params)
         return f"{text}?{self.headers}" if self.headers else text
@@ -187,7 +187,7 @@ Uri = SipUri | TelUri | OtherUri
 
 def parse_uri(text: str) -> Uri:
     """Read any URI (no whitespace around it); raises SipSyntaxError."""
-    return _cached_uri(text) if len(text) <= _CACHED_LENGTH else _parse_uri(text)
+    return _uris[text]
 
 
 def _parse_uri(text: str) -> Uri:
@@ -228,7 +228,7 @@ def _parse_sip(scheme: str, rest: str) -> SipUri:
     return SipUri(scheme, user, password, host, port, params, headers)
 
 
-_cached_uri = lru_cache(maxsize=_CACHE_SIZE)(_parse_uri)
+_uris = Readings(_parse_uri, longest=_REMEMBERED_CHARACTERS, most=_REMEMBERED)
 
 
 class NameAddr(msgspec.Struct, frozen=True, gc=False):
@@ -254,37 +254,45 @@ class NameAddr(msgspec.Struct, frozen=True, gc=False):
     @classmethod
     def parse(cls, text: str) -> NameAddr:
         """Read a name-addr or addr-spec with parameters; raises SipSyntaxError."""
-        return _cached_name_addr(text) if len(text) <= _CACHED_LENGTH else _parse_name_addr(text)
+        return name_addrs[text]
 
     def __str__(self) -> str:
-        name = f"{quote(self.display)} " if self.display else ""
-        return f"{name}<{self.uri}>{format_params(self.params)}"
+        text = f"{quote(self.display)} <{self.uri}>" if self.display else f"<{self.uri}>"
+        return text + format_params(self.params) if self.params else text
 
 
 def _parse_name_addr(text: str) -> NameAddr:
-    display = ""
-    start = 0
-    if text.startswith('"'):
-        start = end_of_quoted(text, 0)
-        display = unquote(text[:start])
+    start = end_of_quoted(text, 0) if text.startswith('"') else 0
     opening = text.find("<", start)
     if opening < 0:
         if start:
             raise SipSyntaxError("display name without an address in angle brackets")
         return _parse_addr_spec(text)
+    closing = text.find(">", opening)
+    if closing < 0:
+        raise SipSyntaxError("address without closing bracket")
+    # The addresses of one person differ in what follows.
+    uri, display = _addresses[text[: closing + 1]]
+    return NameAddr(uri, display, parse_params(text, closing + 1))
+
+
+def _parse_address(text: str) -> tuple[Uri, str]:
+    """The address in angle brackets and the display name before it."""
+    start = end_of_quoted(text, 0) if text.startswith('"') else 0
+    opening = text.find("<", start)
     if start:
+        display = unquote(text[:start])
         if text[start:opening].strip(" \t"):
             raise SipSyntaxError("text between display name and address")
     else:
         display = text[:opening].strip(" \t")
         if '"' in display or ";" in display:
             raise SipSyntaxError("bad display name")
-    closing = text.find(">", opening)
-    if closing < 0:
-        raise SipSyntaxError("address without closing bracket")
     # RFC 4475 §3.1.2.14: whitespace inside the brackets is wrong, but harmless to step over.
-    uri = parse_uri(text[opening + 1 : closing].strip(" \t"))
-    return NameAddr(uri, display, parse_params(text, closing + 1))
+    return parse_uri(text[opening + 1 : -1].strip(" \t")), display
+
+
+_addresses = Readings(_parse_address, longest=_REMEMBERED_CHARACTERS, most=_REMEMBERED)
 
 
 def _parse_addr_spec(text: str) -> NameAddr:
@@ -297,4 +305,5 @@ def _parse_addr_spec(text: str) -> NameAddr:
     return NameAddr(parse_uri(address), "", parse_params(params))
 
 
-_cached_name_addr = lru_cache(maxsize=_CACHE_SIZE)(_parse_name_addr)
+name_addrs = Readings(_parse_name_addr, longest=_REMEMBERED_CHARACTERS, most=_REMEMBERED)
+"""Values of From, To and the like as `NameAddr.parse` reads them."""

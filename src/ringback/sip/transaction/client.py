@@ -53,11 +53,6 @@ class ClientTransaction(Transaction):
         """Send the request for the first time."""
         return self._enter((self.initial, self.first), now, self._request)
 
-    def stop_repeating(self) -> None:
-        """Do not send the request again, but wait for its answers as long as before."""
-        for letter in (Input.TIMER_A, Input.TIMER_E):
-            self._timers.pop(letter, None)
-
     def receive(self, response: Response, now: float) -> list[tuple[Outcome, bytes]]:
         """Take a response that matched; for DELIVER outcomes it is then found in `response`."""
         self.response = response

@@ -17,6 +17,9 @@ from ringback.sip.transaction.non_invite_server import NonInviteServerTransactio
 from ringback.sip.transaction.server import ServerKey, ServerTransaction
 
 
+_TERMINATED, _TRANSMIT = State.TERMINATED, Outcome.TRANSMIT
+
+
 class TransactionLayer:
     """All transactions of an endpoint.
 
@@ -163,13 +166,13 @@ class TransactionLayer:
     ) -> list[Effect]:
         """Turn outcomes into effects, asking the user where it is told; keep or forget the transaction."""
         flow = transaction.flow
-        if transaction.state is State.TERMINATED:
+        if transaction.state is _TERMINATED:
             self._forget(transaction)
         else:
             self._queue.update(transaction)
         effects: list[Effect] = []
         for outcome, data in outcomes:
-            if outcome is Outcome.TRANSMIT:
+            if outcome is _TRANSMIT:
                 effects.append(Transmit(flow, data))
             elif isinstance(transaction, ClientTransaction):
                 effects += _tell(transaction, outcome, now)

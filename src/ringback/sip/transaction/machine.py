@@ -101,7 +101,19 @@ class Transaction:
     table: ClassVar[Table]
     initial: ClassVar[State]
 
-    __slots__ = ("_interval", "_timers", "flow", "key", "last", "scheduled", "state", "timing")
+    __slots__ = (
+        "_ends",
+        "_ends_at",
+        "_interval",
+        "_repeats",
+        "_repeats_at",
+        "flow",
+        "key",
+        "last",
+        "scheduled",
+        "state",
+        "timing",
+    )
 
     def __init__(self, key: tuple[str, ...], flow: Flow, timing: Timers) -> None:
         self.key = key
@@ -111,7 +123,11 @@ class Transaction:
         self.last = b""
         self.scheduled: Ticket | None = None
         self._interval = 0.0
-        self._timers: dict[Input, float] = {}
+        # At any time there are two timers at most: one that sends again (A, E, G), one that ends a wait.
+        self._repeats: Input | None = None
+        self._repeats_at = _NEVER
+        self._ends: Input | None = None
+        self._ends_at = _NEVER
 
     @property
     def terminated(self) -> bool:
@@ -120,18 +136,28 @@ class Transaction:
 
     def deadline(self) -> float | None:
         """When the next timer fires, or None."""
-        return min(self._timers.values()) if self._timers else None
+        first = self._repeats_at if self._repeats_at < self._ends_at else self._ends_at
+        return first if first != _NEVER else None
 
     def expire(self, now: float) -> list[tuple[Outcome, bytes]]:
         """Fire the timers that are due, the earliest first."""
         out: list[tuple[Outcome, bytes]] = []
-        while self._timers:
-            letter = min(self._timers, key=self._timers.__getitem__)
-            if self._timers[letter] > now:
-                break
-            del self._timers[letter]
+        while True:
+            if self._repeats is not None and self._repeats_at <= min(now, self._ends_at):
+                letter, self._repeats, self._repeats_at = self._repeats, None, _NEVER
+            elif self._ends is not None and self._ends_at <= now:
+                letter, self._ends, self._ends_at = self._ends, None, _NEVER
+            else:
+                return out
             out += self.step(letter, now)
-        return out
+
+    def stop_repeating(self) -> None:
+        """Do not send again what was sent, but wait as long as before."""
+        self._repeats, self._repeats_at = None, _NEVER
+
+    def _stop_timers(self) -> None:
+        self._repeats = self._ends = None
+        self._repeats_at = self._ends_at = _NEVER
 
     def step(self, event: Input, now: float, data: bytes = b"") -> list[tuple[Outcome, bytes]]:
         """Make one transition; `data` is the message to send for the SEND inputs."""
@@ -144,23 +170,24 @@ class Transaction:
         self.state, actions = row
         out: list[tuple[Outcome, bytes]] = []
         for action in actions:
-            if action is Action.SEND:
+            if action is _SEND:
                 self.last = data
-                out.append((Outcome.TRANSMIT, data))
-            elif action is Action.RESEND:
+                out.append((_TRANSMIT, data))
+            elif action is _STOP:
+                self._stop_timers()
+            elif (timer := _STARTS.get(action)) is not None:
+                if self._start(action, timer, now):
+                    # A wait of zero: the timer has fired already.
+                    out += self.step(timer, now)
+            elif action is _RESEND:
                 if self.last:
-                    out.append((Outcome.TRANSMIT, self.last))
-            elif action is Action.STOP:
-                self._timers.clear()
-            elif action is Action.ACKNOWLEDGE:
-                out.append((Outcome.TRANSMIT, self._acknowledgement()))
-            elif (report := _REPORTS.get(action)) is not None:
-                out.append((report, data))
-            elif self._start(action, now):
-                # A wait of zero: the timer has fired already.
-                out += self.step(_STARTS[action], now)
-        if self.state is State.TERMINATED:
-            self._timers.clear()
+                    out.append((_TRANSMIT, self.last))
+            elif action is _ACKNOWLEDGE:
+                out.append((_TRANSMIT, self._acknowledgement()))
+            else:
+                out.append((_REPORTS[action], data))
+        if self.state is _TERMINATED:
+            self._stop_timers()
         return out
 
     def _acknowledgement(self) -> bytes:
@@ -169,25 +196,28 @@ class Transaction:
     def abandon(self) -> None:
         """Terminate without a word to the user (RFC 3261 §9.1: a cancelled INVITE that gets no answer)."""
         self.state = State.TERMINATED
-        self._timers.clear()
+        self._stop_timers()
 
-    def _start(self, action: Action, now: float) -> bool:
+    def _start(self, action: Action, timer: Input, now: float) -> bool:
         """Start a timer; True when its wait is zero."""
-        timer = _STARTS[action]
         reliable = self.flow.transport != "udp"
-        timing = self.timing
         again = _RETRANSMITS.get(timer)
         if again is not None:
-            if reliable:
-                return False
-            wait = self._interval = again(self._interval, timing, action is Action.START_E_SLOW)
-        else:
-            wait = _WAITS[timer](timing, reliable)
-            if wait == 0:
-                return True
-        self._timers[timer] = now + wait
+            if not reliable:
+                self._interval = again(self._interval, self.timing, action is Action.START_E_SLOW)
+                self._repeats, self._repeats_at = timer, now + self._interval
+            return False
+        wait = _WAITS[timer](self.timing, reliable)
+        if wait == 0:
+            return True
+        self._ends, self._ends_at = timer, now + wait
         return False
 
+
+# What steps look at, as names of the module: members of a class take several times as long to find.
+_SEND, _RESEND, _STOP, _ACKNOWLEDGE = Action.SEND, Action.RESEND, Action.STOP, Action.ACKNOWLEDGE
+_TRANSMIT, _TERMINATED = Outcome.TRANSMIT, State.TERMINATED
+_NEVER = float("inf")
 
 _REPORTS = {
     Action.DELIVER: Outcome.DELIVER,
