@@ -67,7 +67,7 @@ class Addresses:
         return np.array([get(key) or self._remember(key) for key in keys], np.uint32)
 
     def octets(self, numbers: Words) -> Bytes:
-        """The addresses of numbers of IPv6: uint8[n, 16]; of one that is forgotten one that nothing goes to."""
+        """The addresses of numbers of IPv6: uint8[n, 16]; nothing goes to that of a forgotten one."""
         get = self._octets.get
         joined = b"".join([get(number, _FORGOTTEN) for number in numbers.tolist()])
         return np.frombuffer(joined, np.uint8).reshape(-1, OCTETS)
