@@ -224,6 +224,10 @@ def test_what_others_on_ipv6_throw_at_a_call_is_not_heard(
     levels = tone_levels(audio, rate, [ONE_HZ, FALSE_HZ])
     assert levels[0] > -25
     assert levels[1] < -45
+    deadline = time.monotonic() + PATIENCE_S
+    while not call.media.rtcp_received:
+        assert time.monotonic() < deadline, "no report (RTCP) comes by IPv6"
+        time.sleep(0.05)
 
 
 @pytest.mark.long
