@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from ringback.call.application import Application
 from ringback.call.bridge import Device
+from ringback.call.leg import Party
+from ringback.governance.private import Private
 from ringback.media import protocol as media
 from ringback.sdp.negotiated import Local
 from ringback.sip.flow import Flow
-from ringback.sip.message import SipUri
+from ringback.sip.message import NameAddr, SipUri
 from tests.call.office import SERVER, Office, offer
 
 SERVER_6, PHONE_6 = "fd00::fe", "fd00::7"
+REACHED_BY = ((SERVER_6, PHONE_6), (SERVER, "192.0.2.7"))
 
 
 class BothOffice(Office):
@@ -61,6 +65,26 @@ def test_an_offer_of_the_other_family_than_its_signalling_is_answered_in_its_own
     office.run()
     assert "488 INVITE" in office.server.names()
     assert caller.talking
+
+
+def test_a_carrier_with_addresses_of_both_families_is_offered_ipv4() -> None:
+    office = BothOffice()
+    carrier = office.desk("192.0.2.7")
+    address = NameAddr(SipUri(user="102", host=SERVER))
+    targets = tuple(Flow("udp", (host, 5060), (there, 5060)) for host, there in REACHED_BY)
+    for order in (targets, targets[::-1]):
+        office.switchboard.dial(
+            SipUri(user="102", host="192.0.2.7"),
+            order,
+            address,
+            address,
+            Party(Private("102")),
+            Application(),
+            office.server.now,
+        )
+    office.run()
+    assert families(office) == [False, False]
+    assert connection_in(carrier.sessions[-1].request.body) == f"c=IN IP4 {SERVER}"
 
 
 def test_without_an_offer_the_signalling_says_which() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import socket
 import time
@@ -15,6 +16,8 @@ from ringback.media.addresses import FIRST_IPV6, Addresses
 from ringback.media.batch import OUTGOING_BYTES, OutgoingBatch
 from ringback.media.columns import Bytes
 from ringback.media.worker import mmsg
+from ringback.media.worker.sockets import UdpPorts
+from tests.wire.ports import media_range
 
 COMPILED = mmsg.kernels
 
@@ -64,7 +67,7 @@ def test_a_number_that_is_used_stays_through_any_flood_and_memory_is_bounded() -
         numbers.of_text(one) for one in strangers[-50:]
     )
     # What is forgotten is not sent anywhere.
-    assert numbers.packed(FIRST_IPV6 + 1) == packed("::ffff:0.0.0.0")
+    assert numbers.packed(FIRST_IPV6 + 1) == bytes(16)
 
 
 def test_numbers_are_given_out_again_but_never_twice_at_once() -> None:
@@ -95,8 +98,6 @@ def ends() -> Iterator[tuple[list[socket.socket], list[socket.socket]]]:
     ours, theirs = ([socket.socket(family, socket.SOCK_DGRAM) for family, _ in families] for _ in range(2))
     for both in (ours, theirs):
         for one, (_, host) in zip(both, families, strict=True):
-            if ":" in host:
-                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             one.bind((host, 0))
             one.settimeout(5)
     yield ours, theirs
@@ -147,6 +148,36 @@ def test_both_families_come_in_one_batch_and_are_answered(
         )
         assert outbox.send(backwards, descriptors) == 2
         assert [one.recv(9) for one in theirs] == [b"\4", b"\6"]
+
+
+@pytest.mark.usefixtures("kernels")
+def test_a_socket_of_both_families_is_the_same_to_a_peer_on_ipv4() -> None:
+    first, last = media_range()
+    ports = UdpPorts("0.0.0.0", first, last, bind_ipv6="::")
+    numbers = Addresses()
+    inbox, outbox = mmsg.Inbox(64, numbers), mmsg.Outbox(64, numbers)
+    opened = ports.open_pair_ipv6(0)
+    assert opened is not None
+    with contextlib.ExitStack() as stack:
+        stack.callback(ports.close)
+        peers = []
+        for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+            peer = stack.enter_context(socket.socket(family, socket.SOCK_DGRAM))
+            peer.settimeout(5)
+            peer.connect((host, opened[0]))
+            peer.send(host.encode())
+            peers.append(peer)
+        now = time.monotonic_ns()
+        batch, _ = inbox.receive(ports.rtp([0]), 0, time.time_ns() - now, now)
+        assert [numbers.packed(int(ip)) for ip in batch.ip] == [packed("127.0.0.1"), packed("::1")]
+        data = batch.data[:, :OUTGOING_BYTES].copy()
+        assert (
+            outbox.send(
+                OutgoingBatch(data, batch.length, batch.socket, batch.ip, batch.port), [ports.descriptors[0]]
+            )
+            == 2
+        )
+        assert [peer.recv(20) for peer in peers] == [b"127.0.0.1", b"::1"]
 
 
 @pytest.mark.usefixtures("kernels")

@@ -21,7 +21,7 @@ class Desk:
         ours, theirs = channel()
         self.control = DescriptorChannel(ours)
         self._theirs = DescriptorChannel(theirs)
-        self.ports = UdpPorts("127.0.0.1", first, last, self._theirs)
+        self.ports = UdpPorts("127.0.0.1", first, last, self._theirs, "::1")
 
     def close(self) -> None:
         self.ports.close()
@@ -49,27 +49,29 @@ def read(desk: Desk, pair: int) -> list[bytes]:
                 return found
 
 
-def say(port: int, text: bytes) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as speaker:
-        speaker.sendto(text, ("127.0.0.1", port))
+def say(port: int, text: bytes, *, ipv6: bool = False) -> None:
+    family, host = (socket.AF_INET6, "::1") if ipv6 else (socket.AF_INET, "127.0.0.1")
+    with socket.socket(family, socket.SOCK_DGRAM) as speaker:
+        speaker.sendto(text, (host, port))
 
 
+@pytest.mark.parametrize("ipv6", [False, True])
 @pytest.mark.parametrize("drop", [False, True])
-def test_a_pair_outlives_the_worker_that_opened_it(desks: tuple[Desk, Desk], drop: bool) -> None:
+def test_a_pair_outlives_the_worker_that_opened_it(desks: tuple[Desk, Desk], drop: bool, ipv6: bool) -> None:
     one, other = desks
-    ports = one.ports.open_pair(0)
+    ports = (one.ports.open_pair_ipv6 if ipv6 else one.ports.open_pair)(0)
     assert ports is not None
     (held,) = one.control.receive()
     assert (held.rtp_port, held.rtcp_port) == ports
-    say(ports[0], b"before")
+    say(ports[0], b"before", ipv6=ipv6)
     one.ports.close_pair(0)
-    say(ports[0], b"between")
+    say(ports[0], b"between", ipv6=ipv6)
     assert not other.ports.take_pair(3, *ports, drop), "nothing was handed over yet"
     other.control.send([held])
     assert other.ports.take_pair(3, *ports, drop)
-    say(ports[0], b"after")
+    say(ports[0], b"after", ipv6=ipv6)
     assert read(other, 3) == ([b"after"] if drop else [b"before", b"between", b"after"])
-    say(ports[1], b"report")
+    say(ports[1], b"report", ipv6=ipv6)
     assert [number for number, _ in other.ports.rtcp()] == [7]
     held.close()
 
@@ -114,6 +116,29 @@ def test_ports_of_others_are_given_back_after_a_while(desks: tuple[Desk, Desk]) 
     # Whose port it is opens it again when its turn comes: not before all its others.
     again = [one.ports.open_pair(number) for number in range(50)]
     assert again[-1] == ports
+
+
+def test_packets_of_both_families_are_marked_as_urgent(desks: tuple[Desk, Desk]) -> None:
+    ports = desks[0].ports
+    assert ports.open_pair(0)
+    assert ports.open_pair_ipv6(1)
+    for number, level, option in (
+        (0, socket.IPPROTO_IP, socket.IP_TOS),
+        (1, socket.IPPROTO_IPV6, socket.IPV6_TCLASS),
+    ):
+        ((_, rtp),) = ports.rtp([number])
+        with socket.socket(fileno=socket.dup(rtp)) as opened:
+            assert opened.getsockopt(level, option) == 46 << 2
+
+
+def test_a_port_is_of_one_family_at_a_time(desks: tuple[Desk, Desk]) -> None:
+    ports = desks[0].ports
+    opened = [(ports.open_pair_ipv6 if number % 2 else ports.open_pair)(number) for number in range(50)]
+    assert len(set(opened)) == 50
+    assert None not in opened
+    assert ports.open_pair_ipv6(50) is None
+    ports.close_pair(4)
+    assert ports.open_pair_ipv6(4) == opened[4]
 
 
 def test_a_range_that_is_used_up(desks: tuple[Desk, Desk]) -> None:

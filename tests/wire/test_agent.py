@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -249,6 +249,36 @@ def test_a_server_found_by_name_proves_it(server: RingbackServer) -> None:
             heard = await call.record(0.5)
             assert heard.level_dbfs > -60, "the announcement"
             await call.hangup()
+
+    run(test())
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("transport", ["udp", "tls"])
+def test_an_agent_on_ipv6_and_one_on_ipv4_call_each_other(
+    make_server: Callable[..., RingbackServer], transport: str
+) -> None:
+    allowed = {
+        "RINGBACK_SIP__BIND": "127.0.0.1,::1",
+        "RINGBACK_SECURITY__ALLOW_SOURCES": "127.0.0.0/8,::1/128",
+    }
+    server = make_server(settings=allowed)
+    passwords = [server.add_extension(number) for number in ("4191", "4192")]
+    here = server.uri("4191", transport).replace("127.0.0.1", "[::1]")
+
+    async def test() -> None:
+        async with (
+            Station(bind="::1", verify=False) as six,
+            Station(bind="127.0.0.1") as four,
+            UserAgent(here, password=passwords[0], station=six, transport=transport) as alice,
+            UserAgent(server.uri("4192"), password=passwords[1], station=four) as bob,
+        ):
+            await asyncio.gather(alice.register(), bob.register())
+            for caller, called in ((alice, bob), (bob, alice)):
+                call, other = await connect(caller, called)
+                await check_both_hear(call, other)
+                await call.hangup()
+                await other.ended(5)
 
     run(test())
 

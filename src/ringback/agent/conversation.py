@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from msgspec.structs import replace
 
@@ -34,6 +34,8 @@ from ringback.sip.replaces import Replaces
 
 if TYPE_CHECKING:
     from ringback.sip.session import InviteSession
+
+_ANY_PORTS: Final = (9, 10)
 
 
 class ConversationState(Enum):
@@ -102,7 +104,8 @@ class Conversation:
     def open(self) -> None:
         """Ask the engine for ports."""
         self._leg_asked = True
-        self._media(media.OpenLeg(leg=self.id))
+        own = self._owner.local(self._flow, self.codecs, *_ANY_PORTS)
+        self._media(media.OpenLeg(leg=self.id, ipv6=own.ipv6))
 
     def take(self, session: InviteSession, body: bytes, now: float, *, at_once: bool = False) -> None:
         """Begin as the called side; with `at_once` the call is answered as soon as that is possible."""

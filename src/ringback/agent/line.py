@@ -189,7 +189,7 @@ class Line:
             rtcp_port=rtcp_port,
             codecs=codecs,
             srtp=self.account.srtp,
-            loopback_peers=address.startswith("127."),
+            loopback_peers=address == "::1" or address.startswith("127."),
         )
 
     def carry_out(self, effects: list[Effect], now: float) -> None:

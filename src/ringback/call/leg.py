@@ -205,9 +205,13 @@ class Leg:
         port = tried.media.remote_port if self._may_send(tried.media) else 0
         self._open(local.at(tried.address), ip=tried.media.remote_ip if port else "", port=port)
 
-    def open(self) -> None:
-        """Begin as the calling side: its addresses are of the family of the flow that it is called by."""
-        self._open(self._our_side(), webrtc=self.flow.by_page)
+    def open(self, *, by_both: bool = False) -> None:
+        """Begin as the calling side: our address is of the family of the flow that it is called by, and IPv4
+        where that may become the other: who has both takes media by it in any case."""
+        local = self._our_side()
+        if by_both and local.ipv6 and local.other_address:
+            local = local.at(local.other_address)
+        self._open(local, webrtc=self.flow.by_page)
 
     def _open(self, local: Local, *, webrtc: bool = False, ip: str = "", port: int = 0) -> None:
         # The family of our address stays as it is from now on.

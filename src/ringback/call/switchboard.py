@@ -230,7 +230,8 @@ class Switchboard:
         leg.codecs = terms.codecs
         self._dialling[leg.id] = _Dialled(target, flow, to, from_, terms)
         self.tell("leg.dialling", leg=leg.id)
-        leg.open()
+        targets = flow if isinstance(flow, tuple) else (flow,)
+        leg.open(by_both=len({":" in target.remote[0] for target in targets}) > 1)
         return leg
 
     def _new_leg(self, party: Party, application: Application, flow: Flow, now: float) -> Leg:

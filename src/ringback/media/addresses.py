@@ -23,8 +23,6 @@ OCTETS: Final = 16
 _LAST: Final = 0xEFFF_FFFF
 _MAPPED: Final = bytes(10) + b"\xff\xff"
 _NONE: Final = bytes(OCTETS)
-# Sockets of IPv6 alone send nothing there, where :: would be this machine.
-_FORGOTTEN: Final = _MAPPED + bytes(4)
 
 
 class Addresses:
@@ -56,7 +54,7 @@ class Addresses:
         """The address of a number in network order: 4 or 16 octets."""
         if number < FIRST_IPV6:
             return number.to_bytes(4, "big")
-        return self._octets.get(number, _FORGOTTEN)
+        return self._octets.get(number, _NONE)
 
     def numbers(self, rows: Bytes) -> Words:
         """The numbers of addresses uint8[n, 16], as sockets gave them: uint32[n]."""
@@ -67,9 +65,9 @@ class Addresses:
         return np.array([get(key) or self._remember(key) for key in keys], np.uint32)
 
     def octets(self, numbers: Words) -> Bytes:
-        """The addresses of numbers of IPv6: uint8[n, 16]; of one that is forgotten one that nothing goes to."""
+        """The addresses of numbers of IPv6: uint8[n, 16], `::` of one that is forgotten."""
         get = self._octets.get
-        joined = b"".join([get(number, _FORGOTTEN) for number in numbers.tolist()])
+        joined = b"".join([get(number, _NONE) for number in numbers.tolist()])
         return np.frombuffer(joined, np.uint8).reshape(-1, OCTETS)
 
     def _remember(self, address: bytes) -> int:

@@ -44,11 +44,12 @@ class Local(msgspec.Struct, frozen=True, kw_only=True):
     `opus_playback_rate` in Hz is what we can make use of in Opus.
 
     `address` is the one to offer; `other_address` is ours of the other family, for offers that are of that,
-    "" where there is none.
+    "" where there is none. `also_at` is where the same port is too, for browsers.
     """
 
     address: str
     other_address: str = ""
+    also_at: str = ""
     rtp_port: int
     rtcp_port: int
     codecs: tuple[Codec, ...] = ("OPUS", "G722", "PCMU", "PCMA")
@@ -66,6 +67,11 @@ class Local(msgspec.Struct, frozen=True, kw_only=True):
     webrtc: LocalWebRtc | None = None
     opus_playback_rate: int = 16_000
     random_bytes: Callable[[int], bytes] = os.urandom
+
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """The addresses that a browser may find us at, the best first."""
+        return (self.address, self.also_at) if self.also_at else (self.address,)
 
     @property
     def ipv6(self) -> bool:

@@ -116,7 +116,7 @@ def make_webrtc_offer(local: Local) -> SessionDescription:
         audio_level=0,
         reports=None,
     )
-    ours = section_attributes(local.webrtc, local.address, local.rtp_port, setup="actpass")
+    ours = section_attributes(local.webrtc, local.candidates, local.rtp_port, setup="actpass")
     section = replace(section, attributes=(Attribute("mid", _MID), *ours, *section.attributes))
     return _describe(local, (section,), None, offered_attributes(_MID))
 
@@ -294,7 +294,7 @@ def _accept(
     if chosen.webrtc is not None and local.webrtc is not None:
         mid = read_mid(media)
         named = (Attribute("mid", mid),) if mid is not None else ()
-        ours = section_attributes(local.webrtc, local.address, local.rtp_port)
+        ours = section_attributes(local.webrtc, local.candidates, local.rtp_port)
         section = replace(section, attributes=(*named, *ours, *section.attributes))
     return section, negotiated
 

@@ -25,7 +25,8 @@ _FINGERPRINT = re.compile(r"([A-Za-z0-9-]+) +([0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2})*
 _UFRAG_BYTES: Final = 6
 _UFRAG_CHARACTERS: Final = 8
 _PWD_BYTES: Final = 18
-# A host candidate of component 1 that outranks nothing: it is our only one (RFC 8445 §5.1.2.1).
+# Of a host candidate of component 1, the first of ours (RFC 8445 §5.1.2.1); each further one has a lower
+# local preference.
 _PRIORITY: Final = 2_130_706_431
 
 
@@ -114,9 +115,13 @@ def restarts_ice(session: SessionDescription, known: WebRtcKeys) -> bool:
 
 
 def section_attributes(
-    local: LocalWebRtc, address: str, port: int, *, setup: Literal["passive", "actpass"] = "passive"
+    local: LocalWebRtc,
+    addresses: tuple[str, ...],
+    port: int,
+    *,
+    setup: Literal["passive", "actpass"] = "passive",
 ) -> tuple[Attribute, ...]:
-    """What we say of ICE and DTLS in a section, with the one candidate we have.
+    """What we say of ICE and DTLS in a section, with a candidate for each of our addresses, the best first.
 
     An answer is passive. An offer has to leave the choice (RFC 8842 §5.2); every browser then opens DTLS.
     """
@@ -128,7 +133,10 @@ def section_attributes(
         Attribute("rtcp-mux"),
         # A name for the stream, so that the browser gives its application one.
         Attribute("msid", "ringback audio"),
-        Attribute("candidate", f"1 1 udp {_PRIORITY} {address} {port} typ host"),
+        *(
+            Attribute("candidate", f"{at + 1} 1 udp {_PRIORITY - (at << 8)} {address} {port} typ host")
+            for at, address in enumerate(addresses)
+        ),
         Attribute("end-of-candidates"),
     )
 

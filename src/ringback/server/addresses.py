@@ -76,6 +76,8 @@ class MediaAddresses:
         self._public = {version: of_family(public, version) for version in (4, 6)}
         self.everywhere = any(is_wildcard(address) for address in bound)
         """Whether media is received on loopback beside other addresses."""
+        # As the sockets of IPv6 are made then.
+        self._on_both = all(address and is_wildcard(address) for address in self._bound.values())
 
     def towards(self, remote: str) -> tuple[str, str]:
         """The address to offer to a peer at `remote`, and that of the other family; "" for one we have not.
@@ -85,6 +87,10 @@ class MediaAddresses:
         first, other = (6, 4) if ":" in remote else (4, 6)
         own, beside = self._at(first, remote), self._at(other, remote)
         return (own, beside) if own else (beside, "")
+
+    def also_at(self, first: str, other: str) -> str:
+        """The address of IPv4 by which the port of an IPv6 one is reached as well, "" for none."""
+        return other if self._on_both and ":" in first else ""
 
     def _at(self, version: int, remote: str) -> str:
         bound = self._bound[version]

@@ -436,6 +436,7 @@ class Server:
         return Local(
             address=address,
             other_address=other_address,
+            also_at=self._media_addresses.also_at(address, other_address),
             rtp_port=rtp_port,
             rtcp_port=rtcp_port,
             codecs=_in_both(tuple(media.codecs), had),

@@ -43,7 +43,8 @@ class Media:
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
         self._socket, self._channel = ours, control_end(ours)
         self._ready = loop.create_future()
-        self._thread = await asyncio.to_thread(WorkerThread, theirs, bind, ports)
+        four, six = ("", bind) if ":" in bind else (bind, "")
+        self._thread = await asyncio.to_thread(WorkerThread, theirs, four, ports, six)
         loop.add_reader(ours.fileno(), self._read)
         self._thread.start()
         async with asyncio.timeout(_START_S):

@@ -55,7 +55,8 @@ class Station:
     """Sockets, engine and clock of any number of agents in this process.
 
     Used as `async with Station() as station:`; agents given `station=` share it. `bind` is the address that
-    signalling and media use, an IPv4 one; by default the one that the system takes towards each peer.
+    signalling and media use, of IPv4 or of IPv6; by default the IPv4 one that the system takes towards each
+    peer, with `::` the IPv6 one.
     `port` is the UDP port of signalling, 0 for any. TLS verifies the servers against the system's
     authorities, or those in the PEM file `ca`; with `verify=False` against none, which is for tests alone.
     """
@@ -284,8 +285,8 @@ class Station:
 
     def _names(self) -> Resolver:
         if self._resolver is None:
-            # Media is IPv4 alone.
-            self._resolver = Resolver(families=("A",))
+            # Of the family that media is of, too.
+            self._resolver = Resolver(families=("AAAA" if ":" in self._bind else "A",))
         return self._resolver
 
     def _arm(self) -> None:

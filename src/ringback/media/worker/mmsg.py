@@ -271,7 +271,9 @@ class Outbox(_Messages):
         if len(rows):
             # Where IPv4 has its address there is the flow label.
             self.addresses["ip"][rows] = 0
-            self.addresses["ipv6"][rows] = self._numbers.octets(ips[rows])
+            octets = self.addresses["ipv6"][rows] = self._numbers.octets(ips[rows])
+            # To `::` would be to this machine; port 0 is refused.
+            self.addresses["port"][rows[~octets.any(axis=1)]] = 0
 
     def _send_rest(self, fd: int, start: int, end: int, took: int) -> int:
         """Go on after a message that the kernel refused: skip it, unless the socket itself is full."""

@@ -16,6 +16,7 @@ IPV6_MTU_DISCOVER = 23
 RECEIVE_BUFFER = 4 << 20
 SEND_BUFFER = 2 << 20
 MAX_RTCP_SOCKETS = 1024
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 UNUSED_NS = 12_000_000_000
 """Other workers' ports are given back when they were unused for so long: nobody sends to them by then."""
 MAX_TRIES = 512
@@ -38,8 +39,10 @@ class UdpPorts:
         bind_ipv6: str = "",
     ) -> None:
         """`bind` is an IPv4 address, `bind_ipv6` an IPv6 one, "" for none. Over `channel` the control process
-        is given duplicates of what is opened, and gives what others opened."""
+        is given duplicates of what is opened, and gives what others opened. Where both are all interfaces,
+        what is opened for IPv6 is there for IPv4 too: browsers change networks."""
         self._bind = bind
+        self._both_families = (bind, bind_ipv6) == EVERYWHERE
         self._bind_ipv6 = bind_ipv6
         self._ports = range(first_port + first_port % 2, last_port, 2)
         self._next = 0
@@ -82,11 +85,11 @@ class UdpPorts:
 
     def _both(self, bind: str, port: int) -> tuple[socket.socket, socket.socket] | None:
         try:
-            rtp = _udp(bind, port)
+            rtp = _udp(bind, port, self._both_families)
         except OSError:
             return None
         try:
-            return rtp, _udp(bind, port + 1)
+            return rtp, _udp(bind, port + 1, self._both_families)
         except OSError:
             rtp.close()
             return None
@@ -171,13 +174,14 @@ class UdpPorts:
                 self._handed[pair.rtp_port] = pair
 
 
-def _udp(bind: str, port: int) -> socket.socket:
+def _udp(bind: str, port: int, both_families: bool) -> socket.socket:
     six = ":" in bind
+    four = not six or both_families
     kind = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
     opened = socket.socket(socket.AF_INET6 if six else socket.AF_INET, kind)
     try:
         if six:
-            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not both_families)
         # First of all: most ports that cannot be had are others'.
         opened.bind((bind, port))
         opened.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
@@ -186,7 +190,7 @@ def _udp(bind: str, port: int) -> socket.socket:
         if six:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, 46 << 2)
             opened.setsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, IP_PMTUDISC_DO)
-        else:
+        if four:
             opened.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 46 << 2)
             opened.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)
         for forced, plain, size in (
