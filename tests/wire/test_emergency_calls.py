@@ -21,11 +21,12 @@ from ringback.store.store import open_store
 from tests.wire.baresip import Baresip
 from tests.wire.browser import Browser
 from tests.wire.console import log_in, make_somebody
+from tests.wire.disks import disk_full, own_disk
 from tests.wire.kamailio import Kamailio
 from tests.wire.namespaces import skip_without_namespaces
 from tests.wire.ports import free_ports
 from tests.wire.server import RingbackServer
-from tests.wire.test_call_records import database_away, disk_full, own_disk
+from tests.wire.test_call_records import database_away
 from tests.wire.test_routed_calls import check_heard, check_hears, hears
 from tests.wire.test_transfer import wait_for
 
@@ -417,7 +418,7 @@ def test_help_is_called_while_the_disk_is_full(tmp_path: Path) -> None:
     skip_without_namespaces()
 
     async def test(office: Office) -> None:
-        with disk_full(office.server):
+        with disk_full(office.server.data):
             async with street(office) as made:
                 await (await made.calls_help(PLAIN)).hangup()
                 await (await made.calls_help(FEW)).hangup()
