@@ -92,6 +92,9 @@ class Followed:
         self.decisions.append(self.routing.next(asked, target, path, why))
         return self.decisions[-1]
 
+    def calls_help(self, number: str) -> bool:
+        return self.routing.calls_help(number)
+
 
 class LoggedDesk(Desk):
     """A phone that notes in a list, which all share, that it was rung."""

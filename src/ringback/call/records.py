@@ -181,6 +181,13 @@ class CallLog:
             self.on_news()
 
 
+def share_emergency(*legs: Leg) -> None:
+    """They talk with each other by calls of their own: where one is for help, all are."""
+    if any(leg.call.emergency for leg in legs):
+        for leg in legs:
+            leg.call.emergency = True
+
+
 def tell_of_pickup(taker: Leg, taken: Leg, now: float) -> None:
     """Somebody takes a call that rings or is parked; where that is by a call of its own, each names the
     other."""

@@ -49,6 +49,10 @@ class Router:
         in order of turns how often it has rung."""
         self._snapshot = Snapshot(directory, services, at, turns)
 
+    def calls_help(self, number: str) -> bool:
+        """Whether an extension that dials this calls an emergency number, also behind a digit for a line."""
+        return number in self._snapshot.services.emergency or self._behind_line_prefix(number) is not None
+
     def start(self, asked: Asked) -> Decision:
         """The first step of a call."""
         trail = Trail(asked)
@@ -102,7 +106,7 @@ class Router:
             trail.say("service", number, "the echo test")
             return Echo()
         inside = self._inside(number)
-        urgent = behind_line_prefix(number, self._snapshot) if inside is None else None
+        urgent = self._behind_line_prefix(number)
         if urgent is not None:
             return call_help(urgent, self._snapshot, trail)
         if self._snapshot.extension(account) is None:
@@ -115,6 +119,10 @@ class Router:
             trail.say("slot", number, "is where calls are parked")
             return Feature(name=features.SLOT, argument=number)
         return inside or leave(number, self._snapshot, trail, payer=account, restricted=True)
+
+    def _behind_line_prefix(self, number: str) -> str | None:
+        """The emergency number in it, where no place of ours has the number."""
+        return None if self._inside(number) is not None else behind_line_prefix(number, self._snapshot)
 
     def _inside(self, number: str) -> Target | None:
         """The place of ours that has this number."""

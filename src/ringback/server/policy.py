@@ -94,7 +94,7 @@ class Policy:
         proof: Proved | None = None
         visit: Visit | None = None
         if self._needs_account(request, dialled, flow) or trunk or event.replaced is not None:
-            urgent = dialled is not None and dialled.number in self._services.emergency
+            urgent = self._ways.calls_help(dialled)
             shown_by = self._accounts.authenticate(request, flow, now, urgent=urgent)
             if isinstance(shown_by, Denied):
                 if shown_by.status == 401:
@@ -233,7 +233,7 @@ class Policy:
         extension = self._directory().extension(account) if account is not None else None
         dialled = number_in(refer_to.uri)
         number = dialled.number if dialled else ""
-        urgent = number in self._services.emergency
+        urgent = self._ways.calls_help(dialled)
         allowed = self.accepting and extension is not None and extension.enabled
         if account is None or not (allowed or urgent) or self._visits.account(account, now) is not None:
             return 403
@@ -308,7 +308,7 @@ class Policy:
 
     def _accepts(self, dialled: DialString | None) -> bool:
         """Whether calls are taken; emergency calls are, as long as anything is."""
-        return self.accepting or (dialled is not None and dialled.number in self._services.emergency)
+        return self.accepting or self._ways.calls_help(dialled)
 
     def _needs_account(self, request: Request, dialled: DialString | None, flow: Flow) -> bool:
         """Meetings are open to anybody who can reach the server; everything else needs an account."""
