@@ -137,6 +137,16 @@ def test_a_call_is_recorded_with_its_legs_and_lines_and_its_numbers_are_nowhere_
         assert not [text for text in secrets if text in content], path
 
 
+@pytest.mark.long
+def test_a_call_that_is_refused_unread_has_a_record(make_server: MakeServer, make_phone: MakePhone) -> None:
+    server = make_server()
+    phone = make_phone(server, "5550142")
+    assert phone.attempt(phone.new_call("600"), headers=("Require: moon",)).status == 420
+    assert phone.attempt(phone.new_call("601"), headers=("Max-Forwards: many",)).status == 400
+    found = {(one["caller"], one["dialled"], one["cause"], one["outcome"]) for one in recorded(server, 2)}
+    assert found == {("5550142", "600", 420, "refused"), ("5550142", "601", 400, "refused")}
+
+
 def cut_off(server: RingbackServer, caller: SipPhone, called: SipPhone) -> dict[str, Any]:
     """A call, in the middle of which the power fails; its record after the next start."""
     call = caller.new_call(OUTSIDE)

@@ -69,6 +69,15 @@ class LegState(Enum):
     ENDED = "ended"
 
 
+class RefusedBefore(msgspec.Struct, frozen=True):
+    """How a call ended that was refused before it had a session; as `Ended`."""
+
+    status: int
+    reason: str
+    by: Literal["us"] = "us"
+    cause: str = ""
+
+
 class Leg:
     """One leg and its verbs; sans-IO. The application that handles it calls the verbs."""
 
@@ -99,7 +108,7 @@ class Leg:
         """The answer that its last session was refused with."""
         self.urgent = False
         """Whether it is part of an emergency call."""
-        self.end: Ended | None = None
+        self.end: Ended | RefusedBefore | None = None
         """How its session ended."""
         self.totals: media.LegTotals | None = None
         """What the engine counted of it, told after its end."""
