@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from ringback.call.application import Application
 from ringback.call.bridge import Bridge, Device, RingRound
 from ringback.call.effects import Fault, Notice, ToMedia
-from ringback.call.leg import Party
+from ringback.call.party import Party
 from ringback.call.switchboard import Switchboard
 from ringback.governance.private import Private
 from ringback.media import protocol as media

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from ringback.call.application import Application
 from ringback.call.bridge import Device
-from ringback.call.leg import Party
+from ringback.call.party import Party
 from ringback.governance.private import Private
 from ringback.media import protocol as media
 from ringback.sdp.negotiated import Local

@@ -7,7 +7,8 @@ import pytest
 from ringback.call.application import Application
 from ringback.call.bridge import Bridge, Device, RingRound
 from ringback.call.echo import EchoTest
-from ringback.call.leg import Leg, Party
+from ringback.call.leg import Leg
+from ringback.call.party import Party
 from ringback.call.transfer import Takeover
 from ringback.governance.private import Private
 from ringback.media import protocol as media

@@ -7,7 +7,8 @@ from itertools import count
 
 from ringback.call.application import Application
 from ringback.call.exchange import Refinement
-from ringback.call.leg import Leg, LegState, Party
+from ringback.call.leg import Leg
+from ringback.call.party import LegState, Party
 from ringback.conference.entry import Entry
 from ringback.conference.meetings import EntryTimings, Meetings
 from ringback.conference.pin_guard import PinGuard

@@ -6,7 +6,8 @@ from itertools import count
 
 import pytest
 
-from ringback.call.leg import Leg, LegState, Party
+from ringback.call.leg import Leg
+from ringback.call.party import LegState, Party
 from ringback.conference import visits as rules
 from ringback.conference.entry import Entry
 from ringback.conference.meetings import EntryTimings

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from ringback.call.application import Application
 from ringback.call.bridge import Bridge, Device, RingRound
-from ringback.call.leg import Leg, Party
+from ringback.call.leg import Leg
+from ringback.call.party import Party
 from ringback.call.recorded import records_of
 from ringback.call.transfer import Handover
 from ringback.governance.private import Private

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ringback.call.leg import Party
+from ringback.call.party import Party
 from ringback.governance.private import Private
 from ringback.recording.policies import policy_for
 from ringback.store.directory import Directory

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ringback.call.application import Application
-from ringback.call.leg import LegState, Party
+from ringback.call.party import LegState, Party
 from ringback.governance.private import Private
 from ringback.media import protocol as media
 from ringback.sip.flow import Flow
@@ -423,6 +423,8 @@ def test_a_full_disk_stops_the_recording_and_not_the_call() -> None:
         talk.run(1.2)
     assert len(talk.tape.begun) == 3
     assert talk.caller.talking
+    told = [(one.kind, one.said) for one in talk.leg(1).call.happenings]
+    assert told == [("not-recorded", "disk full")] * 3
 
 
 def test_without_the_database_the_call_goes_on_unrecorded() -> None:

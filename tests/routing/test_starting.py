@@ -151,13 +151,24 @@ def test_what_a_trunk_does_not_have_leads_nowhere_whatever_it_dials() -> None:
 
 
 def test_only_transit_lets_a_call_out_again_directly() -> None:
-    for leads_to in ("+442079460000", "outside:+442079460000", "911"):
+    for leads_to in ("+442079460000", "outside:+442079460000"):
         step = by_trunk(leads_to).step
         assert isinstance(step, Refuse)
         assert step.status == 403
         through = by_trunk(leads_to, transit=True).step
         assert isinstance(through, GoOut)
-        assert (through.payer, through.emergency) == ("trunk:first", leads_to == "911")
+        assert (through.payer, through.emergency) == ("trunk:first", False)
+
+
+def test_help_is_called_by_a_trunk_where_just_that_number_was_dialled_there() -> None:
+    house = trunk("house", dids={"911": "911", "+14155550100": "911"}, transit=True)
+    office = Office(trunks=(house, trunk("first")))
+    step = office.call("911", trunk="house", number="+14155550199").step
+    assert isinstance(step, GoOut)
+    assert (step.payer, step.emergency) == ("trunk:house", True)
+    unasked = office.call("+14155550100", trunk="house", number="+14155550199").step
+    assert isinstance(unasked, Refuse)
+    assert (unasked.status, unasked.dead_end) == (403, True)
 
 
 # Emergencies
@@ -181,7 +192,30 @@ def test_nothing_holds_an_emergency_call_back() -> None:
     for office in (Office(*against), Office(*against, disabled=("1001", "1002"))):
         for caller in ("1001", "1999", "", None):
             assert ways(office.call("911", by=caller)) == ["first", "second"]
-    assert ways(Office(*against).go("outside:911", "extension:1002")) == ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["911", "9911", "0911", "+911", "+1911", "1911", "00911", "011911", "*67911", "911#", "112", "55911"],
+)
+def test_no_plan_sends_anybody_there_unasked(number: str) -> None:
+    line = Route(name="line", patterns=("55.", "."), trunks=("first",), strip=2)
+    role = Role(name="standard", classes=("national", "international"), forward_outside=True)
+    office = Office(line, role)
+    for path in (("extension:1002",), ("group:sales",), ()):
+        step = office.go(f"outside:{number}", *path).step
+        assert isinstance(step, Refuse), path
+        assert (step.status, step.dead_end, step.emergency) == (403, True, False)
+    assert not isinstance(by_trunk(f"outside:{number}", line, role, transit=True).step, GoOut)
+
+
+@pytest.mark.parametrize("number", ["5550911", "+14155550911", "91109", "41112", "110055512"])
+def test_numbers_that_only_end_or_begin_so_are_none(number: str) -> None:
+    role = Role(name="standard", classes=("national", "international"), forward_outside=True)
+    every = trunk("first", prefixes=("",), strip=0)
+    step = Office(role, trunks=(every,)).go(f"outside:{number}", "extension:1002").step
+    assert isinstance(step, GoOut)
+    assert not step.emergency
 
 
 def test_a_digit_for_a_line_before_an_emergency_number_holds_it_back_no_more() -> None:

@@ -36,6 +36,7 @@ from ringback.sip.digest import DigestAuthenticator, authorize, make_ha1, parse_
 from ringback.sip.effects import (
     Effect,
     IncomingCall,
+    InviteRefused,
     RequestArrived,
     RequestTimedOut,
     ResponseArrived,
@@ -89,6 +90,7 @@ class Door:
             ),
             supported=("replaces", "answermode"),
             screened=("MESSAGE",),
+            tells_refused=True,
             trusts=lambda flow: flow.remote[0] == TRUSTED or bool(self.lines.recognised(flow)),
         )
         self.switchboard = Switchboard(self.phone.endpoint, self._local_media)
@@ -187,6 +189,8 @@ class Door:
             self.switchboard.sip_events(self.policy.call(event, now), now)
         elif isinstance(event, RequestArrived):
             self.switchboard.sip_events(self.policy.request(event, now), now)
+        elif isinstance(event, InviteRefused):
+            self.policy.refused(event, now)
         elif isinstance(event, ResponseArrived | RequestTimedOut):
             return self.lines.answered(event, now)
         else:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ringback.call.leg import Party
+from ringback.call.party import Party
 from ringback.governance.private import Private
 from ringback.server.company import party_named
 from ringback.store.directory import Directory, Extension

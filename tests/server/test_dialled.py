@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from ringback.call.ask_number import AskNumber
-from ringback.call.leg import Party
 from ringback.call.onward import nowhere
 from ringback.call.park import ParkHere, ParkingLot, Retrieve
+from ringback.call.party import Party
 from ringback.call.pick_up import PickUp
 from ringback.governance.private import Private
 from ringback.routing.steps import Asked, Feature

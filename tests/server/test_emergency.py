@@ -12,6 +12,7 @@ from ringback.server.emergencies import EmergencyNotice, location_words, mail_of
 from ringback.sip.effects import Answered, IncomingCall, ReferProgress, Ringing
 from ringback.sip.headers import Headers
 from ringback.sip.message import NameAddr, SipUri
+from ringback.sip.replaces import Replaces
 from ringback.store.directory import Directory
 from ringback.store.plan.answering import Answering, Role
 from ringback.store.plan.outbound import Blocked
@@ -249,11 +250,30 @@ def test_a_caller_without_account_gets_no_help_line() -> None:
     assert carrier.invites == []
 
 
-def refer_to_help(by: Visitor) -> None:
+@pytest.mark.parametrize("state", ["device disabled", "extension disabled", "stopping"])
+def test_a_digit_for_a_line_before_it_changes_nothing(state: str) -> None:
+    help_ = Help()
+    carrier = Carrier(help_.door)
+    help_.door.with_trunk(trunk(prefixes=("9",), strip=1))
+    directory = help_.door.directory
+    help_.door.directory = Directory.of(
+        [extension("101", enabled=state != "extension disabled")],
+        trunks=directory.trunks.values(),
+        plan=directory.plan,
+        devices=[replace(device("desk-7"), location="hq", enabled=state != "device disabled")],
+    )
+    help_.door.policy.accepting = state != "stopping"
+    caller = help_.call("9911")
+    assert caller.status() == 200
+    assert str(carrier.invites[0].uri) == f"sip:911@{CARRIER}"
+    assert help_.notices[0].location == PLACE
+
+
+def refer_to_help(by: Visitor, number: str = "911") -> None:
     """Who was called sends the caller, or whom it has called, to help."""
     phone = by.phone
     arrived = phone.told(IncomingCall) or phone.told(Answered)
-    phone.do(arrived[0].session.refer(NameAddr(SipUri(user="911", host=SERVER)), phone.now))
+    phone.do(arrived[0].session.refer(NameAddr(SipUri(user=number, host=SERVER)), phone.now))
     by.door.run(1)
 
 
@@ -263,11 +283,14 @@ def answered_by(visitor: Visitor) -> None:
     visitor.door.run(1)
 
 
+@pytest.mark.parametrize("number", ["911", "9911"])
 @pytest.mark.parametrize("called", [False, True])
-def test_who_is_sent_to_help_calls_from_where_it_is_also_while_the_server_stops(called: bool) -> None:
+def test_who_is_sent_to_help_calls_from_where_it_is_also_while_the_server_stops(
+    called: bool, number: str
+) -> None:
     help_ = Help()
     carrier = Carrier(help_.door)
-    help_.door.with_trunk(trunk())
+    help_.door.with_trunk(trunk(prefixes=("9",), strip=1))
     in_need, colleague = Visitor(help_.door, "192.0.2.1"), Visitor(help_.door, "192.0.2.102")
     if called:
         assert in_need.register("desk-7", "own") == 200
@@ -278,13 +301,39 @@ def test_who_is_sent_to_help_calls_from_where_it_is_also_while_the_server_stops(
         in_need.authorized_call("102", "desk-7", "own", from_="101")
         answered_by(colleague)
     help_.door.policy.accepting = False
-    refer_to_help(colleague)
+    refer_to_help(colleague, number)
     assert [progress.status for progress in colleague.phone.told(ReferProgress)] == [100, 200]
     (invite,) = carrier.invites
     assert str(invite.uri) == f"sip:911@{CARRIER}"
     assert invite.from_.uri == SipUri(user="+15550100", host=CARRIER)
     (notice,) = help_.notices
     assert (notice.extension.reveal(), notice.location) == ("101", PLACE)
+
+
+@pytest.mark.parametrize("sent", ["who was asked for", "help"])
+def test_who_is_connected_with_help_by_somebody_else_is_in_an_emergency_call(sent: str) -> None:
+    """Attended: a colleague has called help, and joins the two; either of its calls may be sent on."""
+    help_ = Help()
+    carrier = Carrier(help_.door)
+    help_.door.with_trunk(trunk())
+    in_need, colleague = Visitor(help_.door, "192.0.2.1"), Visitor(help_.door, "192.0.2.102")
+    assert in_need.register("desk-7", "own") == 200
+    colleague.authorized_call("101", "102")
+    answered_by(in_need)
+    colleague.authorized_call("911", "102")
+    help_.door.run(1)
+    first, second = (one.session for one in colleague.phone.told(Answered))
+    one, other = (first, second) if sent == "who was asked for" else (second, first)
+    uri = SipUri(user="911" if one is first else "101", host=SERVER)
+    colleague.phone.do(one.refer(NameAddr(Replaces.of(other).in_uri(uri)), colleague.phone.now))
+    help_.door.run(1)
+    assert len(carrier.invites) == 1
+    left = [leg for leg in help_.door.switchboard.legs.values() if not leg.over]
+    assert len(left) == 2
+    assert all(leg.call.emergency for leg in left)
+    help_.door.switchboard.hang_up_all(help_.door.phone.now, "stops", spare_emergencies=True)
+    help_.door.run(1)
+    assert not any(leg.over for leg in left)
 
 
 def test_a_caller_from_outside_who_is_sent_to_help_keeps_its_line() -> None:

@@ -19,8 +19,9 @@ import pytest
 from ringback.call.application import Application
 from ringback.call.bridge import Bridge
 from ringback.call.consultation import Consultation
-from ringback.call.leg import Leg, LegState
+from ringback.call.leg import Leg
 from ringback.call.park import Parked
+from ringback.call.party import LegState
 from ringback.call.recorded import records_of
 from ringback.call.three_way import ThreeWay
 from ringback.governance.private import Private

@@ -18,7 +18,8 @@ import pytest
 
 from ringback.call.application import Application
 from ringback.call.effects import Notice
-from ringback.call.leg import Leg, Party
+from ringback.call.leg import Leg
+from ringback.call.party import Party
 from ringback.call.records import CallLog
 from ringback.config import Settings, load_settings
 from ringback.governance.private import Private

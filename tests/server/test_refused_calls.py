@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ringback.call.leg import Party
+from ringback.call.party import Party
 from ringback.call.recorded import records_of
 from ringback.governance.private import Private
 from ringback.server.refusals import (
@@ -16,9 +16,13 @@ from ringback.server.refusals import (
     TRUNKS_AT_ONCE,
     Refusals,
 )
+from ringback.sip.effects import Transmit
+from ringback.sip.flow import Flow
 from ringback.sip.headers import Headers
+from ringback.sip.message import Request
+from ringback.sip.parse import Malformed, parse_message
 from ringback.store.call_record import CallRecord
-from tests.server.door import Door, Visitor
+from tests.server.door import SERVER, Door, Visitor
 from tests.server.test_outside import Carrier, trunk
 
 Act = Callable[[Door], int]
@@ -91,6 +95,94 @@ def test_a_refused_call_has_a_record_with_its_cause(
     assert (record.cause, record.outcome, record.ended_by) == (cause, outcome, "system")
     assert (record.caller, record.extension) == (caller, extension)
     assert record.dialled
+    assert door.switchboard.calls.live == {}
+
+
+INVITE = """\
+INVITE sip:102@192.0.2.100 SIP/2.0
+Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK{n}
+From: "Eve" <sip:5550142@192.0.2.1>;tag=a
+To: <sip:102@192.0.2.100>
+Call-ID: {n}
+CSeq: 1 INVITE
+Max-Forwards: 70
+Contact: <sip:5550142@192.0.2.1>
+Content-Length: 0
+
+"""
+
+
+def comes(door: Door, *changes: tuple[str, str], host: str = "192.0.2.1", n: int = 1) -> list[int]:
+    """An INVITE with changes comes from there; the statuses of the answers."""
+    text = INVITE.format(n=n)
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    message = parse_message(text.replace("\n", "\r\n").encode())
+    assert isinstance(message, Request | Malformed)
+    flow = Flow("udp", (SERVER, 5060), (host, 5060))
+    effects = door.phone.endpoint.receive(message, flow, door.phone.now)
+    door.phone.do([one for one in effects if not isinstance(one, Transmit)])
+    return [int(one.data[8:11]) for one in effects if isinstance(one, Transmit)]
+
+
+UNREAD = [
+    (("Max-Forwards: 70", "Max-Forwards: many"), 400),
+    (("CSeq: 1 INVITE", "CSeq: 1 BYE"), 400),
+    (("Call-ID: 1\n", ""), 400),
+    (("Max-Forwards: 70", "Max-Forwards 70"), 400),
+    ((" SIP/2.0\nVia", " SIP/3.0\nVia"), 505),
+    (("Max-Forwards: 70", "Max-Forwards: 70\nRequire: moon"), 420),
+    (("Max-Forwards: 70", "Max-Forwards: 0"), 483),
+    (("Max-Forwards: 70", "Max-Forwards: 70\nAccept: text/plain"), 406),
+]
+
+
+@pytest.mark.parametrize(("change", "cause"), UNREAD)
+def test_a_call_that_the_core_refuses_has_a_record_where_it_says_who_calls_whom(
+    door: Door, change: tuple[str, str], cause: int
+) -> None:
+    assert comes(door, change) == [cause]
+    (record,) = records(door)
+    outcome = "refused" if cause < 500 else "failed"
+    assert (record.cause, record.outcome, record.ended_by) == (cause, outcome, "system")
+    assert (record.caller, record.caller_name, record.dialled) == ("5550142", "Eve", "102")
+    assert (record.extension, record.emergency) == ("", False)
+    assert door.switchboard.calls.live == {}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("sip:102@192.0.2.100 SIP", "tel SIP"),
+        ("sip:102@192.0.2.100 SIP", "sip:192.0.2.100 SIP"),
+        ('From: "Eve" <sip:5550142@192.0.2.1>;tag=a\n', ""),
+        ('From: "Eve" <sip:5550142@192.0.2.1>;tag=a', "From: <<"),
+        ("To: <sip:102@192.0.2.100>", "To: <sip:102@192.0.2.100>;tag=b"),
+        ("INVITE sip", "OPTIONS sip"),
+    ],
+)
+def test_what_does_not_say_who_calls_whom_has_none(door: Door, change: tuple[str, str]) -> None:
+    comes(door, change, ("Max-Forwards: 70", "Max-Forwards: many"))
+    assert records(door) == []
+
+
+def test_what_is_malformed_asserts_nothing_and_hides_who_wants_to_be_hidden(door: Door) -> None:
+    asserted = "P-Asserted-Identity: <sip:101@192.0.2.100>"
+    comes(door, ("Max-Forwards: 70", f"Max-Forwards: many\n{asserted}"))
+    comes(door, ("Max-Forwards: 70", "Max-Forwards: many\nPrivacy: id"), n=2)
+    assert [one.caller for one in records(door)] == ["5550142", ""]
+
+
+def test_nobody_fills_the_database_with_them(door: Door) -> None:
+    bad = ("Max-Forwards: 70", "Max-Forwards: many")
+    for n in range(STRANGERS_AT_ONCE + 20):
+        assert comes(door, bad, n=n) == [400]
+    assert len(records(door)) == STRANGERS_AT_ONCE
+    for n in range(200):
+        comes(door, bad, host=f"198.51.100.{n}", n=n)
+    assert STRANGERS_AT_ONCE + len(records(door)) == ALL_STRANGERS_AT_ONCE
+    assert door.switchboard.calls.unrecorded == 220 + STRANGERS_AT_ONCE - ALL_STRANGERS_AT_ONCE
     assert door.switchboard.calls.live == {}
 
 

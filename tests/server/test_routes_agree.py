@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace as changed
 
 from ringback.call.application import Application
-from ringback.call.leg import Leg, LegState
+from ringback.call.leg import Leg
 from ringback.call.onward import Onward
+from ringback.call.party import LegState
 from ringback.media import protocol as media
 from ringback.routing.explore import Explored, Node, explore
 from ringback.routing.snapshot import Snapshot
@@ -91,6 +92,9 @@ class Followed:
         self.came.append((target, path, why))
         self.decisions.append(self.routing.next(asked, target, path, why))
         return self.decisions[-1]
+
+    def calls_help(self, number: str) -> bool:
+        return self.routing.calls_help(number)
 
 
 class LoggedDesk(Desk):

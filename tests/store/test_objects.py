@@ -90,6 +90,18 @@ DISAGREEMENTS = (
     ("answering", "1009", {}, "name", "there is no extension 1009"),
     ("answering", "1001", {"busy": "extension:1001"}, "busy", "leads back"),
     ("answering", "1001", {"always": "outside:911"}, "always", "is an emergency number"),
+    ("answering", "1001", {"always": "outside:9911"}, "always", "leads to the emergency number 911"),
+    ("answering", "1001", {"busy": "outside:+1911"}, "busy", "leads to the emergency number 911"),
+    ("answering", "1001", {"no_answer": "outside:0112"}, "no_answer", "leads to the emergency number 112"),
+    ("answering", "1001", {"unreachable": "outside:77911"}, "unreachable", "emergency number 911"),
+    ("answering", "1001", {"unreachable": "outside:9 911"}, "unreachable", ""),
+    ("group", "a", {"otherwise": "outside:9911"}, "otherwise", "emergency number 911"),
+    ("queue", "a", {"otherwise": "outside:911"}, "otherwise", "is an emergency number"),
+    ("menu", "a", {"words": "Hi", "keys": {"1": "outside:*67911"}}, "keys.1", "emergency number 911"),
+    ("announcement", "a", {"words": "Hi", "then": "outside:00112"}, "then", "emergency number 112"),
+    ("hours", "a", {"closed": "outside:999"}, "closed", "is an emergency number"),
+    ("mailbox", "1001", {"operator": "outside:+49110"}, "operator", "emergency number 110"),
+    ("emergency-test", "a", {"extensions": ["1001"], "target": "9911"}, "target", "calls help"),
     ("mailbox", "1001", {"e_mail": "ada"}, "e_mail", "is not an e-mail address"),
     ("route", "a", {"patterns": ["0."], "trunks": ["x"]}, "trunks.0", "there is no trunk x"),
     ("route", "a", {"patterns": ["0."], "trunks": [], "hours": "x"}, "hours", "there is no hours x"),
@@ -106,6 +118,8 @@ DISAGREEMENTS = (
 async def test_what_does_not_agree_with_the_rest_is_refused(store):
     await people_of(store, "1001")
     await store.objects.put("menu", "main", {"number": "300", "words": "Hello", "keys": {}}, "ada")
+    line = {"patterns": ["7X[0-9]XX", "8."], "trunks": [], "strip": 2}
+    await store.objects.put("route", "line", line, "ada")
     for kind, name, fields, field, complaint in DISAGREEMENTS:
         with pytest.raises(InvalidValueError) as error:
             await store.objects.put(kind, name, fields, "ada")
@@ -272,7 +286,7 @@ otherwise = "group:sales"
     with pytest.raises(InvalidValueError) as error:
         await store.objects.apply(wrong, "bob", prune=True)
     assert problems(error) == {
-        "group.sales.otherwise": "there is no queue none",
+        "group.sales.otherwise": "there is no queue none; there is hilfe",
     }
     for text in (
         "x = 1",

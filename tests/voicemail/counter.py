@@ -9,7 +9,8 @@ from itertools import count
 from msgspec.structs import replace
 
 from ringback.call.application import Application
-from ringback.call.leg import Leg, LegState, Party, Refinement
+from ringback.call.leg import Leg, Refinement
+from ringback.call.party import LegState, Party
 from ringback.call.records import CallLog
 from ringback.governance.private import Private
 from ringback.media import protocol as media

@@ -8,6 +8,7 @@ import pytest
 from ringback.governance.private import Private
 from ringback.governance.roles import Role
 from ringback.governance.wav import HEADER_BYTES
+from ringback.store.call_record import call_name
 from ringback.store.recordings import StoredTrack
 
 PCM = bytes(range(256)) * 200
@@ -125,6 +126,19 @@ async def test_what_was_changed_is_not_heard(web):
     path.unlink()
     gone = await auditor.get(f"/api/v1/recordings/{voice}/audio", headers=WHY)
     assert gone.status_code == 409
+    await auditor.aclose()
+
+
+async def test_a_recording_is_found_by_the_name_of_its_call(web):
+    voice = await recorded(web)
+    auditor = await web.client("auditor")
+    (shown,) = (await auditor.get("/api/v1/recordings")).json()["items"]
+    assert shown["call"] == call_name(5)
+    found = {}
+    for call in (shown["call"], call_name(6), "5", "what?"):
+        items = (await auditor.get("/api/v1/recordings", params={"call": call})).json()["items"]
+        found[call] = [one["id"] for one in items]
+    assert found == {call_name(5): [voice], call_name(6): [], "5": [], "what?": []}
     await auditor.aclose()
 
 

@@ -72,3 +72,19 @@ async def test_what_was_called_is_seen_and_begins_anew(web):
     assert [each["account"] for each in (await web.owner.get("/api/v1/tolls")).json()] == ["102"]
     assert (await web.owner.delete("/api/v1/tolls")).status_code == 204
     assert (await web.owner.get("/api/v1/tolls")).json() == []
+
+
+async def test_a_number_that_leads_nowhere_is_explained(web):
+    await web.store.objects.put("group", "sales", {}, "ada")
+    wrong = await web.owner.post("/api/v1/trunks", json={**NEW, "dids": {"+15550100": "group:nosuch"}})
+    assert wrong.status_code == 422
+    assert wrong.json()["detail"] == (
+        "+15550100 cannot lead to group:nosuch: there is no group nosuch; there is sales"
+    )
+    await web.owner.post("/api/v1/trunks", json=NEW)
+    changed = await web.owner.patch("/api/v1/trunks/carrier", json={"dids": {"+15550100": "queue:nosuch"}})
+    assert (changed.status_code, changed.json()["detail"][-24:]) == (422, "there is no queue nosuch")
+    good = await web.owner.patch("/api/v1/trunks/carrier", json={"dids": {"+15550100": "group:sales"}})
+    assert good.status_code == 200
+    gone = await web.owner.delete("/api/v1/plan/group/sales")
+    assert (gone.status_code, "needed by trunk carrier (dids)" in gone.text) == (409, True)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import os
 import sqlite3
-import subprocess
 import threading
 import time
 import urllib.request
@@ -21,6 +19,7 @@ import pytest
 
 from ringback.web import control_socket
 from tests.wire.baresip import Baresip
+from tests.wire.disks import disk_full, own_disk
 from tests.wire.namespaces import skip_without_namespaces
 from tests.wire.server import RingbackServer, ServerError
 from tests.wire.sip_phone import Call, SipPhone
@@ -31,7 +30,6 @@ MakeServer = Callable[..., RingbackServer]
 MakePhone = Callable[..., SipPhone]
 
 OUTSIDE, DID, EMERGENCY = "+14155550177", "+14155550188", "112"
-ROOM_MB = 96
 
 
 def add_trunk(server: RingbackServer, make_phone: MakePhone) -> SipPhone:
@@ -139,6 +137,16 @@ def test_a_call_is_recorded_with_its_legs_and_lines_and_its_numbers_are_nowhere_
         assert not [text for text in secrets if text in content], path
 
 
+@pytest.mark.long
+def test_a_call_that_is_refused_unread_has_a_record(make_server: MakeServer, make_phone: MakePhone) -> None:
+    server = make_server()
+    phone = make_phone(server, "5550142")
+    assert phone.attempt(phone.new_call("600"), headers=("Require: moon",)).status == 420
+    assert phone.attempt(phone.new_call("601"), headers=("Max-Forwards: many",)).status == 400
+    found = {(one["caller"], one["dialled"], one["cause"], one["outcome"]) for one in recorded(server, 2)}
+    assert found == {("5550142", "600", 420, "refused"), ("5550142", "601", 400, "refused")}
+
+
 def cut_off(server: RingbackServer, caller: SipPhone, called: SipPhone) -> dict[str, Any]:
     """A call, in the middle of which the power fails; its record after the next start."""
     call = caller.new_call(OUTSIDE)
@@ -169,22 +177,6 @@ def masked_export(server: RingbackServer) -> str:
     return "".join(parts)
 
 
-@contextlib.contextmanager
-def own_disk(server: RingbackServer, *, small: bool = True) -> Iterator[None]:
-    """With `small` its data is on a disk of its own, which can be filled."""
-    if not small:
-        yield
-        return
-    server.data.mkdir()
-    size = f"size={ROOM_MB}m,mode=0700"
-    subprocess.run(["mount", "-t", "tmpfs", "-o", size, "ringback-test", server.data], check=True)
-    try:
-        yield
-    finally:
-        server.kill_all()
-        subprocess.run(["umount", "-l", server.data], check=True)
-
-
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[RingbackServer]:
     """A server with a disk of its own."""
@@ -204,22 +196,6 @@ def database_away(server: RingbackServer) -> Iterator[None]:
     finally:
         other.execute("ROLLBACK")
         other.close()
-
-
-@contextlib.contextmanager
-def disk_full(server: RingbackServer) -> Iterator[None]:
-    """Not an octet is free."""
-    filler = server.data / "filler"
-    with filler.open("wb", buffering=0) as file:
-        for size in (1 << 20, 1 << 12, 1):
-            with contextlib.suppress(OSError):
-                while file.write(b"\0" * size):
-                    pass
-    assert os.statvfs(server.data).f_bavail == 0
-    try:
-        yield
-    finally:
-        filler.unlink()
 
 
 def change(server: RingbackServer, name: str) -> tuple[int, str | None]:
@@ -325,7 +301,7 @@ def test_calls_go_on_while_the_database_is_away_and_while_the_disk_is_full(
         ("internal", False),
     ]
     server.ask("meeting", "add", "Now")
-    with disk_full(server):
+    with disk_full(server.data):
         talk(one, "1002", two)
         talk(outside, DID, one)
         deadline = time.monotonic() + 10

@@ -3,304 +3,55 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from ringback.agent import Call, CallEndedError, CallFailedError, Station, UserAgent
-from ringback.config import load_settings
-from ringback.governance.private import Private
 from ringback.quality.tones import make_tones
-from ringback.store.store import open_store
 from tests.wire.baresip import Baresip
 from tests.wire.browser import Browser
 from tests.wire.console import log_in, make_somebody
+from tests.wire.disks import disk_full
+from tests.wire.help_office import (
+    BESIDE,
+    CAPPED,
+    CARRIER,
+    COLLEAGUE,
+    DISABLED,
+    DRILL,
+    FEW,
+    HELP,
+    NOWHERE,
+    OUTSIDE,
+    OUTSIDE_HZ,
+    PATIENCE_S,
+    PLAIN,
+    QUIET,
+    RESTRICTED,
+    TESTING,
+    Office,
+    Street,
+    made_office,
+    refused,
+    street,
+)
 from tests.wire.kamailio import Kamailio
 from tests.wire.namespaces import skip_without_namespaces
-from tests.wire.ports import free_ports
 from tests.wire.server import RingbackServer
-from tests.wire.test_call_records import database_away, disk_full, own_disk
+from tests.wire.test_call_records import database_away
 from tests.wire.test_routed_calls import check_heard, check_hears, hears
 from tests.wire.test_transfer import wait_for
 
 pytestmark = [pytest.mark.wire, pytest.mark.slow]
-
-HELP = "911"
-OUTSIDE = "15550100"
-COLLEAGUE, DRILL = "2190", "2191"
-PATIENCE_S = 30.0
-LINES = 2
-"""How many calls the carrier of the trunk `few` takes at once."""
-
-# A carrier that takes so many calls at once, and lets all of them ring at one place.
-CARRIER = """
-modparam("pv", "shvset", "lines=i:0")
-request_route {{
-    if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
-    if (is_method("OPTIONS") && $rU == $null) {{ sl_send_reply("200", "OK"); exit; }}
-    if (is_method("CANCEL")) {{ if (t_check_trans()) t_relay(); exit; }}
-    if (has_totag()) {{
-        if (is_method("BYE")) $shv(lines) = $shv(lines) - 1;
-        loose_route();
-        t_relay();
-        exit;
-    }}
-    if ($shv(lines) >= {lines}) {{ sl_send_reply("503", "No Line"); exit; }}
-    $shv(lines) = $shv(lines) + 1;
-    record_route();
-    xlog("takes $rU from $fU\\n");
-    $rU = "outside";
-    $du = "sip:127.0.0.1:{phone}";
-    t_relay();
-}}
-"""
-
-
-class State(NamedTuple):
-    """A phone that nobody would let call anything; `hz` is what it speaks, `floor` where it is."""
-
-    extension: str
-    hz: float
-    floor: int
-    device: bool = True
-
-    @property
-    def callback(self) -> str:
-        return f"+155501{self.floor:02}"
-
-
-RESTRICTED = State("2101", 500.0, 1, device=False)
-CAPPED = State("2102", 560.0, 2)
-QUIET = State("2103", 620.0, 3)
-DISABLED = State("2104", 680.0, 4)
-PLAIN = State("2105", 740.0, 5)
-BESIDE = State("2106", 800.0, 6)
-TESTING = State("2107", 860.0, 7)
-NOWHERE = State("2108", 920.0, 0, device=False)
-FEW = State("2109", 980.0, 9)
-STATES = (RESTRICTED, CAPPED, QUIET, DISABLED, PLAIN, BESIDE, TESTING, NOWHERE, FEW)
-OUTSIDE_HZ = {state.callback: 1100.0 + 60 * state.floor for state in STATES}
-"""What who helps speaks, by the number that is shown: everybody has somebody else to talk to."""
-_OF_STRANGERS_HZ = 2900.0
-
-PLAN = f"""
-[role.standard]
-classes = ["national"]
-[role.nobody]
-classes = []
-[answering.{QUIET.extension}]
-do_not_disturb = true
-call_waiting = false
-[blocked.all]
-patterns = ["911.", "9"]
-[route.few]
-patterns = ["2555XXXX."]
-trunks = ["few"]
-[route.usual]
-patterns = ["1."]
-trunks = ["alpha", "beta"]
-[emergency-test.drill]
-extensions = ["{TESTING.extension}"]
-target = "{DRILL}"
-""" + "".join(
-    f"""
-[location.floor{state.floor}]
-title = "Floor {state.floor}"
-address = "1 Main Street, Springfield"
-callback = "{state.callback}"
-tell = ["{COLLEAGUE}"]
-trunks = {json.dumps(["few"] if state is FEW else [])}
-"""
-    for state in STATES
-    if state.floor
-)
-CAPS = {
-    "national": {"prefixes": [""], "concurrent": 5, "calls_a_day": 3},
-    "international": {"prefixes": ["+", "00", "011"], "calls_a_day": 0},
-}
-
-
-class Office(NamedTuple):
-    """The server and its carriers; `users` is what phones log in as, by their extension."""
-
-    server: RingbackServer
-    alpha: Kamailio
-    beta: Kamailio
-    few: Kamailio
-    users: dict[str, str]
-    phone: int
-    """Where the carriers let calls ring."""
-
-
-async def prepare(folder: Path, ports: dict[str, int]) -> dict[str, str]:
-    store = await open_store(load_settings(data_dir=folder, environ={}))
-    restricted = await store.people.add("Nobody", site="floor1")
-    for number in (*(state.extension for state in STATES), COLLEAGUE, DRILL):
-        person = restricted.id if number == RESTRICTED.extension else None
-        await store.extensions.add(number, password=Private(f"secret-of-{number}"), person_id=person)
-    for place, (name, port) in enumerate(ports.items()):
-        limit = {"max_calls": LINES if name == "few" else 30, "priority": place}
-        await store.trunks.add(name, {"host": "127.0.0.1", "port": port, **limit})
-    await store.objects.apply(PLAN, "test")
-    await store.people.change(restricted.id, role="nobody")
-    users = {}
-    for state in STATES:
-        users[state.extension] = state.extension
-        if state.device:
-            password = Private(f"secret-of-{state.extension}")
-            name = f"Phone of floor {state.floor}"
-            location = f"floor{state.floor}"
-            device, _ = await store.devices.add(name, state.extension, location=location, password=password)
-            users[state.extension] = device.username
-    await store.extensions.change(DISABLED.extension, enabled=False)
-    await store.close()
-    return users
-
-
-@contextmanager
-def made_office(folder: Path, *, small_disk: bool = False) -> Iterator[Office]:
-    phone = free_ports()
-    carriers = {
-        name: Kamailio(folder / name, CARRIER, lines=lines, phone=phone)
-        for name, lines in (("alpha", 30), ("beta", 30), ("few", LINES))
-    }
-    caps = {"RINGBACK_ROUTING__CLASSES": json.dumps(CAPS)}
-    server = RingbackServer(folder / "server", settings=caps)
-    with own_disk(server, small=small_disk):
-        users = asyncio.run(prepare(server.data, {name: one.port for name, one in carriers.items()}))
-        try:
-            for carrier in carriers.values():
-                carrier.start()
-            server.start()
-            yield Office(server, *carriers.values(), users, phone)
-        finally:
-            for thing in carriers.values():
-                thing.stop()
-            server.kill_all()
 
 
 @pytest.fixture(scope="module")
 def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     with made_office(tmp_path_factory.mktemp("help")) as made:
         yield made
-
-
-class Street:
-    """The phones of one test: of the office, of who helps, and of a colleague who is told."""
-
-    def __init__(self, office: Office, station: Station, stack: AsyncExitStack) -> None:
-        self.office, self.station, self._stack = office, station, stack
-        self.helped: dict[str, Call] = {}
-        self.told: list[Call] = []
-        self._arrived = asyncio.Condition()
-
-    async def open(self) -> None:
-        """Let help answer whoever calls, and the colleague hear what is told."""
-        outside = Station(bind="127.0.0.1", port=self.office.phone)
-        await self._stack.enter_async_context(outside)
-        world = UserAgent(f"sip:outside@127.0.0.1:{self.office.phone}", codecs=["PCMU"], station=outside)
-        await self._stack.enter_async_context(world)
-        colleague = await self.phone(COLLEAGUE)
-        for work in (self._help(world), self._listen(colleague)):
-            task = asyncio.create_task(work)
-            self._stack.callback(task.cancel)
-
-    async def phone(self, number: str, user: str = "", *, register: bool = True) -> UserAgent:
-        """A phone of an extension, that logs in as `user`."""
-        account = {"password": f"secret-of-{number}", "codecs": ["PCMU"], "station": self.station}
-        made = UserAgent(self.office.server.uri(user or number), **account)  # type: ignore[arg-type]
-        agent = await self._stack.enter_async_context(made)
-        if register:
-            await agent.register()
-        return agent
-
-    async def of(self, state: State) -> UserAgent:
-        """The phone in that state."""
-        register = state is not DISABLED
-        return await self.phone(state.extension, self.office.users[state.extension], register=register)
-
-    async def _help(self, world: UserAgent) -> None:
-        while True:
-            call = await world.next_call()
-            caller = call.peer.reveal().uri
-            shown = getattr(caller, "user", "") or ""
-            with suppress(CallEndedError):
-                # Who is in a hurry hangs up at once.
-                await call.answer()
-                hz = OUTSIDE_HZ.get(shown, _OF_STRANGERS_HZ)
-                await call.play(make_tones(16_000, 5, [hz]), loop=True, wait=False)
-            async with self._arrived:
-                self.helped[shown] = call
-                self._arrived.notify_all()
-
-    async def _listen(self, colleague: UserAgent) -> None:
-        while True:
-            call = await colleague.next_call()
-            async with self._arrived:
-                self.told.append(call)
-                self._arrived.notify_all()
-
-    async def until(self, condition: Callable[[], bool], what: str) -> None:
-        """Wait for what somebody else does."""
-        async with asyncio.timeout(PATIENCE_S), self._arrived:
-            while not condition():
-                await self._arrived.wait()
-        assert condition(), what
-
-    def names_told(self) -> list[str]:
-        """What the colleague's phone has shown."""
-        return [call.peer.reveal().display or "" for call in self.told]
-
-    async def calls_help(self, state: State, shown: str = "", agent: UserAgent | None = None) -> Call:
-        """Help is called, is shown whom to call back, both hear each other, and the colleague is told."""
-        before = len([name for name in self.names_told() if f"Floor {state.floor}" in name])
-        call = await (agent or await self.of(state)).call(HELP)
-        await call.answered(timeout_s=PATIENCE_S)
-        await call.play(make_tones(16_000, 5, [state.hz]), loop=True, wait=False)
-        shown = shown or state.callback
-        await self.until(
-            lambda: shown in self.helped and not self.helped[shown].over, f"{state} is not shown"
-        )
-        await check_heard(call, state.hz, self.helped[shown], OUTSIDE_HZ.get(shown, _OF_STRANGERS_HZ))
-        if state.floor:
-
-            def is_told() -> bool:
-                names = [name for name in self.names_told() if f"Floor {state.floor}" in name]
-                return len(names) > before and names[-1].startswith("EMERGENCY ")
-
-            await self.until(is_told, f"nobody is told of {state}")
-        return call
-
-    async def speaks(self, call: Call, hz: float) -> Call:
-        """Let a call that is made be answered, and speak."""
-        await call.answered(timeout_s=PATIENCE_S)
-        await call.play(make_tones(16_000, 5, [hz]), loop=True, wait=False)
-        return call
-
-
-@asynccontextmanager
-async def street(office: Office) -> AsyncIterator[Street]:
-    async with asyncio.timeout(150), AsyncExitStack() as stack:
-        station = await stack.enter_async_context(Station(bind="127.0.0.1", verify=False))
-        made = Street(office, station, stack)
-        await made.open()
-        yield made
-
-
-async def refused(agent: UserAgent, number: str) -> int:
-    """What a call is refused with."""
-    try:
-        call = await agent.call(number)
-        await call.answered(timeout_s=PATIENCE_S)
-    except CallFailedError as failed:
-        return failed.status
-    return 200
 
 
 async def in_restriction(street: Street) -> None:
@@ -377,6 +128,22 @@ def test_help_is_called_by_whoever_may_call_nothing_else(office: Office) -> None
     asyncio.run(test())
 
 
+def test_who_is_sent_to_help_by_a_colleague_calls_from_where_it_is(office: Office) -> None:
+    async def test() -> None:
+        async with street(office) as made:
+            before = made.times_told(PLAIN)
+            call, there, _ = await made.talk(PLAIN, NOWHERE)
+            transfer = asyncio.create_task(there.transfer(HELP))
+            await made.is_helped(PLAIN, call, PLAIN.callback)
+            await made.is_told_of(PLAIN, before)
+            await transfer
+            assert there.over
+            await call.hangup()
+            await made.is_recorded(PLAIN)
+
+    asyncio.run(test())
+
+
 def test_another_call_ends_where_the_carrier_has_no_line_left(office: Office) -> None:
     async def test() -> None:
         async with street(office) as made:
@@ -417,7 +184,7 @@ def test_help_is_called_while_the_disk_is_full(tmp_path: Path) -> None:
     skip_without_namespaces()
 
     async def test(office: Office) -> None:
-        with disk_full(office.server):
+        with disk_full(office.server.data):
             async with street(office) as made:
                 await (await made.calls_help(PLAIN)).hangup()
                 await (await made.calls_help(FEW)).hangup()

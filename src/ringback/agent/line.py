@@ -17,6 +17,7 @@ from ringback.sip.authentication import ClientAuthentication
 from ringback.sip.effects import (
     Effect,
     IncomingCall,
+    InviteRefused,
     ReferReceived,
     RequestArrived,
     RequestTimedOut,
@@ -204,6 +205,9 @@ class Line:
                     self._requested(effect, now)
                 case ResponseArrived() | RequestTimedOut():
                     self._register_answered(effect, now)
+                case InviteRefused():
+                    # Told where the settings say so: not here.
+                    continue
                 case ReferReceived():
                     self._refer_received(effect, now)
                 case _:

@@ -7,7 +7,8 @@ from typing import Final
 
 from ringback.call.application import Application
 from ringback.call.bridge import Device, Line
-from ringback.call.leg import Leg, Party
+from ringback.call.leg import Leg
+from ringback.call.party import Party
 from ringback.call.terms import Terms
 from ringback.sip.uri import NameAddr
 

@@ -9,9 +9,10 @@ import msgspec
 from msgspec.structs import replace
 
 from ringback.call.application import Application
-from ringback.call.leg import Leg, LegState, Party
+from ringback.call.leg import Leg
 from ringback.call.onward import Onward, nowhere, outcome_of
-from ringback.call.records import tell_of_pickup
+from ringback.call.party import LegState, Party
+from ringback.call.records import share_emergency, tell_of_pickup
 from ringback.call.terms import PLAIN, Terms
 from ringback.call.transfer import Handover, Transfer
 from ringback.governance.private import Private
@@ -511,6 +512,7 @@ class Bridge(Application):
         new.application = self
         # Whoever is in the caller's place stands for the call, where calls are listed.
         new.dialled = old.dialled
+        share_emergency(new, old)
         self._handover = handover
         if self._ringing.pop(old.id, None) is not None:
             self._answered_by(new, now)

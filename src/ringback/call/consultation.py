@@ -6,7 +6,8 @@ from typing import Protocol
 
 from ringback.call.application import Application
 from ringback.call.bridge import Bridge
-from ringback.call.leg import Leg, Party
+from ringback.call.leg import Leg
+from ringback.call.party import Party
 from ringback.governance.private import Private
 
 

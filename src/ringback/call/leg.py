@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
 from typing import Final, Literal
 
-import msgspec
 from msgspec.structs import replace
 
 from ringback.call.application import Application
 from ringback.call.exchange import Exchange, Refinement
 from ringback.call.key_presses import KeyPresses
+from ringback.call.party import LegState, Party, RefusedBefore
 from ringback.call.records import Call
 from ringback.governance.private import Private
 from ringback.governance.throttle import unmapped
@@ -44,30 +43,6 @@ _MEDIA_REFUSED: Final = (415, 488, 606)
 _RETRY_AFTER_S: Final = 5
 _ELSEWHERE: Final = 'SIP;cause=200;text="Call completed elsewhere"'
 """RFC 3326 §2."""
-
-
-class Party(msgspec.Struct, frozen=True):
-    """Who is at the other end, as far as is known: `account` where credentials proved it, `device` with the
-    name of an account of the phone's own, `trunk` beyond which it is; `hidden` from who is called."""
-
-    number: Private[str]
-    name: Private[str] | None = None
-    account: str | None = None
-    trunk: str | None = None
-    hidden: bool = False
-    device: str = ""
-
-
-class LegState(Enum):
-    """A leg's life; ENDED is final."""
-
-    OPENING = "opening"
-    OFFERED = "offered"
-    DIALLING = "dialling"
-    ANSWERED = "answered"
-    CONNECTED = "connected"
-    ENDING = "ending"
-    ENDED = "ended"
 
 
 _OVER: Final = (LegState.ENDING, LegState.ENDED)
@@ -103,7 +78,7 @@ class Leg:
         """The answer that its last session was refused with."""
         self.urgent = False
         """Whether it is part of an emergency call."""
-        self.end: Ended | None = None
+        self.end: Ended | RefusedBefore | None = None
         """How its session ended."""
         self.totals: media.LegTotals | None = None
         """What the engine counted of it, told after its end."""

@@ -14,7 +14,8 @@ from ringback.routing.steps import Rule
 from ringback.store.call_record import ID_SHIFT, Happening, Passed
 
 if TYPE_CHECKING:
-    from ringback.call.leg import Leg, Party
+    from ringback.call.leg import Leg
+    from ringback.call.party import Party
 
 TOTALS_PATIENCE_S: Final = 2.0
 """How long after a call's end the engine may take to tell what it counted."""
@@ -179,6 +180,13 @@ class CallLog:
         else:
             self._over.append(call)
             self.on_news()
+
+
+def share_emergency(*legs: Leg) -> None:
+    """They talk with each other by calls of their own: where one is for help, all are."""
+    if any(leg.call.emergency for leg in legs):
+        for leg in legs:
+            leg.call.emergency = True
 
 
 def tell_of_pickup(taker: Leg, taken: Leg, now: float) -> None:

@@ -17,8 +17,9 @@ from ringback.call.bridge import InCall
 from ringback.call.effects import Fault, KeepOpen, Notice, Outgoing, ToMedia
 from ringback.call.exchange import Refinement
 from ringback.call.key_presses import KeyPresses, Way
-from ringback.call.leg import Leg, LegState, Party
+from ringback.call.leg import Leg
 from ringback.call.overhearing import Overhearing
+from ringback.call.party import LegState, Party, RefusedBefore
 from ringback.call.records import Call, CallLog
 from ringback.call.terms import PLAIN, Terms
 from ringback.call.voice_recordings import VoiceRecordings
@@ -197,7 +198,6 @@ class Switchboard:
 
     def refused(
         self,
-        session: InviteSession,
         flow: Flow,
         party: Party,
         dialled: Private[str],
@@ -209,7 +209,7 @@ class Switchboard:
         call = self.calls.begin(now)
         leg = Leg(0, self, party, Application(), flow, now, call)
         leg.incoming, leg.dialled, leg.ended_at = True, dialled, now
-        leg.end = effects.Ended(session, "us", status, words or "")
+        leg.end = RefusedBefore(status, words or "")
         self.calls.joins(leg, call)
         self.calls.ended(leg, now)
         return call

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from ringback.call.application import Application
-from ringback.call.leg import Leg, Party
+from ringback.call.leg import Leg
+from ringback.call.party import Party
 
 if TYPE_CHECKING:
     from ringback.call.bridge import Bridge

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from ringback.call.application import Application
 from ringback.call.bridge import Bridge
-from ringback.call.leg import Leg, Party
+from ringback.call.leg import Leg
 from ringback.call.onward import Onward, nowhere
+from ringback.call.party import Party
 from ringback.call.prompts import say_number
 from ringback.routing.steps import Outcome
 from ringback.store.plan.groups import Queue

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Container
 from typing import Literal
 
-from ringback.call.leg import Leg, LegState
+from ringback.call.leg import Leg
+from ringback.call.party import LegState
 from ringback.recording.archive import Archive
 from ringback.recording.policies import is_stricter, policy_for
 from ringback.recording.talk import Consent, Line, Talk

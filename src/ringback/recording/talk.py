@@ -14,6 +14,7 @@ from ringback.call.voice_recordings import RecordingEvent, VoiceRecordings
 from ringback.media.protocol import RecordingEnded, RecordingStarted
 from ringback.recording.archive import Archive, Beginning, Begun, ConsentLine, ConsentState, Speaker
 from ringback.recording.policies import directions_of
+from ringback.store.call_record import call_name
 from ringback.store.plan.voice import RecordingPolicy
 
 ANSWER_S: Final = 3.0
@@ -324,7 +325,7 @@ class Talk(Application):
         if notice is None:
             if not self._speechless:
                 self._speechless = True
-                self._line.tell("recording.failed", room=self.room, reason="the notice cannot be spoken")
+                self._say_failed("the notice cannot be spoken", now)
             self._look_again(now + SPEECHLESS_S, now)
             return
         for person in untold:
@@ -357,7 +358,7 @@ class Talk(Application):
         self.paused, self._stays_paused = self._stays_paused, False
         legs = [person.leg for person in self.people.values()]
         policy = self.policy
-        self._call = str(legs[0].call.id)
+        self._call = call_name(legs[0].call.id)
         self._named = {person.leg.id for person in agreed}
         self._archive.begin(
             Beginning(
@@ -427,9 +428,15 @@ class Talk(Application):
             return
         self._failures += 1
         self._not_before = now + RETRY_S if self._failures < MOST_FAILURES else float("inf")
-        self._line.tell("recording.failed", room=self.room, reason=reason)
+        self._say_failed(reason, now)
         if self._failures < MOST_FAILURES:
             self._line.wake(self._not_before, self)
+
+    def _say_failed(self, reason: str, now: float) -> None:
+        """Tell those who watch, and the records of the calls that are here."""
+        self._line.tell("recording.failed", room=self.room, reason=reason)
+        for call in {person.leg.call.id: person.leg.call for person in self.people.values()}.values():
+            call.note("not-recorded", now, said=reason)
 
     def _stop(self) -> None:
         if self.phase is Phase.RUNNING and self._recording is not None:

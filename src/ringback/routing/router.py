@@ -29,6 +29,7 @@ from ringback.routing.steps import (
 )
 from ringback.routing.trail import Trail, named
 from ringback.store.directory import Directory, Trunk
+from ringback.store.emergency_numbers import emergency_in
 from ringback.store.plan.target import Target
 from ringback.store.plan.voice import MailboxPlan
 
@@ -48,6 +49,10 @@ class Router:
         """`at` knows its time zone: by it the days of blocked numbers are counted. `turns` holds for a group
         in order of turns how often it has rung."""
         self._snapshot = Snapshot(directory, services, at, turns)
+
+    def calls_help(self, number: str) -> bool:
+        """Whether an extension that dials this calls an emergency number, also behind a digit for a line."""
+        return number in self._snapshot.services.emergency or self._behind_line_prefix(number) is not None
 
     def start(self, asked: Asked) -> Decision:
         """The first step of a call."""
@@ -102,7 +107,7 @@ class Router:
             trail.say("service", number, "the echo test")
             return Echo()
         inside = self._inside(number)
-        urgent = behind_line_prefix(number, self._snapshot) if inside is None else None
+        urgent = self._behind_line_prefix(number)
         if urgent is not None:
             return call_help(urgent, self._snapshot, trail)
         if self._snapshot.extension(account) is None:
@@ -115,6 +120,10 @@ class Router:
             trail.say("slot", number, "is where calls are parked")
             return Feature(name=features.SLOT, argument=number)
         return inside or leave(number, self._snapshot, trail, payer=account, restricted=True)
+
+    def _behind_line_prefix(self, number: str) -> str | None:
+        """The emergency number in it, where no place of ours has the number."""
+        return None if self._inside(number) is not None else behind_line_prefix(number, self._snapshot)
 
     def _inside(self, number: str) -> Target | None:
         """The place of ours that has this number."""
@@ -172,9 +181,10 @@ class Router:
             # A number that nothing here has any more is such a one, too.
             why = f"nothing here has the number that it leads to, and calls by {trunk.name} may not go out"
             return trail.refuse(403, why, dead_end=True)
-        if number in self._snapshot.services.emergency:
+        if self._emergency_in(trail.asked.dialled.reveal()) is not None and self._is_emergency(number):
             return call_help(number, self._snapshot, trail)
-        return leave(number, self._snapshot, trail, payer=trail.payer, restricted=False)
+        unasked = self._unasked(number, trail)
+        return unasked or leave(number, self._snapshot, trail, payer=trail.payer, restricted=False)
 
     def _service(self, number: str, trail: Trail) -> Step | Target | None:
         """What of the system's own numbers may be reached from outside."""
@@ -189,10 +199,25 @@ class Router:
 
     # Where the plan sends a call outside
 
+    def _is_emergency(self, number: str) -> bool:
+        return number in self._snapshot.services.emergency
+
+    def _emergency_in(self, number: str) -> str | None:
+        services = self._snapshot.services
+        return emergency_in(number, services.emergency, services.country)
+
+    def _unasked(self, number: str, trail: Trail) -> Refuse | None:
+        """Nobody calls help but who dials it, or is sent there by somebody who talks to them."""
+        if self._emergency_in(number) is None and behind_line_prefix(number, self._snapshot) is None:
+            return None
+        trail.say("emergency", number, "an emergency number: no call is sent there by the plan")
+        return trail.refuse(403, "the plan sends the call to an emergency number", dead_end=True)
+
     def _sent_outside(self, number: str, trail: Trail) -> Step | Target:
         snapshot = self._snapshot
-        if number in snapshot.services.emergency:
-            return call_help(number, snapshot, trail)
+        unasked = self._unasked(number, trail)
+        if unasked is not None:
+            return unasked
         own = snapshot.own_number(number)
         target = target_of_did(own[1]) or self._inside(own[1]) if own is not None else None
         if own is not None and target is not None:

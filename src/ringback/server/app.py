@@ -130,6 +130,7 @@ class Server:
                 screened=_SCREENED,
                 session_expires_s=settings.sip.session_expires_s,
                 trusts=self._trusts,
+                tells_refused=True,
             ),
             new_token=Tokens(),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from ringback.call.leg import Party
+from ringback.call.party import Party
 from ringback.conference.visits import Visit
 from ringback.governance.private import Private
 from ringback.governance.shown import fit_to_show

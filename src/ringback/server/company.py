@@ -13,8 +13,9 @@ from msgspec.structs import replace
 from ringback.call.application import Application
 from ringback.call.bridge import Bridge
 from ringback.call.effects import Notice
-from ringback.call.leg import Leg, Party
+from ringback.call.leg import Leg
 from ringback.call.onward import nowhere
+from ringback.call.party import Party
 from ringback.call.prompts import say_digits
 from ringback.call.three_way import ThreeWay
 from ringback.conference.entry import Entry

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from ringback.call.application import Application
-from ringback.call.leg import Party
 from ringback.call.onward import Onward
+from ringback.call.party import Party
 from ringback.conference.visits import Visit
 from ringback.governance.private import Private
 from ringback.routing.steps import Asked, Outcome, Step

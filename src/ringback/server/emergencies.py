@@ -11,8 +11,8 @@ import msgspec
 from ringback.call.alert import Alert
 from ringback.call.application import Application
 from ringback.call.bridge import Bridge
-from ringback.call.leg import Party
 from ringback.call.onward import Onward
+from ringback.call.party import Party
 from ringback.call.prompts import say_digits
 from ringback.call.switchboard import Switchboard
 from ringback.governance.private import Private

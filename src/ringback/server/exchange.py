@@ -17,6 +17,7 @@ from ringback.server.edge import Edge
 from ringback.sip.effects import (
     Effect,
     IncomingCall,
+    InviteRefused,
     RequestArrived,
     RequestTimedOut,
     ResponseArrived,
@@ -41,6 +42,9 @@ class Policy(Protocol):
 
     def request(self, event: RequestArrived, now: float) -> list[Effect]:
         """Any other request outside a call."""
+
+    def refused(self, event: InviteRefused, now: float) -> None:
+        """An INVITE was refused that was to begin a call."""
 
 
 class Watching(Protocol):
@@ -181,6 +185,8 @@ class Exchange:
                     session_effects.append(effect)
                 elif isinstance(effect, (IncomingCall, RequestArrived)):
                     following += self._decide(effect, now)
+                elif isinstance(effect, InviteRefused):
+                    self._note_refused(effect, now)
                 elif isinstance(effect, (ResponseArrived, RequestTimedOut)):
                     following += self.own.answered(effect, now) if self.own is not None else []
                 else:
@@ -202,6 +208,13 @@ class Exchange:
         if isinstance(event, IncomingCall):
             return event.session.reject(500, now)
         return self._endpoint.respond(event.transaction_id, make_response(event.request, 500), now)
+
+    def _note_refused(self, event: InviteRefused, now: float) -> None:
+        try:
+            if self.policy is not None:
+                self.policy.refused(event, now)
+        except Exception:
+            log.exception("a refused call met a fault of ours")
 
     def _flush(self, now: float) -> None:
         if self.watching is not None:

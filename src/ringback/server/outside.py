@@ -7,8 +7,8 @@ from itertools import chain
 
 from msgspec.structs import replace
 
-from ringback.call.leg import Party
 from ringback.call.onward import Onward
+from ringback.call.party import Party
 from ringback.call.switchboard import Switchboard
 from ringback.governance.private import Private
 from ringback.routing.e164 import e164

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from ringback.call.bridge import Bridge, Device, RingRound
-from ringback.call.leg import Party
 from ringback.call.onward import Onward
+from ringback.call.party import Party
 from ringback.call.switchboard import Switchboard
 from ringback.governance.private import Private
 from ringback.governance.throttle import SourceList

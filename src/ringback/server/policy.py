@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from ringback.call.application import Application
 from ringback.call.bridge import Bridge
-from ringback.call.leg import Leg, Party
+from ringback.call.leg import Leg
+from ringback.call.party import Party
 from ringback.call.switchboard import Switchboard
 from ringback.call.transfer import Takeover
 from ringback.conference.visits import Visit, Visits
@@ -25,8 +26,9 @@ from ringback.server.refusals import Refusals
 from ringback.server.routed import Ways, is_urgent, note_way
 from ringback.server.watching import Watching
 from ringback.sip.answer_mode import wanted_answer
-from ringback.sip.effects import Effect, IncomingCall, RequestArrived
+from ringback.sip.effects import Effect, IncomingCall, InviteRefused, RequestArrived
 from ringback.sip.endpoint import Endpoint
+from ringback.sip.errors import SipSyntaxError
 from ringback.sip.flow import Flow
 from ringback.sip.headers import Headers
 from ringback.sip.identity import privacy_unmet
@@ -94,7 +96,7 @@ class Policy:
         proof: Proved | None = None
         visit: Visit | None = None
         if self._needs_account(request, dialled, flow) or trunk or event.replaced is not None:
-            urgent = dialled is not None and dialled.number in self._services.emergency
+            urgent = self._ways.calls_help(dialled)
             shown_by = self._accounts.authenticate(request, flow, now, urgent=urgent)
             if isinstance(shown_by, Denied):
                 if shown_by.status == 401:
@@ -185,14 +187,34 @@ class Policy:
             number = Private(dialled.number if dialled is not None else "")
         urgent = decision is not None and is_urgent(decision.step)
         if urgent or self._refusals.recorded(party, event.flow.remote[0], now, stranger=stranger):
-            record = self._switchboard.refused(
-                event.session, event.flow, shown(party), number, status, words, now
-            )
+            record = self._switchboard.refused(event.flow, shown(party), number, status, words, now)
             if decision is not None:
                 note_way(record, decision)
         else:
             self._switchboard.calls.unrecorded += 1
         return event.session.reject(status, now, words, headers)
+
+    def refused(self, event: InviteRefused, now: float) -> None:
+        """A call was refused before anybody looked at where it leads; its record says so, as long as it can
+        be read who calls whom, and its source has not too many of them."""
+        request, dialled = event.request, number_in(event.request.uri)
+        if event.malformed:
+            # What it says of itself was not looked at: no more of it is used than is shown.
+            kept = Headers(*((n, v) for n in ("From", "Privacy") for v in request.headers.get_all(n)[:1]))
+            request = Request(request.method, request.uri, kept)
+        try:
+            trunk = None if event.malformed else self._trunk(request, event.flow)
+            name = trunk.name if trunk is not None and trunk.inbound == "address" else None
+            party = party_of(request, trunk=name)
+        except SipSyntaxError:
+            return
+        if dialled is None or not (party.number.reveal() or party.hidden):
+            return
+        if self._refusals.recorded(party, event.flow.remote[0], now, stranger=name is None):
+            number = Private(dialled.number)
+            self._switchboard.refused(event.flow, shown(party), number, event.status, event.reason, now)
+        else:
+            self._switchboard.calls.unrecorded += 1
 
     def _take_place(
         self, event: IncomingCall, replaced: InviteSession, party: Party, now: float
@@ -233,7 +255,7 @@ class Policy:
         extension = self._directory().extension(account) if account is not None else None
         dialled = number_in(refer_to.uri)
         number = dialled.number if dialled else ""
-        urgent = number in self._services.emergency
+        urgent = self._ways.calls_help(dialled)
         allowed = self.accepting and extension is not None and extension.enabled
         if account is None or not (allowed or urgent) or self._visits.account(account, now) is not None:
             return 403
@@ -308,7 +330,7 @@ class Policy:
 
     def _accepts(self, dialled: DialString | None) -> bool:
         """Whether calls are taken; emergency calls are, as long as anything is."""
-        return self.accepting or (dialled is not None and dialled.number in self._services.emergency)
+        return self.accepting or self._ways.calls_help(dialled)
 
     def _needs_account(self, request: Request, dialled: DialString | None, flow: Flow) -> bool:
         """Meetings are open to anybody who can reach the server; everything else needs an account."""

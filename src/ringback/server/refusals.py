@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ringback.call.leg import Party
+from ringback.call.party import Party
 from ringback.governance.throttle import TokenBuckets, source_key
 
 STRANGERS_AT_ONCE: Final = 5

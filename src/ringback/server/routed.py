@@ -10,11 +10,13 @@ from msgspec.structs import replace
 
 from ringback.call.application import Application
 from ringback.call.farewell import Farewell
-from ringback.call.leg import Leg, LegState
+from ringback.call.leg import Leg
+from ringback.call.party import LegState
 from ringback.call.records import Call as Record
 from ringback.call.transfer import Handover, Unasked
 from ringback.governance.private import Private
 from ringback.routing.numbering import ServiceNumbers
+from ringback.routing.numbers import DialString
 from ringback.routing.router import Router
 from ringback.routing.steps import (
     Ask,
@@ -51,6 +53,9 @@ class Routing(Protocol):
 
     def next(self, asked: Asked, target: Target, path: tuple[Target, ...], why: Outcome) -> Decision:
         """The step that `target` is, for a call that passed `path` and ended there with `why`."""
+
+    def calls_help(self, number: str) -> bool:
+        """Whether an extension that dials this calls an emergency number, also behind a digit for a line."""
 
 
 class PlanRouting:
@@ -90,6 +95,10 @@ class PlanRouting:
         """The step after that."""
         return self._router().go(target, asked, path, why)
 
+    def calls_help(self, number: str) -> bool:
+        """Whether an extension that dials this calls an emergency number, also behind a digit for a line."""
+        return self._router().calls_help(number)
+
     def _router(self) -> Router:
         return Router(self._directory(), self._services, self._clock(), self._turns)
 
@@ -116,6 +125,10 @@ class Ways:
     def first(self, asked: Asked) -> Decision:
         """The first step of a call; nothing has happened yet."""
         return self.routing.first(asked)
+
+    def calls_help(self, dialled: DialString | None) -> bool:
+        """Whether an extension that dials this calls an emergency number, also behind a digit for a line."""
+        return dialled is not None and self.routing.calls_help(dialled.number)
 
     def take(self, step: Step, call: Call, now: float) -> Application | Refusal:
         """What the call is connected to for this step; what comes after it is asked for by itself."""

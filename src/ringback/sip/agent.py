@@ -40,6 +40,7 @@ class EndpointSettings:
     that header field is not looked at. `next_hop`, when given, chooses the flow
     of a request within a dialog from its next hop's URI and the flow the peer was last heard by; without
     it that flow is used. From flows that are not in `trusts` nobody learns what a message says of identities.
+    With `tells_refused` an InviteRefused comes of each call that is refused here.
     """
 
     user_agent: str
@@ -66,6 +67,7 @@ class EndpointSettings:
     trusts: Callable[[Flow], bool] = lambda _: False
     session_expires_s: int = 0
     least_session_expires_s: int = 90
+    tells_refused: bool = False
     option_tags: tuple[str, ...] = field(init=False)
     """What we support: the core's own extensions, then the application's."""
 

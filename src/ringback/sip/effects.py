@@ -152,6 +152,17 @@ class Ended(msgspec.Struct, frozen=True):
     cause: str = ""
 
 
+class InviteRefused(msgspec.Struct, frozen=True):
+    """An INVITE that was to begin a call was refused by the endpoint itself; told where its settings say so.
+    `malformed`: `request` has what could be read of it, and header fields may be missing or wrong."""
+
+    request: Request
+    flow: Flow
+    status: int
+    reason: str
+    malformed: bool
+
+
 class ResponseArrived(msgspec.Struct, frozen=True):
     """A response, provisional ones too, to a request sent with `Endpoint.request`."""
 
@@ -182,6 +193,7 @@ Effect = (
     | ReferReceived
     | ReferProgress
     | Ended
+    | InviteRefused
     | ResponseArrived
     | RequestTimedOut
 )

@@ -21,6 +21,7 @@ from ringback.sip.effects import (
     Failed,
     IncomingCall,
     InfoReceived,
+    InviteRefused,
     OfferAnswered,
     OfferFailed,
     OfferReceived,
@@ -38,6 +39,7 @@ from ringback.sip.headers import is_via
 from ringback.sip.identity import strip_identity, tells_identity
 from ringback.sip.incoming import IncomingSession, find_replaced
 from ringback.sip.message import (
+    REASONS,
     Headers,
     NameAddr,
     OtherUri,
@@ -289,7 +291,8 @@ class Endpoint:
         refused = refusal(request, self.settings)
         answered = self._answer_without_state(request, refused, flow, now)
         if answered is not None:
-            return [self._without_state(answered, request, response_flow(via, flow))]
+            sent = self._without_state(answered, request, response_flow(via, flow))
+            return [sent, *(self._told(request, answered.status, flow) if refused is not None else ())]
         transaction = self._layer.open_server(key, request, flow, now)
         begins = request.to.tag is None
         if begins and self._layer.is_merged(transaction):
@@ -320,7 +323,8 @@ class Endpoint:
         self, transaction: ServerTransaction, request: Request, flow: Flow, now: float
     ) -> list[Effect]:
         if self.sessions >= self.settings.max_sessions:
-            return self._refuse(transaction, request, 503, now, Headers(("Retry-After", _RETRY_AFTER)))
+            full = self._refuse(transaction, request, 503, now, Headers(("Retry-After", _RETRY_AFTER)))
+            return [*full, *self._told(request, 503, flow)]
         least_s = self.settings.least_session_expires_s
         if too_short(request, least_s):
             return self._refuse(transaction, request, 422, now, Headers(("Min-SE", str(least_s))))
@@ -328,7 +332,7 @@ class Endpoint:
         if "replaces" in self.settings.supported:
             replaced = find_replaced(request, self._agent)
         if isinstance(replaced, int):
-            return self._refuse(transaction, request, replaced, now)
+            return [*self._refuse(transaction, request, replaced, now), *self._told(request, replaced, flow)]
         trying = self._agent.respond(transaction, request, 100, now)
         session = IncomingSession(self._agent, transaction, request, flow, now)
         transaction.user = session
@@ -395,10 +399,19 @@ class Endpoint:
         for name in ("From", "To", "Call-ID", "CSeq"):
             if (first := headers.get(name)) is not None:
                 headers.set(name, first)
-        request = Request(message.method or "", OtherUri("", ""), headers)
-        return [
-            self._stateless(request, message.status, response_flow(stamp_via(request, flow), flow), Headers())
-        ]
+        request = Request(message.method or "", message.uri or OtherUri("", ""), headers)
+        back = response_flow(stamp_via(request, flow), flow)
+        sent = self._stateless(request, message.status, back, Headers())
+        return [sent, *self._told(request, message.status, flow, malformed=True)]
+
+    def _told(
+        self, request: Request, status: int, flow: Flow, *, malformed: bool = False
+    ) -> tuple[InviteRefused, ...]:
+        """What the application is told of a call that is refused here."""
+        begins = request.method == "INVITE" and ";tag=" not in (request.headers.get("To") or "")
+        if not begins or not self.settings.tells_refused:
+            return ()
+        return (InviteRefused(request, flow, status, REASONS.get(status, ""), malformed),)
 
     def _answer_without_state(
         self, request: Request, refused: tuple[int, Headers] | None, flow: Flow, now: float

@@ -12,7 +12,7 @@ from ringback.sip.errors import SipSyntaxError
 from ringback.sip.grammar import TOKEN, Readings, parse_number
 from ringback.sip.headers import CSeq, Headers, Via, cseqs, vias
 from ringback.sip.message import KNOWN_METHODS, VERSION, Message, Request, Response, hop_counts
-from ringback.sip.uri import NameAddr, SipUri, name_addrs, parse_uri
+from ringback.sip.uri import NameAddr, SipUri, Uri, name_addrs, parse_uri
 
 MAX_HEADER_BYTES = 65_536
 MAX_BODY_BYTES = 1_048_576
@@ -30,8 +30,8 @@ class Malformed:
     """A message that cannot be used, with what is needed to answer or to drop it.
 
     `status` is the answer RFC 3261 asks for (400, 413, 501, 505). `method` is None for a response and for
-    what was no SIP at all. `headers` are those that could be read. `close`: the stream lost its framing
-    and must be closed after the answer.
+    what was no SIP at all. `headers` are those that could be read; so is `uri`, the Request-URI of an INVITE.
+    `close`: the stream lost its framing and must be closed after the answer.
     """
 
     reason: str
@@ -39,6 +39,7 @@ class Malformed:
     method: str | None = None
     headers: Headers | None = None
     close: bool = False
+    uri: Uri | None = None
 
     @property
     def answerable(self) -> bool:
@@ -128,9 +129,7 @@ def _read_unusual_head(text: str) -> _Head:
     return head
 
 
-_lengths = Readings(
-    lambda text: parse_number(text, _LENGTH_LIMIT, "Content-Length"), longest=8, most=4_096
-)
+_lengths = Readings(lambda text: parse_number(text, _LENGTH_LIMIT, "Content-Length"), longest=8, most=4_096)
 
 
 def _read_length(head: _Head) -> None:
@@ -154,7 +153,17 @@ def _method_of(start: str) -> str | None:
 
 
 def _malformed(head: _Head, reason: str, status: int = 400, *, close: bool = False) -> Malformed:
-    return Malformed(reason, status, _method_of(head.start), head.headers, close)
+    method = _method_of(head.start)
+    uri = _called_by(head.start) if method == "INVITE" else None
+    return Malformed(reason, status, method, head.headers, close, uri)
+
+
+def _called_by(start: str) -> Uri | None:
+    """The Request-URI of a request line, which may be bad in other ways."""
+    try:
+        return parse_uri(start.split(" ")[1])
+    except (SipSyntaxError, IndexError):
+        return None
 
 
 def _finish(head: _Head, body: bytes) -> Message | Malformed:

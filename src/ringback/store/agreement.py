@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -12,13 +12,15 @@ from zoneinfo import ZoneInfo
 from ringback.config.routing import EMERGENCY_NUMBERS
 from ringback.governance import roles
 from ringback.store.directory import Directory
+from ringback.store.emergency_numbers import emergency_in, emergency_sent
 from ringback.store.errors import FieldProblem
 from ringback.store.plan.answering import Answering
 from ringback.store.plan.hours import Hours
 from ringback.store.plan.outbound import Blocked
 from ringback.store.plan.plan import NAMES, Plan
-from ringback.store.plan.references import OUTSIDE, Reference, references
-from ringback.store.plan.safety import Location
+from ringback.store.plan.references import OUTSIDE, OWNED, Reference, references
+from ringback.store.plan.safety import EmergencyTest, Location
+from ringback.store.plan.target import ALONE, Target
 from ringback.store.plan.value import Value
 from ringback.store.plan.voice import MailboxPlan
 
@@ -26,6 +28,7 @@ STANDARD_ROLE: Final = "standard"
 """The role of people who have no other; it is there without being set up."""
 
 _OUTSIDE: Final = re.compile(r"\+?[0-9*#]{1,32}")
+_NAMED: Final = 8
 _E_MAIL: Final = re.compile(r"[^\s@<>,;:\"()\[\]\\]{1,64}@[^\s@<>,;:\"()\[\]\\]{1,190}")
 
 
@@ -36,6 +39,7 @@ class Fixed:
     services: frozenset[str] = frozenset()
     emergency: frozenset[str] = frozenset(EMERGENCY_NUMBERS)
     classes: frozenset[str] | None = None
+    country: str = ""
 
 
 def taken_by(number: str, directory: Directory, fixed: Fixed, plan: Plan | None = None) -> str | None:
@@ -95,7 +99,11 @@ def disagreements(
     for value in values:
         for reference in references(value):
             if not exists(reference, plan, directory, fixed):
-                found.append((value, FieldProblem(reference.field, missing(reference))))
+                found.append((value, FieldProblem(reference.field, missing(reference, plan))))
+            elif reference.kinds == (OUTSIDE,):
+                unasked = not_unasked(reference.name, replace(directory, plan=plan), fixed)
+                if unasked is not None:
+                    found.append((value, FieldProblem(reference.field, unasked)))
         number = getattr(value, "number", "")
         if number:
             others = [other for other in numbered.get(number, ()) if other is not value]
@@ -106,7 +114,36 @@ def disagreements(
     return found
 
 
-def missing(reference: Reference) -> str:
+def not_unasked(number: str, directory: Directory, fixed: Fixed) -> str | None:
+    """Why no call may be sent to this number outside: help would be called by whoever calls here, strangers
+    too. None where it may."""
+    help_ = emergency_sent(number, directory, fixed.emergency, fixed.country)
+    if help_ is None:
+        return None
+    what = "is an emergency number" if help_ == number else f"leads to the emergency number {help_}"
+    return f"{number} {what}; no calls are forwarded there: who needs help dials it"
+
+
+def leads_nowhere(target: Target, directory: Directory, fixed: Fixed) -> str | None:
+    """Why a number of a trunk cannot lead to this target; None where it can."""
+    if target.kind in ALONE:
+        return None
+    reference = Reference("", (target.kind,), target.name)
+    if not exists(reference, directory.plan, directory, fixed):
+        return missing(reference, directory.plan)
+    return not_unasked(target.name, directory, fixed) if target.kind == OUTSIDE else None
+
+
+def _those_there_are(kinds: tuple[str, ...], plan: Plan) -> str:
+    """What there is in place of what was named: of the plan alone, whose names are no secret."""
+    names = sorted(name for kind in kinds if kind not in OWNED for name in plan.values.get(kind, {}))
+    if not names:
+        return ""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"; there {'is' if len(names) == 1 else 'are'} {', '.join(names[:_NAMED])}{more}"
+
+
+def missing(reference: Reference, plan: Plan) -> str:
     """What to say when it is not there."""
     match reference.kinds:
         case (kind,) if kind == OUTSIDE:
@@ -117,7 +154,7 @@ def missing(reference: Reference) -> str:
             known = ", ".join(role.value for role in roles.Role)
             return f"{reference.name} is no role of the system; there are {known}"
         case kinds:
-            return f"there is no {' or '.join(kinds)} {reference.name}"
+            return f"there is no {' or '.join(kinds)} {reference.name}{_those_there_are(kinds, plan)}"
 
 
 def _own_problems(value: Value, fixed: Fixed) -> Iterator[FieldProblem]:
@@ -127,13 +164,14 @@ def _own_problems(value: Value, fixed: Fixed) -> Iterator[FieldProblem]:
                 kind, _, name = getattr(value, field).partition(":")
                 if (kind, name) == ("extension", value.name):
                     yield FieldProblem(field, "leads back to the same extension")
-                if kind == OUTSIDE and name in fixed.emergency:
-                    # Help would be sent for by whoever calls the extension, strangers too.
-                    yield FieldProblem(field, f"{name} is an emergency number; no calls are forwarded there")
         case Hours():
             yield from _hours_problems(value)
         case Blocked():
             yield from _blocked_problems(value, fixed)
+        case EmergencyTest():
+            help_ = emergency_in(value.target, fixed.emergency, fixed.country)
+            if help_ is not None:
+                yield FieldProblem("target", f"{value.target} calls help: a test rings somebody else")
         case Location():
             for place, address in enumerate(value.e_mail):
                 yield from _address_problems(f"e_mail.{place}", address)

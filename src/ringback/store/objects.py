@@ -293,11 +293,14 @@ class Objects:
         _check_people(kind, name, directory)
 
     def _dids_to(self, kind: str, name: str) -> list[str]:
-        """The trunks whose numbers lead to an extension, a meeting or a value with a number."""
+        """The trunks whose numbers lead to an extension, a meeting or a value, by its number or its name."""
         entry = self._entries.get(kind, {}).get(name)
         number = name if entry is None else getattr(entry.value, "number", "")
+        led_to = {f"{kind}:{name}", *([number] if number else [])}
         trunks = self._holder.current.trunks.values()
-        return [f"trunk {trunk.name} (dids)" for trunk in trunks if number and number in trunk.dids.values()]
+        return [
+            f"trunk {trunk.name} (dids)" for trunk in trunks if not led_to.isdisjoint(trunk.dids.values())
+        ]
 
     def _field_of(self, user: Key, kind: str, name: str) -> str:
         fields = [

@@ -255,6 +255,7 @@ def _fixed(settings: Settings) -> Fixed:
         services=settings.reserved_numbers,
         emergency=frozenset((*EMERGENCY_NUMBERS, *settings.routing.emergency_numbers)),
         classes=frozenset(settings.routing.classes),
+        country=settings.routing.country,
     )
 
 

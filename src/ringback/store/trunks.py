@@ -17,9 +17,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ringback.governance.private import Private
 from ringback.governance.sealing import Sealer
 from ringback.store import schema
+from ringback.store.agreement import leads_nowhere, not_unasked, taken_by
 from ringback.store.changes import Change, Changes, Undone, cannot, gone, put_back, taken
 from ringback.store.database import Database
 from ringback.store.directory import Identity, Inbound, Trunk, TrunkTransport
+from ringback.store.emergency_numbers import emergency_in
 from ringback.store.errors import ConflictError, InvalidError, NotFoundError
 from ringback.store.holder import DirectoryHolder
 from ringback.store.objects import Objects
@@ -77,6 +79,7 @@ class Trunks:
         trunk = replace(trunk, password=_checked_password(password))
         _check_account(trunk)
         async with self._database.write() as connection:
+            self._check_dids(trunk)
             try:
                 await connection.execute(insert(schema.trunks).values(_values(self._sealer, trunk)))
             except IntegrityError:
@@ -101,6 +104,7 @@ class Trunks:
             if password is not None:
                 trunk = replace(trunk, password=_checked_password(password))
             _check_account(trunk)
+            self._check_dids(trunk, before)
             statement = update(schema.trunks).where(schema.trunks.c.id == trunk.id)
             await connection.execute(statement.values(_values(self._sealer, trunk)))
             await self._changes.note(
@@ -126,6 +130,25 @@ class Trunks:
             await connection.execute(delete(table).where(table.c.id == trunk.id))
         self._holder.replace(self._holder.current.without_trunk(name))
 
+    def _check_dids(self, trunk: Trunk, before: Trunk | None = None) -> None:
+        """Raise InvalidError where a number leads to what is not there, unless it has led to that before."""
+        directory, fixed = self._holder.current, self._objects.fixed
+        known = before.dids if before is not None else {}
+        for did, leads_to in trunk.dids.items():
+            if known.get(did) == leads_to:
+                continue
+            if emergency_in(did, fixed.emergency, fixed.country) is not None:
+                # Who dials it there, in a house of ours behind the trunk, asks for help.
+                continue
+            wrong = None
+            if not _NUMBER.fullmatch(leads_to):
+                target = Target.parse(leads_to)
+                wrong = leads_nowhere(target, directory, fixed) if target is not None else None
+            elif leads_to in fixed.emergency or (trunk.transit and not taken_by(leads_to, directory, fixed)):
+                wrong = not_unasked(leads_to, directory, fixed)
+            if wrong is not None:
+                raise InvalidError(f"{did} cannot lead to {leads_to}: {wrong}")
+
     async def undo(self, change: Change, by: str) -> Undone:
         """Take a change back; raises ConflictError or NotFoundError that say why it cannot be."""
         revision, name = change.revision, change.revision.name
@@ -148,6 +171,10 @@ class Trunks:
             await put_back(connection, table, change.rows)
             row = (await connection.execute(select(table).where(table.c.name == name))).one()
             trunk = _trunk(self._sealer, row)
+            try:
+                self._check_dids(trunk)
+            except InvalidError as error:
+                raise cannot(error) from None
             await self._changes.note(connection, "trunk", name, None, _details(trunk), by, undoes=revision.id)
         self._holder.replace(self._holder.current.with_trunk(trunk))
         return undone

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from ringback.call.bridge import RING_PATIENCE_S, Bridge, Line
-from ringback.call.leg import Leg, Party
+from ringback.call.leg import Leg
 from ringback.call.onward import Onward, nowhere
+from ringback.call.party import Party
 from ringback.call.terms import Terms
 from ringback.governance.private import Private
 from ringback.routing.outbound import WayOut

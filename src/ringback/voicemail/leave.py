@@ -7,8 +7,9 @@ from functools import partial
 from typing import Final
 
 from ringback.call.application import Application
-from ringback.call.leg import Leg, LegState
+from ringback.call.leg import Leg
 from ringback.call.onward import Onward
+from ringback.call.party import LegState
 from ringback.routing.steps import Outcome
 from ringback.store.plan.target import Target
 from ringback.voicemail.check import CheckMessages

@@ -7,6 +7,7 @@ from datetime import datetime
 from pydantic import Field
 
 from ringback.governance.roles import Identity
+from ringback.store.call_record import call_name
 from ringback.store.recordings import StoredConsent, StoredRecording
 from ringback.store.voices import VoiceDeed
 from ringback.web.views import Body, View, shown_number
@@ -25,7 +26,7 @@ class RecordingView(View):
     """A recording."""
 
     id: str = Field(examples=["8f14e45fceea167a"])
-    call: str = Field(description="The call's record.")
+    call: str = Field(description="The call's record.", examples=["3443fa1c9d000a00"])
     started_at: datetime
     ended_at: datetime | None
     seconds: float
@@ -48,7 +49,7 @@ class RecordingView(View):
         voice = recording.voice
         return cls(
             id=voice.id,
-            call=str(recording.call_id),
+            call=call_name(recording.call_id),
             started_at=voice.created_at,
             ended_at=recording.ended_at,
             seconds=round(voice.seconds, 3),

@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from ringback.governance.roles import Identity, Permission, Role
 from ringback.governance.sealing import SealingError
 from ringback.governance.vault import VaultError
+from ringback.store.call_record import call_id_of
 from ringback.store.errors import NotFoundError
 from ringback.store.plan.document import document
 from ringback.store.plan.voice import RecordingPolicy
@@ -98,13 +99,17 @@ async def list_recordings(
     context: Context,
     viewer: Player,
     extension: Annotated[str | None, Query(description="Those with its voice.")] = None,
-    call: Annotated[int | None, Query(description="Those of this call.", ge=1, lt=1 << 63)] = None,
+    call: Annotated[str | None, Query(description="Those of this call's record.")] = None,
     before: Annotated[str | None, Query(description="Those older than this one.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> RecordingPage:
     """Recordings, the newest first: all for who may see that, otherwise those that you may play."""
     older = await context.store.voices.get(before) if before is not None else None
-    found = await context.store.recordings.all(extension=extension, call_id=call, before=older, limit=limit)
+    # What names no call has no recording.
+    of_call = None if call is None else call_id_of(call) or 0
+    found = await context.store.recordings.all(
+        extension=extension, call_id=of_call, before=older, limit=limit
+    )
     views = [_view(context, recording, viewer) for recording in found]
     if not viewer.may(Permission.RECORDINGS_READ):
         views = [view for view in views if view.playable]
