@@ -58,6 +58,7 @@ PAGES = (
     "/console/setup",
     "/console/logins",
     "/console/devices",
+    "/console/meetings/new",
 )
 """Those with the most that is not on others."""
 
@@ -227,6 +228,55 @@ def test_an_extension_with_its_phone_is_deleted_and_had_back(
         dialled.result().hang_up()
     go(browser, server, "/console/history/extension/5361")
     page.get_by_text("was deleted").wait_for()
+
+
+def test_a_meeting_is_made_shown_live_and_held_in_hand(
+    server: RingbackServer, make_browser: MakeBrowser, make_phone: MakePhone, admin: Somebody
+) -> None:
+    browser = make_browser("Root", context={"permissions": ["clipboard-read", "clipboard-write"]})
+    page = browser.page
+    page.on("dialog", lambda dialog: dialog.accept())
+    log_in(browser, server, admin, "/console/meetings/new")
+    page.get_by_label("Name").fill(" ")
+    browser.press("Add")
+    page.locator("#field-name-error").wait_for()
+    page.get_by_label("Name").fill("Standup")
+    page.keyboard.press("Control+s")
+    page.get_by_role("heading", name="Standup").wait_for()
+    page.get_by_text("Nobody.").wait_for()
+    (made,) = [one for one in server.api("GET", "/meetings") if one["name"] == "Standup"]
+    browser.press("Copy: Link for guests")
+    assert page.evaluate("() => navigator.clipboard.readText()") == made["link"]
+    assert made["guest_pin"] not in browser.words()
+    browser.press("Show the PINs")
+    page.get_by_text(made["guest_pin"]).wait_for()
+
+    speaker, hearer = (make_phone(server, who, server.add_extension(who)) for who in ("5381", "5382"))
+    spoken, heard = (phone.dial(f"{made['number']}*{made['guest_pin']}") for phone in (speaker, hearer))
+    people = page.get_by_role("list", name="Who is in it").get_by_role("listitem")
+    expect(people).to_have_count(2)
+    expect(page.get_by_role("row", name=re.compile("Standup"))).to_contain_text("2 people")
+    spoken.media.speak(make_tones(8000, 30, [600]))
+    wait_for(lambda: hears(heard, [600]))
+    browser.press("Mute 5381")
+    wait_for(lambda: not hears(heard, [600]))
+    browser.press("Unmute 5381")
+    wait_for(lambda: hears(heard, [600]))
+    browser.press("Lock")
+    page.get_by_role("button", name="Unlock").wait_for()
+    browser.press("Remove 5382")
+    heard.wait_ended(10)
+    expect(people).to_have_count(1)
+    browser.press("End for everybody")
+    spoken.wait_ended(10)
+    page.get_by_text("Nobody.").wait_for()
+    assert made["number"] not in page.url
+
+    browser.press("Delete")
+    page.get_by_text("Standup is deleted").wait_for()
+    browser.press("Undo")
+    page.get_by_text("Standup is back").wait_for()
+    assert server.api("GET", f"/meetings/{made['number']}")["link"] == made["link"]
 
 
 def test_a_message_is_played_by_its_owner_and_refused_to_others(

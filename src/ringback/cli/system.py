@@ -49,8 +49,11 @@ class System(Protocol):
     def rotate_pin(self, number: str, which: str) -> Json:
         """A meeting with new PINs."""
 
-    def remove_meeting(self, number: str) -> None:
-        """Delete a meeting."""
+    def change_meeting(self, number: str, given: Json) -> Json:
+        """A meeting with what is given changed."""
+
+    def remove_meeting(self, number: str, for_good: bool) -> int | None:
+        """Delete a meeting; the revision to undo."""
 
     def add_trunk(self, given: Json) -> Json:
         """A new trunk: `given` is its name, its host, and what else is to be said of it."""

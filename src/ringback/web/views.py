@@ -76,6 +76,14 @@ class ExtensionWithPassword(ExtensionView):
         return cls(**ExtensionView.of(extension, links).model_dump(), password=password.reveal())
 
 
+class MeetingNowView(View):
+    """What goes on in a meeting."""
+
+    people: int = Field(description="Who are in it.")
+    waiting: int = Field(description="Who wait in its lobby.")
+    locked: bool
+
+
 class MeetingView(View):
     """A meeting and how to get in; PINs and links are null for those who may not see them."""
 
@@ -89,9 +97,14 @@ class MeetingView(View):
     host_link: str | None = Field(examples=["http://127.0.0.1:8080/m/481516234#Qy8e..."])
     dial_in: str = Field(examples=["sip:481516234@127.0.0.1:5060"])
     created_at: datetime
+    now: MeetingNowView | None = Field(
+        None, description="Null while no server runs, or for who may not see it."
+    )
 
     @classmethod
-    def of(cls, meeting: Meeting, links: Links, viewer: Identity) -> MeetingView:
+    def of(
+        cls, meeting: Meeting, links: Links, viewer: Identity, now: MeetingNowView | None = None
+    ) -> MeetingView:
         """A meeting as the viewer may see it."""
         secrets = viewer.may(Permission.MEETING_SECRETS_READ)
         return cls(
@@ -105,6 +118,7 @@ class MeetingView(View):
             host_link=links.host(meeting) if secrets else None,
             dial_in=links.dial_in(meeting.number),
             created_at=meeting.created_at,
+            now=now,
         )
 
 

@@ -10,6 +10,7 @@ import { HistoryPage } from "./pages/History";
 import { ImportPage } from "./pages/Import";
 import { LoginPage } from "./pages/Login";
 import { LoginsPage } from "./pages/Logins";
+import { MeetingsPage } from "./pages/Meetings";
 import { PeoplePage } from "./pages/People";
 import { closePhone, PhonePage } from "./pages/Phone";
 import { PlanPage } from "./pages/Plan";
@@ -70,6 +71,8 @@ function Page() {
       return <TrunksPage name={one} />;
     case "plan":
       return <PlanPage kind={one ?? ""} name={two} />;
+    case "meetings":
+      return <MeetingsPage id={one} />;
     case "devices":
       return <DevicesPage id={one} />;
     case "logins":

@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
-import { removeWithUndo } from "./deleting";
+import { removeWithUndo, sayWithUndo } from "./deleting";
 import { Form } from "./Form";
 import { type Column, List } from "./List";
 import { type Loaded, useLoaded } from "./loading";
@@ -11,7 +11,6 @@ import { go } from "./route";
 import type { Field, Value } from "./schema";
 import { get, patch } from "./server";
 import { may } from "./session";
-import { say } from "./toasts";
 
 /** What there is a list of. */
 export interface Sort<T extends object> {
@@ -39,6 +38,8 @@ interface ListProps<T extends object> {
   chosen: string | undefined;
   /** What the list leaves out, as the API is asked. */
   query?: string;
+  /** Changes when the list is to be loaded anew. */
+  turn?: number;
   /** Beside the heading. */
   more?: ComponentChildren;
   /** Between the heading and the list. */
@@ -47,7 +48,8 @@ interface ListProps<T extends object> {
   one: (key: string, onDone: () => void) => ComponentChildren;
 }
 
-export function Records<T extends object>({ sort, chosen, query, more, below, fresh, one }: ListProps<T>) {
+export function Records<T extends object>(props: ListProps<T>) {
+  const { sort, chosen, query, more, below, fresh, one } = props;
   const [turn, setTurn] = useState(0);
   const again = () => setTurn((before) => before + 1);
   const base = `/console${sort.path}`;
@@ -56,7 +58,7 @@ export function Records<T extends object>({ sort, chosen, query, more, below, fr
       <List<T>
         {...sort}
         path={query ? `${sort.path}?${query}` : sort.path}
-        turn={turn}
+        turn={turn + (props.turn ?? 0)}
         selected={chosen}
         linkOf={(each) => `${base}/${encodeURIComponent(sort.keyOf(each))}`}
         newLink={may(sort.writes) ? `${base}/new` : undefined}
@@ -122,8 +124,15 @@ export function OneRecord<T extends object>({ sort, id, onDone, ...props }: OneP
             ),
           );
           const saved = await patch<T>(path, props.toServer?.(changed) ?? changed);
-          say(`${sort.nameOf(saved)} is saved`);
           again();
+          const title = sort.nameOf(saved);
+          await sayWithUndo(
+            `${title} is saved`,
+            `${title} is as it was`,
+            sort.kind,
+            sort.keyOf(saved),
+            again,
+          );
         }}
         more={
           writable && (

@@ -25,12 +25,14 @@ _READS: Final[dict[AccountKind, Permission]] = {
     "extension": Permission.EXTENSIONS_READ,
     "device": Permission.DEVICES_READ,
     "trunk": Permission.TRUNKS_READ,
+    "meeting": Permission.MEETINGS_READ,
 }
 _WRITES: Final[dict[str, Permission]] = {
     "person": Permission.PEOPLE_WRITE,
     "extension": Permission.EXTENSIONS_WRITE,
     "device": Permission.DEVICES_WRITE,
     "trunk": Permission.TRUNKS_WRITE,
+    "meeting": Permission.MEETINGS_WRITE,
 }
 
 
