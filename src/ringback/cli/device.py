@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import typer
 
@@ -72,8 +72,8 @@ def list_all(
     with options.system() as system:
         after: str | None = ""
         while after is not None:
-            query = urlencode({**_filter(search, firmware), "after": after, "limit": _PAGE})
-            page = system.ask("GET", f"/devices?{query}")
+            asked = {**_filter(search, firmware), "after": after, "limit": _PAGE}
+            page = system.ask("POST", "/devices/search", asked)
             devices += page["items"]
             after = page["next"]
     columns = {
@@ -100,7 +100,7 @@ def export(
 ) -> None:
     """Print the inventory of phones as CSV."""
     with options.system() as system:
-        text = system.ask("GET", f"/devices/export?{urlencode(_filter(search, firmware))}")
+        text = system.ask("POST", "/devices/export", _filter(search, firmware))
     if out is not None:
         try:
             out.write_text(text)

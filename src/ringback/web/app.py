@@ -48,6 +48,7 @@ from ringback.web.api import (
 from ringback.web.backing_up import BackingUp
 from ringback.web.context import Context, Needs, WebContext, bearer
 from ringback.web.diagnosing import Diagnosing
+from ringback.web.kept_out import ByExtensionId
 from ringback.web.limits import Limits
 from ringback.web.links import Links
 from ringback.web.metrics import CONTENT_TYPE, CountRequests, Metrics
@@ -236,6 +237,7 @@ def create_app(
         people.IMPORT_PATH: people.LARGEST_TABLE,
         plan.APPLY_PATH: plan.LARGEST_FILE,
     }
+    app.add_middleware(ByExtensionId, store=store)
     app.add_middleware(Limits, larger=larger)
     app.add_middleware(CountRequests, metrics=app.state.metrics)
     return app

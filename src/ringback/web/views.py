@@ -28,6 +28,14 @@ class Body(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
+class Search(Body):
+    """What is looked for, and which page of it. Never in a URL: it may be a name or a number."""
+
+    search: str = Field(default="", max_length=200, description="A text somewhere in it.")
+    after: str = Field(default="", max_length=64, description="`next` of the page before.")
+    limit: int = Field(default=100, ge=1, le=10_000)
+
+
 def shown_number(number: Private[str] | None, viewer: Identity) -> str | None:
     """A number as the viewer may see it."""
     if number is None:
@@ -61,6 +69,14 @@ class ExtensionView(View):
             sip_address=links.dial_in(extension.number),
             created_at=extension.created_at,
         )
+
+
+class ExtensionsView(View):
+    """Extensions by number; `next` is the `after` of the next page, null at the end."""
+
+    items: list[ExtensionView]
+    total: int
+    next: str | None
 
 
 class ExtensionWithPassword(ExtensionView):

@@ -66,7 +66,7 @@ function Page() {
     case "people":
       return <PeoplePage id={one} />;
     case "extensions":
-      return <ExtensionsPage number={one} />;
+      return <ExtensionsPage id={one} />;
     case "trunks":
       return <TrunksPage name={one} />;
     case "plan":

@@ -23,7 +23,10 @@ export interface Sort<T extends object> {
   path: string;
   /** The permission to change them. */
   writes: string;
+  /** What it is called in addresses, which hold no number of anybody. */
   keyOf: (one: T) => string;
+  /** What the history calls it, where that is something else. */
+  historyOf?: (one: T) => string;
   nameOf: (one: T) => string;
   columns: readonly Column<T>[];
   fields: readonly Field[];
@@ -37,7 +40,7 @@ interface ListProps<T extends object> {
   /** What is chosen: the key of one, or "new". */
   chosen: string | undefined;
   /** What the list leaves out, as the API is asked. */
-  query?: string;
+  filter?: Record<string, string>;
   /** Changes when the list is to be loaded anew. */
   turn?: number;
   /** Beside the heading. */
@@ -49,7 +52,7 @@ interface ListProps<T extends object> {
 }
 
 export function Records<T extends object>(props: ListProps<T>) {
-  const { sort, chosen, query, more, below, fresh, one } = props;
+  const { sort, chosen, filter, more, below, fresh, one } = props;
   const [turn, setTurn] = useState(0);
   const again = () => setTurn((before) => before + 1);
   const base = `/console${sort.path}`;
@@ -57,7 +60,7 @@ export function Records<T extends object>(props: ListProps<T>) {
     <div class={`with-panel ${chosen ? "open" : ""}`}>
       <List<T>
         {...sort}
-        path={query ? `${sort.path}?${query}` : sort.path}
+        {...(filter ? { filter } : {})}
         turn={turn + (props.turn ?? 0)}
         selected={chosen}
         linkOf={(each) => `${base}/${encodeURIComponent(sort.keyOf(each))}`}
@@ -104,7 +107,7 @@ export function OneRecord<T extends object>({ sort, id, onDone, ...props }: OneP
   const deleted = async () => {
     const warning = props.warning?.(one);
     if (warning && !confirm(warning)) return;
-    if (!(await removeWithUndo(path, name, sort.kind, sort.keyOf(one), onDone))) return;
+    if (!(await removeWithUndo(path, name, sort.kind, called(sort, one), onDone))) return;
     go(back);
     onDone();
   };
@@ -130,7 +133,7 @@ export function OneRecord<T extends object>({ sort, id, onDone, ...props }: OneP
             `${title} is saved`,
             `${title} is as it was`,
             sort.kind,
-            sort.keyOf(saved),
+            called(sort, saved),
             again,
           );
         }}
@@ -150,4 +153,8 @@ export function OneRecord<T extends object>({ sort, id, onDone, ...props }: OneP
       )}
     </Panel>
   );
+}
+
+function called<T extends object>(sort: Sort<T>, one: T): string {
+  return (sort.historyOf ?? sort.keyOf)(one);
 }

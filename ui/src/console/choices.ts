@@ -5,6 +5,8 @@ import { get, list } from "./server";
 
 export interface Choice {
   value: string;
+  /** What stands for it in addresses. */
+  key?: string;
   label: string;
   hint: string;
 }
@@ -15,6 +17,7 @@ interface PlanItem {
 }
 
 interface Extension {
+  id: string;
   number: string;
   display_name: string;
 }
@@ -57,11 +60,18 @@ export async function choices(kind: string, search: string, signal?: AbortSignal
     case "mailbox":
       return (await list<Extension>("/extensions", search, null, signal, MOST)).items
         .slice(0, MOST)
-        .map(({ number, display_name }) => ({ value: number, label: number, hint: display_name }));
+        .map(({ id, number, display_name }) => ({
+          value: number,
+          key: id,
+          label: number,
+          hint: display_name,
+        }));
     case "meeting":
-      return (await list<{ number: string; name: string }>("/meetings", search, null, signal, MOST)).items
+      return (
+        await list<{ id: string; number: string; name: string }>("/meetings", search, null, signal, MOST)
+      ).items
         .slice(0, MOST)
-        .map(({ number, name }) => ({ value: number, label: name, hint: number }));
+        .map(({ id, number, name }) => ({ value: number, key: id, label: name, hint: number }));
     case "person":
       return (
         await list<{ id: string; name: string; e_mail?: string }>("/people", search, null, signal, MOST)
@@ -81,6 +91,12 @@ export async function choices(kind: string, search: string, signal?: AbortSignal
           hint: value.number || name,
         }));
   }
+}
+
+/** What stands for an extension in addresses. */
+export async function extensionId(number: string, signal?: AbortSignal): Promise<string> {
+  const found = await choices("extension", number, signal);
+  return found.find(({ value }) => value === number)?.key ?? number;
 }
 
 /** The name of something that was chosen before. */

@@ -1,6 +1,6 @@
 // Deleting what the server can put back: done at once, and undone by a click or by Ctrl+Z while it is said.
 
-import { get, post, remove, words } from "./server";
+import { post, remove, words } from "./server";
 import { may } from "./session";
 import { say } from "./toasts";
 
@@ -24,11 +24,7 @@ export function history(
   before: number | null = null,
   limit = 100,
 ): Promise<Revision[]> {
-  const query = new URLSearchParams({ limit: String(limit) });
-  if (kind) query.set("kind", kind);
-  if (name) query.set("name", name);
-  if (before !== null) query.set("before", String(before));
-  return get<Revision[]>(`/history?${query}`);
+  return post<Revision[]>("/history/search", { kind, name, before, limit });
 }
 
 /** Take a change back; what did not come back with it, in words. */

@@ -34,8 +34,9 @@ const TITLES: Record<(typeof WAYS)[number], string> = {
   unreachable: "When no phone is there",
 };
 
-export function OwnAnswering({ extension }: { extension: string }) {
-  const path = `/plan/answering/${extension}`;
+/** `id` stands for the extension in addresses. */
+export function OwnAnswering({ extension, id }: { extension: string; id: string }) {
+  const path = `/plan/answering/${id}`;
   const { data, trouble, again } = useLoaded(
     async (signal) => {
       try {

@@ -89,12 +89,12 @@ function firmware(one: Device) {
 
 export function DevicesPage({ id }: { id: string | undefined }) {
   const [state, setState] = useState("");
-  const query = state ? `firmware=${state}` : "";
+  const filter: Record<string, string> = state ? { firmware: state } : {};
   return (
     <Records
       sort={SORT}
       chosen={id}
-      query={query}
+      filter={filter}
       below={
         <div class="buttons">
           <select
@@ -110,7 +110,11 @@ export function DevicesPage({ id }: { id: string | undefined }) {
               </option>
             ))}
           </select>
-          <a class="button quiet" href={`/api/v1/devices/export?${query}`} download="devices.csv">
+          <a
+            class="button quiet"
+            href={`/api/v1/devices/export${state ? `?firmware=${state}` : ""}`}
+            download="devices.csv"
+          >
             Export
           </a>
         </div>

@@ -130,7 +130,7 @@ export function PhonePage() {
       </div>
       <div>
         <OwnCalls onCall={call} />
-        <OwnAnswering extension={you.value.extensions[0] ?? ""} />
+        <OwnAnswering extension={you.value.extensions[0] ?? ""} id={you.value.extension_ids[0] ?? ""} />
       </div>
     </section>
   );
