@@ -117,17 +117,3 @@ export async function known(kind: string, value: string, signal?: AbortSignal): 
     return { value, label: value, hint: "" };
   }
 }
-
-interface Contact {
-  id: string;
-  name: string;
-  extensions?: string[];
-}
-
-/** People of the house who can be called, by name or number. */
-export async function contacts(search: string, signal?: AbortSignal): Promise<Choice[]> {
-  const { items } = await list<Contact>("/people", search, null, signal, MOST);
-  return items.flatMap(({ name, extensions }) =>
-    (extensions ?? []).map((number) => ({ value: number, label: name, hint: number })),
-  );
-}
