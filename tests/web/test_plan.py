@@ -23,7 +23,7 @@ async def office(web):
 
 async def test_kinds_say_what_a_form_needs(web):
     kinds = {kind["kind"]: kind for kind in (await web.owner.get("/api/v1/plan/kinds")).json()}
-    assert len(kinds) == 13
+    assert len(kinds) == 14
     group = kinds["group"]
     assert (group["title"], group["plural"], group["has_number"]) == ("Group", "Groups", True)
     assert kinds["answering"]["has_number"] is False

@@ -60,6 +60,7 @@ PAGES = (
     "/console/logins",
     "/console/devices",
     "/console/meetings/new",
+    "/console/devices/firmware",
 )
 """Those with the most that is not on others."""
 
@@ -249,6 +250,32 @@ def test_an_extension_with_its_phone_is_deleted_and_had_back(
     # What was typed and seen is in no address, of the page's own or of what it asked.
     asked = [url for url in (page.url, *browser.requests) if re.search("5361|Night|desk", url)]
     assert asked == []
+
+
+def test_wanted_firmware_is_changed_and_taken_back(
+    server: RingbackServer, make_browser: MakeBrowser, make_phone: MakePhone, admin: Somebody
+) -> None:
+    server.add_extension("5391")
+    desk = {"name": "Porch", "extension": "5391", "model": "Snom D785"}
+    made = server.api("POST", "/devices", desk)
+    phone = make_phone(server, made["username"], made["password"])
+    assert phone.register(more=("User-Agent: snomD785/10.1.135.0",)).status == 200
+    browser = make_browser("Root")
+    page = browser.page
+    log_in(browser, server, admin, "/console/devices/firmware")
+    page.get_by_label("Make and model").fill("Snom D785")
+    page.get_by_label("Version").fill("newest")
+    browser.press("Add")
+    page.locator("#firmware-version-error").wait_for()
+    page.get_by_label("Version").fill("10.1.140.0")
+    browser.press("Add")
+    page.get_by_text("Snom D785 should run 10.1.140.0").wait_for()
+    row = page.get_by_role("row", name=re.compile("Porch"))
+    expect(row).to_contain_text("10.1.135.0 behind")
+    browser.press("Undo")
+    page.get_by_text("Snom D785 is as it was").wait_for()
+    expect(row).not_to_contain_text("behind")
+    assert server.api("POST", "/plan/firmware/search", {})["items"] == []
 
 
 def test_a_meeting_is_made_shown_live_and_held_in_hand(

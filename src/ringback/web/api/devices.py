@@ -28,6 +28,8 @@ from ringback.web.people_views import (
     NewDevicePassword,
     ProvisioningFile,
     ProvisioningView,
+    WantedFirmwareView,
+    WantedView,
 )
 from ringback.web.problems import ProblemError
 from ringback.web.provisioning import ProvisioningError
@@ -147,6 +149,34 @@ def _exported(asked: DeviceFilter, context: WebContext, viewer: Identity) -> Str
 
     headers = {"Content-Disposition": 'attachment; filename="devices.csv"', "Cache-Control": "no-store"}
     return StreamingResponse(lines(), media_type=CSV, headers=headers)
+
+
+@router.get("/firmware")
+async def wanted_firmware(context: Context, _viewer: DevicesReader) -> WantedFirmwareView:
+    """Which firmware phones should run, by model, and how many do not.
+
+    It is said by the settings (`provisioning.firmware`), and over them by the plan: PUT
+    /api/v1/plan/firmware/{name}, where the name is the words of the model with dashes between.
+    """
+    devices = context.store.devices.all()
+    states: dict[str, list[FirmwareState]] = {}
+    for device in devices:
+        firmware = _firmware(device, context)
+        states.setdefault(firmware.model, []).append(firmware.state)
+    return WantedFirmwareView(
+        wanted=[
+            WantedView(
+                name=one.name,
+                model=one.model,
+                version=one.version,
+                by_settings=one.by_settings,
+                devices=len(states.get(one.name, ())),
+                behind=states.get(one.name, []).count("behind"),
+            )
+            for one in context.wanted()
+        ],
+        models=sorted({device.model for device in devices if device.model}),
+    )
 
 
 @router.post("", status_code=201)

@@ -10,6 +10,7 @@ import { type Field, field } from "../schema";
 import { post, words } from "../server";
 import { may } from "../session";
 import { say } from "../toasts";
+import { FirmwarePanel } from "./Firmware";
 
 interface Device {
   id: string;
@@ -117,24 +118,31 @@ export function DevicesPage({ id }: { id: string | undefined }) {
           >
             Export
           </a>
+          <a class="button quiet" href={`${BACK}/firmware`}>
+            Wanted firmware
+          </a>
         </div>
       }
       fresh={(onDone) => <NewDevice onDone={onDone} />}
-      one={(key, onDone) => (
-        <OneRecord
-          key={key}
-          sort={SORT}
-          id={key}
-          onDone={onDone}
-          subtitle={(one) => (
-            <>
-              logs in as <code>{one.username}</code>
-            </>
-          )}
-          above={(one) => <Seen device={one} />}
-          below={(one) => may("devices:write") && <SettingUp device={one} />}
-        />
-      )}
+      one={(key, onDone) =>
+        key === "firmware" ? (
+          <FirmwarePanel onDone={onDone} />
+        ) : (
+          <OneRecord
+            key={key}
+            sort={SORT}
+            id={key}
+            onDone={onDone}
+            subtitle={(one) => (
+              <>
+                logs in as <code>{one.username}</code>
+              </>
+            )}
+            above={(one) => <Seen device={one} />}
+            below={(one) => may("devices:write") && <SettingUp device={one} />}
+          />
+        )
+      }
     />
   );
 }
