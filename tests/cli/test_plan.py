@@ -62,7 +62,7 @@ def test_what_is_wrong_with_a_value_is_said_by_field(ringback, server, tmp_path)
     file = tmp_path / "plan.toml"
     file.write_text('[group.sales]\nmembers = ["1009"]\n[queue.help]\nring_s = 1\n')
     assert "queue.help.ring_s: must be 5 to 120" in ringback("plan", "apply", str(file)).err
-    assert len(ringback("plan", "kinds", "--json").json) == 13
+    assert len(ringback("plan", "kinds", "--json").json) == 14
     assert "ring_s" in ringback("plan", "kinds").out
 
 
@@ -165,3 +165,15 @@ def test_the_inventory_is_printed(ringback, server, tmp_path):
     out = tmp_path / "devices.csv"
     assert ringback("device", "export", "--out", str(out)).code == 0
     assert "Desk" in out.read_text().splitlines()[1]
+
+
+def test_wanted_firmware_is_set_listed_and_taken_away(ringback, server):
+    assert ringback("device", "firmware", "list").out == "No firmware is wanted of any model.\n"
+    made = ringback("device", "firmware", "set", "Yealink T46U", "108.86.0.70")
+    assert made.out == "Yealink T46U should run 108.86.0.70.\n"
+    (row,) = ringback("device", "firmware", "list", "--json").json["wanted"]
+    assert (row["model"], row["version"], row["devices"]) == ("Yealink T46U", "108.86.0.70", 0)
+    assert "version: is two numbers or more" in ringback("device", "firmware", "set", "T46U", "newest").err
+    assert ringback("device", "firmware", "set", "!", "1.2").code == 1
+    assert ringback("device", "firmware", "remove", "yealink t46u").code == 0
+    assert ringback("device", "firmware", "list", "--json").json["wanted"] == []

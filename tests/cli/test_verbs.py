@@ -29,7 +29,14 @@ def test_the_life_of_a_meeting(ringback, system):
     rotated = ringback("meeting", "rotate-pin", number, "--which", "guest", "--json").json
     assert rotated["guest_pin"] != meeting["guest_pin"]
     assert rotated["host_pin"] == meeting["host_pin"]
-    assert ringback("meeting", "delete", number).out == f"Meeting {number} is gone.\n"
+    changed = ringback("meeting", "set", number, "--name", "Monthly", "--json").json
+    assert (changed["name"], changed["admission"]) == ("Monthly", "lobby")
+    assert ringback("meeting", "set", number, "--name", " ").err == "ringback: the name must not be empty\n"
+    gone = ringback("meeting", "delete", number, "--json").json
+    assert ringback("meeting", "list").out == "There are no meetings.\n"
+    assert ringback("undo", str(gone["revision_id"])).code == 0
+    assert ringback("meeting", "show", number, "--json").json == changed
+    assert ringback("meeting", "delete", number, "--for-good").out == f"Meeting {number} is gone.\n"
     assert ringback("meeting", "list").out == "There are no meetings.\n"
     gone = ringback("meeting", "show", number)
     assert (gone.code, gone.err) == (1, f"ringback: there is no meeting {number}\n")
@@ -141,6 +148,17 @@ def people(server, number):
     ]
 
 
+def test_links_of_meetings_are_printed_to_a_terminal_only(ringback, monkeypatch):
+    link = ringback("meeting", "add", "Weekly", "--json").json["link"]
+    refused = ringback("meeting", "list", "--links")
+    assert (refused.code, refused.out) == (2, "")
+    assert "--json" in refused.err
+    # Where the test's own output goes is no terminal.
+    monkeypatch.setattr("ringback.cli.meeting.is_terminal", lambda: True)
+    assert link in ringback("meeting", "list", "--links").out
+    assert link not in ringback("meeting", "list").out
+
+
 def test_people_in_a_meeting(ringback, server):
     number = ringback("meeting", "add", "Weekly", "--json").json["number"]
     assert ringback("meeting", "participants", number).out == "Nobody is in this meeting.\n"
@@ -225,7 +243,7 @@ def test_shared_options_work_before_and_after_the_verb(ringback, tmp_path, befor
 
 def test_every_verb_takes_the_shared_options(ringback):
     groups = {
-        "meeting": "add list show rotate-pin delete participants admit mute unmute remove lock unlock",
+        "meeting": "add list show set rotate-pin delete participants admit mute unmute remove end past lock",
         "extension": "add list password remove",
         "token": "add list revoke",
         "plan": "kinds list show set remove history undo export apply",

@@ -4,7 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ringback.store.firmware import WantedFirmware, seen_version
+from ringback.store.firmware import WantedFirmware, name_of, seen_version, wanted_of
+from ringback.store.plan.phones import Firmware
+from ringback.store.plan.plan import Plan
 from ringback.store.store import open_store
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -42,6 +44,14 @@ def test_the_longest_name_of_a_model_says_what_is_wanted():
     assert wanted.of("Yealink T54W", "Yealink SIP-T54W 96.86.0.1").wanted == "1.1"
     assert wanted.of("snom D785", "snomD785/10.1.135.0").state == "unknown"
     assert wanted.of("Yealink T46U", "").state == "unknown"
+
+
+def test_the_plan_says_what_is_wanted_over_the_settings():
+    plan = Plan.of([Firmware(name="yealink-t46u", title="Yealink T46U", version="2.2")])
+    settings = {"Yealink T46U": "1.1", "VVX 450": "6.3"}
+    said = [(one.name, one.model, one.version, one.by_settings) for one in wanted_of(settings, plan)]
+    assert said == [("vvx-450", "VVX 450", "6.3", True), ("yealink-t46u", "Yealink T46U", "2.2", False)]
+    assert name_of(" Poly  VVX_450!") == "poly-vvx-450"
 
 
 async def counted(store, rows):

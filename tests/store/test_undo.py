@@ -1,4 +1,4 @@
-"""What was deleted or changed of people, extensions, devices and trunks, and is taken back."""
+"""What was deleted or changed of people, extensions, devices, trunks and meetings, and is taken back."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -171,7 +171,31 @@ async def test_trunks_and_devices_come_back_with_their_passwords(store, office):
         store.trunks.get("carrier")
 
 
+async def test_a_meeting_comes_back_with_its_number_pins_and_links(store, settings):
+    made = await store.meetings.add("Weekly")
+    await store.meetings.change(made.number, "eve", name="Monthly", admission="lobby")
+    await undo_latest(store, "meeting")
+    assert store.meetings.get(made.id) == made
+    await store.meetings.remove(made.number, "eve")
+    revision = await latest(store, "meeting")
+    assert set(revision.before) == {"number", "name", "admission"}
+    undone = await store.history.undo(revision.id, "eve")
+    assert (undone.kind, undone.name, undone.title) == ("meeting", made.id, "Weekly")
+    assert store.meetings.get(made.number) == made
+    with pytest.raises(ConflictError, match="the meeting is there"):
+        await store.history.undo(revision.id, "eve")
+    await store.close()
+    again = await open_store(settings)
+    assert again.meetings.get(made.number) == made
+    await again.meetings.remove(made.id, "eve", for_good=True)
+    assert await again.history.page(ACCOUNT_KINDS, "meeting") == []
+    await again.close()
+
+
 async def test_no_secret_is_in_the_history_in_clear(store, office):
+    meeting = await store.meetings.add("Weekly")
+    inside = (meeting.guest_pin, meeting.host_pin, meeting.link_token, meeting.host_link_token)
+    await store.meetings.remove(meeting.number, "eve")
     hashes = [
         secret.reveal()
         for account in (store.extensions.get("1001"), store.devices.get("Desk"))
@@ -181,8 +205,8 @@ async def test_no_secret_is_in_the_history_in_clear(store, office):
     await store.trunks.remove("carrier", "eve")
     async with store.database.read() as connection:
         rows = (await connection.execute(text("SELECT * FROM account_history"))).all()
-    assert len(rows) == 2
-    for secret in (*SECRETS, *hashes):
+    assert len(rows) == 3
+    for secret in (*SECRETS, *hashes, *(one.reveal() for one in inside)):
         assert secret not in str(rows)
 
 

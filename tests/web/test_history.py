@@ -104,6 +104,40 @@ async def test_the_inventory_tells_what_is_behind(web):
     assert (await admin.get("/api/v1/devices", params={"firmware": "old"})).status_code == 422
 
 
+async def test_wanted_firmware_is_said_while_the_server_runs_and_taken_back(web):
+    admin, _, desk = await furnished(web)
+    web.store.sightings.note(desk["id"], "Yealink SIP-T46U 108.86.0.75", "192.0.2.7", datetime.now(UTC))
+
+    async def state():
+        return (await admin.get(f"/api/v1/devices/{desk['id']}")).json()["firmware_state"]
+
+    assert await state() == "as-wanted"
+    body = {"title": "Yealink T46U", "version": "108.86.0.80"}
+    made = (await admin.put("/api/v1/plan/firmware/yealink-t46u", json=body)).json()
+    assert await state() == "behind"
+    found = (await admin.get("/api/v1/devices/firmware")).json()
+    assert found["models"] == ["Yealink T46U"]
+    assert found["wanted"] == [
+        {
+            "name": "yealink-t46u",
+            "model": "Yealink T46U",
+            "version": "108.86.0.80",
+            "by_settings": False,
+            "devices": 1,
+            "behind": 1,
+        }
+    ]
+    await admin.post("/api/v1/history/undo", json={"revision_id": made["revision"]})
+    assert await state() == "as-wanted"
+    assert (await admin.get("/api/v1/devices/firmware")).json()["wanted"][0]["by_settings"] is True
+    wrong = await admin.put("/api/v1/plan/firmware/yealink-t46u", json={"version": "newest"})
+    assert wrong.json()["errors"][0]["field"] == "version"
+    helpdesk = await web.client("helpdesk")
+    assert (await helpdesk.get("/api/v1/devices/firmware")).status_code == 200
+    refused = await helpdesk.put("/api/v1/plan/firmware/yealink-t46u", json=body)
+    assert refused.status_code == 403
+
+
 async def test_wanted_firmware_is_checked(tmp_path):
     for wrong in ('{"T46U": "newest"}', '{"": "1.2"}', '{"T46U": "1"}', "T46U=1.2"):
         with pytest.raises(Exception, match="firmware"):

@@ -147,3 +147,45 @@ def test_two_calls_of_a_page_become_one_of_those_it_talked_with(
     calls[0].media.speak(make_tones(8000, 4, [600]))
     calls[1].media.speak(make_tones(8000, 4, [PHONE_HZ]))
     wait_for(lambda: phone_hears(calls[0], PHONE_HZ) and phone_hears(calls[1], 600))
+
+
+def test_calls_go_on_to_a_group_that_is_found_by_its_name_and_it_is_called_by_it(
+    server: RingbackServer, make_browser: MakeBrowser, make_phone: MakePhone
+) -> None:
+    lise = make_somebody(server, "Lise", "5221")
+    desk = make_phone(server, "5222", server.add_extension("5222"))
+    assert desk.register().status == 200
+    group = {"title": "Front desk", "number": "5223", "members": ["5222"], "otherwise": "busy"}
+    server.api("PUT", "/plan/group/front", group)
+    browser = make_browser("Lise", tone_hz=PAGE_HZ)
+    page, keyboard = browser.page, browser.page.keyboard
+    log_in(browser, server, lise)
+    page.get_by_text("Ready", exact=True).wait_for()
+    page.get_by_label("When busy", exact=True).focus()
+    keyboard.type("To a name")
+    keyboard.press("Tab")
+    keyboard.type("desk")
+    page.get_by_role("option", name="Front desk group · 5223").wait_for()
+    keyboard.press("ArrowDown")
+    keyboard.press("Enter")
+    page.get_by_text("When busy: Group front").wait_for()
+    assert server.api("GET", "/plan/answering/5221")["value"]["busy"] == "group:front"
+    # A number that is something's in the house means that, and is shown by its name again.
+    page.get_by_label("Always", exact=True).focus()
+    keyboard.type("To a name")
+    keyboard.press("Tab")
+    keyboard.type("5223")
+    page.get_by_role("option", name="Front desk group · 5223").wait_for()
+    keyboard.press("Escape")
+    browser.press("Set")
+    page.get_by_text("Always: Group front").wait_for()
+    page.reload()
+    wait_for(lambda: "Front desk" in page.get_by_label("Always: name or number").input_value())
+
+    page.get_by_label("Name or number", exact=True).fill("front")
+    page.get_by_role("option", name="Front desk group · 5223").wait_for()
+    with ThreadPoolExecutor(1) as pool:
+        answering = pool.submit(desk.answer)
+        keyboard.press("Enter")
+        check_both_hear(browser, answering.result())
+    assert [url for url in browser.requests if "5223" in url or "desk" in url] == []

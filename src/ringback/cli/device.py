@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import typer
 
@@ -15,6 +15,7 @@ from ringback.cli.errors import CliError
 from ringback.cli.output import print_facts, print_table
 from ringback.cli.system import Json, delete
 from ringback.cli.verbs import Options, verb
+from ringback.store.firmware import name_of
 
 app = typer.Typer(help="Phones with accounts of their own.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -72,8 +73,8 @@ def list_all(
     with options.system() as system:
         after: str | None = ""
         while after is not None:
-            query = urlencode({**_filter(search, firmware), "after": after, "limit": _PAGE})
-            page = system.ask("GET", f"/devices?{query}")
+            asked = {**_filter(search, firmware), "after": after, "limit": _PAGE}
+            page = system.ask("POST", "/devices/search", asked)
             devices += page["items"]
             after = page["next"]
     columns = {
@@ -100,7 +101,7 @@ def export(
 ) -> None:
     """Print the inventory of phones as CSV."""
     with options.system() as system:
-        text = system.ask("GET", f"/devices/export?{urlencode(_filter(search, firmware))}")
+        text = system.ask("POST", "/devices/export", _filter(search, firmware))
     if out is not None:
         try:
             out.write_text(text)
@@ -186,6 +187,59 @@ def provision(
     except OSError as error:
         raise CliError(f"{out} cannot be written: {error.strerror}") from None
     options.show({"written": written}, lambda: print("\n".join(written)))
+
+
+firmware_verbs = typer.Typer(
+    help="The firmware that phones should run, by model.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(firmware_verbs, name="firmware")
+
+Words = Annotated[str, typer.Argument(help="Make and model, e.g. 'Yealink T46U'.", show_default=False)]
+
+
+@verb(firmware_verbs, "list")
+def list_firmware(options: Options) -> None:
+    """List which firmware is wanted, and how many phones are behind."""
+    with options.system() as system:
+        found = system.ask("GET", "/devices/firmware")
+    rows = [{**one, "by": "settings" if one["by_settings"] else "plan"} for one in found["wanted"]]
+    columns = {
+        "MODEL": "model",
+        "WANTED": "version",
+        "SAID BY": "by",
+        "PHONES": "devices",
+        "BEHIND": "behind",
+    }
+    options.show(found, lambda: print_table(rows, columns, "No firmware is wanted of any model."))
+
+
+@verb(firmware_verbs, "set")
+def set_firmware(
+    options: Options,
+    model: Words,
+    version: Annotated[
+        str, typer.Argument(help="As the phone says it, e.g. 108.86.0.70.", show_default=False)
+    ],
+) -> None:
+    """Say which firmware phones of a model should run; `ringback undo` takes it back."""
+    with options.system(creates=True) as system:
+        made = system.ask("PUT", _firmware_path(model), {"title": model, "version": version})
+    options.show(made, lambda: print(f"{model} should run {version}."))
+
+
+@verb(firmware_verbs, "remove")
+def remove_firmware(options: Options, model: Words) -> None:
+    """Want none of a model any more; what the settings say of it counts again."""
+    with options.system() as system:
+        system.ask("DELETE", _firmware_path(model))
+    options.show({"removed": model}, lambda: print(f"No firmware is said of {model} any more."))
+
+
+def _firmware_path(model: str) -> str:
+    name = name_of(model)
+    if not name:
+        raise CliError("a model has words, e.g. 'Yealink T46U'")
+    return f"/plan/firmware/{name}"
 
 
 def _filter(search: str, firmware: str | None) -> dict[str, str]:

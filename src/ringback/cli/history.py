@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from typing import Annotated, Final
-from urllib.parse import urlencode
 
 import typer
 
 from ringback.cli.plan_words import print_history
 from ringback.cli.verbs import Options, verb
 
-_NAMED_BY_ID: Final = ("person", "device")
+_NAMED_BY_ID: Final = ("person", "device", "meeting")
 _MOST: Final = 1000
 
 
@@ -21,7 +20,8 @@ def add_to(app: typer.Typer) -> None:
     def history(
         options: Options,
         kind: Annotated[
-            str | None, typer.Argument(help="person, extension, device, trunk, or a kind of the plan.")
+            str | None,
+            typer.Argument(help="person, extension, device, trunk, meeting, or a kind of the plan."),
         ] = None,
         name: Annotated[str | None, typer.Argument(help="Only of this one.")] = None,
         limit: Annotated[int, typer.Option("--limit", min=1, max=_MOST, help="At most so many.")] = 50,
@@ -34,7 +34,7 @@ def add_to(app: typer.Typer) -> None:
             "limit": _MOST if by_id else limit,
         }
         with options.system() as system:
-            found = system.ask("GET", f"/history?{urlencode(asked)}")
+            found = system.ask("POST", "/history/search", asked)
         if by_id:
             found = [each for each in found if name in (each["name"], *_names(each))][:limit]
         options.show(found, lambda: print_history(found))

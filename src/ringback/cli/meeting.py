@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any, Literal
+from urllib.parse import quote, urlencode
 
 import typer
 
+from ringback.cli.deleting import ForGood
 from ringback.cli.errors import USAGE, CliError
 from ringback.cli.output import print_facts, print_table
 from ringback.cli.verbs import Options, verb
@@ -38,18 +41,34 @@ def add(
 
 
 @verb(app, "list")
-def list_all(options: Options) -> None:
-    """List all meetings."""
+def list_all(
+    options: Options,
+    links: Annotated[
+        bool,
+        typer.Option("--links", help="With the links of guests and hosts; printed to a terminal only."),
+    ] = False,
+) -> None:
+    """List all meetings, and how many are in them."""
+    if links and not options.json and not is_terminal():
+        raise CliError(
+            "links let people in, so --links prints to a terminal only; a program asks for --json", USAGE
+        )
     with options.system() as system:
         meetings = system.meetings()
-    columns = {
-        "NUMBER": "number",
-        "NAME": "name",
-        "ADMISSION": "admission",
-        "GUEST PIN": "guest_pin",
-        "HOST PIN": "host_pin",
-    }
-    options.show(meetings, lambda: print_table(meetings, columns, "There are no meetings."))
+    if links:
+        columns = {"NUMBER": "number", "NAME": "name", "LINK": "link", "HOST LINK": "host_link"}
+    else:
+        columns = {
+            "NUMBER": "number",
+            "NAME": "name",
+            "ADMISSION": "admission",
+            "GUEST PIN": "guest_pin",
+            "HOST PIN": "host_pin",
+            "IN IT": "people",
+            "WAIT": "waiting",
+        }
+    rows = [{**meeting, **(meeting["now"] or {})} for meeting in meetings]
+    options.show(meetings, lambda: print_table(rows, columns, "There are no meetings."))
 
 
 @verb(app, "show")
@@ -72,12 +91,57 @@ def rotate_pin(
     options.show(meeting, lambda: _print_meeting(meeting))
 
 
+@verb(app, "set")
+def change(
+    options: Options,
+    number: Number,
+    name: Annotated[str | None, typer.Option("--name", help="Another name.")] = None,
+    admission: Annotated[
+        Literal["direct", "lobby"] | None,
+        typer.Option("--admission", help="lobby: guests wait until the host admits them."),
+    ] = None,
+) -> None:
+    """Change what is given of a meeting; who is in it stays in it."""
+    given = {"name": name, "admission": admission}
+    with options.system() as system:
+        changed = system.change_meeting(
+            number, {key: word for key, word in given.items() if word is not None}
+        )
+    options.show(changed, lambda: _print_meeting(changed))
+
+
 @verb(app, "delete")
-def delete(options: Options, number: Number) -> None:
+def delete(options: Options, number: Number, for_good: ForGood = False) -> None:
     """Delete a meeting."""
     with options.system() as system:
-        system.remove_meeting(number)
-    options.show({"deleted": number}, lambda: print(f"Meeting {number} is gone."))
+        revision = system.remove_meeting(number, for_good)
+    back = f" Have it back: ringback undo {revision}" if revision is not None else ""
+    gone = {"deleted": number, "revision_id": revision}
+    options.show(gone, lambda: print(f"Meeting {number} is gone.{back}"))
+
+
+@verb(app, "past")
+def past(
+    options: Options,
+    number: Number,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=500, help="Of calls that are looked at.")] = 200,
+) -> None:
+    """Show meetings that were, the last one first, and who was in them."""
+    with options.server() as server:
+        found = server.ask("GET", f"/meetings/{quote(number, safe='')}/past?{urlencode({'limit': limit})}")
+    rows = [
+        {
+            "began": f"{meeting['began_at'][:19]}Z" if place == 0 else "",
+            "name": person["name"],
+            "number": person["number"],
+            "joined": person["joined_at"][11:19],
+            "left": (person["left_at"] or "")[11:19],
+        }
+        for meeting in found["items"]
+        for place, person in enumerate(meeting["people"])
+    ]
+    columns = {"BEGAN": "began", "NAME": "name", "NUMBER": "number", "CAME": "joined", "WENT": "left"}
+    options.show(found, lambda: print_table(rows, columns, "Nobody was in this meeting."))
 
 
 @verb(app, "participants")
@@ -123,6 +187,12 @@ def remove(options: Options, number: Number, participant: Whom = None, everybody
     _act(options, "remove", number, participant, everybody, "removed")
 
 
+@verb(app, "end")
+def end(options: Options, number: Number) -> None:
+    """End the meeting for everybody in it, and for who waits."""
+    _act(options, "remove", number, None, True, "removed")
+
+
 @verb(app, "lock")
 def lock(options: Options, number: Number) -> None:
     """Let nobody else in."""
@@ -133,6 +203,11 @@ def lock(options: Options, number: Number) -> None:
 def unlock(options: Options, number: Number) -> None:
     """Open a locked meeting again."""
     _lock(options, number, False)
+
+
+def is_terminal() -> bool:
+    """Whether somebody sees what is printed, and nothing keeps it."""
+    return sys.stdout.isatty()
 
 
 def _act(

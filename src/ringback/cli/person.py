@@ -66,9 +66,8 @@ def show(options: Options, person: Person) -> None:
     """Show a person, and which extensions they hold when."""
     with options.system() as system:
         found = find_person(system, person)
-        holdings = system.ask("GET", f"/holdings?{urlencode({'person_id': found['id'], 'limit': 1000})}")[
-            "items"
-        ]
+        asked = {"person_id": found["id"], "limit": 1000}
+        holdings = system.ask("POST", "/holdings/search", asked)["items"]
 
     def print_both() -> None:
         _print(found)
@@ -128,8 +127,8 @@ def holdings(
     with options.system() as system:
         after: str | None = ""
         while after is not None:
-            query = urlencode({"after": after, "limit": 1000, **_given(extension=number)})
-            page = system.ask("GET", f"/holdings?{query}")
+            asked = {"after": after, "limit": 1000, **_given(extension=number)}
+            page = system.ask("POST", "/holdings/search", asked)
             found += page["items"]
             after = page["next"]
         names = {each["id"]: each["name"] for each in _found(system, "")}
@@ -187,7 +186,7 @@ def _found(system: System, search: str) -> list[Json]:
     people: list[Json] = []
     after: str | None = ""
     while after is not None:
-        page = system.ask("GET", f"/people?{urlencode({'search': search, 'after': after, 'limit': _PAGE})}")
+        page = system.ask("POST", "/people/search", {"search": search, "after": after, "limit": _PAGE})
         people += page["items"]
         after = page["next"]
     return people

@@ -48,8 +48,7 @@ def list_all(options: Options, kind: Kind, search: Search = "") -> None:
     with options.system(creates=True) as system:
         after: str | None = ""
         while after is not None:
-            query = urlencode({"search": search, "after": after, "limit": _PAGE})
-            page = system.ask("GET", f"{path}?{query}")
+            page = system.ask("POST", f"{path}/search", {"search": search, "after": after, "limit": _PAGE})
             values += page["items"]
             after = page["next"]
     rows = [
@@ -108,9 +107,9 @@ def history(
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="At most so many.")] = 50,
 ) -> None:
     """Show what was changed, by whom and when, the last change first."""
-    query = urlencode({"kind": known_kind(kind) if kind else "", "name": name or "", "limit": limit})
+    asked = {"kind": known_kind(kind) if kind else "", "name": name or "", "limit": limit}
     with options.system() as system:
-        found = system.ask("GET", f"/plan/history?{query}")
+        found = system.ask("POST", "/plan/history/search", asked)
     options.show(found, lambda: print_history(found))
 
 

@@ -30,9 +30,9 @@ def list_all(
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many, the newest first.")] = 100,
 ) -> None:
     """List recordings, the newest first."""
-    query = {"limit": str(limit), **({"extension": extension} if extension is not None else {})}
     with options.server() as server:
-        found = server.ask("GET", f"/recordings?{urlencode(query)}")["items"]
+        asked = {"limit": limit, "extension": extension}
+        found = server.ask("POST", "/recordings/search", asked)["items"]
     rows = [{**one, "voices": _voices(one), "state": _state(one)} for one in found]
     columns = {
         "RECORDING": "id",

@@ -155,9 +155,13 @@ class RunningSystem:
         """POST /meetings/{number}/rotate-pin."""
         return self._json(self._call("POST", f"{_meeting(number)}/rotate-pin", {"which": which}))
 
-    def remove_meeting(self, number: str) -> None:
+    def change_meeting(self, number: str, given: Json) -> Json:
+        """PATCH /meetings/{number}."""
+        return self._json(self._call("PATCH", _meeting(number), given))
+
+    def remove_meeting(self, number: str, for_good: bool) -> int | None:
         """DELETE /meetings/{number}."""
-        self._call("DELETE", _meeting(number))
+        return delete(self, _meeting(number), "meeting", self.meeting(number)["id"], for_good)
 
     def add_trunk(self, given: Json) -> Json:
         """POST /trunks."""

@@ -103,9 +103,15 @@ class StoppedSystem:
         """A meeting with new PINs."""
         return self._view(self._run(self._store.meetings.rotate_pin(number, which)))
 
-    def remove_meeting(self, number: str) -> None:
-        """Delete a meeting."""
-        self._run(self._store.meetings.remove(number))
+    def change_meeting(self, number: str, given: Json) -> Json:
+        """A meeting with what is given changed."""
+        return self._view(self._run(self._store.meetings.change(number, _BY, **given)))
+
+    def remove_meeting(self, number: str, for_good: bool) -> int | None:
+        """Delete a meeting; the revision to undo."""
+        meeting = self._store.meetings.get(number)
+        self._run(self._store.meetings.remove(number, _BY, for_good=for_good))
+        return None if for_good else self._latest("meeting", meeting.id)
 
     def add_trunk(self, given: Json) -> Json:
         """A new trunk."""

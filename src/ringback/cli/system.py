@@ -6,7 +6,6 @@ import contextlib
 import time
 from collections.abc import Iterator
 from typing import Any, Final, Protocol
-from urllib.parse import urlencode
 
 from ringback.cli.errors import UNREACHABLE, CliError
 from ringback.config import Settings
@@ -49,8 +48,11 @@ class System(Protocol):
     def rotate_pin(self, number: str, which: str) -> Json:
         """A meeting with new PINs."""
 
-    def remove_meeting(self, number: str) -> None:
-        """Delete a meeting."""
+    def change_meeting(self, number: str, given: Json) -> Json:
+        """A meeting with what is given changed."""
+
+    def remove_meeting(self, number: str, for_good: bool) -> int | None:
+        """Delete a meeting; the revision to undo."""
 
     def add_trunk(self, given: Json) -> Json:
         """A new trunk: `given` is its name, its host, and what else is to be said of it."""
@@ -146,5 +148,5 @@ def delete(system: Asks, path: str, kind: str, name: str, for_good: bool) -> int
     system.ask("DELETE", f"{path}?for_good=true" if for_good else path)
     if for_good:
         return None
-    found = system.ask("GET", f"/history?{urlencode({'kind': kind, 'name': name, 'limit': 1})}")
+    found = system.ask("POST", "/history/search", {"kind": kind, "name": name, "limit": 1})
     return int(found[0]["revision_id"]) if found else None

@@ -107,6 +107,7 @@ class Server:
     _holdings: HoldingKeeper | None = None
     _hurried = False
     _hushed_told = 0.0
+    _contacts_until = 0.0
 
     def __init__(self, settings: Settings, store: Store) -> None:
         self.settings = settings
@@ -119,7 +120,6 @@ class Server:
             on_ban=self._on_ban,
         )
         self._contacts: dict[tuple[str, Address, str], SipUri] = {}
-        self._contacts_until = 0.0
         self.registrar = Registrar(chance=random.random)
         self.endpoint = Endpoint(
             EndpointSettings(

@@ -1,4 +1,4 @@
-"""What was changed and deleted of people, extensions, devices and trunks, to be taken back.
+"""What was changed and deleted of people, extensions, devices, trunks and meetings, to be taken back.
 
 What plain fields said before and after is kept as it is in the tables. Of what was deleted the rows
 themselves are kept, with secrets as the tables have them: sealed for their row, or hashed. Both go after
@@ -21,8 +21,8 @@ from ringback.store.database import Database
 from ringback.store.errors import ConflictError, InvalidError, NotFoundError
 from ringback.store.revisions import Revision
 
-AccountKind = Literal["person", "extension", "device", "trunk"]
-ACCOUNT_KINDS: Final[tuple[AccountKind, ...]] = ("person", "extension", "device", "trunk")
+AccountKind = Literal["person", "extension", "device", "trunk", "meeting"]
+ACCOUNT_KINDS: Final[tuple[AccountKind, ...]] = ("person", "extension", "device", "trunk", "meeting")
 
 KEPT_DAYS: Final = 30
 """After so many days nothing can be taken back any more, and nothing is left of it."""

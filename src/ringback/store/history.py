@@ -1,4 +1,4 @@
-"""The history of all that is set up: the plan, people, extensions, devices and trunks; and back."""
+"""The history of all that is set up: the plan, people, extensions, devices, trunks and meetings; and back."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ringback.store.errors import NotFoundError
 from ringback.store.extensions import Extensions
 from ringback.store.logins import Logins
 from ringback.store.mailboxes import Mailboxes
+from ringback.store.meetings import Meetings
 from ringback.store.objects import Objects
 from ringback.store.people import People
 from ringback.store.plan.plan import KINDS
@@ -29,6 +30,7 @@ class History:
         extensions: Extensions,
         devices: Devices,
         trunks: Trunks,
+        meetings: Meetings,
         logins: Logins,
         second_factors: SecondFactors,
         mailboxes: Mailboxes,
@@ -40,6 +42,7 @@ class History:
             "extension": extensions,
             "device": devices,
             "trunk": trunks,
+            "meeting": meetings,
         }
         self._extensions = extensions
         self._people = people

@@ -88,7 +88,7 @@ class Store:
             self.changes,
         )
         self.importing = Importing(database, sealer, holder, self.holdings, fixed)
-        self.meetings = Meetings(database, sealer, holder, self.objects)
+        self.meetings = Meetings(database, sealer, holder, self.objects, self.changes)
         self.trunks = Trunks(database, sealer, holder, self.objects, self.changes)
         self.tolls = Tolls(database)
         self.call_records = CallRecords(database, sealer)
@@ -111,6 +111,7 @@ class Store:
             self.extensions,
             self.devices,
             self.trunks,
+            self.meetings,
             logins,
             self.second_factors,
             self.mailboxes,

@@ -19,6 +19,7 @@ from ringback.web.api import DIAGNOSES, LARGER
 from ringback.web.backing_up import BackingUp
 from ringback.web.context import Context, Needs, WebContext, bearer
 from ringback.web.diagnosing import Diagnosing
+from ringback.web.kept_out import ByExtensionId
 from ringback.web.limits import Limits
 from ringback.web.links import Links
 from ringback.web.metrics import CONTENT_TYPE, CountRequests, Metrics
@@ -155,6 +156,7 @@ def create_app(
         app.router.routes.extend(routes.routes)
     problems.install(app)
     larger = {**LARGER, DIAGNOSES: settings.web.upload_limit_mb * 1_000_000}
+    app.add_middleware(ByExtensionId, store=store)
     app.add_middleware(Limits, larger=larger)
     app.add_middleware(CountRequests, metrics=app.state.metrics)
     return app

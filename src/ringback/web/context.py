@@ -18,8 +18,9 @@ from ringback.config import Settings
 from ringback.governance.private import Private
 from ringback.governance.roles import LOCAL_ADMINISTRATOR, PERMISSIONS, Identity, Permission, Role
 from ringback.governance.throttle import GuessDelay, GuessPause, SourceGuard, unmapped
-from ringback.store.firmware import WantedFirmware
+from ringback.store.firmware import Wanted, WantedFirmware, wanted_of
 from ringback.store.logins import Login
+from ringback.store.plan.phones import Firmware
 from ringback.store.sessions import Session
 from ringback.store.store import Store
 from ringback.web.backing_up import BackingUp
@@ -68,11 +69,20 @@ class WebContext:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     login_delay: GuessDelay[str] = field(default_factory=GuessDelay)
     code_pause: GuessPause[str] = field(default_factory=GuessPause)
-    wanted_firmware: WantedFirmware = field(init=False)
+    _firmware: tuple[object, WantedFirmware] | None = None
 
-    def __post_init__(self) -> None:
-        """What the settings say of phones."""
-        self.wanted_firmware = WantedFirmware(self.settings.provisioning.firmware)
+    def wanted(self) -> list[Wanted]:
+        """The firmware that phones should run, by the plan and the settings."""
+        return wanted_of(self.settings.provisioning.firmware, self.store.directory.plan)
+
+    @property
+    def wanted_firmware(self) -> WantedFirmware:
+        """The same, to be asked for one phone."""
+        planned = self.store.directory.plan.all(Firmware)
+        if self._firmware is None or self._firmware[0] is not planned:
+            versions = {one.name: one.version for one in self.wanted()}
+            self._firmware = planned, WantedFirmware(versions)
+        return self._firmware[1]
 
     def refuse_if_banned(self, request: Request) -> None:
         """Raise 429 for a source that has guessed wrong too often."""

@@ -217,6 +217,24 @@ class DevicesView(View):
     next: str | None
 
 
+class WantedView(View):
+    """A firmware that phones of a model should run."""
+
+    name: str = Field(description="The words of the model, as the plan has them.", examples=["yealink-t46u"])
+    model: str = Field(examples=["Yealink T46U"])
+    version: str = Field(examples=["108.86.0.70"])
+    by_settings: bool = Field(description="Said by `provisioning.firmware`, not by the plan.")
+    devices: int = Field(description="Devices that it is wanted of.")
+    behind: int = Field(description="Of these, how many are behind.")
+
+
+class WantedFirmwareView(View):
+    """What firmware is wanted, and which models there are."""
+
+    wanted: list[WantedView]
+    models: list[str]
+
+
 class DeviceChange(Body):
     """What is left out stays as it is."""
 

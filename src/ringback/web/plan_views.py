@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from inspect import getdoc
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import msgspec
@@ -13,12 +15,14 @@ from pydantic import Field
 
 from ringback.governance.private import mask_number
 from ringback.governance.roles import Identity, Permission
+from ringback.store.directory import Directory, Extension
 from ringback.store.plan.answering import Answering
 from ringback.store.plan.document import document
 from ringback.store.plan.plan import KINDS
 from ringback.store.plan.titles import TITLES
 from ringback.store.revisions import Difference, Entry, Page, Revision
-from ringback.web.views import Body, View
+from ringback.web.kept_out import NAMED_BY_EXTENSION, ExtensionIds
+from ringback.web.views import Body, Search, View
 
 _OUTSIDE: Final = re.compile(r"(outside:)([+0-9*#]+)")
 
@@ -28,6 +32,8 @@ class ShownPlan:
     """What somebody may see of numbers outside that calls are sent to: many are people's own."""
 
     viewer: Identity
+    extensions: Mapping[str, Extension] = field(default_factory=lambda: MappingProxyType({}))
+    """By number."""
 
     def text(self, text: str) -> str:
         """A text of the plan, or all of it."""
@@ -40,6 +46,12 @@ class ShownPlan:
         if self.viewer.may(Permission.NUMBERS_READ) or self.viewer.owns(name):
             return fields
         return {field: self._plain(each) for field, each in fields.items()}
+
+    def key(self, entry: Entry) -> str:
+        """What stands for a value in a URL."""
+        kind, name = entry.key
+        extension = self.extensions.get(name) if kind in NAMED_BY_EXTENSION else None
+        return extension.id if extension is not None else name
 
     def _plain(self, value: Any) -> Any:
         if isinstance(value, str):
@@ -86,6 +98,9 @@ class ValueView(View):
     name: str = Field(examples=["sales"])
     value: dict[str, Any] = Field(examples=[{"name": "sales", "members": ["1001"]}])
     revision: int = Field(description="For If-Match; and to be undone by.")
+    key: str = Field(
+        description="What does for its name in a URL: of answering and mailbox the extension's id."
+    )
     changed_at: datetime
     changed_by: str
 
@@ -97,6 +112,7 @@ class ValueView(View):
             name=entry.value.name,
             value=reader.fields(document(entry.value), own),
             revision=entry.revision,
+            key=reader.key(entry),
             changed_at=entry.changed_at,
             changed_by=entry.changed_by,
         )
@@ -114,6 +130,34 @@ class ValuesPage(View):
         """A page as the reader may see it."""
         items = [ValueView.of(entry, reader) for entry in page.entries]
         return cls(items=items, total=page.total, next=page.next)
+
+
+class ValueSearch(Search):
+    """Which values of a kind, and which page of them."""
+
+    limit: int = Field(default=100, ge=1, le=1000)
+
+
+class HistorySearch(Body):
+    """Whose changes, and which of them."""
+
+    kind: str = Field(
+        default="", max_length=64, description="A kind of the plan; or of what else has a history."
+    )
+    name: str = Field(
+        default="",
+        max_length=64,
+        description="Of extensions and of what they have the number or the extension's id, of trunks and "
+        "values the name, of others the id.",
+    )
+    before: int | None = Field(default=None, description="Only revisions before this one.", ge=0, lt=1 << 63)
+    limit: int = Field(default=100, ge=1, le=1000)
+
+    def plain_name(self, directory: Directory) -> str:
+        """The name as the history has it."""
+        if self.kind not in NAMED_BY_EXTENSION:
+            return self.name
+        return ExtensionIds().number(self.name, directory)
 
 
 class RevisionView(View):

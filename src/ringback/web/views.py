@@ -28,6 +28,14 @@ class Body(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
+class Search(Body):
+    """What is looked for, and which page of it. Never in a URL: it may be a name or a number."""
+
+    search: str = Field(default="", max_length=200, description="A text somewhere in it.")
+    after: str = Field(default="", max_length=64, description="`next` of the page before.")
+    limit: int = Field(default=100, ge=1, le=10_000)
+
+
 def shown_number(number: Private[str] | None, viewer: Identity) -> str | None:
     """A number as the viewer may see it."""
     if number is None:
@@ -63,6 +71,14 @@ class ExtensionView(View):
         )
 
 
+class ExtensionsView(View):
+    """Extensions by number; `next` is the `after` of the next page, null at the end."""
+
+    items: list[ExtensionView]
+    total: int
+    next: str | None
+
+
 class ExtensionWithPassword(ExtensionView):
     """A new extension, or one with a new password, which is shown this once."""
 
@@ -74,6 +90,14 @@ class ExtensionWithPassword(ExtensionView):
     def shown(cls, extension: Extension, password: Private[str], links: Links) -> ExtensionWithPassword:
         """An extension with its password."""
         return cls(**ExtensionView.of(extension, links).model_dump(), password=password.reveal())
+
+
+class MeetingNowView(View):
+    """What goes on in a meeting."""
+
+    people: int = Field(description="Who are in it.")
+    waiting: int = Field(description="Who wait in its lobby.")
+    locked: bool
 
 
 class MeetingView(View):
@@ -89,9 +113,14 @@ class MeetingView(View):
     host_link: str | None = Field(examples=["http://127.0.0.1:8080/m/481516234#Qy8e..."])
     dial_in: str = Field(examples=["sip:481516234@127.0.0.1:5060"])
     created_at: datetime
+    now: MeetingNowView | None = Field(
+        None, description="Null while no server runs, or for who may not see it."
+    )
 
     @classmethod
-    def of(cls, meeting: Meeting, links: Links, viewer: Identity) -> MeetingView:
+    def of(
+        cls, meeting: Meeting, links: Links, viewer: Identity, now: MeetingNowView | None = None
+    ) -> MeetingView:
         """A meeting as the viewer may see it."""
         secrets = viewer.may(Permission.MEETING_SECRETS_READ)
         return cls(
@@ -105,6 +134,7 @@ class MeetingView(View):
             host_link=links.host(meeting) if secrets else None,
             dial_in=links.dial_in(meeting.number),
             created_at=meeting.created_at,
+            now=now,
         )
 
 

@@ -10,6 +10,7 @@ import { HistoryPage } from "./pages/History";
 import { ImportPage } from "./pages/Import";
 import { LoginPage } from "./pages/Login";
 import { LoginsPage } from "./pages/Logins";
+import { MeetingsPage } from "./pages/Meetings";
 import { PeoplePage } from "./pages/People";
 import { closePhone, PhonePage } from "./pages/Phone";
 import { PlanPage } from "./pages/Plan";
@@ -65,11 +66,13 @@ function Page() {
     case "people":
       return <PeoplePage id={one} />;
     case "extensions":
-      return <ExtensionsPage number={one} />;
+      return <ExtensionsPage id={one} />;
     case "trunks":
       return <TrunksPage name={one} />;
     case "plan":
       return <PlanPage kind={one ?? ""} name={two} />;
+    case "meetings":
+      return <MeetingsPage id={one} />;
     case "devices":
       return <DevicesPage id={one} />;
     case "logins":

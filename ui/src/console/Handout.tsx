@@ -1,6 +1,6 @@
 // What is shown once and handed on: a phone's password, the link to choose one's own.
 
-import { say } from "./toasts";
+import { Copied } from "./Copied";
 
 interface Props {
   name: string;
@@ -25,31 +25,5 @@ export function Handout({ name, account, link }: Props) {
         {link && <Copied title="Link to choose a password (24 hours)" text={link} />}
       </dl>
     </div>
-  );
-}
-
-function Copied({ title, text }: { title: string; text: string }) {
-  return (
-    <>
-      <dt>{title}</dt>
-      <dd>
-        <code>{text}</code>{" "}
-        <button
-          type="button"
-          class="quiet small"
-          aria-label={`Copy: ${title}`}
-          onClick={async () => {
-            try {
-              await navigator.clipboard.writeText(text);
-              say("Copied");
-            } catch {
-              say("This browser does not let pages copy: mark the text and copy it.", { wrong: true });
-            }
-          }}
-        >
-          Copy
-        </button>
-      </dd>
-    </>
   );
 }

@@ -48,13 +48,16 @@ export function Jump() {
       const find = async (kind: string, permission: string, href: (value: string) => string) => {
         if (!may(permission)) return [];
         const some = await choices(kind, typed, stop.signal).catch(() => []);
-        return some
-          .slice(0, MOST)
-          .map(({ value, label, hint }) => ({ title: label, hint: hint || kind, href: href(value) }));
+        return some.slice(0, MOST).map(({ value, key, label, hint }) => ({
+          title: label,
+          hint: hint || kind,
+          href: href(key ?? value),
+        }));
       };
       const found = await Promise.all([
         find("person", "extensions:read", (value) => `/console/people/${value}`),
-        find("extension", "extensions:read", (value) => `/console/extensions/${value}`),
+        find("extension", "extensions:read", (key) => `/console/extensions/${key}`),
+        find("meeting", "meetings:read", (key) => `/console/meetings/${key}`),
       ]);
       if (!stop.signal.aborted) setThings(found.flat());
     }, PAUSE_MS);

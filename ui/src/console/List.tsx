@@ -19,6 +19,8 @@ interface Props<T extends object> {
   /** "person" and "people", for what is counted. */
   nouns: readonly [string, string];
   path: string;
+  /** What the server leaves out. */
+  filter?: Record<string, string>;
   columns: readonly Column<T>[];
   keyOf: (one: T) => string;
   /** Where a row leads. */
@@ -36,9 +38,13 @@ interface Props<T extends object> {
 }
 
 const PAUSE_MS = 70;
+const AT_ONCE = 60;
+const NOTHING = {};
 
 export function List<T extends object>(props: Props<T>) {
   const { title, nouns, path, columns, keyOf, linkOf, newLink, turn = 0, selected } = props;
+  const filter = props.filter ?? NOTHING;
+  const filtered = JSON.stringify(filter);
   const [search, setSearch] = useState("");
   const [page, setPage] = useState<Page<T> | null>(null);
   const [trouble, setTrouble] = useState("");
@@ -52,7 +58,7 @@ export function List<T extends object>(props: Props<T>) {
     const timer = setTimeout(
       async () => {
         try {
-          const found = await list<T>(path, search, null, stop.signal);
+          const found = await list<T>(path, search, null, stop.signal, AT_ONCE, filter);
           if (stop.signal.aborted) return;
           setPage(found);
           setTrouble("");
@@ -66,7 +72,7 @@ export function List<T extends object>(props: Props<T>) {
       clearTimeout(timer);
       stop.abort();
     };
-  }, [path, search, turn]);
+  }, [path, filtered, search, turn]);
 
   useEffect(() => {
     const mark = end.current;
@@ -76,7 +82,7 @@ export function List<T extends object>(props: Props<T>) {
         if (!seen?.isIntersecting || loading.current) return;
         loading.current = true;
         try {
-          const further = await list<T>(path, search, page.next);
+          const further = await list<T>(path, search, page.next, undefined, AT_ONCE, filter);
           setPage({ ...further, items: [...page.items, ...further.items] });
         } catch (error) {
           setTrouble(words(error));
@@ -88,7 +94,7 @@ export function List<T extends object>(props: Props<T>) {
     );
     watcher.observe(mark);
     return () => watcher.disconnect();
-  }, [page, path, search]);
+  }, [page, path, filtered, search]);
 
   useEffect(() => {
     const keys = (event: KeyboardEvent) => {

@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
-import { removeWithUndo } from "./deleting";
+import { removeWithUndo, sayWithUndo } from "./deleting";
 import { Form } from "./Form";
 import { type Column, List } from "./List";
 import { type Loaded, useLoaded } from "./loading";
@@ -11,7 +11,6 @@ import { go } from "./route";
 import type { Field, Value } from "./schema";
 import { get, patch } from "./server";
 import { may } from "./session";
-import { say } from "./toasts";
 
 /** What there is a list of. */
 export interface Sort<T extends object> {
@@ -24,7 +23,10 @@ export interface Sort<T extends object> {
   path: string;
   /** The permission to change them. */
   writes: string;
+  /** What it is called in addresses, which hold no number of anybody. */
   keyOf: (one: T) => string;
+  /** What the history calls it, where that is something else. */
+  historyOf?: (one: T) => string;
   nameOf: (one: T) => string;
   columns: readonly Column<T>[];
   fields: readonly Field[];
@@ -38,7 +40,9 @@ interface ListProps<T extends object> {
   /** What is chosen: the key of one, or "new". */
   chosen: string | undefined;
   /** What the list leaves out, as the API is asked. */
-  query?: string;
+  filter?: Record<string, string>;
+  /** Changes when the list is to be loaded anew. */
+  turn?: number;
   /** Beside the heading. */
   more?: ComponentChildren;
   /** Between the heading and the list. */
@@ -47,7 +51,8 @@ interface ListProps<T extends object> {
   one: (key: string, onDone: () => void) => ComponentChildren;
 }
 
-export function Records<T extends object>({ sort, chosen, query, more, below, fresh, one }: ListProps<T>) {
+export function Records<T extends object>(props: ListProps<T>) {
+  const { sort, chosen, filter, more, below, fresh, one } = props;
   const [turn, setTurn] = useState(0);
   const again = () => setTurn((before) => before + 1);
   const base = `/console${sort.path}`;
@@ -55,8 +60,8 @@ export function Records<T extends object>({ sort, chosen, query, more, below, fr
     <div class={`with-panel ${chosen ? "open" : ""}`}>
       <List<T>
         {...sort}
-        path={query ? `${sort.path}?${query}` : sort.path}
-        turn={turn}
+        {...(filter ? { filter } : {})}
+        turn={turn + (props.turn ?? 0)}
         selected={chosen}
         linkOf={(each) => `${base}/${encodeURIComponent(sort.keyOf(each))}`}
         newLink={may(sort.writes) ? `${base}/new` : undefined}
@@ -102,7 +107,7 @@ export function OneRecord<T extends object>({ sort, id, onDone, ...props }: OneP
   const deleted = async () => {
     const warning = props.warning?.(one);
     if (warning && !confirm(warning)) return;
-    if (!(await removeWithUndo(path, name, sort.kind, sort.keyOf(one), onDone))) return;
+    if (!(await removeWithUndo(path, name, sort.kind, called(sort, one), onDone))) return;
     go(back);
     onDone();
   };
@@ -122,8 +127,15 @@ export function OneRecord<T extends object>({ sort, id, onDone, ...props }: OneP
             ),
           );
           const saved = await patch<T>(path, props.toServer?.(changed) ?? changed);
-          say(`${sort.nameOf(saved)} is saved`);
           again();
+          const title = sort.nameOf(saved);
+          await sayWithUndo(
+            `${title} is saved`,
+            `${title} is as it was`,
+            sort.kind,
+            called(sort, saved),
+            again,
+          );
         }}
         more={
           writable && (
@@ -141,4 +153,8 @@ export function OneRecord<T extends object>({ sort, id, onDone, ...props }: OneP
       )}
     </Panel>
   );
+}
+
+function called<T extends object>(sort: Sort<T>, one: T): string {
+  return (sort.historyOf ?? sort.keyOf)(one);
 }

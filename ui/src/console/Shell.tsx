@@ -35,6 +35,7 @@ export function sections(): Section[] {
         ...(own || may("calls:read")
           ? [{ title: "Calls", href: "/console/calls", icon: "list" as const }]
           : []),
+        ...when("meetings:read", { title: "Meetings", href: "/console/meetings", icon: "meeting" }),
         ...(own || may("voicemail:read")
           ? [{ title: "Voicemail", href: "/console/voicemail", icon: "voicemail" as const }]
           : []),

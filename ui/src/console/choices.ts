@@ -5,6 +5,8 @@ import { get, list } from "./server";
 
 export interface Choice {
   value: string;
+  /** What stands for it in addresses. */
+  key?: string;
   label: string;
   hint: string;
 }
@@ -15,6 +17,7 @@ interface PlanItem {
 }
 
 interface Extension {
+  id: string;
   number: string;
   display_name: string;
 }
@@ -57,11 +60,18 @@ export async function choices(kind: string, search: string, signal?: AbortSignal
     case "mailbox":
       return (await list<Extension>("/extensions", search, null, signal, MOST)).items
         .slice(0, MOST)
-        .map(({ number, display_name }) => ({ value: number, label: number, hint: display_name }));
+        .map(({ id, number, display_name }) => ({
+          value: number,
+          key: id,
+          label: number,
+          hint: display_name,
+        }));
     case "meeting":
-      return (await list<{ number: string; name: string }>("/meetings", search, null, signal, MOST)).items
+      return (
+        await list<{ id: string; number: string; name: string }>("/meetings", search, null, signal, MOST)
+      ).items
         .slice(0, MOST)
-        .map(({ number, name }) => ({ value: number, label: name, hint: number }));
+        .map(({ id, number, name }) => ({ value: number, key: id, label: name, hint: number }));
     case "person":
       return (
         await list<{ id: string; name: string; e_mail?: string }>("/people", search, null, signal, MOST)
@@ -83,6 +93,12 @@ export async function choices(kind: string, search: string, signal?: AbortSignal
   }
 }
 
+/** What stands for an extension in addresses. */
+export async function extensionId(number: string, signal?: AbortSignal): Promise<string> {
+  const found = await choices("extension", number, signal);
+  return found.find(({ value }) => value === number)?.key ?? number;
+}
+
 /** The name of something that was chosen before. */
 export async function known(kind: string, value: string, signal?: AbortSignal): Promise<Choice> {
   try {
@@ -100,18 +116,4 @@ export async function known(kind: string, value: string, signal?: AbortSignal): 
   } catch {
     return { value, label: value, hint: "" };
   }
-}
-
-interface Contact {
-  id: string;
-  name: string;
-  extensions?: string[];
-}
-
-/** People of the house who can be called, by name or number. */
-export async function contacts(search: string, signal?: AbortSignal): Promise<Choice[]> {
-  const { items } = await list<Contact>("/people", search, null, signal, MOST);
-  return items.flatMap(({ name, extensions }) =>
-    (extensions ?? []).map((number) => ({ value: number, label: name, hint: number })),
-  );
 }

@@ -1,6 +1,7 @@
 // Deleting what the server can put back: done at once, and undone by a click or by Ctrl+Z while it is said.
 
-import { get, post, remove, words } from "./server";
+import { post, remove, words } from "./server";
+import { may } from "./session";
 import { say } from "./toasts";
 
 export interface Revision {
@@ -23,11 +24,7 @@ export function history(
   before: number | null = null,
   limit = 100,
 ): Promise<Revision[]> {
-  const query = new URLSearchParams({ limit: String(limit) });
-  if (kind) query.set("kind", kind);
-  if (name) query.set("name", name);
-  if (before !== null) query.set("before", String(before));
-  return get<Revision[]>(`/history?${query}`);
+  return post<Revision[]>("/history/search", { kind, name, before, limit });
 }
 
 /** Take a change back; what did not come back with it, in words. */
@@ -50,21 +47,32 @@ export async function removeWithUndo(
     say(words(error), { wrong: true });
     return false;
   }
-  const [latest] = await history(kind, name, null, 1).catch(() => []);
+  await sayWithUndo(`${title} is deleted`, `${title} is back`, kind, name, then);
+  return true;
+}
+
+/** Say what was done to something, and offer to take it back where the history has it. */
+export async function sayWithUndo(
+  text: string,
+  undone: string,
+  kind: string,
+  name: string,
+  then: () => void,
+): Promise<void> {
+  const [latest] = may("plan:read") ? await history(kind, name, null, 1).catch(() => []) : [];
   if (!latest) {
-    say(`${title} is deleted`);
-    return true;
+    say(text);
+    return;
   }
-  say(`${title} is deleted`, {
+  say(text, {
     undo: async () => {
       try {
         const but = await undo(latest.revision_id);
-        say(`${title} is back${but}`, { wrong: Boolean(but) });
+        say(`${undone}${but}`, { wrong: Boolean(but) });
         then();
       } catch (error) {
         say(words(error), { wrong: true });
       }
     },
   });
-  return true;
 }

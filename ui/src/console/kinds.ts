@@ -16,6 +16,8 @@ export interface Kind {
 
 export interface Item {
   name: string;
+  /** What stands for the name in addresses. */
+  key: string;
   value: Value;
   revision: number;
   changed_at: string;

@@ -45,6 +45,8 @@ const LABELS: Record<string, string> = {
 const CHOICES: Record<string, string> = {
   "": "By the clock",
   all: "All at once",
+  direct: "Come straight in",
+  lobby: "Wait in the lobby",
   "in-order": "In order",
   "round-robin": "Beginning with the next",
   in: "Incoming",

@@ -144,7 +144,7 @@ function empty(kind: FieldKind): unknown {
 /** What is wrong with a field's value, as far as can be said without asking; "" if nothing. */
 export function complaint(field: Field, value: unknown): string {
   const { schema, required } = field;
-  const missing = value === "" || value === null || value === undefined;
+  const missing = value === null || value === undefined || (typeof value === "string" && !value.trim());
   if (missing) return required && field.kind !== "keys" ? "This is needed." : "";
   if (field.kind === "number") {
     const number = Number(value);

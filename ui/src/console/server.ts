@@ -51,7 +51,8 @@ async function json<T>(method: string, path: string, asked: Asked = {}): Promise
 }
 
 export const get = <T>(path: string, signal?: AbortSignal) => json<T>("GET", path, signal ? { signal } : {});
-export const post = <T>(path: string, body: unknown = {}) => json<T>("POST", path, { body });
+export const post = <T>(path: string, body: unknown = {}, signal?: AbortSignal) =>
+  json<T>("POST", path, signal ? { body, signal } : { body });
 export const put = <T>(path: string, body: unknown, revision?: number | string) =>
   json<T>("PUT", path, { body, revision });
 export const patch = <T>(path: string, body: unknown) => json<T>("PATCH", path, { body });
@@ -63,27 +64,23 @@ export interface Page<T> {
   next: string | null;
 }
 
-/** A page of a list, which is searched on the server; short lists come whole and are searched here. */
+/** Lists that are short: they come whole and are searched here. */
+const WHOLE: ReadonlySet<string> = new Set(["/meetings", "/trunks"]);
+
+/** A page of a list, which is searched on the server by what is in no URL. */
 export async function list<T extends object>(
   path: string,
   search: string,
   after: string | null,
   signal?: AbortSignal,
   limit = 60,
+  filter: Record<string, string> = {},
 ): Promise<Page<T>> {
-  const query = new URLSearchParams({ limit: String(limit) });
-  if (search) query.set("search", search);
-  if (after) query.set("after", after);
-  const joint = path.includes("?") ? "&" : "?";
-  const response = await send("GET", `${path}${joint}${query}`, signal ? { signal } : {});
-  const answer: Page<T> | T[] = await response.json();
-  if (!Array.isArray(answer)) return answer;
-  const total = response.headers.get("X-Total-Count");
-  if (total !== null) {
-    const last = answer.length === limit ? answer.at(-1) : undefined;
-    const next = last && "number" in last ? String(last.number) : null;
-    return { items: answer, total: Number(total), next };
+  if (!WHOLE.has(path)) {
+    const body = { ...filter, search, after: after ?? "", limit };
+    return post<Page<T>>(`${path}/search`, body, signal);
   }
+  const answer = await get<T[]>(path, signal);
   const wanted = search.trim().toLowerCase();
   const found = wanted ? answer.filter((one) => shown(one).includes(wanted)) : answer;
   return { items: found, total: found.length, next: null };

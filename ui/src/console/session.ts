@@ -10,6 +10,8 @@ export interface You {
   permissions: string[];
   person_id: string | null;
   extensions: string[];
+  /** What stands for each in addresses. */
+  extension_ids: string[];
   version: string;
   echo_number: string;
   second_factor: boolean;

@@ -38,6 +38,7 @@ WORDS: Final[Mapping[str, str]] = {
     r"^(\+?[0-9XZN*#]*(\[[0-9-]+\][0-9XZN*#]*)*\.?)$": "is made of digits, X (0-9), Z (1-9), N (2-9), ranges "
     "such as [2-5], and perhaps a dot at the end",
     r"^\+?[0-9*#]{0,20}$": "is up to 20 digits, with or without + in front",
+    r"^[0-9]{1,6}(\.[0-9]{1,8}){1,5}$": "is two numbers or more with dots between, such as 108.86.0.70",
     r"^[A-Z]{2}$": "is a country's two capital letters, such as US",
 }
 """What patterns of fields mean. A test looks whether there is one for each."""

@@ -12,6 +12,7 @@ from ringback.store.plan.groups import Group, Queue
 from ringback.store.plan.hours import Hours
 from ringback.store.plan.menu import Announcement, Menu
 from ringback.store.plan.outbound import Blocked, Route
+from ringback.store.plan.phones import Firmware
 from ringback.store.plan.safety import EmergencyTest, Location
 from ringback.store.plan.target import Target, TargetKind
 from ringback.store.plan.value import Value
@@ -32,6 +33,7 @@ KINDS: Final[Mapping[str, type[Value]]] = MappingProxyType(
         "emergency-test": EmergencyTest,
         "mailbox": MailboxPlan,
         "recording-policy": RecordingPolicy,
+        "firmware": Firmware,
     }
 )
 """Every kind by its name in the API, on the command line and in files."""

@@ -21,6 +21,7 @@ TITLES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "emergency-test": ("Emergency test", "Emergency tests"),
         "mailbox": ("Mailbox", "Mailboxes"),
         "recording-policy": ("Recording policy", "Recording policies"),
+        "firmware": ("Wanted firmware", "Wanted firmware"),
     }
 )
 """Of one and of several. A test looks whether every kind has them."""

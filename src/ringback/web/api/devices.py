@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import StreamingResponse
+from pydantic import Field
 
 from ringback.governance.private import Private
 from ringback.governance.roles import Identity, Permission
@@ -17,6 +18,7 @@ from ringback.store.firmware import Firmware, FirmwareState
 from ringback.web.api import API, PROBLEMS
 from ringback.web.context import Context, ForGood, Needs, WebContext, who
 from ringback.web.csv_lines import CSV, csv_line
+from ringback.web.kept_out import KeptOut
 from ringback.web.people_views import (
     DeviceChange,
     DevicesView,
@@ -26,9 +28,12 @@ from ringback.web.people_views import (
     NewDevicePassword,
     ProvisioningFile,
     ProvisioningView,
+    WantedFirmwareView,
+    WantedView,
 )
 from ringback.web.problems import ProblemError
 from ringback.web.provisioning import ProvisioningError
+from ringback.web.views import Body, Search
 
 _AT_ONCE: Final = 250
 
@@ -38,10 +43,25 @@ DevicesReader = Annotated[Identity, Depends(Needs(Permission.DEVICES_READ))]
 DevicesWriter = Annotated[Identity, Depends(Needs(Permission.DEVICES_WRITE))]
 
 
-Search = Annotated[str, Query(description="In name, extension, model, MAC address, location or username.")]
-OfFirmware = Annotated[
-    FirmwareState | None, Query(description="Only those whose firmware is so, compared with what is wanted.")
-]
+_OF_FIRMWARE: Final = "Only those whose firmware is so, compared with what is wanted."
+OfFirmware = Annotated[FirmwareState | None, Query(description=_OF_FIRMWARE)]
+
+
+class DeviceFilter(Body):
+    """What devices have to be; what is left out stays open."""
+
+    search: str = Field(
+        default="",
+        max_length=200,
+        description="In name, extension, model, MAC address, location or username.",
+    )
+    firmware: FirmwareState | None = Field(default=None, description=_OF_FIRMWARE)
+
+
+class DeviceSearch(Search):
+    """What devices have to be, and which page of them."""
+
+    firmware: FirmwareState | None = Field(default=None, description=_OF_FIRMWARE)
 
 
 def _view(device: Device, context: WebContext, viewer: Identity) -> DeviceView:
@@ -70,31 +90,57 @@ def _page(
     )
 
 
-@router.get("")
+@router.get("", dependencies=[Depends(KeptOut("search", instead=f"{API}/devices/search"))])
 async def list_devices(
     context: Context,
     viewer: DevicesReader,
-    search: Search = "",
     firmware: OfFirmware = None,
     after: Annotated[str, Query(description="`next` of the page before.")] = "",
     limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
 ) -> DevicesView:
     """Devices by name, with what they are and when they were seen."""
-    page = _page(context, search, firmware, after, limit)
+    return _found(DeviceSearch(firmware=firmware, after=after, limit=limit), context, viewer)
+
+
+@router.post("/search")
+async def search_devices(body: DeviceSearch, context: Context, viewer: DevicesReader) -> DevicesView:
+    """Devices by name, those with `search` in name, extension, model, MAC address, location or username."""
+    return _found(body, context, viewer)
+
+
+def _found(asked: DeviceSearch, context: WebContext, viewer: Identity) -> DevicesView:
+    page = _page(context, asked.search, asked.firmware, asked.after, asked.limit)
     items = [_view(device, context, viewer) for device in page.devices]
     return DevicesView(items=items, total=page.total, next=page.next)
 
 
-@router.get("/export", response_class=Response, responses={200: {"content": {"text/csv": {}}}})
+@router.get(
+    "/export",
+    response_class=Response,
+    responses={200: {"content": {"text/csv": {}}}},
+    dependencies=[Depends(KeptOut("search", instead=f"{API}/devices/export"))],
+)
 async def export_devices(
-    context: Context, viewer: DevicesReader, search: Search = "", firmware: OfFirmware = None
+    context: Context, viewer: DevicesReader, firmware: OfFirmware = None
 ) -> StreamingResponse:
     """The inventory as CSV."""
+    return _exported(DeviceFilter(firmware=firmware), context, viewer)
+
+
+@router.post("/export", response_class=Response, responses={200: {"content": {"text/csv": {}}}})
+async def export_found_devices(
+    body: DeviceFilter, context: Context, viewer: DevicesReader
+) -> StreamingResponse:
+    """What is found of the inventory as CSV."""
+    return _exported(body, context, viewer)
+
+
+def _exported(asked: DeviceFilter, context: WebContext, viewer: Identity) -> StreamingResponse:
 
     async def lines() -> AsyncIterator[str]:
         columns = list(DeviceView.model_fields)
         yield csv_line(columns)
-        for place, device in enumerate(_page(context, search, firmware).devices, 1):
+        for place, device in enumerate(_page(context, asked.search, asked.firmware).devices, 1):
             shown = _view(device, context, viewer).model_dump(mode="json")
             yield csv_line(shown[name] for name in columns)
             if place % _AT_ONCE == 0:
@@ -103,6 +149,34 @@ async def export_devices(
 
     headers = {"Content-Disposition": 'attachment; filename="devices.csv"', "Cache-Control": "no-store"}
     return StreamingResponse(lines(), media_type=CSV, headers=headers)
+
+
+@router.get("/firmware")
+async def wanted_firmware(context: Context, _viewer: DevicesReader) -> WantedFirmwareView:
+    """Which firmware phones should run, by model, and how many do not.
+
+    It is said by the settings (`provisioning.firmware`), and over them by the plan: PUT
+    /api/v1/plan/firmware/{name}, where the name is the words of the model with dashes between.
+    """
+    devices = context.store.devices.all()
+    states: dict[str, list[FirmwareState]] = {}
+    for device in devices:
+        firmware = _firmware(device, context)
+        states.setdefault(firmware.model, []).append(firmware.state)
+    return WantedFirmwareView(
+        wanted=[
+            WantedView(
+                name=one.name,
+                model=one.model,
+                version=one.version,
+                by_settings=one.by_settings,
+                devices=len(states.get(one.name, ())),
+                behind=states.get(one.name, []).count("behind"),
+            )
+            for one in context.wanted()
+        ],
+        models=sorted({device.model for device in devices if device.model}),
+    )
 
 
 @router.post("", status_code=201)

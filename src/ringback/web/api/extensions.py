@@ -10,9 +10,11 @@ from pydantic import Field
 from ringback.governance.private import Private
 from ringback.governance.roles import Identity, Permission
 from ringback.store.directory import Digest
+from ringback.store.errors import InvalidError
 from ringback.web.api import API, PROBLEMS
 from ringback.web.context import Context, ForGood, Needs, who
-from ringback.web.views import Body, ExtensionView, ExtensionWithPassword
+from ringback.web.kept_out import KeptOut
+from ringback.web.views import Body, ExtensionsView, ExtensionView, ExtensionWithPassword, Search
 
 router = APIRouter(prefix=f"{API}/extensions", tags=["extensions"], responses=PROBLEMS)
 
@@ -48,25 +50,37 @@ class NewPassword(Body):
     password: str | None = Field(None, description="Left out: a good one is made and returned, this once.")
 
 
-@router.get("")
+@router.get("", dependencies=[Depends(KeptOut("search", "after", instead=f"{API}/extensions/search"))])
 async def list_extensions(
     response: Response,
     context: Context,
     _viewer: ExtensionsReader,
-    search: Annotated[str, Query(max_length=80, description="In number or name.")] = "",
-    after: Annotated[int, Query(ge=0, description="Only numbers that are greater than this one.")] = 0,
     limit: Annotated[int | None, Query(ge=1, le=10_000, description="Left out: all.")] = None,
 ) -> list[ExtensionView]:
-    """Extensions by number; the header X-Total-Count says how many there are on all pages."""
-    wanted = search.strip().casefold()
+    """Extensions by number; the header X-Total-Count says how many there are."""
+    found = context.store.extensions.all()
+    response.headers["X-Total-Count"] = str(len(found))
+    return [ExtensionView.of(extension, context.links) for extension in found[:limit]]
+
+
+@router.post("/search")
+async def search_extensions(body: Search, context: Context, _viewer: ExtensionsReader) -> ExtensionsView:
+    """Extensions by number, those with `search` in number or name."""
+    wanted = body.search.strip().casefold()
     found = [
         extension
         for extension in context.store.extensions.all()
         if not wanted or wanted in extension.number or wanted in extension.display_name.casefold()
     ]
-    response.headers["X-Total-Count"] = str(len(found))
-    shown = [extension for extension in found if int(extension.number) > after][:limit]
-    return [ExtensionView.of(extension, context.links) for extension in shown]
+    if body.after and not body.after.isdecimal():
+        raise InvalidError("after is the number that `next` of the page before says")
+    rest = [extension for extension in found if int(extension.number) > int(body.after or 0)]
+    shown = rest[: body.limit]
+    return ExtensionsView(
+        items=[ExtensionView.of(extension, context.links) for extension in shown],
+        total=len(found),
+        next=shown[-1].number if len(rest) > len(shown) else None,
+    )
 
 
 @router.post("", status_code=201)

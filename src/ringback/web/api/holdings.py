@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
+from pydantic import Field
 
 from ringback.governance.roles import Identity, Permission
 from ringback.store.errors import InvalidError
 from ringback.web.api import API, PROBLEMS
-from ringback.web.context import Context, Needs
+from ringback.web.context import Context, Needs, WebContext
+from ringback.web.kept_out import KeptOut
 from ringback.web.people_views import HoldingChange, HoldingsView, HoldingView, NewHolding
+from ringback.web.views import Body
 
 router = APIRouter(prefix=f"{API}/holdings", tags=["people"], responses=PROBLEMS)
 
@@ -18,21 +21,39 @@ Reader = Annotated[Identity, Depends(Needs(Permission.EXTENSIONS_READ))]
 Writer = Annotated[Identity, Depends(Needs(Permission.EXTENSIONS_WRITE))]
 
 
-@router.get("")
+class HoldingSearch(Body):
+    """Which holdings, and which page of them."""
+
+    extension: str | None = Field(default=None, max_length=15, description="Only of this extension.")
+    person_id: str | None = Field(default=None, max_length=64, description="Only of this person.")
+    after: str = Field(default="", max_length=64, description="`next` of the page before.")
+    limit: int = Field(default=100, ge=1, le=1000)
+
+
+@router.get("", dependencies=[Depends(KeptOut("extension", instead=f"{API}/holdings/search"))])
 async def list_holdings(
     context: Context,
     _viewer: Reader,
-    extension: Annotated[str | None, Query(description="Only of this extension.")] = None,
     person_id: Annotated[str | None, Query(description="Only of this person.")] = None,
     after: Annotated[str, Query(description="`next` of the page before.")] = "",
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> HoldingsView:
     """Who held, holds and will hold extensions, by number and day."""
+    return _found(HoldingSearch(person_id=person_id, after=after, limit=limit), context)
+
+
+@router.post("/search")
+async def search_holdings(body: HoldingSearch, context: Context, _viewer: Reader) -> HoldingsView:
+    """Who held, holds and will hold an extension, or any."""
+    return _found(body, context)
+
+
+def _found(asked: HoldingSearch, context: WebContext) -> HoldingsView:
     holdings = context.store.holdings
-    found = holdings.of(extension, person_id)
-    begin = 0
-    if after:
-        begin = next((place for place, (_, each) in enumerate(found, 1) if each.id == after), -1)
+    found = holdings.of(asked.extension, asked.person_id)
+    begin, limit = 0, asked.limit
+    if asked.after:
+        begin = next((place for place, (_, each) in enumerate(found, 1) if each.id == asked.after), -1)
         if begin < 0:
             raise InvalidError("the list has changed; begin it anew")
     day, shown = holdings.today(), found[begin : begin + limit]

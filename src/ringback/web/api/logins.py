@@ -63,6 +63,7 @@ class You(View):
     permissions: list[str]
     person_id: str | None
     extensions: list[str] = Field(description="The numbers that are your own.")
+    extension_ids: list[str] = Field(description="What does for each of them in a URL.")
     version: str
     echo_number: str
     second_factor: bool = Field(description="Whether logging in needs the code of an app, too.")
@@ -327,6 +328,7 @@ def _you(identity: Identity, context: WebContext) -> You:
         permissions=sorted(permission.value for permission in PERMISSIONS[identity.role]),
         person_id=identity.person_id,
         extensions=list(identity.extensions),
+        extension_ids=[context.store.extensions.get(number).id for number in identity.extensions],
         version=__version__,
         echo_number=context.settings.routing.echo_number,
         second_factor=context.store.second_factors.has(identity.id.removeprefix("login ")),

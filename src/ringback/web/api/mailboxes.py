@@ -35,6 +35,7 @@ _NOT_YOURS: Final = (
 class MailboxView(View):
     """How a mailbox is."""
 
+    id: str = Field(description="Of the extension: what does for it in a URL.")
     extension: str = Field(examples=["1001"])
     has_pin: bool
     new: int
@@ -46,10 +47,11 @@ class MailboxView(View):
     told_by_mail: Literal["no", "notice", "audio"]
 
     @classmethod
-    def of_state(cls, state: MailboxState) -> MailboxView:
+    def of_state(cls, state: MailboxState, context: WebContext) -> MailboxView:
         """Counts, and nothing that was said."""
         counts = state.counts
         return cls(
+            id=context.store.extensions.get(state.extension).id,
             extension=state.extension,
             has_pin=state.has_pin,
             new=counts.new,
@@ -160,14 +162,14 @@ async def list_mailboxes(context: Context, viewer: Anybody) -> list[MailboxView]
     boxes = _door(context).boxes()
     if not viewer.may(Permission.VOICEMAIL_READ):
         boxes = [box for box in boxes if viewer.owns(box.extension)]
-    return [MailboxView.of_state(box) for box in boxes]
+    return [MailboxView.of_state(box, context) for box in boxes]
 
 
 @router.get("/{extension}")
 async def get_mailbox(extension: str, context: Context, viewer: Anybody) -> MailboxView:
     """One mailbox: counts, whether it has a PIN, which greetings were recorded."""
     _see(viewer, extension)
-    return MailboxView.of_state(_door(context).box(extension))
+    return MailboxView.of_state(_door(context).box(extension), context)
 
 
 @router.put("/{extension}/pin", status_code=204, response_class=Response)

@@ -55,13 +55,13 @@ async def list_participants(
     number: str, context: Context, viewer: ParticipantsReader
 ) -> list[ParticipantView]:
     """Who is in the meeting, in its lobby, or being asked for the PIN."""
-    context.store.meetings.get(number)
-    return [ParticipantView.of(someone, viewer) for someone in context.operations.participants(number)]
+    meeting = context.store.meetings.get(number)
+    people = context.operations.participants(meeting.number)
+    return [ParticipantView.of(someone, viewer) for someone in people]
 
 
 def _act(context: WebContext, number: str, whom: Whom, act: Callable[[str, str | None], int]) -> Affected:
-    context.store.meetings.get(number)
-    return Affected(count=act(number, whom.id))
+    return Affected(count=act(context.store.meetings.get(number).number, whom.id))
 
 
 @router.post("/participants/admit")
@@ -91,8 +91,7 @@ async def remove(number: str, whom: Whom, context: Context, _viewer: Chair) -> A
 @router.get("/lock")
 async def get_lock(number: str, context: Context, _viewer: ParticipantsReader) -> LockView:
     """Whether the meeting is locked."""
-    context.store.meetings.get(number)
-    return LockView(locked=context.operations.locked(number))
+    return LockView(locked=context.operations.locked(context.store.meetings.get(number).number))
 
 
 @router.put("/lock")
@@ -103,6 +102,6 @@ async def set_lock(
     _viewer: Chair,
 ) -> LockView:
     """Lock or unlock a meeting that somebody is in."""
-    context.store.meetings.get(number)
-    context.operations.lock(number, change.locked)
-    return LockView(locked=context.operations.locked(number))
+    meeting = context.store.meetings.get(number)
+    context.operations.lock(meeting.number, change.locked)
+    return LockView(locked=context.operations.locked(meeting.number))

@@ -9,7 +9,9 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from ringback.governance.roles import Identity, Permission
 from ringback.web.api import API, PROBLEMS
 from ringback.web.context import Context, ForGood, Needs, WebContext, who
+from ringback.web.kept_out import KeptOut
 from ringback.web.people_views import ImportView, NewPerson, PeopleView, PersonChange, PersonView
+from ringback.web.views import Search
 
 router = APIRouter(prefix=f"{API}/people", tags=["people"], responses=PROBLEMS)
 
@@ -22,18 +24,27 @@ def _view(context: WebContext, person_id: str, viewer: Identity) -> PersonView:
     return PersonView.of(people.get(person_id), people.numbers(person_id), viewer)
 
 
-@router.get("")
+@router.get("", dependencies=[Depends(KeptOut("search", instead=f"{API}/people/search"))])
 async def list_people(
     context: Context,
     viewer: PeopleReader,
-    search: str = "",
     after: Annotated[str, Query(description="`next` of the page before.")] = "",
     limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
 ) -> PeopleView:
+    """People by name."""
+    return _found(Search(after=after, limit=limit), context, viewer)
+
+
+@router.post("/search")
+async def search_people(body: Search, context: Context, viewer: PeopleReader) -> PeopleView:
     """People by name, those with `search` in name, extension, address, site or role."""
+    return _found(body, context, viewer)
+
+
+def _found(asked: Search, context: WebContext, viewer: Identity) -> PeopleView:
     # Who is shown no addresses could try them out.
     addresses = viewer.may(Permission.EXTENSIONS_READ)
-    page = context.store.people.page(search, after, limit, addresses=addresses)
+    page = context.store.people.page(asked.search, asked.after, asked.limit, addresses=addresses)
     items = [PersonView.of(person, numbers, viewer) for person, numbers in page.people]
     return PeopleView(items=items, total=page.total, next=page.next)
 

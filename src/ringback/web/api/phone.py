@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
 from pydantic import Field
 
+from ringback.governance.roles import Identity, Permission
 from ringback.web.api import API, PROBLEMS
-from ringback.web.context import Context, OwnSession, host_of, identity_of
+from ringback.web.context import Context, Needs, OwnSession, host_of, identity_of
+from ringback.web.places import found_places
 from ringback.web.problems import ProblemError
 from ringback.web.views import Body, View
 from ringback.web.visit_views import SipAccountView
@@ -57,3 +61,31 @@ async def open_phone(body: PhoneRequest, request: Request, context: Context, own
             echo_target=f"sip:{context.settings.routing.echo_number}@{host}",
         ),
     )
+
+
+class PlaceSearch(Body):
+    """Who or what is looked for, by a text in name or number; or which one a target is."""
+
+    search: str = Field(default="", max_length=80)
+    target: str = Field(default="", max_length=60, examples=["group:sales"])
+    limit: int = Field(default=20, ge=1, le=100)
+
+
+class PlaceView(View):
+    """Somebody or something in the house that can be called."""
+
+    kind: str = Field(examples=["group"])
+    target: str = Field(description="As the plan writes it.", examples=["group:sales"])
+    title: str = Field(examples=["Sales team"])
+    number: str = Field(examples=["620"])
+
+
+@router.post("/places")
+async def find_places(
+    body: PlaceSearch,
+    context: Context,
+    _viewer: Annotated[Identity, Depends(Needs(Permission.PEOPLE_READ))],
+) -> list[PlaceView]:
+    """People, groups, queues, menus and the like with a number, the best fit first."""
+    found = found_places(context.store.directory, body.search, body.target, body.limit)
+    return [PlaceView.model_validate(place) for place in found]

@@ -10,13 +10,16 @@ from fastapi.security import HTTPAuthorizationCredentials
 from ringback.governance.roles import Identity, Permission
 from ringback.store.plan.plan import KINDS
 from ringback.web.api import API, PROBLEMS
-from ringback.web.context import Context, Needs, bearer, identify, who
+from ringback.web.context import Context, Needs, WebContext, bearer, identify, who
+from ringback.web.kept_out import KeptOut
 from ringback.web.plan_views import (
     Applied,
+    HistorySearch,
     KindView,
     RevisionView,
     ShownPlan,
     Undoing,
+    ValueSearch,
     ValuesPage,
     ValueView,
 )
@@ -77,19 +80,29 @@ async def list_kinds(_viewer: PlanReader) -> list[KindView]:
     return [KindView.of(kind) for kind in KINDS]
 
 
-@router.get("/history")
+@router.get("/history", dependencies=[Depends(KeptOut("name", instead=f"{API}/plan/history/search"))])
 async def history(
     context: Context,
     viewer: PlanReader,
     kind: str = "",
-    name: str = "",
     before: Annotated[
         int | None, Query(description="Only revisions before this one.", ge=0, lt=1 << 63)
     ] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> list[RevisionView]:
     """What was changed, the last change first."""
-    found = await context.store.objects.history(kind, name, before, limit)
+    return await _history(HistorySearch(kind=kind, before=before, limit=limit), context, viewer)
+
+
+@router.post("/history/search")
+async def search_history(body: HistorySearch, context: Context, viewer: PlanReader) -> list[RevisionView]:
+    """What was changed of one value, the last change first."""
+    return await _history(body, context, viewer)
+
+
+async def _history(asked: HistorySearch, context: WebContext, viewer: Identity) -> list[RevisionView]:
+    name = asked.plain_name(context.store.directory)
+    found = await context.store.objects.history(asked.kind, name, asked.before, asked.limit)
     return [RevisionView.of(revision, ShownPlan(viewer)) for revision in found]
 
 
@@ -123,19 +136,27 @@ async def apply(
     return Applied.of(found, dry_run)
 
 
-@router.get("/{kind}")
+@router.get("/{kind}", dependencies=[Depends(KeptOut("search", "after", instead=f"{API}/plan/KIND/search"))])
 async def list_values(
     kind: str,
     context: Context,
     viewer: PlanReader,
-    search: str = "",
-    after: Annotated[str, Query(description="`next` of the page before.")] = "",
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> ValuesPage:
+    """The first values of a kind by name; those after them are asked for by POST, as their names are told."""
+    return _found(kind, ValueSearch(limit=limit), context, viewer)
+
+
+@router.post("/{kind}/search")
+async def search_values(kind: str, body: ValueSearch, context: Context, viewer: PlanReader) -> ValuesPage:
     """Values of a kind by name, those with `search` somewhere in them."""
-    reader = ShownPlan(viewer)
-    page = reader.page(context.store.objects.page(kind, search, after, limit), search)
-    return ValuesPage.of(page, reader)
+    return _found(kind, body, context, viewer)
+
+
+def _found(kind: str, asked: ValueSearch, context: WebContext, viewer: Identity) -> ValuesPage:
+    reader = ShownPlan(viewer, context.store.directory.extensions)
+    page = context.store.objects.page(kind, asked.search, asked.after, asked.limit)
+    return ValuesPage.of(reader.page(page, asked.search), reader)
 
 
 @router.get("/{kind}/{name}")
@@ -145,7 +166,7 @@ async def get_value(
     """One value; people see how their own extensions answer."""
     entry = context.store.objects.get(kind, name)
     response.headers["ETag"] = f'"{entry.revision}"'
-    return ValueView.of(entry, ShownPlan(viewer))
+    return ValueView.of(entry, ShownPlan(viewer, context.store.directory.extensions))
 
 
 @router.put("/{kind}/{name}")
@@ -163,7 +184,7 @@ async def put_value(
     """
     entry = await context.store.objects.put(kind, name, fields, who(viewer), expected)
     response.headers["ETag"] = f'"{entry.revision}"'
-    return ValueView.of(entry, ShownPlan(viewer))
+    return ValueView.of(entry, ShownPlan(viewer, context.store.directory.extensions))
 
 
 @router.delete("/{kind}/{name}", status_code=204, response_class=Response)

@@ -23,8 +23,9 @@ async def participant_quality(
     number: str, participant: str, context: Context, _viewer: ParticipantsReader, seconds: Seconds = 60
 ) -> LineSeriesView:
     """How a participant's line was in each of the last seconds, at most 300."""
-    context.store.meetings.get(number)
-    return LineSeriesView.model_validate(context.operations.participant_quality(number, participant, seconds))
+    meeting = context.store.meetings.get(number)
+    line = context.operations.participant_quality(meeting.number, participant, seconds)
+    return LineSeriesView.model_validate(line)
 
 
 @router.get("/calls/{call}/quality", tags=["system"])

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
+from pydantic import Field
 
 from ringback.governance.roles import Identity, Permission, Role
 from ringback.governance.sealing import SealingError
@@ -21,6 +22,7 @@ from ringback.store.recordings import StoredRecording
 from ringback.web.api import API, PROBLEMS
 from ringback.web.audio import wav_answer
 from ringback.web.context import Context, Needs, WebContext
+from ringback.web.kept_out import KeptOut
 from ringback.web.plan_views import ShownPlan, ValueView
 from ringback.web.problems import ProblemError
 from ringback.web.recording_views import (
@@ -35,6 +37,7 @@ from ringback.web.recording_views import (
     StillInBackups,
     Verdict,
 )
+from ringback.web.views import Body
 
 MIX: Final = "mix"
 ONE_HEARING: Final = timedelta(minutes=10)
@@ -94,21 +97,40 @@ def _reason(text: str) -> str:
     return reason
 
 
-@router.get("")
+class RecordingSearch(Body):
+    """Which recordings, and which page of them."""
+
+    extension: str | None = Field(default=None, max_length=15, description="Those with its voice.")
+    call: str | None = Field(default=None, max_length=64, description="Those of this call's record.")
+    before: str | None = Field(default=None, max_length=64, description="Those older than this one.")
+    limit: int = Field(default=100, ge=1, le=1000)
+
+
+@router.get("", dependencies=[Depends(KeptOut("extension", instead=f"{API}/recordings/search"))])
 async def list_recordings(
     context: Context,
     viewer: Player,
-    extension: Annotated[str | None, Query(description="Those with its voice.")] = None,
     call: Annotated[str | None, Query(description="Those of this call's record.")] = None,
     before: Annotated[str | None, Query(description="Those older than this one.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> RecordingPage:
     """Recordings, the newest first: all for who may see that, otherwise those that you may play."""
-    older = await context.store.voices.get(before) if before is not None else None
+    return await _found(RecordingSearch(call=call, before=before, limit=limit), context, viewer)
+
+
+@router.post("/search")
+async def search_recordings(body: RecordingSearch, context: Context, viewer: Player) -> RecordingPage:
+    """Recordings with the voice of an extension, the newest first."""
+    return await _found(body, context, viewer)
+
+
+async def _found(asked: RecordingSearch, context: WebContext, viewer: Identity) -> RecordingPage:
+    older = await context.store.voices.get(asked.before) if asked.before is not None else None
     # What names no call has no recording.
-    of_call = None if call is None else call_id_of(call) or 0
+    of_call = None if asked.call is None else call_id_of(asked.call) or 0
+    limit = asked.limit
     found = await context.store.recordings.all(
-        extension=extension, call_id=of_call, before=older, limit=limit
+        extension=asked.extension, call_id=of_call, before=older, limit=limit
     )
     views = [_view(context, recording, viewer) for recording in found]
     if not viewer.may(Permission.RECORDINGS_READ):

@@ -2,8 +2,10 @@
 
 import { useState } from "preact/hooks";
 import { ProblemError } from "../../api";
+import { PlaceField } from "../fields/PlaceField";
 import { targetWords } from "../fields/Target";
 import { useLoaded } from "../loading";
+import { places } from "../places";
 import { byField, get, put, words } from "../server";
 import { say } from "../toasts";
 
@@ -34,8 +36,9 @@ const TITLES: Record<(typeof WAYS)[number], string> = {
   unreachable: "When no phone is there",
 };
 
-export function OwnAnswering({ extension }: { extension: string }) {
-  const path = `/plan/answering/${extension}`;
+/** `id` stands for the extension in addresses. */
+export function OwnAnswering({ extension, id }: { extension: string; id: string }) {
+  const path = `/plan/answering/${id}`;
   const { data, trouble, again } = useLoaded(
     async (signal) => {
       try {
@@ -105,20 +108,35 @@ interface WayProps {
   onChange: (target: string) => void;
 }
 
-/** As usual, the mailbox, or a number: digits that are an extension's, or those of somebody outside. */
+/** As usual, the mailbox, or a place: somebody or something with a name in the house, or a number outside. */
 function Way({ way, mailbox, value, error, onChange }: WayProps) {
-  const number = /^(?:extension|outside):(.+)$/.exec(value)?.[1] ?? "";
-  const [kind, setKind] = useState(
-    value === "" ? "" : value === mailbox ? "mailbox" : number ? "number" : "other",
+  const [kind, setKind] = useState(value === "" ? "" : value === mailbox ? "mailbox" : "place");
+  const outside = /^outside:(.+)$/.exec(value)?.[1];
+  const { data } = useLoaded(
+    async (signal) => {
+      if (kind !== "place" || !value || outside) return null;
+      return (await places({ target: value }, signal).catch(() => []))[0] ?? null;
+    },
+    [kind, value],
   );
+  const [changed, setChanged] = useState<string | null>(null);
+  const shown = outside ?? (data ? `${data.title} · ${data.number}` : value && targetWords(value));
+  const typed = changed ?? (kind === "place" && value !== mailbox ? shown : "");
   const id = `way-${way}`;
+  const begun = kind === "place" && (changed !== null || !value || value === mailbox);
   return (
     <form
       class="way"
-      onSubmit={(event) => {
+      onSubmit={async (event) => {
         event.preventDefault();
-        const typed = String(new FormData(event.currentTarget).get("number")).replace(/[\s()./-]/g, "");
-        if (typed) onChange(/^[1-9][0-9]{1,5}$/.test(typed) ? `extension:${typed}` : `outside:${typed}`);
+        const number = typed.replace(/[\s()./-]/g, "");
+        if (!number || changed === null) return;
+        // What has that number in the house is meant, whatever it is.
+        const found = await places({ search: number }).catch(() => []);
+        const place = found.find((one) => one.number === number);
+        onChange(
+          place?.target ?? (/^[1-9][0-9]{1,5}$/.test(number) ? `extension:${number}` : `outside:${number}`),
+        );
       }}
     >
       <label for={id}>{TITLES[way]}</label>
@@ -129,29 +147,35 @@ function Way({ way, mailbox, value, error, onChange }: WayProps) {
         onChange={(event) => {
           const next = event.currentTarget.value;
           setKind(next);
+          setChanged(null);
           if (next === "") onChange("");
           if (next === "mailbox") onChange(mailbox);
         }}
       >
         <option value="">As usual</option>
         <option value="mailbox">To my mailbox</option>
-        <option value="number">To a number</option>
-        {kind === "other" && <option value="other">{targetWords(value)}</option>}
+        <option value="place">To a name or number</option>
       </select>
-      {kind === "number" && (
+      {kind === "place" && (
         <>
-          <input
-            name="number"
-            type="tel"
-            aria-label={`${TITLES[way]}: number`}
-            aria-invalid={error !== ""}
-            placeholder="1002 or +14155550100"
-            defaultValue={number}
-            required
+          <PlaceField
+            label={`${TITLES[way]}: name or number`}
+            typed={typed}
+            least={0}
+            placeholder="Sales, Ada, +14155550100"
+            invalid={error !== ""}
+            describedBy={error ? `${id}-error` : undefined}
+            onType={setChanged}
+            onPick={(place) => {
+              setChanged(`${place.title} · ${place.number}`);
+              onChange(place.target);
+            }}
           />
-          <button type="submit" class="quiet">
-            Set
-          </button>
+          {begun && (
+            <button type="submit" class="quiet">
+              Set
+            </button>
+          )}
         </>
       )}
       {error && (

@@ -10,6 +10,7 @@ import { type Field, field } from "../schema";
 import { post, words } from "../server";
 import { may } from "../session";
 import { say } from "../toasts";
+import { FirmwarePanel } from "./Firmware";
 
 interface Device {
   id: string;
@@ -89,12 +90,12 @@ function firmware(one: Device) {
 
 export function DevicesPage({ id }: { id: string | undefined }) {
   const [state, setState] = useState("");
-  const query = state ? `firmware=${state}` : "";
+  const filter: Record<string, string> = state ? { firmware: state } : {};
   return (
     <Records
       sort={SORT}
       chosen={id}
-      query={query}
+      filter={filter}
       below={
         <div class="buttons">
           <select
@@ -110,27 +111,38 @@ export function DevicesPage({ id }: { id: string | undefined }) {
               </option>
             ))}
           </select>
-          <a class="button quiet" href={`/api/v1/devices/export?${query}`} download="devices.csv">
+          <a
+            class="button quiet"
+            href={`/api/v1/devices/export${state ? `?firmware=${state}` : ""}`}
+            download="devices.csv"
+          >
             Export
+          </a>
+          <a class="button quiet" href={`${BACK}/firmware`}>
+            Wanted firmware
           </a>
         </div>
       }
       fresh={(onDone) => <NewDevice onDone={onDone} />}
-      one={(key, onDone) => (
-        <OneRecord
-          key={key}
-          sort={SORT}
-          id={key}
-          onDone={onDone}
-          subtitle={(one) => (
-            <>
-              logs in as <code>{one.username}</code>
-            </>
-          )}
-          above={(one) => <Seen device={one} />}
-          below={(one) => may("devices:write") && <SettingUp device={one} />}
-        />
-      )}
+      one={(key, onDone) =>
+        key === "firmware" ? (
+          <FirmwarePanel onDone={onDone} />
+        ) : (
+          <OneRecord
+            key={key}
+            sort={SORT}
+            id={key}
+            onDone={onDone}
+            subtitle={(one) => (
+              <>
+                logs in as <code>{one.username}</code>
+              </>
+            )}
+            above={(one) => <Seen device={one} />}
+            below={(one) => may("devices:write") && <SettingUp device={one} />}
+          />
+        )
+      }
     />
   );
 }

@@ -13,6 +13,7 @@ import { may } from "../session";
 import { say } from "../toasts";
 
 interface Extension {
+  id: string;
   number: string;
   display_name: string;
   person_id: string | null;
@@ -37,7 +38,8 @@ const SORT: Sort<Extension> = {
   nouns: ["extension", "extensions"],
   path: "/extensions",
   writes: "extensions:write",
-  keyOf: (one) => one.number,
+  keyOf: (one) => one.id,
+  historyOf: (one) => one.number,
   nameOf: (one) => `Extension ${one.number}`,
   columns: [
     { title: "Number", show: (one) => one.number },
@@ -64,11 +66,11 @@ const SORT: Sort<Extension> = {
   ),
 };
 
-export function ExtensionsPage({ number }: { number: string | undefined }) {
+export function ExtensionsPage({ id }: { id: string | undefined }) {
   return (
     <Records
       sort={SORT}
-      chosen={number}
+      chosen={id}
       fresh={(onDone) => <NewExtension onDone={onDone} />}
       one={(key, onDone) => (
         <OneRecord
@@ -97,7 +99,7 @@ function NewExtension({ onDone }: { onDone: () => void }) {
       <Panel title={`${made.number} is added`} back={BACK}>
         <Handout name={made.display_name || "its holder"} account={made} />
         <div class="form-actions">
-          <a class="button" href={`${BACK}/${made.number}`}>
+          <a class="button" href={`${BACK}/${made.id}`}>
             Done
           </a>
         </div>
@@ -119,20 +121,18 @@ function NewExtension({ onDone }: { onDone: () => void }) {
   );
 }
 
-function More({ one: { number, display_name } }: { one: Extension }) {
+function More({ one: { id, number, display_name } }: { one: Extension }) {
   const [password, setPassword] = useState("");
   return (
     <section class="part">
       <h3>More</h3>
       <ul class="links">
         <li>
-          <a href={`/console/plan/answering/${number}`}>
-            {label("always").replace("Always to", "Forwarding")}
-          </a>{" "}
+          <a href={`/console/plan/answering/${id}`}>{label("always").replace("Always to", "Forwarding")}</a>{" "}
           <span class="soft">and do not disturb</span>
         </li>
         <li>
-          <a href={`/console/plan/mailbox/${number}`}>Mailbox</a>
+          <a href={`/console/plan/mailbox/${id}`}>Mailbox</a>
         </li>
       </ul>
       {password && <Handout name={display_name || "its holder"} account={{ number, password }} />}
@@ -143,7 +143,7 @@ function More({ one: { number, display_name } }: { one: Extension }) {
           onClick={async () => {
             if (!confirm(`Make a new password for ${number}? Its phones need it from then on.`)) return;
             try {
-              setPassword((await post<{ password: string }>(`/extensions/${number}/password`)).password);
+              setPassword((await post<{ password: string }>(`/extensions/${id}/password`)).password);
             } catch (error) {
               say(words(error), { wrong: true });
             }

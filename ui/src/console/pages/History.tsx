@@ -91,6 +91,7 @@ const ACCOUNTS: Record<string, { path: string; writes: string }> = {
   extension: { path: "/console/extensions", writes: "extensions:write" },
   device: { path: "/console/devices", writes: "devices:write" },
   trunk: { path: "/console/trunks", writes: "trunks:write" },
+  meeting: { path: "/console/meetings", writes: "meetings:write" },
 };
 
 function placeOf(kind: string, name: string): string {
@@ -99,8 +100,8 @@ function placeOf(kind: string, name: string): string {
 
 function titleOf({ kind, name, before, after }: Revision): string {
   const value = after ?? before;
-  // People and devices are named by an id.
-  const title = value?.title || (kind === "person" || kind === "device" ? value?.name : "");
+  // These are named by an id.
+  const title = value?.title || (["person", "device", "meeting"].includes(kind) ? value?.name : "");
   return `${kindOf(kind)?.title ?? humane(kind)} ${title || name}`;
 }
 

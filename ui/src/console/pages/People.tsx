@@ -10,7 +10,7 @@ import { Panel } from "../Panel";
 import { OneRecord, Records, type Sort } from "../Records";
 import { go } from "../route";
 import { type Field, field, type Value } from "../schema";
-import { get, patch, post, remove, words } from "../server";
+import { get, list, patch, post, remove, words } from "../server";
 import { may } from "../session";
 import { say } from "../toasts";
 
@@ -25,6 +25,7 @@ interface Person {
 }
 
 interface Extension {
+  id: string;
   number: string;
   display_name: string;
   enabled: boolean;
@@ -203,7 +204,12 @@ function Held({ person, onDone }: { person: Person; onDone: () => void }) {
   const [account, setAccount] = useState<{ number: string; password: string } | null>(null);
   const { data, again } = useLoaded(
     (signal) =>
-      Promise.all(person.extensions.map((number) => get<Extension>(`/extensions/${number}`, signal))),
+      Promise.all(
+        person.extensions.map(async (number) => {
+          const { items } = await list<Extension>("/extensions", number, null, signal);
+          return items.filter((one) => one.number === number);
+        }),
+      ).then((found) => found.flat()),
     [person.id, person.extensions],
   );
   return (
@@ -213,7 +219,7 @@ function Held({ person, onDone }: { person: Person; onDone: () => void }) {
       <ul class="links">
         {data?.map((one) => (
           <li key={one.number}>
-            <a href={`/console/extensions/${one.number}`}>{one.number}</a>{" "}
+            <a href={`/console/extensions/${one.id}`}>{one.number}</a>{" "}
             <span class="soft">{one.enabled ? one.display_name : "switched off"}</span>
           </li>
         ))}

@@ -3,12 +3,13 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { TroubleBox } from "../../parts/TroubleBox";
-import { type Choice, contacts } from "../choices";
+import { PlaceField } from "../fields/PlaceField";
 import { Icon, type IconName } from "../Icon";
 import { isTyping } from "../List";
 import { lasting } from "../labels";
 import { account, alive, type Call, calls, dialString, line, trouble, whom } from "../phone/calls";
 import type { Line } from "../phone/line";
+import type { Place } from "../places";
 import { you } from "../session";
 import { OwnAnswering } from "./Answering";
 import { OwnCalls } from "./Calls";
@@ -83,7 +84,7 @@ export function PhonePage() {
             input={input}
             typed={typed}
             onType={setTyped}
-            onPick={({ value, label }) => call(value, label === value ? "" : label)}
+            onPick={({ number, title }) => call(number, title === number ? "" : title)}
           />
           <div class="pad">
             {KEYS.map(([key, letters]) => (
@@ -130,7 +131,7 @@ export function PhonePage() {
       </div>
       <div>
         <OwnCalls onCall={call} />
-        <OwnAnswering extension={you.value.extensions[0] ?? ""} />
+        <OwnAnswering extension={you.value.extensions[0] ?? ""} id={you.value.extension_ids[0] ?? ""} />
       </div>
     </section>
   );
@@ -166,31 +167,12 @@ interface DialProps {
   input: { current: HTMLInputElement | null };
   typed: string;
   onType: (typed: string) => void;
-  onPick: (choice: Choice) => void;
+  onPick: (place: Place) => void;
 }
 
-/** A number, or the name of somebody in the house. */
-function DialField({ input, typed, onType, onPick }: DialProps) {
-  const [found, setFound] = useState<Choice[]>([]);
-  const [at, setAt] = useState(-1);
-  useEffect(() => {
-    if (typed.trim().length < 2) {
-      setFound([]);
-      return;
-    }
-    const stop = new AbortController();
-    const timer = setTimeout(async () => {
-      const some = await contacts(typed, stop.signal).catch(() => []);
-      if (!stop.signal.aborted) {
-        setFound(some.slice(0, 6));
-        setAt(-1);
-      }
-    }, 100);
-    return () => {
-      stop.abort();
-      clearTimeout(timer);
-    };
-  }, [typed]);
+/** A number, or the name of somebody or something in the house. */
+function DialField(props: DialProps) {
+  const { input } = props;
   useEffect(() => {
     const keys = (event: KeyboardEvent) => {
       if (isTyping(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -199,56 +181,7 @@ function DialField({ input, typed, onType, onPick }: DialProps) {
     addEventListener("keydown", keys);
     return () => removeEventListener("keydown", keys);
   }, [input]);
-  return (
-    <div class="combo">
-      <input
-        ref={input}
-        class="number"
-        type="text"
-        role="combobox"
-        aria-label="Name or number"
-        aria-expanded={found.length > 0}
-        aria-controls="dial-list"
-        aria-activedescendant={at >= 0 ? `dial-${at}` : undefined}
-        autocomplete="off"
-        spellcheck={false}
-        placeholder="Name or number"
-        value={typed}
-        onInput={(event) => onType(event.currentTarget.value)}
-        onKeyDown={(event) => {
-          if (event.key === "ArrowDown" || event.key === "ArrowUp") {
-            event.preventDefault();
-            const by = event.key === "ArrowDown" ? 1 : found.length - 1;
-            if (found.length) setAt((Math.max(-1, at) + by) % found.length);
-          } else if (event.key === "Enter") {
-            // Letters cannot be dialled: they mean the first who fits.
-            const choice = found[at] ?? (/[a-z]/i.test(typed) ? found[0] : undefined);
-            if (choice) {
-              event.preventDefault();
-              onPick(choice);
-            }
-          } else if (event.key === "Escape") onType("");
-        }}
-      />
-      <div id="dial-list" role="listbox" aria-label="Who fits" hidden={!found.length}>
-        {found.map((one, index) => (
-          <div
-            key={one.value}
-            id={`dial-${index}`}
-            role="option"
-            tabIndex={-1}
-            aria-selected={index === at}
-            onPointerDown={(event) => {
-              event.preventDefault();
-              onPick(one);
-            }}
-          >
-            <span>{one.label}</span> <span class="soft">{one.hint}</span>
-          </div>
-        ))}
-      </div>
-    </div>
-  );
+  return <PlaceField class="number" label="Name or number" {...props} />;
 }
 
 export function CallCards() {
@@ -377,7 +310,7 @@ function TransferForm({
         if (dialString(typed)) onTransfer(typed);
       }}
     >
-      <DialField input={input} typed={typed} onType={setTyped} onPick={({ value }) => onTransfer(value)} />
+      <DialField input={input} typed={typed} onType={setTyped} onPick={({ number }) => onTransfer(number)} />
       <button type="submit" disabled={!dialString(typed)}>
         Transfer
       </button>

@@ -2,6 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { ProblemError } from "../../api";
+import { extensionId } from "../choices";
 import { removeWithUndo } from "../deleting";
 import { Form } from "../Form";
 import { targetWords } from "../fields/Target";
@@ -30,8 +31,8 @@ export function PlanPage({ kind: kindName, name }: { kind: string; name: string 
         nouns={[kind.title.toLowerCase(), kind.plural.toLowerCase()]}
         path={`/plan/${kind.kind}`}
         columns={columnsOf(kind)}
-        keyOf={(one) => one.name}
-        linkOf={(one) => `${base}/${encodeURIComponent(one.name)}`}
+        keyOf={(one) => one.key}
+        linkOf={(one) => `${base}/${encodeURIComponent(one.key)}`}
         newLink={may("plan:write") ? `${base}/new` : undefined}
         turn={turn}
         selected={name}
@@ -116,12 +117,13 @@ const EXTENSION: Field = {
 interface NewProps {
   kind: Kind;
   base: string;
-  /** The extension, where it is known whose it will be. */
+  /** The extension, where it is known whose it will be, and what stands for it in addresses. */
   of?: string;
+  id?: string;
   onDone: () => void;
 }
 
-function NewValue({ kind, base, of = "", onDone }: NewProps) {
+function NewValue({ kind, base, of = "", id = "", onDone }: NewProps) {
   const own = formOf(kind);
   const named = BY_EXTENSION.has(kind.kind) ? EXTENSION : NAME;
   // The title first: the name follows from it.
@@ -140,12 +142,14 @@ function NewValue({ kind, base, of = "", onDone }: NewProps) {
         onCancel={() => go(base)}
         onSave={async (value) => {
           const name = String(value.name);
-          const taken = await get(`/plan/${kind.kind}/${encodeURIComponent(name)}`).catch(() => null);
+          const key = id || (named === EXTENSION ? await extensionId(name) : name);
+          const path = `/plan/${kind.kind}/${encodeURIComponent(key)}`;
+          const taken = await get(path).catch(() => null);
           if (taken) throw refuse("name", "this name is taken");
-          await put(`/plan/${kind.kind}/${encodeURIComponent(name)}`, content(value));
+          await put(path, content(value));
           say(`${kind.title} ${value.title || name} is added`);
           onDone();
-          go(`${base}/${encodeURIComponent(name)}`);
+          go(`${base}/${encodeURIComponent(key)}`);
         }}
       />
     </Panel>
@@ -225,33 +229,39 @@ function OneValue({ kind, name, base, onDone }: OneProps) {
       }),
     [path],
   );
+  const none = data === null;
+  const { data: extension } = useLoaded(
+    async (signal) => (none ? get<{ number: string }>(`/extensions/${name}`, signal) : null),
+    [none, name],
+  );
   // An extension has none until somebody sets it.
-  if (data === null && may("plan:write"))
+  if (none && extension && may("plan:write"))
     return (
       <NewValue
         kind={kind}
         base={base}
-        of={name}
+        of={extension.number}
+        id={name}
         onDone={() => {
           again();
           onDone();
         }}
       />
     );
-  if (data === null)
+  if (none)
     return (
-      <Panel title={name} back={base}>
+      <Panel title={extension?.number ?? " "} back={base}>
         <p>Nothing is set for this extension.</p>
       </Panel>
     );
   if (trouble && !data)
     return (
-      <Panel title={name} back={base}>
+      <Panel title=" " back={base}>
         <p role="alert">{trouble}</p>
       </Panel>
     );
   if (!data) return <Panel title=" " back={base} children={null} />;
-  const title = String(data.value.title || humane(name));
+  const title = String(data.value.title || humane(data.name));
   const writable = may("plan:write");
   return (
     <Panel
@@ -259,7 +269,7 @@ function OneValue({ kind, name, base, onDone }: OneProps) {
       back={base}
       subtitle={
         <>
-          {kind.title} <code>{name}</code> · changed {when(data.changed_at)}
+          {kind.title} <code>{data.name}</code> · changed {when(data.changed_at)}
           {data.changed_by && ` by ${data.changed_by}`} ·{" "}
           <a href={`/console/history/${kind.kind}/${encodeURIComponent(name)}`}>History</a>
         </>
@@ -283,7 +293,7 @@ function OneValue({ kind, name, base, onDone }: OneProps) {
               type="button"
               class="quiet wrong"
               onClick={async () => {
-                if (!(await removeWithUndo(path, title, kind.kind, name, onDone))) return;
+                if (!(await removeWithUndo(path, title, kind.kind, data.name, onDone))) return;
                 go(base);
                 onDone();
               }}

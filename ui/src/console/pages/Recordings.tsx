@@ -37,14 +37,17 @@ interface Page {
   next: string | null;
 }
 
+function asked(extension: string): Record<string, unknown> {
+  return { limit: 60, extension: extension || null };
+}
+
 export function RecordingsPage({ id }: { id: string | undefined }) {
   const [extension, setExtension] = useState("");
   const [further, setFurther] = useState<Recording[]>([]);
   const [next, setNext] = useState<string | null>(null);
   const { data, trouble, again } = useLoaded(
     async (signal) => {
-      const query = new URLSearchParams({ limit: "60", ...(extension ? { extension } : {}) });
-      const found = await get<Page>(`/recordings?${query}`, signal);
+      const found = await post<Page>("/recordings/search", asked(extension), signal);
       setFurther([]);
       setNext(found.next);
       return found;
@@ -118,12 +121,7 @@ export function RecordingsPage({ id }: { id: string | undefined }) {
             type="button"
             class="quiet"
             onClick={async () => {
-              const query = new URLSearchParams({
-                limit: "60",
-                before: next,
-                ...(extension ? { extension } : {}),
-              });
-              const found = await get<Page>(`/recordings?${query}`);
+              const found = await post<Page>("/recordings/search", { ...asked(extension), before: next });
               setFurther([...further, ...found.items]);
               setNext(found.next);
             }}

@@ -1,5 +1,6 @@
 // How the system is doing, as it is now.
 
+import { ExtensionLink } from "../ExtensionLink";
 import { count, lasting, when } from "../labels";
 import { useLoaded } from "../loading";
 import { get } from "../server";
@@ -138,7 +139,7 @@ export function StatusPage() {
         <ul class="links devices-now">
           {registrations.data?.slice(0, 100).map((one) => (
             <li key={`${one.number}${one.transport}${one.user_agent}`}>
-              <a href={`/console/extensions/${one.number}`}>{one.number}</a>{" "}
+              <ExtensionLink number={one.number} />{" "}
               <span class="soft">
                 {one.user_agent || "a phone"} by {one.transport}
               </span>

@@ -1,6 +1,7 @@
 // One's own messages; of other mailboxes how many there are, and nothing that was said.
 
 import { useState } from "preact/hooks";
+import { ExtensionLink } from "../ExtensionLink";
 import { count, humane, lasting, when } from "../labels";
 import { useLoaded } from "../loading";
 import { Player } from "../Player";
@@ -9,6 +10,8 @@ import { may, you } from "../session";
 import { say } from "../toasts";
 
 interface Mailbox {
+  /** Of its extension. */
+  id: string;
   extension: string;
   has_pin: boolean;
   new: number;
@@ -61,7 +64,7 @@ export function VoicemailPage() {
               {others.map((box) => (
                 <tr key={box.extension}>
                   <td>
-                    <a href={`/console/plan/mailbox/${box.extension}`}>{box.extension}</a>
+                    <ExtensionLink number={box.extension} to="/console/plan/mailbox" />
                   </td>
                   <td>{box.new}</td>
                   <td>{box.old}</td>
@@ -74,7 +77,7 @@ export function VoicemailPage() {
                         aria-label={`Forget it: the PIN of ${box.extension}`}
                         onClick={async () => {
                           try {
-                            await remove(`/voicemail/${box.extension}/pin`);
+                            await remove(`/voicemail/${box.id}/pin`);
                             say(`${box.extension} chooses another PIN at its phone`);
                             again();
                           } catch (error) {
@@ -97,7 +100,7 @@ export function VoicemailPage() {
 }
 
 function Box({ box, onChange }: { box: Mailbox; onChange: () => void }) {
-  const base = `/voicemail/${box.extension}`;
+  const base = `/voicemail/${box.id}`;
   const { data, trouble, again } = useLoaded(
     (signal) => get<Message[]>(`${base}/messages`, signal),
     [base],
