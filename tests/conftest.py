@@ -8,7 +8,12 @@ import time
 from collections.abc import Callable, Iterator
 
 import argon2
+import hypothesis
 import pytest
+
+# A timing decides no test.
+hypothesis.settings.register_profile("ringback", deadline=None)
+hypothesis.settings.load_profile("ringback")
 
 MEASURED = "measured"
 """Name of the properties of a test that hold what it measured."""
