@@ -18,7 +18,7 @@ from ringback.store.plan.document import document
 from ringback.store.plan.plan import KINDS
 from ringback.store.plan.titles import TITLES
 from ringback.store.revisions import Difference, Entry, Page, Revision
-from ringback.web.views import Body, View
+from ringback.web.shapes import Body, View
 
 _OUTSIDE: Final = re.compile(r"(outside:)([+0-9*#]+)")
 

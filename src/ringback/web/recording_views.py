@@ -9,7 +9,7 @@ from pydantic import Field
 from ringback.governance.roles import Identity
 from ringback.store.recordings import StoredConsent, StoredRecording
 from ringback.store.voices import VoiceDeed
-from ringback.web.views import Body, View, shown_number
+from ringback.web.shapes import Body, View, shown_number
 
 
 class TrackView(View):

@@ -5,35 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from ringback.governance.private import Private, mask_name, mask_number
+from ringback.governance.private import Private, mask_name
 from ringback.governance.roles import Identity, Permission
 from ringback.store.directory import Admission, Digest, Extension, Meeting
 from ringback.store.tokens import Token
 from ringback.web import operations
 from ringback.web.events import Event, Scalar
 from ringback.web.links import Links
-
-
-class View(BaseModel):
-    """Base of what comes back."""
-
-    model_config = ConfigDict(frozen=True, from_attributes=True)
-
-
-class Body(BaseModel):
-    """Base of what is sent; unknown fields are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-def shown_number(number: Private[str] | None, viewer: Identity) -> str | None:
-    """A number as the viewer may see it."""
-    if number is None:
-        return None
-    text = number.reveal()
-    return text if viewer.may(Permission.NUMBERS_READ) else mask_number(text)
+from ringback.web.shapes import View, shown_number
 
 
 class ExtensionView(View):

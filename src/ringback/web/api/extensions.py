@@ -12,7 +12,8 @@ from ringback.governance.roles import Identity, Permission
 from ringback.store.directory import Digest
 from ringback.web.api import API, PROBLEMS
 from ringback.web.context import Context, ForGood, Needs, who
-from ringback.web.views import Body, ExtensionView, ExtensionWithPassword
+from ringback.web.shapes import Body
+from ringback.web.views import ExtensionView, ExtensionWithPassword
 
 router = APIRouter(prefix=f"{API}/extensions", tags=["extensions"], responses=PROBLEMS)
 

@@ -13,7 +13,7 @@ from ringback.web.api import API, PROBLEMS
 from ringback.web.context import Context, Needs, who
 from ringback.web.plan_views import RevisionView, ShownPlan, Undoing
 from ringback.web.problems import ProblemError
-from ringback.web.views import View
+from ringback.web.shapes import View
 
 router = APIRouter(prefix=f"{API}/history", tags=["history"], responses=PROBLEMS)
 

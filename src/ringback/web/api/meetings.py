@@ -11,7 +11,8 @@ from ringback.governance.roles import Identity, Permission
 from ringback.store.directory import Admission
 from ringback.web.api import API, PROBLEMS
 from ringback.web.context import Context, Needs
-from ringback.web.views import Body, MeetingView
+from ringback.web.shapes import Body
+from ringback.web.views import MeetingView
 
 router = APIRouter(prefix=f"{API}/meetings", tags=["meetings"], responses=PROBLEMS)
 
