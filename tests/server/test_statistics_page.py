@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ringback.web.views import ReceivedSeriesView, RemoteSeriesView, SentSeriesView, View
+from ringback.web.shapes import View
+from ringback.web.views import ReceivedSeriesView, RemoteSeriesView, SentSeriesView
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "statistics.md"
 

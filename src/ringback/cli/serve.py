@@ -17,6 +17,7 @@ from ringback.cli.errors import CliError
 from ringback.cli.running import connect
 from ringback.cli.verbs import Options, verb
 from ringback.config import Settings
+from ringback.server.preflight import UnusableSettingError, check_settings
 from ringback.store.lock import DataDirLock
 
 LOCK_PATIENCE_S: Final = 5.0
@@ -30,6 +31,10 @@ def add_to(app: typer.Typer) -> None:
 def serve(options: Options) -> None:
     """Run the system until it is told to stop (Ctrl+C or SIGTERM)."""
     settings = options.settings()
+    try:
+        check_settings(settings)
+    except UnusableSettingError as error:
+        raise CliError(str(error)) from None
     # The whole system is loaded here: no other verb needs it.
     from ringback.config.log import configure_logging  # noqa: PLC0415
 

@@ -21,15 +21,9 @@ from ringback.store.errors import InvalidError
 from ringback.store.store import Store, open_store
 from ringback.web.links import Links
 from ringback.web.record_views import CallDetailView, PagedSearch, PageView, Reader
+from ringback.web.shapes import View
 from ringback.web.trunk_views import TrunkView
-from ringback.web.views import (
-    ExtensionView,
-    ExtensionWithPassword,
-    MeetingView,
-    View,
-    new_token_view,
-    token_view,
-)
+from ringback.web.views import ExtensionView, ExtensionWithPassword, MeetingView, new_token_view, token_view
 
 if TYPE_CHECKING:
     from ringback.cli.local_api import LocalApi

@@ -20,7 +20,7 @@ from ringback.server.addresses import bracketed
 from ringback.server.app import Server, stop_signal
 from ringback.server.certificates import CertificateKeeper, web_certificate
 from ringback.server.media_link import MediaWorkerError
-from ringback.server.preflight import UnusableSettingError, allow_many_sockets, check_settings
+from ringback.server.preflight import allow_many_sockets
 from ringback.server.provisioning import PhoneFiles
 from ringback.server.welcome import (
     Listening,
@@ -55,16 +55,15 @@ log = structlog.get_logger(__name__)
 def run(settings: Settings, console: Console | None = None, *, command: str = "ringback serve") -> int:
     """Serve until SIGTERM or SIGINT; returns the exit code. What went wrong at the start is one line.
 
-    `command` is how a person starts this server again.
+    `command` is how a person starts this server again; the settings were checked (`check_settings`).
     """
     console = console or Console(highlight=False)
     try:
-        check_settings(settings)
         allow_many_sockets(settings)
         return uvloop.run(_serve(settings, console, command))
     except AlreadyRunningError as error:
         return _fail(str(error))
-    except (UnusableSettingError, StoreError, MediaWorkerError) as error:
+    except (StoreError, MediaWorkerError) as error:
         return _fail(str(error))
     except OSError as error:
         return _fail(f"an address cannot be used: {error.strerror or error}")

@@ -164,7 +164,7 @@ def _bring_up_to_date(connection: Connection) -> None:
 
 def _create(connection: Connection) -> None:
     """Make what all migrations together make: a first start need not load Alembic for it."""
-    metadata.create_all(connection)
+    metadata.create_all(connection, checkfirst=False)
     version = Table(
         "alembic_version",
         MetaData(),

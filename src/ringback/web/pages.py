@@ -19,7 +19,7 @@ from ringback.web.bundle import NOT_BUILT, bundle
 from ringback.web.context import Context
 from ringback.web.limits import SECURITY_HEADERS
 from ringback.web.problems import ProblemError
-from ringback.web.views import Body, View
+from ringback.web.shapes import Body, View
 
 router = APIRouter(include_in_schema=False)
 

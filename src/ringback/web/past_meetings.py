@@ -10,7 +10,7 @@ from pydantic import Field
 
 from ringback.store.call_record import CallRecord, call_name
 from ringback.web.record_views import Reader
-from ringback.web.views import View
+from ringback.web.shapes import View
 
 APART: Final = timedelta(minutes=1)
 """A meeting that is empty for longer is over, and the next one begins with who comes then."""

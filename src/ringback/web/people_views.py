@@ -16,7 +16,7 @@ from ringback.store.holdings import Holding
 from ringback.store.importing import Imported
 from ringback.store.sightings import Sighting
 from ringback.web.problems import FieldError
-from ringback.web.views import Body, View
+from ringback.web.shapes import Body, View
 
 _DIGEST = "What it logs in with (RFC 8760); many phones know md5 only."
 _ROLE = "A role of the plan: what may be called."

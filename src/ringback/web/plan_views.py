@@ -22,7 +22,7 @@ from ringback.store.plan.plan import KINDS
 from ringback.store.plan.titles import TITLES
 from ringback.store.revisions import Difference, Entry, Page, Revision
 from ringback.web.kept_out import NAMED_BY_EXTENSION, ExtensionIds
-from ringback.web.views import Body, Search, View
+from ringback.web.shapes import Body, Search, View
 
 _OUTSIDE: Final = re.compile(r"(outside:)([+0-9*#]+)")
 

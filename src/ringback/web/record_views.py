@@ -25,7 +25,7 @@ from ringback.store.call_record import (
 )
 from ringback.store.call_records import Page
 from ringback.web.call_story import story_of
-from ringback.web.views import Body, View
+from ringback.web.shapes import Body, View
 
 MOST_AT_ONCE = 500
 _SHORTEST_SHOWN = 4

@@ -10,7 +10,7 @@ from ringback.governance.roles import Identity
 from ringback.store.call_record import call_name
 from ringback.store.recordings import StoredConsent, StoredRecording
 from ringback.store.voices import VoiceDeed
-from ringback.web.views import Body, View, shown_number
+from ringback.web.shapes import Body, View, shown_number
 
 
 class TrackView(View):

@@ -36,7 +36,7 @@ from ringback.routing.steps import (
 from ringback.store.directory import Directory
 from ringback.store.errors import FieldProblem, InvalidValueError
 from ringback.store.plan.target import Target
-from ringback.web.views import Body, View, shown_number
+from ringback.web.shapes import Body, View, shown_number
 
 _YEARS: Final = range(1970, 2200)
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from ringback.store.directory import Trunk
 from ringback.store.trunks import DETAILS
 from ringback.web.operations import TollUsage, TrunkLine
-from ringback.web.views import Body, View
+from ringback.web.shapes import Body, View
 
 Transport = Literal["udp", "tcp", "tls"]
 Inbound = Literal["none", "address", "digest", "both"]

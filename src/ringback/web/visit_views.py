@@ -11,7 +11,7 @@ from pydantic import Field
 from ringback.governance.private import mask_name, mask_number
 from ringback.store.directory import Admission
 from ringback.web import operations, visiting
-from ringback.web.views import Body, View
+from ringback.web.shapes import Body, View
 
 LONGEST_NAME = 80
 

@@ -13,7 +13,7 @@ from ringback.web.api import API, PROBLEMS
 from ringback.web.backing_up import BackingUp
 from ringback.web.context import Context, Needs, WebContext
 from ringback.web.problems import ProblemError
-from ringback.web.views import Body, View
+from ringback.web.shapes import Body, View
 
 router = APIRouter(prefix=f"{API}/backups", tags=["backups"], responses=PROBLEMS)
 

@@ -10,7 +10,8 @@ from pydantic import Field
 from ringback.governance.roles import Identity, Permission
 from ringback.web.api import API, PROBLEMS
 from ringback.web.context import Context, Needs
-from ringback.web.views import BanView, Body
+from ringback.web.shapes import Body
+from ringback.web.views import BanView
 
 router = APIRouter(prefix=f"{API}/bans", tags=["bans"], responses=PROBLEMS)
 

@@ -33,7 +33,7 @@ from ringback.web.people_views import (
 )
 from ringback.web.problems import ProblemError
 from ringback.web.provisioning import ProvisioningError
-from ringback.web.views import Body, Search
+from ringback.web.shapes import Body, Search
 
 _AT_ONCE: Final = 250
 

@@ -17,7 +17,7 @@ from ringback.web.context import Context, Needs, WebContext, still_may
 from ringback.web.diagnosing import Asked, Diagnosing, DiagnosisState, Stage
 from ringback.web.problems import ProblemError
 from ringback.web.server_sent import message, server_sent
-from ringback.web.views import View
+from ringback.web.shapes import View
 
 router = APIRouter(prefix=DIAGNOSES, tags=["diagnoses"], responses=PROBLEMS)
 

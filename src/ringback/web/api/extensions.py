@@ -14,7 +14,8 @@ from ringback.store.errors import InvalidError
 from ringback.web.api import API, PROBLEMS
 from ringback.web.context import Context, ForGood, Needs, who
 from ringback.web.kept_out import KeptOut
-from ringback.web.views import Body, ExtensionsView, ExtensionView, ExtensionWithPassword, Search
+from ringback.web.shapes import Body, Search
+from ringback.web.views import ExtensionsView, ExtensionView, ExtensionWithPassword
 
 router = APIRouter(prefix=f"{API}/extensions", tags=["extensions"], responses=PROBLEMS)
 

@@ -14,7 +14,7 @@ from ringback.web.context import Context, Needs, WebContext, who
 from ringback.web.kept_out import KeptOut
 from ringback.web.plan_views import HistorySearch, RevisionView, ShownPlan, Undoing
 from ringback.web.problems import ProblemError
-from ringback.web.views import View
+from ringback.web.shapes import View
 
 router = APIRouter(prefix=f"{API}/history", tags=["history"], responses=PROBLEMS)
 

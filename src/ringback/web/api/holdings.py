@@ -13,7 +13,7 @@ from ringback.web.api import API, PROBLEMS
 from ringback.web.context import Context, Needs, WebContext
 from ringback.web.kept_out import KeptOut
 from ringback.web.people_views import HoldingChange, HoldingsView, HoldingView, NewHolding
-from ringback.web.views import Body
+from ringback.web.shapes import Body
 
 router = APIRouter(prefix=f"{API}/holdings", tags=["people"], responses=PROBLEMS)
 

@@ -33,7 +33,7 @@ from ringback.web.context import (
 from ringback.web.events import Event
 from ringback.web.operations import UnavailableError
 from ringback.web.problems import FieldError, ProblemError
-from ringback.web.views import Body, View
+from ringback.web.shapes import Body, View
 
 _log = structlog.get_logger("ringback.web")
 router = APIRouter(prefix=API, tags=["logins"], responses=PROBLEMS)

@@ -19,7 +19,7 @@ from ringback.web.events import Event
 from ringback.web.operations import UnavailableError
 from ringback.web.problems import ProblemError
 from ringback.web.ranges import UnsatisfiableRangeError, byte_range
-from ringback.web.views import Body, View, shown_number
+from ringback.web.shapes import Body, View, shown_number
 from ringback.web.voicemailing import Kept, MailboxState, Voicemailing
 
 router = APIRouter(prefix=f"{API}/voicemail", tags=["voicemail"], responses=PROBLEMS)

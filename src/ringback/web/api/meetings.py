@@ -15,7 +15,8 @@ from ringback.web.api import API, PROBLEMS
 from ringback.web.context import Context, ForGood, Needs, WebContext, who
 from ringback.web.past_meetings import PastMeetingsView, past_meetings
 from ringback.web.record_views import MOST_AT_ONCE, Reader
-from ringback.web.views import Body, MeetingNowView, MeetingView
+from ringback.web.shapes import Body
+from ringback.web.views import MeetingNowView, MeetingView
 
 router = APIRouter(prefix=f"{API}/meetings", tags=["meetings"], responses=PROBLEMS)
 

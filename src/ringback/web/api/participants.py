@@ -11,7 +11,8 @@ from pydantic import Field, model_validator
 from ringback.governance.roles import Identity, Permission
 from ringback.web.api import API, PROBLEMS
 from ringback.web.context import Context, Needs, WebContext
-from ringback.web.views import Body, ParticipantView, View
+from ringback.web.shapes import Body, View
+from ringback.web.views import ParticipantView
 
 router = APIRouter(prefix=API + "/meetings/{number}", tags=["participants"], responses=PROBLEMS)
 

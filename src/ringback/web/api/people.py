@@ -11,7 +11,7 @@ from ringback.web.api import API, PROBLEMS
 from ringback.web.context import Context, ForGood, Needs, WebContext, who
 from ringback.web.kept_out import KeptOut
 from ringback.web.people_views import ImportView, NewPerson, PeopleView, PersonChange, PersonView
-from ringback.web.views import Search
+from ringback.web.shapes import Search
 
 router = APIRouter(prefix=f"{API}/people", tags=["people"], responses=PROBLEMS)
 

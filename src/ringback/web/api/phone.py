@@ -12,7 +12,7 @@ from ringback.web.api import API, PROBLEMS
 from ringback.web.context import Context, Needs, OwnSession, host_of, identity_of
 from ringback.web.places import found_places
 from ringback.web.problems import ProblemError
-from ringback.web.views import Body, View
+from ringback.web.shapes import Body, View
 from ringback.web.visit_views import SipAccountView
 
 router = APIRouter(prefix=f"{API}/phone", tags=["phone"], responses=PROBLEMS)

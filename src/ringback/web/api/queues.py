@@ -11,7 +11,7 @@ from ringback.governance.roles import Identity, Permission
 from ringback.web import operations
 from ringback.web.api import API, PROBLEMS
 from ringback.web.context import Context, Needs
-from ringback.web.views import View
+from ringback.web.shapes import View
 
 router = APIRouter(prefix=API, tags=["system"], responses=PROBLEMS)
 

@@ -37,7 +37,7 @@ from ringback.web.recording_views import (
     StillInBackups,
     Verdict,
 )
-from ringback.web.views import Body
+from ringback.web.shapes import Body
 
 MIX: Final = "mix"
 ONE_HEARING: Final = timedelta(minutes=10)

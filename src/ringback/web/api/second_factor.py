@@ -14,7 +14,7 @@ from ringback.governance.roles import Identity, Permission
 from ringback.web.api import API, PROBLEMS
 from ringback.web.api.logins import check_code, check_own_password
 from ringback.web.context import Context, Needs, OwnSession
-from ringback.web.views import Body, View
+from ringback.web.shapes import Body, View
 
 router = APIRouter(prefix=API, tags=["logins"], responses=PROBLEMS)
 

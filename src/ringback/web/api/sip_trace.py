@@ -19,7 +19,7 @@ from ringback.web.events import Event
 from ringback.web.operations import Missed, SipMessage, TraceFilter
 from ringback.web.problems import ProblemError
 from ringback.web.server_sent import message, server_sent
-from ringback.web.views import View
+from ringback.web.shapes import View
 
 router = APIRouter(prefix=API, tags=["sip"], responses=PROBLEMS)
 

@@ -10,7 +10,8 @@ from pydantic import Field
 from ringback.governance.roles import Identity, Permission
 from ringback.web.api import API, PROBLEMS
 from ringback.web.context import Context, Needs
-from ringback.web.views import Body, TokenView, TokenWithSecret, View, new_token_view, token_view
+from ringback.web.shapes import Body, View
+from ringback.web.views import TokenView, TokenWithSecret, new_token_view, token_view
 
 router = APIRouter(prefix=API, tags=["tokens"], responses=PROBLEMS)
 
