@@ -202,14 +202,8 @@ class Leg:
             return
         self._prepared = tried
         port = tried.media.remote_port if self._may_send(tried.media) else 0
-        self._exchange.media(
-            media.OpenLeg(
-                leg=self.id,
-                remote_ip=tried.media.remote_ip if port else "",
-                remote_port=port,
-                group=self.application.media_room,
-            )
-        )
+        where, group = tried.media.remote_ip if port else "", self.application.media_room
+        self._exchange.media(media.OpenLeg(leg=self.id, remote_ip=where, remote_port=port, group=group))
 
     def media_opened(self, rtp_port: int, rtcp_port: int, now: float) -> SessionDescription | None:
         """The engine has reserved an address. Returns our offer where we are the calling side."""
@@ -585,13 +579,11 @@ class Leg:
     def _command(self, negotiated: NegotiatedMedia) -> media.SetMedia:
         """What the engine is told."""
         command = negotiated.set_media(self.id)
-        if not self._may_send(negotiated):
-            return replace(command, remote_port=0, remote_rtcp_port=0)
-        return command
+        may = self._may_send(negotiated)
+        return command if may else replace(command, remote_port=0, remote_rtcp_port=0)
 
     def _may_send(self, negotiated: NegotiatedMedia) -> bool:
-        """Whether audio may go to where the peer wants it: a guest gets it where it signals from, or where
-        its own comes from.
+        """Whether audio may go where the peer wants it: a guest gets it where it signals, or sends, from.
 
         An SDP may name any address. Somebody without an account who names another one than its own hears us
         as soon as packets come from there (as behind a NAT), and cannot point our audio at a third party.

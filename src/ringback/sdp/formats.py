@@ -113,7 +113,7 @@ def read_formats(media: MediaDescription, *, rtcp_mux: bool) -> AudioFormats:
     size = sum(map(len, media.formats))
     for attribute in media.attributes:
         name, value = attribute.name, attribute.value
-        if value is not None and (name == "rtpmap" or name == "fmtp"):
+        if value is not None and name in ("rtpmap", "fmtp"):
             (maps if name == "rtpmap" else parameters).append(value)
             size += len(value)
     # Phones of one kind say the same in every call; longer ones are not worth the memory.

@@ -100,6 +100,7 @@ class Exchange:
         self._publish = publish
         self._on_talking = on_talking
         self._on_statistics = on_statistics
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
         self._arming = False
@@ -236,7 +237,10 @@ class Exchange:
     def _arm_soon(self) -> None:
         """Look for what is due next once for all inputs of this moment."""
         self._arming = True
-        asyncio.get_running_loop().call_soon(self._arm)
+        if self._loop is None:
+            # Asking for it is a system call each time.
+            self._loop = asyncio.get_running_loop()
+        self._loop.call_soon(self._arm)
 
     def _arm(self) -> None:
         self._arming = False
@@ -255,8 +259,8 @@ class Exchange:
             self._timer = None
         self._timer_at = at
         if at != float("inf"):
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(at - now, self._expire)
+            assert self._loop is not None
+            self._timer = self._loop.call_later(at - now, self._expire)
 
     def _expire(self) -> None:
         self._timer = None

@@ -52,6 +52,7 @@ class MediaLink:
         self._on_pairs = on_pairs
         self._on_lost = on_lost
         self._process: Process | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._transport: asyncio.Transport | None = None
         self._descriptors: DescriptorChannel | None = None
         self._ready: asyncio.Future[Event] | None = None
@@ -91,7 +92,7 @@ class MediaLink:
         `full_band` lets those who send Opus hear each other up to 20 kHz; `music` is a file in place of the
         built-in one.
         """
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         self._ready = loop.create_future()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         our_channel, their_channel = channel()
@@ -148,7 +149,8 @@ class MediaLink:
         if not self._flushing:
             # Together with all other commands of this moment.
             self._flushing = True
-            asyncio.get_running_loop().call_soon(self._flush)
+            assert self._loop is not None
+            self._loop.call_soon(self._flush)
 
     def give(self, pairs: list[SocketPair]) -> None:
         """Hand duplicates of sockets to the worker, before any command that is sent later."""

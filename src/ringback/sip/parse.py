@@ -128,9 +128,7 @@ def _read_unusual_head(text: str) -> _Head:
     return head
 
 
-_lengths = Readings(
-    lambda text: parse_number(text, _LENGTH_LIMIT, "Content-Length"), longest=8, most=4_096
-)
+_lengths = Readings(lambda text: parse_number(text, _LENGTH_LIMIT, "Content-Length"), longest=8, most=4_096)
 
 
 def _read_length(head: _Head) -> None:

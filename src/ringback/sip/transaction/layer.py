@@ -16,7 +16,6 @@ from ringback.sip.transaction.non_invite_client import NonInviteClientTransactio
 from ringback.sip.transaction.non_invite_server import NonInviteServerTransaction
 from ringback.sip.transaction.server import ServerKey, ServerTransaction
 
-
 _TERMINATED, _TRANSMIT = State.TERMINATED, Outcome.TRANSMIT
 
 
