@@ -567,8 +567,7 @@ class Leg:
         return command if self._may_send(negotiated) else replace(command, remote_port=0, remote_rtcp_port=0)
 
     def _may_send(self, negotiated: NegotiatedMedia) -> bool:
-        """Whether audio may go to where the peer wants it: a guest gets it where it signals from, or where
-        its own comes from.
+        """Whether audio may go where the peer wants it: a guest gets it where it signals, or sends, from.
 
         An SDP may name any address. Somebody without an account who names another one than its own hears us
         as soon as packets come from there (as behind a NAT), and cannot point our audio at a third party.

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 
+from ringback.governance.randomness import RandomPool
 from ringback.media.addresses import Addresses
 from ringback.media.batch import OutgoingBatch, PacketBatch, empty_outgoing
 from ringback.media.browsers import Browsers, LoadDtls
@@ -65,7 +65,7 @@ class Engine:
         self,
         open_pair: Callable[[int], tuple[int, int] | None],
         outgoing: Bytes | None = None,
-        random_bits: Callable[[int], int] = secrets.randbits,
+        random_bits: Callable[[int], int] | None = None,
         wall_offset_ns: int = 0,
         load_dtls: LoadDtls | None = None,
         shelf: SoundShelf | None = None,
@@ -81,6 +81,7 @@ class Engine:
         and `close_pair` are for pairs that come from and go to another worker. With `full_band` those who
         send Opus hear each other up to 20 kHz. `open_pair_ipv6` is as `open_pair`; `addresses` has the
         numbers that IPv6 addresses of batches have."""
+        random_bits = random_bits or RandomPool().bits
         self.legs = Legs(FIRST_CAPACITY, random_bits)
         self.legs.full_band = full_band
         self.rooms = Rooms(FIRST_CAPACITY)

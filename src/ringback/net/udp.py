@@ -30,6 +30,14 @@ _STUN_RATE: Final = 50.0
 _STUN_BURST: Final = 200.0
 
 
+# Nearly all that comes begins with one of these.
+_USUAL: Final = (b"SIP/2.0 ", b"INVITE ", b"ACK ", b"BYE ", b"REGISTER ", b"OPTIONS ")
+
+
+def _begins(data: bytes) -> bool:
+    return (data.startswith(_USUAL) and b"\r\n" in data) or _BEGINS.match(data) is not None
+
+
 class UdpTransport:
     """One bound socket, drained by the event loop; asyncio's own datagram callbacks cost much more each."""
 
@@ -113,7 +121,7 @@ class UdpTransport:
             return
         if data[0] == 0:
             self._keep_alive(data, remote)
-        elif _BEGINS.match(data) is None or not self._is_delivered(data, remote):
+        elif not _begins(data) or not self._is_delivered(data, remote):
             self.ignored += 1
             self._sources.offended(remote, Offence.NOISE, began, connected=False)
         now = self._clock()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from ringback.sdp.description import Attribute, MediaDescription, SessionDescription
@@ -15,6 +16,7 @@ _EXTMAP = re.compile(r"([0-9]{1,4})(?:/(sendrecv|sendonly|recvonly|inactive))? +
 _SENDS = frozenset({"sendrecv", "sendonly"})
 _LAST: Final = 255
 _RESERVED: Final = 15
+_REMEMBERED: Final = 1_000
 
 
 def offered_audio_level(session: SessionDescription, media: MediaDescription) -> int:
@@ -51,6 +53,13 @@ def _values(session: SessionDescription, media: MediaDescription) -> list[str]:
 def _identifier(values: list[str], *, sends: bool) -> int:
     if not values:
         return 0
+    # Phones of one kind say the same in every call; longer ones are not worth the memory.
+    read = _read_identifier if sum(map(len, values)) <= _REMEMBERED else _read_identifier.__wrapped__
+    return read(tuple(values), sends)
+
+
+@lru_cache(maxsize=256)
+def _read_identifier(values: tuple[str, ...], sends: bool) -> int:
     meanings: dict[int, set[str]] = {}
     found: list[int] = []
     for value in values:

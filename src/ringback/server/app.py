@@ -23,6 +23,7 @@ from ringback.conference.meetings import EntryTimings, Meetings
 from ringback.conference.pin_guard import PinGuard
 from ringback.config import Settings
 from ringback.governance.identity import SIP_REALM
+from ringback.governance.randomness import RandomPool
 from ringback.governance.sources import Ban, SipSources
 from ringback.governance.throttle import SourceList
 from ringback.media.protocol import Codec, Statistics, Talking
@@ -90,6 +91,7 @@ _GOODBYE_PATIENCE_S: Final = 2.0
 _EMERGENCY_PATIENCE_S: Final = 60.0
 _CONTACT_S: Final = 60.0
 _MOST_CONTACTS: Final = 4_096
+_random: Final = RandomPool()
 _HUSHED_TOLD_S: Final = 1.0
 _ALLOW: Final = (
     "INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "REFER", "NOTIFY", "REGISTER",
@@ -442,9 +444,10 @@ class Server:
             rtcp_port=rtcp_port,
             codecs=_in_both(tuple(media.codecs), had),
             srtp="allowed" if flow.secure else "refused",
-            webrtc=LocalWebRtc(fingerprint) if fingerprint else None,
+            webrtc=LocalWebRtc(fingerprint, _random.octets) if fingerprint else None,
             loopback_peers=self._media_addresses.everywhere,
             opus_playback_rate=48_000 if media.full_band else 16_000,
+            random_bytes=_random.octets,
         )
 
     def _sip_metrics(self) -> Iterable[Metric]:

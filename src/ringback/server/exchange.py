@@ -31,6 +31,8 @@ from ringback.sip.parse import Malformed
 GRAIN_S: Final = 0.01
 """Timers may be late by this: many calls have some due every moment, and one wake-up serves them all."""
 
+_NEVER: Final = float("inf")
+
 log = structlog.get_logger(__name__)
 
 
@@ -104,8 +106,9 @@ class Exchange:
         self._publish = publish
         self._on_talking = on_talking
         self._on_statistics = on_statistics
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = float("inf")
+        self._timer_at = _NEVER
         self._arming = False
         self._acts: dict[type, Callable[[Any], object]] = {
             ToMedia: self._command,
@@ -249,15 +252,18 @@ class Exchange:
     def _arm_soon(self) -> None:
         """Look for what is due next once for all inputs of this moment."""
         self._arming = True
-        asyncio.get_running_loop().call_soon(self._arm)
+        if self._loop is None:
+            # Asking for it is a system call each time.
+            self._loop = asyncio.get_running_loop()
+        self._loop.call_soon(self._arm)
 
     def _arm(self) -> None:
         self._arming = False
         at = min(
-            self._endpoint.deadline() or float("inf"),
-            self._switchboard.deadline() or float("inf"),
-            (self.watching.deadline() if self.watching is not None else None) or float("inf"),
-            (self.own.deadline() if self.own is not None else None) or float("inf"),
+            self._endpoint.deadline() or _NEVER,
+            self._switchboard.deadline() or _NEVER,
+            (self.watching.deadline() if self.watching is not None else None) or _NEVER,
+            (self.own.deadline() if self.own is not None else None) or _NEVER,
         )
         now = time.monotonic()
         at = max(at, now + GRAIN_S)
@@ -267,13 +273,13 @@ class Exchange:
             self._timer.cancel()
             self._timer = None
         self._timer_at = at
-        if at != float("inf"):
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(at - now, self._expire)
+        if at != _NEVER:
+            assert self._loop is not None
+            self._timer = self._loop.call_later(at - now, self._expire)
 
     def _expire(self) -> None:
         self._timer = None
-        self._timer_at = float("inf")
+        self._timer_at = _NEVER
         now = time.monotonic()
         try:
             self._switchboard.expire(now)

@@ -53,6 +53,7 @@ class MediaLink:
         self._on_pairs = on_pairs
         self._on_lost = on_lost
         self._process: Process | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._transport: asyncio.Transport | None = None
         self._descriptors: DescriptorChannel | None = None
         self._ready: asyncio.Future[Event] | None = None
@@ -92,7 +93,7 @@ class MediaLink:
         goes over the socket and nowhere else. `full_band` lets those who send Opus hear each other up to
         20 kHz; `music` is a file in place of the built-in one.
         """
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         self._ready = loop.create_future()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         our_channel, their_channel = channel()
@@ -150,7 +151,8 @@ class MediaLink:
         if not self._flushing:
             # Together with all other commands of this moment.
             self._flushing = True
-            asyncio.get_running_loop().call_soon(self._flush)
+            assert self._loop is not None
+            self._loop.call_soon(self._flush)
 
     def give(self, pairs: list[SocketPair]) -> None:
         """Hand duplicates of sockets to the worker, before any command that is sent later."""

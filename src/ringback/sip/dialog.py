@@ -34,6 +34,11 @@ class Dialog(msgspec.Struct):
     remote_cseq: int | None
     flow: Flow
     credentials: ClientAuthentication | None = None
+    key: DialogKey = ("", "", "")
+    """Call-ID, local tag, remote tag (§12), which stay as they are."""
+
+    def __post_init__(self) -> None:
+        self.key = (self.call_id, self.local.tag or "", self.remote.tag or "")
 
     @classmethod
     def of_server(cls, request: Request, local_tag: str, flow: Flow) -> Dialog:
@@ -69,11 +74,6 @@ class Dialog(msgspec.Struct):
             flow=flow,
             credentials=credentials,
         )
-
-    @property
-    def key(self) -> DialogKey:
-        """Call-ID, local tag, remote tag (§12)."""
-        return (self.call_id, self.local.tag or "", self.remote.tag or "")
 
     def accepts(self, number: int) -> bool:
         """Take note of the CSeq of a request from the peer; False when it is out of order (§12.2.2)."""

@@ -10,9 +10,9 @@ import hashlib
 from collections.abc import Callable
 
 from ringback.sip.acceptance import refusal
-from ringback.sip.agent import Agent, EndpointSettings, add_all, attach
+from ringback.sip.agent import Agent, EndpointSettings, InDialog, add_all, attach
 from ringback.sip.authentication import ClientAuthentication
-from ringback.sip.dialog import dialog_key_of, route
+from ringback.sip.dialog import Dialog, dialog_key_of, route
 from ringback.sip.effects import (
     Answered,
     Confirmed,
@@ -289,19 +289,22 @@ class Endpoint:
         if request.method == "CANCEL":
             return self._receive_cancel(key, request, flow, now)
         refused = refusal(request, self.settings)
-        answered = self._answer_without_state(request, refused, flow, now)
+        begins = request.to.tag is None
+        found = None if begins else self._agent.dialogs.get(dialog_key_of(request))
+        answered = None
+        if found is None or request.method == "REGISTER":
+            answered = self._answer_without_state(request, refused, flow, now)
         if answered is not None:
             sent = self._without_state(answered, request, response_flow(via, flow))
             return [sent, *(self._told(request, answered.status, flow) if refused is not None else ())]
         transaction = self._layer.open_server(key, request, flow, now)
-        begins = request.to.tag is None
         if begins and self._layer.is_merged(transaction):
             return self._refuse(transaction, request, 482, now)
         if refused is not None:
             status, headers = refused
             return self._refuse(transaction, request, status, now, headers)
-        if not begins and request.method != "REGISTER":
-            return self._receive_in_dialog(transaction, request, flow, now)
+        if found is not None and request.method != "REGISTER":
+            return self._receive_in_dialog(*found, transaction, request, flow, now)
         if request.method == "INVITE":
             return self._receive_invite(transaction, request, flow, now)
         return [RequestArrived(transaction.id, request, flow)]
@@ -339,12 +342,14 @@ class Endpoint:
         return [*trying, IncomingCall(session, request, flow, replaced)]
 
     def _receive_in_dialog(
-        self, transaction: ServerTransaction, request: Request, flow: Flow, now: float
+        self,
+        dialog: Dialog,
+        user: InDialog,
+        transaction: ServerTransaction,
+        request: Request,
+        flow: Flow,
+        now: float,
     ) -> list[Effect]:
-        found = self._agent.dialogs.get(dialog_key_of(request))
-        if found is None:
-            return self._refuse(transaction, request, 481, now)
-        dialog, user = found
         if not dialog.accepts(request.cseq.number):
             return self._refuse(transaction, request, 500, now)
         self._agent.heard_by(dialog, user, flow)
@@ -416,10 +421,9 @@ class Endpoint:
     def _answer_without_state(
         self, request: Request, refused: tuple[int, Headers] | None, flow: Flow, now: float
     ) -> Response | None:
-        """The answer to a request that leads to nothing: who sends many of them costs no memory (§8.2.7)."""
+        """The answer to a request in no dialog that leads to nothing: who sends many of them costs no memory
+        (§8.2.7)."""
         in_dialog = request.to.tag is not None and request.method != "REGISTER"
-        if in_dialog and dialog_key_of(request) in self._agent.dialogs:
-            return None
         if refused is not None:
             status, headers = refused
             response = make_response(request, status)
