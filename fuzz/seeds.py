@@ -66,6 +66,7 @@ WORDS: Final = (
         "a=fmtp:",
         "a=crypto:",
     ),
+    *("c=IN IP6 fd00::9\r\n", "c=IN IP6 ::ffff:192.0.2.9\r\n", "c=IN IP6 ::\r\n"),
     *("c=IN IP4 192.0.2.9\r\n", "c=IN IP6 ::1\r\n", "a=fingerprint:", "a=setup:", "a=rtcp-mux\r\n", "a=mid:"),
     *(
         "Digest ",

@@ -206,6 +206,8 @@ _LOCAL: Final = Local(
 _LOCALS: Final = (
     _LOCAL,
     replace(_LOCAL, srtp="allowed"),
+    replace(_LOCAL, other_address="2001:db8::1"),
+    replace(_LOCAL, address="2001:db8::1", also_at="192.0.2.1"),
     replace(_LOCAL, srtp="required"),
     replace(_LOCAL, webrtc=LocalWebRtc("sha-256 " + ":".join(["AA"] * 32), bytes)),
 )

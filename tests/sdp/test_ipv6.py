@@ -119,6 +119,34 @@ def test_our_offer_is_of_the_first_family_and_its_answer_has_to_be() -> None:
     assert refused.reason == "only IPv6 media"
 
 
+def test_an_ipv4_address_as_ipv6_maps_it_is_answered_by_ipv4() -> None:
+    result = answered(
+        offer("IN IP6 ::ffff:192.0.2.9"), replace(BOTH, address=SIX.address, other_address=FOUR.address)
+    )
+    assert result.address == FOUR.address
+
+
+def test_where_ports_of_ipv6_are_reached_by_ipv4_a_stream_may_go_over_to_that() -> None:
+    local = replace(SIX, also_at="192.0.2.1")
+    ours = make_offer(local)
+    taken = accept_answer(ours, offer("IN IP4 192.0.2.9"), local)
+    assert isinstance(taken, NegotiatedMedia)
+    assert taken.remote_ip == "192.0.2.9"
+    again = answer(offer("IN IP4 192.0.2.9"), local, previous=ours)
+    assert isinstance(again, Answer)
+    assert "c=IN IP4 192.0.2.1" in lines_of(again.description)
+    assert again.description.media[0].port == ours.media[0].port
+    # The other way there is none.
+    assert isinstance(answer(offer("IN IP6 2001:db8::9"), replace(FOUR, also_at="192.0.2.1")), Refusal)
+
+
+@pytest.mark.parametrize("address", ["0:0:0:0:0:0:0:0", "::0", "::ffff:0.0.0.0"])
+def test_nowhere_is_nowhere_however_it_is_written(address: str) -> None:
+    result = answered(offer(f"IN IP6 {address}"), SIX)
+    assert result.media.on_hold
+    assert result.media.remote_port == 0
+
+
 def test_a_later_offer_is_answered_in_the_family_of_the_stream() -> None:
     first = answered(offer("IN IP6 2001:db8::9"), BOTH)
     settled = BOTH.at(first.address)

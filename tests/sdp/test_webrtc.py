@@ -205,3 +205,18 @@ def test_a_browser_answers_our_offer_as_the_one_that_opens_dtls(body: bytes) -> 
     assert taken.rtcp_mux
     refused = accept_answer(offer, described(body.replace(b"setup:actpass", b"setup:passive")), LOCAL)
     assert isinstance(refused, Refusal), "then nobody would open it"
+
+
+@pytest.mark.parametrize("offer", BROWSERS.values(), ids=BROWSERS)
+def test_who_came_by_ipv6_is_told_the_ipv4_address_of_the_same_port_second(offer: bytes) -> None:
+    local = replace(LOCAL, address="2001:db8::1", also_at="192.0.2.1")
+    for description in (answered(offer, local).description, make_webrtc_offer(local)):
+        lines = encode_sdp(description).decode().splitlines()
+        assert "c=IN IP6 2001:db8::1" in lines
+        assert [line for line in lines if line.startswith("a=candidate")] == [
+            "a=candidate:1 1 udp 2130706431 2001:db8::1 20000 typ host",
+            "a=candidate:2 1 udp 2130706175 192.0.2.1 20000 typ host",
+        ]
+    # Who came by IPv4 is told one address.
+    four = answered(offer, replace(LOCAL, also_at="192.0.2.1", other_address="2001:db8::1")).description
+    assert encode_sdp(four).count(b"a=candidate") == 1

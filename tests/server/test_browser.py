@@ -175,3 +175,24 @@ async def test_garbage_costs_nothing_but_itself(home: House) -> None:
         await page.socket.send("a" * 65_537)
         await asyncio.wait_for(page.socket.wait_closed(), 5)
         assert page.socket.close_code == 1009
+
+
+@pytest.mark.parametrize(("host", "expected"), [("127.0.0.1", "127.0.0.1"), ("[::1]", "::1")])
+async def test_where_the_web_is_of_both_families_a_page_is_told_the_address_of_its_own(
+    tmp_path: Path, host: str, expected: str
+) -> None:
+    async with house(
+        tmp_path,
+        RINGBACK_WEB__BIND="::",
+        RINGBACK_SIP__BIND="127.0.0.1,::1",
+        RINGBACK_SIP__DOMAIN="localhost",
+    ) as home:
+        home.url, home.socket = f"http://{host}:{home.port}", f"ws://{host}:{home.port}/sip"
+        visit = await home.visit(await home.store.meetings.add("Weekly"))
+        async with home.page(visit) as page:
+            lines = (await page.invite()).body.decode().splitlines()
+            (candidate,) = [line for line in lines if line.startswith("a=candidate")]
+            assert candidate.split()[4] == expected
+            assert f"c=IN IP{6 if ':' in expected else 4} {expected}" in lines
+            ((source, _),) = {one.flow.remote for one in home.server.sip_sockets._sockets.values()}
+            assert source == expected

@@ -30,6 +30,7 @@ MakeLinphone = Callable[..., Linphone]
 MakePhone = Callable[..., SipPhone]
 MakeFamilies = Callable[..., TwoFamilies]
 ONE_HZ, OTHER_HZ, THIRD_HZ = 440.0, 1_090.0, 1_870.0
+SERVER_46, PHONE_46 = "10.6.0.1", "10.6.0.2"
 FALSE_HZ = 1_850.0
 """Whole waves in a packet."""
 PATIENCE_S = 10
@@ -289,16 +290,44 @@ def test_a_browser_on_ipv6_alone_meets_a_phone_on_ipv4(
     meet(make_families(RINGBACK_WEB__BIND="::"), make_browser, make_baresip)
 
 
+def with_both(made: TwoFamilies) -> None:
+    """Give the host of IPv6 an address of IPv4 as well."""
+    assert made.server.host is not None
+    ends = made.network.cable(made.server.host, made.six, "eth46", other_name="eth1")
+    for end, address in zip(ends, (SERVER_46, PHONE_46), strict=True):
+        end.add(f"{address}/24")
+    # What is told outside is told to the phone on IPv4, too.
+    made.four.ip("route", "add", SERVER_46, "via", SERVER_4)
+
+
 @pytest.mark.long
 def test_a_browser_whose_network_lets_no_datagram_of_ipv6_out_is_heard_by_ipv4(
     make_families: MakeFamilies, make_browser: MakeBrowser, make_baresip: MakeBaresip
 ) -> None:
-    made = make_families(RINGBACK_WEB__BIND="::", RINGBACK_MEDIA__PUBLIC_ADDRESS="10.6.0.1")
-    assert made.server.host is not None
-    ends = made.network.cable(made.server.host, made.six, "eth46", other_name="eth1")
-    for end, address in zip(ends, ("10.6.0.1/24", "10.6.0.2/24"), strict=True):
-        end.add(address)
-    # What is told outside is told to the phone, too.
-    made.four.ip("route", "add", "10.6.0.1", "via", SERVER_4)
+    made = make_families(RINGBACK_WEB__BIND="::", RINGBACK_MEDIA__PUBLIC_ADDRESS=SERVER_46)
+    with_both(made)
     made.six.ip("-6", "rule", "add", "ipproto", "udp", "unreachable")
     meet(made, make_browser, make_baresip)
+
+
+@pytest.mark.long
+def test_a_phone_goes_over_from_ipv6_to_ipv4_in_a_call(
+    make_families: MakeFamilies, make_phone: MakePhone, make_baresip: MakeBaresip
+) -> None:
+    made = make_families(RINGBACK_MEDIA__PUBLIC_ADDRESS=SERVER_46)
+    with_both(made)
+    four = phone_of_ipv4(made, make_baresip, "2772", tone_hz=OTHER_HZ, answer="auto")
+    six = small_phone(made, make_phone, "2771")
+    call = six.dial("2772")
+    call.media.speak(make_tones(8_000, 2, [ONE_HZ]))
+    wait_tone(call, OTHER_HZ)
+    wait_heard(four, ONE_HZ)
+    six.media_local = PHONE_46
+    with made.six.entered():
+        call.media.move(PHONE_46)
+    answer = six.attempt(call)
+    assert answer.status == 200
+    assert f"c=IN IP4 {SERVER_46}" in answer.body
+    call.start_media(answer.body)
+    wait_tone(call, OTHER_HZ)
+    wait_heard(four, ONE_HZ)

@@ -189,12 +189,13 @@ class Commands:
         return ip
 
     def _host(self, address: str, ipv6: bool) -> int:
-        """The number of an address that media of a leg may go to, 0 for nowhere; raises CommandError."""
+        """The number of an address that media of a leg may go to, 0 for nowhere; raises CommandError. Sockets
+        of IPv6 may be there for IPv4 as well."""
         ip = _unicast(address)
         if ip is None:
             ip = self._engine.addresses.of_text(address)
-        if ip and (ip >= FIRST_IPV6) is not ipv6:
-            raise CommandError(f"the leg has an IPv{6 if ipv6 else 4} address, and its peer has none")
+        if ip >= FIRST_IPV6 and not ipv6:
+            raise CommandError("the leg has an IPv4 address, and its peer has none")
         return ip
 
     def _close_leg(self, command: CloseLeg, now_ns: int) -> None:

@@ -78,7 +78,8 @@ class OpenLeg(_Message, frozen=True, kw_only=True):
     `group` names what will be mixed together, as far as it is known: the room that the leg is going to join,
     0 if that is still open. Only legs of one group share ports: a group can go to another worker whole.
 
-    With `ipv6` the address is one of IPv6. A leg's media stays in the family that it was opened in.
+    With `ipv6` the address is one of IPv6, by which IPv4 is reached too where media is received on all
+    interfaces of both.
     """
 
     leg: int

@@ -18,7 +18,7 @@ from ringback.media.protocol import (
     SrtpSuite,
     WebRtcKeys,
 )
-from ringback.sdp.description import Connection, SessionDescription
+from ringback.sdp.description import SessionDescription
 from ringback.sdp.formats import OpusParameters
 from ringback.sdp.webrtc import LocalWebRtc
 
@@ -44,7 +44,7 @@ class Local(msgspec.Struct, frozen=True, kw_only=True):
     `opus_playback_rate` in Hz is what we can make use of in Opus.
 
     `address` is the one to offer; `other_address` is ours of the other family, for offers that are of that,
-    "" where there is none. `also_at` is where the same port is too, for browsers.
+    "" where there is none. `also_at` is the IPv4 address by which ports of the IPv6 one are reached, too.
     """
 
     address: str
@@ -71,7 +71,7 @@ class Local(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def candidates(self) -> tuple[str, ...]:
         """The addresses that a browser may find us at, the best first."""
-        return (self.address, self.also_at) if self.also_at else (self.address,)
+        return (self.address, self.also_at) if self.ipv6 and self.also_at else (self.address,)
 
     @property
     def ipv6(self) -> bool:
@@ -81,20 +81,6 @@ class Local(msgspec.Struct, frozen=True, kw_only=True):
     def at(self, address: str) -> Local:
         """With this address alone."""
         return replace(self, address=address, other_address="")
-
-    def towards(self, connection: Connection | None) -> Local:
-        """As it answers an offer with this c= line: by our address of the same family, if there is one."""
-        if not self.other_address or connection is None:
-            return self
-        if (connection.address_type == "IP6") is self.ipv6 or is_nowhere(connection.address):
-            return self
-        return replace(self, address=self.other_address, other_address=self.address)
-
-
-def is_nowhere(address: str) -> bool:
-    """Whether a media address means that nothing is to be sent: 0.0.0.0 (RFC 3264 §8.4), or its like in
-    IPv6."""
-    return address in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 
 
 class Refusal(msgspec.Struct, frozen=True):

@@ -46,6 +46,7 @@ from ringback.sdp.negotiated import (
 from ringback.sdp.section import (
     INVERTED,
     Target,
+    answering,
     limit_direction,
     profile,
     read_direction,
@@ -134,7 +135,7 @@ def answer(
     for index, media in enumerate(offer.media):
         if media.kind != "audio" or media.port == 0:
             continue
-        ours = local if is_webrtc(media) else local.towards(offer.connection_of(media))
+        ours = local if is_webrtc(media) else answering(offer, media, local)
         chosen = _choose(offer, media, ours, _active_section(previous))
         if isinstance(chosen, Refusal):
             refusal = chosen if refusal.warning == WARNING_MEDIA_TYPE else refusal

@@ -8,10 +8,11 @@ from functools import lru_cache
 from typing import Final, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from ringback.media.protocol import Direction
 from ringback.sdp.description import MediaDescription, SessionDescription
-from ringback.sdp.negotiated import WARNING_ADDRESS, WARNING_NETWORK_PROTOCOL, Local, Refusal, is_nowhere
+from ringback.sdp.negotiated import WARNING_ADDRESS, WARNING_NETWORK_PROTOCOL, Local, Refusal
 
 INVERTED: Final[dict[Direction, Direction]] = {
     "sendrecv": "sendrecv",
@@ -61,9 +62,9 @@ def read_target(
         return Refusal("the media address is no IP address", WARNING_ADDRESS)
     if kind == "unspecified":
         return Target(address, 0, 0)
-    if (":" in address) is not local.ipv6:
-        ours = "IPv6" if local.ipv6 else "IPv4"
-        return Refusal(f"only {ours} media", WARNING_NETWORK_PROTOCOL)
+    six = ":" in address
+    if six is not local.ipv6 and (six or not local.also_at):
+        return Refusal(f"only IPv{6 if local.ipv6 else 4} media", WARNING_NETWORK_PROTOCOL)
     if kind == "forbidden":
         return Refusal("media to that address is not allowed", WARNING_ADDRESS)
     if kind == "loopback" and not (local.loopback_peers or _kind_of(local.address)[0] == "loopback"):
@@ -73,6 +74,19 @@ def read_target(
     return Target(address, media.port, 0 if rtcp_mux else _rtcp_port(media))
 
 
+def answering(session: SessionDescription, media: MediaDescription, local: Local) -> Local:
+    """Our side as it answers a section: by our address of the family of that section's, if there is one."""
+    connection = session.connection_of(media)
+    if connection is None:
+        return local
+    kind, address = _kind_of(connection.address)
+    if kind in ("none", "unspecified") or (":" in address) is local.ipv6:
+        return local
+    if local.other_address:
+        return replace(local, address=local.other_address, other_address=local.address)
+    return replace(local, address=local.also_at) if local.ipv6 and local.also_at else local
+
+
 def read_direction(session: SessionDescription, media: MediaDescription) -> Direction:
     """The peer's direction, as stated or as the address says it.
 
@@ -80,7 +94,7 @@ def read_direction(session: SessionDescription, media: MediaDescription) -> Dire
     """
     direction = read_stated_direction(session, media)
     connection = session.connection_of(media)
-    if connection is not None and is_nowhere(connection.address):
+    if connection is not None and _kind_of(connection.address)[0] == "unspecified":
         return join_direction(sends=direction in ("sendrecv", "sendonly"), receives=False)
     return direction
 

@@ -88,9 +88,9 @@ class MediaAddresses:
         own, beside = self._at(first, remote), self._at(other, remote)
         return (own, beside) if own else (beside, "")
 
-    def also_at(self, first: str, other: str) -> str:
-        """The address of IPv4 by which the port of an IPv6 one is reached as well, "" for none."""
-        return other if self._on_both and ":" in first else ""
+    def also_at(self, *addresses: str) -> str:
+        """Of these addresses that of IPv4, if ports of IPv6 are reached by it as well, "" else."""
+        return of_family(addresses, 4) if self._on_both else ""
 
     def _at(self, version: int, remote: str) -> str:
         bound = self._bound[version]
