@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from ringback.call.application import Application
 from ringback.call.exchange import Exchange, Refinement
 from ringback.call.key_presses import KeyPresses
-from ringback.call.records import Call
+from ringback.call.records import Call, RefusedBefore
 from ringback.governance.private import Private
 from ringback.media import protocol as media
 from ringback.media.stream_messages import PlayStream
@@ -67,15 +67,6 @@ class LegState(Enum):
     CONNECTED = "connected"
     ENDING = "ending"
     ENDED = "ended"
-
-
-class RefusedBefore(msgspec.Struct, frozen=True):
-    """How a call ended that was refused before it had a session; as `Ended`."""
-
-    status: int
-    reason: str
-    by: Literal["us"] = "us"
-    cause: str = ""
 
 
 class Leg:

@@ -17,9 +17,9 @@ from ringback.call.bridge import InCall
 from ringback.call.effects import Fault, KeepOpen, Notice, Outgoing, ToMedia
 from ringback.call.exchange import Refinement
 from ringback.call.key_presses import KeyPresses, Way
-from ringback.call.leg import Leg, LegState, Party, RefusedBefore
+from ringback.call.leg import Leg, LegState, Party
 from ringback.call.overhearing import Overhearing
-from ringback.call.records import Call, CallLog
+from ringback.call.records import Call, CallLog, RefusedBefore
 from ringback.call.terms import PLAIN, Terms
 from ringback.call.voice_recordings import VoiceRecordings
 from ringback.governance.private import Private
