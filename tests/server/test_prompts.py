@@ -53,6 +53,22 @@ async def test_a_failing_voice_leaves_nothing_behind(tmp_path: Path, monkeypatch
     assert files(tmp_path) == []
 
 
+@pytest.mark.skipif(not (shutil.which("espeak-ng") or shutil.which("espeak")), reason="nobody speaks here")
+async def test_who_has_words_spoken_waits_until_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = PromptLibrary(tmp_path / "prompts", folders=())
+    library.speak_later(["One."])
+    assert await library.speak(["One.", "Two."])
+    assert library.speaks("One.")
+    assert library.speaks("Two.")
+    monkeypatch.setattr("ringback.server.prompts._SPEAKERS", ("no-such-program",))
+    assert not await library.speak(["One.", "Three."])
+    monkeypatch.undo()
+    assert await library.speak(["Three."]), "what could not be spoken is tried again"
+    await library.stop()
+
+
 async def test_words_that_look_like_an_option_are_words(tmp_path: Path) -> None:
     """`-w FILE` would write over a file of ours, `-f FILE` would read one out."""
     if not (shutil.which("espeak-ng") or shutil.which("espeak")):

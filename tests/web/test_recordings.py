@@ -89,6 +89,30 @@ async def test_roles(web):
         await one.aclose()
 
 
+async def test_the_notice_is_spoken_before_its_policy_counts(web):
+    await web.store.objects.put("recording-policy", "all", {"everybody": True, "notice": "Hear!"}, "ada")
+    spoken, there = [], [False]
+
+    async def speak(notice: str) -> bool:
+        spoken.append((notice, web.store.directory.plan.values["recording-policy"]["all"].approved_by))
+        return there[0]
+
+    web.app.state.context.speak = speak
+    auditor = await web.client("auditor")
+    path = "/api/v1/recordings/policies/all/approve"
+    refused = await auditor.post(path)
+    assert (refused.status_code, "install espeak-ng" in refused.json()["detail"]) == (503, True)
+    assert web.store.directory.plan.values["recording-policy"]["all"].approved_by == ""
+    there[0] = True
+    assert (await auditor.post(path)).status_code == 200
+    assert spoken == [("Hear!", "")] * 2
+    assert web.store.directory.plan.values["recording-policy"]["all"].approved_by
+    await web.store.objects.put("recording-policy", "all", {"everybody": True, "mode": "off"}, "ada")
+    there[0] = False
+    assert (await auditor.post(path)).status_code == 200, "nothing is said where nothing is recorded"
+    await auditor.aclose()
+
+
 async def test_who_may_play_is_approved_like_the_rest(web):
     voice = await recorded(web, players=("auditor", "helpdesk"))
     admin = await web.client("admin")

@@ -13,6 +13,8 @@ from playwright.sync_api import sync_playwright
 
 from tests.wire.baresip import Baresip
 from tests.wire.browser import CHROMIUM, Browser
+from tests.wire.desk_office import DeskOffice, desk_office
+from tests.wire.desk_staff import Staff, staffed_server
 from tests.wire.kamailio import Kamailio
 from tests.wire.linphone import Linphone
 from tests.wire.long_calls import LongCalls
@@ -165,6 +167,39 @@ def make_kamailio(tmp_path: Path) -> Iterator[Callable[..., Kamailio]]:
     yield make
     for proxy in proxies:
         proxy.stop()
+
+
+@pytest.fixture(scope="module")
+def staffed_office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RingbackServer]:
+    """A server with an office of desk phones."""
+    with staffed_server(tmp_path_factory.mktemp("desk-phones")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=["baresip", "linphone", pytest.param("agent", marks=pytest.mark.long)])
+def everybody(
+    request: pytest.FixtureRequest, staffed_office: RingbackServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Staff]:
+    """All phones of one program's tests, registered once."""
+    staff = Staff(staffed_office, request.param, tmp_path_factory.mktemp(request.param))
+    yield staff
+    staff.close()
+
+
+@pytest.fixture
+def staff(everybody: Staff) -> Iterator[Staff]:
+    """All phones, in no call."""
+    yield everybody
+    everybody.hang_up()
+
+
+@pytest.fixture(scope="module", params=["baresip", "linphone"])
+def shared_desk_office(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[DeskOffice]:
+    """An office with desk phones of one make, of which each test finds nobody in a call by `rest`."""
+    with desk_office(tmp_path_factory.mktemp(request.param), request.param) as office:
+        yield office
 
 
 @pytest.hookimpl(hookwrapper=True)

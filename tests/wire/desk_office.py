@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,15 +13,31 @@ from typing import Any, Literal
 from ringback.config import load_settings
 from ringback.governance.private import Private
 from ringback.quality.tones import make_tones
+from ringback.store.plan.groups import Queue
+from ringback.store.plan.hours import Hours
+from ringback.store.plan.menu import Announcement, Menu
+from ringback.store.plan.voice import MailboxPlan
 from ringback.store.store import open_store
 from tests.wire.baresip import Baresip
-from tests.wire.desk_phone import PATIENCE_S, SmallPhone, check_hears, wait_for
+from tests.wire.desk_phone import PATIENCE_S, SmallPhone, check_both_hear, check_hears, wait_for
 from tests.wire.kamailio import CARRIER, Kamailio
 from tests.wire.linphone import Linphone
+from tests.wire.office_plan import (
+    all_week,
+    answering,
+    apply_plan,
+    group,
+    in_order,
+    route,
+    site,
+    standard_role,
+    to,
+)
 from tests.wire.rtp_stream import RATE
 from tests.wire.server import RingbackServer
 from tests.wire.sip_phone import CallFailed, SipPhone
 from tests.wire.sound_files import write_wav
+from tests.wire.spoken import check_says
 from tests.wire.two_carriers import two_carriers
 
 Make = Literal["baresip", "linphone"]
@@ -36,116 +53,51 @@ MENU_WORDS = "Good morning. For the desk press one, for Ben press two. For Cat d
 CLOSED_WORDS = "We are closed until tomorrow morning at nine."
 TONES = {DESK: 2090.0, COUNTER: 2690.0, ANN: 600.0, BEN: 1090.0, CAT: 1490.0, RAY: 1790.0, OUTSIDE: 1290.0}
 MUSIC_HZ = 2390.0
-ALL_DAY = '[{ days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], from = "00:00", to = "24:00" }]'
-PLAN = f"""
-[role.standard]
-classes = ["national"]
-forward_outside = true
-caller_id = "+15550177"
-
-[answering.{DESK}]
-no_answer_after_s = 5
-[answering.{ANN}]
-busy = "extension:{DESK}"
-no_answer = "extension:{DESK}"
-no_answer_after_s = 5
-[answering.{CAT}]
-busy = "extension:{BEN}"
-no_answer = "extension:{BEN}"
-no_answer_after_s = 5
-[answering.3110]
-always = "extension:{BEN}"
-[answering.3111]
-always = "extension:{DESK}"
-[answering.3140]
-unreachable = "extension:{BEN}"
-[answering.3141]
-unreachable = "extension:{DESK}"
-[answering.3145]
-unreachable = "outside:{OUTSIDE}"
-
-[group.with-desk]
-number = "270"
-members = ["{DESK}", "{ANN}"]
-[group.without]
-number = "271"
-members = ["{ANN}", "{BEN}"]
-[group.desk-first]
-number = "280"
-members = ["{DESK}", "{BEN}"]
-strategy = "in-order"
-ring_s = 5
-[group.desk-last]
-number = "281"
-members = ["{BEN}", "{DESK}"]
-strategy = "in-order"
-ring_s = 5
-[group.order-without]
-number = "282"
-members = ["{ANN}", "{BEN}"]
-strategy = "in-order"
-ring_s = 5
-[group.turns-without]
-number = "291"
-members = ["{ANN}", "{BEN}"]
-strategy = "round-robin"
-ring_s = 10
-[group.turns]
-number = "290"
-members = ["{DESK}", "{BEN}"]
-strategy = "round-robin"
-ring_s = 10
-
-[queue.ben]
-number = "803"
-agents = ["{BEN}"]
-wrap_up_s = 0
-announce_every_s = 10
-leave_by = "0"
-otherwise = "extension:{CAT}"
-[queue.desk]
-title = "Support"
-number = "804"
-agents = ["{DESK}"]
-wrap_up_s = 6
-otherwise = "extension:{CAT}"
-
-[menu.main]
-number = "800"
-words = "{MENU_WORDS}"
-keys = {{ "1" = "extension:{DESK}", "2" = "extension:{BEN}" }}
-dial_extensions = true
-[announcement.closed]
-number = "801"
-words = "{CLOSED_WORDS}"
-then = "extension:{CAT}"
-[hours.office]
-number = "802"
-spans = {ALL_DAY}
-open = "extension:{BEN}"
-closed = "extension:{CAT}"
-[hours.desk]
-number = "805"
-spans = {ALL_DAY}
-open = "extension:{DESK}"
-[hours.never]
-number = "806"
-closed = "announcement:closed"
-
-[mailbox.{MAILBOX}]
-[mailbox.{COUNTER}]
-
-[location.here]
-title = "The shop"
-address = "1 Main Street, Springfield"
-callback = "+15550190"
-trunks = ["alpha"]
-tell = ["{CAT}"]
-
-[route.usual]
-patterns = ["1555XXXX."]
-trunks = ["alpha"]
-"""
+LONGER_S = 20.0
+"""For a phone that rings only after somebody else's has."""
+PLAN = (
+    standard_role(forward_outside=True, caller_id="+15550177"),
+    answering(DESK, no_answer_after_s=5),
+    answering(ANN, busy=to(DESK), no_answer=to(DESK)),
+    answering(CAT, busy=to(BEN), no_answer=to(BEN)),
+    answering("3110", always=to(BEN)),
+    answering("3111", always=to(DESK)),
+    answering("3140", unreachable=to(BEN)),
+    answering("3141", unreachable=to(DESK)),
+    answering("3145", unreachable=f"outside:{OUTSIDE}"),
+    group("with-desk", "270", DESK, ANN),
+    group("without", "271", ANN, BEN),
+    in_order("desk-first", "280", DESK, BEN),
+    in_order("desk-last", "281", BEN, DESK),
+    in_order("order-without", "282", ANN, BEN),
+    group("turns-without", "291", ANN, BEN, strategy="round-robin", ring_s=10),
+    group("turns", "290", DESK, BEN, strategy="round-robin", ring_s=10),
+    Queue(
+        name="ben",
+        number="803",
+        agents=(BEN,),
+        wrap_up_s=0,
+        announce_every_s=10,
+        leave_by="0",
+        otherwise=to(CAT),
+    ),
+    Queue(name="desk", title="Support", number="804", agents=(DESK,), wrap_up_s=6, otherwise=to(CAT)),
+    Menu(
+        name="main",
+        number="800",
+        words=MENU_WORDS,
+        keys={"1": to(DESK), "2": to(BEN)},
+        dial_extensions=True,
+    ),
+    Announcement(name="closed", number="801", words=CLOSED_WORDS, then=to(CAT)),
+    all_week("office", "802", open=to(BEN), closed=to(CAT)),
+    all_week("desk", "805", open=to(DESK)),
+    Hours(name="never", number="806", closed="announcement:closed"),
+    MailboxPlan(name=MAILBOX),
+    MailboxPlan(name=COUNTER),
+    site("here", "+15550190", CAT, trunks=("alpha",)),
+    route("usual", "1555XXXX.", "alpha"),
+)
 
 
 @dataclass
@@ -243,7 +195,7 @@ async def prepare(folder: Path, alpha: Kamailio, gamma: Kamailio) -> str:
     registered = {"username": "alice", "register": True, "realm": "carrier.example", "dids": {DID: DESK}}
     where = {"host": "127.0.0.1", "port": gamma.port}
     await store.trunks.add("gamma", {**where, **registered}, Private(CARRIER_PASSWORD))
-    await store.objects.apply(PLAN, "test")
+    await apply_plan(store, PLAN)
     device, _ = await store.devices.add(
         "Counter", COUNTER, location="here", password=Private(DEVICE_PASSWORD)
     )
@@ -322,3 +274,46 @@ def set_plan(office: DeskOffice, kind: str, name: str, **fields: Any) -> None:
     known = office.server.api("GET", f"/plan/{kind}/{name}")["value"]
     kept = {key: value for key, value in known.items() if key != "name"}
     office.server.api("PUT", f"/plan/{kind}/{name}", {**kept, **fields})
+
+
+# What people do
+
+
+@contextmanager
+def calling(caller: SmallPhone, number: str) -> Iterator[None]:
+    """It dials; what is done meanwhile makes somebody answer."""
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(caller.call, number)
+        yield
+        call.result()
+
+
+def gone(phone: Desk | SmallPhone) -> None:
+    """Its call is over."""
+    if isinstance(phone, SmallPhone):
+        phone.wait_over()
+    else:
+        phone.wait_calls(0)
+
+
+def talk_and_part(one: Desk | SmallPhone, other: Desk | SmallPhone) -> None:
+    """Both hear each other, and no music; then the call ends."""
+    check_both_hear(one, other, others={MUSIC_HZ})
+    one.hang_up()
+    gone(other)
+    if not isinstance(one, SmallPhone):
+        gone(one)
+
+
+def reaches(caller: SmallPhone, called: Desk | SmallPhone) -> None:
+    """A call to somebody's number comes to that phone."""
+    with calling(caller, called.number):
+        called.answer()
+    talk_and_part(caller, called)
+
+
+def dials(office: DeskOffice, code: str, says: str, phone: Desk | None = None) -> None:
+    """The desk phone dials a code, hears that it is done, and is left alone."""
+    desk = phone or office.desk
+    check_says(office.server, desk, says, lambda: desk.call(code))
+    gone(desk)

@@ -13,9 +13,20 @@ from ringback.agent import Call, CallEndedError, CallFailedError, Station, UserA
 from ringback.config import load_settings
 from ringback.governance.private import Private
 from ringback.quality.tones import make_tones
+from ringback.store.plan.answering import Role
+from ringback.store.plan.outbound import Blocked
+from ringback.store.plan.safety import EmergencyTest
+from ringback.store.plan.value import Value
 from ringback.store.store import open_store
 from tests.wire.disks import own_disk
 from tests.wire.kamailio import Kamailio
+from tests.wire.office_plan import (
+    answering,
+    apply_plan,
+    route,
+    site,
+    standard_role,
+)
 from tests.wire.ports import free_ports
 from tests.wire.server import RingbackServer
 from tests.wire.test_routed_calls import check_heard
@@ -79,36 +90,25 @@ OUTSIDE_HZ = {state.callback: 1100.0 + 60 * state.floor for state in STATES}
 """What who helps speaks, by the number that is shown: everybody has somebody else to talk to."""
 _OF_STRANGERS_HZ = 2900.0
 
-PLAN = f"""
-[role.standard]
-classes = ["national"]
-[role.nobody]
-classes = []
-[answering.{QUIET.extension}]
-do_not_disturb = true
-call_waiting = false
-[blocked.all]
-patterns = ["911.", "9"]
-[route.few]
-patterns = ["2555XXXX."]
-trunks = ["few"]
-[route.usual]
-patterns = ["1."]
-trunks = ["alpha", "beta"]
-[emergency-test.drill]
-extensions = ["{TESTING.extension}"]
-target = "{DRILL}"
-""" + "".join(
-    f"""
-[location.floor{state.floor}]
-title = "Floor {state.floor}"
-address = "1 Main Street, Springfield"
-callback = "{state.callback}"
-tell = ["{COLLEAGUE}"]
-trunks = {json.dumps(["few"] if state is FEW else [])}
-"""
-    for state in STATES
-    if state.floor
+PLAN: tuple[Value, ...] = (
+    standard_role(),
+    Role(name="nobody", classes=()),
+    answering(QUIET.extension, do_not_disturb=True, call_waiting=False),
+    Blocked(name="all", patterns=("911.", "9")),
+    route("few", "2555XXXX.", "few"),
+    route("usual", "1.", "alpha", "beta"),
+    EmergencyTest(name="drill", extensions=(TESTING.extension,), target=DRILL),
+    *(
+        site(
+            f"floor{state.floor}",
+            state.callback,
+            COLLEAGUE,
+            title=f"Floor {state.floor}",
+            trunks=("few",) if state is FEW else (),
+        )
+        for state in STATES
+        if state.floor
+    ),
 )
 CAPS = {
     "national": {"prefixes": [""], "concurrent": 5, "calls_a_day": 3},
@@ -137,7 +137,7 @@ async def prepare(folder: Path, ports: dict[str, int]) -> dict[str, str]:
     for place, (name, port) in enumerate(ports.items()):
         limit = {"max_calls": LINES if name == "few" else 30, "priority": place}
         await store.trunks.add(name, {"host": "127.0.0.1", "port": port, **limit})
-    await store.objects.apply(PLAN, "test")
+    await apply_plan(store, PLAN)
     await store.people.change(restricted.id, role="nobody")
     users = {}
     for state in STATES:

@@ -68,7 +68,7 @@ class RecordedOffice:
         status, _, data = self.request("ada", "POST", "/recordings/policies/all/approve")
         assert (status, b"somebody else" in data) == (422, True)
         self.ask("carl", "POST", "/recordings/policies/all/approve")
-        wait_for(self.spoken(str(body["notice"])).exists)
+        assert self.spoken(str(body["notice"])).exists()
 
     @property
     def notice_file(self) -> Path:

@@ -18,9 +18,16 @@ from ringback.agent import Call, CallFailedError, Station, UserAgent
 from ringback.config import load_settings
 from ringback.governance.private import Private
 from ringback.quality.tones import make_tones, tone_levels
+from ringback.store.plan.groups import Group, Queue
+from ringback.store.plan.menu import Announcement, Menu
 from ringback.store.store import open_store
 from tests.wire.baresip import Baresip
 from tests.wire.linphone import Linphone
+from tests.wire.office_plan import (
+    all_week,
+    apply_plan,
+    to,
+)
 from tests.wire.server import RingbackServer
 from tests.wire.sip_phone import SipPhone
 from tests.wire.sound_files import write_wav
@@ -42,37 +49,29 @@ NAMES = ("alice", "bob", "carol", "dave", "erin")
 DIAL_HZ = 350.0
 PATIENCE_S = 90.0
 EXTENSIONS = [f"{10 + scenario}0{person}" for scenario in range(1, 11) for person in range(1, 6)]
-PLAN = """
-[group.office]
-members = ["1502", "1503"]
-
-[announcement.closed]
-number = "801"
-words = "We are closed."
-then = "extension:1703"
-
-[menu.main]
-number = "800"
-words = "For Bob press 2. For Carol press 3, or dial the extension."
-keys = { "2" = "extension:1702", "3" = "extension:1703" }
-dial_extensions = true
-
-[hours.office]
-number = "802"
-spans = [{ days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], from = "00:00", to = "24:00" }]
-open = "extension:1602"
-closed = "extension:1603"
-
-[queue.support]
-number = "803"
-title = "Support"
-agents = ["1803", "1804"]
-strategy = "in-order"
-ring_s = 5
-wrap_up_s = 0
-leave_by = "0"
-otherwise = "extension:1802"
-"""
+PLAN = (
+    Group(name="office", members=("1502", "1503")),
+    Announcement(name="closed", number="801", words="We are closed.", then=to("1703")),
+    Menu(
+        name="main",
+        number="800",
+        words="For Bob press 2. For Carol press 3, or dial the extension.",
+        keys={"2": to("1702"), "3": to("1703")},
+        dial_extensions=True,
+    ),
+    all_week("office", "802", open=to("1602"), closed=to("1603")),
+    Queue(
+        name="support",
+        number="803",
+        title="Support",
+        agents=("1803", "1804"),
+        strategy="in-order",
+        ring_s=5,
+        wrap_up_s=0,
+        leave_by="0",
+        otherwise=to("1802"),
+    ),
+)
 
 
 async def prepare(folder: Path) -> None:
@@ -80,7 +79,7 @@ async def prepare(folder: Path) -> None:
     store = await open_store(settings)
     for number in EXTENSIONS:
         await store.extensions.add(number, password=Private(f"secret-of-{number}"))
-    await store.objects.apply(PLAN, "test")
+    await apply_plan(store, PLAN)
     await store.close()
 
 

@@ -17,6 +17,11 @@ from tests.net.name_server import NameServer
 from tests.wire.baresip import Baresip
 from tests.wire.kamailio import Kamailio
 from tests.wire.named_carriers import located, names
+from tests.wire.office_plan import (
+    apply_plan,
+    instead_of,
+    route,
+)
 from tests.wire.server import RingbackServer
 from tests.wire.test_routed_calls import OUTSIDE, OUTSIDE_HZ, PATIENCE_S, Phone, check_outside, phones, run
 from tests.wire.test_transfer import wait_for
@@ -26,21 +31,11 @@ pytestmark = [pytest.mark.wire, pytest.mark.slow]
 
 CALLER = "2101"
 TTL_S, REST_S = 1, 20
-PLAN = """
-[route.usual]
-patterns = ["1."]
-trunks = ["one", "other"]
-[route.late]
-patterns = ["3."]
-trunks = ["late", "other"]
-strip = 1
-prepend = "1"
-[route.both]
-patterns = ["4."]
-trunks = ["both"]
-strip = 1
-prepend = "1"
-"""
+PLAN = (
+    route("usual", "1.", "one", "other"),
+    instead_of("1", "late", "3.", "late", "other"),
+    instead_of("1", "both", "4.", "both"),
+)
 
 
 class Office(NamedTuple):
@@ -60,7 +55,7 @@ async def prepare(folder: Path) -> None:
         await store.trunks.add(name, {"host": f"{name}.example"})
     # Trunks of routes have to be there; its name is not asked for yet.
     await store.trunks.add("late", {"host": "late.example", "enabled": False})
-    await store.objects.apply(PLAN, "test")
+    await apply_plan(store, PLAN)
     await store.close()
 
 

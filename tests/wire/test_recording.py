@@ -114,6 +114,7 @@ def test_both_are_told_then_both_are_in_the_files_and_a_third_is_told_too(office
             # Something is said before anybody could know: it is in no file.
             assert min(await notices(office, [call, other], [0, 1])) > THERE
             assert not office.is_recording(2)
+            assert "cannot be spoken" not in office.server.output(), "the first call after the approval"
             await eventually(lambda: office.is_recording(2))
             await speak_both(call, other, 1.5)
             transfer = asyncio.create_task(other.transfer("5103"))

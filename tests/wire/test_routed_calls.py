@@ -15,10 +15,21 @@ from ringback.agent import Call, CallFailedError, Ringing, Station, UserAgent
 from ringback.config import load_settings
 from ringback.governance.private import Private
 from ringback.quality.tones import make_tones, tone_levels
+from ringback.store.plan.outbound import Route
 from ringback.store.store import open_store
 from tests.wire.baresip import Baresip
 from tests.wire.kamailio import Kamailio
 from tests.wire.linphone import Linphone
+from tests.wire.office_plan import (
+    answering,
+    apply_plan,
+    group,
+    in_order,
+    instead_of,
+    site,
+    standard_role,
+    to,
+)
 from tests.wire.server import RingbackServer
 from tests.wire.test_transfer import wait_for
 from tests.wire.two_carriers import CODEC, PASSWORD, RESTING, SILENT, taken, two_carriers
@@ -30,52 +41,20 @@ LINPHONE = "2199"
 OUTSIDE = "15550100"
 DEVICE_PASSWORD = "of the counter's phone"
 FORWARDED = {"always": "2110", "busy": "2120", "no_answer": "2130", "unreachable": "2140"}
-PLAN = f"""
-[role.standard]
-classes = ["national"]
-forward_outside = true
-caller_id = "+15550177"
-
-[answering.2110]
-always = "extension:2112"
-[answering.2120]
-busy = "extension:{LINPHONE}"
-[answering.2130]
-no_answer = "extension:2132"
-no_answer_after_s = 5
-[answering.2140]
-unreachable = "outside:{OUTSIDE}"
-[answering.2150]
-do_not_disturb = true
-busy = "extension:2152"
-[answering.2160]
-call_waiting = false
-busy = "extension:2162"
-
-[group.all]
-number = "270"
-members = ["2170", "2171", "2110"]
-[group.order]
-number = "280"
-members = ["2180", "2150", "2181"]
-strategy = "in-order"
-ring_s = 5
-
-[route.usual]
-patterns = ["1555XXXX.", "9."]
-trunks = ["alpha", "beta"]
-[route.nameless]
-patterns = ["2555XXXX."]
-trunks = ["nameless", "beta"]
-strip = 1
-prepend = "1"
-
-[location.here]
-title = "The shop"
-address = "1 Main Street, Springfield"
-callback = "+15550190"
-tell = ["2190"]
-"""
+PLAN = (
+    standard_role(forward_outside=True, caller_id="+15550177"),
+    answering("2110", always=to("2112")),
+    answering("2120", busy=to(LINPHONE)),
+    answering("2130", no_answer=to("2132")),
+    answering("2140", unreachable=f"outside:{OUTSIDE}"),
+    answering("2150", do_not_disturb=True, busy=to("2152")),
+    answering("2160", call_waiting=False, busy=to("2162")),
+    group("all", "270", "2170", "2171", "2110"),
+    in_order("order", "280", "2180", "2150", "2181"),
+    Route(name="usual", patterns=("1555XXXX.", "9."), trunks=("alpha", "beta")),
+    instead_of("1", "nameless", "2555XXXX.", "nameless", "beta"),
+    site("here", "+15550190", "2190"),
+)
 CALLERS = ("2101", "2102", "2103", "2104", "2105", "2106", "2107", "2108", "2109")
 CALLED = (
     "2112",
@@ -118,7 +97,7 @@ async def prepare(folder: Path, ports: tuple[int, int]) -> str:
         "beta", {"host": "127.0.0.1", "port": ports[1], "username": "us"}, Private("wrong")
     )
     await store.trunks.add("nameless", {"host": "no-such-host.invalid"})
-    await store.objects.apply(PLAN, "test")
+    await apply_plan(store, PLAN)
     device, _ = await store.devices.add("Counter", "2109", location="here", password=Private(DEVICE_PASSWORD))
     await store.close()
     return device.username

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from ringback.call.application import Application
 from ringback.call.exchange import Exchange, Refinement
 from ringback.call.key_presses import KeyPresses
-from ringback.call.party import LegState, Party, RefusedBefore
-from ringback.call.records import Call
+from ringback.call.party import LegState, Party
+from ringback.call.records import Call, RefusedBefore
 from ringback.governance.private import Private
 from ringback.governance.throttle import unmapped
 from ringback.media import protocol as media

@@ -1,9 +1,8 @@
-"""Who is at the other end of a leg, what a leg may be doing, and how one may have ended."""
+"""Who is at the other end of a leg, and what the leg does."""
 
 from __future__ import annotations
 
 from enum import Enum
-from typing import Literal
 
 import msgspec
 
@@ -32,12 +31,3 @@ class LegState(Enum):
     CONNECTED = "connected"
     ENDING = "ending"
     ENDED = "ended"
-
-
-class RefusedBefore(msgspec.Struct, frozen=True):
-    """How a call ended that was refused before it had a session; as `Ended`."""
-
-    status: int
-    reason: str
-    by: Literal["us"] = "us"
-    cause: str = ""

@@ -7,7 +7,9 @@ Nothing is worked out here: the legs are kept as they ended, and become a record
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
 
 from ringback.media.protocol import LegTotals
 from ringback.routing.steps import Rule
@@ -22,6 +24,15 @@ TOTALS_PATIENCE_S: Final = 2.0
 MOST_NOTED: Final = 100
 """Rules and happenings kept of one call each: a call may go round for hours."""
 MOST_LEGS: Final = 200
+
+
+class RefusedBefore(msgspec.Struct, frozen=True):
+    """How a call ended that was refused before it had a session; as `Ended`."""
+
+    status: int
+    reason: str
+    by: Literal["us"] = "us"
+    cause: str = ""
 
 
 class Call:

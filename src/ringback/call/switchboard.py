@@ -19,8 +19,8 @@ from ringback.call.exchange import Refinement
 from ringback.call.key_presses import KeyPresses, Way
 from ringback.call.leg import Leg
 from ringback.call.overhearing import Overhearing
-from ringback.call.party import LegState, Party, RefusedBefore
-from ringback.call.records import Call, CallLog
+from ringback.call.party import LegState, Party
+from ringback.call.records import Call, CallLog, RefusedBefore
 from ringback.call.terms import PLAIN, Terms
 from ringback.call.voice_recordings import VoiceRecordings
 from ringback.governance.private import Private

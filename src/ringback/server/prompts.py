@@ -92,6 +92,21 @@ class PromptLibrary:
         if self._waiting and (self._speaking is None or self._speaking.done()):
             self._speaking = asyncio.get_running_loop().create_task(self._speak_waiting())
 
+    async def speak(self, texts: Iterable[str]) -> bool:
+        """Have texts spoken now, and wait for that; whether all are heard as words then. What could not be
+        spoken before is tried again."""
+        wanted = missing = list(dict.fromkeys(texts))
+        for _ in range(2):
+            self.speak_later(wanted)
+            while self._speaking is not None and not self._speaking.done():
+                await asyncio.wait([self._speaking])
+            missing = [text for text in wanted if not self.speaks(text)]
+            if not missing:
+                break
+            self._tried.difference_update(missing)
+            self._waiting = [prompt for prompt in self._waiting if prompt.text not in missing]
+        return not missing
+
     def speaks(self, text: str) -> bool:
         """Whether a text is heard as words, and not as a chime."""
         return text in self._words

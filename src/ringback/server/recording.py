@@ -34,6 +34,8 @@ MOST_LINES: Final = 20_000
 """Lines of the ledger that wait while the database is away."""
 CLOSING_S: Final = 2.0
 _WRITER_ENDS_S: Final = 1.0
+_SPEAKS_S: Final = 5.0
+"""How long a start waits until the notices that count are spoken."""
 
 Job = Callable[[], Awaitable[None]]
 Then = Callable[[Begun | str, float], None]
@@ -92,12 +94,22 @@ class RecordingKeeper:
         if self._store.voices.vault.key.rotating:
             self._jobs.put_nowait(self._rotate)
         self.follow()
+        policies = self._store.directory.plan.all(RecordingPolicy).values()
+        notices = [policy.notice for policy in policies if policy.approved_by]
+        if notices:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_SPEAKS_S):
+                    await self._prompts.speak([*notices, *TEXTS])
         self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._upkeep())]
 
     def follow(self) -> None:
         """The directory may have changed: have its notices spoken."""
         policies = self._store.directory.plan.all(RecordingPolicy).values()
         self._prompts.speak_later([*(policy.notice for policy in policies), *TEXTS])
+
+    async def speak(self, notice: str) -> bool:
+        """Have a notice spoken, and what is said beside it; whether it is there."""
+        return await self._prompts.speak([notice, *TEXTS])
 
     async def stop(self) -> None:
         """Wait a little for recordings to be closed, and do what is to be done."""

@@ -97,6 +97,7 @@ async def _serve(settings: Settings, console: Console, command: str) -> int:
             ),
             voicemail=server.voicemail.pages,
             backups=server.backups,
+            speak=server.recording.speak,
         )
         certificate = await asyncio.to_thread(web_certificate, settings)
         tls = server_context(certificate.certificate, certificate.key) if certificate else None

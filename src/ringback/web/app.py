@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
@@ -119,12 +120,13 @@ def create_app(
     voicemail: Voicemailing | None = None,
     phoning: Phoning | None = None,
     backups: BackingUp | None = None,
+    speak: Callable[[str], Awaitable[bool]] | None = None,
 ) -> FastAPI:
     """The application on these parts; its links are for the configured ports until `announce` is called.
 
     Without `door`, `visiting` and `phoning` no browser can call, without `diagnosing` no capture is
     diagnosed, without `provisioning` no phone is set up, without `voicemail` there are no mailboxes, without
-    `backups` none are made.
+    `backups` none are made. `speak` has a notice spoken and tells whether it is there.
     """
     app = Application(
         title="Ringback",
@@ -150,6 +152,7 @@ def create_app(
         provisioning=provisioning,
         voicemail=voicemail,
         backups=backups,
+        speak=speak,
     )
     app.state.metrics = Metrics(operations)
     for routes in (health, pages.router, phone_files.router, sip_socket.router):

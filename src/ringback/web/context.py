@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Final
@@ -50,7 +50,7 @@ class WebContext:
 
     Without `door`, `visiting` and `phoning` no browser can call, without `diagnosing` no capture is
     diagnosed, without `provisioning` no phone is set up, without `voicemail` there are no mailboxes, without
-    `backups` none are made.
+    `backups` none are made. `speak` has a notice spoken and tells whether it is there.
     """
 
     store: Store
@@ -59,6 +59,7 @@ class WebContext:
     links: Links
     guard: SourceGuard
     door: SipDoor | None = None
+    speak: Callable[[str], Awaitable[bool]] | None = None
     visiting: Visiting | None = None
     diagnosing: Diagnosing | None = None
     phoning: Phoning | None = None

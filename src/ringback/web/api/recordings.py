@@ -259,9 +259,17 @@ async def _verified(context: WebContext, found: StoredRecording, part: str) -> P
 
 @router.post("/policies/{name}/approve")
 async def approve_policy(name: str, context: Context, who: Approver) -> ValueView:
-    """Approve a recording policy as it is; 422 for who wrote it. Nothing is recorded by it before."""
+    """Approve a recording policy as it is; 422 for who wrote it. Nothing is recorded by it before.
+
+    Its notice has been spoken when this answers; 503 where it cannot be.
+    """
     objects = context.store.objects
     entry = objects.get("recording-policy", name)
+    policy = entry.value
+    assert isinstance(policy, RecordingPolicy)
+    if policy.mode != "off" and context.speak is not None and not await context.speak(policy.notice):
+        why = "the notice cannot be spoken, and nothing is recorded without it"
+        raise ProblemError(503, f"{why}: install espeak-ng on the server, then approve it again")
     fields = {**document(entry.value), "approved_by": who.name[:80]}
     approved = await objects.put("recording-policy", name, fields, who.name[:80], entry.revision)
     return ValueView.of(approved, ShownPlan(who))
