@@ -495,3 +495,63 @@ async def test_folders_that_are_no_good_are_refused(store, settings, keeper):
     ):
         with pytest.raises(BackupRefusedError):
             await keeper.make(str(folder), WHO)
+
+
+def flip_one_bit(file):
+    data = bytearray(Path(file).read_bytes())
+    data[len(data) // 2] ^= 1
+    Path(file).write_bytes(data)
+
+
+async def read_through(keeper, backup):
+    """What the list says of a backup after the server has read it."""
+    progress = await keeper.verify(backup, WHO)
+    assert progress.act == "verifying"
+    with pytest.raises(BackupRefusedError, match="being verified already"):
+        await keeper.begin(None, WHO)
+    async with asyncio.timeout(20):
+        while keeper.progress() is not None:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    (place,) = (await keeper.state()).folders
+    return next(one for one in place.backups if one.id == backup)
+
+
+async def test_the_server_reads_a_backup_through_and_remembers_what_it_found(store, settings, keeper):
+    await stored(store)
+    made = await keeper.make(None, WHO)
+    (place,) = (await keeper.state()).folders
+    assert [one.verified_at for one in place.backups] == [None]
+    shown = await read_through(keeper, made.id)
+    assert (shown.verified_at is not None, shown.damage) == (True, "")
+    flip_one_bit(made.file)
+    shown = await read_through(keeper, made.id)
+    assert "cut or changed" in shown.damage
+    flip_one_bit(made.file)
+    assert (await read_through(keeper, made.id)).damage == ""
+    # Without the list no stored voice would come back.
+    (settings.backup.folder / KEYS).write_bytes(b"nonsense")
+    assert (await read_through(keeper, made.id)).damage
+    # The database was unpacked for that, and is gone.
+    assert not list(settings.data_dir.glob("backup-work"))
+    assert [deed.act for deed in await keeper.deeds()] == [
+        "damaged",
+        "verified",
+        "damaged",
+        "verified",
+        "made",
+    ]
+    with pytest.raises(UnknownBackupError):
+        await keeper.verify("0123456789abcdef", WHO)
+
+
+async def test_a_backup_is_made_and_read_through_at_one_go(store, keeper):
+    begun = await keeper.begin(None, WHO, verify=True)
+    acts = set()
+    async with asyncio.timeout(20):
+        while (progress := keeper.progress()) is not None:
+            acts.add(progress.act)
+            await asyncio.sleep(0.005)
+    assert acts == {"making", "verifying"}
+    (place,) = (await keeper.state()).folders
+    (shown,) = place.backups
+    assert (shown.id, shown.verified_at is not None, shown.damage) == (begun.id, True, "")

@@ -27,11 +27,24 @@ async def test_who_may_see_make_and_delete_backups(web, settings, tmp_path):
     (place,) = shown["folders"]
     assert [one["id"] for one in place["backups"]] == [begun.json()["id"]]
     assert (await auditor.get("/api/v1/backups")).json()["making"] is None
+    backup = place["backups"][0]
+    assert shown["restore"] == (
+        f"ringback backup restore {backup['file']} --data-dir NEW-FOLDER --sealing-key COPY-OF-secret.key"
+    )
+    assert (backup["verified_at"], backup["damage"]) == (None, "")
+    assert (await auditor.post(f"/api/v1/backups/{backup['id']}/verify")).status_code == 403
+    reading = await admin.post(f"/api/v1/backups/{backup['id']}/verify")
+    assert (reading.status_code, reading.json()["act"]) == (202, "verifying")
+    async with asyncio.timeout(20):
+        while keeper.progress() is not None:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    (place,) = (await auditor.get("/api/v1/backups")).json()["folders"]
+    assert place["backups"][0]["verified_at"] is not None
     assert (await admin.delete("/api/v1/backups/0123456789abcdef")).status_code == 404
     assert (await admin.delete(f"/api/v1/backups/{begun.json()['id']}")).status_code == 204
     assert (await admin.post("/api/v1/backups/lost-folders", json={"folder": folder})).status_code == 204
     deeds = [one["act"] for one in (await auditor.get("/api/v1/backups/deeds")).json()]
-    assert deeds == ["gave up", "forgotten", "made"]
+    assert deeds == ["gave up", "forgotten", "verified", "made"]
     for client in (admin, auditor, helpdesk):
         await client.aclose()
 

@@ -389,6 +389,30 @@ def test_a_login_gets_a_second_factor_and_needs_it(server: RingbackServer, make_
     page.get_by_role("navigation", name="Pages").wait_for(state="attached")
 
 
+@pytest.mark.long
+def test_a_backup_is_made_and_verified_by_one_button(
+    make_server: Callable[..., RingbackServer], make_browser: MakeBrowser, tmp_path: Path
+) -> None:
+    folder = tmp_path / "backups"
+    server = make_server(settings={"RINGBACK_BACKUP__FOLDER": str(folder)})
+    browser = make_browser("Root")
+    page = browser.page
+    log_in(browser, server, make_somebody(server, "Root", "5301", role="admin"), "/console/backups")
+    page.get_by_text("There is no backup to restore.").wait_for()
+    browser.press("Make one and verify it")
+    page.get_by_role("progressbar").wait_for()
+    row = page.get_by_role("row").filter(has_text="verified").filter(has_not_text="not verified")
+    row.wait_for()
+    (file,) = folder.glob("*.rbb")
+    page.get_by_text(f"ringback backup restore {file}").wait_for()
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    page.get_by_role("button", name="Verify that of").click()
+    page.get_by_text("damaged", exact=True).wait_for()
+    assert serious(browser) == []
+
+
 def test_axe_finds_nothing_serious(
     server: RingbackServer, make_browser: MakeBrowser, admin: Somebody
 ) -> None:

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Final
 
 from ringback.backup.errors import BackupError
+from ringback.backup.head import Head
 from ringback.backup.key_list import NAME as KEYS
 from ringback.backup.key_list import Keys, read_keys
 from ringback.backup.stream import DATABASE, BackupReader, Manifest, Told
 from ringback.config.toml_text import toml_text
+from ringback.governance.private import Private
 from ringback.governance.sealing import SealingError, read_key, sync_folder
 from ringback.governance.vault import KeyEncryptionKey, WrappedKey
 from ringback.store.backup_copy import GivenKeys, check_database, give_keys, sealed_check
@@ -71,7 +73,19 @@ def verify_backup(file: Path, vault_key: KeyEncryptionKey, listed: Path | None, 
     The database is for that moment in a folder that nobody else can read.
     """
     keys = read_keys(listed, vault_key) if listed is not None else None
-    with BackupReader(file, vault_key) as reader, _private_folder() as folder:
+    head, manifest = read_through(file, vault_key, told)
+    audible = None if keys is None else sum(voice in keys for voice in manifest.voices)
+    return Verified(head.id, head.created_at, manifest.version, head.octets, len(manifest.voices), audible)
+
+
+def read_through(
+    file: Path, key: KeyEncryptionKey | Private[bytes], told: Told, within: Path | None = None
+) -> tuple[Head, Manifest]:
+    """Read all of a backup by the vault key or its own data key, and check its database; raises BackupError.
+
+    The database is for that moment in a folder of its own, made `within` that folder.
+    """
+    with BackupReader(file, key) as reader, _private_folder(within) as folder:
         found = False
         for name, octets in reader.entries():
             if name == DATABASE:
@@ -83,9 +97,7 @@ def verify_backup(file: Path, vault_key: KeyEncryptionKey, listed: Path | None, 
                     told(reader.at, reader.size)
         if not found:
             raise BackupError("the backup holds no database")
-        manifest, head = reader.manifest, reader.head
-    audible = None if keys is None else sum(voice in keys for voice in manifest.voices)
-    return Verified(head.id, head.created_at, manifest.version, head.octets, len(manifest.voices), audible)
+        return reader.head, reader.manifest
 
 
 def restore_backup(
@@ -213,9 +225,9 @@ def _sync(folder: Path) -> None:
 
 
 @contextmanager
-def _private_folder() -> Iterator[Path]:
+def _private_folder(within: Path | None = None) -> Iterator[Path]:
     try:
-        with tempfile.TemporaryDirectory(prefix="ringback-verify-") as folder:
+        with tempfile.TemporaryDirectory(prefix="ringback-verify-", dir=within) as folder:
             yield Path(folder)
     except OSError as error:
         raise BackupError(f"there is no room to look at the database: {error.strerror}") from None

@@ -107,14 +107,14 @@ class BackupWriter:
 class BackupReader:
     """Reads a backup from its beginning; raises BackupError for whatever is not as it was written."""
 
-    def __init__(self, path: Path, vault_key: KeyEncryptionKey) -> None:
+    def __init__(self, path: Path, key: KeyEncryptionKey | Private[bytes]) -> None:
+        """`key` is the vault key, or the backup's own data key."""
         self.head = head = read_head(path)
         if not head.octets or path.stat().st_size != head.octets:
             raise BackupError("the backup was cut, or has grown")
+        data_key = key if isinstance(key, Private) else head.data_key(key)
         try:
-            self._reader = VaultReader(
-                path, head.id, head.data_key(vault_key), begin=HEAD_BYTES, what="backup"
-            )
+            self._reader = VaultReader(path, head.id, data_key, begin=HEAD_BYTES, what="backup")
         except VaultError as error:
             raise BackupError(str(error)) from None
         self._at = 0

@@ -1,4 +1,4 @@
-"""Writes one backup as a process of its own: calls go first.
+"""Writes or reads through one backup as a process of its own: calls go first.
 
 `python -m ringback.server.backing_up` takes what is wanted, and the backup's data key, as one JSON object on
 standard input, and tells on standard output, a JSON object a line, how far it is. The end of standard input
@@ -8,17 +8,20 @@ ends it, too.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from ringback.backup.errors import BackupError
 from ringback.backup.head import Head
-from ringback.backup.making import Source, Written, write_backup
+from ringback.backup.making import WORK, Source, Written, write_backup
+from ringback.backup.restoring import read_through
 from ringback.governance.private import Private
 from ringback.store.errors import StoreError
 
@@ -33,6 +36,10 @@ def main() -> None:
     asked = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_the_server, daemon=True).start()
     try:
+        if "verify" in asked:
+            _read(asked)
+            _tell(sound=True)
+            return
         written = _written(asked)
     except (BackupError, StoreError) as error:
         _tell(problem=str(error))
@@ -48,7 +55,20 @@ def _end_with_the_server() -> None:
     os._exit(1)
 
 
-def _written(asked: dict[str, Any]) -> Written:
+def _read(asked: dict[str, Any]) -> None:
+    work = Path(asked["data_dir"]) / WORK
+    try:
+        work.mkdir(mode=0o700, exist_ok=True)
+        read_through(Path(asked["verify"]), _data_key(asked), _telling(), work)
+    except OSError as error:
+        raise BackupError(f"the backup cannot be read: {error.strerror}") from None
+    finally:
+        # Another may be made there.
+        with contextlib.suppress(OSError):
+            work.rmdir()
+
+
+def _telling() -> Callable[[int, int], None]:
     last = 0.0
 
     def told(done: int, total: int) -> None:
@@ -57,6 +77,14 @@ def _written(asked: dict[str, Any]) -> Written:
             last = time.monotonic()
             _tell(done=done, total=total)
 
+    return told
+
+
+def _data_key(asked: dict[str, Any]) -> Private[bytes]:
+    return Private(base64.b64decode(asked["key"]))
+
+
+def _written(asked: dict[str, Any]) -> Written:
     source = Source(
         data_dir=Path(asked["data_dir"]),
         database=Path(asked["database"]),
@@ -66,8 +94,7 @@ def _written(asked: dict[str, Any]) -> Written:
         settings=asked["settings"],
     )
     head = Head(asked["id"], asked["created_ms"])
-    data_key = Private(base64.b64decode(asked["key"]))
-    return write_backup(source, Path(asked["folder"]), head, data_key, told)
+    return write_backup(source, Path(asked["folder"]), head, _data_key(asked), _telling())
 
 
 def _tell(**facts: object) -> None:

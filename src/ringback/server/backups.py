@@ -10,7 +10,7 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -31,8 +31,9 @@ from ringback.backup.folder import (
     publish,
     too_many,
 )
-from ringback.backup.head import Head
-from ringback.backup.key_list import change_keys
+from ringback.backup.head import Head, read_head
+from ringback.backup.key_list import NAME as KEYS
+from ringback.backup.key_list import change_keys, read_keys
 from ringback.backup.making import WORK, Written
 from ringback.call.effects import Notice
 from ringback.config import Settings
@@ -60,6 +61,7 @@ FIRST_S: Final = 60.0
 """After a start nothing is due for so long."""
 AGAIN_S: Final = 900.0
 """So long after a backup that failed the next is tried."""
+_NO_SUCH: Final = "no folder that can be reached has such a backup; see: ringback backup list"
 _LONGEST_LINE: Final = 1 << 20
 
 log = structlog.get_logger(__name__)
@@ -139,7 +141,8 @@ class BackupKeeper:
         own = str(self._folder) if self._folder is not None else None
         if own is not None and own not in rows:
             rows[own] = BackupFolder(own, datetime.now(UTC), None)
-        folders = await asyncio.gather(*(self._shown(row) for row in rows.values()))
+        read = await self._store.backups.verifications()
+        folders = await asyncio.gather(*(self._shown(row, read) for row in rows.values()))
         return BackupsState(
             folder=own,
             every_h=self._settings.backup.every_h,
@@ -152,12 +155,24 @@ class BackupKeeper:
             folders=tuple(folders),
         )
 
-    async def begin(self, folder: str | None, who: str) -> BackupProgress:
-        """Begin a backup in a folder, None: in that of the settings; raises BackupRefusedError."""
+    async def begin(self, folder: str | None, who: str, *, verify: bool = False) -> BackupProgress:
+        """Begin a backup in a folder, None: in that of the settings; raises BackupRefusedError.
+
+        With `verify` it is read through once it is made.
+        """
         path, head = self._chosen(folder), self._new_head()
         # Between the last look and this line nothing waits: there is one at a time.
         self._progress = progress = BackupProgress(head.id, str(path), 0, 0)
-        self._work = asyncio.create_task(self._try(path, head, who))
+        self._work = asyncio.create_task(self._try(path, head, who, verify=verify))
+        return progress
+
+    async def verify(self, backup: str, who: str) -> BackupProgress:
+        """Begin to read a backup through; raises UnknownBackupError, BackupRefusedError."""
+        self._refuse_two()
+        _, found = await self._find(backup)
+        self._refuse_two()
+        self._progress = progress = _reading(found)
+        self._work = asyncio.create_task(self._try_verifying(found, who))
         return progress
 
     async def make(self, folder: str | None, who: str) -> BackupFile:
@@ -175,19 +190,25 @@ class BackupKeeper:
 
     async def forget(self, backup: str, who: str) -> None:
         """Delete a backup; raises UnknownBackupError, BackupRefusedError."""
+        path, found = await self._find(backup)
+        try:
+            await self.folders.apart(str(path), partial(forget_backup, path, found), LONG_S)
+        except BackupError as error:
+            log.info("a folder of backups is away", reason=str(error))
+            raise UnknownBackupError(_NO_SUCH) from None
+        await self._store.backups.note(who, "forgotten", str(found.file))
+        await self._keys_needed(path)
+
+    async def _find(self, backup: str) -> tuple[Path, StoredBackup]:
         for row in await self._store.backups.folders():
             path = Path(row.folder)
             try:
-                found = await self.folders.apart(row.folder, partial(backups_in, path))
-                for one in found:
+                for one in await self.folders.apart(row.folder, partial(backups_in, path)):
                     if backup in (one.id, one.file.name):
-                        await self.folders.apart(row.folder, partial(forget_backup, path, one), LONG_S)
-                        await self._store.backups.note(who, "forgotten", str(one.file))
-                        await self._keys_needed(path)
-                        return
+                        return path, one
             except BackupError as error:
                 log.info("a folder of backups is away", reason=str(error))
-        raise UnknownBackupError("no folder that can be reached has such a backup; see: ringback backup list")
+        raise UnknownBackupError(_NO_SUCH)
 
     async def give_up(self, folder: str, who: str) -> None:
         """A folder is gone for good; raises UnknownBackupError."""
@@ -202,9 +223,13 @@ class BackupKeeper:
 
     # Making
 
-    def _chosen(self, folder: str | None) -> Path:
+    def _refuse_two(self) -> None:
         if self._progress is not None:
-            raise BackupRefusedError("a backup is being made already; see: ringback backup list")
+            act = "made" if self._progress.act == "making" else "verified"
+            raise BackupRefusedError(f"a backup is being {act} already; see: ringback backup list")
+
+    def _chosen(self, folder: str | None) -> Path:
+        self._refuse_two()
         path = Path(folder) if folder is not None else self._folder
         if path is None:
             raise BackupRefusedError(
@@ -220,7 +245,7 @@ class BackupKeeper:
     def _new_head() -> Head:
         return Head(secrets.token_hex(8), round(time.time() * 1000))
 
-    async def _try(self, path: Path, head: Head, who: str) -> None:
+    async def _try(self, path: Path, head: Head, who: str, *, verify: bool = False) -> None:
         try:
             made = await self._make(path, head, who)
         except (BackupError, StoreError) as error:
@@ -232,9 +257,56 @@ class BackupKeeper:
             )
         else:
             self._tell(Notice("backup.made", {"file": made.file.name, "octets": made.octets}))
+            if verify:
+                self._progress = _reading(made)
+                await self._verified(made, who)
         finally:
             self._progress = None
             self._work = None
+
+    # Reading through
+
+    async def _try_verifying(self, stored: StoredBackup, who: str) -> None:
+        try:
+            await self._verified(stored, who)
+        except StoreError as error:
+            log.warning("that a backup was verified could not be written down", reason=str(error))
+        finally:
+            self._progress = None
+            self._work = None
+
+    async def _verified(self, stored: StoredBackup, who: str) -> None:
+        problem = ""
+        try:
+            await self._read_through(stored)
+        except BackupError as error:
+            problem = str(error)
+        except Exception as error:
+            log.exception("a backup could not be verified")
+            problem = f"the server made a mistake ({type(error).__name__}); its log says more"
+        told: dict[str, object] = {"file": stored.file.name, **({"reason": problem} if problem else {})}
+        self._tell(Notice("backup.damaged" if problem else "backup.verified", told))
+        await self._store.backups.note_verified(who, str(stored.file), problem)
+
+    async def _read_through(self, stored: StoredBackup) -> None:
+        folder, vault_key = str(stored.file.parent), self._store.voices.vault.key
+
+        def opened() -> Private[bytes]:
+            # The list beside it is needed as much.
+            read_keys(stored.file.parent / KEYS, vault_key)
+            return read_head(stored.file).data_key(vault_key)
+
+        key = await self.folders.apart(folder, opened)
+        asked = {
+            "verify": str(stored.file),
+            "key": base64.b64encode(key.reveal()).decode(),
+            "data_dir": str(self._settings.data_dir),
+        }
+        async with contextlib.aclosing(self._asking(asked)) as telling:
+            async for told in telling:
+                if "sound" in told:
+                    return
+        raise BackupError("the process that read the backup ended before its end")
 
     async def _failed(self, path: Path, problem: str, who: str) -> None:
         self._failed_at, self._problem = datetime.now(UTC), problem
@@ -303,25 +375,30 @@ class BackupKeeper:
         return publish(path, replace(head, key=vault_key.wrap(data_key, head.purpose)))
 
     async def _written(self, path: Path, head: Head, data_key: Private[bytes]) -> Written:
-        asked = self._asked(path, head, data_key)
+        voices: list[str] = []
+        async with contextlib.aclosing(self._asking(self._asked(path, head, data_key))) as telling:
+            async for told in telling:
+                if "octets" in told:
+                    return Written(told["octets"], tuple(voices))
+                voices += told.get("voices", ())
+        raise BackupError("the process that wrote the backup ended before its end")
+
+    async def _asking(self, asked: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
+        """What a process of its own tells that does this; raises BackupError for what it could not."""
         process = await asyncio.create_subprocess_exec(
             *COMMAND, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=_LONGEST_LINE
         )
         assert process.stdin is not None
         assert process.stdout is not None
-        voices: list[str] = []
         try:
             process.stdin.write(json.dumps(asked).encode() + b"\n")
             async for line in process.stdout:
                 told = json.loads(line)
                 if "problem" in told:
                     raise BackupError(told["problem"])
-                if "octets" in told:
-                    return Written(told["octets"], tuple(voices))
-                voices += told.get("voices", ())
                 if self._progress is not None and "done" in told:
                     self._progress = replace(self._progress, done=told["done"], total=told["total"])
-            raise BackupError("the process that wrote the backup ended before its end")
+                yield told
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
@@ -344,7 +421,7 @@ class BackupKeeper:
 
     # Telling
 
-    async def _shown(self, row: BackupFolder) -> BackupFolderState:
+    async def _shown(self, row: BackupFolder, read: Mapping[str, tuple[datetime, str]]) -> BackupFolderState:
         path, found, problem, waiting = Path(row.folder), [], "", 0
         try:
             if row.last_at is not None:
@@ -354,7 +431,11 @@ class BackupKeeper:
             problem = str(error)
         if self.folders.behind(row.folder):
             waiting = await self._store.backups.waiting(row)
-        return BackupFolderState(row.folder, problem, waiting, tuple(map(_file, found)))
+        shown = []
+        for one in found:
+            verified_at, damage = read.get(str(one.file), (None, ""))
+            shown.append(replace(_file(one), verified_at=verified_at, damage=damage))
+        return BackupFolderState(row.folder, problem, waiting, tuple(shown))
 
     def metrics(self) -> Iterable[Metric]:
         """When the last backup was, whether the latest failed, and what waits."""
@@ -372,6 +453,10 @@ class BackupKeeper:
         )
         for name, description, value in told:
             yield Metric(f"ringback_backup_{name}", "gauge", description, (({}, value),))
+
+
+def _reading(stored: StoredBackup) -> BackupProgress:
+    return BackupProgress(stored.id, str(stored.file.parent), 0, 0, "verifying")
 
 
 def _file(stored: StoredBackup) -> BackupFile:

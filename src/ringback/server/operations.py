@@ -57,14 +57,14 @@ _WARNINGS = frozenset(
     {
         "media.refused", "trunk.down", "toll.refused", "source.banned", "recording.failed",
         "records.database_away", "records.spool_failed", "records.lost", "records.interrupted",
-        "backup.failed",
+        "backup.failed", "backup.damaged",
     }
 )  # fmt: skip
 _NEWS = frozenset(
     {
         "trunk.up", "records.database_back", "records.spool_back",
         "recording.started", "recording.stopped", "recording.discarded",
-        "backup.made",
+        "backup.made", "backup.verified",
     }
 )  # fmt: skip
 

@@ -15,9 +15,10 @@ from ringback.store.backup_schema import backup_audit, backup_folders
 from ringback.store.database import Database
 from ringback.store.voice_schema import voices
 
-BackupAct = Literal["made", "failed", "forgotten", "gave up"]
+BackupAct = Literal["made", "failed", "verified", "damaged", "forgotten", "gave up"]
 
 _AT_ONCE: Final = 500
+_PROBLEM: Final = " : "
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ class BackupFolder:
 
 @dataclass(frozen=True, slots=True)
 class BackupDeed:
-    """One line of what was done with backups; `what` is a file or a folder."""
+    """One line of what was done with backups; `what` is a file or a folder, of a damaged one with what is
+    wrong behind it."""
 
     at: datetime
     who: str
@@ -120,6 +122,25 @@ class Backups:
         """Write down what somebody does with backups."""
         async with self._database.write() as connection:
             await _note(connection, who, act, what)
+
+    async def verifications(self) -> dict[str, tuple[datetime, str]]:
+        """By file when it was last read to its end, and what was wrong; empty: nothing."""
+        columns = backup_audit.c
+        query = select(backup_audit).where(columns.act.in_(("verified", "damaged")))
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query.order_by(columns.id.desc()).limit(_AT_ONCE))).all()
+        found: dict[str, tuple[datetime, str]] = {}
+        for row in rows:
+            file, _, problem = row.what.partition(_PROBLEM)
+            found.setdefault(file, (row.at, problem if row.act == "damaged" else ""))
+        return found
+
+    async def note_verified(self, who: str, file: str, problem: str) -> None:
+        """Write down that a backup was read to its end, or what is wrong with it."""
+        if problem:
+            await self.note(who, "damaged", f"{file}{_PROBLEM}{problem}")
+        else:
+            await self.note(who, "verified", file)
 
     async def deeds(self, limit: int = 100) -> list[BackupDeed]:
         """What was done, the latest first."""

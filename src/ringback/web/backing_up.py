@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from ringback.store.backups import BackupDeed
 from ringback.web.operations import OperationError
@@ -22,13 +22,18 @@ class UnknownBackupError(OperationError):
 
 @dataclass(frozen=True, slots=True)
 class BackupFile:
-    """A backup; `problem` says why it could not be restored, empty otherwise."""
+    """A backup; `problem` says why it could not be restored, empty otherwise.
+
+    `verified_at` is when all of it was last read, None: never; `damage` what was wrong with it then.
+    """
 
     id: str
     file: str
     created_at: datetime | None
     octets: int
     problem: str
+    verified_at: datetime | None = None
+    damage: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +49,13 @@ class BackupFolderState:
 
 @dataclass(frozen=True, slots=True)
 class BackupProgress:
-    """A backup that is being made: octets done, of how many; of 0 while that is not known."""
+    """A backup that is being made or read through: octets done, of how many; of 0 while that is not known."""
 
     id: str
     folder: str
     done: int
     total: int
+    act: Literal["making", "verifying"] = "making"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +79,14 @@ class BackingUp(Protocol):
     async def state(self) -> BackupsState:
         """How it is, with all backups that can be seen."""
 
-    async def begin(self, folder: str | None, who: str) -> BackupProgress:
-        """Begin a backup in a folder, None: in that of the settings; raises BackupRefusedError."""
+    async def begin(self, folder: str | None, who: str, *, verify: bool = False) -> BackupProgress:
+        """Begin a backup in a folder, None: in that of the settings; raises BackupRefusedError.
+
+        With `verify` it is read through once it is made.
+        """
+
+    async def verify(self, backup: str, who: str) -> BackupProgress:
+        """Begin to read a backup through; raises UnknownBackupError, BackupRefusedError."""
 
     async def forget(self, backup: str, who: str) -> None:
         """Delete a backup; raises UnknownBackupError, BackupRefusedError."""

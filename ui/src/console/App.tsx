@@ -3,6 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { kinds, loadKinds } from "./kinds";
 import { AccountPage } from "./pages/Account";
+import { BackupsPage } from "./pages/Backups";
 import { CallsPage } from "./pages/Calls";
 import { DevicesPage } from "./pages/Devices";
 import { ExtensionsPage } from "./pages/Extensions";
@@ -71,6 +72,8 @@ function Page() {
       return <TrunksPage name={one} />;
     case "plan":
       return <PlanPage kind={one ?? ""} name={two} />;
+    case "backups":
+      return <BackupsPage />;
     case "meetings":
       return <MeetingsPage id={one} />;
     case "devices":

@@ -69,6 +69,7 @@ export function sections(): Section[] {
       title: "System",
       places: [
         ...when("trunks:read", { title: "Where does a call go?", href: "/console/simulate", icon: "route" }),
+        ...when("backups:read", { title: "Backups", href: "/console/backups", icon: "backup" }),
         ...when("plan:read", { title: "History", href: "/console/history", icon: "history" }),
         ...when("trunks:write", { title: "Set up", href: "/console/setup", icon: "wand" }),
       ],

@@ -5,6 +5,7 @@ import { count, lasting, when } from "../labels";
 import { useLoaded } from "../loading";
 import { get } from "../server";
 import { may } from "../session";
+import type { Backups } from "./Backups";
 
 interface Status {
   version: string;
@@ -36,15 +37,6 @@ interface Registration {
   transport: string;
   user_agent: string;
   expires_at: string;
-}
-
-interface Backups {
-  folder: string | null;
-  making: { done: number; total: number } | null;
-  last_at: string | null;
-  failed_at: string | null;
-  problem: string;
-  folders: { folder: string; problem: string; waiting: number }[];
 }
 
 const EVERY_MS = 2_500;
@@ -180,6 +172,7 @@ function BackupsPart() {
   const { data, trouble } = useLoaded((signal) => get<Backups>("/backups", signal), [], EVERY_MS * 4);
   if (!data) return trouble ? <p role="alert">{trouble}</p> : null;
   const away = data.folders.filter((one) => one.problem || one.waiting);
+  const damaged = data.folders.flatMap(({ backups }) => backups).filter(({ damage }) => damage).length;
   return (
     <section class="part">
       <h2>Backups</h2>
@@ -189,13 +182,19 @@ function BackupsPart() {
         </span>{" "}
         <span class="soft">
           {data.last_at ? `The last one: ${when(data.last_at)}.` : "There is no backup."}
-          {data.making && " One is being made now."}
+          {data.making?.act === "making" && " One is being made now."}
           {!data.folder && " None is made without being asked for: backup.folder is not set."}
-        </span>
+        </span>{" "}
+        <a href="/console/backups">All of it</a>
       </p>
       {data.problem && (
         <p role="alert" class="wrong">
           {when(data.failed_at)}: {data.problem}
+        </p>
+      )}
+      {damaged > 0 && (
+        <p role="alert" class="wrong">
+          {count(damaged, "backup is", "backups are")} damaged.
         </p>
       )}
       {away.map((one) => (
