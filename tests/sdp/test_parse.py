@@ -16,7 +16,7 @@ from ringback.sdp.description import (
     SessionDescription,
 )
 from ringback.sdp.encode import encode_sdp
-from ringback.sdp.parse import parse_sdp
+from ringback.sdp.parse import _parse_lines, _parse_usual, parse_sdp
 
 from . import bodies
 from .bodies import body
@@ -195,3 +195,21 @@ def test_a_line_break_in_a_value_never_reaches_the_wire() -> None:
 def test_keys_are_not_printed() -> None:
     description = parsed(bodies.YEALINK_OPTIONAL_SRTP)
     assert "NzB4d1BINUAv" not in repr(description)
+
+
+@given(st.sampled_from(sorted(bodies.ALL.values())), st.data())
+def test_what_came_before_is_read_as_what_is_new(data: bytes, change: st.DataObject) -> None:
+    """Line ends, control characters and lines out of their place among them."""
+    at = change.draw(st.integers(0, len(data)))
+    rest = at + change.draw(st.integers(0, 3))
+    added = change.draw(
+        st.sampled_from([b"", b"\r", b"\n", b"\0", b"\r\n", b"\r\nt=1 2", b"\r\nm=", b"\r\no=x", b" "])
+    )
+    text = (data[:at] + added + data[rest:]).decode("utf-8", "replace")
+    usual = _parse_usual(text)
+    assert usual is None or usual == _parse_lines(text)
+
+
+def test_descriptions_with_keys_are_not_remembered() -> None:
+    key = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + "A" * 40
+    assert _parse_usual("\r\n".join((*HEAD, "m=audio 6000 RTP/SAVP 0", key, ""))) is None

@@ -94,6 +94,7 @@ class Switchboard:
         self._by_session: dict[str, Leg] = {}
         self._by_account: dict[str, dict[int, Leg]] = {}
         self._touched: set[str] = set()
+        self._moved = False
         self._dialling: dict[int, _Dialled] = {}
         self._on_trunk: Counter[str] = Counter()
         self._leg_ids = count(1)
@@ -135,6 +136,7 @@ class Switchboard:
         """The leg is connected, has joined a media room or left one, or is on hold or not any more."""
         if self.overhearing is not None:
             self.overhearing.moved(leg)
+            self._moved = True
 
     def answered(self, leg: Leg) -> None:
         """The leg is connected: its connection has to stay."""
@@ -345,7 +347,8 @@ class Switchboard:
             leg = self.leg_of(session) if session is not None else None
             if leg is not None:
                 self._guarded(leg.id, now, self._on_session, leg, event, now)
-        if self.overhearing is not None:
+        while self._moved and self.overhearing is not None:
+            self._moved = False
             self._guarded(None, now, self.overhearing.settle, now)
 
     def _on_session(self, leg: Leg, event: Effect, now: float) -> None:

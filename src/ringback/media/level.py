@@ -121,7 +121,7 @@ class SpeechGate:
         threshold: Samples = np.clip(noise * _MARGIN, _FLOOR, _CEILING)
         return threshold
 
-    def level_dbfs(self, legs: Legs) -> Samples:
+    def level_dbfs(self, legs: Legs | slice) -> Samples:
         """The smoothed levels of legs intp[k], for showing: float32[k]."""
         return dbfs(self.level[legs])
 

@@ -24,6 +24,8 @@ from ringback.media.measured import (
 from ringback.media.protocol import Histogram, LegStatistics, LegTotals
 from ringback.rtp.sequence import ReceivedSequence
 
+Rows = Longs | slice
+"""Rows by number, or some that follow each other."""
 NEVER = -1
 _MOST = 0xFFFF
 _JITTER, _ROUND_TRIP, _SILENT = (VALUES.index(name) for name in ("jitter_ms", "round_trip_ms", "silent_s"))
@@ -114,7 +116,7 @@ class Statistics:
         """A leg begins to be counted."""
         self._told.clear(slot)
 
-    def closing(self, slots: Longs) -> Longs:
+    def closing(self, slots: Rows) -> Longs:
         """The legs in these rows end: what was not told of them yet goes into the sums. Their counts."""
         counts = self._counts(slots)
         self._closed += (counts - self._told.counts[slots]).sum(axis=0)
@@ -156,7 +158,7 @@ class Statistics:
             loss=_histogram(np.maximum(1 - fresh[some, RECEIVED] / expected[some], 0), LOSS),
         )
 
-    def totals(self, slots: Longs, now_ns: int, counted: Longs | None = None) -> dict[int, LegTotals]:
+    def totals(self, slots: Rows, now_ns: int, counted: Longs | None = None) -> dict[int, LegTotals]:
         """Totals of the legs in these rows, by the control process's identifier; `counted` are their counts
         where these are known."""
         columns = (self._counts(slots) if counted is None else counted).T
@@ -193,7 +195,7 @@ class Statistics:
             for i, leg in enumerate(self._legs.identifier[slots].tolist())
         }
 
-    def _counts(self, slots: Longs) -> Longs:
+    def _counts(self, slots: Rows) -> Longs:
         """The columns of COUNTS since each leg was opened: int64[k, len(COUNTS)]."""
         received, buffer, meters = self._received, self._buffer, self._meters
         columns = (
@@ -209,12 +211,12 @@ class Statistics:
             meters.sent[slots],
             meters.sent_octets[slots],
         )
-        table = np.empty((len(slots), len(columns)), np.int64)
+        table = np.empty((len(columns[0]), len(columns)), np.int64)
         for i, column in enumerate(columns):
             table[:, i] = column
         return table
 
-    def _values(self, slots: Longs, now_ns: int, ticks: int, sent_ticks: int) -> Floats:
+    def _values(self, slots: Rows, now_ns: int, ticks: int, sent_ticks: int) -> Floats:
         """The columns of VALUES: float32[k, len(VALUES)]."""
         meters = self._meters
         clock = FRAME_TIMESTAMPS[self._buffer.codec[slots]] / 20.0
@@ -235,7 +237,7 @@ class Statistics:
             meters.remote_r_factor[slots],
             meters.remote_mos[slots],
         )
-        table = np.empty((len(slots), len(columns)), np.float32)
+        table = np.empty((len(columns[0]), len(columns)), np.float32)
         for i, column in enumerate(columns):
             table[:, i] = column
         return table

@@ -124,8 +124,9 @@ class UdpTransport:
         elif not _begins(data) or not self._is_delivered(data, remote):
             self.ignored += 1
             self._sources.offended(remote, Offence.NOISE, began, connected=False)
-        now = self._clock()
-        self._sources.spent(remote, now - began, now)
+        if not self._sources.knows(remote, began):
+            now = self._clock()
+            self._sources.spent(remote, now - began, now)
 
     def _is_delivered(self, data: bytes, remote: Address) -> bool:
         """Pass a message on; False for what cannot be answered."""

@@ -109,11 +109,11 @@ class ReceivedSequence:
         self.received[row] = 0
         self._seen[row] = 0
 
-    def expected(self, legs: Legs) -> Counts:
+    def expected(self, legs: Legs | slice) -> Counts:
         """Packets that the counts say were sent, over all sources the legs have had: int64[k]."""
         return self._expected_now(legs) + self._expected_before[legs]
 
-    def arrived(self, legs: Legs) -> Counts:
+    def arrived(self, legs: Legs | slice) -> Counts:
         """Packets that came, each once, over all sources the legs have had: int64[k]."""
         return self.received[legs] + self._received_before[legs]
 
@@ -121,7 +121,7 @@ class ReceivedSequence:
         """Packets that did not come, over all sources the legs have had: int64[k]."""
         return self.expected(legs) - self.arrived(legs)
 
-    def _expected_now(self, legs: Legs) -> Counts:
+    def _expected_now(self, legs: Legs | slice) -> Counts:
         return np.where(self.ssrc[legs] != _NONE, self.highest[legs] - self._base[legs] + 1, 0)
 
     def report(self, legs: Legs) -> ReceptionReport:

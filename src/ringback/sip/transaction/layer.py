@@ -80,10 +80,10 @@ class TransactionLayer:
             transaction = NonInviteServerTransaction(key, request, flow, self.timing, transaction_id)
             transaction.begin(now)
             self._by_id[transaction_id] = transaction
+            self._queue.update(transaction)
         self._servers[key] = transaction
         self._arrived.setdefault(transaction.index, transaction)
         self._enlist(transaction)
-        self._queue.update(transaction)
         return transaction
 
     def repeated(self, transaction: ServerTransaction, flow: Flow, now: float) -> list[Effect]:
