@@ -164,6 +164,8 @@ class Sources:
         if ip in self._true_hosts:
             kinds.append(self._waiting.get((ip, group), set()))
         for number in sorted(set().union(*kinds)):
+            if self._pairs[number].ipv6 is not ipv6:
+                continue
             taken = source_key(number, ip, port) in self._taken
             if webrtc or not (taken or (ip, port) in self._pairs[number].expected.values()):
                 return number
