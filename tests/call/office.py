@@ -155,9 +155,11 @@ class Office:
         if isinstance(event, IncomingCall):
             party = Party(Private("101"))
             application = self.application()
-            self.switchboard.incoming(
+            taken = self.switchboard.incoming(
                 event.session, event.flow, event.request.body, party, Private("102"), application, phone.now
             )
+            if not taken:
+                return event.session.reject(400, phone.now)
         self.switchboard.sip_events([event], phone.now)
         return self.flush()
 

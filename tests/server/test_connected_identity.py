@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ringback.sip.effects import Answered, IncomingCall
+from ringback.sip.effects import Answered, IncomingCall, PeerChanged
 from ringback.sip.headers import Headers
 from ringback.sip.message import NameAddr, Request, SipUri
 from ringback.sip.replaces import Replaces
@@ -71,6 +71,10 @@ def test_who_is_transferred_is_told_to_whom(door: Door) -> None:
     three.answers_call()
     assert one.shown() == [told_of("103")]
     assert three.shown() == [], "its INVITE said who calls"
+    (changed,) = one.phone.told(PeerChanged)
+    assert (changed.who.display, str(changed.who.uri)) == ("Phone 103", f"sip:103@{SERVER}")
+    assert changed.session.dialog is not None
+    assert changed.session.dialog.remote.uri == changed.who.uri
     # Requests in the call go on to be understood.
     door.phone.do(door.switchboard.hang_up_all(door.phone.now, "over") or [])
     door.run(1)
@@ -100,3 +104,4 @@ def test_a_phone_that_does_not_follow_is_told_nothing(door: Door) -> None:
     refer(two, connected(one, two), "103")
     three.answers_call()
     assert one.shown() == []
+    assert one.phone.told(PeerChanged) == []

@@ -22,7 +22,7 @@ from ringback.sip.headers import Headers
 from ringback.sip.message import Request
 from ringback.sip.parse import Malformed, parse_message
 from ringback.store.call_record import CallRecord
-from tests.server.door import SERVER, Door, Visitor
+from tests.server.door import SERVER, Door, Visitor, meeting
 from tests.server.test_outside import Carrier, trunk
 
 Act = Callable[[Door], int]
@@ -165,6 +165,21 @@ def test_a_call_that_the_core_refuses_has_a_record_where_it_says_who_calls_whom(
 def test_what_does_not_say_who_calls_whom_has_none(door: Door, change: tuple[str, str]) -> None:
     comes(door, change, ("Max-Forwards: 70", "Max-Forwards: many"))
     assert records(door) == []
+
+
+def test_a_body_that_is_no_session_description_has_a_record_too(door: Door) -> None:
+    number = meeting().number
+    body = "Content-Type: application/sdp\nContent-Length: 5\n\nprose"
+    comes(door, ("sip:102@192.0.2.100 SIP", f"sip:{number}@192.0.2.100 SIP"), ("Content-Length: 0\n\n", body))
+    (record,) = records(door)
+    assert (record.cause, record.outcome, record.caller, record.dialled) == (
+        400,
+        "refused",
+        "5550142",
+        number,
+    )
+    assert door.switchboard.calls.live == {}
+    assert door.switchboard.legs == {}
 
 
 def test_what_is_malformed_asserts_nothing_and_hides_who_wants_to_be_hidden(door: Door) -> None:

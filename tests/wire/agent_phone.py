@@ -82,6 +82,12 @@ class AgentPhone:
             self._talked = self.calls[-1]
         return self._talked
 
+    @property
+    def talks_to(self) -> str:
+        """The number that its display shows."""
+        uri = self._now.peer.reveal().uri
+        return (uri.user or "") if isinstance(uri, SipUri) else ""
+
     # What a person does
 
     def register(self) -> None:

@@ -1,5 +1,5 @@
-"""SIPp follows who it talks to (RFC 4916): it is told after a transfer, and the call goes on. baresip 1.0 and
-linphone 5.1 do not say `from-change`, and are told nothing.
+"""SIPp and our agent follow who they talk to (RFC 4916): they are told after a transfer, the call goes on.
+baresip 1.0 and linphone 5.1 do not say `from-change`, and are told nothing.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.wire.agent_phone import AgentPhone
+from tests.wire.desk_phone import check_both_hear, meet
 from tests.wire.server import RingbackServer
 from tests.wire.sip_phone import SipPhone
 from tests.wire.sipp import Sipp, challenged, expect, holds, in_dialog, request
@@ -74,3 +76,31 @@ def test_it_is_told_to_whom_it_was_transferred(
     wait_for(lambda: told in sipp.messages().partition("ACK sip:")[2], 10)
     at_carol.hang_up()
     sipp.finish(10)
+
+
+def test_our_agent_shows_who_it_talks_to_and_hears_them(server: RingbackServer) -> None:
+    one, two, three = "2891", "2892", "2893"
+    phones = [
+        AgentPhone(number, server=server, password=server.add_extension(number), tone_hz=tone_hz).start()
+        for number, tone_hz in ((one, 600.0), (two, 1090.0), (three, 1870.0))
+    ]
+    ada, bob, carol = phones
+    try:
+        for phone in phones:
+            phone.register()
+        meet(ada, bob)
+        meet(bob, carol)
+        assert (ada.talks_to, carol.talks_to) == (two, two)
+        bob.transfer_to_other()
+        check_both_hear(ada, carol)
+        wait_for(lambda: (ada.talks_to, carol.talks_to) == (three, one), 10)
+        carol.transfer(two)
+        bob.answer()
+        check_both_hear(ada, bob)
+        wait_for(lambda: ada.talks_to == two, 10)
+        # The dialog has the new names, and ends as any other.
+        ada.hang_up()
+        bob.wait_calls(0)
+    finally:
+        for phone in phones:
+            phone.stop()

@@ -16,6 +16,7 @@ from ringback.agent.events import (
     DigitReceived,
     Ended,
     Held,
+    PeerChanged,
     Ringing,
     TransferProgress,
 )
@@ -233,6 +234,9 @@ class Conversation:
             case sip.OfferFailed(status=status):
                 self._take_back()
                 self._tell(ChangeFailed(status, REASONS.get(status, "")))
+            case sip.PeerChanged(who=who):
+                self.peer = who
+                self._tell(PeerChanged())
             case sip.ReferProgress(status=status, reason=reason, done=done):
                 self._tell(TransferProgress(status, reason, done))
             case sip.Ended(by=by, status=status, reason=reason):

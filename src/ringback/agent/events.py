@@ -72,6 +72,11 @@ class Transferred:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerChanged:
+    """Somebody else talks there now, after a transfer for instance (RFC 4916): `Call.peer` says who."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The call is over; always the last event. `status` is 0 where the peer or we hung up."""
 
@@ -89,5 +94,6 @@ CallEvent = (
     | DigitReceived
     | TransferProgress
     | Transferred
+    | PeerChanged
     | Ended
 )

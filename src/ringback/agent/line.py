@@ -80,7 +80,7 @@ class Line:
                 trusts=lambda _: True,
                 user_agent=USER_AGENT,
                 contact_for=self._contact,
-                supported=("replaces",),
+                supported=("replaces", "from-change"),
                 timers=timers or Timers(),
             ),
             new_token,

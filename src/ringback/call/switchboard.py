@@ -184,12 +184,12 @@ class Switchboard:
         application: Application,
         now: float,
         codecs: tuple[str, ...] = (),
-    ) -> None:
-        """Take an INVITE that may come in; one whose body is no session description gets 400."""
+    ) -> bool:
+        """Take an INVITE that may come in; False where its body is no session description, for which it is
+        to be refused with 400."""
         offer = parse_sdp(body) if body else None
         if isinstance(offer, SdpError):
-            self.sip(session.reject(400, now, "Bad session description"))
-            return
+            return False
         leg = self._new_leg(party, application, flow, now)
         leg.incoming = True
         leg.dialled = dialled
@@ -197,6 +197,7 @@ class Switchboard:
         self._by_session[session.id] = leg
         self.tell("leg.incoming", leg=leg.id)
         leg.receive_offer(session, offer, now)
+        return True
 
     def refused(
         self,

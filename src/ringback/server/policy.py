@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -39,6 +40,8 @@ from ringback.sip.uri import NameAddr
 from ringback.store.directory import Directory, Trunk
 
 Lookup = Callable[[], Directory]
+
+_NO_SDP: Final = "Bad session description"
 
 
 class Policy:
@@ -160,9 +163,19 @@ class Policy:
                 decision=decision,
                 stranger=stranger,
             )
-        self._switchboard.incoming(
+        if not self._switchboard.incoming(
             session, event.flow, request.body, shown(call.caller), number, application, now, codecs
-        )
+        ):
+            return self._refuse(
+                event,
+                call.caller,
+                400,
+                now,
+                _NO_SDP,
+                number=number,
+                decision=decision,
+                stranger=stranger,
+            )
         if application.call is not None:
             note_way(application.call, decision)
         return []
@@ -229,8 +242,10 @@ class Policy:
             return self._refuse(event, party, application, now)
         dialled = number_in(request.uri)
         number = Private(dialled.number if dialled else "")
-        self._switchboard.incoming(session, event.flow, request.body, shown(party), number, application, now)
-        return []
+        taken = self._switchboard.incoming(
+            session, event.flow, request.body, shown(party), number, application, now
+        )
+        return [] if taken else self._refuse(event, party, 400, now, _NO_SDP, number=number)
 
     def _takeover(self, session: InviteSession, account: str | None) -> Application | int:
         """What an INVITE with Replaces gets: an account takes over calls of its own devices (RFC 3891 §3)."""

@@ -152,6 +152,14 @@ class Ended(msgspec.Struct, frozen=True):
     cause: str = ""
 
 
+class PeerChanged(msgspec.Struct, frozen=True):
+    """Somebody else talks at the other side from now on, as its From says (RFC 4916); told where
+    `from-change` is supported."""
+
+    session: InviteSession
+    who: NameAddr
+
+
 class InviteRefused(msgspec.Struct, frozen=True):
     """An INVITE that was to begin a call was refused by the endpoint itself; told where its settings say so.
     `malformed`: `request` has what could be read of it, and header fields may be missing or wrong."""
@@ -193,6 +201,7 @@ Effect = (
     | ReferReceived
     | ReferProgress
     | Ended
+    | PeerChanged
     | InviteRefused
     | ResponseArrived
     | RequestTimedOut

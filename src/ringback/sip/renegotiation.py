@@ -235,7 +235,7 @@ class Renegotiation:
         if not request.body:
             if session.dialog is not None:
                 session.dialog.refresh_target(request)
-            return session.send_updated(transaction, request, None, now)
+            return [*session.send_updated(transaction, request, None, now), *session.follow(request)]
         if session.state is not SessionState.CONFIRMED and self._incoming is None:
             # Offers in calls that are not answered yet are not taken: the one of the INVITE is open.
             return self._agent.respond(transaction, request, 500, now, headers=self._later())
@@ -282,9 +282,10 @@ class Renegotiation:
         self._incoming = None
         if session.dialog is not None:
             session.dialog.refresh_target(request)
+        changed = session.follow(request)
         if request.method == "UPDATE":
-            return [*session.send_updated(transaction, request, sdp, now), *self.proceed(now)]
-        return session.send_2xx(transaction, request, sdp, now)
+            return [*session.send_updated(transaction, request, sdp, now), *changed, *self.proceed(now)]
+        return [*session.send_2xx(transaction, request, sdp, now), *changed]
 
     def reject(self, status: int, now: float) -> list[Effect]:
         """Refuse the open offer. One that came in a 200 can only be acknowledged without an answer."""

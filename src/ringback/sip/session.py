@@ -9,7 +9,16 @@ from ringback.governance.private import Private
 from ringback.sip.acceptance import sdp_of
 from ringback.sip.agent import SDP, Agent
 from ringback.sip.dialog import Dialog
-from ringback.sip.effects import Confirmed, Effect, Ended, EndedBy, InfoReceived, OfferAnswered, Transmit
+from ringback.sip.effects import (
+    Confirmed,
+    Effect,
+    Ended,
+    EndedBy,
+    InfoReceived,
+    OfferAnswered,
+    PeerChanged,
+    Transmit,
+)
 from ringback.sip.errors import SessionStateError
 from ringback.sip.flow import Flow
 from ringback.sip.message import REASONS, Headers, NameAddr, Request, Response, SipUri, encode
@@ -164,6 +173,17 @@ class InviteSession:
         self.connected_identity = str(shown)
         dialog.local = shown.with_tag(self.local_tag)
         return self._negotiation.refresh(now)
+
+    def follow(self, request: Request) -> list[Effect]:
+        """Take who the peer says that it is now, in a request within the dialog, where we follow that
+        (RFC 4916 §4.2)."""
+        dialog, who = self.dialog, request.from_
+        if dialog is None or "from-change" not in self._agent.settings.supported:
+            return []
+        if (who.uri, who.display) == (dialog.remote.uri, dialog.remote.display):
+            return []
+        dialog.remote = who
+        return [PeerChanged(self, who)]
 
     def info(self, content_type: str, body: bytes, now: float) -> list[Effect]:
         """Send an INFO; its answer is not reported."""

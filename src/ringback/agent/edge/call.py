@@ -86,7 +86,7 @@ class Call:
 
     @property
     def peer(self) -> Private[NameAddr]:
-        """Who called, or whom we called."""
+        """Who called, or whom we called; who talks there since, where the peer tells that (RFC 4916)."""
         return Private(self._conversation.peer)
 
     @property
