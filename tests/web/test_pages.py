@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from ringback.web.bundle import bundle
+
 
 async def test_the_start_page_says_what_runs_and_links_to_the_api(web):
     page = (await web.stranger.get("/")).text
@@ -108,3 +110,15 @@ async def test_the_console_is_one_page_at_all_of_its_addresses(web):
     assert len({answer.text for answer in answers}) == 1
     assert "media-src 'self' blob:" in answers[0].headers["content-security-policy"]
     assert "script-src 'self';" in answers[0].headers["content-security-policy"]
+
+
+def test_the_console_begins_with_little():
+    built = bundle()
+    assert built is not None
+    begins = re.search(r"/static/ui/(console-[^\"]+[.]js)", built.templates["console"])
+    assert begins is not None
+    first = built.assets[begins[1]]
+    assert len(first.compressed) < 16_000
+    # No page is in it, and above all not the phone.
+    assert b"JsSIP" not in first.plain
+    assert b"Make one and verify it" not in first.plain

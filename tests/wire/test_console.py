@@ -61,6 +61,7 @@ PAGES = (
     "/console/devices",
     "/console/meetings/new",
     "/console/devices/firmware",
+    "/console/backups",
 )
 """Those with the most that is not on others."""
 

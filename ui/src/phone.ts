@@ -6,7 +6,7 @@ import type { SipAccount } from "./api";
 import { Path, packetsOf } from "./path";
 import { SipSocket } from "./socket";
 import { TimeoutError, within } from "./timing";
-import { MEDIA_BLOCKED, NO_ANSWER, refusedTrouble, SOCKET_BLOCKED, type Trouble } from "./trouble";
+import { browserOf, mediaTrouble, NO_ANSWER, refusedTrouble, SOCKET_BLOCKED, type Trouble } from "./trouble";
 
 const SOCKET_MS = 8_000;
 const ANSWER_MS = 20_000;
@@ -63,6 +63,9 @@ export class Phone {
   private restartOwed = false;
   private looking: ReturnType<typeof setInterval> | undefined;
 
+  /** How the server described its side. */
+  private answer = "";
+
   constructor(
     account: SipAccount,
     private readonly listener: PhoneListener,
@@ -94,7 +97,7 @@ export class Phone {
     try {
       const { path } = await within(ANSWER_MS, this.invite(target, sound));
       await within(MEDIA_MS, path).catch(() => {
-        throw new CallFailed(MEDIA_BLOCKED, false);
+        throw new CallFailed(mediaTrouble(this.answer, browserOf(navigator.userAgent)), false);
       });
     } catch (error) {
       this.close();
@@ -158,9 +161,16 @@ export class Phone {
   private invite(target: string, sound: MediaStream): Promise<{ path: Promise<void> }> {
     return new Promise((resolve, reject) => {
       let pathUp = () => {};
-      const path = new Promise<void>((up) => {
-        pathUp = up;
+      let pathFailed = () => {};
+      let isUp = false;
+      const path = new Promise<void>((up, fail) => {
+        pathUp = () => {
+          isUp = true;
+          up();
+        };
+        pathFailed = fail;
       });
+      path.catch(() => {});
       let answered = false;
       const session = this.ua.call(target, {
         mediaStream: sound,
@@ -181,8 +191,9 @@ export class Phone {
             });
           },
           icecandidate: ({ ready }) => ready(),
-          accepted: () => {
+          accepted: (event: unknown) => {
             answered = true;
+            this.answer = (event as { response?: { body?: string } }).response?.body ?? "";
             this.looking = setInterval(() => this.look(session), LOOK_MS);
             resolve({ path });
           },
@@ -196,8 +207,11 @@ export class Phone {
           ended: ({ originator, message }) => {
             if (this.leaving || !answered) return;
             const from = message as unknown as ReasonSource | null;
+            const reason = reasonText(from?.getHeader?.("Reason"));
             this.stop();
-            this.listener.ended(originator === "remote", reasonText(from?.getHeader?.("Reason")));
+            // A browser that finds no path ends the call itself.
+            if (!isUp && originator !== "remote") pathFailed();
+            else this.listener.ended(originator === "remote", reason);
           },
         },
       });

@@ -162,6 +162,17 @@ export const MEDIA_BLOCKED: Trouble = {
   fix: "A firewall or VPN probably blocks it (UDP): try another network, or without the VPN.",
 };
 
+const LOOPBACK: Trouble = {
+  kind: "webrtc",
+  what: "Firefox sends no sound to 127.0.0.1, and the server takes it nowhere else.",
+  fix: "Use Chrome or Edge on this machine, or let the server listen on the network, as it says at its start.",
+};
+
+/** Why no sound got through to the server that answered with this description. */
+export function mediaTrouble(answer: string, browser: Browser): Trouble {
+  return browser === "firefox" && /^a=candidate:.* (127\.|::1 )/m.test(answer) ? LOOPBACK : MEDIA_BLOCKED;
+}
+
 export const NO_ANSWER: Trouble = {
   kind: "refused",
   what: "The call was not answered in time.",

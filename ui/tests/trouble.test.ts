@@ -1,5 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { browserOf, microphoneTrouble, refusedTrouble, surroundingsTrouble } from "../src/trouble";
+import {
+  browserOf,
+  mediaTrouble,
+  microphoneTrouble,
+  refusedTrouble,
+  surroundingsTrouble,
+} from "../src/trouble";
 
 const named = (name: string) => Object.assign(new Error("from the browser"), { name });
 const CHROME =
@@ -70,4 +76,11 @@ describe("refusals", () => {
     expect(trouble.kind).toBe(kind);
     expect(trouble.fix).toMatch(/^[A-Z].*\.$/);
   });
+});
+
+test("Firefox is told why no sound gets to a server on loopback, and others about firewalls", () => {
+  const answer = (host: string) => `v=0\r\na=candidate:1 1 UDP 2130706431 ${host} 20000 typ host\r\n`;
+  expect(mediaTrouble(answer("127.0.0.1"), "firefox").fix).toContain("Chrome");
+  expect(mediaTrouble(answer("192.0.2.7"), "firefox").fix).toContain("firewall");
+  expect(mediaTrouble(answer("127.0.0.1"), "chromium").fix).toContain("firewall");
 });

@@ -1,38 +1,40 @@
 // Which page an address is.
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 import { kinds, loadKinds } from "./kinds";
-import { AccountPage } from "./pages/Account";
-import { BackupsPage } from "./pages/Backups";
-import { CallsPage } from "./pages/Calls";
-import { DevicesPage } from "./pages/Devices";
-import { ExtensionsPage } from "./pages/Extensions";
-import { HistoryPage } from "./pages/History";
-import { ImportPage } from "./pages/Import";
+import {
+  AccountPage,
+  BackupsPage,
+  CallsPage,
+  DevicesPage,
+  ExtensionsPage,
+  HistoryPage,
+  ImportPage,
+  LoginsPage,
+  MeetingsPage,
+  PeoplePage,
+  PhonePage,
+  PlanPage,
+  prepareAll,
+  QueuesPage,
+  RecordingsPage,
+  SetupPage,
+  SimulatePage,
+  StatusPage,
+  TrunksPage,
+  VoicemailPage,
+} from "./pages";
 import { LoginPage } from "./pages/Login";
-import { LoginsPage } from "./pages/Logins";
-import { MeetingsPage } from "./pages/Meetings";
-import { PeoplePage } from "./pages/People";
-import { closePhone, PhonePage } from "./pages/Phone";
-import { PlanPage } from "./pages/Plan";
-import { QueuesPage } from "./pages/Queues";
-import { RecordingsPage } from "./pages/Recordings";
-import { SetupPage } from "./pages/Setup";
-import { SimulatePage } from "./pages/Simulate";
-import { StatusPage } from "./pages/Status";
-import { TrunksPage } from "./pages/Trunks";
-import { VoicemailPage } from "./pages/Voicemail";
+import { closePhone } from "./phone/opening";
 import { go, parts, path } from "./route";
 import { Shell } from "./Shell";
 import { look, may, trouble, you } from "./session";
 
 export function App() {
   const who = you.value;
-  const [ready, setReady] = useState(false);
   useEffect(() => {
-    setReady(false);
     if (who === null) closePhone();
-    if (who) loadKinds().then(() => setReady(true));
+    if (who) loadKinds().then(prepareAll);
   }, [who?.name]);
   useEffect(() => {
     document.title = `${titleOf(path.value)} · Ringback`;
@@ -49,7 +51,11 @@ export function App() {
     );
   if (who === undefined) return null;
   if (who === null) return <LoginPage />;
-  return <Shell>{ready && <Page />}</Shell>;
+  return (
+    <Shell>
+      <Page />
+    </Shell>
+  );
 }
 
 function titleOf(at: string): string {

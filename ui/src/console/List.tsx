@@ -6,6 +6,7 @@ import { Icon } from "./Icon";
 import { count } from "./labels";
 import { go } from "./route";
 import { list, type Page, words } from "./server";
+import { isTyping } from "./typing";
 
 export interface Column<T> {
   title: string;
@@ -212,13 +213,5 @@ export function List<T extends object>(props: Props<T>) {
       )}
       <div ref={end} />
     </section>
-  );
-}
-
-export function isTyping(target: EventTarget | null): boolean {
-  return (
-    target instanceof HTMLElement &&
-    (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName)) &&
-    !(target instanceof HTMLInputElement && /^(checkbox|radio|button)$/.test(target.type))
   );
 }

@@ -5,11 +5,11 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { Icon, type IconName } from "./Icon";
 import { Jump } from "./Jump";
 import { KIND_ICONS, kindOf, SECTIONS } from "./kinds";
-import { isTyping } from "./List";
-import { CallBar } from "./pages/Phone";
+import { CallBar } from "./phone/CallBar";
 import { path } from "./route";
 import { may, you } from "./session";
 import { dismiss, toasts } from "./toasts";
+import { isTyping } from "./typing";
 
 export interface Place {
   title: string;

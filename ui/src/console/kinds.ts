@@ -24,6 +24,7 @@ export interface Item {
   changed_by: string;
 }
 
+/** Empty until they are known. */
 export const kinds = signal<Kind[]>([]);
 
 export async function loadKinds(): Promise<void> {

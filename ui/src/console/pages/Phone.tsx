@@ -1,16 +1,16 @@
 // The phone: whom to call, the calls that go on, and those that were.
 
-import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { TroubleBox } from "../../parts/TroubleBox";
 import { PlaceField } from "../fields/PlaceField";
 import { Icon, type IconName } from "../Icon";
-import { isTyping } from "../List";
-import { lasting } from "../labels";
+import { Lasting } from "../phone/CallBar";
 import { account, alive, type Call, calls, dialString, line, trouble, whom } from "../phone/calls";
 import type { Line } from "../phone/line";
+import { thePhone } from "../phone/opening";
 import type { Place } from "../places";
 import { you } from "../session";
+import { isTyping } from "../typing";
 import { OwnAnswering } from "./Answering";
 import { OwnCalls } from "./Calls";
 
@@ -28,18 +28,6 @@ const KEYS: [string, string][] = [
   ["0", "+"],
   ["#", ""],
 ];
-
-/** JsSIP is large: it is loaded when somebody wants to phone. */
-let loading: Promise<Line> | null = null;
-export function thePhone(): Promise<Line> {
-  loading ??= import("../phone/line").then(({ phone }) => phone);
-  return loading;
-}
-
-/** Nobody is called here any more: who was logged in is gone. */
-export function closePhone(): void {
-  loading?.then((phone) => phone.close());
-}
 
 export function PhonePage() {
   const [typed, setTyped] = useState("");
@@ -323,19 +311,6 @@ function TransferForm({
   );
 }
 
-function Lasting({ call }: { call: Call }) {
-  const [, tick] = useState(0);
-  useEffect(() => {
-    const timer = setInterval(() => tick((before) => before + 1), 1000);
-    return () => clearInterval(timer);
-  }, []);
-  if (call.state === "dialling") return <>calling…</>;
-  if (call.state === "ringing") return <>it rings…</>;
-  if (call.held) return <>on hold</>;
-  const time = lasting((Date.now() - (call.since ?? Date.now())) / 1000);
-  return <>{call.heldByThem ? `${time}, on hold there` : time}</>;
-}
-
 function Toggle({
   icon,
   word,
@@ -351,25 +326,5 @@ function Toggle({
     <button type="button" class={`toggle ${on ? "on" : ""}`} aria-pressed={on} onClick={onClick}>
       <Icon of={icon} /> <span>{word}</span>
     </button>
-  );
-}
-
-/** The calls that go on, on every other page. */
-export function CallBar(): ComponentChildren {
-  const [first] = alive.value;
-  if (!first) return null;
-  const incoming = alive.value.find(({ state }) => state === "incoming");
-  const shown = incoming ?? first;
-  return (
-    <a class={`call-bar ${incoming ? "incoming" : ""}`} href="/phone">
-      <Icon of="phone" />{" "}
-      {incoming ? (
-        `${whom(shown)} calls`
-      ) : (
-        <>
-          {whom(shown)} · <Lasting call={shown} />
-        </>
-      )}
-    </a>
   );
 }

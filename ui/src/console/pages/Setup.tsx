@@ -7,12 +7,13 @@ import { Icon } from "../Icon";
 import { count } from "../labels";
 import { useLoaded } from "../loading";
 import { alive, dialString, line, trouble } from "../phone/calls";
+import { thePhone } from "../phone/opening";
 import { go, parts, path } from "../route";
 import { get, list, patch, words } from "../server";
 import { look, you } from "../session";
 import { say } from "../toasts";
 import { ImportPeople } from "./Import";
-import { CallCards, thePhone } from "./Phone";
+import { CallCards } from "./Phone";
 import { NewTrunkForm, Numbers, state, type Trunk } from "./Trunks";
 
 const STEPS = [
