@@ -6,6 +6,7 @@ import pytest
 
 from ringback.config import Settings, SettingsError, default_data_dir, load_settings, setting_names
 from ringback.config.page import settings_page
+from ringback.routing.numbering import ServiceNumbers
 
 
 def problems(config: Path | None = None, **environ: str) -> list[str]:
@@ -194,6 +195,28 @@ def test_the_vault_key_is_outside_the_data_folder(tmp_path: Path):
     inside = {"RINGBACK_SECURITY__VAULT_KEY_FILE": str(tmp_path / "data" / "keys" / "vault.key")}
     with pytest.raises(SettingsError, match=r"security\.vault_key_file must be outside data_dir"):
         load_settings(environ=inside, data_dir=tmp_path / "data")
+
+
+@pytest.mark.parametrize(
+    ("line", "more"),
+    [
+        ("country = 'AU'", {"000", "106"}),
+        ("country = 'FR'", {"15", "17", "18"}),
+        ("country = 'US'", set()),
+        ("", set()),
+    ],
+)
+def test_the_country_says_by_which_numbers_help_is_called(tmp_path, line, more):
+    settings = load_settings(written(tmp_path, f"[routing]\n{line}\n"), environ={})
+    usual = {"110", "112", "118", "119", "911", "999"}
+    assert settings.routing.emergency == usual | more
+    # It is what calls are looked at by.
+    assert ServiceNumbers.of(settings).emergency == usual | more
+
+
+def test_emergency_numbers_that_are_set_are_all(tmp_path):
+    config = written(tmp_path, "[routing]\ncountry = 'AU'\nemergency_numbers = ['112', '000']\n")
+    assert load_settings(config, environ={}).routing.emergency == {"112", "000"}
 
 
 def test_codes_that_are_not_given_keep_their_default(tmp_path):

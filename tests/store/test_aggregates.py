@@ -6,12 +6,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import update
 
+from ringback.config import load_settings
 from ringback.governance.private import Private
 from ringback.governance.roles import Role
 from ringback.store import schema
 from ringback.store.errors import ConflictError, InvalidError, NotFoundError
 from ringback.store.registrations import StoredRegistration
 from ringback.store.rules import is_trivial_pin, new_password, new_pin
+from ringback.store.store import open_store
 
 
 async def test_only_digest_values_of_an_extension_are_kept(store):
@@ -39,6 +41,14 @@ async def test_extension_numbers_have_two_to_six_digits(store, number):
 async def test_emergency_and_service_numbers_are_not_given_away(store, number):
     with pytest.raises((InvalidError, ConflictError), match="choose another number"):
         await store.extensions.add(number)
+
+
+async def test_a_countrys_own_emergency_numbers_are_not_given_away(tmp_path):
+    settings = load_settings(environ={"RINGBACK_ROUTING__COUNTRY": "FR"}, data_dir=tmp_path / "france")
+    store = await open_store(settings)
+    with pytest.raises(InvalidError, match="15 is an emergency number"):
+        await store.extensions.add("15")
+    await store.close()
 
 
 async def test_a_number_is_given_once(store):

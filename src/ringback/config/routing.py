@@ -10,6 +10,7 @@ from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field, field_validator
 
+from ringback.config.emergency import USUAL, emergency_numbers_of
 from ringback.config.section import Section, table
 from ringback.config.values import CommaList, ServiceNumber
 
@@ -31,7 +32,6 @@ class CallClass(Section):
         return f"{{ prefixes = [{names}], {', '.join(caps)} }}"
 
 
-EMERGENCY_NUMBERS: Final = ("110", "112", "118", "119", "911", "999")
 CLASSES: Final = {
     "national": CallClass(prefixes=("",), concurrent=5, calls_a_day=200, minutes_a_day=600),
     "international": CallClass(prefixes=("+", "00", "011"), concurrent=2, calls_a_day=20, minutes_a_day=60),
@@ -85,8 +85,9 @@ class RoutingSettings(Section):
         "their E.164 form, too. Empty: only numbers with a plus in front have one.",
     )
     emergency_numbers: CommaList = Field(
-        default=EMERGENCY_NUMBERS,
-        description="Numbers that go out by every trunk by which any number goes out, whatever else is set.",
+        default=USUAL,
+        description="Numbers that go out by every trunk by which any number goes out, whatever else is set. "
+        "Where this is not set, those of `routing.country` belong to them, too.",
     )
     feature_codes: Annotated[dict[str, str], BeforeValidator(_beside_the_usual)] = Field(
         default=dict(FEATURE_CODES),
@@ -98,6 +99,14 @@ class RoutingSettings(Section):
         description="Classes of numbers outside by their prefixes, and what one extension may call of each: "
         '`concurrent` calls, `calls_a_day`, `minutes_a_day`. One class has the prefix `""`.',
     )
+
+    @property
+    def emergency(self) -> frozenset[str]:
+        """`emergency_numbers`; where they are not set, with those of the country."""
+        own = self.country and "emergency_numbers" not in self.model_fields_set
+        return frozenset(self.emergency_numbers) | (
+            emergency_numbers_of(self.country) if own else frozenset()
+        )
 
     @field_validator("classes")
     @classmethod

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ringback.config import Settings
-from ringback.config.routing import CLASSES, EMERGENCY_NUMBERS, CallClass
+from ringback.config.emergency import USUAL
+from ringback.config.routing import CLASSES, CallClass
 from ringback.routing.features import CODES
 
 
@@ -16,7 +17,7 @@ class ServiceNumbers:
 
     echo: str
     dial_in: frozenset[str]
-    emergency: frozenset[str] = frozenset(EMERGENCY_NUMBERS)
+    emergency: frozenset[str] = frozenset(USUAL)
     codes: Mapping[str, str] = field(default_factory=lambda: CODES)
     country: str = ""
     """ISO 3166-1 alpha-2, in which numbers without a plus are written; empty: none is known."""
@@ -31,7 +32,7 @@ class ServiceNumbers:
         return cls(
             echo=routing.echo_number,
             dial_in=frozenset(settings.conference.dial_in_numbers),
-            emergency=frozenset(routing.emergency_numbers),
+            emergency=routing.emergency,
             codes=routing.feature_codes,
             country=routing.country,
             classes=routing.classes,

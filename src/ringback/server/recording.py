@@ -78,7 +78,7 @@ class RecordingKeeper:
             self,
             lambda: store.directory,
             kind_of,
-            emergency_numbers=frozenset(settings.routing.emergency_numbers),
+            emergency_numbers=settings.routing.emergency,
             tone_every_s=settings.recording.tone_every_s,
         )
         switchboard.overhearing = self.desk

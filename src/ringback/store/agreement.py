@@ -9,7 +9,7 @@ from datetime import date
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from ringback.config.routing import EMERGENCY_NUMBERS
+from ringback.config.emergency import USUAL
 from ringback.governance import roles
 from ringback.store.directory import Directory
 from ringback.store.emergency_numbers import emergency_in, emergency_sent
@@ -37,7 +37,7 @@ class Fixed:
     """What the settings say and the plan must agree with; without `classes` any may be named."""
 
     services: frozenset[str] = frozenset()
-    emergency: frozenset[str] = frozenset(EMERGENCY_NUMBERS)
+    emergency: frozenset[str] = frozenset(USUAL)
     classes: frozenset[str] | None = None
     country: str = ""
 

@@ -79,7 +79,7 @@ class Extensions:
         """
         fixed = self._objects.fixed
         extension, password = new_extension(
-            checked_extension_number(number, fixed.services),
+            checked_extension_number(number, fixed.services, fixed.emergency),
             display_name,
             password,
             person_id,

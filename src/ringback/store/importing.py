@@ -228,7 +228,7 @@ def _extension(
     if not number:
         return None, None
     try:
-        checked_extension_number(number, fixed.services)
+        checked_extension_number(number, fixed.services, fixed.emergency)
     except StoreError as error:
         problems.append(FieldProblem("extension", str(error)))
         return None, None

@@ -9,7 +9,7 @@ from collections.abc import Container
 from itertools import pairwise
 from typing import Final, get_args
 
-from ringback.config.routing import EMERGENCY_NUMBERS
+from ringback.config.emergency import USUAL
 from ringback.governance.identity import SIP_REALM
 from ringback.governance.private import Private
 from ringback.store.directory import Digest
@@ -39,13 +39,13 @@ def checked_name(name: str, what: str = "the name", *, may_be_empty: bool = Fals
     return name
 
 
-def checked_extension_number(number: str, reserved: Container[str]) -> str:
+def checked_extension_number(number: str, reserved: Container[str], emergency: Container[str] = USUAL) -> str:
     """A number for an extension: 2 to 6 digits, not 0 first, not an emergency or service number."""
     if not re.fullmatch(r"[1-9][0-9]{1,5}", number):
         raise InvalidError("an extension's number has 2 to 6 digits and does not start with 0")
     # Dialling it must never ring a desk.
-    if number in EMERGENCY_NUMBERS:
-        raise InvalidError(f"{number} is an emergency number in many countries; choose another number")
+    if number in emergency:
+        raise InvalidError(f"{number} is an emergency number; choose another number")
     if number in reserved:
         raise ConflictError(f"{number} is a service number (echo, dial-in, parking); choose another number")
     return number

@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ringback.config import Settings
-from ringback.config.routing import EMERGENCY_NUMBERS
+from ringback.config.emergency import USUAL
 from ringback.governance.private import Private
 from ringback.governance.sealing import Sealer, SealingError, create_key, read_key
 from ringback.governance.vault import Vault
@@ -254,7 +254,7 @@ async def _load(connection: AsyncConnection, sealer: Sealer) -> _Loaded:
 def _fixed(settings: Settings) -> Fixed:
     return Fixed(
         services=settings.reserved_numbers,
-        emergency=frozenset((*EMERGENCY_NUMBERS, *settings.routing.emergency_numbers)),
+        emergency=settings.routing.emergency.union(USUAL),
         classes=frozenset(settings.routing.classes),
         country=settings.routing.country,
     )
