@@ -197,7 +197,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         """Say goodbye; who is leaving already is told nothing more and not waited for."""
         if self.transport.is_closing():
             self.stop_keepalive()
-            self.transport.abort()
+            # A TLS transport of Python 3.11.2, Debian 12's, that was closed twice has nothing to abort with.
+            with contextlib.suppress(AttributeError):
+                self.transport.abort()
         else:
             super().shutdown()
 
