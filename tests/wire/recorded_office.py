@@ -78,8 +78,8 @@ class RecordedOffice:
         return self.server.data / "prompts" / (hashlib.sha256(words.encode()).hexdigest()[:24] + ".wav")
 
     def recordings(self, extension: str = "") -> list[dict[str, Any]]:
-        query = f"?extension={extension}" if extension else ""
-        found: list[dict[str, Any]] = self.ask("carl", "GET", f"/recordings{query}")["items"]
+        asked = {"extension": extension} if extension else {}
+        found: list[dict[str, Any]] = self.ask("carl", "POST", "/recordings/search", asked)["items"]
         return found
 
     def is_recording(self, tracks: int) -> bool:
