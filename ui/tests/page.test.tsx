@@ -2,11 +2,14 @@
 import axe from "axe-core";
 import { render } from "preact";
 import { act } from "preact/test-utils";
-import { afterEach, expect, test } from "vitest";
+import { afterAll, afterEach, expect, test } from "vitest";
 import { App } from "../src/parts/App";
 import { STORIES, type Story, story, type Told } from "../stories/models";
 
-afterEach(() => render(null, document.body));
+afterEach(() => act(() => render(null, document.body)));
+
+// Preact runs effects after the next frame, at the latest after 35 ms by a timer that needs the document.
+afterAll(() => new Promise((passed) => setTimeout(passed, 40)));
 
 async function show(told: Told): Promise<Story> {
   const shown = story(told);
