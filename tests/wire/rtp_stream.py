@@ -138,11 +138,12 @@ class RtpStream:
         while not self._stop.is_set():
             wait = next_frame - time.monotonic()
             if wait > 0:
-                readable, _, _ = select.select([self._socket, self._rtcp_socket], [], [], wait)
-                if self._socket in readable:
+                rtp, rtcp = self._socket, self._rtcp_socket
+                readable = _wait_for(rtp, rtcp, seconds=wait)
+                if rtp.fileno() in readable:
                     self._receive()
-                if self._rtcp_socket in readable:
-                    self.rtcp_received.append(self._rtcp_socket.recv(2048))
+                if rtcp.fileno() in readable:
+                    self.rtcp_received.append(rtcp.recv(2048))
                 continue
             next_frame += self.frame_s
             with self._lock:
@@ -258,6 +259,14 @@ class _Event:
             "!BBH", self._code, EVENT_VOLUME | (0x80 if last else 0), min(self._step * FRAME, 0xFFFF)
         )
         return [(self._step == 1, payload)] * (3 if last else 1), last and self._pause == 0
+
+
+def _wait_for(*sockets: socket.socket, seconds: float) -> set[int]:
+    """The descriptors of those with something to read. Unlike `select`, it takes them above 1,023, too."""
+    poll = select.poll()
+    for one in sockets:
+        poll.register(one, select.POLLIN)
+    return {descriptor for descriptor, _ in poll.poll(seconds * 1000)}
 
 
 def _port_pair(ip: str) -> tuple[socket.socket, socket.socket]:
