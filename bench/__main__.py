@@ -20,6 +20,7 @@ from bench import (
     delay,
     endless,
     flood,
+    lists,
     memory,
     opus_capacity,
     quality,
@@ -82,6 +83,7 @@ ALONE: dict[str, Callable[[], Iterator[str]]] = {
     "route": route.measure,
     "two-party": two_party.measure,
     "start": start.measure,
+    "lists": lists.measure,
 }
 EVERYTHING = [*WITH_SERVER, "media"]
 """What is run without names: that which needs no other product."""
