@@ -74,6 +74,7 @@ def test_reports_say_what_was_sent_and_received(server: RingbackServer, make_pho
     assert b"\xca" in compound[28:], "a compound packet holds SDES with a CNAME"
 
 
+@pytest.mark.calm
 def test_lost_packets_are_concealed(server: RingbackServer, make_phone: MakePhone) -> None:
     """One frame in fifty does not come: nobody hears a hole."""
     speaker, listener = two_in_a_meeting(server, make_phone)
