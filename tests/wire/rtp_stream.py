@@ -141,7 +141,7 @@ class RtpStream:
                 rtp, rtcp = self._socket, self._rtcp_socket
                 readable = _wait_for(rtp, rtcp, seconds=wait)
                 if rtp.fileno() in readable:
-                    self._receive()
+                    self._receive(rtp)
                 if rtcp.fileno() in readable:
                     self.rtcp_received.append(rtcp.recv(2048))
                 continue
@@ -189,9 +189,9 @@ class RtpStream:
             # The far end's port is gone, as after a crash, or the cable; the next packet may fare better.
             return
 
-    def _receive(self) -> None:
+    def _receive(self, rtp: socket.socket) -> None:
         try:
-            data, ancillary, _, _ = self._socket.recvmsg(2048, 64)
+            data, ancillary, _, _ = rtp.recvmsg(2048, 64)
         except OSError:
             # News of a packet sent earlier: nobody is there, or no way.
             return
