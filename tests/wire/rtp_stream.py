@@ -6,12 +6,12 @@ Scalar and plain on purpose: it is the ruler that the columnar engine is measure
 from __future__ import annotations
 
 import secrets
-import select
 import socket
 import struct
 import threading
 import time
 from dataclasses import dataclass
+from multiprocessing.connection import wait as wait_for_any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,10 +139,11 @@ class RtpStream:
             wait = next_frame - time.monotonic()
             if wait > 0:
                 rtp, rtcp = self._socket, self._rtcp_socket
-                readable = _wait_for(rtp, rtcp, seconds=wait)
-                if rtp.fileno() in readable:
+                # Unlike select it takes descriptors above 1,023, too.
+                readable = wait_for_any([rtp, rtcp], wait)
+                if rtp in readable:
                     self._receive(rtp)
-                if rtcp.fileno() in readable:
+                if rtcp in readable:
                     self.rtcp_received.append(rtcp.recv(2048))
                 continue
             next_frame += self.frame_s
@@ -259,14 +260,6 @@ class _Event:
             "!BBH", self._code, EVENT_VOLUME | (0x80 if last else 0), min(self._step * FRAME, 0xFFFF)
         )
         return [(self._step == 1, payload)] * (3 if last else 1), last and self._pause == 0
-
-
-def _wait_for(*sockets: socket.socket, seconds: float) -> set[int]:
-    """The descriptors of those with something to read. Unlike `select`, it takes them above 1,023, too."""
-    poll = select.poll()
-    for one in sockets:
-        poll.register(one, select.POLLIN)
-    return {descriptor for descriptor, _ in poll.poll(seconds * 1000)}
 
 
 def _port_pair(ip: str) -> tuple[socket.socket, socket.socket]:
