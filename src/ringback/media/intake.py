@@ -27,6 +27,7 @@ from ringback.media.opus_streams import OpusStreams, ordinary
 from ringback.media.security import Protection
 from ringback.media.sources import SILENT_NS, Sources
 from ringback.media.statistics import Meters
+from ringback.media.usual import GUARD_NS, MAX_EARLY_TICKS, UsualPackets
 from ringback.rtp import header
 from ringback.rtp.header import RtpColumns
 from ringback.rtp.header_extension import UNKNOWN_LEVEL, audio_levels
@@ -35,10 +36,6 @@ from ringback.rtp.sequence import MAX_PER_UPDATE, ReceivedSequence
 MAX_UNKNOWN = 64
 """Packets of unknown sources that are looked at in one batch: more is a flood."""
 FRAME_NS = 20_000_000
-GUARD_NS = 500_000
-"""A packet that comes so shortly before its tick may be late the next time, and counts as late."""
-MAX_EARLY_TICKS = 8
-"""How long a packet may have waited for the worker to be believed."""
 FIRST_RTP_OCTET = 128
 
 
@@ -70,6 +67,7 @@ class Intake:
         self._protection = protection
         self._opus = opus
         self._linear = linear
+        self._usual = UsualPackets(legs, sources, buffer, received, meters)
         self._on_rtcp = on_rtcp
         self._on_collision = on_collision
         self._on_webrtc = on_webrtc
@@ -95,6 +93,13 @@ class Intake:
 
     def receive(self, batch: PacketBatch, now_ns: int, tick: int) -> None:
         """Take a batch; nothing in it can raise."""
+        # Ticks are late or in time, never early: the earliest show when they ought to be.
+        self._first_tick_ns = min(self._first_tick_ns, now_ns - tick * FRAME_NS)
+        batch = self._usual.take(batch, now_ns, tick, self._first_tick_ns)
+        if len(batch):
+            self._receive(batch, now_ns, tick)
+
+    def _receive(self, batch: PacketBatch, now_ns: int, tick: int) -> None:
         on_rtp_socket = (batch.socket & 1) == 0
         rtcp = header.is_rtcp(batch.data, batch.length) | ~on_rtp_socket
         if rtcp.any():
@@ -127,12 +132,11 @@ class Intake:
         age = now_ns - arrival_ns
         # What comes shortly before its tick may miss the next; what comes while sockets are read does not.
         due = tick + ((age < GUARD_NS) & (age >= 0)).astype(np.int64)
-        # Ticks are late or in time, never early: the earliest show when they ought to be.
-        self._first_tick_ns = min(self._first_tick_ns, now_ns - tick * FRAME_NS)
-        if len(age) and int(age.max()) > FRAME_NS:
+        old = age > FRAME_NS
+        if old.any():
             # It counts when a packet came, not when a worker that had lost ticks found it.
-            came = -((self._first_tick_ns - arrival_ns) // FRAME_NS)
-            due = np.clip(came, tick - MAX_EARLY_TICKS, due)
+            came = -((self._first_tick_ns - arrival_ns[old]) // FRAME_NS)
+            due[old] = np.clip(came, tick - MAX_EARLY_TICKS, due[old])
         return due
 
     def _count_invalid(self, leg: Longs, invalid: Bools) -> None:

@@ -174,8 +174,8 @@ class JitterBuffer(Columns):
         frame = self.grid_frame[legs] + count
         ahead = frame - self.next_frame[legs]
         if len(legs) and (int(ahead.min()) < 0 or int(ahead.max()) > MAX_AHEAD):
-            for i in np.flatnonzero((ahead < 0) | (ahead > MAX_AHEAD)).tolist():
-                self._settle(i, legs, timestamp, codec, due, frame)
+            odd = np.flatnonzero((ahead < 0) | (ahead > MAX_AHEAD))
+            self._settle(legs[odd], timestamp[odd], codec[odd], due[odd], frame[odd])
             distance = (timestamp - self.grid_timestamp[legs]).view(np.int32).astype(np.int64)
             count = distance // step
             frame = self.grid_frame[legs] + count
@@ -399,8 +399,8 @@ class JitterBuffer(Columns):
             self.stretched[legs[quiet]] += 1
             self._pass(legs[quiet], np.minimum(surplus, newest - now)[quiet])
             gone = lags & ~unheard & (self.have.reshape(-1)[legs * RING + (now & _MASK)] < FULL)
-            for i in np.flatnonzero(gone).tolist():
-                self._pass_gone(int(legs[i]), int(surplus[i]))
+            if gone.any():
+                self._pass_gone(legs[gone], surplus[gone])
         over = newest - self.next_frame[legs] + 1 - MAX_QUEUED
         if int(over.max()) > 0:
             much = over > 0
@@ -409,13 +409,14 @@ class JitterBuffer(Columns):
             self.discarded[legs] += self._pass(legs, over)
             self.skipped[legs] = True
 
-    def _pass_gone(self, leg: int, most: int) -> None:
-        """Pass over frames that are not there, up to one that is."""
-        frame, newest, gone = int(self.next_frame[leg]), int(self.newest[leg]), 0
-        while gone < most and frame + gone < newest and self.have[leg, (frame + gone) & _MASK] < FULL:
-            gone += 1
-        self._pass(np.array([leg]), np.array([gone]))
-        self.skipped[leg] |= not self.run[leg]
+    def _pass_gone(self, legs: Longs, most: Longs) -> None:
+        """Pass over frames that are not there, at most so many of each leg, up to one that is."""
+        now = self.next_frame[legs]
+        most = np.minimum(most, self.newest[legs] - now)
+        turn = np.arange(int(most.max()) + 1)
+        there = self.have[legs[:, None], (now[:, None] + turn) & _MASK] == FULL
+        self._pass(legs, (there | (turn >= most[:, None])).argmax(axis=1))
+        self.skipped[legs] |= self.run[legs] == 0
 
     def _pass(self, legs: Longs, frames: Longs) -> Longs:
         """Leave so many frames of each leg behind; how many of them were there, int64[n]."""
@@ -453,27 +454,28 @@ class JitterBuffer(Columns):
         self.begun[legs] = False
         self.settled[legs] = False
 
-    def _settle(self, i: int, legs: Longs, timestamp: Words, codec: Bytes, due: Longs, frame: Longs) -> None:
-        """A packet far ahead or behind: a pause that ended, a restart, or simply late."""
-        one, leg = slice(i, i + 1), int(legs[i])
-        number, now = int(frame[i]), int(self.next_frame[leg])
-        lateness = int(due[i]) - number
-        if now - MAX_BEHIND <= number < now and self.late_streak[leg] < RESTART_AFTER_LATE:
-            if number < self.excused[leg] and lateness <= self.delay.wanted[leg]:
-                # It came in time, but its tick was left out.
-                return
-            if number > self.newest[leg] and now - number <= MOST_TICKS:
-                # Nothing newer is there: time stood still for this leg.
-                self.next_frame[leg] = number
-                return
-            self.late[leg] += 1
-            self.late_streak[leg] += 1
-        elif number > now and self.newest[leg] < now:
-            self._begin(legs[one], frame[one])
-            if abs(lateness - int(self.delay.wanted[leg])) > MOST_TICKS:
-                self.delay.begin(legs[one], due[one], frame[one])
-        else:
-            self._anchor(legs[one], timestamp[one], codec[one], due[one])
+    def _settle(self, legs: Longs, timestamp: Words, codec: Bytes, due: Longs, frame: Longs) -> None:
+        """Packets far ahead or behind: pauses that ended, restarts, or simply late."""
+        now, newest = self.next_frame[legs], self.newest[legs]
+        lateness, wanted = due - frame, self.delay.wanted[legs]
+        behind = (now - MAX_BEHIND <= frame) & (frame < now)
+        behind &= self.late_streak[legs] < RESTART_AFTER_LATE
+        # Those that came in time, but whose tick was left out, are nothing to note.
+        counted = behind & ~((frame < self.excused[legs]) & (lateness <= wanted))
+        # Nothing newer is there: time stood still for these legs.
+        stood = counted & (frame > newest) & (now - frame <= MOST_TICKS)
+        self.next_frame[legs[stood]] = frame[stood]
+        late = legs[counted & ~stood]
+        self.late[late] += 1
+        self.late_streak[late] += 1
+        begins = ~behind & (frame > now) & (newest < now)
+        self._begin(legs[begins], frame[begins])
+        anew = begins & (np.abs(lateness - wanted) > MOST_TICKS)
+        if anew.any():
+            self.delay.begin(legs[anew], due[anew], frame[anew])
+        restarts = ~behind & ~begins
+        if restarts.any():
+            self._anchor(legs[restarts], timestamp[restarts], codec[restarts], due[restarts])
 
     def _discard(self, legs: Longs) -> None:
         """Throw away what these legs hold, and count it."""

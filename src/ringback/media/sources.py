@@ -21,12 +21,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ringback.media.columns import Ints, Longs, Shorts, Words
 from ringback.media.legs import Legs
+from ringback.native import at
 
 Key = TypeVar("Key", bound="tuple[object, ...]")
 
@@ -96,6 +97,7 @@ class Sources:
         self._shared: dict[tuple[bool, bool, int], set[int]] = {}
         self._keys: Longs = np.zeros(0, np.int64)
         self._owners: Longs = np.zeros(0, np.int64)
+        self._table: tuple[Longs, Longs] | None = None
         self._changed = False
         self._taken: dict[int, int] = {}
         self._key_of: dict[int, int] = {}
@@ -313,6 +315,17 @@ class Sources:
         found[found == len(self._keys)] = 0
         return np.where(self._keys[found] == wanted, self._owners[found], -1)
 
+    def table(self, library: Any) -> tuple[Longs, Longs]:
+        """Keys and leg rows of the sources, by place (int64[m] each, m a power of 2): what rb_index makes."""
+        if self._changed:
+            self._rebuild()
+        if self._table is None:
+            keys, owners = self._keys, self._owners
+            places = 4 << len(keys).bit_length()
+            self._table = np.zeros(places, np.int64), np.empty(places, np.int64)
+            library.rb_index(at(keys), at(owners), len(keys), *map(at, self._table), places - 1)
+        return self._table
+
     def possible(
         self, pair: int, ip: int, port: int, ssrc: int, silent: Callable[[int], bool], now_ns: int
     ) -> list[int]:
@@ -407,6 +420,7 @@ class Sources:
         owners = np.fromiter(self._taken.values(), np.int64, len(self._taken))
         order = np.argsort(keys)
         self._keys, self._owners = keys[order], owners[order]
+        self._table = None
         self._changed = False
 
 

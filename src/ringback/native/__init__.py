@@ -15,7 +15,7 @@ from typing import Any, Final
 import cffi
 
 LIBRARY: Final = Path(__file__).with_name("kernels.so")
-VERSION: Final = 8
+VERSION: Final = 9
 """Of the interface: a library left from another version of the code is not used."""
 
 ffi: Final = cffi.FFI()
@@ -31,7 +31,19 @@ ffi.cdef(
                         void *timed, int64_t most, void *ssrc, void *highest, void *received, void *seen,
                         void *transit, void *candidate, void *jitter, int64_t largest_step, void *touched,
                         void *extended, void *fresh, void *slow);
-    void rb_energy(void *frames, void *rows, int64_t n, int64_t m, void *square, void *out);
+    void rb_index(void *keys, void *owners, int64_t n, void *table, void *table_owners, int64_t mask);
+    int64_t rb_usual(void *data, int64_t width, void *length, void *socket, void *ip, void *port,
+                     void *arrival, int64_t n, void *table, void *table_owners, int64_t mask, void *formats,
+                     void *locked, void *receives, void *secure, void *own_ssrc, void *received_ns,
+                     void *ssrc, void *highest, void *received, void *seen, void *transit, void *candidate,
+                     void *jitter, int64_t largest_step, void *touched, int64_t most, void *anchored,
+                     void *codec, void *grid_timestamp, void *grid_frame, void *next_frame, void *newest,
+                     void *have, void *frames, void *late_streak, int64_t ring, int64_t ahead_most,
+                     void *wanted, void *counts, int64_t stride, int64_t bins, int64_t reach, int64_t now,
+                     int64_t tick, int64_t first_tick, int64_t guard, int64_t early, int64_t codecs,
+                     void *legs, void *left);
+    int64_t rb_energy_ulaw(void *frames, void *rows, int64_t n, int64_t m, void *out, void *clipped);
+    int64_t rb_energy_alaw(void *frames, void *rows, int64_t n, int64_t m, void *out, void *clipped);
     void rb_gate(void *legs, void *energy, int64_t n, int64_t windows, int64_t window_frames, float margin,
                  float floor, float ceiling, int16_t hangover_frames, float rise, float fall, void *talking,
                  void *level, void *hangover, void *frames, void *lowest, void *minima, void *result);

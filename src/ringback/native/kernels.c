@@ -19,7 +19,7 @@
 #define FAST
 #endif
 
-int32_t rb_version(void) { return 8; }
+int32_t rb_version(void) { return 9; }
 
 /* RTP headers (RFC 3550 5.1) ------------------------------------------------------------------------------- */
 
@@ -121,25 +121,154 @@ int64_t rb_sequence(int64_t k, const int64_t *legs, const uint16_t *numbers, con
     return left;
 }
 
-/* Levels ------------------------------------------------------------------------------------------------------ */
+/* What is usual of what arrives -------------------------------------------------------------------------------- */
 
-/* Mean square of each of n frames of m octets, those at `rows` of a table of frames. */
-FAST void rb_energy(const uint8_t *frames, const int64_t *rows, int64_t n, int64_t m, const float *square,
-                    float *out) {
+/* The first three cache lines of a frame or packet that is read soon: rings of all legs do not fit a cache. */
+static inline void soon(const uint8_t *at) {
+    __builtin_prefetch(at);
+    __builtin_prefetch(at + 64);
+    __builtin_prefetch(at + 128);
+}
+
+/* Keys with their owners into a table of mask + 1 places, more than twice as many; owner -1 is an empty place. */
+static inline uint64_t place_of(int64_t key) { return (uint64_t)key * 0x9E3779B97F4A7C15u >> 20; }
+
+void rb_index(const int64_t *keys, const int64_t *owners, int64_t n, int64_t *table, int64_t *table_owners,
+              int64_t mask) {
+    for (int64_t i = 0; i <= mask; i++) table_owners[i] = -1;
     for (int64_t i = 0; i < n; i++) {
-        const uint8_t *frame = frames + rows[i] * m;
-        float a = 0, b = 0, c = 0, d = 0;
-        int64_t j = 0;
-        for (; j + 4 <= m; j += 4) {
-            a += square[frame[j]];
-            b += square[frame[j + 1]];
-            c += square[frame[j + 2]];
-            d += square[frame[j + 3]];
-        }
-        for (; j < m; j++) a += square[frame[j]];
-        out[i] = (a + b + c + d) / (float)m;
+        int64_t place = (int64_t)place_of(keys[i]) & mask;
+        while (table_owners[place] >= 0) place = (place + 1) & mask;
+        table[place] = keys[i];
+        table_owners[place] = owners[i];
     }
 }
+
+static inline int64_t floored(int64_t value, int64_t by) { return value / by - (value % by < 0); }
+
+/* The packets of n rows of `width` octets that are what nearly all are, from header to jitter buffer: see
+ * media/usual.py. `left` int64[n] gets the rows of the others, in order, and `legs` int64[n] is for the way;
+ * returns how many are left. `touched` is zero before and after, as in rb_sequence. */
+int64_t rb_usual(const uint8_t *data, int64_t width, const int32_t *length, const int32_t *socket,
+                 const uint32_t *ip, const uint16_t *port, const int64_t *arrival, int64_t n,
+                 const int64_t *table, const int64_t *table_owners, int64_t mask, const uint8_t *formats,
+                 const uint8_t *locked, const uint8_t *receives, const uint8_t *secure, const uint32_t *own_ssrc,
+                 int64_t *received_ns, int64_t *ssrc, int64_t *highest, int64_t *received, uint64_t *seen,
+                 int64_t *transit, int64_t *candidate, double *jitter, int64_t largest_step, uint8_t *touched,
+                 int64_t most, const uint8_t *anchored, const uint8_t *codec, const uint32_t *grid_timestamp,
+                 const int64_t *grid_frame, const int64_t *next_frame, int64_t *newest, uint8_t *have,
+                 uint8_t *frames, int32_t *late_streak, int64_t ring, int64_t ahead_most, const int64_t *wanted,
+                 uint16_t *counts, int64_t stride, int64_t bins, int64_t reach, int64_t now, int64_t tick,
+                 int64_t first_tick, int64_t guard, int64_t early, int64_t codecs, int64_t *legs,
+                 int64_t *left) {
+    enum { FRAME = 160, HEADER = 12, FRAME_US = 20000 };
+    const int64_t frame_ns = FRAME_US * 1000;
+    int64_t others = 0;
+    for (int64_t i = 0; i < n; i++) {
+        legs[i] = -1;
+        if (socket[i] & 1) continue;
+        int64_t key = (int64_t)(socket[i] >> 1) << 48 | (int64_t)ip[i] << 16 | port[i];
+        int64_t place = (int64_t)place_of(key) & mask;
+        while (table_owners[place] >= 0 && table[place] != key) place = (place + 1) & mask;
+        legs[i] = table_owners[place];
+    }
+    for (int64_t i = 0; i < n; i++) {
+        const uint8_t *row = data + i * width;
+        int64_t leg = legs[i], later = i + 6 < n ? legs[i + 6] : -1;
+        if (later >= 0) {
+            soon(row + 6 * width);
+            soon(frames + (later * ring + ((newest[later] + 1) & (ring - 1))) * FRAME);
+        }
+        if (leg < 0) goto other;
+        if (touched[leg] >= most) goto mark;
+        uint8_t form = formats[leg * 128 + (row[1] & 127)];
+        uint32_t source = be32(row + 8), timestamp = be32(row + 4);
+        uint16_t number = (uint16_t)(row[2] << 8 | row[3]);
+        if (row[0] != 0x80 || length[i] != HEADER + FRAME || (row[1] >= 192 && row[1] <= 223) || form >= codecs)
+            goto mark;
+        if (!locked[leg] || !receives[leg] || secure[leg] || source == own_ssrc[leg] ||
+            ssrc[leg] != (int64_t)source || (uint16_t)(number - (uint16_t)highest[leg]) != 1)
+            goto mark;
+        int64_t distance = (int32_t)(timestamp - grid_timestamp[leg]), count = floored(distance, FRAME);
+        int64_t frame = grid_frame[leg] + count, ahead = frame - next_frame[leg];
+        if (!anchored[leg] || codec[leg] != form || count * FRAME != distance || ahead < 0 || ahead > ahead_most)
+            goto mark;
+        int64_t age = now - arrival[i], due = tick + (age >= 0 && age < guard);
+        if (age > frame_ns) {
+            int64_t came = -floored(first_tick - arrival[i], frame_ns);
+            if (came < due) due = came < tick - early ? tick - early : came;
+        }
+        int64_t lateness = due - frame, excess = lateness - wanted[leg];
+        if (excess > 0 || excess < -reach) goto mark;
+
+        touched[leg]++;
+        received_ns[leg] = arrival[i];
+        highest[leg]++;
+        seen[leg] = seen[leg] << 1 | 1;
+        candidate[leg] = -1;
+        received[leg]++;
+        int64_t passed = (floored(floored(arrival[i], 1000) * FRAME, FRAME_US) - (int64_t)timestamp) & 0xFFFFFFFF;
+        if (transit[leg] != -1) {
+            int64_t change = ((passed - transit[leg] + 0x80000000) & 0xFFFFFFFF) - 0x80000000;
+            if (change < 0) change = -change;
+            if (change < largest_step) jitter[leg] += ((double)change - jitter[leg]) / 16;
+        }
+        transit[leg] = passed;
+        counts[leg * stride + (lateness & (bins - 1))]++;
+        int64_t slot = leg * ring + (frame & (ring - 1));
+        memcpy(frames + slot * FRAME, row + HEADER, FRAME);
+        have[slot] = FRAME;
+        if (frame > newest[leg]) newest[leg] = frame;
+        late_streak[leg] = 0;
+        continue;
+    mark:
+        touched[leg] = 255;
+    other:
+        left[others++] = i;
+    }
+    for (int64_t i = 0; i < n; i++)
+        if (legs[i] >= 0) touched[legs[i]] = 0;
+    return others;
+}
+
+/* Levels ------------------------------------------------------------------------------------------------------ */
+
+/* Of each of n frames of m octets, those at `rows` of a table of frames, the mean square by ITU-T G.711 and how many
+ * samples are at the end of the scale; returns how many are in all. Sums of 64 squares of 13 bits fit 32 bits. */
+#define ENERGY(name, magnitude, end, scale)                                                                     \
+    FAST int64_t name(const uint8_t *frames, const int64_t *rows, int64_t n, int64_t m, float *out, float *clipped) { \
+        int64_t all = 0;                                                                                        \
+        for (int64_t i = 0; i < n; i++) {                                                                       \
+            const uint8_t *frame = frames + rows[i] * m;                                                        \
+            if (i + 6 < n) soon(frames + rows[i + 6] * m);                                                      \
+            uint64_t sum = 0;                                                                                   \
+            uint32_t ends = 0;                                                                                  \
+            for (int64_t j = 0; j < m; j += 64) {                                                               \
+                int64_t size = m - j < 64 ? m - j : 64;                                                         \
+                uint32_t squares = 0;                                                                           \
+                for (int64_t k = 0; k < size; k++) {                                                            \
+                    uint32_t octet = frame[j + k], value = magnitude;                                           \
+                    squares += value * value;                                                                   \
+                    ends += value == end;                                                                       \
+                }                                                                                               \
+                sum += squares;                                                                                 \
+            }                                                                                                   \
+            out[i] = (float)((double)sum / (scale * scale * (double)m));                                        \
+            clipped[i] = (float)ends;                                                                           \
+            all += ends;                                                                                        \
+        }                                                                                                       \
+        return all;                                                                                             \
+    }
+static inline uint32_t ulaw(uint32_t octet) {
+    uint32_t code = ~octet;
+    return (((code & 15) << 1) + 33 << (code >> 4 & 7)) - 33;
+}
+static inline uint32_t alaw(uint32_t octet) {
+    uint32_t code = octet ^ 0x55, segment = code >> 4 & 7, some = segment > 0;
+    return ((code & 15) << 1) + 1 + 32 * some << (segment - some);
+}
+ENERGY(rb_energy_ulaw, ulaw(octet), 8031, 8192.0)
+ENERGY(rb_energy_alaw, alaw(octet), 4032, 4096.0)
 
 /* As level.SpeechGate.update. */
 void rb_gate(const int64_t *legs, const float *energy, int64_t n, int64_t windows, int64_t window_frames,
@@ -175,6 +304,7 @@ FAST void rb_decode(const uint8_t *frames, const int64_t *rows, int64_t n, int64
                     float *out) {
     for (int64_t i = 0; i < n; i++) {
         const uint8_t *frame = frames + rows[i] * m;
+        if (i + 6 < n) soon(frames + rows[i + 6] * m);
         float *to = out + i * m;
         for (int64_t j = 0; j < m; j++) to[j] = table[frame[j]];
     }
@@ -270,8 +400,10 @@ FAST void rb_sum(const float *voices, const int64_t *rooms, int64_t k, int64_t m
  * `rows`. */
 void rb_scatter(const uint8_t *table, int64_t rows, int64_t m, const int64_t *row, int64_t n, uint8_t *out,
                 int64_t width, int64_t offset) {
-    for (int64_t i = 0; i < n; i++)
+    for (int64_t i = 0; i < n; i++) {
+        if (i + 6 < n) soon(out + (i + 6) * width + offset);
         memcpy(out + i * width + offset, table + (row[i] < 0 ? rows - 1 : row[i]) * m, (size_t)m);
+    }
 }
 
 /* The m octets from start[i] on of the packet rows[i] to frame places[i] of m octets each. */

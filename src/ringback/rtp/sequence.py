@@ -198,15 +198,7 @@ class ReceivedSequence:
             np.ascontiguousarray(arrival_rtp_ts, np.int64),
             np.ones(count, np.bool_) if timed is None else np.ascontiguousarray(timed),
         )
-        state = (
-            self.ssrc,
-            self.highest,
-            self.received,
-            self._seen,
-            self._transit,
-            self._candidate_sequence,
-            self.jitter,
-        )
+        *state, turn = self.counters()
         left = library.rb_sequence(
             count,
             at(rows),
@@ -214,12 +206,26 @@ class ReceivedSequence:
             MAX_PER_UPDATE,
             *map(at, state),
             MAX_TRANSIT_STEP,
-            at(self._turn),
+            at(turn),
             at(result.extended),
             at(result.fresh),
             at(slow),
         )
         return np.flatnonzero(slow) if left else _NOBODY
+
+    def counters(self) -> tuple[NDArray[Any], ...]:
+        """What a packet that is simply the next of its leg counts in, in the order of rb_sequence; the last,
+        uint8[capacity], is zero between calls."""
+        return (
+            self.ssrc,
+            self.highest,
+            self.received,
+            self._seen,
+            self._transit,
+            self._candidate_sequence,
+            self.jitter,
+            self._turn,
+        )
 
     def _turns(self, legs: Legs) -> list[Legs]:
         """Split the packets into rounds in which no leg appears twice."""

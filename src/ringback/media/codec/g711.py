@@ -115,15 +115,14 @@ def energy_and_clipped(frames: Octets, rows: NDArray[np.int64], law: Law) -> tup
     counting costs nothing.
     """
     size = frames.shape[1]
-    if kernels is None:
-        sums = np.take(_MARKED[law], frames.take(rows, axis=0), mode="wrap") @ np.full(
-            size, 1 / size, np.float32
-        )
-    else:
-        sums = np.empty(len(rows), np.float32)
-        kernels.rb_energy(at(frames), at(rows), len(rows), size, at(_MARKED[law]), at(sums))
+    if kernels is not None:
+        energies, clipped = np.empty((2, len(rows)), np.float32)
+        measure = kernels.rb_energy_ulaw if law == "PCMU" else kernels.rb_energy_alaw
+        some = measure(at(frames), at(rows), len(rows), size, at(energies), at(clipped))
+        return energies, clipped if some else None
+    sums = np.take(_MARKED[law], frames.take(rows, axis=0), mode="wrap") @ np.full(size, 1 / size, np.float32)
     if not len(sums) or sums.max() < _MARK / size:
         return sums, None
-    clipped: Samples = np.floor(sums * np.float32(size / _MARK))
+    clipped = np.floor(sums * np.float32(size / _MARK))
     sums -= clipped * np.float32(_MARK / size)
     return np.clip(sums, 0, 1), clipped

@@ -1,0 +1,149 @@
+"""The compiled way of usual packets does what Intake does for every packet."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ringback.media import usual
+from ringback.media.batch import PacketBatch
+from ringback.media.columns import Columns
+from ringback.media.engine import Engine
+from ringback.media.protocol import Codec, SetMedia
+from ringback.media.usual import UsualPackets
+from tests.media.world import MS, PEER_IP, Peer, World
+
+CODECS: list[Codec] = ["PCMU", "PCMA", "G722", "PCMU", "OPUS", "L16", "PCMA", "PCMU"]
+
+
+def bad_line(seed: int, loss: float, jitter_ms: float) -> Any:
+    """A line that is calm for some seconds, then loses, delays and reorders."""
+    chance = random.Random(seed)
+
+    def delay(at_ns: int) -> float | None:
+        if at_ns // (2000 * MS) % 2:
+            return 3.0
+        return None if chance.random() < loss else chance.random() * jitter_ms
+
+    return delay
+
+
+def troubled(seed: int) -> World:
+    """A room of eight with all that can go wrong on a line."""
+    world = World(seed)
+    for leg, codec in enumerate(CODECS, 1):
+        world.add(Peer(leg, codec, frequency=200.0 + 100 * leg, ptime={4: 30, 8: 10}.get(leg, 20)))
+        world.delay[leg] = bad_line(seed + leg, (0.0, 0.02, 0.2)[leg % 3], (2.0, 30.0, 80.0)[leg % 3])
+    return world
+
+
+def trouble(world: World, tick: int) -> None:
+    """What happens before a tick: the same in every world of the same seed."""
+    chance = world.random
+    one = world.peers[1 + tick % len(CODECS)]
+    if tick % 11 == 0:
+        one.sequence += chance.choice([1, 5, 200, 4000])
+    if tick % 37 == 0:
+        one.ssrc += 1
+    if tick % 53 == 0:
+        one.timestamp += chance.choice([80, 160 * 7, 160 * 100, 1 << 31])
+    if tick % 5 == 0:
+        # Twice the same, short, long, unknown formats, foreign sources, RTCP's types, extras in the header.
+        whole = one.packet(bytes([0x55]) * 160, chance.choice([0, 8, 9, 13, 77, 101]), marker=tick % 2 == 0)
+        for datagram in (whole, whole, whole[:50], whole + b"x", b"\x90" + whole[1:], b"\xa0" + whole[1:]):
+            world.throw(datagram, 2 * one.to_pair, port=one.port, after_ms=chance.random() * 20)
+        world.throw(whole, 2 * one.to_pair, port=chance.randrange(1, 1 << 16))
+        world.throw(whole, 2 * one.to_pair + 1, port=one.port)
+    if tick % 61 == 0:
+        held = SetMedia(
+            leg=2,
+            send=world.peers[2].format(),
+            receive=[world.peers[2].format()],
+            direction="sendonly" if tick // 61 % 2 else "sendrecv",
+            remote_ip="10.0.0.1",
+            remote_port=world.peers[2].port,
+            remote_rtcp_port=world.peers[2].port + 1,
+        )
+        world.apply(held)
+    if tick % 97 == 0:
+        # The worker stands still, and leaves ticks out.
+        world.now_ns += 5 * 20 * MS
+        world.engine.skip(3)
+
+
+def state(engine: Engine) -> dict[str, np.ndarray]:
+    found: dict[str, np.ndarray] = {}
+    parts: list[tuple[str, Columns]] = [
+        ("legs", engine.legs),
+        ("buffer", engine.buffer),
+        ("delay", engine.buffer.delay),
+        ("meters", engine.meters),
+    ]
+    for name, part in parts:
+        found |= {f"{name}.{column}": getattr(part, column) for column in part.SPEC}
+    received = vars(engine.received).items()
+    return found | {f"received.{name}": value for name, value in received if isinstance(value, np.ndarray)}
+
+
+@pytest.mark.parametrize("seed", range(1, 7))
+def test_both_ways_leave_the_same(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    if usual.kernels is None:
+        pytest.skip("the engine's loops are not compiled here")
+    taken = 0
+
+    class Counted(UsualPackets):
+        def take(self, batch: PacketBatch, now_ns: int, tick: int, first_tick_ns: int) -> PacketBatch:
+            nonlocal taken
+            left = super().take(batch, now_ns, tick, first_tick_ns)
+            taken += len(batch) - len(left)
+            return left
+
+    compiled, plain = troubled(seed), troubled(seed)
+    compiled.engine.intake._usual.__class__ = Counted
+    for tick in range(1, 500):
+        for world in (compiled, plain):
+            trouble(world, tick)
+        compiled.tick()
+        with monkeypatch.context() as patch:
+            patch.setattr(usual, "kernels", None)
+            plain.tick()
+        assert compiled.outgoing == plain.outgoing, tick
+        mine, others = state(compiled.engine), state(plain.engine)
+        for name, column in mine.items():
+            np.testing.assert_array_equal(column, others[name], err_msg=f"{name} at tick {tick}")
+        assert compiled.engine.intake.stray_packets == plain.engine.intake.stray_packets
+        assert compiled.events == plain.events
+    assert taken > 500
+
+
+def test_a_calm_call_is_taken_the_compiled_way_whole() -> None:
+    if usual.kernels is None:
+        pytest.skip("the engine's loops are not compiled here")
+    world = World()
+    world.add(Peer(1))
+    world.add(Peer(2, "PCMA"))
+    world.run(1)
+    world.engine.intake._receive = pytest.fail  # type: ignore[assignment, method-assign]
+    world.run(1)
+    assert world.peers[2].level(440) > -20
+
+
+@pytest.mark.parametrize("change", ["port", "ip", "socket", "ssrc"])
+def test_what_is_not_from_the_legs_own_source_is_never_usual(change: str) -> None:
+    world = World()
+    peer = world.add(Peer(1))
+    world.add(Peer(2))
+    world.run(1)
+    heard = int(world.engine.received.received[0])
+    source = {"ip": PEER_IP, "port": peer.port, "socket": 2 * peer.to_pair}
+    if change == "ssrc":
+        peer.ssrc += 1
+    else:
+        source[change] += 2
+    world.peers.pop(1)
+    world.throw(peer.packet(bytes(160), 0), **source)
+    world.tick()
+    assert int(world.engine.received.received[0]) == heard
