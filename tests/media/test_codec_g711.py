@@ -106,3 +106,31 @@ def test_rows_of_any_length_and_views_into_packets(law: g711.Law) -> None:
         np.testing.assert_allclose(g711.energy(payload, law), np.mean(np.square(expected), axis=1), rtol=1e-5)
     assert g711.decode(packets[:0, :160], law).shape == (0, 160)
     assert g711.energy(packets[:0, :160], law).shape == (0,)
+
+
+@pytest.mark.parametrize("size", [1, 63, 80, 160, 320])
+@pytest.mark.parametrize("law", LAWS)
+def test_energy_and_clipping_compiled_and_plain(
+    law: g711.Law, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if g711.kernels is None:
+        pytest.skip("the engine's loops are not compiled here")
+    random = np.random.default_rng(size)
+    frames = random.integers(0, 256, (40, size), dtype=np.uint8)
+    # The loudest there is, silence, and frames without an end of the scale.
+    ends = [0x00, 0x80] if law == "PCMU" else [0x2A, 0xAA]
+    frames[0], frames[1], frames[2] = ends[0], ends[1], g711.SILENCE[law]
+    frames[3:20][np.isin(frames[3:20], ends)] = 0x55
+    for rows in (np.arange(40), np.arange(2, 20), np.array([7, 7, 0])):
+        energy, clipped = g711.energy_and_clipped(frames, rows, law)
+        with monkeypatch.context() as patch:
+            patch.setattr(g711, "kernels", None)
+            expected, expected_clipped = g711.energy_and_clipped(frames, rows, law)
+        exact = (g711.decode(frames[rows], law).astype(np.float64) ** 2).mean(axis=1)
+        np.testing.assert_allclose(energy, exact, rtol=1e-6)
+        # The plain way keeps count of the ends in the same float.
+        np.testing.assert_allclose(expected, exact, rtol=1e-3, atol=1e-5)
+        if expected_clipped is None:
+            assert clipped is None
+        else:
+            np.testing.assert_array_equal(clipped, expected_clipped)

@@ -254,6 +254,33 @@ def test_the_compiled_loop_keeps_what_the_plain_code_keeps(
 
 
 @pytest.mark.parametrize("kind", [NarrowPlayout, WidePlayout])
+def test_carrying_is_the_same_compiled_and_plain(
+    kind: type[Playout], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if playout.kernels is None:
+        pytest.skip("the engine's loops are not compiled here")
+    random = np.random.default_rng(2)
+    compiled, plain = kind(8), kind(8)
+    for turn in range(11):
+        legs = np.flatnonzero(random.random(8) < 0.7)
+        sound = random.standard_normal((len(legs), kind.rate // 50)).astype(np.float32)
+        carry = random.choice([1, 19, 80, 159, 160], len(legs)).astype(np.int32)
+        heard = []
+        for one in (compiled, plain):
+            with monkeypatch.context() as patch:
+                if one is plain:
+                    patch.setattr(playout, "kernels", None)
+                none, zero = np.zeros(len(legs), np.bool_), np.zeros(len(legs), np.int32)
+                frames = Frames(
+                    legs, sound.copy(), sound, ~none, none, none, none, zero, carry.copy(), none, none
+                )
+                heard.append(one.play(frames))
+        np.testing.assert_array_equal(*heard, err_msg=str(turn))
+        np.testing.assert_array_equal(compiled.frames, plain.frames, err_msg=str(turn))
+        np.testing.assert_array_equal(compiled.oldest, plain.oldest)
+
+
+@pytest.mark.parametrize("kind", [NarrowPlayout, WidePlayout])
 def test_of_a_voice_that_was_gone_too_long_nothing_is_heard(kind: type[Playout]) -> None:
     leg = Leg(kind, signals.voiced(4000))
     leg.play()

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import socket
+import time
 from typing import Any
 
 import numpy as np
 import pytest
 
 from ringback.media import usual
-from ringback.media.batch import PacketBatch
+from ringback.media.batch import PacketBatch, empty_batch
 from ringback.media.columns import Columns
 from ringback.media.engine import Engine
 from ringback.media.protocol import Codec, SetMedia
 from ringback.media.usual import UsualPackets
+from ringback.media.worker.mmsg import Inbox
 from tests.media.world import MS, PEER_IP, Peer, World
 
 CODECS: list[Codec] = ["PCMU", "PCMA", "G722", "PCMU", "OPUS", "L16", "PCMA", "PCMU"]
@@ -147,3 +151,60 @@ def test_what_is_not_from_the_legs_own_source_is_never_usual(change: str) -> Non
     world.throw(peer.packet(bytes(160), 0), **source)
     world.tick()
     assert int(world.engine.received.received[0]) == heard
+
+
+@pytest.mark.parametrize("ipv6", [False, True])
+def test_what_is_read_from_sockets_is_taken_there(ipv6: bool) -> None:
+    """The rows of usual packets are used again, and what is left comes whole and in order."""
+    if usual.kernels is None:
+        pytest.skip("the engine's loops are not compiled here")
+    family, host = (socket.AF_INET6, "::1") if ipv6 else (socket.AF_INET, "127.0.0.1")
+    with contextlib.ExitStack() as stack:
+        ours, phone, other = (stack.enter_context(socket.socket(family, socket.SOCK_DGRAM)) for _ in range(3))
+        for one in (ours, phone, other):
+            one.bind((host, 0))
+        world = World()
+        engine = world.engine
+        inbox = Inbox(16, engine.addresses)
+        peer = Peer(1)
+        peer.port = phone.getsockname()[1]
+        world.add(peer, remote_ip=host)
+        world.peers.clear()
+        left: list[bytes] = []
+        strange: list[bytes] = []
+
+        def read() -> None:
+            now = world.now_ns
+            batch, _ = inbox.receive([(0, ours.fileno())], 0, time.time_ns() - now, now, engine.usual(now))
+            left.extend(row[:size].tobytes() for row, size in zip(batch.data, batch.length, strict=True))
+            engine.receive(batch, now)
+            engine.step(empty_batch(), now)
+            world.now_ns += 20 * MS
+
+        def say(*datagrams: bytes) -> None:
+            for datagram in datagrams:
+                (other if datagram in strange else phone).sendto(datagram, ours.getsockname()[:2])
+            deadline = time.monotonic() + 5
+            while not ours.recv(1, socket.MSG_PEEK):
+                assert time.monotonic() < deadline
+
+        sound = bytes([0x55]) * 160
+        for _ in range(3):
+            say(peer.packet(sound, 0))
+            peer.timestamp += 160
+            read()
+        assert len(left) == (3 if ipv6 else 1), "the first locks the source; IPv6 has its numbers only later"
+        left.clear()
+        # More than the rows that there are, and strange ones in between.
+        usual_ones = []
+        for i in range(12):
+            usual_ones.append(peer.packet(sound, 0))
+            peer.timestamp += 160
+            strange.append(bytes([0x80, 200, i]) * (i + 3))
+        mixed = [one for both in zip(strange, usual_ones, strict=True) for one in both]
+        say(*mixed[:16])
+        read()
+        say(*mixed[16:])
+        read()
+        assert left == (mixed if ipv6 else strange)
+        assert int(engine.received.received[0]) == 15

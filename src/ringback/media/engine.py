@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -159,6 +159,10 @@ class Engine:
         """Take datagrams that arrived since the last tick; may be called several times a tick."""
         if len(batch):
             self.intake.receive(batch, now_ns, self.tick)
+
+    def usual(self, now_ns: int) -> Any | None:
+        """By what usual packets are taken where sockets are read, before `receive`; None: not at all."""
+        return self.intake.usual(now_ns, self.tick)
 
     def step(self, batch: PacketBatch, now_ns: int) -> list[OutgoingBatch]:
         """Take datagrams and advance one tick; what is returned, in the order it is to be sent, holds until

@@ -168,8 +168,11 @@ class Hearing:
 
     def _sums(self, voices: Voices, samples: int) -> tuple[Floats, Bools]:
         """Sum of the voices heard in each room, and in which there is any."""
-        rooms = self._legs.room[voices.legs[voices.heard]].astype(np.int64)
-        sums = sum_by_room(voices.samples[voices.heard].reshape(-1, samples), rooms, self._rooms.capacity)
+        legs, spoken = voices.legs, voices.samples
+        if not voices.heard.all():
+            legs, spoken = legs[voices.heard], spoken[voices.heard]
+        rooms = self._legs.room[legs].astype(np.int64)
+        sums = sum_by_room(spoken.reshape(-1, samples), rooms, self._rooms.capacity)
         sounding = np.zeros(self._rooms.capacity, np.bool_)
         sounding[rooms] = True
         return sums, sounding
@@ -183,7 +186,10 @@ class Hearing:
         samples: int,
     ) -> tuple[Floats, Bools]:
         """Everything that is heard in a room at one rate, and in which rooms there is anything."""
-        mix, live = own[0].copy(), own[1].copy()
+        mix, live = own
+        if other is None and not self.room_sounds:
+            return mix, live
+        mix, live = mix.copy(), live.copy()
         if other is not None:
             needed = np.zeros(self._rooms.capacity, np.bool_)
             needed[room[wanted & (room >= 0)]] = True

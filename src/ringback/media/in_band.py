@@ -133,6 +133,10 @@ class InBandKeys:
         ears = self._ears
         found, pure = recognised(windows)
         keys = ears.key[legs]
+        if int(found.max()) < 0 and int(keys.max()) < 0:
+            # As nearly always: nobody presses a key.
+            ears.gone[legs], ears.likely[legs] = 0, -1
+            return
         same = found == keys
         ears.gone[legs] = np.where(same | (keys < 0), 0, ears.gone[legs] + 1)
         sure = (found >= 0) & (pure | (found == ears.likely[legs]))

@@ -4,6 +4,7 @@ dropped."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -93,11 +94,18 @@ class Intake:
 
     def receive(self, batch: PacketBatch, now_ns: int, tick: int) -> None:
         """Take a batch; nothing in it can raise."""
-        # Ticks are late or in time, never early: the earliest show when they ought to be.
-        self._first_tick_ns = min(self._first_tick_ns, now_ns - tick * FRAME_NS)
-        batch = self._usual.take(batch, now_ns, tick, self._first_tick_ns)
+        batch = self._usual.take(batch, now_ns, tick, self._first(now_ns, tick))
         if len(batch):
             self._receive(batch, now_ns, tick)
+
+    def usual(self, now_ns: int, tick: int) -> Any | None:
+        """By what the worker takes usual packets where it reads them (`UsualPackets.filter`)."""
+        return self._usual.filter(now_ns, tick, self._first(now_ns, tick))
+
+    def _first(self, now_ns: int, tick: int) -> int:
+        # Ticks are late or in time, never early: the earliest show when they ought to be.
+        self._first_tick_ns = min(self._first_tick_ns, now_ns - tick * FRAME_NS)
+        return self._first_tick_ns
 
     def _receive(self, batch: PacketBatch, now_ns: int, tick: int) -> None:
         on_rtp_socket = (batch.socket & 1) == 0

@@ -159,9 +159,13 @@ class Playout(Columns):
 
     def _carry(self, out: Floats, frames: Frames, carrying: Longs) -> None:
         legs, size = frames.legs[carrying], self._frame
+        carried = frames.carry[carrying].astype(np.int64) * size // EIGHTHS
+        if kernels is not None and out.flags.c_contiguous:
+            columns = at(self.frames), at(self.oldest), at(out)
+            kernels.rb_carry(at(legs), at(carrying), at(carried), len(legs), size, _FRAMES, *columns)
+            return
         both = np.concatenate((self._latest(legs), out[carrying]), axis=1)
         self._keep(legs, out[carrying])
-        carried = frames.carry[carrying].astype(np.int64) * size // EIGHTHS
         out[carrying] = passages(both, size - carried, size)
 
     def _conceal(self, out: Floats, frames: Frames, missing: Longs) -> None:

@@ -97,7 +97,7 @@ class Sources:
         self._shared: dict[tuple[bool, bool, int], set[int]] = {}
         self._keys: Longs = np.zeros(0, np.int64)
         self._owners: Longs = np.zeros(0, np.int64)
-        self._table: tuple[Longs, Longs] | None = None
+        self._table: Longs | None = None
         self._changed = False
         self._taken: dict[int, int] = {}
         self._key_of: dict[int, int] = {}
@@ -315,15 +315,14 @@ class Sources:
         found[found == len(self._keys)] = 0
         return np.where(self._keys[found] == wanted, self._owners[found], -1)
 
-    def table(self, library: Any) -> tuple[Longs, Longs]:
-        """Keys and leg rows of the sources, by place (int64[m] each, m a power of 2): what rb_index makes."""
+    def table(self, library: Any) -> Longs:
+        """Key and leg row of the sources, by place (int64[m, 2], m a power of 2): what rb_index makes."""
         if self._changed:
             self._rebuild()
         if self._table is None:
             keys, owners = self._keys, self._owners
-            places = 4 << len(keys).bit_length()
-            self._table = np.zeros(places, np.int64), np.empty(places, np.int64)
-            library.rb_index(at(keys), at(owners), len(keys), *map(at, self._table), places - 1)
+            self._table = np.empty((2 << len(keys).bit_length(), 2), np.int64)
+            library.rb_index(at(keys), at(owners), len(keys), at(self._table), len(self._table) - 1)
         return self._table
 
     def possible(

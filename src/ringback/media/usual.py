@@ -9,7 +9,11 @@ is compiled.
 
 from __future__ import annotations
 
+from operator import is_not
+from typing import Any, Final
+
 import numpy as np
+from numpy.typing import NDArray
 
 from ringback.media import delay
 from ringback.media.batch import MTU, PacketBatch
@@ -18,7 +22,7 @@ from ringback.media.jitter_buffer import FRAME_BYTES, MAX_AHEAD, RING, JitterBuf
 from ringback.media.legs import OPUS, Legs
 from ringback.media.sources import Sources
 from ringback.media.statistics import Meters
-from ringback.native import at, kernels
+from ringback.native import at, ffi, kernels
 from ringback.rtp.header import HEADER_BYTES
 from ringback.rtp.sequence import MAX_PER_UPDATE, MAX_TRANSIT_STEP, ReceivedSequence
 
@@ -26,6 +30,18 @@ GUARD_NS = 500_000
 """A packet that comes so shortly before its tick may be late the next time, and counts as late."""
 MAX_EARLY_TICKS = 8
 """How long a packet may have waited for the worker to be believed."""
+_CONSTANTS: Final = {
+    "largest_step": MAX_TRANSIT_STEP,
+    "most": MAX_PER_UPDATE,
+    "ring": RING,
+    "ahead_most": MAX_AHEAD,
+    "stride": delay.WINDOWS * delay.BINS,
+    "bins": delay.BINS,
+    "reach": delay.REACH,
+    "guard": GUARD_NS,
+    "early": MAX_EARLY_TICKS,
+    "codecs": OPUS,
+}
 
 
 class UsualPackets:
@@ -39,48 +55,66 @@ class UsualPackets:
         self._buffer = buffer
         self._received = received
         self._meters = meters
+        self._known: tuple[object, ...] = ()
+        self._filter: Any = None if kernels is None else ffi.new("struct usual *", _CONSTANTS)
+
+    def filter(self, now_ns: int, tick: int, first_tick_ns: int) -> Any | None:
+        """What rb_usual and rb_receive tell usual packets by, now; None where nothing is compiled.
+
+        `first_tick_ns` is when tick 0 ought to have been.
+        """
+        if kernels is None:
+            return None
+        found = self._filter
+        table = self._sources.table(kernels)
+        # When columns grow they are new arrays, all of an object at once.
+        known = table, self._legs.formats, self._buffer.have, self._received.ssrc, self._meters.received_ns
+        if len(known) != len(self._known) or any(map(is_not, known, self._known)):
+            self._known = known
+            found.table, found.mask = at(table), len(table) - 1
+            for name, column in self._columns().items():
+                setattr(found, name, at(column))
+        found.now, found.tick, found.first_tick = now_ns, tick, first_tick_ns
+        return found
 
     def take(self, batch: PacketBatch, now_ns: int, tick: int, first_tick_ns: int) -> PacketBatch:
-        """The packets that are left, in their order; `first_tick_ns` is when tick 0 ought to have been."""
+        """The packets that are left, in their order."""
         n = len(batch)
         if kernels is None or not n or not batch.data.flags.c_contiguous:
             return batch
-        legs, buffer = self._legs, self._buffer
-        keys, owners = self._sources.table(kernels)
         left = np.empty((2, n), np.int64)
         count = kernels.rb_usual(
+            self.filter(now_ns, tick, first_tick_ns),
             at(batch.data),
             batch.data.shape[1],
             *map(at, (batch.length, batch.socket, batch.ip, batch.port, batch.arrival_ns)),
             n,
-            at(keys),
-            at(owners),
-            len(keys) - 1,
-            *map(at, (legs.formats, legs.locked, legs.receives, legs.secure, legs.out_ssrc)),
-            at(self._meters.received_ns),
-            *self._counters(),
-            *map(at, (buffer.anchored, buffer.codec, buffer.grid_timestamp, buffer.grid_frame)),
-            *map(at, (buffer.next_frame, buffer.newest, buffer.have, buffer.frames, buffer.late_streak)),
-            RING,
-            MAX_AHEAD,
-            at(buffer.delay.wanted),
-            at(buffer.delay.counts),
-            delay.WINDOWS * delay.BINS,
-            delay.BINS,
-            delay.REACH,
-            now_ns,
-            tick,
-            first_tick_ns,
-            GUARD_NS,
-            MAX_EARLY_TICKS,
-            OPUS,
             *map(at, left),
         )
         return batch if count == n else _some(batch, left[1, :count])
 
-    def _counters(self) -> tuple[object, ...]:
-        *counters, turn = self._received.counters()
-        return *map(at, counters), MAX_TRANSIT_STEP, at(turn), MAX_PER_UPDATE
+    def _columns(self) -> dict[str, NDArray[Any]]:
+        legs, buffer, received = self._legs, self._buffer, self._received
+        names = "ssrc", "highest", "received", "seen", "transit", "candidate", "jitter", "touched"
+        return dict(zip(names, received.counters(), strict=True)) | {
+            "formats": legs.formats,
+            "locked": legs.locked,
+            "receives": legs.receives,
+            "secure": legs.secure,
+            "own_ssrc": legs.out_ssrc,
+            "received_ns": self._meters.received_ns,
+            "anchored": buffer.anchored,
+            "codec": buffer.codec,
+            "grid_timestamp": buffer.grid_timestamp,
+            "grid_frame": buffer.grid_frame,
+            "next_frame": buffer.next_frame,
+            "newest": buffer.newest,
+            "have": buffer.have,
+            "frames": buffer.frames,
+            "late_streak": buffer.late_streak,
+            "wanted": buffer.delay.wanted,
+            "counts": buffer.delay.counts,
+        }
 
 
 def _some(batch: PacketBatch, rows: Longs) -> PacketBatch:

@@ -364,10 +364,10 @@ class VoiceDecoding:
         for number, law in LAWS:
             mine = np.flatnonzero(playing & (codec == number))
             if len(mine):
-                first[mine] = g711.decode_rows(self._buffer.rows, row[mine], law)
+                g711.decode_rows(self._buffer.rows, row[mine], law, first, mine)
             if second is not first:
                 mine = np.flatnonzero(two & (codec == number))
-                second[mine] = g711.decode_rows(self._buffer.rows, _next_row(row[mine]), law)
+                g711.decode_rows(self._buffer.rows, _next_row(row[mine]), law, second, mine)
         for i in np.flatnonzero(taken.action[at] == REST).tolist():
             self._rest(first[i], int(slots[at[i]]), 8000)
         return first, second

@@ -31,25 +31,28 @@ ffi.cdef(
                         void *timed, int64_t most, void *ssrc, void *highest, void *received, void *seen,
                         void *transit, void *candidate, void *jitter, int64_t largest_step, void *touched,
                         void *extended, void *fresh, void *slow);
-    void rb_index(void *keys, void *owners, int64_t n, void *table, void *table_owners, int64_t mask);
-    int64_t rb_usual(void *data, int64_t width, void *length, void *socket, void *ip, void *port,
-                     void *arrival, int64_t n, void *table, void *table_owners, int64_t mask, void *formats,
-                     void *locked, void *receives, void *secure, void *own_ssrc, void *received_ns,
-                     void *ssrc, void *highest, void *received, void *seen, void *transit, void *candidate,
-                     void *jitter, int64_t largest_step, void *touched, int64_t most, void *anchored,
-                     void *codec, void *grid_timestamp, void *grid_frame, void *next_frame, void *newest,
-                     void *have, void *frames, void *late_streak, int64_t ring, int64_t ahead_most,
-                     void *wanted, void *counts, int64_t stride, int64_t bins, int64_t reach, int64_t now,
-                     int64_t tick, int64_t first_tick, int64_t guard, int64_t early, int64_t codecs,
-                     void *legs, void *left);
+    void rb_index(void *keys, void *owners, int64_t n, void *table, int64_t mask);
+    struct usual {
+        void *table;
+        int64_t mask;
+        void *formats, *locked, *receives, *secure, *own_ssrc, *received_ns, *ssrc, *highest, *received,
+             *seen, *transit, *candidate, *jitter, *touched, *anchored, *codec, *grid_timestamp, *grid_frame,
+             *next_frame, *newest, *have, *frames, *late_streak, *wanted, *counts;
+        int64_t largest_step, most, ring, ahead_most, stride, bins, reach, guard, early, codecs, now, tick,
+                first_tick;
+    };
+    int64_t rb_usual(struct usual *of, void *data, int64_t width, void *length, void *socket, void *ip,
+                     void *port, void *arrival, int64_t n, void *legs, void *left);
     int64_t rb_energy_ulaw(void *frames, void *rows, int64_t n, int64_t m, void *out, void *clipped);
     int64_t rb_energy_alaw(void *frames, void *rows, int64_t n, int64_t m, void *out, void *clipped);
     void rb_gate(void *legs, void *energy, int64_t n, int64_t windows, int64_t window_frames, float margin,
                  float floor, float ceiling, int16_t hangover_frames, float rise, float fall, void *talking,
                  void *level, void *hangover, void *frames, void *lowest, void *minima, void *result);
-    void rb_decode(void *frames, void *rows, int64_t n, int64_t m, void *table, void *out);
+    void rb_decode(void *frames, void *rows, int64_t n, int64_t m, void *table, void *places, void *out);
     void rb_encode(void *samples, int64_t count, int32_t alaw, void *out);
     void rb_keep(void *legs, void *samples, int64_t n, int64_t m, int64_t frames, void *rings, void *oldest);
+    void rb_carry(void *legs, void *places, void *carried, int64_t k, int64_t m, int64_t frames, void *rings,
+                  void *oldest, void *out);
     void rb_thin(void *legs, void *samples, void *due, int64_t n, int64_t m, int64_t every, void *before,
                  void *windows);
     void rb_passages(void *rows, void *start, int64_t n, int64_t width, int64_t size, void *out);
@@ -64,7 +67,7 @@ ffi.cdef(
     int64_t rb_receive(void *numbers, void *descriptors, int64_t n, int64_t start, void *headers,
                        int64_t capacity, int64_t per_socket, void *stamps, int64_t offset_ns, int64_t now_ns,
                        int32_t mtu, void *length, void *socket, void *ip, void *port, void *arrival,
-                       void *position, void *full);
+                       void *position, void *full, struct usual *usual, void *data, void *legs, void *left);
     int64_t rb_send(void *socket, void *descriptors, void *headers, int64_t n);
     void rb_address(void *length, void *ip, void *port, void *row, void *data, int64_t width, int64_t n,
                     void *buffers, void *addresses);

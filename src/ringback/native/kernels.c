@@ -130,37 +130,53 @@ static inline void soon(const uint8_t *at) {
     __builtin_prefetch(at + 128);
 }
 
-/* Keys with their owners into a table of mask + 1 places, more than twice as many; owner -1 is an empty place. */
-static inline uint64_t place_of(int64_t key) { return (uint64_t)key * 0x9E3779B97F4A7C15u >> 20; }
+/* Keys with their owners into a table of mask + 1 places, at least twice as many; owner -1 is an empty place. */
+struct source {
+    int64_t key, owner;
+};
 
-void rb_index(const int64_t *keys, const int64_t *owners, int64_t n, int64_t *table, int64_t *table_owners,
-              int64_t mask) {
-    for (int64_t i = 0; i <= mask; i++) table_owners[i] = -1;
-    for (int64_t i = 0; i < n; i++) {
-        int64_t place = (int64_t)place_of(keys[i]) & mask;
-        while (table_owners[place] >= 0) place = (place + 1) & mask;
-        table[place] = keys[i];
-        table_owners[place] = owners[i];
-    }
+static inline struct source *place_of(struct source *table, int64_t mask, int64_t key) {
+    int64_t place = (int64_t)((uint64_t)key * 0x9E3779B97F4A7C15u >> 20) & mask;
+    while (table[place].owner >= 0 && table[place].key != key) place = (place + 1) & mask;
+    return table + place;
+}
+
+void rb_index(const int64_t *keys, const int64_t *owners, int64_t n, struct source *table, int64_t mask) {
+    for (int64_t i = 0; i <= mask; i++) table[i].owner = -1;
+    for (int64_t i = 0; i < n; i++) *place_of(table, mask, keys[i]) = (struct source){keys[i], owners[i]};
 }
 
 static inline int64_t floored(int64_t value, int64_t by) { return value / by - (value % by < 0); }
 
+/* What usual packets are told by and counted in: columns of all legs, and what media/usual.py says of them. */
+struct usual {
+    struct source *table;
+    int64_t mask;
+    const uint8_t *formats, *locked, *receives, *secure;
+    const uint32_t *own_ssrc;
+    int64_t *received_ns, *ssrc, *highest, *received;
+    uint64_t *seen;
+    int64_t *transit, *candidate;
+    double *jitter;
+    uint8_t *touched;
+    const uint8_t *anchored, *codec;
+    const uint32_t *grid_timestamp;
+    const int64_t *grid_frame, *next_frame;
+    int64_t *newest;
+    uint8_t *have, *frames;
+    int32_t *late_streak;
+    const int64_t *wanted;
+    uint16_t *counts;
+    int64_t largest_step, most, ring, ahead_most, stride, bins, reach, guard, early, codecs;
+    int64_t now, tick, first_tick;
+};
+
 /* The packets of n rows of `width` octets that are what nearly all are, from header to jitter buffer: see
  * media/usual.py. `left` int64[n] gets the rows of the others, in order, and `legs` int64[n] is for the way;
  * returns how many are left. `touched` is zero before and after, as in rb_sequence. */
-int64_t rb_usual(const uint8_t *data, int64_t width, const int32_t *length, const int32_t *socket,
-                 const uint32_t *ip, const uint16_t *port, const int64_t *arrival, int64_t n,
-                 const int64_t *table, const int64_t *table_owners, int64_t mask, const uint8_t *formats,
-                 const uint8_t *locked, const uint8_t *receives, const uint8_t *secure, const uint32_t *own_ssrc,
-                 int64_t *received_ns, int64_t *ssrc, int64_t *highest, int64_t *received, uint64_t *seen,
-                 int64_t *transit, int64_t *candidate, double *jitter, int64_t largest_step, uint8_t *touched,
-                 int64_t most, const uint8_t *anchored, const uint8_t *codec, const uint32_t *grid_timestamp,
-                 const int64_t *grid_frame, const int64_t *next_frame, int64_t *newest, uint8_t *have,
-                 uint8_t *frames, int32_t *late_streak, int64_t ring, int64_t ahead_most, const int64_t *wanted,
-                 uint16_t *counts, int64_t stride, int64_t bins, int64_t reach, int64_t now, int64_t tick,
-                 int64_t first_tick, int64_t guard, int64_t early, int64_t codecs, int64_t *legs,
-                 int64_t *left) {
+int64_t rb_usual(const struct usual *of, const uint8_t *data, int64_t width, const int32_t *length,
+                 const int32_t *socket, const uint32_t *ip, const uint16_t *port, const int64_t *arrival, int64_t n,
+                 int64_t *legs, int64_t *left) {
     enum { FRAME = 160, HEADER = 12, FRAME_US = 20000 };
     const int64_t frame_ns = FRAME_US * 1000;
     int64_t others = 0;
@@ -168,66 +184,68 @@ int64_t rb_usual(const uint8_t *data, int64_t width, const int32_t *length, cons
         legs[i] = -1;
         if (socket[i] & 1) continue;
         int64_t key = (int64_t)(socket[i] >> 1) << 48 | (int64_t)ip[i] << 16 | port[i];
-        int64_t place = (int64_t)place_of(key) & mask;
-        while (table_owners[place] >= 0 && table[place] != key) place = (place + 1) & mask;
-        legs[i] = table_owners[place];
+        legs[i] = place_of(of->table, of->mask, key)->owner;
     }
     for (int64_t i = 0; i < n; i++) {
         const uint8_t *row = data + i * width;
         int64_t leg = legs[i], later = i + 6 < n ? legs[i + 6] : -1;
         if (later >= 0) {
             soon(row + 6 * width);
-            soon(frames + (later * ring + ((newest[later] + 1) & (ring - 1))) * FRAME);
+            soon(of->frames + (later * of->ring + ((of->newest[later] + 1) & (of->ring - 1))) * FRAME);
+            __builtin_prefetch(of->formats + later * 128);
+            __builtin_prefetch(of->counts + later * of->stride);
         }
         if (leg < 0) goto other;
-        if (touched[leg] >= most) goto mark;
-        uint8_t form = formats[leg * 128 + (row[1] & 127)];
+        if (of->touched[leg] >= of->most) goto mark;
+        uint8_t form = of->formats[leg * 128 + (row[1] & 127)];
         uint32_t source = be32(row + 8), timestamp = be32(row + 4);
         uint16_t number = (uint16_t)(row[2] << 8 | row[3]);
-        if (row[0] != 0x80 || length[i] != HEADER + FRAME || (row[1] >= 192 && row[1] <= 223) || form >= codecs)
+        if (row[0] != 0x80 || length[i] != HEADER + FRAME || (row[1] >= 192 && row[1] <= 223) ||
+            form >= of->codecs)
             goto mark;
-        if (!locked[leg] || !receives[leg] || secure[leg] || source == own_ssrc[leg] ||
-            ssrc[leg] != (int64_t)source || (uint16_t)(number - (uint16_t)highest[leg]) != 1)
+        if (!of->locked[leg] || !of->receives[leg] || of->secure[leg] || source == of->own_ssrc[leg] ||
+            of->ssrc[leg] != (int64_t)source || (uint16_t)(number - (uint16_t)of->highest[leg]) != 1)
             goto mark;
-        int64_t distance = (int32_t)(timestamp - grid_timestamp[leg]), count = floored(distance, FRAME);
-        int64_t frame = grid_frame[leg] + count, ahead = frame - next_frame[leg];
-        if (!anchored[leg] || codec[leg] != form || count * FRAME != distance || ahead < 0 || ahead > ahead_most)
+        int64_t distance = (int32_t)(timestamp - of->grid_timestamp[leg]), count = floored(distance, FRAME);
+        int64_t frame = of->grid_frame[leg] + count, ahead = frame - of->next_frame[leg];
+        if (!of->anchored[leg] || of->codec[leg] != form || count * FRAME != distance || ahead < 0 ||
+            ahead > of->ahead_most)
             goto mark;
-        int64_t age = now - arrival[i], due = tick + (age >= 0 && age < guard);
+        int64_t age = of->now - arrival[i], due = of->tick + (age >= 0 && age < of->guard);
         if (age > frame_ns) {
-            int64_t came = -floored(first_tick - arrival[i], frame_ns);
-            if (came < due) due = came < tick - early ? tick - early : came;
+            int64_t came = -floored(of->first_tick - arrival[i], frame_ns);
+            if (came < due) due = came < of->tick - of->early ? of->tick - of->early : came;
         }
-        int64_t lateness = due - frame, excess = lateness - wanted[leg];
-        if (excess > 0 || excess < -reach) goto mark;
+        int64_t lateness = due - frame, excess = lateness - of->wanted[leg];
+        if (excess > 0 || excess < -of->reach) goto mark;
 
-        touched[leg]++;
-        received_ns[leg] = arrival[i];
-        highest[leg]++;
-        seen[leg] = seen[leg] << 1 | 1;
-        candidate[leg] = -1;
-        received[leg]++;
+        of->touched[leg]++;
+        of->received_ns[leg] = arrival[i];
+        of->highest[leg]++;
+        of->seen[leg] = of->seen[leg] << 1 | 1;
+        of->candidate[leg] = -1;
+        of->received[leg]++;
         int64_t passed = (floored(floored(arrival[i], 1000) * FRAME, FRAME_US) - (int64_t)timestamp) & 0xFFFFFFFF;
-        if (transit[leg] != -1) {
-            int64_t change = ((passed - transit[leg] + 0x80000000) & 0xFFFFFFFF) - 0x80000000;
+        if (of->transit[leg] != -1) {
+            int64_t change = ((passed - of->transit[leg] + 0x80000000) & 0xFFFFFFFF) - 0x80000000;
             if (change < 0) change = -change;
-            if (change < largest_step) jitter[leg] += ((double)change - jitter[leg]) / 16;
+            if (change < of->largest_step) of->jitter[leg] += ((double)change - of->jitter[leg]) / 16;
         }
-        transit[leg] = passed;
-        counts[leg * stride + (lateness & (bins - 1))]++;
-        int64_t slot = leg * ring + (frame & (ring - 1));
-        memcpy(frames + slot * FRAME, row + HEADER, FRAME);
-        have[slot] = FRAME;
-        if (frame > newest[leg]) newest[leg] = frame;
-        late_streak[leg] = 0;
+        of->transit[leg] = passed;
+        of->counts[leg * of->stride + (lateness & (of->bins - 1))]++;
+        int64_t slot = leg * of->ring + (frame & (of->ring - 1));
+        memcpy(of->frames + slot * FRAME, row + HEADER, FRAME);
+        of->have[slot] = FRAME;
+        if (frame > of->newest[leg]) of->newest[leg] = frame;
+        of->late_streak[leg] = 0;
         continue;
     mark:
-        touched[leg] = 255;
+        of->touched[leg] = 255;
     other:
         left[others++] = i;
     }
     for (int64_t i = 0; i < n; i++)
-        if (legs[i] >= 0) touched[legs[i]] = 0;
+        if (legs[i] >= 0) of->touched[legs[i]] = 0;
     return others;
 }
 
@@ -236,7 +254,8 @@ int64_t rb_usual(const uint8_t *data, int64_t width, const int32_t *length, cons
 /* Of each of n frames of m octets, those at `rows` of a table of frames, the mean square by ITU-T G.711 and how many
  * samples are at the end of the scale; returns how many are in all. Sums of 64 squares of 13 bits fit 32 bits. */
 #define ENERGY(name, magnitude, end, scale)                                                                     \
-    FAST int64_t name(const uint8_t *frames, const int64_t *rows, int64_t n, int64_t m, float *out, float *clipped) { \
+    FAST int64_t name(const uint8_t *frames, const int64_t *rows, int64_t n, int64_t m, float *out,             \
+                      float *clipped) {                                                                         \
         int64_t all = 0;                                                                                        \
         for (int64_t i = 0; i < n; i++) {                                                                       \
             const uint8_t *frame = frames + rows[i] * m;                                                        \
@@ -299,13 +318,13 @@ void rb_gate(const int64_t *legs, const float *energy, int64_t n, int64_t window
 
 /* Audio ------------------------------------------------------------------------------------------------------- */
 
-/* n frames of m octets, those at `rows` of a table of frames, to samples. */
+/* n frames of m octets, those at `rows` of a table of frames, to samples at `places` of another. */
 FAST void rb_decode(const uint8_t *frames, const int64_t *rows, int64_t n, int64_t m, const float *table,
-                    float *out) {
+                    const int64_t *places, float *out) {
     for (int64_t i = 0; i < n; i++) {
         const uint8_t *frame = frames + rows[i] * m;
         if (i + 6 < n) soon(frames + rows[i + 6] * m);
-        float *to = out + i * m;
+        float *to = out + places[i] * m;
         for (int64_t j = 0; j < m; j++) to[j] = table[frame[j]];
     }
 }
@@ -357,6 +376,22 @@ void rb_keep(const int64_t *legs, const float *samples, int64_t n, int64_t m, in
         int64_t leg = legs[i];
         memcpy(rings + (leg * frames + oldest[leg]) * m, samples + i * m, (size_t)m * sizeof *samples);
         oldest[leg] = (oldest[leg] + 1) & (frames - 1);
+    }
+}
+
+/* Of k legs the last carried[i] samples of what was played last, then their frames of m samples as far as they go,
+ * into out[places[i]], where the frames are; these are kept as by rb_keep. */
+void rb_carry(const int64_t *legs, const int64_t *places, const int64_t *carried, int64_t k, int64_t m,
+              int64_t frames, float *rings, int64_t *oldest, float *out) {
+    for (int64_t i = 0; i < k; i++) {
+        float *ring = rings + legs[i] * frames * m, *frame = out + places[i] * m;
+        int64_t here = oldest[legs[i]], more = carried[i];
+        float *kept = ring + here * m;
+        const float *last = ring + (here + frames - 1) % frames * m;
+        memcpy(kept, frame, (size_t)m * sizeof *frame);
+        memcpy(frame, last + m - more, (size_t)more * sizeof *frame);
+        memcpy(frame + more, kept, (size_t)(m - more) * sizeof *frame);
+        oldest[legs[i]] = (here + 1) % frames;
     }
 }
 
@@ -524,10 +559,11 @@ struct stamp {
 int64_t rb_receive(const int32_t *numbers, const int32_t *descriptors, int64_t n, int64_t start,
                    struct mmsghdr *headers, int64_t capacity, int64_t per_socket, const struct stamp *stamps,
                    int64_t offset_ns, int64_t now_ns, int32_t mtu, int32_t *length, int32_t *socket, uint32_t *ip,
-                   uint16_t *port, int64_t *arrival, int64_t *position, uint8_t *full) {
+                   uint16_t *port, int64_t *arrival, int64_t *position, uint8_t *full, const struct usual *usual,
+                   uint8_t *data, int64_t *legs, int64_t *left) {
     int64_t filled = 0, at = start, of_ipv6 = 0;
     for (; at < n && filled < capacity; at++) {
-        int64_t room = capacity - filled;
+        int64_t room = capacity - filled, first = filled;
         int got = recvmmsg(descriptors[at], headers + filled, (unsigned)(room < per_socket ? room : per_socket),
                            MSG_DONTWAIT, NULL);
         full[at] = got == per_socket;
@@ -535,11 +571,12 @@ int64_t rb_receive(const int32_t *numbers, const int32_t *descriptors, int64_t n
             struct mmsghdr *header = headers + filled;
             const uint8_t *name = header->msg_hdr.msg_name;
             const struct stamp *stamp = stamps + filled;
+            int ipv6 = ((const struct sockaddr *)name)->sa_family == AF_INET6;
             length[filled] = header->msg_hdr.msg_flags & MSG_TRUNC ? mtu + 1 : (int32_t)header->msg_len;
             socket[filled] = numbers[at];
             port[filled] = (uint16_t)(name[2] << 8 | name[3]);
-            ip[filled] = be32(name + 4);
-            of_ipv6 += ((const struct sockaddr *)name)->sa_family == AF_INET6;
+            ip[filled] = ipv6 ? 0 : be32(name + 4);
+            of_ipv6 += ipv6;
             int64_t time = now_ns;
             if (header->msg_hdr.msg_controllen == sizeof(struct stamp) && stamp->type == 35) {
                 time = stamp->seconds * 1000000000 + stamp->nanoseconds - offset_ns;
@@ -550,6 +587,18 @@ int64_t rb_receive(const int32_t *numbers, const int32_t *descriptors, int64_t n
             header->msg_hdr.msg_namelen = ADDRESS_BYTES;
             header->msg_hdr.msg_controllen = sizeof(struct stamp);
         }
+        if (usual == NULL || got <= 0) continue;
+        /* The rows of what is usual are free again, while they are in the cache. */
+        int64_t others = rb_usual(usual, data + first * mtu, mtu, length + first, socket + first, ip + first,
+                                  port + first, arrival + first, got, legs, left);
+        for (int64_t i = 0; i < others; i++) {
+            int64_t to = first + i, from = first + left[i];
+            if (to == from) continue;
+            memcpy(data + to * mtu, data + from * mtu, (size_t)(length[from] < mtu ? length[from] : mtu));
+            memcpy(headers[to].msg_hdr.msg_name, headers[from].msg_hdr.msg_name, ADDRESS_BYTES);
+            length[to] = length[from], ip[to] = ip[from], port[to] = port[from], arrival[to] = arrival[from];
+        }
+        filled = first + others;
     }
     position[0] = at, position[1] = of_ipv6;
     return filled;

@@ -98,13 +98,15 @@ def energy(payload: Octets, law: Law) -> Samples:
     return squares @ np.full(payload.shape[-1], 1 / payload.shape[-1], dtype=np.float32)
 
 
-def decode_rows(frames: Octets, rows: NDArray[np.int64], law: Law) -> Samples:
-    """Decode the rows int64[k] of `frames` uint8[n, m], contiguous, to float32[k, m]."""
+def decode_rows(
+    frames: Octets, rows: NDArray[np.int64], law: Law, out: Samples, places: NDArray[np.int64]
+) -> None:
+    """Decode rows int64[k] of `frames` uint8[n, m], contiguous, into places int64[k] of float32[p, m]."""
     if kernels is None:
-        return decode(frames.take(rows, axis=0), law)
-    out = np.empty((len(rows), frames.shape[1]), np.float32)
-    kernels.rb_decode(at(frames), at(rows), len(rows), frames.shape[1], at(_DECODE[law]), at(out))
-    return out
+        out[places] = decode(frames.take(rows, axis=0), law)
+    else:
+        columns = at(frames), at(rows), len(rows), frames.shape[1], at(_DECODE[law])
+        kernels.rb_decode(*columns, at(places), at(out))
 
 
 def energy_and_clipped(frames: Octets, rows: NDArray[np.int64], law: Law) -> tuple[Samples, Samples | None]:

@@ -13,7 +13,7 @@ import numpy as np
 from ringback.media.addresses import FIRST_IPV6, OCTETS, Addresses
 from ringback.media.batch import MTU, OUTGOING_BYTES, OutgoingBatch, PacketBatch
 from ringback.media.columns import Ints, Longs, Words
-from ringback.native import at, kernels
+from ringback.native import at, ffi, kernels
 
 MSG_DONTWAIT = 0x40
 MSG_TRUNC = 0x20
@@ -87,21 +87,28 @@ class Inbox(_Messages):
         self._ips = np.zeros(capacity, np.uint32)
         self._ports = np.zeros(capacity, np.uint16)
         self._arrivals = np.zeros(capacity, np.int64)
+        self._scratch = np.zeros((2, PER_SOCKET), np.int64)
         self._asked: Sequence[tuple[int, int]] = ()
         self._pairs = np.zeros((2, 0), np.int32)
         self.full: list[tuple[int, int]] = []
         """Sockets of the last call that may hold more."""
 
     def receive(
-        self, sockets: Sequence[tuple[int, int]], start: int, realtime_offset_ns: int, now_ns: int
+        self,
+        sockets: Sequence[tuple[int, int]],
+        start: int,
+        realtime_offset_ns: int,
+        now_ns: int,
+        usual: Any | None = None,
     ) -> tuple[PacketBatch, int]:
         """Drain (number, file descriptor) pairs from `start` on until the arrays are full.
 
         Returns the batch and where to go on (len(sockets) when all are drained). Kernel times are
-        CLOCK_REALTIME: `realtime_offset_ns` is what to subtract to be on the engine's clock.
+        CLOCK_REALTIME: `realtime_offset_ns` is what to subtract to be on the engine's clock. What `usual`
+        (of `Engine.usual`) tells to be usual goes where it belongs, and is not in the batch.
         """
         if kernels is not None:
-            return self._receive_compiled(kernels, sockets, start, realtime_offset_ns, now_ns)
+            return self._receive_compiled(kernels, sockets, start, realtime_offset_ns, now_ns, usual)
         recvmmsg = _libc.recvmmsg
         null = _ffi.NULL
         pointer, capacity = self.pointer, self.capacity
@@ -127,7 +134,13 @@ class Inbox(_Messages):
         return self._columns(filled, realtime_offset_ns, now_ns), position
 
     def _receive_compiled(
-        self, library: Any, sockets: Sequence[tuple[int, int]], start: int, offset_ns: int, now_ns: int
+        self,
+        library: Any,
+        sockets: Sequence[tuple[int, int]],
+        start: int,
+        offset_ns: int,
+        now_ns: int,
+        usual: Any | None,
     ) -> tuple[PacketBatch, int]:
         if sockets is not self._asked:
             # Mostly the very same list as the time before.
@@ -154,6 +167,9 @@ class Inbox(_Messages):
             at(self._arrivals),
             at(reached),
             at(full),
+            ffi.NULL if usual is None else usual,
+            at(self.data),
+            *map(at, self._scratch),
         )
         position, of_ipv6 = reached.tolist()
         if of_ipv6:
