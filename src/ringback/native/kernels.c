@@ -200,9 +200,8 @@ int64_t rb_usual(const struct usual *of, const uint8_t *data, int64_t width, con
         uint8_t form = of->formats[leg * 128 + (row[1] & 127)];
         uint32_t source = be32(row + 8), timestamp = be32(row + 4);
         uint16_t number = (uint16_t)(row[2] << 8 | row[3]);
-        if (row[0] != 0x80 || length[i] != HEADER + FRAME || (row[1] >= 192 && row[1] <= 223) ||
-            form >= of->codecs)
-            goto mark;
+        int rtcp = row[1] >= 192 && row[1] <= 223;
+        if (row[0] != 0x80 || rtcp || length[i] != HEADER + FRAME || length[i] > width || form >= of->codecs) goto mark;
         if (!of->locked[leg] || !of->receives[leg] || of->secure[leg] || source == of->own_ssrc[leg] ||
             of->ssrc[leg] != (int64_t)source || (uint16_t)(number - (uint16_t)of->highest[leg]) != 1)
             goto mark;
