@@ -50,7 +50,7 @@ def measure() -> Iterator[str]:
         ours = yield from _best("Ringback", ringback())
         one = yield from _best("Ringback, one room of all, five talk", one_room())
         if theirs and ours:
-            more = yield from in_turn(theirs[-1]["n"], ours[-1]["n"], folder)
+            more = yield from in_turn(*(rows[-2:][0]["n"] for rows in (theirs, ours)), folder)
             yield from compare(theirs, ours, [(theirs[-1], ours[-1]), *more], limits, one)
         else:
             yield "no ratio: one of the two was never clean"
@@ -77,8 +77,8 @@ Pair = tuple[rig.Step, rig.Step]
 
 
 def in_turn(theirs: int, ours: int, folder: Path) -> Generator[str, None, list[Pair]]:
-    """Both at their most legs again, one after the other: between the two ladders the machine may have become
-    another."""
+    """Both a step below their most legs again, one after the other: between the two ladders the machine may
+    have become another."""
     pairs = []
     for _ in range(TURNS):
         with running_janus() as pid:
