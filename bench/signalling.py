@@ -158,7 +158,8 @@ def our_exchange() -> Iterator[tuple[int, int, list[int]]]:
         server = RingbackServer(Path(folder), settings=SETTINGS).start()
         try:
             phone = SipPhone(server.udp, "2102", server.add_extension("2102"), port=port)
-            assert phone.register().status == 200
+            # For longer than any of these measurements takes.
+            assert phone.register(expires=3600).status == 200
             phone.close()
             words = (
                 "--inbound",
