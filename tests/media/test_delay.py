@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 
 import numpy as np
+import pytest
 
+from ringback.media import delay as delay_module
 from ringback.media.delay import MOST_TICKS, WINDOW_TICKS, Delay
 
 from .plain_buffer import PlainDelay
@@ -134,3 +136,23 @@ def test_legs_do_not_mix() -> None:
     assert delay.wanted.tolist() == [0, 0, 2]
     delay.grow(6)
     assert delay.wanted.tolist() == [0, 0, 2, 0, 0, 0]
+
+
+def test_aiming_is_the_same_compiled_and_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    if delay_module.kernels is None:
+        pytest.skip("the engine's loops are not compiled here")
+    chance = np.random.default_rng(4)
+    for turn in range(60):
+        compiled, plain = Delay(50), Delay(50)
+        shape = compiled.counts.shape
+        counts = chance.integers(0, 60, shape) * (chance.random(shape) < chance.choice([0.01, 0.1, 0.9]))
+        wanted = chance.integers(-1000, 1000, 50)
+        legs = np.flatnonzero(chance.random(50) < 0.7)
+        for one in (compiled, plain):
+            one.counts[:], one.wanted[:] = counts, wanted
+        only_down = bool(turn % 2)
+        compiled.aim(legs, only_down)
+        with monkeypatch.context() as patch:
+            patch.setattr(delay_module, "kernels", None)
+            plain.aim(legs, only_down)
+        np.testing.assert_array_equal(compiled.wanted, plain.wanted, err_msg=str(turn))

@@ -175,7 +175,9 @@ def test_what_is_read_from_sockets_is_taken_there(ipv6: bool) -> None:
 
         def read() -> None:
             now = world.now_ns
-            batch, _ = inbox.receive([(0, ours.fileno())], 0, time.time_ns() - now, now, engine.usual(now))
+            # As if it had come well before the tick: what comes shortly before one counts as late.
+            offset = time.time_ns() - now + 5 * MS
+            batch, _ = inbox.receive([(0, ours.fileno())], 0, offset, now, engine.usual(now))
             left.extend(row[:size].tobytes() for row, size in zip(batch.data, batch.length, strict=True))
             engine.receive(batch, now)
             engine.step(empty_batch(), now)

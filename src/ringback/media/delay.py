@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ringback.media.columns import Column, Columns, Ints, Longs, Shorts
+from ringback.native import at, kernels
 
 BINS = 64
 """Latenesses that are told apart, in ticks: those around the one wanted."""
@@ -117,6 +118,11 @@ class Delay(Columns):
     def aim(self, legs: Longs, only_down: bool = False) -> None:
         """Set what is wanted of these legs by what their packets needed."""
         if not len(legs):
+            return
+        if kernels is not None:
+            legs = np.ascontiguousarray(legs)
+            histograms = at(legs), len(legs), at(self.counts), WINDOWS, _BELOW
+            kernels.rb_aim(*histograms, MOST_TICKS, LATE_SHARE, LATE_PACKETS, only_down, at(self.wanted))
             return
         counts = self._known(legs)
         total = counts.sum(axis=1, keepdims=True)

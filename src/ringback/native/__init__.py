@@ -15,7 +15,7 @@ from typing import Any, Final
 import cffi
 
 LIBRARY: Final = Path(__file__).with_name("kernels.so")
-VERSION: Final = 9
+VERSION: Final = 10
 """Of the interface: a library left from another version of the code is not used."""
 
 ffi: Final = cffi.FFI()
@@ -43,6 +43,8 @@ ffi.cdef(
     };
     int64_t rb_usual(struct usual *of, void *data, int64_t width, void *length, void *socket, void *ip,
                      void *port, void *arrival, int64_t n, void *legs, void *left);
+    void rb_aim(void *legs, int64_t n, void *counts, int64_t windows, int64_t below, int64_t most,
+                double share, double packets, int32_t only_down, void *wanted);
     int64_t rb_energy_ulaw(void *frames, void *rows, int64_t n, int64_t m, void *out, void *clipped);
     int64_t rb_energy_alaw(void *frames, void *rows, int64_t n, int64_t m, void *out, void *clipped);
     void rb_gate(void *legs, void *energy, int64_t n, int64_t windows, int64_t window_frames, float margin,

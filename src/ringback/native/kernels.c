@@ -19,7 +19,7 @@
 #define FAST
 #endif
 
-int32_t rb_version(void) { return 9; }
+int32_t rb_version(void) { return 10; }
 
 /* RTP headers (RFC 3550 5.1) ------------------------------------------------------------------------------- */
 
@@ -246,6 +246,33 @@ int64_t rb_usual(const struct usual *of, const uint8_t *data, int64_t width, con
     for (int64_t i = 0; i < n; i++)
         if (legs[i] >= 0) of->touched[legs[i]] = 0;
     return others;
+}
+
+/* As delay.Delay.aim: of each leg the histograms of `windows` windows of 64 latenesses together, and from them how
+ * much more or less is wanted. */
+void rb_aim(const int64_t *legs, int64_t n, const uint16_t *counts, int64_t windows, int64_t below, int64_t most,
+            double share, double packets, int32_t only_down, int64_t *wanted) {
+    enum { BINS = 64 };
+    for (int64_t i = 0; i < n; i++) {
+        const uint16_t *window = counts + legs[i] * windows * BINS;
+        uint32_t sums[BINS] = {0};
+        int64_t total = 0, passed = 0, fastest = -1, enough = -1;
+        for (int64_t w = 0; w < windows; w++, window += BINS)
+            for (int j = 0; j < BINS; j++) sums[j] += window[j];
+        for (int j = 0; j < BINS; j++) total += sums[j];
+        if (total == 0) continue;
+        double few = share * (double)total;
+        if (few < packets) few = packets;
+        for (int64_t j = 0; j < BINS && (fastest < 0 || enough < 0); j++) {
+            uint32_t count = sums[(wanted[legs[i]] + j - below) & (BINS - 1)];
+            passed += count;
+            if (fastest < 0 && count > 0) fastest = j;
+            if (enough < 0 && (double)(total - passed) < few) enough = j;
+        }
+        int64_t least = enough < fastest ? fastest : enough > fastest + most ? fastest + most : enough;
+        least -= below;
+        if (least < 0 || !only_down) wanted[legs[i]] += least;
+    }
 }
 
 /* Levels ------------------------------------------------------------------------------------------------------ */
