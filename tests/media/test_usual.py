@@ -16,8 +16,10 @@ from ringback.media.batch import PacketBatch, empty_batch
 from ringback.media.columns import Columns
 from ringback.media.engine import Engine
 from ringback.media.protocol import Codec, SetMedia
+from ringback.media.sources import source_key
 from ringback.media.usual import UsualPackets
 from ringback.media.worker.mmsg import Inbox
+from ringback.native import at
 from tests.media.world import MS, PEER_IP, Peer, World
 
 CODECS: list[Codec] = ["PCMU", "PCMA", "G722", "PCMU", "OPUS", "L16", "PCMA", "PCMU"]
@@ -210,3 +212,57 @@ def test_what_is_read_from_sockets_is_taken_there(ipv6: bool) -> None:
         read()
         assert left == (mixed if ipv6 else strange)
         assert int(engine.received.received[0]) == 15
+
+
+def test_columns_that_grew_are_counted_in() -> None:
+    world = World()
+    for leg in range(1, 71):
+        world.add(Peer(leg), room=leg)
+        if leg == 2:
+            world.run(0.2)
+    assert world.engine.legs.capacity > 64
+    world.run(0.5)
+    received = world.engine.received.received[: len(world.peers)]
+    assert int(received.min()) >= 24
+    if usual.kernels is not None:
+        world.engine.intake._receive = pytest.fail  # type: ignore[assignment, method-assign]
+        world.run(0.2)
+
+
+def test_sources_that_differ_in_the_pair_alone_do_not_collide() -> None:
+    """Places depend on all of a key: behind one relay, pairs are all that tells legs apart."""
+    if usual.kernels is None:
+        pytest.skip("the engine's loops are not compiled here")
+    for low, high in ((0, 4096), (1, 1)):
+        keys = np.array([source_key(pair, PEER_IP, 4000) for pair in range(low, low + high)], np.int64)
+        places = 2 << len(keys).bit_length()
+        table = np.empty((places, 2), np.int64)
+        usual.kernels.rb_index(at(keys), at(np.arange(len(keys))), len(keys), at(table), places - 1)
+        taken = table[:, 1] >= 0
+        assert sorted(table[taken, 1].tolist()) == list(range(len(keys)))
+        # Runs of taken places are what a search walks along.
+        ends = np.flatnonzero(np.diff(np.concatenate(([0], taken, [0]))))
+        assert int((ends[1::2] - ends[::2]).max()) < 100
+
+
+def test_a_socket_that_was_not_read_to_its_end_says_so() -> None:
+    """Strangers have filled the rows but for one, and a phone has sent two packets."""
+    with contextlib.ExitStack() as stack:
+        ours = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(3)]
+        for one in ours:
+            one.bind(("127.0.0.1", 0))
+        sender = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        for one, count in zip(ours, (7, 2, 2), strict=True):
+            for i in range(count):
+                sender.sendto(bytes([i]) * 20, one.getsockname())
+        sockets = [(2 * number, one.fileno()) for number, one in enumerate(ours)]
+        inbox = Inbox(8)
+        deadline = time.monotonic() + 5
+        found, waiting = 0, sockets
+        while waiting:
+            assert time.monotonic() < deadline
+            now = time.monotonic_ns()
+            batch, position = inbox.receive(waiting, 0, time.time_ns() - now, now)
+            found += len(batch)
+            waiting = [*waiting[position:], *inbox.full]
+        assert found == 11

@@ -297,8 +297,8 @@ class Engine:
     def grow(self) -> None:
         """Double the rows for legs."""
         capacity = 2 * self.legs.capacity
+        # Legs last: rows that not all have are not to be had.
         for columns in (
-            self.legs,
             self.buffer,
             self.received,
             self.meters,
@@ -310,6 +310,7 @@ class Engine:
             self.taps,
             self.counted,
             self.recordings,
+            self.legs,
         ):
             columns.grow(capacity)
 

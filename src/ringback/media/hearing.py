@@ -185,7 +185,8 @@ class Hearing:
         wanted: Bools,
         samples: int,
     ) -> tuple[Floats, Bools]:
-        """Everything that is heard in a room at one rate, and in which rooms there is anything."""
+        """Everything that is heard in a room at one rate, and in which rooms there is anything: `own` itself
+        where nothing comes to it, and not to be written to."""
         mix, live = own
         if other is None and not self.room_sounds:
             return mix, live

@@ -32,8 +32,9 @@ from ringback.rtp.sequence import ReceivedSequence
 
 FIRST_TICKS = 25
 INTERVAL_TICKS = 250
-LOOK_EVERY = 5
-"""Ticks after which it is looked who has to report: several at once cost little more than one."""
+LOOK_EVERY, LOOK_AT = 5, 2
+"""Ticks after which it is looked who has to report, which costs as much for several as for one; not those in
+which other things are done that are due now and then."""
 COLLISION_TICKS = 10 * INTERVAL_TICKS
 """A second collision within this time is no collision but a loop: our own packets that come back."""
 MAX_GOODBYES = 2000
@@ -125,7 +126,7 @@ class Reports:
 
     def due(self, now_ns: int, tick: int) -> OutgoingBatch:
         """The reports whose time has come."""
-        if tick % LOOK_EVERY and not self._goodbyes:
+        if tick % LOOK_EVERY != LOOK_AT and not self._goodbyes:
             return empty_outgoing()
         legs, schedule = self._legs, self._schedule
         slots = np.flatnonzero(legs.ready & (schedule.next_tick <= tick)).tolist()

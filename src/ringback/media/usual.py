@@ -3,8 +3,8 @@
 A packet is usual that is 20 ms of G.711 or G.722 behind a header without extras, comes without SRTP from the
 locked source of a leg that is listened to, is the next of its stream, and has its place in the jitter buffer,
 not later than is waited for. Nothing is to be decided about it. All others, and what follows them on the
-same leg in the same batch, are left for Intake, which does for the usual ones exactly the same where nothing
-is compiled.
+same leg in the same batch, are left for Intake, which does the same for the usual ones where nothing is
+compiled: but for their order among others of a batch, and that a flood of one leg is cut off later.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ class UsualPackets:
         self._received = received
         self._meters = meters
         self._known: tuple[object, ...] = ()
+        self._held: dict[str, Any] = {}
         self._filter: Any = None if kernels is None else ffi.new("struct usual *", _CONSTANTS)
 
     def filter(self, now_ns: int, tick: int, first_tick_ns: int) -> Any | None:
@@ -70,17 +71,20 @@ class UsualPackets:
         # When columns grow they are new arrays, all of an object at once.
         known = table, self._legs.formats, self._buffer.have, self._received.ssrc, self._meters.received_ns
         if len(known) != len(self._known) or any(map(is_not, known, self._known)):
+            # What is pointed to is held, also a table that was replaced meanwhile.
+            self._held = {"table": at(table)} | {name: at(column) for name, column in self._columns().items()}
+            for name, column in self._held.items():
+                setattr(found, name, column)
+            found.mask = len(table) - 1
             self._known = known
-            found.table, found.mask = at(table), len(table) - 1
-            for name, column in self._columns().items():
-                setattr(found, name, at(column))
         found.now, found.tick, found.first_tick = now_ns, tick, first_tick_ns
         return found
 
     def take(self, batch: PacketBatch, now_ns: int, tick: int, first_tick_ns: int) -> PacketBatch:
         """The packets that are left, in their order."""
         n = len(batch)
-        if kernels is None or not n or not batch.data.flags.c_contiguous:
+        readable = batch.data.flags.c_contiguous and batch.data.shape[1] >= HEADER_BYTES
+        if kernels is None or not n or not readable:
             return batch
         left = np.empty((2, n), np.int64)
         count = kernels.rb_usual(

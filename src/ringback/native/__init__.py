@@ -15,7 +15,7 @@ from typing import Any, Final
 import cffi
 
 LIBRARY: Final = Path(__file__).with_name("kernels.so")
-VERSION: Final = 10
+VERSION: Final = 11
 """Of the interface: a library left from another version of the code is not used."""
 
 ffi: Final = cffi.FFI()

@@ -19,7 +19,7 @@
 #define FAST
 #endif
 
-int32_t rb_version(void) { return 10; }
+int32_t rb_version(void) { return 11; }
 
 /* RTP headers (RFC 3550 5.1) ------------------------------------------------------------------------------- */
 
@@ -136,7 +136,8 @@ struct source {
 };
 
 static inline struct source *place_of(struct source *table, int64_t mask, int64_t key) {
-    int64_t place = (int64_t)((uint64_t)key * 0x9E3779B97F4A7C15u >> 20) & mask;
+    /* The uppermost bits: only they have to do with all of the key. */
+    int64_t place = (int64_t)((uint64_t)key * 0x9E3779B97F4A7C15u >> __builtin_clzll((uint64_t)mask));
     while (table[place].owner >= 0 && table[place].key != key) place = (place + 1) & mask;
     return table + place;
 }
@@ -306,11 +307,11 @@ void rb_aim(const int64_t *legs, int64_t n, const uint16_t *counts, int64_t wind
     }
 static inline uint32_t ulaw(uint32_t octet) {
     uint32_t code = ~octet;
-    return (((code & 15) << 1) + 33 << (code >> 4 & 7)) - 33;
+    return ((((code & 15) << 1) + 33) << (code >> 4 & 7)) - 33;
 }
 static inline uint32_t alaw(uint32_t octet) {
     uint32_t code = octet ^ 0x55, segment = code >> 4 & 7, some = segment > 0;
-    return ((code & 15) << 1) + 1 + 32 * some << (segment - some);
+    return (((code & 15) << 1) + 1 + 32 * some) << (segment - some);
 }
 ENERGY(rb_energy_ulaw, ulaw(octet), 8031, 8192.0)
 ENERGY(rb_energy_alaw, alaw(octet), 4032, 4096.0)
@@ -411,7 +412,7 @@ void rb_carry(const int64_t *legs, const int64_t *places, const int64_t *carried
               int64_t frames, float *rings, int64_t *oldest, float *out) {
     for (int64_t i = 0; i < k; i++) {
         float *ring = rings + legs[i] * frames * m, *frame = out + places[i] * m;
-        int64_t here = oldest[legs[i]], more = carried[i];
+        int64_t here = oldest[legs[i]], more = carried[i] < 0 ? 0 : carried[i] > m ? m : carried[i];
         float *kept = ring + here * m;
         const float *last = ring + (here + frames - 1) % frames * m;
         memcpy(kept, frame, (size_t)m * sizeof *frame);
@@ -581,7 +582,8 @@ struct stamp {
 
 /* Drain n sockets from `start` on into message headers until they are full: how many datagrams, and the columns of
  * each, of which only IPv4 addresses are whole. position[0] is where to go on, position[1] how many came by IPv6;
- * full[i] is set for a socket that may hold more. */
+ * full[i] is set for a socket that may hold more. With `usual`, usual packets go where they belong (rb_usual, whose
+ * `legs` and `left` are int64[per_socket]); what is returned and told of are the others. */
 int64_t rb_receive(const int32_t *numbers, const int32_t *descriptors, int64_t n, int64_t start,
                    struct mmsghdr *headers, int64_t capacity, int64_t per_socket, const struct stamp *stamps,
                    int64_t offset_ns, int64_t now_ns, int32_t mtu, int32_t *length, int32_t *socket, uint32_t *ip,
@@ -589,10 +591,9 @@ int64_t rb_receive(const int32_t *numbers, const int32_t *descriptors, int64_t n
                    uint8_t *data, int64_t *legs, int64_t *left) {
     int64_t filled = 0, at = start, of_ipv6 = 0;
     for (; at < n && filled < capacity; at++) {
-        int64_t room = capacity - filled, first = filled;
-        int got = recvmmsg(descriptors[at], headers + filled, (unsigned)(room < per_socket ? room : per_socket),
-                           MSG_DONTWAIT, NULL);
-        full[at] = got == per_socket;
+        int64_t room = capacity - filled, first = filled, most = room < per_socket ? room : per_socket;
+        int got = recvmmsg(descriptors[at], headers + filled, (unsigned)most, MSG_DONTWAIT, NULL);
+        full[at] = got == most;
         for (int i = 0; i < got; i++, filled++) {
             struct mmsghdr *header = headers + filled;
             const uint8_t *name = header->msg_hdr.msg_name;

@@ -159,10 +159,11 @@ class Worker:
         """Give the engine all that has arrived."""
         now = time.monotonic_ns()
         offset = time.time_ns() - now
-        usual = self._engine.usual(now)
         for sockets in (self._rtp_sockets(), self._ports.rtcp()):
             waiting = sockets
             for _ in range(MAX_BATCHES):
+                # Anew each time: what was read before may have taught whose a source is.
+                usual = self._engine.usual(now)
                 batch, position = self._inbox.receive(waiting, 0, offset, now, usual)
                 self._engine.receive(batch, now)
                 # What floods one socket must not pile up in front of the calls that share it.

@@ -115,20 +115,23 @@ class Inbox(_Messages):
         filled = 0
         owners: list[int] = []
         counts: list[int] = []
+        full: set[int] = set()
         position = start
         for position in range(start, len(sockets)):
             room = capacity - filled
             if room <= 0:
                 break
             number, fd = sockets[position]
-            got = recvmmsg(fd, pointer + 64 * filled, min(room, PER_SOCKET), MSG_DONTWAIT, null)
+            most = min(room, PER_SOCKET)
+            got = recvmmsg(fd, pointer + 64 * filled, most, MSG_DONTWAIT, null)
+            if got == most:
+                full.add(number)
             if got > 0:
                 owners.append(number)
                 counts.append(got)
                 filled += got
         else:
             position = len(sockets)
-        full = {owner for owner, count in zip(owners, counts, strict=True) if count == PER_SOCKET}
         self.full = [pair for pair in sockets if pair[0] in full] if full else []
         self.sockets[:filled] = np.repeat(np.array(owners, np.int32), counts)
         return self._columns(filled, realtime_offset_ns, now_ns), position
