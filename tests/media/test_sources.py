@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import struct
 
 import pytest
 
@@ -114,6 +115,23 @@ def test_many_sources_at_once_do_not_keep_out_the_real_one() -> None:
             )
         world.tick()
     assert one.level(1000.0, 0.8) == pytest.approx(LEVEL, abs=1)
+
+
+def test_strangers_on_one_port_do_not_keep_phones_on_others_from_being_learnt() -> None:
+    world = World()
+    sprayed, phone = world.add(Peer(1)), world.add(Peer(2))
+    assert sprayed.to_pair < phone.to_pair
+    behind_nat(world, phone)
+    for _ in range(10):
+        for number in range(200):
+            stranger = struct.pack("!BBHII", 0x80, 0, number, 160 * number, number) + bytes(160)
+            world.throw(stranger, 2 * sprayed.to_pair, ip=0x0A010000 + number, port=5000)
+            world.throw(b"\x80\xc9\x00\x01" + bytes(4), 2 * sprayed.to_pair + 1, ip=0x0A010000 + number)
+        world.tick()
+    learnt = [event for event in world.of(SourceLearnt) if event.leg == 2]
+    assert [event.differs for event in learnt] == [True]
+    world.run(1)
+    assert phone.level(sprayed.frequency, 0.5) > -20
 
 
 def test_another_port_of_the_same_host_is_followed_once_the_first_is_silent() -> None:

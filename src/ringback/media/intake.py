@@ -111,7 +111,7 @@ class Intake:
         on_rtp_socket = (batch.socket & 1) == 0
         rtcp = header.is_rtcp(batch.data, batch.length) | ~on_rtp_socket
         if rtcp.any():
-            for row in np.flatnonzero(rtcp)[: 4 * MAX_UNKNOWN].tolist():
+            for row in _fairly(np.flatnonzero(rtcp), batch.socket, 4 * MAX_UNKNOWN):
                 self._on_rtcp(batch, row, tick)
         leg = self._sources.match(batch.socket >> 1, batch.ip, batch.port)
         rtp = ~rtcp
@@ -129,7 +129,7 @@ class Intake:
         known = valid & (leg >= 0)
         if not known.all():
             self._count_invalid(leg, rtp & ~valid)
-            for row in np.flatnonzero(valid & (leg < 0))[:MAX_UNKNOWN].tolist():
+            for row in _fairly(np.flatnonzero(valid & (leg < 0)), batch.socket, MAX_UNKNOWN):
                 self._unknown(batch, columns, row, now_ns)
         rows = np.flatnonzero(known)
         if len(rows):
@@ -312,6 +312,17 @@ class Intake:
         if not self._legs.some_tell_levels:
             return np.full(len(rows), UNKNOWN_LEVEL, np.uint8)
         return audio_levels(batch.data, columns, rows, self._legs.level_extension[leg])
+
+
+def _fairly(rows: Longs, socket: Ints, most: int) -> list[int]:
+    """At most so many of the rows, in turn of each socket: what floods one does not crowd out the others."""
+    if len(rows) > most:
+        of = socket[rows]
+        starts = np.flatnonzero(np.concatenate(([True], of[1:] != of[:-1])))
+        turn = np.arange(len(rows)) - np.repeat(starts, np.diff(starts, append=len(rows)))
+        rows = rows[np.argsort(turn, kind="stable")[:most]]
+    found: list[int] = rows.tolist()
+    return found
 
 
 def _payloads(batch: PacketBatch, rows: Longs, start: Ints) -> Bytes:
