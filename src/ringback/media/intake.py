@@ -291,7 +291,7 @@ class Intake:
             half = 2 * frame + offset // HALF
             for turn in range(int(size[halves].max()) // HALF):
                 there = np.flatnonzero(halves & (size > turn * HALF))
-                payload = _payloads(batch, rows[there], start[there] + turn * HALF)[:, :HALF]
+                payload = _payloads(batch, rows[there], start[there] + turn * HALF, HALF)
                 buffer.store_half(leg[there], half[there] + turn, payload)
             plain |= halves
         for i in np.flatnonzero(~plain).tolist():
@@ -325,11 +325,11 @@ def _fairly(rows: Longs, socket: Ints, most: int) -> list[int]:
     return found
 
 
-def _payloads(batch: PacketBatch, rows: Longs, start: Ints) -> Bytes:
-    """The FRAME_BYTES octets from `start` on of each row: uint8[k, 160], whatever part of it is payload."""
+def _payloads(batch: PacketBatch, rows: Longs, start: Ints, size: int = FRAME_BYTES) -> Bytes:
+    """So many octets from `start` on of each row: uint8[k, size], whatever part of it is payload."""
     if len(rows) and (start == header.HEADER_BYTES).all():
-        return batch.data[rows, header.HEADER_BYTES : header.HEADER_BYTES + FRAME_BYTES]
-    windows = np.lib.stride_tricks.sliding_window_view(batch.data, FRAME_BYTES, axis=1)
+        return batch.data[rows, header.HEADER_BYTES : header.HEADER_BYTES + size]
+    windows = np.lib.stride_tricks.sliding_window_view(batch.data, size, axis=1)
     payloads: Bytes = windows[rows, np.minimum(start, windows.shape[1] - 1)]
     return payloads
 
