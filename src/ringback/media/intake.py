@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ringback.media.batch import PacketBatch
 from ringback.media.columns import Bools, Bytes, Ints, Longs
@@ -317,10 +318,7 @@ class Intake:
 def _fairly(rows: Longs, socket: Ints, most: int) -> list[int]:
     """At most so many of the rows, in turn of each socket: what floods one does not crowd out the others."""
     if len(rows) > most:
-        of = socket[rows]
-        starts = np.flatnonzero(np.concatenate(([True], of[1:] != of[:-1])))
-        turn = np.arange(len(rows)) - np.repeat(starts, np.diff(starts, append=len(rows)))
-        rows = rows[np.argsort(turn, kind="stable")[:most]]
+        rows = rows[np.argsort(_rank(socket[rows]), kind="stable")[:most]]
     found: list[int] = rows.tolist()
     return found
 
@@ -339,11 +337,14 @@ def _turns(leg: Longs) -> list[Longs]:
     if not len(leg):
         return []
     order = np.argsort(leg, kind="stable")
-    ordered = leg[order]
-    new = np.ones(len(leg), np.bool_)
-    np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
-    if new.all():
+    rank = _rank(leg[order])
+    if not rank.any():
         return [order]
-    starts = np.flatnonzero(new)
-    rank = np.arange(len(leg)) - np.repeat(starts, np.diff(starts, append=len(leg)))
     return [order[rank == turn] for turn in range(min(int(rank.max()) + 1, MAX_PER_UPDATE))]
+
+
+def _rank(ordered: NDArray[np.integer[Any]]) -> Longs:
+    """Which of its run of equal values each value is: int64[n], 0 for the first."""
+    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+    rank: Longs = np.arange(len(ordered)) - np.repeat(starts, np.diff(starts, append=len(ordered)))
+    return rank
