@@ -7,6 +7,7 @@ import argparse
 import gc
 import tempfile
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -57,24 +58,30 @@ def skewed_call(server: RingbackServer, minutes: float) -> Iterator[str]:
             time.sleep(min(left, LOOK_EVERY_S))
             for line in lines:
                 line.look()
+        ended = time.monotonic()
         for call in calls:
             assert not call.ended.is_set(), f"the call ended: {call.end_reason}"
+            # What follows takes seconds of the interpreter that the phones speak with.
+            call.hang_up()
+            call.media.stop()
         skews = " and ".join(f"{ppm:+.0f}" for ppm in SKEWS_PPM)
         yield f"{minutes:g} minutes, PCMU, one meeting, clocks {skews} ppm"
         for ppm, call, other, line in zip(SKEWS_PPM, calls, calls[::-1], lines, strict=True):
-            yield f"spoken at {ppm:+.0f} ppm: {_heard(call.media, other.media)}; {_counted(line)}"
+            yield f"spoken at {ppm:+.0f} ppm: {_heard(call.media, other.media, ended)}; {_counted(line)}"
     finally:
         gc.enable()
         for phone in phones:
             phone.close()
 
 
-def _heard(speaker: RtpStream, listener: RtpStream) -> str:
-    """Gaps and delay of what one said and the other heard, in words."""
+def _heard(speaker: RtpStream, listener: RtpStream, until: float) -> str:
+    """Gaps and delay of what one said and the other heard until then, in words."""
     audio, times = listener.heard_with_times()
+    speaker.sent_at[bisect_right(speaker.sent_at, until) :] = []
     # The first second may hold a prompt's end.
-    began = int(np.searchsorted(np.maximum.accumulate(np.nan_to_num(times)), speaker.sent_at[0] + 1))
-    audio, times = audio[began:], times[began:]
+    stretch = [speaker.sent_at[0] + 1, until]
+    began, ended = np.searchsorted(np.maximum.accumulate(np.nan_to_num(times)), stretch)
+    audio, times = audio[began:ended], times[began:ended]
     missing = int(np.isnan(times).sum()) / RATE
     delays = delays_ms(spoken_at(speaker.sent_at, RATE, FRAME), chirps_of(audio, times, RATE))
     minute = max(len(delays) // 10, 1)
