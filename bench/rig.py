@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,8 @@ RIG = Path(
     os.environ.get("RINGBACK_LOADGEN", Path(__file__).resolve().parents[2] / "shared" / "tools" / "loadgen")
 )
 SERVER_CORE, LOAD_CORE = "0", "1"
+ENDED_S = 10
+"""In this time the generator has closed its sockets."""
 Step = dict[str, Any]
 
 
@@ -55,8 +60,9 @@ def sweep(
     """
     command = [sys.executable, str(RIG / "drive.py"), peer, shape, ",".join(map(str, steps))]
     command += ["--pid", ",".join(map(str, pids)), *more]
+    environment = {**os.environ, "TMPDIR": str(folder)}
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(folder)}
+        command, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
     ) as driver:
         assert driver.stdout is not None
         try:
@@ -66,7 +72,18 @@ def sweep(
                 if not (to_the_end or is_clean(step)):
                     break
         finally:
-            driver.terminate()
+            _end(driver)
+
+
+def _end(driver: subprocess.Popen[str]) -> None:
+    """End the driver and the generator that it started, whose thousands of ports the next one needs."""
+    deadline = time.monotonic() + ENDED_S
+    with suppress(ProcessLookupError):
+        os.killpg(driver.pid, signal.SIGTERM)
+        driver.wait()
+        while time.monotonic() < deadline:
+            os.killpg(driver.pid, 0)
+            time.sleep(0.05)
 
 
 def is_clean(step: Step) -> bool:
