@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from playwright.sync_api import Browser as Program
-from playwright.sync_api import BrowserContext, Page, Playwright
+from playwright.sync_api import BrowserContext, Page, Playwright, TimeoutError
 
 from ringback.quality.tones import make_tones
 from tests.wire.namespaces import Host
@@ -209,7 +209,10 @@ class Tab:
 
     def wait_inside(self, timeout_s: float = 20) -> None:
         """Wait until the list of participants is there."""
-        self.page.get_by_role("list", name="Participants").wait_for(timeout=timeout_s * 1000)
+        try:
+            self.page.get_by_role("list", name="Participants").wait_for(timeout=timeout_s * 1000)
+        except TimeoutError as error:
+            raise AssertionError(f"{self.name} is not inside, the page says: {self.words()}") from error
 
     def wait_participants(self, count: int, timeout_s: float = 10) -> list[str]:
         """Wait until the list has so many people; returns it."""

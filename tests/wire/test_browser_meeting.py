@@ -57,11 +57,12 @@ def meet(
         phone.dial(server.uri(f"{meeting['number']}*{meeting['guest_pin']}"))
     for browser in browsers:
         browser.join(meeting["link"])
+    for browser in browsers:
+        browser.wait_inside()
     everybody = len(phones) + len(browsers)
     people = server.wait_participants(meeting["number"], everybody)
     assert [person["codec"].upper() for person in people].count("OPUS") == len(browsers)
     for browser in browsers:
-        browser.wait_inside()
         assert len(browser.wait_participants(everybody)) == everybody
     # The announcement of the last one's coming is over then.
     time.sleep(3)
