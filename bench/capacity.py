@@ -19,6 +19,8 @@ LEGS_A_MEETING = 10
 SECONDS = 8
 # Long enough for "you are the only person" to be over and the last of a step to have joined.
 SETTLE_S = 9
+FIRST = 100
+"""Legs that are called before others: once a host was seen to send, legs of it share sockets."""
 BATCH = 500
 """Legs that are called before the rig looks again at how the server fares."""
 
@@ -62,7 +64,7 @@ def hold(server: RingbackServer, legs: int, rows: int, seconds: float) -> Iterat
         targets.write_text("\n".join(_meetings(server, -(-legs // LEGS_A_MEETING))))
         words = ["--server", "{}:{}".format(*server.udp), "--targets", str(targets), "--multi"]
         words += ["--retries", "1", "--stop", "0", "--secs", f"{seconds:g}", "--settle", "1"]
-        steps = [*range(BATCH, legs, BATCH), *[legs] * rows]
+        steps = [*range(FIRST, legs, BATCH), *[legs] * rows]
         for step, _ in rig.sweep("sip", "ten", steps, pids, Path(folder), *words, to_the_end=True):
             if step["n"] == legs:
                 yield step

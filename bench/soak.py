@@ -32,6 +32,7 @@ SETTLE_S = 8
 LOOK_EVERY_S = 60
 HOLD_ROW_S = 50.0
 """With what the rig does between, a row a minute."""
+FILLED_S = 600.0
 TONE_HZ, TONE_DBFS = 500.0, -30.0
 SILENT_DBFS = -46.0
 """Quieter than this for 10 ms is a gap: what is spoken never falls below the tone."""
@@ -135,7 +136,7 @@ def loaded(server: RingbackServer, legs: int, hours: float) -> Iterator[str]:
     """So many legs of the neutral rig: a row of memory and late ticks every minute, then what grew."""
     status = server.ask("status")["pids"]
     pids = {"control": [int(status["control"])], "media": [int(pid) for pid in status["media"]]}
-    held: list[tuple[float, float]] = []
+    held: list[tuple[float, int, int]] = []
     before = 0.0
     began = time.monotonic()
     for step in capacity.hold(server, legs, max(round(hours * 60), 1), HOLD_ROW_S):
@@ -144,17 +145,29 @@ def loaded(server: RingbackServer, legs: int, hours: float) -> Iterator[str]:
         late, overdue = (_metric(server, name) for name in ("late_ticks", "overdue_ticks"))
         if not held:
             began, before = now, overdue
-        held.append((now - began, sum(kb.values())))
+        held.append((now - began, kb["control"], kb["media"]))
         memory = f"control {kb['control'] / 1024:.1f}, media {kb['media'] / 1024:.1f} MB"
         ticks = f"late ticks {late:.0f}, over 40 ms {overdue - before:.0f}"
         yield f"{rig.row(step, rig.is_clean(step))}  {memory}  {ticks}"
         if now - began > hours * 3600:
             break
     if len(held) > 2:
-        hours_held, megabytes = np.array(held).T / [[3600], [1024]]
-        slope, _ = np.polyfit(hours_held, megabytes, 1)
-        yield f"{legs} legs held for {hours_held[-1]:.2f} h: memory {slope:+.2f} MB an hour (aim: no growth)"
+        yield f"{legs} legs held for {held[-1][0] / 3600:.2f} h; {_grown(held)} (aim: no growth)"
         yield f"ticks more than 40 ms late meanwhile: {overdue - before:.0f} (aim: 0)"
+
+
+def _grown(held: list[tuple[float, int, int]]) -> str:
+    """What the memory of each process grew by an hour, by rows of seconds and kB; without the first minutes,
+    which fill what the last five are remembered in, if there are others."""
+    seconds, *kb = np.array(held, np.float64).T
+    settled = seconds >= FILLED_S
+    settled |= settled.sum() <= 2
+    since = seconds[settled][0]
+    slopes = [np.polyfit(seconds[settled] / 3600, each[settled] / 1024, 1)[0] for each in kb]
+    said = " and ".join(
+        f"{name} {slope:+.2f}" for name, slope in zip(("control", "media"), slopes, strict=True)
+    )
+    return f"from minute {since / 60:.0f} on memory of {said} MB an hour"
 
 
 def _metric(server: RingbackServer, name: str) -> float:

@@ -19,7 +19,10 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from bench import capacity, media_capacity, rig
+from ringback.media.measured import BUFFER_MS
 from tests.wire.server import RingbackServer
 
 JANUS_STEPS = (200, 300, 350, 400, 450, 500, 550, 600, 650, 700)
@@ -28,6 +31,8 @@ ONE_ROOM = (500, 1000, 2000)
 KERNEL_LEGS = (100, 1000, 2000)
 KERNEL_PORT = 22000
 TURNS = 2
+HALF_ROWS = 3
+PACKET_MS = 20
 SETTINGS = {"RINGBACK_MEDIA__PORT_RANGE": "20000-29999", "RINGBACK_MEDIA__WORKERS": "1"}
 
 
@@ -50,6 +55,7 @@ def measure() -> Iterator[str]:
         ours = yield from _best("Ringback", ringback())
         one = yield from _best("Ringback, one room of all, five talk", one_room())
         if theirs and ours:
+            yield from half_load(ours[-1]["n"] // 2)
             more = yield from in_turn(*(rows[-2:][0]["n"] for rows in (theirs, ours)), folder)
             yield from compare(theirs, ours, [(theirs[-1], ours[-1]), *more], limits, one)
         else:
@@ -95,6 +101,37 @@ def in_turn(theirs: int, ours: int, folder: Path) -> Generator[str, None, list[P
         if rig.is_clean(them) and rig.is_clean(us):
             pairs.append((them, us))
     return pairs
+
+
+def half_load(legs: int) -> Iterator[str]:
+    """Mouth to ear with so many legs, and whether their jitter buffers were at their floor: they follow what
+    the generator's packets do, and it has its stalls."""
+    with ringback_server() as server:
+        seen = None
+        for step in capacity.hold(server, legs, 1 + HALF_ROWS, capacity.SECONDS):
+            before, seen = seen, _buffers(server)
+            if before is None:
+                continue
+            seconds, waited_s, floor = (one - other for one, other in zip(seen, before, strict=True))
+            mouth_to_ear = ", p99 ".join(f"{step[name] + PACKET_MS:.0f}" for name in ("lat_p50", "lat_p99"))
+            yield (
+                f"half of the legs: {step['n']}, {step['srv_cpu']:.0%} of the core: mouth to ear p50 "
+                f"{mouth_to_ear} ms (at most 40 and 60 with buffers at their floor); buffers hold "
+                f"{1000 * waited_s / seconds:.1f} ms on average, {floor / seconds:.0%} are at their floor; "
+                f"generator late {step['late_max']:.0f} ms"
+            )
+
+
+def _buffers(server: RingbackServer) -> tuple[float, float, float]:
+    """Legs' seconds so far, the sound that waited in their buffers (s), and in how many hardly any did."""
+    shown = server.fetch("/metrics")
+    found = {
+        sample.name.rpartition("_")[2] + sample.labels.get("le", ""): sample.value
+        for family in text_string_to_metric_families(shown)
+        for sample in family.samples
+        if family.name == "ringback_media_buffer_seconds"
+    }
+    return found["count"], found["sum"], found[f"bucket{BUFFER_MS[0] / 1000:g}"]
 
 
 def compare(

@@ -139,6 +139,7 @@ def test_histograms_are_over_legs_of_which_something_came() -> None:
         world.tick()
     message = world.measured().message
     assert message.jitter_ms.counts[-1] == 1
+    assert message.buffer_ms.counts[-1] == 1
     assert message.loss.counts[-1] == 1
     assert message.loss.counts[LOSS.index(0.2)] == 0
     assert message.loss.counts[LOSS.index(0.5)] + message.loss.counts[-1] >= 1

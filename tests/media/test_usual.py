@@ -46,7 +46,7 @@ def troubled(seed: int) -> World:
     return world
 
 
-def trouble(world: World, tick: int) -> None:
+def trouble(world: World, tick: int, formats: tuple[int, ...] = (0, 8, 9, 13, 77, 101)) -> None:
     """What happens before a tick: the same in every world of the same seed."""
     chance = world.random
     one = world.peers[1 + tick % len(CODECS)]
@@ -58,7 +58,7 @@ def trouble(world: World, tick: int) -> None:
         one.timestamp += chance.choice([80, 160 * 7, 160 * 100, 1 << 31])
     if tick % 5 == 0:
         # Twice the same, short, long, unknown formats, foreign sources, RTCP's types, extras in the header.
-        whole = one.packet(bytes([0x55]) * 160, chance.choice([0, 8, 9, 13, 77, 101]), marker=tick % 2 == 0)
+        whole = one.packet(bytes([0x55]) * 160, chance.choice(formats), marker=tick % 2 == 0)
         for datagram in (whole, whole, whole[:50], whole + b"x", b"\x90" + whole[1:], b"\xa0" + whole[1:]):
             world.throw(datagram, 2 * one.to_pair, port=one.port, after_ms=chance.random() * 20)
         world.throw(whole, 2 * one.to_pair, port=chance.randrange(1, 1 << 16))
@@ -101,9 +101,9 @@ def test_both_ways_leave_the_same(seed: int, monkeypatch: pytest.MonkeyPatch) ->
     taken = 0
 
     class Counted(UsualPackets):
-        def take(self, batch: PacketBatch, now_ns: int, tick: int, first_tick_ns: int) -> PacketBatch:
+        def take(self, batch: PacketBatch, *when: int) -> PacketBatch:
             nonlocal taken
-            left = super().take(batch, now_ns, tick, first_tick_ns)
+            left = super().take(batch, *when)
             taken += len(batch) - len(left)
             return left
 
@@ -116,13 +116,37 @@ def test_both_ways_leave_the_same(seed: int, monkeypatch: pytest.MonkeyPatch) ->
         with monkeypatch.context() as patch:
             patch.setattr(usual, "kernels", None)
             plain.tick()
-        assert compiled.outgoing == plain.outgoing, tick
-        mine, others = state(compiled.engine), state(plain.engine)
-        for name, column in mine.items():
-            np.testing.assert_array_equal(column, others[name], err_msg=f"{name} at tick {tick}")
-        assert compiled.engine.intake.stray_packets == plain.engine.intake.stray_packets
+        expect_equal(compiled, plain, tick)
         assert compiled.events == plain.events
     assert taken > 500
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("ahead_ms", [0.7, 4, 12])
+def test_what_is_taken_ahead_of_a_tick_leaves_the_same(
+    ahead_ms: float, compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not compiled:
+        monkeypatch.setattr(usual, "kernels", None)
+    ahead, at_once = troubled(1), troubled(1)
+    ahead.ahead_ns = int(ahead_ms * MS)
+    for tick in range(1, 500):
+        for world in (ahead, at_once):
+            # Comfort noise of a batch is taken before its speech, whatever their order.
+            trouble(world, tick, (0, 8, 9, 77, 101))
+            world.tick()
+        expect_equal(ahead, at_once, tick)
+        # What is learnt in one tick is told in the order in which it came.
+        assert sorted(map(repr, ahead.events)) == sorted(map(repr, at_once.events))
+
+
+def expect_equal(one: World, other: World, tick: int) -> None:
+    """Everything that is sent and remembered."""
+    assert one.outgoing == other.outgoing, tick
+    mine, others = state(one.engine), state(other.engine)
+    for name, column in mine.items():
+        np.testing.assert_array_equal(column, others[name], err_msg=f"{name} at tick {tick}")
+    assert one.engine.intake.stray_packets == other.engine.intake.stray_packets
 
 
 def test_a_calm_call_is_taken_the_compiled_way_whole() -> None:

@@ -41,6 +41,7 @@ from ringback.media.protocol import (
     StartRecording,
     Statistics,
 )
+from ringback.media.worker.loop import AHEAD_LEGS
 from tests.quality.measures import read
 
 from .test_calls import secure
@@ -192,6 +193,23 @@ def test_three_phones_hear_the_other_two(worker: Worker, codecs: tuple[Codec, ..
     assert measured.legs == [1, 2, 3]
     # A second may be long on a machine that has much to do.
     assert all(count >= 40 * told.seconds for count in measured["received"])
+
+
+def test_who_talks_among_many_legs_is_heard(worker: Worker) -> None:
+    """With so many legs datagrams are taken ahead of the tick, and once more at it."""
+    for leg in range(100, 100 + AHEAD_LEGS):
+        worker.send(OpenLeg(leg=leg))
+    worker.wait(LegOpened, AHEAD_LEGS)
+    one, two = Phone(1, "PCMU", 440.0), Phone(2, "OPUS", 1000.0)
+    for phone in (one, two):
+        phone.call(worker)
+    talk(worker, [one, two], 3)
+    assert one.level(1000.0) == pytest.approx(LEVEL, abs=1.5)
+    assert two.level(440.0) == pytest.approx(LEVEL, abs=1.5)
+    for count, phone in enumerate((one, two), 1):
+        worker.send(CloseLeg(leg=phone.leg))
+        totals = worker.wait(LegClosed, count).totals
+        assert (totals.received_packets, totals.lost_packets, totals.duplicate_packets) == (150, 0, 0)
 
 
 def test_srtp_and_keys_over_real_sockets(worker: Worker) -> None:

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ringback.media.measured import COUNTS, JITTER_MS, LOSS, QUIET_S, ROUND_TRIP_MS, ROW, VALUES
+from ringback.media.measured import BUFFER_MS, COUNTS, JITTER_MS, LOSS, QUIET_S, ROUND_TRIP_MS, ROW, VALUES
 from ringback.media.protocol import Histogram, LegStatistics
 
 NAN = float("nan")
@@ -28,6 +28,7 @@ def told(legs: Mapping[int, Mapping[str, float]], seconds: float = 1.0, **change
         "sums": [int(sum(legs[leg].get(name, 0) for leg in names)) for name in COUNTS],
         "quiet": [leg for leg in names if not legs[leg].get("silent_s", NAN) < QUIET_S],
         "jitter_ms": Histogram(counts=[0] * (len(JITTER_MS) + 1), sum=0),
+        "buffer_ms": Histogram(counts=[0] * (len(BUFFER_MS) + 1), sum=0),
         "round_trip_ms": Histogram(counts=[0] * (len(ROUND_TRIP_MS) + 1), sum=0),
         "loss": Histogram(counts=[0] * (len(LOSS) + 1), sum=0),
     }

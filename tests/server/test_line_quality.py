@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ringback.config import load_settings
-from ringback.media.measured import JITTER_MS
+from ringback.media.measured import BUFFER_MS, JITTER_MS
 from ringback.media.protocol import Histogram
 from ringback.quality.leg_history import LegHistory
 from ringback.server.app import Server
@@ -42,7 +42,8 @@ async def test_sums_and_histograms_are_shown_to_prometheus(tmp_path: Path) -> No
         server = Server(settings, store)
         line = {"expected": 50, "received": 40, "late": 3, "concealed": 13}
         jitter = Histogram(counts=[0] * 4 + [1] * (len(JITTER_MS) - 3), sum=12.0)
-        told_of = told({1: line, 2: {"expected": 50, "received": 50}}, jitter_ms=jitter)
+        buffer = Histogram(counts=[1] + [2] * len(BUFFER_MS), sum=10.0)
+        told_of = told({1: line, 2: {"expected": 50, "received": 50}}, jitter_ms=jitter, buffer_ms=buffer)
         server.switchboard.media_event(told_of, 1.0)
         shown = Metrics(server.operations).text().decode().splitlines()
     finally:
@@ -56,4 +57,7 @@ async def test_sums_and_histograms_are_shown_to_prometheus(tmp_path: Path) -> No
     assert 'ringback_media_jitter_seconds_bucket{le="0.02"} 1.0' in shown
     assert "ringback_media_jitter_seconds_count 1.0" in shown
     assert "ringback_media_jitter_seconds_sum 0.012" in shown
+    assert 'ringback_media_buffer_seconds_bucket{le="0.005"} 1.0' in shown
+    assert "ringback_media_buffer_seconds_count 2.0" in shown
+    assert "ringback_media_buffer_seconds_sum 0.01" in shown
     assert 'ringback_media_loss_ratio_bucket{le="+Inf"} 0.0' in shown

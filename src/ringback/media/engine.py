@@ -155,14 +155,15 @@ class Engine:
 
     # Time
 
-    def receive(self, batch: PacketBatch, now_ns: int) -> None:
-        """Take datagrams that arrived since the last tick; may be called several times a tick."""
+    def receive(self, batch: PacketBatch, now_ns: int, ahead: bool = False) -> None:
+        """Take datagrams that arrived since the last tick; may be called several times a tick. `ahead`: this
+        is done while there is time, and once more at the tick."""
         if len(batch):
-            self.intake.receive(batch, now_ns, self.tick)
+            self.intake.receive(batch, now_ns, self.tick, ahead)
 
-    def usual(self, now_ns: int) -> Any | None:
+    def usual(self, now_ns: int, ahead: bool = False) -> Any | None:
         """By what usual packets are taken where sockets are read, before `receive`; None: not at all."""
-        return self.intake.usual(now_ns, self.tick)
+        return self.intake.usual(now_ns, self.tick, ahead)
 
     def step(self, batch: PacketBatch, now_ns: int) -> list[OutgoingBatch]:
         """Take datagrams and advance one tick; what is returned, in the order it is to be sent, holds until

@@ -93,22 +93,25 @@ class Intake:
         for kept in (self.event_receivers, self.event_ns, self.comfort):
             kept.pop(leg, None)
 
-    def receive(self, batch: PacketBatch, now_ns: int, tick: int) -> None:
-        """Take a batch; nothing in it can raise."""
-        batch = self._usual.take(batch, now_ns, tick, self._first(now_ns, tick))
+    def receive(self, batch: PacketBatch, now_ns: int, tick: int, ahead: bool = False) -> None:
+        """Take a batch; nothing in it can raise. `ahead`: a while before the tick."""
+        guard_ns = 0 if ahead else GUARD_NS
+        batch = self._usual.take(batch, now_ns, tick, self._first(now_ns, tick, ahead), guard_ns)
         if len(batch):
-            self._receive(batch, now_ns, tick)
+            self._receive(batch, now_ns, tick, guard_ns)
 
-    def usual(self, now_ns: int, tick: int) -> Any | None:
+    def usual(self, now_ns: int, tick: int, ahead: bool = False) -> Any | None:
         """By what the worker takes usual packets where it reads them (`UsualPackets.filter`)."""
-        return self._usual.filter(now_ns, tick, self._first(now_ns, tick))
+        guard_ns = 0 if ahead else GUARD_NS
+        return self._usual.filter(now_ns, tick, self._first(now_ns, tick, ahead), guard_ns)
 
-    def _first(self, now_ns: int, tick: int) -> int:
+    def _first(self, now_ns: int, tick: int, ahead: bool) -> int:
         # Ticks are late or in time, never early: the earliest show when they ought to be.
-        self._first_tick_ns = min(self._first_tick_ns, now_ns - tick * FRAME_NS)
+        if not ahead:
+            self._first_tick_ns = min(self._first_tick_ns, now_ns - tick * FRAME_NS)
         return self._first_tick_ns
 
-    def _receive(self, batch: PacketBatch, now_ns: int, tick: int) -> None:
+    def _receive(self, batch: PacketBatch, now_ns: int, tick: int, guard_ns: int) -> None:
         on_rtp_socket = (batch.socket & 1) == 0
         rtcp = header.is_rtcp(batch.data, batch.length) | ~on_rtp_socket
         if rtcp.any():
@@ -134,13 +137,14 @@ class Intake:
                 self._unknown(batch, columns, row, now_ns)
         rows = np.flatnonzero(known)
         if len(rows):
-            self._known(batch, columns, rows, leg[rows], self._due(batch.arrival_ns[rows], now_ns, tick))
+            due = self._due(batch.arrival_ns[rows], now_ns, tick, guard_ns)
+            self._known(batch, columns, rows, leg[rows], due)
 
-    def _due(self, arrival_ns: Longs, now_ns: int, tick: int) -> Longs:
+    def _due(self, arrival_ns: Longs, now_ns: int, tick: int, guard_ns: int) -> Longs:
         """The tick at which each packet can be played first: int64[n]."""
         age = now_ns - arrival_ns
         # What comes shortly before its tick may miss the next; what comes while sockets are read does not.
-        due = tick + ((age < GUARD_NS) & (age >= 0)).astype(np.int64)
+        due = tick + ((age < guard_ns) & (age >= 0)).astype(np.int64)
         old = age > FRAME_NS
         if old.any():
             # It counts when a packet came, not when a worker that had lost ticks found it.

@@ -44,6 +44,7 @@ ROW = struct.Struct(f"={len(COUNTS)}H{len(VALUES)}e")
 """One leg's second: counts, then values as half floats."""
 
 JITTER_MS = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 50.0, 75.0, 100.0, 150.0, 200.0)
+BUFFER_MS = (5.0, 10.0, 20.0, 40.0, 60.0, 80.0, 100.0, 150.0, 200.0)
 ROUND_TRIP_MS = (5.0, 10.0, 20.0, 50.0, 100.0, 150.0, 200.0, 300.0, 400.0, 600.0, 1000.0)
 LOSS = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 """Bounds of the histograms over legs and seconds."""

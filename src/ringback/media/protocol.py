@@ -529,6 +529,7 @@ class LegStatistics(_Message, frozen=True, kw_only=True):
     sums: list[int]
     quiet: list[int]
     jitter_ms: Histogram
+    buffer_ms: Histogram
     round_trip_ms: Histogram
     loss: Histogram
 

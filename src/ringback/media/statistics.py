@@ -12,6 +12,7 @@ from ringback.media.jitter_buffer import JitterBuffer
 from ringback.media.legs import FRAME_TIMESTAMPS, Legs
 from ringback.media.level import SpeechGate, dbfs
 from ringback.media.measured import (
+    BUFFER_MS,
     COUNTS,
     EXPECTED,
     JITTER_MS,
@@ -28,7 +29,9 @@ Rows = Longs | slice
 """Rows by number, or some that follow each other."""
 NEVER = -1
 _MOST = 0xFFFF
-_JITTER, _ROUND_TRIP, _SILENT = (VALUES.index(name) for name in ("jitter_ms", "round_trip_ms", "silent_s"))
+_JITTER, _BUFFER, _ROUND_TRIP, _SILENT = map(
+    VALUES.index, ("jitter_ms", "buffer_ms", "round_trip_ms", "silent_s")
+)
 CLIPPED = np.float32(0.999)
 """Samples at 16 kHz from here on are at the end of the scale."""
 
@@ -154,6 +157,7 @@ class Statistics:
             sums=sums.tolist(),
             quiet=identifiers[~(silent_s < QUIET_S)].tolist(),
             jitter_ms=_histogram(values[heard, _JITTER], JITTER_MS),
+            buffer_ms=_histogram(values[heard, _BUFFER], BUFFER_MS),
             round_trip_ms=_histogram(values[:, _ROUND_TRIP], ROUND_TRIP_MS),
             loss=_histogram(np.maximum(1 - fresh[some, RECEIVED] / expected[some], 0), LOSS),
         )

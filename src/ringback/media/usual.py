@@ -38,7 +38,6 @@ _CONSTANTS: Final = {
     "stride": delay.WINDOWS * delay.BINS,
     "bins": delay.BINS,
     "reach": delay.REACH,
-    "guard": GUARD_NS,
     "early": MAX_EARLY_TICKS,
     "codecs": OPUS,
 }
@@ -59,10 +58,10 @@ class UsualPackets:
         self._held: dict[str, Any] = {}
         self._filter: Any = None if kernels is None else ffi.new("struct usual *", _CONSTANTS)
 
-    def filter(self, now_ns: int, tick: int, first_tick_ns: int) -> Any | None:
+    def filter(self, now_ns: int, tick: int, first_tick_ns: int, guard_ns: int = GUARD_NS) -> Any | None:
         """What rb_usual and rb_receive tell usual packets by, now; None where nothing is compiled.
 
-        `first_tick_ns` is when tick 0 ought to have been.
+        `first_tick_ns` is when tick 0 ought to have been. What came in the last `guard_ns` counts as late.
         """
         if kernels is None:
             return None
@@ -77,10 +76,12 @@ class UsualPackets:
                 setattr(found, name, column)
             found.mask = len(table) - 1
             self._known = known
-        found.now, found.tick, found.first_tick = now_ns, tick, first_tick_ns
+        found.now, found.tick, found.first_tick, found.guard = now_ns, tick, first_tick_ns, guard_ns
         return found
 
-    def take(self, batch: PacketBatch, now_ns: int, tick: int, first_tick_ns: int) -> PacketBatch:
+    def take(
+        self, batch: PacketBatch, now_ns: int, tick: int, first_tick_ns: int, guard_ns: int = GUARD_NS
+    ) -> PacketBatch:
         """The packets that are left, in their order."""
         n = len(batch)
         readable = batch.data.flags.c_contiguous and batch.data.shape[1] >= HEADER_BYTES
@@ -88,7 +89,7 @@ class UsualPackets:
             return batch
         left = np.empty((2, n), np.int64)
         count = kernels.rb_usual(
-            self.filter(now_ns, tick, first_tick_ns),
+            self.filter(now_ns, tick, first_tick_ns, guard_ns),
             at(batch.data),
             batch.data.shape[1],
             *map(at, (batch.length, batch.socket, batch.ip, batch.port, batch.arrival_ns)),

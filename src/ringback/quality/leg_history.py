@@ -13,7 +13,17 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from ringback.media import protocol
-from ringback.media.measured import COUNTS, EXPECTED, JITTER_MS, LOSS, RECEIVED, ROUND_TRIP_MS, ROW, VALUES
+from ringback.media.measured import (
+    BUFFER_MS,
+    COUNTS,
+    EXPECTED,
+    JITTER_MS,
+    LOSS,
+    RECEIVED,
+    ROUND_TRIP_MS,
+    ROW,
+    VALUES,
+)
 
 HISTORY_S = 300.0
 LATELY_S = 10.0
@@ -91,6 +101,7 @@ class LegHistory:
         self.lost = 0
         """Packets expected and not received, of all legs since the start; never falls."""
         self.jitter_ms = Histogram(JITTER_MS)
+        self.buffer_ms = Histogram(BUFFER_MS)
         self.round_trip_ms = Histogram(ROUND_TRIP_MS)
         self.loss = Histogram(LOSS)
         self._seconds: deque[_Second] = deque()
@@ -106,6 +117,7 @@ class LegHistory:
         # A packet that came after the next one's second was lost for a while: a counter must not go back.
         self.lost = max(self.lost, self.sums["expected"] - self.sums["received"])
         self.jitter_ms.add(told.jitter_ms)
+        self.buffer_ms.add(told.buffer_ms)
         self.round_trip_ms.add(told.round_trip_ms)
         self.loss.add(told.loss)
         second = _Second(now, told.seconds, self._kept(told.legs), told.rows)

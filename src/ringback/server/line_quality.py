@@ -79,6 +79,7 @@ def line_metrics(history: LegHistory) -> Iterable[Metric]:
         yield Metric(f"ringback_media_{name}", "counter", description, (({}, float(value)),))
     for name, description, histogram, scale in (
         ("jitter_seconds", "Jitter of each leg in each second (RFC 3550).", history.jitter_ms, 0.001),
+        ("buffer_seconds", "Sound that waits in each leg's jitter buffer.", history.buffer_ms, 0.001),
         ("round_trip_seconds", "Round trip of each leg in each second.", history.round_trip_ms, 0.001),
         ("loss_ratio", "Loss of each leg in each second, before concealment.", history.loss, 1.0),
     ):
