@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
@@ -91,6 +92,9 @@ EVERYTHING = [*WITH_SERVER, "media"]
 
 def main(names: list[str]) -> int:
     """Run what was asked for; 2 when a name is unknown. Some take words of their own."""
+    # Whoever ends this, also in the background of a shell, ends the server and the generator with it.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     if names[:1] == ["soak"]:
         return soak.main(names[1:])
     if names[:1] == ["captures"]:

@@ -17,10 +17,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tests.wire.ports import is_free
+
 RIG = Path(
     os.environ.get("RINGBACK_LOADGEN", Path(__file__).resolve().parents[2] / "shared" / "tools" / "loadgen")
 )
 SERVER_CORE, LOAD_CORE = "0", "1"
+PORTS = {"sip": range(10000, 20000), "janus": range(20000, 32768)}
+"""Where the generator's legs have their ports, beside the media of the peer: of thousands of those that a
+system gives out by itself one is another's at times."""
 ENDED_S = 10
 """In this time the generator has closed its sockets."""
 Step = dict[str, Any]
@@ -59,7 +64,7 @@ def sweep(
     `peer` is "sip" or "janus", `shape` "ten" (rooms of ten), "one" or a number; `more` are the driver's.
     """
     command = [sys.executable, str(RIG / "drive.py"), peer, shape, ",".join(map(str, steps))]
-    command += ["--pid", ",".join(map(str, pids)), *more]
+    command += ["--pid", ",".join(map(str, pids)), "--lport", str(_free(PORTS[peer], 2 * max(steps))), *more]
     environment = {**os.environ, "TMPDIR": str(folder)}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
@@ -73,6 +78,17 @@ def sweep(
                     break
         finally:
             _end(driver)
+
+
+def _free(ports: range, count: int) -> int:
+    """The first of so many ports in a row that nobody has: a server under test has some there."""
+    first = ports.start
+    for port in ports:
+        if port - first >= count:
+            return first
+        if not is_free(port):
+            first = port + 2 - port % 2
+    raise SystemExit(f"no {count} ports in a row are free from {ports.start} to {ports.stop}")
 
 
 def _end(driver: subprocess.Popen[str]) -> None:

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench import capacity, rig
-from bench.memory import pss_kb
+from bench.memory import own_kb
+from bench.metrics import total
 from ringback.quality.silence import FRAME_MS, gaps
 from tests.wire.chirps import chirps_of, delays_ms, ruler, spoken_at
 from tests.wire.line_sums import LineSums
@@ -132,17 +133,17 @@ def legs_at(server: RingbackServer, load: float) -> Iterator[str | int]:
     yield round(few + (many - few) * min((load - less) / max(more - less, 0.01), 1)) // 10 * 10
 
 
-def loaded(server: RingbackServer, legs: int, hours: float) -> Iterator[str]:
+def loaded(server: RingbackServer, legs: int, hours: float, one_port: bool = False) -> Iterator[str]:
     """So many legs of the neutral rig: a row of memory and late ticks every minute, then what grew."""
     status = server.ask("status")["pids"]
     pids = {"control": [int(status["control"])], "media": [int(pid) for pid in status["media"]]}
     held: list[tuple[float, int, int]] = []
     before = 0.0
     began = time.monotonic()
-    for step in capacity.hold(server, legs, max(round(hours * 60), 1), HOLD_ROW_S):
+    for step in capacity.hold(server, legs, max(round(hours * 60), 1), HOLD_ROW_S, one_port):
         now = time.monotonic()
-        kb = {name: sum(pss_kb(pid) for pid in of) for name, of in pids.items()}
-        late, overdue = (_metric(server, name) for name in ("late_ticks", "overdue_ticks"))
+        kb = {name: sum(own_kb(pid) for pid in of) for name, of in pids.items()}
+        late, overdue = (total(server, f"ringback_media_{name}_ticks") for name in ("late", "overdue"))
         if not held:
             began, before = now, overdue
         held.append((now - began, kb["control"], kb["media"]))
@@ -170,13 +171,6 @@ def _grown(held: list[tuple[float, int, int]]) -> str:
     return f"from minute {since / 60:.0f} on memory of {said} MB an hour"
 
 
-def _metric(server: RingbackServer, name: str) -> float:
-    for line in server.fetch("/metrics").splitlines():
-        if line.startswith(f"ringback_media_{name}_total "):
-            return float(line.split()[1])
-    return 0.0
-
-
 def main(words: Sequence[str]) -> int:
     """Run what the words ask for, and print each line as it is known."""
     parser = argparse.ArgumentParser(prog="python -m bench soak", description=__doc__)
@@ -186,6 +180,11 @@ def main(words: Sequence[str]) -> int:
         "--legs", type=int, default=0, help="or so many legs, without looking for their number"
     )
     parser.add_argument("--hours", type=float, default=4, help="how long to keep that load")
+    parser.add_argument(
+        "--one-port",
+        action="store_true",
+        help="one port for all of the generator's legs, a pair each at ours",
+    )
     options = parser.parse_args(words)
     with suppress(KeyboardInterrupt):
         if not (options.load or options.legs):
@@ -197,7 +196,7 @@ def main(words: Sequence[str]) -> int:
         legs = options.legs
         if not legs:
             legs = _run(lambda server: legs_at(server, options.load)) or 0
-        _run(lambda server: loaded(server, legs, options.hours))
+        _run(lambda server: loaded(server, legs, options.hours, options.one_port))
     return 0
 
 

@@ -19,14 +19,13 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from prometheus_client.parser import text_string_to_metric_families
-
 from bench import capacity, media_capacity, rig
+from bench.metrics import samples
 from ringback.media.measured import BUFFER_MS
 from tests.wire.server import RingbackServer
 
 JANUS_STEPS = (200, 300, 350, 400, 450, 500, 550, 600, 650, 700)
-OUR_STEPS = (100, 1000, 2000, 2500, 2750, 3000, 3250, 3500, 4000)
+OUR_STEPS = (100, 1000, 1500, 2000, 2250, 2500, 2750, 3000, 3250, 3500, 4000)
 ONE_ROOM = (500, 1000, 2000)
 KERNEL_LEGS = (100, 1000, 2000)
 KERNEL_PORT = 22000
@@ -124,12 +123,9 @@ def half_load(legs: int) -> Iterator[str]:
 
 def _buffers(server: RingbackServer) -> tuple[float, float, float]:
     """Legs' seconds so far, the sound that waited in their buffers (s), and in how many hardly any did."""
-    shown = server.fetch("/metrics")
     found = {
         sample.name.rpartition("_")[2] + sample.labels.get("le", ""): sample.value
-        for family in text_string_to_metric_families(shown)
-        for sample in family.samples
-        if family.name == "ringback_media_buffer_seconds"
+        for sample in samples(server, "ringback_media_buffer_seconds")
     }
     return found["count"], found["sum"], found[f"bucket{BUFFER_MS[0] / 1000:g}"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import socket
+import struct
 import time
 from typing import Any
 
@@ -15,12 +16,21 @@ from ringback.media import usual
 from ringback.media.batch import PacketBatch, empty_batch
 from ringback.media.columns import Columns
 from ringback.media.engine import Engine
-from ringback.media.protocol import Codec, SetMedia
+from ringback.media.protocol import (
+    CloseLeg,
+    Codec,
+    Digit,
+    LegClosed,
+    LegOpened,
+    OpenLeg,
+    SetMedia,
+    SourceLearnt,
+)
 from ringback.media.sources import source_key
 from ringback.media.usual import UsualPackets
 from ringback.media.worker.mmsg import Inbox
 from ringback.native import at
-from tests.media.world import MS, PEER_IP, Peer, World
+from tests.media.world import EVENT_TYPE, MS, PEER_IP, Peer, World
 
 CODECS: list[Codec] = ["PCMU", "PCMA", "G722", "PCMU", "OPUS", "L16", "PCMA", "PCMU"]
 
@@ -138,6 +148,26 @@ def test_what_is_taken_ahead_of_a_tick_leaves_the_same(
         expect_equal(ahead, at_once, tick)
         # What is learnt in one tick is told in the order in which it came.
         assert sorted(map(repr, ahead.events)) == sorted(map(repr, at_once.events))
+
+
+def test_what_was_taken_ahead_is_told_of_the_leg_that_sent_it() -> None:
+    """Commands come between that and the tick, and a leg's row is another's then."""
+    world = World()
+    gone = world.add(Peer(1), telephone_event=EVENT_TYPE)
+    world.add(Peer(2))
+    world.peers.pop(1)
+    key_up = struct.pack("!BBH", 5, 0x80 | 10, 800)
+    for datagram in (gone.packet(bytes(160), 0), gone.packet(key_up, EVENT_TYPE, marker=True)):
+        world.throw(datagram, 2 * gone.to_pair, port=gone.port)
+    row = world.engine.legs.slots[1]
+    world.engine.receive(world._arrived(), world.now_ns, ahead=True)
+    world.apply(CloseLeg(leg=1))
+    world.apply(OpenLeg(leg=3))
+    assert world.engine.legs.slots[3] == row
+    world.tick()
+    of_first = [event for event in world.events if getattr(event, "leg", 0) == 1]
+    assert [type(event) for event in of_first] == [LegOpened, Digit, SourceLearnt, LegClosed]
+    assert [type(event) for event in world.events if getattr(event, "leg", 0) == 3] == [LegOpened]
 
 
 def expect_equal(one: World, other: World, tick: int) -> None:

@@ -160,6 +160,9 @@ class Engine:
         is done while there is time, and once more at the tick."""
         if len(batch):
             self.intake.receive(batch, now_ns, self.tick, ahead)
+            if ahead:
+                # After the next command a row may be another leg's.
+                self._tell_received()
 
     def usual(self, now_ns: int, ahead: bool = False) -> Any | None:
         """By what usual packets are taken where sockets are read, before `receive`; None: not at all."""
@@ -244,6 +247,12 @@ class Engine:
         if self.voices.in_band.presses:
             intake.presses += self.voices.in_band.presses
             self.voices.in_band.presses.clear()
+        self._tell_received()
+        self.talkers.tell(self.tick)
+
+    def _tell_received(self) -> None:
+        """Turn what datagrams brought into events."""
+        intake = self.intake
         if intake.presses:
             for leg, press in intake.presses:
                 identifier = int(self.legs.identifier[leg])
@@ -267,7 +276,6 @@ class Engine:
         if self.browsers.events:
             self._events += self.browsers.events
             self.browsers.events.clear()
-        self.talkers.tell(self.tick)
 
     def _addresses_in_use(self) -> set[int]:
         """Numbers of the addresses that a leg may send to or expects something from."""
