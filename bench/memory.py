@@ -19,8 +19,8 @@ def pss_kb(pid: int) -> int:
 
 
 def own_kb(pid: int) -> int:
-    """The memory of a process that is its alone, in KiB. Reading this one does not keep the process from taking
-    or giving back memory, which looking through thousands of pages does."""
+    """The memory that is a process's alone, in KiB. Reading this does not keep the process from taking or
+    giving back memory, which looking through all its pages does."""
     with open(f"/proc/{pid}/status") as lines:
         return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon:"))
 
