@@ -34,6 +34,7 @@ LOOK_EVERY_S = 60
 HOLD_ROW_S = 50.0
 """With what the rig does between, a row a minute."""
 FILLED_S = 600.0
+"""By then the statistics of five minutes, which are remembered, are all there."""
 TONE_HZ, TONE_DBFS = 500.0, -30.0
 SILENT_DBFS = -46.0
 """Quieter than this for 10 ms is a gap: what is spoken never falls below the tone."""

@@ -95,15 +95,14 @@ class Intake:
 
     def receive(self, batch: PacketBatch, now_ns: int, tick: int, ahead: bool = False) -> None:
         """Take a batch; nothing in it can raise. `ahead`: a while before the tick."""
-        guard_ns = 0 if ahead else GUARD_NS
+        guard_ns = _guard_ns(ahead)
         batch = self._usual.take(batch, now_ns, tick, self._first(now_ns, tick, ahead), guard_ns)
         if len(batch):
             self._receive(batch, now_ns, tick, guard_ns)
 
     def usual(self, now_ns: int, tick: int, ahead: bool = False) -> Any | None:
         """By what the worker takes usual packets where it reads them (`UsualPackets.filter`)."""
-        guard_ns = 0 if ahead else GUARD_NS
-        return self._usual.filter(now_ns, tick, self._first(now_ns, tick, ahead), guard_ns)
+        return self._usual.filter(now_ns, tick, self._first(now_ns, tick, ahead), _guard_ns(ahead))
 
     def _first(self, now_ns: int, tick: int, ahead: bool) -> int:
         # Ticks are late or in time, never early: the earliest show when they ought to be.
@@ -317,6 +316,11 @@ class Intake:
         if not self._legs.some_tell_levels:
             return np.full(len(rows), UNKNOWN_LEVEL, np.uint8)
         return audio_levels(batch.data, columns, rows, self._legs.level_extension[leg])
+
+
+def _guard_ns(ahead: bool) -> int:
+    """How long before the look at sockets a packet comes too shortly before its tick."""
+    return 0 if ahead else GUARD_NS
 
 
 def _fairly(rows: Longs, socket: Ints, most: int) -> list[int]:

@@ -58,7 +58,7 @@ class UsualPackets:
         self._held: dict[str, Any] = {}
         self._filter: Any = None if kernels is None else ffi.new("struct usual *", _CONSTANTS)
 
-    def filter(self, now_ns: int, tick: int, first_tick_ns: int, guard_ns: int = GUARD_NS) -> Any | None:
+    def filter(self, now_ns: int, tick: int, first_tick_ns: int, guard_ns: int) -> Any | None:
         """What rb_usual and rb_receive tell usual packets by, now; None where nothing is compiled.
 
         `first_tick_ns` is when tick 0 ought to have been. What came in the last `guard_ns` counts as late.
@@ -80,7 +80,7 @@ class UsualPackets:
         return found
 
     def take(
-        self, batch: PacketBatch, now_ns: int, tick: int, first_tick_ns: int, guard_ns: int = GUARD_NS
+        self, batch: PacketBatch, now_ns: int, tick: int, first_tick_ns: int, guard_ns: int
     ) -> PacketBatch:
         """The packets that are left, in their order."""
         n = len(batch)
