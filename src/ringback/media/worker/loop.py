@@ -42,6 +42,12 @@ AHEAD_LEGS = 256
 """Legs from which on that is a time worth mentioning."""
 AHEAD_NEEDS_NS = 8_000_000
 """Nothing is taken ahead where less is left of the last tick: reading all sockets once more costs time."""
+REST_SHARE = 20
+"""Of so much work one part is rest. A real-time thread that never rests is stopped by the kernel, for 50 ms
+of each second at once: everybody would hear that. In small parts nobody does."""
+REST_NS = 1_000_000
+MOST_REST_NS = 5 * REST_NS
+"""Rest that is owed is taken where it is so much, even when late; more than the most is never owed."""
 SIDE_ROWS = 1024
 """Datagrams beside the legs' RTP that go out at once: handshakes, ICE, RTCP."""
 MAX_FAULTS = 25
@@ -97,6 +103,7 @@ class Worker:
         self._running = True
         self._commands: deque[Command] = deque()
         self._busy_ns = 0
+        self._owed_ns = 0
         self._late_ticks = 0
         self._overdue_ticks = 0
         self._faults = 0
@@ -134,11 +141,12 @@ class Worker:
             self._engine.skip(missed)
             deadline += missed * TICK_NS
             behind = MAX_CATCH_UP
-        for _ in range(behind + 1):
-            self._tick()
+        for tick in range(behind + 1):
+            # All that belongs to ticks that are overdue has arrived by now.
+            self._tick(drain=tick == 0)
             deadline += TICK_NS
         ended = time.monotonic_ns()
-        self._busy_ns += ended - began
+        self._worked(ended - began)
         if ended - self._second_ns >= SECOND_NS:
             self._report(ended)
         if ended - self._collected_ns >= COLLECT_NS and deadline - ended >= COLLECT_NEEDS_NS:
@@ -154,10 +162,10 @@ class Worker:
         self._wait(deadline - AHEAD_NS)
         began = time.monotonic_ns()
         self._survives(partial(self._drain, ahead=True))
-        self._busy_ns += time.monotonic_ns() - began
+        self._worked(time.monotonic_ns() - began)
 
-    def _tick(self) -> None:
-        if self._survives(self._advance):
+    def _tick(self, drain: bool) -> None:
+        if self._survives(partial(self._advance, drain)):
             self._faults = 0
         else:
             self._engine.skip(1)
@@ -177,8 +185,9 @@ class Worker:
             return False
         return True
 
-    def _advance(self) -> None:
-        self._drain()
+    def _advance(self, drain: bool) -> None:
+        if drain:
+            self._drain()
         for outgoing in self._engine.step(_NO_PACKETS, time.monotonic_ns()):
             # Nearly all lies in the outbox already; the rest must not be written over it.
             own = outgoing.data.base is self._outbox.data or outgoing.data is self._outbox.data
@@ -214,21 +223,28 @@ class Worker:
         """Sleep until the deadline, carrying out commands as they come."""
         descriptor = self._control.fileno()
         while self._running:
-            left = deadline - time.monotonic_ns()
+            now = time.monotonic_ns()
+            left = deadline - now
+            if self._owed_ns >= REST_NS and left < self._owed_ns:
+                time.sleep(self._owed_ns / SECOND_NS)
+                self._rested(now)
+                continue
             if left <= 0:
                 # Even without a moment's rest commands are heard.
                 if self._commands or select.select([descriptor], [], [], 0)[0]:
-                    self._obey(time.monotonic_ns() + LATE_COMMANDS_NS)
+                    self._obey(now + LATE_COMMANDS_NS)
                 return
             if self._commands:
                 self._obey(deadline)
                 continue
-            gathering = self._obeyed_ns + GATHER_NS - (deadline - left)
+            gathering = self._obeyed_ns + GATHER_NS - now
             if gathering > 0:
                 time.sleep(min(gathering, left) / SECOND_NS)
+                self._rested(now)
                 continue
             writing = [descriptor] if self._control.unsent else []
             readable, writable, _ = select.select([descriptor], writing, [], left / SECOND_NS)
+            self._rested(now)
             if writable:
                 self._control.flush()
             if readable:
@@ -246,8 +262,15 @@ class Worker:
                 self._engine.apply(command, now)
             now = time.monotonic_ns()
         self._send_events()
-        self._busy_ns += now - began
+        self._worked(now - began)
         self._obeyed_ns = now
+
+    def _worked(self, ns: int) -> None:
+        self._busy_ns += ns
+        self._owed_ns = min(self._owed_ns + ns // REST_SHARE, MOST_REST_NS)
+
+    def _rested(self, since_ns: int) -> None:
+        self._owed_ns = max(self._owed_ns - (time.monotonic_ns() - since_ns), 0)
 
     def _read_commands(self) -> None:
         for command in self._control.receive():

@@ -1,0 +1,112 @@
+"""How the worker's clock behaves with more work than there is time for; the time is made up."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+
+from ringback.media.worker import loop
+from ringback.media.worker.control import worker_end
+from ringback.media.worker.sockets import UdpPorts
+
+SECOND_NS = 1_000_000_000
+MS = 1_000_000
+KERNEL_SHARE = 0.05
+"""What Linux takes from a real-time thread that does not leave it by itself: the fair server of a CPU, or
+sched_rt_runtime_us before it."""
+
+
+class Clock:
+    """In place of `time` and `select`: time goes on where the worker sleeps and where it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000 * SECOND_NS
+        self.slept: list[tuple[int, int]] = []
+
+    def monotonic_ns(self) -> int:
+        return self.now
+
+    def time_ns(self) -> int:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        ns = round(seconds * SECOND_NS)
+        self.slept.append((self.now, ns))
+        self.now += ns
+
+    def select(self, _read: object, _write: object, _other: object, seconds: float) -> tuple[list[int], ...]:
+        if seconds:
+            self.sleep(seconds)
+        return [], [], []
+
+
+class Overworked(loop.Worker):
+    """Every tick takes `tick_ns`, and reading the sockets before it `drain_ns`."""
+
+    def __init__(self, control: socket.socket, clock: Clock) -> None:
+        super().__init__(worker_end(control), UdpPorts("127.0.0.1", 33200, 33210))
+        self.clock = clock
+        self.tick_ns = self.drain_ns = 0
+        self.late: list[int] = []
+        self.drained = 0
+        self.ends_ns = clock.now + 2 * SECOND_NS
+
+    def _advance(self, drain: bool) -> None:
+        super()._advance(drain)
+        self.clock.now += self.tick_ns
+        self._running = self.clock.now < self.ends_ns
+
+    def _drain(self, ahead: bool = False) -> None:
+        self.drained += not ahead
+        self.clock.now += self.drain_ns
+
+    def _ticks(self, deadline: int) -> int:
+        self.late.append(self.clock.now - deadline)
+        return super()._ticks(deadline)
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Overworked]:
+    clock = Clock()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        worker = Overworked(theirs, clock)
+        monkeypatch.setattr(loop, "time", clock)
+        monkeypatch.setattr(loop, "select", clock)
+        yield worker
+
+
+def test_who_is_always_late_rests_in_small_parts_all_the_same(worker: Overworked) -> None:
+    worker.tick_ns = 21 * MS
+    began = worker.clock.now
+    worker.run()
+    # The first is the wait for the first tick.
+    slept = [ns for _, ns in worker.clock.slept[1:]]
+    assert max(slept) <= loop.MOST_REST_NS
+    assert sum(slept) / (worker.clock.now - began) == pytest.approx(KERNEL_SHARE, rel=0.1)
+    pauses = [at for at, _ in worker.clock.slept]
+    # Up to three ticks at once are made up for.
+    assert max(b - a for a, b in pairwise(pauses)) < 80 * MS
+
+
+def test_who_was_stopped_for_long_does_not_rest_for_it(worker: Overworked) -> None:
+    worker.tick_ns = 10 * SECOND_NS
+    worker.ends_ns = worker.clock.now + 15 * SECOND_NS
+    worker.run()
+    assert max(ns for _, ns in worker.clock.slept) <= loop.TICK_NS
+
+
+def test_who_has_time_is_never_late(worker: Overworked) -> None:
+    worker.tick_ns = 18 * MS
+    worker.run()
+    assert max(worker.late) == 0
+
+
+def test_sockets_are_read_once_for_ticks_that_are_made_up_for(worker: Overworked) -> None:
+    worker.tick_ns, worker.drain_ns = 15 * MS, 6 * MS
+    worker.run()
+    assert max(worker.late) < loop.TICK_NS + 10 * MS
+    assert worker.drained < worker._engine.tick
