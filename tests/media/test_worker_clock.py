@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from itertools import pairwise
 
 import pytest
 
@@ -15,8 +14,8 @@ from ringback.media.worker.sockets import UdpPorts
 SECOND_NS = 1_000_000_000
 MS = 1_000_000
 KERNEL_SHARE = 0.05
-"""What Linux takes from a real-time thread that does not leave it by itself: the fair server of a CPU, or
-sched_rt_runtime_us before it."""
+"""Of each second, what Linux takes from a real-time thread that does not leave it by itself: the fair server
+of a CPU, or sched_rt_runtime_us before it."""
 
 
 class Clock:
@@ -52,7 +51,7 @@ class Overworked(loop.Worker):
         self.tick_ns = self.drain_ns = 0
         self.late: list[int] = []
         self.drained = 0
-        self.ends_ns = clock.now + 2 * SECOND_NS
+        self.ends_ns = clock.now + 4 * SECOND_NS
 
     def _advance(self, drain: bool) -> None:
         super()._advance(drain)
@@ -84,17 +83,23 @@ def test_who_is_always_late_rests_in_small_parts_all_the_same(worker: Overworked
     began = worker.clock.now
     worker.run()
     # The first is the wait for the first tick.
-    slept = [ns for _, ns in worker.clock.slept[1:]]
-    assert max(slept) <= loop.MOST_REST_NS
-    assert sum(slept) / (worker.clock.now - began) == pytest.approx(KERNEL_SHARE, rel=0.1)
-    pauses = [at for at, _ in worker.clock.slept]
-    # Up to three ticks at once are made up for.
-    assert max(b - a for a, b in pairwise(pauses)) < 80 * MS
+    rests = worker.clock.slept[1:]
+    assert max(ns for _, ns in rests) <= loop.REST_NS
+    for second in range(began, worker.clock.now - SECOND_NS, SECOND_NS // 10):
+        assert sum(ns for at, ns in rests if 0 <= at - second < SECOND_NS) >= KERNEL_SHARE * SECOND_NS - MS
+
+
+def test_a_short_spell_of_too_much_work_passes_without_rest(worker: Overworked) -> None:
+    worker.tick_ns = 21 * MS
+    worker.ends_ns = worker.clock.now + 300 * MS
+    worker.run()
+    assert len(worker.clock.slept) == 1
+    assert worker.late[-1] < loop.TICK_NS + 2 * MS
 
 
 def test_who_was_stopped_for_long_does_not_rest_for_it(worker: Overworked) -> None:
     worker.tick_ns = 10 * SECOND_NS
-    worker.ends_ns = worker.clock.now + 15 * SECOND_NS
+    worker.ends_ns = worker.clock.now + 25 * SECOND_NS
     worker.run()
     assert max(ns for _, ns in worker.clock.slept) <= loop.TICK_NS
 
@@ -108,5 +113,5 @@ def test_who_has_time_is_never_late(worker: Overworked) -> None:
 def test_sockets_are_read_once_for_ticks_that_are_made_up_for(worker: Overworked) -> None:
     worker.tick_ns, worker.drain_ns = 15 * MS, 6 * MS
     worker.run()
-    assert max(worker.late) < loop.TICK_NS + 10 * MS
+    assert max(worker.late) < loop.TICK_NS + 15 * MS
     assert worker.drained < worker._engine.tick

@@ -42,12 +42,13 @@ AHEAD_LEGS = 256
 """Legs from which on that is a time worth mentioning."""
 AHEAD_NEEDS_NS = 8_000_000
 """Nothing is taken ahead where less is left of the last tick: reading all sockets once more costs time."""
-REST_SHARE = 20
+REST_SHARE = 16
 """Of so much work one part is rest. A real-time thread that never rests is stopped by the kernel, for 50 ms
 of each second at once: everybody would hear that. In small parts nobody does."""
-REST_NS = 1_000_000
-MOST_REST_NS = 5 * REST_NS
-"""Rest that is owed is taken where it is so much, even when late; more than the most is never owed."""
+MOST_REST_NS = 25_000_000
+"""The rest of 0.4 s may be owed, until there is time: short spells of too much work pass without."""
+REST_NS = 2_500_000
+"""After that so much is taken after each tick, late or not, until nothing is owed."""
 SIDE_ROWS = 1024
 """Datagrams beside the legs' RTP that go out at once: handshakes, ICE, RTCP."""
 MAX_FAULTS = 25
@@ -104,6 +105,7 @@ class Worker:
         self._commands: deque[Command] = deque()
         self._busy_ns = 0
         self._owed_ns = 0
+        self._rests = False
         self._late_ticks = 0
         self._overdue_ticks = 0
         self._faults = 0
@@ -145,8 +147,10 @@ class Worker:
             # All that belongs to ticks that are overdue has arrived by now.
             self._tick(drain=tick == 0)
             deadline += TICK_NS
-        ended = time.monotonic_ns()
-        self._worked(ended - began)
+            ended = time.monotonic_ns()
+            self._worked(ended - began)
+            began = self._rest() if self._rests else ended
+        ended = began
         if ended - self._second_ns >= SECOND_NS:
             self._report(ended)
         if ended - self._collected_ns >= COLLECT_NS and deadline - ended >= COLLECT_NEEDS_NS:
@@ -225,10 +229,6 @@ class Worker:
         while self._running:
             now = time.monotonic_ns()
             left = deadline - now
-            if self._owed_ns >= REST_NS and left < self._owed_ns:
-                time.sleep(self._owed_ns / SECOND_NS)
-                self._rested(now)
-                continue
             if left <= 0:
                 # Even without a moment's rest commands are heard.
                 if self._commands or select.select([descriptor], [], [], 0)[0]:
@@ -268,9 +268,17 @@ class Worker:
     def _worked(self, ns: int) -> None:
         self._busy_ns += ns
         self._owed_ns = min(self._owed_ns + ns // REST_SHARE, MOST_REST_NS)
+        self._rests |= self._owed_ns == MOST_REST_NS
+
+    def _rest(self) -> int:
+        began = time.monotonic_ns()
+        time.sleep(min(self._owed_ns, REST_NS) / SECOND_NS)
+        self._rested(began)
+        return time.monotonic_ns()
 
     def _rested(self, since_ns: int) -> None:
         self._owed_ns = max(self._owed_ns - (time.monotonic_ns() - since_ns), 0)
+        self._rests &= self._owed_ns > 0
 
     def _read_commands(self) -> None:
         for command in self._control.receive():
