@@ -43,24 +43,19 @@ class Clock:
 
 
 class Overworked(loop.Worker):
-    """Every tick takes `tick_ns`, and reading the sockets before it `drain_ns`."""
+    """Every tick takes `tick_ns`."""
 
     def __init__(self, control: socket.socket, clock: Clock) -> None:
         super().__init__(worker_end(control), UdpPorts("127.0.0.1", 33200, 33210))
         self.clock = clock
-        self.tick_ns = self.drain_ns = 0
+        self.tick_ns = 0
         self.late: list[int] = []
-        self.drained = 0
         self.ends_ns = clock.now + 4 * SECOND_NS
 
-    def _advance(self, drain: bool) -> None:
-        super()._advance(drain)
+    def _advance(self) -> None:
+        super()._advance()
         self.clock.now += self.tick_ns
         self._running = self.clock.now < self.ends_ns
-
-    def _drain(self, ahead: bool = False) -> None:
-        self.drained += not ahead
-        self.clock.now += self.drain_ns
 
     def _ticks(self, deadline: int) -> int:
         self.late.append(self.clock.now - deadline)
@@ -108,10 +103,3 @@ def test_who_has_time_is_never_late(worker: Overworked) -> None:
     worker.tick_ns = 18 * MS
     worker.run()
     assert max(worker.late) == 0
-
-
-def test_sockets_are_read_once_for_ticks_that_are_made_up_for(worker: Overworked) -> None:
-    worker.tick_ns, worker.drain_ns = 15 * MS, 6 * MS
-    worker.run()
-    assert max(worker.late) < loop.TICK_NS + 15 * MS
-    assert worker.drained < worker._engine.tick

@@ -143,9 +143,8 @@ class Worker:
             self._engine.skip(missed)
             deadline += missed * TICK_NS
             behind = MAX_CATCH_UP
-        for tick in range(behind + 1):
-            # All that belongs to ticks that are overdue has arrived by now.
-            self._tick(drain=tick == 0)
+        for _ in range(behind + 1):
+            self._tick()
             deadline += TICK_NS
             ended = time.monotonic_ns()
             self._worked(ended - began)
@@ -168,8 +167,8 @@ class Worker:
         self._survives(partial(self._drain, ahead=True))
         self._worked(time.monotonic_ns() - began)
 
-    def _tick(self, drain: bool) -> None:
-        if self._survives(partial(self._advance, drain)):
+    def _tick(self) -> None:
+        if self._survives(self._advance):
             self._faults = 0
         else:
             self._engine.skip(1)
@@ -189,9 +188,8 @@ class Worker:
             return False
         return True
 
-    def _advance(self, drain: bool) -> None:
-        if drain:
-            self._drain()
+    def _advance(self) -> None:
+        self._drain()
         for outgoing in self._engine.step(_NO_PACKETS, time.monotonic_ns()):
             # Nearly all lies in the outbox already; the rest must not be written over it.
             own = outgoing.data.base is self._outbox.data or outgoing.data is self._outbox.data
