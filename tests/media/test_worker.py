@@ -184,7 +184,10 @@ def test_three_phones_hear_the_other_two(worker: Worker, codecs: tuple[Codec, ..
     for phone in phones:
         for other in phones:
             level = phone.level(other.frequency)
-            assert level < -40 if other is phone else abs(level - LEVEL) < 1.5
+            if other is phone:
+                assert level < -40
+            else:
+                assert level == pytest.approx(LEVEL, abs=1.5)
     assert len(worker.of(SourceLearnt)) == 3
     statistics = worker.wait(Statistics, 3)
     assert statistics.sockets == 6
@@ -206,6 +209,8 @@ def test_who_talks_among_many_legs_is_heard(worker: Worker) -> None:
     talk(worker, [one, two], 3)
     assert one.level(1000.0) == pytest.approx(LEVEL, abs=1.5)
     assert two.level(440.0) == pytest.approx(LEVEL, abs=1.5)
+    # What was spoken last waits for the next tick, and a leg that is closed before does not count it.
+    time.sleep(0.1)
     for count, phone in enumerate((one, two), 1):
         worker.send(CloseLeg(leg=phone.leg))
         totals = worker.wait(LegClosed, count).totals
