@@ -26,6 +26,7 @@ from ringback.media.worker.control import ControlChannel, ControlLostError
 from ringback.media.worker.dtls_loader import DtlsLoader
 from ringback.media.worker.mmsg import Inbox, Outbox
 from ringback.media.worker.recorder import RecorderLink
+from ringback.media.worker.rest import Rest
 from ringback.media.worker.sockets import UdpPorts
 
 MAX_CATCH_UP = 2
@@ -42,13 +43,6 @@ AHEAD_LEGS = 256
 """Legs from which on that is a time worth mentioning."""
 AHEAD_NEEDS_NS = 8_000_000
 """Nothing is taken ahead where less is left of the last tick: reading all sockets once more costs time."""
-REST_SHARE = 16
-"""Of so much work one part is rest. A real-time thread that never rests is stopped by the kernel, for 50 ms
-of each second at once: everybody would hear that. In small parts nobody does."""
-MOST_REST_NS = 25_000_000
-"""The rest of 0.4 s may be owed, until there is time: short spells of too much work pass without."""
-REST_NS = 2_500_000
-"""After that so much is taken after each tick, late or not, until nothing is owed."""
 SIDE_ROWS = 1024
 """Datagrams beside the legs' RTP that go out at once: handshakes, ICE, RTCP."""
 MAX_FAULTS = 25
@@ -104,8 +98,7 @@ class Worker:
         self._running = True
         self._commands: deque[Command] = deque()
         self._busy_ns = 0
-        self._owed_ns = 0
-        self._rests = False
+        self._rest = Rest()
         self._late_ticks = 0
         self._overdue_ticks = 0
         self._faults = 0
@@ -143,13 +136,17 @@ class Worker:
             self._engine.skip(missed)
             deadline += missed * TICK_NS
             behind = MAX_CATCH_UP
+        ended = began
+        # None where it was told to end before the tick was due.
         for _ in range(behind + 1):
             self._tick()
             deadline += TICK_NS
-            ended = time.monotonic_ns()
+            began, ended = ended, time.monotonic_ns()
             self._worked(ended - began)
-            began = self._rest() if self._rests else ended
-        ended = began
+            if due := self._rest.due:
+                time.sleep(due / SECOND_NS)
+                self._rested(ended)
+                ended = time.monotonic_ns()
         if ended - self._second_ns >= SECOND_NS:
             self._report(ended)
         if ended - self._collected_ns >= COLLECT_NS and deadline - ended >= COLLECT_NEEDS_NS:
@@ -265,18 +262,10 @@ class Worker:
 
     def _worked(self, ns: int) -> None:
         self._busy_ns += ns
-        self._owed_ns = min(self._owed_ns + ns // REST_SHARE, MOST_REST_NS)
-        self._rests |= self._owed_ns == MOST_REST_NS
-
-    def _rest(self) -> int:
-        began = time.monotonic_ns()
-        time.sleep(min(self._owed_ns, REST_NS) / SECOND_NS)
-        self._rested(began)
-        return time.monotonic_ns()
+        self._rest.worked(ns)
 
     def _rested(self, since_ns: int) -> None:
-        self._owed_ns = max(self._owed_ns - (time.monotonic_ns() - since_ns), 0)
-        self._rests &= self._owed_ns > 0
+        self._rest.rested(time.monotonic_ns() - since_ns)
 
     def _read_commands(self) -> None:
         for command in self._control.receive():
