@@ -196,12 +196,15 @@ def talk(calls: list[Call], sound: Floats, seed: int, meanwhile: Callable[[], No
 
 
 def aligned(heard: Floats, said: Floats) -> Floats:
-    """What was heard from where the scored piece begins, and half a second more."""
+    """What was heard from where the scored piece begins, and half a second more.
+
+    What is said first is said at the end once more. So it is looked for only where it can be: nothing is
+    heard before it is said, and no call begins so long before its sound.
+    """
     size = 1 << (len(heard) + len(said)).bit_length()
     product = np.fft.rfft(heard, size) * np.conj(np.fft.rfft(said, size))
-    shift = int(np.fft.irfft(product, size).argmax())
-    begin = (shift - size if shift > size // 2 else shift) + LEAD_S * RATE
+    begin = int(np.fft.irfft(product, size)[: PIECE_S * RATE].argmax()) + LEAD_S * RATE
     piece = np.zeros((PIECE_S * RATE) + RATE // 2, np.float32)
-    there = heard[max(begin, 0) : max(begin, 0) + len(piece)]
+    there = heard[begin : begin + len(piece)]
     piece[: len(there)] = there
     return piece

@@ -8,18 +8,15 @@ dependencies). Janus has no G.722.
 
 from __future__ import annotations
 
-import http.client
 import importlib.util
-import itertools
-import json
+import socket
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing
 from typing import Any
 
 import numpy as np
 
-from bench import lossy, versus
+from bench import janus, lossy
 from bench.lossy import LINES, Call
 from bench.media_capacity import Media
 from ringback.media.columns import Floats
@@ -42,8 +39,8 @@ def measure() -> Iterator[str]:
         return
     ours = score(said, list(ringback(said)))
     theirs: Scores = {}
-    if (problem := versus.missing()) == "":
-        theirs = score(said, list(janus(said)))
+    if (problem := janus.missing()) == "":
+        theirs = score(said, list(audiobridge(said)))
     else:
         yield f"Janus {problem}"
     names = sorted({name for row in ours.values() for name in row}, reverse=True)
@@ -94,15 +91,15 @@ def ringback(said: list[Floats]) -> Iterator[tuple[Codec, str, int, Floats]]:
             call.close()
 
 
-def janus(said: list[Floats]) -> Iterator[tuple[Codec, str, int, Floats]]:
+def audiobridge(said: list[Floats]) -> Iterator[tuple[Codec, str, int, Floats]]:
     """Through Janus AudioBridge, with the buffer and the error correction that it has by default."""
-    with versus.running_janus():
-        bridge = AudioBridge("127.0.0.1", 8188)
+    with janus.running():
+        bridge = janus.AudioBridge()
         calls = [Call(codec, line) for codec in JANUS_CODECS for line in LINES]
         for room, call in enumerate(calls):
             bridge.create(str(room), 8000 if call.codec == "PCMU" else 16000)
-            call.to = bridge.join(str(room), "speaker", call)
-            call.back = bridge.join(str(room), "listener", call)
+            call.to = _join(bridge, str(room), "speaker", call, call.speaker)
+            call.back = _join(bridge, str(room), "listener", call, call.listener)
         try:
             yield from rounds(said, calls, lambda: None)
         finally:
@@ -110,56 +107,16 @@ def janus(said: list[Floats]) -> Iterator[tuple[Codec, str, int, Floats]]:
                 call.close()
 
 
-class AudioBridge:
-    """Rooms with plain-RTP participants, over Janus's HTTP API."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self._host, self._port = host, port
-        self._numbers = itertools.count()
-        self._session = f"/janus/{self._ask('/janus', {'janus': 'create'})['data']['id']}"
-        self._control = self._attach()
-
-    def create(self, room: str, rate: int) -> None:
-        """Open a room that mixes at a rate."""
-        body = {"request": "create", "room": room, "sampling_rate": rate, "allow_rtp_participants": True}
-        self._message(self._control, body)
-
-    def join(self, room: str, name: str, call: Call) -> tuple[str, int]:
-        """Add one end of a call; where to send its RTP."""
-        local = call.speaker if name == "speaker" else call.listener
-        rtp = {
-            "ip": "127.0.0.1",
-            "port": local.getsockname()[1],
-            "payload_type": lossy.PAYLOAD_TYPES[call.codec],
-            "fec": True,
-        }
-        body = {"request": "join", "room": room, "id": name, "codec": call.codec.lower(), "rtp": rtp}
-        handle = self._attach()
-        self._message(handle, body)
-        while True:
-            event = self._ask(f"{self._session}?maxev=1", None)
-            data = event.get("plugindata", {}).get("data", {})
-            if "error" in data:
-                raise SystemExit(f"Janus: {data['error']}")
-            if event.get("sender") == handle and "rtp" in data:
-                return data["rtp"]["ip"], data["rtp"]["port"]
-
-    def _attach(self) -> int:
-        answer = self._ask(self._session, {"janus": "attach", "plugin": "janus.plugin.audiobridge"})
-        return int(answer["data"]["id"])
-
-    def _message(self, handle: int, body: dict[str, Any]) -> None:
-        self._ask(f"{self._session}/{handle}", {"janus": "message", "body": body})
-
-    def _ask(self, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
-        with closing(http.client.HTTPConnection(self._host, self._port, timeout=60)) as connection:
-            if body is None:
-                connection.request("GET", path)
-            else:
-                body = {**body, "transaction": str(next(self._numbers))}
-                connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
-            answer = json.loads(connection.getresponse().read())
-        return dict(answer[0] if isinstance(answer, list) else answer)
+def _join(
+    bridge: janus.AudioBridge, room: str, name: str, call: Call, local: socket.socket
+) -> tuple[str, int]:
+    rtp = {
+        "ip": "127.0.0.1",
+        "port": local.getsockname()[1],
+        "payload_type": lossy.PAYLOAD_TYPES[call.codec],
+        "fec": True,
+    }
+    return bridge.join_by_rtp(room, name, call.codec.lower(), rtp)
 
 
 def score(said: list[Floats], heard: Sequence[tuple[Codec, str, int, Floats]]) -> Scores:

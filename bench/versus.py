@@ -8,18 +8,15 @@ with a socket a leg and once with one socket for all: no mixing server on this m
 
 from __future__ import annotations
 
-import shutil
 import statistics
 import subprocess
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench import capacity, media_capacity, rig
+from bench import capacity, janus, media_capacity, rig
 from bench.metrics import samples
 from ringback.media.measured import BUFFER_MS
 from tests.wire.server import RingbackServer
@@ -37,7 +34,7 @@ SETTINGS = {"RINGBACK_MEDIA__PORT_RANGE": "20000-29999", "RINGBACK_MEDIA__WORKER
 
 def measure() -> Iterator[str]:
     """Rows of the kernel, of Janus and of ours; then the ratios."""
-    if problem := missing():
+    if problem := janus.missing():
         yield problem
         return
     with tempfile.TemporaryDirectory(prefix="ringback-versus-") as name:
@@ -50,7 +47,7 @@ def measure() -> Iterator[str]:
             said = ", ".join(f"{legs}: {cost:.3f}" for legs, cost in costs.items())
             most = 1000 / limits[mode]
             yield f"kernel alone, {what}: ms a leg a second by legs {said}; at most {most:.0f} legs"
-        theirs = yield from _best("Janus", janus(folder))
+        theirs = yield from _best("Janus", audiobridge(folder))
         ours = yield from _best("Ringback", ringback())
         one = yield from _best("Ringback, one room of all, five talk", one_room())
         if theirs and ours:
@@ -59,13 +56,6 @@ def measure() -> Iterator[str]:
             yield from compare(theirs, ours, [(theirs[-1], ours[-1]), *more], limits, one)
         else:
             yield "no ratio: one of the two was never clean"
-
-
-def missing() -> str:
-    """Why nothing can be measured against Janus, "" where it can."""
-    if problem := rig.missing():
-        return problem
-    return "" if shutil.which("janus") else "not measured: janus is missing; scripts/setup bench installs it"
 
 
 def _best(name: str, rows: Iterator[tuple[rig.Step, bool]]) -> Generator[str, None, list[rig.Step]]:
@@ -86,7 +76,7 @@ def in_turn(theirs: int, ours: int, folder: Path) -> Generator[str, None, list[P
     have become another."""
     pairs = []
     for _ in range(TURNS):
-        with running_janus() as pid:
+        with janus.running() as pid:
             rig.pin([pid])
             steps = sorted({JANUS_STEPS[0], theirs})
             rows = rig.sweep(
@@ -180,32 +170,11 @@ def ringback_server() -> Iterator[RingbackServer]:
             server.stop()
 
 
-def janus(folder: Path) -> Iterator[tuple[rig.Step, bool]]:
+def audiobridge(folder: Path) -> Iterator[tuple[rig.Step, bool]]:
     """Rows of Janus AudioBridge."""
-    with running_janus() as pid:
+    with janus.running() as pid:
         rig.pin([pid])
         yield from rig.sweep("janus", "ten", JANUS_STEPS, [pid], folder, "--multi", "--retries", "3")
-
-
-@contextmanager
-def running_janus() -> Iterator[int]:
-    """Janus with the rig's configuration: its process."""
-    command = ["janus", f"--configs-folder={rig.RIG / 'janus-loopback'}"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                with urllib.request.urlopen("http://127.0.0.1:8188/janus/info", timeout=2):
-                    break
-            except (urllib.error.URLError, OSError):
-                if time.monotonic() > deadline or process.poll() is not None:
-                    raise SystemExit("Janus does not start") from None
-                time.sleep(0.2)
-        yield process.pid
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 def kernel(mode: str, folder: Path, legs: int) -> float:

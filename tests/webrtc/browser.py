@@ -123,7 +123,7 @@ class Browser(Peer):
     def _client(profiles: bytes) -> tuple[SSL.Connection, str]:
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "WebRTC")])
-        start = datetime.datetime(2026, 1, 1)
+        start = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
         certificate = (
             x509.CertificateBuilder()
             .subject_name(name)
