@@ -10,7 +10,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -75,7 +75,7 @@ class AudioBridge:
         self._message(handle, {"request": "configure"}, {"type": "offer", "sdp": offer})
         return str(self._wait_for(handle, lambda event: "jsep" in event)["jsep"]["sdp"])
 
-    def _wait_for(self, handle: int, fits: Any) -> dict[str, Any]:
+    def _wait_for(self, handle: int, fits: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         while True:
             event = self._ask(f"{self._session}?maxev=1", None)
             if "error" in _data(event):
