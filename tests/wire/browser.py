@@ -207,6 +207,12 @@ class Tab:
         self.page.get_by_role("button", name=button, exact=True).click()
         return time.time()
 
+    def is_microphone_on(self) -> bool:
+        """Whether the page lets any sound of a microphone out to its call."""
+        return bool(
+            self.page.evaluate("__wire.tracks.some((one) => one.readyState === 'live' && one.enabled)")
+        )
+
     def wait_inside(self, timeout_s: float = 20) -> None:
         """Wait until the list of participants is there."""
         try:

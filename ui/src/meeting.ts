@@ -325,6 +325,7 @@ export class Meeting implements MeetingModel {
       });
       this.phone = phone;
       this.shaky = false;
+      phone.mute(this.muted.value);
       await phone.call(visit.sip.target, this.sound);
       if (!current()) {
         phone.close();
@@ -487,6 +488,7 @@ export class Meeting implements MeetingModel {
   private showMuted(muted: boolean): void {
     this.muted.value = muted;
     for (const track of this.sound?.getAudioTracks() ?? []) track.enabled = !muted;
+    this.phone?.mute(muted);
   }
 
   private ended(phone: Phone, byThem: boolean, reason: string): void {

@@ -54,6 +54,7 @@ export class Phone {
   private readonly ua: UA;
   private session: RTCSession | null = null;
   private leaving = false;
+  private muted = false;
   private readonly socket: SipSocket;
   private readonly path = new Path();
   private socketBroken = false;
@@ -109,6 +110,17 @@ export class Phone {
   async replaceSound(track: MediaStreamTrack): Promise<void> {
     const sender = this.session?.connection.getSenders().find((one) => one.track?.kind === "audio");
     await sender?.replaceTrack(track);
+  }
+
+  /** Send silence (true) or the microphone's sound (false) from now on, whatever becomes of the call.
+   *
+   * JsSIP has to know: with each new offer it lets the sound out again of whom it does not know to be muted. */
+  mute(muted: boolean): void {
+    this.muted = muted;
+    const session = this.session;
+    if (!session || session.isEnded()) return;
+    if (muted) session.mute({ audio: true });
+    else session.unmute({ audio: true });
   }
 
   /** The network may have changed: see whether the server is still there, and find a way to it if not. */
@@ -216,6 +228,7 @@ export class Phone {
         },
       });
       this.session = session;
+      this.mute(this.muted);
     });
   }
 
