@@ -206,10 +206,13 @@ def test_who_talks_among_many_legs_is_heard(worker: Worker) -> None:
     one, two = Phone(1, "PCMU", 440.0), Phone(2, "OPUS", 1000.0)
     for phone in (one, two):
         phone.call(worker)
+    # Commands are obeyed in order: what is spoken before a leg has its media is for nobody, and not counted.
+    worker.send(OpenLeg(leg=3))
+    worker.wait(LegOpened, AHEAD_LEGS + 3)
     talk(worker, [one, two], 3)
     assert one.level(1000.0) == pytest.approx(LEVEL, abs=1.5)
     assert two.level(440.0) == pytest.approx(LEVEL, abs=1.5)
-    # What was spoken last waits for the next tick, and a leg that is closed before does not count it.
+    # What was spoken last waits for the next tick.
     time.sleep(0.1)
     for count, phone in enumerate((one, two), 1):
         worker.send(CloseLeg(leg=phone.leg))
