@@ -215,11 +215,14 @@ def _processes(namespace: str) -> list[int]:
 
 def _remove(namespace: str) -> None:
     for number in (signal.SIGTERM, signal.SIGKILL):
-        for pid in _processes(namespace):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
+        told: set[int] = set()
         deadline = time.monotonic() + END_S
-        while _processes(namespace) and time.monotonic() < deadline:
+        while (here := set(_processes(namespace))) and time.monotonic() < deadline:
+            # Also those that `ip netns exec` brings here only now.
+            for pid in here - told:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+            told |= here
             time.sleep(0.02)
     _ip("netns", "delete", namespace)
 
