@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import sqlite3
+import threading
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -291,6 +292,44 @@ async def test_a_call_whose_record_cannot_be_made_costs_no_other(store: Store, s
     assert set(kept) == set(ids)
     assert kept[strange.call.id].dialled == "1001\N{REPLACEMENT CHARACTER}"
     assert exchange.keeper.lost == 1
+
+
+async def test_a_stop_waits_for_the_thread_that_is_at_the_spool(store: Store, settings: Settings) -> None:
+    exchange = Exchange(store, settings)
+    removing, stop = threading.Event(), asyncio.Event()
+    remove, loop = exchange.spool.remove, asyncio.get_running_loop()
+
+    def slow(number: int) -> None:
+        exchange.spool._path(number).unlink()
+        if not removing.is_set():
+            removing.set()
+            loop.call_soon_threadsafe(stop.set)
+            time.sleep(0.3)
+        remove(number)
+
+    exchange.spool.remove = slow  # type: ignore[method-assign]
+    await exchange.keeper.start()
+    first = exchange.one()
+    await stop.wait()
+    second = exchange.one()
+    await exchange.keeper.stop()
+    assert set(await exchange.kept()) == {first, second}
+    assert exchange.spool.damaged == 0
+
+
+async def test_a_file_that_somebody_removed_holds_up_no_other(store: Store, settings: Settings) -> None:
+    exchange = await Exchange(store, settings).start()
+    with away(settings):
+        exchange.one()
+        await exchange.step()
+        exchange.spool.begin_anew()
+        kept = exchange.one()
+        await exchange.step()
+    again = await Exchange(store, settings).start()
+    min(exchange.folder.glob("*.spool")).unlink()
+    await again.step()
+    assert set(await again.kept()) == {kept}
+    assert again.spool.damaged == 1
 
 
 def test_damaged_lines_are_left_out_and_nothing_else(store: Store, settings: Settings) -> None:

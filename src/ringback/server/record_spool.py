@@ -54,7 +54,7 @@ class Spool:
         self._size = 0
         self._earlier: dict[int, int] = {}
         self.damaged = 0
-        """Lines that could not be read: torn by a power cut, or changed."""
+        """Lines that could not be read, torn by a power cut or changed, and files that somebody removed."""
 
     @property
     def earlier(self) -> list[int]:
@@ -128,9 +128,15 @@ class Spool:
             self._current, self._descriptor, self._size = None, -1, 0
 
     def entries(self, number: int) -> list[Entry]:
-        """What a file holds, in order; damaged lines are counted and left out. Raises OSError."""
+        """What a file holds, in order; damaged lines, and a file that is gone, are counted and left out.
+        Raises OSError."""
         found: list[Entry] = []
-        with self._path(number).open("rb") as file:
+        try:
+            file = self._path(number).open("rb")
+        except FileNotFoundError:
+            self.damaged += 1
+            return found
+        with file:
             while line := file.readline(_LONGEST_LINE):
                 try:
                     sealed = base64.b64decode(line.strip(), validate=True)

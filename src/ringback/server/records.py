@@ -63,6 +63,8 @@ class RecordKeeper:
         self._publish = publish
         self._keep_days = keep_days
         self._wake = asyncio.Event()
+        self._one_step = asyncio.Lock()
+        """Held while a thread may be at the spool: cancelling a task does not end its thread."""
         self._tasks: list[asyncio.Task[None]] = []
         self._loose: list[CallRecord] = []
         """Neither in the spool nor in the database."""
@@ -92,14 +94,18 @@ class RecordKeeper:
         self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._forget())]
 
     async def stop(self) -> None:
-        """Store what is left and end."""
-        for task in self._tasks:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        """Store what is left and end: after a step that is under way, which is not torn apart."""
+        async with self._one_step:
+            for task in self._tasks:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
         self._calls.overdue(time.monotonic(), 0.0)
         self._store_at = 0.0
-        await self.step(time.monotonic())
+        try:
+            await self.step(time.monotonic())
+        except Exception:
+            log.exception("records could not be kept")
         await asyncio.to_thread(self._spool.close)
 
     async def _run(self) -> None:
@@ -125,6 +131,10 @@ class RecordKeeper:
 
     async def step(self, now: float) -> None:
         """Write what is over to the spool; when it is time, and into the database."""
+        async with self._one_step:
+            await self._step(now)
+
+    async def _step(self, now: float) -> None:
         self._calls.overdue(now)
         over = self._calls.take_over()
         if over:
