@@ -29,23 +29,40 @@ MakePhone = Callable[..., SipPhone]
 DECODE = """
 async () => {
   const player = document.querySelector("audio");
-  const stream = player.captureStream();
-  // The track comes with the first of the sound.
-  while (!stream.getAudioTracks().length) await new Promise((then) => setTimeout(then, 20));
-  const reader = new MediaStreamTrackProcessor({ track: stream.getAudioTracks()[0] });
-  const frames = reader.readable.getReader();
+  const moment = (ms) => new Promise((then) => setTimeout(then, ms));
+  const within = (what, promise) => Promise.race([promise, moment(10_000).then(() => {
+    const { readyState, networkState, currentTime, duration, paused, seeking, ended, error } = player;
+    const state = { readyState, networkState, currentTime, duration, paused, seeking, ended, error };
+    throw new Error(`${what} does not end: ${JSON.stringify(state)}`);
+  })]);
+  // From its beginning, whether it has begun, or ended, by now or not: each stop and seek ends a track.
+  const event = (name) => new Promise((then) => player.addEventListener(name, then, { once: true }));
+  if (player.readyState < HTMLMediaElement.HAVE_FUTURE_DATA) await within("loading", event("canplay"));
+  player.pause();
+  const sought = event("seeked");
   player.currentTime = 0;
-  player.play();
+  await within("seek", sought);
+  const stream = player.captureStream();
+  await within("play", player.play());
   const samples = [];
   let rate = 0;
-  while (rate === 0 || samples.length < rate * 2) {
-    const { value, done } = await frames.read();
-    if (done) break;
-    rate = value.sampleRate;
-    const piece = new Float32Array(value.numberOfFrames);
-    value.copyTo(piece, { planeIndex: 0, format: "f32-planar" });
-    samples.push(...piece);
-    value.close();
+  const until = Date.now() + 20_000;
+  while (samples.length === 0 && Date.now() < until) {
+    const track = stream.getAudioTracks().find((one) => one.readyState === "live");
+    if (!track) {
+      await moment(20);
+      continue;
+    }
+    const frames = new MediaStreamTrackProcessor({ track }).readable.getReader();
+    while (rate === 0 || samples.length < rate * 2) {
+      const { value, done } = await Promise.race([frames.read(), moment(3_000).then(() => ({ done: true }))]);
+      if (done) break;
+      rate = value.sampleRate;
+      const piece = new Float32Array(value.numberOfFrames);
+      value.copyTo(piece, { planeIndex: 0, format: "f32-planar" });
+      samples.push(...piece);
+      value.close();
+    }
   }
   return [rate, samples];
 }
