@@ -8,7 +8,6 @@ import os
 import random
 import signal
 import sqlite3
-import threading
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -296,21 +295,20 @@ async def test_a_call_whose_record_cannot_be_made_costs_no_other(store: Store, s
 
 async def test_a_stop_waits_for_the_thread_that_is_at_the_spool(store: Store, settings: Settings) -> None:
     exchange = Exchange(store, settings)
-    removing, stop = threading.Event(), asyncio.Event()
+    removing = asyncio.Event()
     remove, loop = exchange.spool.remove, asyncio.get_running_loop()
 
     def slow(number: int) -> None:
         exchange.spool._path(number).unlink()
         if not removing.is_set():
-            removing.set()
-            loop.call_soon_threadsafe(stop.set)
+            loop.call_soon_threadsafe(removing.set)
             time.sleep(0.3)
         remove(number)
 
     exchange.spool.remove = slow  # type: ignore[method-assign]
     await exchange.keeper.start()
     first = exchange.one()
-    await stop.wait()
+    await removing.wait()
     second = exchange.one()
     await exchange.keeper.stop()
     assert set(await exchange.kept()) == {first, second}
