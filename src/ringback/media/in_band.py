@@ -162,27 +162,42 @@ def _thinned(samples: Floats) -> Floats:
 def recognised(windows: Floats) -> tuple[Longs, Bools]:
     """The key in each window float32[n, 160] at 4 kHz as its place in KEYS, -1 for none; and which are beyond
     doubt."""
-    power = _powers(windows, _BASIS)
-    low, high = power[:, :4], power[:, 4:]
-    row, column = low.argmax(axis=1), high.argmax(axis=1)
-    one, other = low.max(axis=1), high.max(axis=1)
-    alone = (low.sum(axis=1) - one <= CLEAR * one) & (high.sum(axis=1) - other <= CLEAR * other)
     found = np.full(len(windows), -1, np.int64)
     pure = np.zeros(len(windows), np.bool_)
-    for i in np.flatnonzero(alone & (one >= LEAST_POWER / 4) & (other >= LEAST_POWER / 4)).tolist():
+    for i, low, high in zip(*(column.tolist() for column in _standing_out(windows @ _BASIS)), strict=True):
         window = windows[i]
-        first = float(_powers(window[None], _NEAR[row[i]]).max())
-        second = float(_powers(window[None], _NEAR[4 + column[i]]).max())
+        first = float(_powers(window[None], _NEAR[low]).max())
+        second = float(_powers(window[None], _NEAR[4 + high]).max())
         share = (first + second) / float((window * window) @ _WINDOW / _WINDOW.sum())
         even = first <= MOST_TWIST * second and second <= MOST_TWIST * first
         if even and share >= LIKELY and min(first, second) >= LEAST_POWER:
-            found[i], pure[i] = 4 * row[i] + column[i], share >= PURE
+            found[i], pure[i] = 4 * low + high, share >= PURE
     return found, pure
+
+
+def _standing_out(products: Floats) -> tuple[Longs, Longs, Longs]:
+    """Which windows have one low and one high tone that stand out of their groups, and which, 0 to 3 of each:
+    by their products float32[n, 16] with _BASIS."""
+    if kernels is not None:
+        windows, low, high = (np.empty(len(products), np.int64) for _ in range(3))
+        least = LEAST_POWER / 4
+        k = kernels.rb_keys(at(products), len(products), CLEAR, least, at(windows), at(low), at(high))
+        return windows[:k], low[:k], high[:k]
+    power = _squares(products)
+    groups = power.reshape(-1, 2, 4)
+    most = groups.max(axis=2)
+    alone = (groups.sum(axis=2) - most <= CLEAR * most) & (most >= LEAST_POWER / 4)
+    windows = np.flatnonzero(alone.all(axis=1))
+    best = groups[windows].argmax(axis=2)
+    return windows, best[:, 0], best[:, 1]
 
 
 def _powers(windows: Floats, basis: Floats) -> Floats:
     """Mean squares float32[n, k] of what windows have of each of k tones."""
-    sums = windows @ basis
-    half = basis.shape[1] // 2
-    powers: Floats = sums[:, :half] ** 2 + sums[:, half:] ** 2
+    return _squares(windows @ basis)
+
+
+def _squares(products: Floats) -> Floats:
+    half = products.shape[1] // 2
+    powers: Floats = products[:, :half] ** 2 + products[:, half:] ** 2
     return powers

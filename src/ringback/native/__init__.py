@@ -15,7 +15,7 @@ from typing import Any, Final
 import cffi
 
 LIBRARY: Final = Path(__file__).with_name("kernels.so")
-VERSION: Final = 11
+VERSION: Final = 12
 """Of the interface: a library left from another version of the code is not used."""
 
 ffi: Final = cffi.FFI()
@@ -57,6 +57,7 @@ ffi.cdef(
                   void *oldest, void *out);
     void rb_thin(void *legs, void *samples, void *due, int64_t n, int64_t m, int64_t every, void *before,
                  void *windows);
+    int64_t rb_keys(void *products, int64_t n, float clear, float least, void *windows, void *low, void *high);
     void rb_passages(void *rows, void *start, int64_t n, int64_t width, int64_t size, void *out);
     void rb_correlate(void *rows, void *passages, int64_t n, int64_t width, int64_t w, void *product,
                       void *energy);

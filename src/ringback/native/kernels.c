@@ -19,7 +19,7 @@
 #define FAST
 #endif
 
-int32_t rb_version(void) { return 11; }
+int32_t rb_version(void) { return 12; }
 
 /* RTP headers (RFC 3550 5.1) ------------------------------------------------------------------------------- */
 
@@ -447,6 +447,31 @@ FAST void rb_thin(const int64_t *legs, const float *samples, const uint8_t *due,
             windows += m;
         }
     }
+}
+
+/* As in_band._standing_out: of n windows' products with the cosines of four low and four high tones, then with their
+ * sines, which windows have one tone of each group that stands out, and which two. */
+int64_t rb_keys(const float *products, int64_t n, float clear, float least, int64_t *windows, int64_t *low,
+                int64_t *high) {
+    enum { GROUP = 4, TONES = 2 * GROUP };
+    int64_t found = 0;
+    for (int64_t i = 0; i < n; i++, products += 2 * TONES) {
+        int64_t best[2];
+        int alone = 1;
+        for (int g = 0; g < 2; g++) {
+            float sum = 0, most = -1;
+            for (int j = GROUP * g; j < GROUP * (g + 1); j++) {
+                float power = products[j] * products[j] + products[TONES + j] * products[TONES + j];
+                sum += power;
+                if (power > most) most = power, best[g] = j - GROUP * g;
+            }
+            alone &= sum - most <= clear * most && most >= least;
+        }
+        if (!alone) continue;
+        windows[found] = i, low[found] = best[0], high[found] = best[1];
+        found++;
+    }
+    return found;
 }
 
 /* As mix.sum_by_room; `sums` is zero at first. */
