@@ -21,6 +21,7 @@ import subprocess
 import sys
 import threading
 import time
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -145,6 +146,11 @@ class Stream:
         """The longest time without a packet, from a time on (seconds since 1970)."""
         times = [at for at in self.times if at >= began]
         return 1000 * max((b - a for a, b in itertools.pairwise(times)), default=0.0)
+
+    def beyond(self, most: int, seconds: float) -> int:
+        """How many more than that came within so short a time, at worst."""
+        ends = (bisect_right(self.times, at + seconds) for at in self.times)
+        return max((end - first - most for first, end in enumerate(ends)), default=0)
 
     @property
     def longest_loss(self) -> int:
