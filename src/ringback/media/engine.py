@@ -224,17 +224,14 @@ class Engine:
         sending, meters = self.sending, self.meters
         if self.legs.renewed:
             self.reports.renew()
-        order = sending.order
-        if not len(order):
+        if not len(sending.order):
             sending.advance(1)
             return empty_outgoing()
         sending.headers()
         events = self.digits.put() if self.digits.active else frozenset()
         if self.packing.active:
             self.packing.put(events)
-        sent = sending.give_back()
-        meters.sent[order] += sent
-        meters.sent_octets[order] += np.where(sent, sending.length - 12, 0)
+        sending.count(meters.sent, meters.sent_octets)
         self.protection.protect(sending)
         return sending.batch()
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from ringback.media.statistics import Meters
 from ringback.media.streamed import StreamedPlayback
 from ringback.media.voice_rows import NARROW, NO_HIGH_BANDS, WIDE, Voices
 from ringback.media.wide_encoding import WideEncoding
+from ringback.native import at, ffi, kernels
 
 if TYPE_CHECKING:
     from ringback.media.feeds import Feeds
@@ -115,7 +117,7 @@ class Hearing:
         room = np.where(legs.deaf[order], -1, legs.room[order]).astype(np.int64)
         is_wide = legs.send_codec[order] >= G722
         played, ended = self._play(order)
-        any_wide = bool(is_wide.any()) or bool(len(wide.legs))
+        any_wide = bool(np.count_nonzero(is_wide)) or bool(len(wide.legs))
         measuring = tick % LEVEL_TICKS == 0
         if self._feeds.active:
             self._feeds.begin(played)
@@ -226,39 +228,84 @@ class Hearing:
 
         First the live rooms' mixes, then those of legs with their own. `keep` are those that keep an own row.
         """
-        legs, ears = self._legs, self._ears
-        hearers = order[positions]
-        where = room[positions]
-        ears.voice[voices.legs] = np.arange(len(voices.legs), dtype=np.int32)
-        voice = ears.voice[hearers]
-        ears.voice[voices.legs] = -1
-        speaks = voice >= 0
-        minus = np.zeros(len(positions), np.bool_)
-        minus[speaks] = voices.heard[voice[speaks]] & (where[speaks] >= 0)
-        plus = speaks & legs.echo[hearers]
-        private = minus | plus
-        if played:
-            private |= np.isin(hearers, np.fromiter(played, np.int64, len(played)))
-        own = private | keep[positions]
-        rooms_row = np.full(self._rooms.capacity + 1, -1, np.int64)
+        ears, capacity = self._ears, self._rooms.capacity
         live_rooms = np.flatnonzero(live)
-        rooms_row[live_rooms] = np.arange(len(live_rooms))
-        row_of = rooms_row[where]
-        mine = np.flatnonzero(own)
-        spoken = voice[mine].astype(np.int64)
-        less, more = np.where(minus[mine], spoken, -1), np.where(plus[mine], spoken, -1)
         shared = len(live_rooms)
-        rows = np.empty((shared + len(mine), mix.shape[1]), np.float32)
+        # The last is for who is in no room.
+        row_of_room = np.full(capacity + 1, -1, np.int64)
+        row_of_room[live_rooms] = np.arange(shared)
+        ears.voice[voices.legs] = np.arange(len(voices.legs), dtype=np.int32)
+        plays = np.isin(order[positions], np.fromiter(played, np.int64, len(played))) if played else None
+        find = self._find if kernels is None else partial(self._find_compiled, kernels)
+        row_of, private, own = find(positions, order, room, voices.heard, keep, plays, row_of_room, shared)
+        ears.voice[voices.legs] = -1
+        where, less, more = own
+        rows = np.empty((shared + len(where), mix.shape[1]), np.float32)
         rows[:shared] = mix[live_rooms]
         mixed = rows[shared:]
-        mix_own(mix, where[mine], voices.samples, less, more, mixed)
-        row_of[mine] = shared + np.arange(len(mine))
+        mix_own(mix, where, voices.samples, less, more, mixed)
         if played:
-            row_of_leg = dict(zip(hearers[mine].tolist(), range(len(mine)), strict=True))
+            mine = order[positions[row_of >= shared]]
+            row_of_leg = dict(zip(mine.tolist(), range(len(mine)), strict=True))
             for leg, frame in played.items():
                 if leg in row_of_leg:
                     mixed[row_of_leg[leg]] += frame
         return _Signals(limit(rows), row_of, shared, private)
+
+    def _find(
+        self,
+        positions: Longs,
+        order: Longs,
+        room: Longs,
+        heard: Bools,
+        keep: Bools,
+        plays: Bools | None,
+        row_of_room: Longs,
+        shared: int,
+    ) -> tuple[Longs, Bools, tuple[Longs, Longs, Longs]]:
+        """The row of each position, who has a signal of its own, and of those with an own row the room, the
+        voice that is taken out and the one that is put in, -1 for none."""
+        hearers, where = order[positions], room[positions]
+        voice = self._ears.voice[hearers]
+        speaks = voice >= 0
+        minus = np.zeros(len(positions), np.bool_)
+        minus[speaks] = heard[voice[speaks]] & (where[speaks] >= 0)
+        plus = speaks & self._legs.echo[hearers]
+        private = minus | plus if plays is None else minus | plus | plays
+        mine = np.flatnonzero(private | keep[positions])
+        row_of = row_of_room[where]
+        row_of[mine] = shared + np.arange(len(mine))
+        spoken = voice[mine].astype(np.int64)
+        own = where[mine], np.where(minus[mine], spoken, -1), np.where(plus[mine], spoken, -1)
+        return row_of, private, own
+
+    def _find_compiled(
+        self,
+        library: Any,
+        positions: Longs,
+        order: Longs,
+        room: Longs,
+        heard: Bools,
+        keep: Bools,
+        plays: Bools | None,
+        row_of_room: Longs,
+        shared: int,
+    ) -> tuple[Longs, Bools, tuple[Longs, Longs, Longs]]:
+        k = len(positions)
+        row_of, where, less, more = np.empty((4, k), np.int64)
+        private = np.empty(k, np.bool_)
+        columns = map(at, (order, room, self._ears.voice, np.ascontiguousarray(heard), self._legs.echo, keep))
+        own = library.rb_hearers(
+            at(positions),
+            k,
+            *columns,
+            ffi.NULL if plays is None else at(plays),
+            at(row_of_room),
+            len(row_of_room) - 1,
+            shared,
+            *map(at, (row_of, private, where, less, more)),
+        )
+        return row_of, private, (where[:own], less[:own], more[:own])
 
     def _send_narrow(self, positions: Longs, order: Longs, signals: _Signals, some_wide: bool) -> None:
         rows, row_of = signals.rows, signals.row_of

@@ -86,6 +86,16 @@ class InBandKeys:
         """Rows of legs and their keys, until they are fetched; each press once, when it is recognised."""
         self._ears = _Ears(capacity)
 
+    @property
+    def capacity(self) -> int:
+        """Rows that there are."""
+        return self._ears.capacity
+
+    @property
+    def loud_at(self) -> Longs:
+        """The tick of each leg's last frame that was loud enough for a key, int64[capacity]."""
+        return self._ears.loud_at
+
     def grow(self, capacity: int) -> None:
         """Follow the legs' capacity."""
         self._ears.grow(capacity)

@@ -10,14 +10,14 @@ concealed, and the leg lags by one frame. One that is missing while a later one 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ringback.media.columns import Bools, Bytes, Column, Columns, Floats, Ints, Longs, Words
 from ringback.media.delay import MOST_TICKS, WINDOW_TICKS, Delay
 from ringback.media.legs import FRAME_TIMESTAMPS
-from ringback.native import at, kernels
+from ringback.native import at, ffi, kernels
 
 RING = 32
 """Frames a leg holds: 640 ms."""
@@ -73,6 +73,13 @@ class Taken:
     piece: Ints
     joined: Bools
     run: Ints
+
+
+def _taken(action: Bytes, row: Longs, frame: Longs, codec: Bytes) -> Taken:
+    n = len(action)
+    second, joined = np.zeros((2, n), np.bool_)
+    piece, run = np.zeros((2, n), np.int32)
+    return Taken(action, row, frame, codec, second, piece, joined, run)
 
 
 class JitterBuffer(Columns):
@@ -268,33 +275,44 @@ class JitterBuffer(Columns):
         hears it; of `quiet` ones what is less than a piece may go, too."""
         if tick % WINDOW_TICKS == 0:
             self._look(tick)
+        if kernels is not None:
+            taken, odd = self._take_compiled(kernels, legs, quiet, tick)
+        else:
+            taken, odd = self._take_plain(legs, quiet, tick)
+        if len(odd):
+            self._take_odd(taken, odd, legs[odd], unheard[odd], quiet[odd], tick)
+        return taken
+
+    def _take_plain(self, legs: Longs, quiet: Bools, tick: int) -> tuple[Taken, Longs]:
+        """Take the next frame of those that simply play it; which are the others that have a stream."""
         now = self.next_frame[legs]
         row = legs * RING + (now & _MASK)
         plain = (self.have.reshape(-1)[row] == FULL) & self.settled[legs]
         plain &= tick - now == self.delay.wanted[legs]
         if tick % REST_EVERY == 0:
             plain &= (self.carry[legs] == 0) | ~quiet
-        n = len(legs)
-        taken = Taken(
-            plain.astype(np.uint8),
-            row,
-            now,
-            self.codec[legs],
-            np.zeros(n, np.bool_),
-            np.zeros(n, np.int32),
-            np.zeros(n, np.bool_),
-            np.zeros(n, np.int32),
-        )
-        if plain.all():
-            self.have.reshape(-1)[row] = 0
-            self.next_frame[legs] = now + 1
-            return taken
         self.have.reshape(-1)[row[plain]] = 0
         self.next_frame[legs[plain]] += 1
-        odd = np.flatnonzero(~plain & self.anchored[legs])
-        if len(odd):
-            self._take_odd(taken, odd, legs[odd], unheard[odd], quiet[odd], tick)
-        return taken
+        taken = _taken(plain.astype(np.uint8), row, now, self.codec[legs])
+        return taken, np.flatnonzero(~plain & self.anchored[legs])
+
+    def _take_compiled(self, library: Any, legs: Longs, quiet: Bools, tick: int) -> tuple[Taken, Longs]:
+        n = len(legs)
+        action, codec = np.empty((2, n), np.uint8)
+        row, frame, odd = np.empty((3, n), np.int64)
+        columns = self.have, self.settled, self.anchored, self.delay.wanted, self.carry, self.codec
+        others = library.rb_take(
+            at(legs),
+            n,
+            tick,
+            RING,
+            FULL,
+            ffi.NULL if tick % REST_EVERY else at(quiet),
+            *map(at, columns),
+            at(self.next_frame),
+            *map(at, (action, row, frame, codec, odd)),
+        )
+        return _taken(action, row, frame, codec), odd[:others]
 
     def forgive(self, legs: Longs) -> None:
         """What these legs lack at this tick is no loss: a key is pressed, and its events stand in for

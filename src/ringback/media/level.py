@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ringback.native import at, kernels
+from ringback.native import at, ffi, kernels
 
 Samples = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -63,8 +63,14 @@ class SpeechGate:
         self._frames = np.zeros(capacity, dtype=np.int16)
         self._lowest = np.full(capacity, np.inf, dtype=np.float32)
         self._minima = np.zeros((capacity, WINDOWS), dtype=np.float32)
+        self.compiled: Any = None if kernels is None else self._held()
+        """What compiled loops know the columns by."""
         # Nothing was heard yet: this is what a row begins with.
         self._blanks = [(column, column[0].copy()) for _, column in self._columns()]
+
+    def _held(self) -> Any:
+        columns = {name.removeprefix("_"): at(column) for name, column in self._columns()}
+        return ffi.new("struct gate *", columns | _NUMBERS)
 
     def _columns(self) -> list[tuple[str, NDArray[Any]]]:
         return [(name, value) for name, value in vars(self).items() if isinstance(value, np.ndarray)]
@@ -98,21 +104,7 @@ class SpeechGate:
     def _update_compiled(self, library: Any, legs: Legs, energy: Samples) -> Mask:
         result = np.empty(len(legs), np.bool_)
         rows, energies = np.ascontiguousarray(legs, np.int64), np.ascontiguousarray(energy, np.float32)
-        columns = (self.talking, self.level, self._hangover, self._frames, self._lowest, self._minima, result)
-        library.rb_gate(
-            at(rows),
-            at(energies),
-            len(rows),
-            WINDOWS,
-            WINDOW_FRAMES,
-            _MARGIN,
-            _FLOOR,
-            _CEILING,
-            HANGOVER_FRAMES,
-            RISE,
-            FALL,
-            *map(at, columns),
-        )
+        library.rb_gate(self.compiled, at(rows), at(energies), len(rows), at(result))
         return result
 
     def threshold(self, legs: Legs) -> Samples:
@@ -146,3 +138,13 @@ _FLOOR = np.float32(10 ** (FLOOR_DBFS / 10))
 _CEILING = np.float32(10 ** (CEILING_DBFS / 10))
 _RISE = np.float32(RISE)
 _FALL = np.float32(FALL)
+_NUMBERS = {
+    "windows": WINDOWS,
+    "window_frames": WINDOW_FRAMES,
+    "margin": _MARGIN,
+    "floor": _FLOOR,
+    "ceiling": _CEILING,
+    "rise": RISE,
+    "fall": FALL,
+    "hangover_frames": HANGOVER_FRAMES,
+}

@@ -12,7 +12,9 @@ from typing import ClassVar
 import numpy as np
 
 from ringback.media import concealment, stretch
-from ringback.media.columns import Bools, Column, Columns, Floats, Ints, Longs
+from ringback.media.codec import g711
+from ringback.media.columns import Bools, Bytes, Column, Columns, Floats, Ints, Longs
+from ringback.media.jitter_buffer import Taken
 from ringback.media.passages import passages
 from ringback.native import at, kernels
 
@@ -235,6 +237,30 @@ class NarrowPlayout(Playout):
 
     rate = 8000
     SPEC: ClassVar[dict[str, Column]] = _columns(rate)
+
+    def play_simply(
+        self, places: Longs, slots: Longs, taken: Taken, continued: Bools, rows: Bytes, carry: Ints
+    ) -> tuple[Floats, Longs]:
+        """The sound float32[k, 160] of those of the legs at `places` int64[k] of `slots` that go on with a
+        whole G.711 frame out of `rows` uint8[r, 160], for which nothing is to be decided and no carry
+        changes; and which of the k are others, for `play`: all, where nothing is compiled."""
+        k = len(places)
+        if kernels is None:
+            return np.zeros((k, self._frame), np.float32), np.arange(k)
+        out, odd = np.empty((k, self._frame), np.float32), np.empty(k, np.int64)
+        what = taken.action, taken.row, taken.codec, taken.second, taken.joined, taken.piece, continued, rows
+        others = kernels.rb_voices(
+            at(places),
+            k,
+            at(slots),
+            *map(at, what),
+            self._frame,
+            at(g711.TABLES),
+            at(carry),
+            _FRAMES,
+            *map(at, (self.frames, self.oldest, out, odd)),
+        )
+        return out, odd[:others]
 
 
 class WidePlayout(Playout):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ringback.media.batch import OUTGOING_BYTES, OutgoingBatch
-from ringback.media.columns import Bools, Bytes, Ints, Longs
+from ringback.media.columns import Bytes, Ints, Longs, Shorts, Words
 from ringback.media.legs import FRAME_TIMESTAMPS, Legs
 from ringback.native import at, kernels
 from ringback.rtp import header
@@ -130,18 +130,24 @@ class Sending:
         legs.out_sequence[order] += np.uint16(1)
         self.advance(1)
 
-    def give_back(self) -> Bools:
-        """Who is sent something in this tick, bool[n]; the others get their sequence number back, and the
-        marker if they had it: who was sent nothing misses no packet.
+    def count(self, packets: Longs, octets: Longs) -> None:
+        """Add what is sent in this tick to the legs' packets and octets of payload, int64[capacity] each.
+
+        Who is sent nothing misses no packet: it gets its sequence number back, and the marker if it had it.
 
         To be called when headers and payloads are written.
         """
-        sent: Bools = self.length > HEADER_BYTES
-        if not sent.all():
-            legs, without = self._legs, self._order[~sent]
-            legs.out_sequence[without] -= np.uint16(1)
-            legs.out_marker[without] = True
-        return sent
+        legs, order, length = self._legs, self._order, self.length
+        if kernels is not None:
+            columns = map(at, (legs.out_sequence, legs.out_marker, packets, octets))
+            kernels.rb_sent(at(order), len(order), at(length), HEADER_BYTES, *columns)
+            return
+        sent = length > HEADER_BYTES
+        packets[order] += sent
+        octets[order] += np.where(sent, length - HEADER_BYTES, 0)
+        without = order[~sent]
+        legs.out_sequence[without] -= np.uint16(1)
+        legs.out_marker[without] = True
 
     def advance(self, ticks: int) -> None:
         """Let the RTP clocks run on by whole frames; also those of held legs, whose time passes unsent."""
@@ -150,10 +156,20 @@ class Sending:
 
     def batch(self) -> OutgoingBatch:
         """The rows that carry a payload, as a batch whose columns hold until the next tick."""
-        legs, order = self._legs, self._order
         length, keep = self.length, None
-        if (length <= HEADER_BYTES).any():
+        columns = self._destinations()
+        if np.count_nonzero(length <= HEADER_BYTES):
             keep = np.flatnonzero(length > HEADER_BYTES)
-            order, length = order[keep], length[keep]
-        socket = (2 * legs.pair[order]).astype(np.int32)
-        return OutgoingBatch(self.rows, length, socket, legs.remote_ip[order], legs.remote_port[order], keep)
+            length, columns = length[keep], (columns[0][keep], columns[1][keep], columns[2][keep])
+        return OutgoingBatch(self.rows, length, *columns, keep)
+
+    def _destinations(self) -> tuple[Ints, Words, Shorts]:
+        """Of each row the socket's number, the address and the port that it goes to."""
+        legs, order = self._legs, self._order
+        if kernels is None:
+            return (2 * legs.pair[order]).astype(np.int32), legs.remote_ip[order], legs.remote_port[order]
+        n = len(order)
+        socket, ip, port = np.empty(n, np.int32), np.empty(n, np.uint32), np.empty(n, np.uint16)
+        columns = map(at, (legs.pair, legs.remote_ip, legs.remote_port, socket, ip, port))
+        kernels.rb_destinations(at(order), n, *columns)
+        return socket, ip, port

@@ -77,17 +77,13 @@ class Meters(Columns):
     remote_r_factor: Doubles
     remote_mos: Doubles
 
-    def heard(self, slots: Longs, energy: Floats, wide: Longs, samples: Floats) -> None:
-        """Take a frame's mean squares float32[n] of all legs, and the frames float32[k, m] of those at
-        positions `wide`, whose clipped samples are not known yet."""
-        self.energy[slots] += energy
-        if not len(wide):
-            return
+    def note_clipped(self, slots: Longs, energy: Floats, samples: Floats) -> None:
+        """Count what is clipped of frames float32[k, m] of legs int64[k] with mean squares float32[k]."""
         # With less energy not even one sample is clipped.
-        loud = np.flatnonzero(energy[wide] * samples.shape[1] >= CLIPPED * CLIPPED)
+        loud = np.flatnonzero(energy * samples.shape[1] >= CLIPPED * CLIPPED)
         if len(loud):
             share = (np.abs(samples[loud]) >= CLIPPED).mean(axis=1, dtype=np.float32)
-            self.clipped[slots[wide[loud]]] += share
+            self.clipped[slots[loud]] += share
 
 
 class _Told(Columns):

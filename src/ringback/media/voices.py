@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from ringback.media.attention import Attention, Places
 from ringback.media.codec import g711
 from ringback.media.codec.g722 import DELAY_SAMPLES
 from ringback.media.coders import G722Stream
@@ -30,37 +31,27 @@ from ringback.media.rooms import Rooms
 from ringback.media.statistics import Meters
 from ringback.media.voice_rows import FULL, NARROW, NO_HIGH_BANDS, WIDE, Voices
 
-CONCEALED_TICKS = np.array([3, 3, 3, 6, 3, 0, 0], np.int32)
-"""A voice that is lost fades within 60 ms, and by libopus within 120 ms; by codec number."""
-MISSED_TICKS = 15
-"""A voice that comes back within 300 ms is played whole, however late."""
 EVENT_NS = 60_000_000
 """So long after a telephone-event packet a leg's audio is silence: the tone is not for the others."""
-ALWAYS_OPEN_MEMBERS = 2
-"""In a room of two, which is a plain call, nothing is gated."""
 WAITING_EVERY = 5
 WAITING_SHARE = np.float32(0.1)
 """The depth shown is that of the last second, looked at every 100 ms."""
+_NOBODY: Longs = np.zeros(0, np.int64)
+_NONE: Bools = np.zeros(0, np.bool_)
 _NO_WIDE: Floats = np.zeros((0, WIDE), np.float32)
 _RISE = {size: fade_in(size, size // 4) for size in (NARROW, WIDE, FULL)}
 _FALL = {size: fade_out(size) for size in (NARROW, WIDE, FULL)}
 
 
-class _Past(Columns):
+class _Tails(Columns):
+    """The state of the filters of the few legs that send at one rate and receive at the other."""
+
     SPEC: ClassVar[dict[str, Column]] = {
-        "heard": Column(np.bool_),
-        "decoded": Column(np.bool_),
-        "energy": Column(np.float32),
-        "clean": Column(np.float32),
-        "up_tail": Column(np.float32, (UP2_TAIL,)),
-        "down_tail": Column(np.float32, (DOWN2_TAIL,)),
+        "up": Column(np.float32, (UP2_TAIL,)),
+        "down": Column(np.float32, (DOWN2_TAIL,)),
     }
-    heard: Bools
-    decoded: Bools
-    energy: Floats
-    clean: Floats
-    up_tail: Floats
-    down_tail: Floats
+    up: Floats
+    down: Floats
 
 
 class VoiceDecoding:
@@ -81,7 +72,6 @@ class VoiceDecoding:
     ) -> None:
         """`event_ns` and `comfort` are the intake's; `failed(leg row)` is told when a decoder raised."""
         self._legs = legs
-        self._rooms = rooms
         self._buffer = buffer
         self._meters = meters
         self._opus = opus
@@ -90,12 +80,13 @@ class VoiceDecoding:
         self._comfort = comfort
         self._failed = failed
         self._g722: dict[int, G722Stream] = {}
-        self._past = _Past(legs.capacity)
+        self._tails = _Tails(legs.capacity)
         self._narrow, self._wide = NarrowPlayout(legs.capacity), WidePlayout(legs.capacity)
         self.gate = SpeechGate(legs.capacity)
         self.noise = NoiseSuppression()
         self.agc = GainControl(legs.capacity)
         self.in_band = InBandKeys(legs.capacity)
+        self._attention = Attention(legs, rooms, meters, self.gate, self.in_band)
         self._bands = HighBands(legs.capacity) if legs.full_band else None
         self.high = NO_HIGH_BANDS
         """What Opus carried above 8 kHz of the voices of this tick, float32[k, 960]; nothing unless
@@ -103,7 +94,7 @@ class VoiceDecoding:
 
     def grow(self, capacity: int) -> None:
         """Follow the legs' capacity."""
-        for columns in (self._past, self._narrow, self._wide):
+        for columns in (self._attention, self._tails, self._narrow, self._wide):
             columns.grow(capacity)
         self.gate.grow(capacity)
         self.agc.grow(capacity)
@@ -113,7 +104,7 @@ class VoiceDecoding:
 
     def forget(self, leg: int) -> None:
         """A leg was closed or is to be heard anew."""
-        for columns in (self._past, self._narrow, self._wide):
+        for columns in (self._attention, self._tails, self._narrow, self._wide):
             columns.clear(leg)
         self.gate.reset(leg)
         self.agc.clear(leg)
@@ -133,70 +124,62 @@ class VoiceDecoding:
 
     def step(self, slots: Longs, tick: int, now_ns: int) -> tuple[Voices, Voices]:
         """Advance one tick for the legs in `slots`; returns the 8 kHz and the 16 kHz voices, each by room."""
-        legs, past = self._legs, self._past
-        before, continued = past.heard[slots], past.decoded[slots]
+        legs, attention = self._legs, self._attention
+        continued = attention.decoded[slots]
         taken = self._buffer.take(slots, ~continued, ~self.gate.talking[slots], tick)
-        playing = taken.action == PLAY
-        sounding = playing | ((taken.action != NOTHING) & (taken.run <= CONCEALED_TICKS[taken.codec]))
+        places = attention.places(slots, taken)
         if self._event_ns:
-            sounding &= ~self._in_event(slots, taken, now_ns)
-        is_wide = taken.codec >= G722
-        energy = self._narrow_energy(slots, taken, playing & sounding & ~is_wide)
-        resting = taken.action == REST
-        room, echo = self._places(slots)
-        in_room = room >= 0
-        plain = in_room & (self._rooms.members[room] <= ALWAYS_OPEN_MEMBERS)
-        listening = is_wide & (taken.action != NOTHING)
-        if legs.some_tell_levels:
-            always = echo | legs.denoise[slots]
-            listening &= ~self._spare(slots, taken, energy, always, plain & in_room, in_room)
-        wide_at = np.flatnonzero(listening)
-        wide, following, came = self._decode_wide(wide_at, slots, taken, sounding, tick)
-        energy[wide_at] = mean_square(wide)
-        self._meters.heard(slots, energy, wide_at, wide)
-        if self.noise:
-            # Who talks is found in what is left of the frame before: this one's noise is not suppressed yet.
-            energy = np.where(legs.denoise[slots], past.clean[slots], energy)
-        talking = self._talking(slots, energy, sounding & ~playing & ~resting)
+            places.sounding &= ~self._in_event(slots, taken, now_ns)
+        energy, rests = attention.levels(slots, taken, places.sounding, self._buffer.rows)
+        for i in rests.tolist():
+            noise = self._comfort.get(int(slots[i]))
+            energy[i] = 0 if noise is None else noise.energy
+        wide_at, wide = _NOBODY, (_NO_WIDE, _NO_WIDE, _NONE)
+        if places.some_listening:
+            if legs.some_tell_levels:
+                places.listening &= ~self._spare(slots, taken, energy, places)
+            wide_at = np.flatnonzero(places.listening)
+            wide = self._decode_wide(wide_at, slots, taken, places.sounding, tick)
+            energy[wide_at] = mean_square(wide[0])
+            self._meters.note_clipped(slots[wide_at], energy[wide_at], wide[0])
+        chosen = attention.decide(slots, taken, places, energy, bool(self.noise), tick)
         self._note_waiting(slots, tick)
-        heard = (talking | plain | echo) & in_room & ~legs.muted[slots] & sounding & (listening | ~is_wide)
-        falling = before & ~heard & in_room & sounding
-        rising = heard & ~before
-        decoded = heard | falling | (echo & sounding)
-        if self.noise or legs.some_in_band:
-            decoded |= self._treated(slots, energy, tick) & sounding & (listening | ~is_wide)
-        # Who is only lost for a moment is not trimmed as one whom nobody hears.
-        lost = continued & ~sounding & (taken.run > 0) & (taken.run <= MISSED_TICKS)
-        past.heard[slots], past.decoded[slots] = heard, decoded | lost
+        rising, falling, decoded = chosen.rising, chosen.falling, chosen.decoded
         voiced = np.flatnonzero(decoded)
-        voiced = voiced[np.argsort(room[voiced], kind="stable")]
-        narrow_at, wide_voiced = voiced[~is_wide[voiced]], voiced[is_wide[voiced]]
-        narrow = self._narrow_voices(narrow_at, slots, taken, playing | resting, continued)
-        voices = self._wide_voices(wide_voiced, slots, taken, wide_at, (wide, following, came), continued)
+        voiced = voiced[np.argsort(places.room[voiced], kind="stable")]
+        is_wide = taken.codec[voiced] >= G722
+        narrow_at, wide_voiced = voiced[~is_wide], voiced[is_wide]
+        narrow = self._narrow_voices(narrow_at, slots, taken, continued)
+        voices = self._wide_voices(wide_voiced, slots, taken, wide_at, wide, continued)
         parts = [(narrow_at, narrow), (wide_voiced, voices)]
         self._treat(slots, parts, tick)
         if self._bands is not None:
             at, high = self._high_voices(self._bands, slots, taken, wide_voiced)
-            self.high = Voices(slots[at], high, (heard | falling)[at])
+            self.high = Voices(slots[at], high, (chosen.heard | falling)[at])
             parts.append((at, high))
         gain = self._gains(slots, decoded)
         for at, samples in parts:
             self._shape(samples, at, rising, falling, gain)
         if legs.some_agc:
-            self._level(slots, energy, talking, parts)
-        return self._by_sent_rate(slots, narrow_at, narrow, wide_voiced, voices, heard | falling)
+            self._level(slots, energy, chosen.talking, parts)
+        return self._by_sent_rate(slots, narrow_at, narrow, wide_voiced, voices, chosen.heard | falling)
 
-    def _treated(self, slots: Longs, energy: Floats, tick: int) -> Bools:
-        """Whose voice is looked at though nobody hears it: to learn its noise, or for keys pressed as
-        tones."""
-        wanted = self._legs.denoise[slots]
-        if self._legs.some_in_band:
-            wanted |= self._legs.in_band[slots] & self.in_band.listens(slots, energy, tick)
-        return wanted
+    def _narrow_voices(self, at: Longs, slots: Longs, taken: Taken, continued: Bools) -> Floats:
+        if self._bands is not None:
+            return self._odd_narrow_voices(at, slots, taken, continued)
+        buffer = self._buffer
+        out, odd = self._narrow.play_simply(at, slots, taken, continued, buffer.rows, buffer.carry)
+        if len(odd) == len(at):
+            return self._odd_narrow_voices(at, slots, taken, continued)
+        if len(odd):
+            out[odd] = self._odd_narrow_voices(at[odd], slots, taken, continued)
+        return out
 
-    def _narrow_voices(self, at: Longs, slots: Longs, taken: Taken, real: Bools, continued: Bools) -> Floats:
+    def _odd_narrow_voices(self, at: Longs, slots: Longs, taken: Taken, continued: Bools) -> Floats:
         first, second = self._decode_narrow(at, slots, taken)
-        return self._play(self._narrow, at, slots, taken, first, second, real[at], continued)
+        action = taken.action[at]
+        real = (action == PLAY) | (action == REST)
+        return self._play(self._narrow, at, slots, taken, first, second, real, continued)
 
     def _wide_voices(
         self,
@@ -230,24 +213,6 @@ class VoiceDecoding:
             return
         waiting = self._meters.waiting[slots]
         self._meters.waiting[slots] += (self._buffer.waiting(slots) - waiting) * WAITING_SHARE
-
-    def _places(self, slots: Longs) -> tuple[Longs, Bools]:
-        """In which room each is heard, -1 for none; and who is heard though in none: echoes, whispers."""
-        legs = self._legs
-        room, echo = legs.room[slots].astype(np.int64), legs.echo[slots]
-        if legs.some_whisper:
-            # Heard by one alone, as if in no room.
-            whispers = legs.whispers[slots]
-            room[whispers] = -1
-            echo |= whispers & ~legs.muted[slots]
-        return room, echo
-
-    def _talking(self, slots: Longs, energy: Floats, absent: Bools) -> Bools:
-        """Who talks; of whom nothing came for a moment is taken to go on as loud as before."""
-        if absent.any():
-            energy = np.where(absent, self._past.energy[slots], energy)
-        self._past.energy[slots] = energy
-        return self.gate.update(slots, energy)
 
     def _play(
         self,
@@ -300,7 +265,7 @@ class VoiceDecoding:
                 legs, rows = slots[at[mine]], samples[mine]
                 self.noise.clean(legs.tolist(), rows)
                 samples[mine] = rows
-                self._past.clean[legs] = mean_square(rows)
+                self._attention.clean[legs] = mean_square(rows)
 
     def _hear_keys(self, slots: Longs, voices: list[tuple[Longs, Floats]], tick: int) -> None:
         """Look for keys in the voices of legs that may press them as tones, and silence these in place."""
@@ -339,21 +304,6 @@ class VoiceDecoding:
         missing = pressed & (taken.action != PLAY) & (taken.action != NOTHING)
         self._buffer.forgive(slots[missing])
         return pressed
-
-    def _narrow_energy(self, slots: Longs, taken: Taken, which: Bools) -> Floats:
-        """Mean squares float32[n] of G.711 frames and comfort noise, 0 for all others."""
-        energy = np.zeros(len(slots), np.float32)
-        rows = self._buffer.rows
-        for number, law in LAWS:
-            mine = np.flatnonzero(which & (taken.codec == number))
-            if len(mine):
-                energy[mine], clipped = g711.energy_and_clipped(rows, taken.row[mine], law)
-                if clipped is not None:
-                    self._meters.clipped[slots[mine]] += clipped * np.float32(1 / NARROW)
-        for i in np.flatnonzero((taken.action == REST) & (taken.codec < G722)).tolist():
-            noise = self._comfort.get(int(slots[i]))
-            energy[i] = 0 if noise is None else noise.energy
-        return energy
 
     def _decode_narrow(self, at: Longs, slots: Longs, taken: Taken) -> tuple[Floats, Floats]:
         """Frames float32[k, 160] of G.711 legs, and those that follow on where they are played too."""
@@ -460,12 +410,12 @@ class VoiceDecoding:
             first[:] = self._opus.conceal(leg, frame)
         return True
 
-    def _spare(
-        self, slots: Longs, taken: Taken, energy: Floats, echo: Bools, plain: Bools, in_room: Bools
-    ) -> Bools:
+    def _spare(self, slots: Longs, taken: Taken, energy: Floats, places: Places) -> Bools:
         """Which legs need no decoding because they tell to be quiet; puts in the energy that they tell."""
-        open_to_room = in_room & ~self._legs.muted[slots]
-        must = echo | self._past.heard[slots] | (open_to_room & (plain | self.gate.talking[slots]))
+        legs, in_room = self._legs, places.room >= 0
+        open_to_room = in_room & ~legs.muted[slots]
+        must = places.echo | legs.denoise[slots] | self._attention.heard[slots]
+        must |= open_to_room & (self._attention.plain(places.room) | self.gate.talking[slots])
         quiet, told = self._opus.quiet(slots, taken, must, open_to_room, self.gate.threshold(slots))
         energy[quiet] = told[quiet]
         return quiet
@@ -499,9 +449,9 @@ class VoiceDecoding:
                 Voices(narrow_legs, narrow, audible[narrow_at]),
                 Voices(wide_legs, wide, audible[wide_at]),
             )
-        past = self._past
-        raised, past.up_tail[narrow_legs[up]] = up2(narrow[up], past.up_tail[narrow_legs[up]])
-        lowered, past.down_tail[wide_legs[down]] = down2(wide[down], past.down_tail[wide_legs[down]])
+        tails = self._tails
+        raised, tails.up[narrow_legs[up]] = up2(narrow[up], tails.up[narrow_legs[up]])
+        lowered, tails.down[wide_legs[down]] = down2(wide[down], tails.down[wide_legs[down]])
         return (
             self._join(narrow_at[~up], narrow[~up], wide_at[down], lowered, slots, audible),
             self._join(wide_at[~down], wide[~down], narrow_at[up], raised, slots, audible),

@@ -19,7 +19,7 @@
 #define FAST
 #endif
 
-int32_t rb_version(void) { return 12; }
+int32_t rb_version(void) { return 13; }
 
 /* RTP headers (RFC 3550 5.1) ------------------------------------------------------------------------------- */
 
@@ -79,6 +79,30 @@ void rb_headers(uint8_t *out, int64_t width, const int64_t *order, int64_t n, co
     }
 }
 
+/* Count what the legs in `order` are sent, rows with more than a header of `header` octets; the others get their
+ * sequence number back, and the marker. Returns how many these are. */
+int64_t rb_sent(const int64_t *order, int64_t n, const int32_t *length, int32_t header, uint16_t *sequence,
+                uint8_t *marker, int64_t *packets, int64_t *octets) {
+    int64_t without = 0;
+    for (int64_t i = 0; i < n; i++) {
+        int64_t leg = order[i];
+        if (length[i] > header)
+            packets[leg]++, octets[leg] += length[i] - header;
+        else
+            sequence[leg]--, marker[leg] = 1, without++;
+    }
+    return without;
+}
+
+/* Where the packets of the legs in `order` go: number of the RTP socket, address and port. */
+void rb_destinations(const int64_t *order, int64_t n, const int32_t *pair, const uint32_t *ip, const uint16_t *port,
+                     int32_t *socket, uint32_t *to_ip, uint16_t *to_port) {
+    for (int64_t i = 0; i < n; i++) {
+        int64_t leg = order[i];
+        socket[i] = 2 * pair[leg], to_ip[i] = ip[leg], to_port[i] = port[leg];
+    }
+}
+
 /* Reception (RFC 3550 A.1, A.8) ------------------------------------------------------------------------------ */
 
 /* The packets that are simply the next of their leg, counted one after another as ReceivedSequence does.
@@ -135,9 +159,13 @@ struct source {
     int64_t key, owner;
 };
 
-static inline struct source *place_of(struct source *table, int64_t mask, int64_t key) {
+static inline int64_t first_place(int64_t mask, int64_t key) {
     /* The uppermost bits: only they have to do with all of the key. */
-    int64_t place = (int64_t)((uint64_t)key * 0x9E3779B97F4A7C15u >> __builtin_clzll((uint64_t)mask));
+    return (int64_t)((uint64_t)key * 0x9E3779B97F4A7C15u >> __builtin_clzll((uint64_t)mask));
+}
+
+static inline struct source *place_of(struct source *table, int64_t mask, int64_t key) {
+    int64_t place = first_place(mask, key);
     while (table[place].owner >= 0 && table[place].key != key) place = (place + 1) & mask;
     return table + place;
 }
@@ -181,12 +209,12 @@ int64_t rb_usual(const struct usual *of, const uint8_t *data, int64_t width, con
     enum { FRAME = 160, HEADER = 12, FRAME_US = 20000 };
     const int64_t frame_ns = FRAME_US * 1000;
     int64_t others = 0;
+    /* First all keys: the table is larger than the nearest cache, and where a search ends cannot be foretold. */
     for (int64_t i = 0; i < n; i++) {
-        legs[i] = -1;
-        if (socket[i] & 1) continue;
-        int64_t key = (int64_t)(socket[i] >> 1) << 48 | (int64_t)ip[i] << 16 | port[i];
-        legs[i] = place_of(of->table, of->mask, key)->owner;
+        legs[i] = (int64_t)(socket[i] >> 1) << 48 | (int64_t)ip[i] << 16 | port[i];
+        __builtin_prefetch(of->table + first_place(of->mask, legs[i]));
     }
+    for (int64_t i = 0; i < n; i++) legs[i] = socket[i] & 1 ? -1 : place_of(of->table, of->mask, legs[i])->owner;
     for (int64_t i = 0; i < n; i++) {
         const uint8_t *row = data + i * width;
         int64_t leg = legs[i], later = i + 6 < n ? legs[i + 6] : -1;
@@ -278,33 +306,7 @@ void rb_aim(const int64_t *legs, int64_t n, const uint16_t *counts, int64_t wind
 
 /* Levels ------------------------------------------------------------------------------------------------------ */
 
-/* Of each of n frames of m octets, those at `rows` of a table of frames, the mean square by ITU-T G.711 and how many
- * samples are at the end of the scale; returns how many are in all. Sums of 64 squares of 13 bits fit 32 bits. */
-#define ENERGY(name, magnitude, end, scale)                                                                     \
-    FAST int64_t name(const uint8_t *frames, const int64_t *rows, int64_t n, int64_t m, float *out,             \
-                      float *clipped) {                                                                         \
-        int64_t all = 0;                                                                                        \
-        for (int64_t i = 0; i < n; i++) {                                                                       \
-            const uint8_t *frame = frames + rows[i] * m;                                                        \
-            if (i + 6 < n) soon(frames + rows[i + 6] * m);                                                      \
-            uint64_t sum = 0;                                                                                   \
-            uint32_t ends = 0;                                                                                  \
-            for (int64_t j = 0; j < m; j += 64) {                                                               \
-                int64_t size = m - j < 64 ? m - j : 64;                                                         \
-                uint32_t squares = 0;                                                                           \
-                for (int64_t k = 0; k < size; k++) {                                                            \
-                    uint32_t octet = frame[j + k], value = magnitude;                                           \
-                    squares += value * value;                                                                   \
-                    ends += value == end;                                                                       \
-                }                                                                                               \
-                sum += squares;                                                                                 \
-            }                                                                                                   \
-            out[i] = (float)((double)sum / (scale * scale * (double)m));                                        \
-            clipped[i] = (float)ends;                                                                           \
-            all += ends;                                                                                        \
-        }                                                                                                       \
-        return all;                                                                                             \
-    }
+/* The magnitudes of G.711 octets, in units of 1/8192 (mu-law) and 1/4096 (A-law) of full scale (ITU-T G.711). */
 static inline uint32_t ulaw(uint32_t octet) {
     uint32_t code = ~octet;
     return ((((code & 15) << 1) + 33) << (code >> 4 & 7)) - 33;
@@ -313,33 +315,191 @@ static inline uint32_t alaw(uint32_t octet) {
     uint32_t code = octet ^ 0x55, segment = code >> 4 & 7, some = segment > 0;
     return (((code & 15) << 1) + 1 + 32 * some) << (segment - some);
 }
-ENERGY(rb_energy_ulaw, ulaw(octet), 8031, 8192.0)
-ENERGY(rb_energy_alaw, alaw(octet), 4032, 4096.0)
+/* The mean square of a frame of m octets, and how many of its samples are at the end of the scale. Sums of 64 squares
+ * of 13 bits fit 32 bits. */
+#define FRAME_ENERGY(name, magnitude, end, scale)                                                                \
+    static inline __attribute__((always_inline)) float name(const uint8_t *frame, int64_t m, uint32_t *ends) {  \
+        uint64_t sum = 0;                                                                                       \
+        uint32_t loudest = 0;                                                                                   \
+        for (int64_t j = 0; j < m; j += 64) {                                                                   \
+            int64_t size = m - j < 64 ? m - j : 64;                                                             \
+            uint32_t squares = 0;                                                                               \
+            for (int64_t k = 0; k < size; k++) {                                                                \
+                uint32_t octet = frame[j + k], value = magnitude;                                               \
+                squares += value * value;                                                                       \
+                loudest += value == end;                                                                        \
+            }                                                                                                   \
+            sum += squares;                                                                                     \
+        }                                                                                                       \
+        *ends = loudest;                                                                                        \
+        return (float)((double)sum / (scale * scale * (double)m));                                              \
+    }
+FRAME_ENERGY(energy_ulaw, ulaw(octet), 8031, 8192.0)
+FRAME_ENERGY(energy_alaw, alaw(octet), 4032, 4096.0)
+
+/* Of each of n frames of m octets, those at `rows` of a table of frames, the mean square and how many samples are at
+ * the end of the scale; returns how many are in all. */
+#define ENERGY(name, measure)                                                                                   \
+    FAST int64_t name(const uint8_t *frames, const int64_t *rows, int64_t n, int64_t m, float *out,             \
+                      float *clipped) {                                                                         \
+        int64_t all = 0;                                                                                        \
+        for (int64_t i = 0; i < n; i++) {                                                                       \
+            if (i + 6 < n) soon(frames + rows[i + 6] * m);                                                      \
+            uint32_t ends;                                                                                      \
+            out[i] = measure(frames + rows[i] * m, m, &ends);                                                   \
+            clipped[i] = (float)ends;                                                                           \
+            all += ends;                                                                                        \
+        }                                                                                                       \
+        return all;                                                                                             \
+    }
+ENERGY(rb_energy_ulaw, energy_ulaw)
+ENERGY(rb_energy_alaw, energy_alaw)
+
+/* The columns of level.SpeechGate, and its numbers. */
+struct gate {
+    uint8_t *talking;
+    float *level;
+    int16_t *hangover, *frames;
+    float *lowest, *minima;
+    int64_t windows, window_frames;
+    float margin, floor, ceiling, rise, fall;
+    int16_t hangover_frames;
+};
+
+static inline uint8_t gated(const struct gate *of, int64_t leg, float e) {
+    float low = e < of->lowest[leg] ? e : of->lowest[leg];
+    float *window = of->minima + leg * of->windows, noise = low;
+    for (int64_t w = 0; w < of->windows; w++) noise = window[w] < noise ? window[w] : noise;
+    int64_t count = of->frames[leg] + 1;
+    if (count % of->window_frames == 0) {
+        window[count / of->window_frames - 1] = low;
+        low = INFINITY;
+    }
+    of->frames[leg] = (int16_t)(count % (of->window_frames * of->windows));
+    of->lowest[leg] = low;
+    float threshold = noise * of->margin;
+    threshold = threshold < of->floor ? of->floor : threshold > of->ceiling ? of->ceiling : threshold;
+    int16_t left = of->hangover[leg] > 0 ? of->hangover[leg] - 1 : 0;
+    if (e > threshold) left = of->hangover_frames + 1;
+    of->hangover[leg] = left;
+    of->level[leg] += (e - of->level[leg]) * (e > of->level[leg] ? of->rise : of->fall);
+    return of->talking[leg] = left > 0;
+}
 
 /* As level.SpeechGate.update. */
-void rb_gate(const int64_t *legs, const float *energy, int64_t n, int64_t windows, int64_t window_frames,
-             float margin, float floor, float ceiling, int16_t hangover_frames, float rise, float fall,
-             uint8_t *talking, float *level, int16_t *hangover, int16_t *frames, float *lowest, float *minima,
-             uint8_t *result) {
+void rb_gate(const struct gate *of, const int64_t *legs, const float *energy, int64_t n, uint8_t *result) {
+    for (int64_t i = 0; i < n; i++) result[i] = gated(of, legs[i], energy[i]);
+}
+
+/* Who is heard -------------------------------------------------------------------------------------------------- */
+
+/* The columns of all legs that media/voices.py decides by, and its numbers. `whispers` is NULL where nobody does, and
+ * `loud_at` where nobody may press keys as tones. */
+struct deciding {
+    const int32_t *room, *members;
+    const uint8_t *echo, *muted, *whispers, *denoise, *in_band;
+    uint8_t *heard, *decoded;
+    float *energy, *sum;
+    int64_t *loud_at;
+    float *clipped;
+    const int32_t *concealed_ticks;
+    const struct gate *gate;
+    int64_t tick, listen_ticks, always_open, missed_ticks;
+    float loud;
+    int32_t some_denoise;
+};
+
+enum { NOTHING, PLAY, LOST, DRY, HELD, REST };
+enum { PCMU, PCMA, G722 };
+
+/* As JitterBuffer.take for the legs that simply play their next frame. `odd` gets the positions of the others that
+ * have a stream; returns how many. */
+int64_t rb_take(const int64_t *legs, int64_t n, int64_t tick, int64_t ring, int32_t full, const uint8_t *quiet,
+                uint8_t *have, const uint8_t *settled, const uint8_t *anchored, const int64_t *wanted,
+                const int32_t *carry, const uint8_t *codec, int64_t *next_frame, uint8_t *action, int64_t *row,
+                int64_t *frame, uint8_t *codecs, int64_t *odd) {
+    int64_t others = 0;
     for (int64_t i = 0; i < n; i++) {
-        int64_t leg = legs[i];
-        float e = energy[i], low = e < lowest[leg] ? e : lowest[leg];
-        float *window = minima + leg * windows, noise = low;
-        for (int64_t w = 0; w < windows; w++) noise = window[w] < noise ? window[w] : noise;
-        int64_t count = frames[leg] + 1;
-        if (count % window_frames == 0) {
-            window[count / window_frames - 1] = low;
-            low = INFINITY;
+        int64_t leg = legs[i], now = next_frame[leg], here = leg * ring + (now & (ring - 1));
+        int plain = have[here] == full && settled[leg] && tick - now == wanted[leg];
+        if (quiet != NULL) plain &= carry[leg] == 0 || !quiet[i];
+        action[i] = (uint8_t)plain, row[i] = here, frame[i] = now, codecs[i] = codec[leg];
+        if (plain)
+            have[here] = 0, next_frame[leg] = now + 1;
+        else if (anchored[leg])
+            odd[others++] = i;
+    }
+    return others;
+}
+
+/* Of n legs in `slots`, by what was taken: whose audio there is or may be concealed (`sounding`), in which room each
+ * is heard, who is heard though in none, and who is to be decoded to be measured. Returns how many these are. */
+int64_t rb_places(const struct deciding *of, const int64_t *slots, int64_t n, const uint8_t *action,
+                  const uint8_t *codec, const int32_t *run, uint8_t *sounding, int64_t *room, uint8_t *echo,
+                  uint8_t *listening) {
+    int64_t some = 0;
+    for (int64_t i = 0; i < n; i++) {
+        int64_t leg = slots[i];
+        sounding[i] = action[i] == PLAY || (action[i] != NOTHING && run[i] <= of->concealed_ticks[codec[i]]);
+        room[i] = of->room[leg], echo[i] = of->echo[leg];
+        if (of->whispers != NULL && of->whispers[leg]) room[i] = -1, echo[i] |= !of->muted[leg];
+        some += listening[i] = codec[i] >= G722 && action[i] != NOTHING;
+    }
+    return some;
+}
+
+/* Mean squares of the G.711 frames of m octets that sound, 0 for all others; what is clipped of them is added to the
+ * legs' share. Returns how many have comfort noise instead. */
+FAST int64_t rb_levels(const struct deciding *of, const int64_t *slots, int64_t n, const uint8_t *frames, int64_t m,
+                       const int64_t *row, const uint8_t *action, const uint8_t *codec, const uint8_t *sounding,
+                       float *energy) {
+    int64_t rests = 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (i + 6 < n) soon(frames + row[i + 6] * m);
+        uint32_t ends = 0;
+        energy[i] = 0;
+        rests += action[i] == REST && codec[i] < G722;
+        if (action[i] != PLAY || !sounding[i] || codec[i] >= G722) continue;
+        const uint8_t *frame = frames + row[i] * m;
+        energy[i] = codec[i] == PCMU ? energy_ulaw(frame, m, &ends) : energy_alaw(frame, m, &ends);
+        if (ends) of->clipped[slots[i]] += (float)ends * (1.0f / (float)m);
+    }
+    return rests;
+}
+
+/* Who talks and who is heard of n legs, by their mean squares; what is remembered of the tick before becomes that of
+ * this one. `clean` are the mean squares after noise suppression of who has it, NULL for nobody. */
+void rb_decide(const struct deciding *of, const int64_t *slots, int64_t n, const uint8_t *action, const uint8_t *codec,
+               const int32_t *run, const uint8_t *sounding, const int64_t *room, const uint8_t *echo,
+               const uint8_t *listening, float *energy, const float *clean, uint8_t *talking,
+               uint8_t *heard, uint8_t *rising, uint8_t *falling, uint8_t *decoded) {
+    for (int64_t i = 0; i < n; i++) {
+        int64_t leg = slots[i];
+        of->sum[leg] += energy[i];
+        if (clean != NULL && of->denoise[leg]) energy[i] = clean[leg];
+        int sounds = sounding[i], in_room = room[i] >= 0, before = of->heard[leg];
+        int ready = sounds && (listening[i] || codec[i] < G722);
+        /* Of whom nothing came for a moment is taken to go on as loud as before. */
+        int absent = sounds && action[i] != PLAY && action[i] != REST;
+        float loudness = absent ? of->energy[leg] : energy[i];
+        of->energy[leg] = loudness;
+        talking[i] = gated(of->gate, leg, loudness);
+        int plain = in_room && of->members[room[i]] <= of->always_open;
+        int now = (talking[i] || plain || echo[i]) && in_room && !of->muted[leg] && ready;
+        int fades = before && !now && in_room && sounds;
+        int wanted = now || fades || (echo[i] && sounds);
+        if (of->some_denoise) wanted |= of->denoise[leg] && ready;
+        if (of->loud_at != NULL) {
+            if (energy[i] >= of->loud) of->loud_at[leg] = of->tick;
+            wanted |= of->in_band[leg] && of->tick - of->loud_at[leg] < of->listen_ticks && ready;
         }
-        frames[leg] = (int16_t)(count % (window_frames * windows));
-        lowest[leg] = low;
-        float threshold = noise * margin;
-        threshold = threshold < floor ? floor : threshold > ceiling ? ceiling : threshold;
-        int16_t left = hangover[leg] > 0 ? hangover[leg] - 1 : 0;
-        if (e > threshold) left = hangover_frames + 1;
-        hangover[leg] = left;
-        talking[leg] = result[i] = left > 0;
-        level[leg] += (e - level[leg]) * (e > level[leg] ? rise : fall);
+        /* Who is only lost for a moment is not trimmed as one whom nobody hears. */
+        int lost = of->decoded[leg] && !sounds && run[i] > 0 && run[i] <= of->missed_ticks;
+        heard[i] = of->heard[leg] = (uint8_t)now;
+        rising[i] = now && !before;
+        falling[i] = (uint8_t)fades;
+        decoded[i] = (uint8_t)wanted;
+        of->decoded[leg] = wanted || lost;
     }
 }
 
@@ -394,6 +554,67 @@ FAST void rb_limit(float *mix, int64_t n, int64_t m, float limit) {
             if (over > 0) row[j] = copysignf(limit + span * tanhf(over / span), row[j]);
         }
     }
+}
+
+/* The voices of the G.711 legs at positions `at` that simply play a frame, into out float[k, m]: first what is carried
+ * of what was played last, then the frame as far as it goes; the frame is kept in place of the oldest of the leg's
+ * ring of `ring`, a power of two. `tables` are those of PCMU and PCMA, `carry` is in samples. `odd` gets which of the
+ * k are not so simple; returns how many. */
+FAST int64_t rb_voices(const int64_t *at, int64_t k, const int64_t *slots, const uint8_t *action, const int64_t *row,
+                       const uint8_t *codec, const uint8_t *second, const uint8_t *joined, const int32_t *piece,
+                       const uint8_t *continued, const uint8_t *frames, int64_t m, const float *tables,
+                       const int32_t *carry, int64_t ring, float *rings, int64_t *oldest, float *out, int64_t *odd) {
+    int64_t others = 0;
+    for (int64_t i = 0; i < k; i++) {
+        int64_t here = at[i], leg = slots[here];
+        if (i + 6 < k) soon(frames + row[at[i + 6]] * m);
+        if (i + 2 < k) {
+            int64_t later = slots[at[i + 2]], first = oldest[later];
+            const float *next = rings + later * ring * m;
+            for (int64_t j = 0; j < m; j += 16) __builtin_prefetch(next + first * m + j, 1);
+            for (int64_t j = m - carry[later]; j < m; j += 16)
+                __builtin_prefetch(next + ((first - 1) & (ring - 1)) * m + j);
+        }
+        if (action[here] != PLAY || codec[here] > PCMA || second[here] || joined[here] || !continued[here] ||
+            piece[here] != 0) {
+            odd[others++] = i;
+            continue;
+        }
+        int64_t place = oldest[leg], more = carry[leg];
+        float *kept = rings + (leg * ring + place) * m, *to = out + i * m;
+        const float *last = rings + (leg * ring + ((place - 1) & (ring - 1))) * m;
+        const float *table = tables + 256 * codec[here];
+        const uint8_t *frame = frames + row[here] * m;
+        more = more < 0 ? 0 : more > m ? m : more;
+        for (int64_t j = 0; j < m; j++) kept[j] = table[frame[j]];
+        memcpy(to, last + m - more, (size_t)more * sizeof *to);
+        memcpy(to + more, kept, (size_t)(m - more) * sizeof *to);
+        oldest[leg] = (place + 1) & (ring - 1);
+    }
+    return others;
+}
+
+/* What each of k positions of `order` hears, as Hearing._rows says: its row of signals, whether it has one of its own,
+ * and of those in turn the room, the voice taken out and the voice put in, -1 for none. `row_of_room` ends with the
+ * row of who is in no room. Returns how many have their own. */
+int64_t rb_hearers(const int64_t *positions, int64_t k, const int64_t *order, const int64_t *room, const int32_t *voice,
+                   const uint8_t *heard, const uint8_t *echo, const uint8_t *keep, const uint8_t *played,
+                   const int64_t *row_of_room, int64_t rooms, int64_t shared, int64_t *row_of, uint8_t *private,
+                   int64_t *of, int64_t *less, int64_t *more) {
+    int64_t own = 0;
+    for (int64_t i = 0; i < k; i++) {
+        int64_t at = positions[i], leg = order[at], where = room[at], spoken = voice[leg];
+        int minus = spoken >= 0 && heard[spoken] && where >= 0, plus = spoken >= 0 && echo[leg];
+        private[i] = minus || plus || (played != NULL && played[i]);
+        if (!private[i] && !keep[at]) {
+            row_of[i] = row_of_room[where < 0 ? rooms : where];
+            continue;
+        }
+        row_of[i] = shared + own;
+        of[own] = where, less[own] = minus ? spoken : -1, more[own] = plus ? spoken : -1;
+        own++;
+    }
+    return own;
 }
 
 /* Each leg's frame of m samples in place of the oldest of its ring of `frames`, a power of two. */
@@ -950,7 +1171,7 @@ struct row {
     uint16_t unused;
 };
 
-enum { SORT, RTP, FLOW, COUNT, NOTHING };
+enum { SORT, RTP, FLOW, COUNT, OTHER };
 
 static inline int token(uint8_t octet) { return octet > 32 && octet < 127; }
 
@@ -1065,7 +1286,7 @@ void rb_sift(const uint8_t *data, int64_t n, const int64_t *offset, const uint32
             at += 4;
         }
         if (type == 0x0806) {
-            way[i] = NOTHING;
+            way[i] = OTHER;
             continue;
         }
         if (at < 0 || (type != 0x0800 && type != 0x86DD)) continue;

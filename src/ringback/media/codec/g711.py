@@ -61,6 +61,8 @@ def _compress_alaw() -> Octets:
 
 
 _DECODE: dict[Law, Samples] = {"PCMU": _expand_ulaw(), "PCMA": _expand_alaw()}
+TABLES: Samples = np.stack([_DECODE["PCMU"], _DECODE["PCMA"]])
+"""Samples float32[2, 256] of mu-law and A-law, for compiled loops."""
 _ENCODE: dict[Law, Octets] = {"PCMU": _compress_ulaw(), "PCMA": _compress_alaw()}
 _SQUARE: dict[Law, Samples] = {law: table * table for law, table in _DECODE.items()}
 _MARK = 512.0
