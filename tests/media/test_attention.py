@@ -7,7 +7,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from ringback.media import attention, hearing, jitter_buffer, playout, sending
+from ringback.media import attention, hearing, in_band, jitter_buffer, playout, sending
 from ringback.media.protocol import JoinRoom, LeaveRoom, SetVoice, Whisper
 from tests.media.test_usual import CODECS, expect_equal, trouble, troubled
 from tests.media.world import Peer, World
@@ -42,7 +42,7 @@ def remembered(world: World) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("denoise", [False, True])
-@pytest.mark.parametrize("module", [attention, hearing, jitter_buffer, playout, sending])
+@pytest.mark.parametrize("module", [attention, hearing, in_band, jitter_buffer, playout, sending])
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_both_ways_hear_the_same(
     seed: int, module: ModuleType, denoise: bool, monkeypatch: pytest.MonkeyPatch

@@ -119,7 +119,7 @@ def test_skewed_clocks_stay_in_time() -> None:
     buffer = JitterBuffer(count)
     speed = np.linspace(1 - 1e-3, 1 + 1e-3, count)
     sent, timestamp = np.linspace(-19, 0, count), np.zeros(count, np.uint32)
-    everybody, unheard, most = np.arange(count), np.ones(count, np.bool_), 0
+    everybody, nobody, most = np.arange(count), np.zeros(count, np.bool_), 0
     for tick in range(ticks):
         while len(due := np.flatnonzero(sent <= tick * 20.0)):
             codec = np.full(len(due), PCMU, np.uint8)
@@ -129,7 +129,7 @@ def test_skewed_clocks_stay_in_time() -> None:
             buffer.store(due[fits], frame[fits], np.zeros((int(fits.sum()), 160), np.uint8))
             timestamp[due] += np.uint32(160)
             sent[due] += 20.0 * speed[due]
-        buffer.take(everybody, unheard, unheard, tick)
+        buffer.take(everybody, nobody, nobody, tick)
         most = max(most, int(buffer.queued(everybody).max()))
     assert most <= 2
     assert buffer.late.sum() == 0
@@ -314,7 +314,7 @@ def test_the_plain_buffer_agrees() -> None:
     line = random.Random(6)
     for _ in range(20):
         buffer, leg, codec = JitterBuffer(1), np.array([0]), np.array([PCMU], np.uint8)
-        plain, base = PlainBuffer(), int(buffer.next_frame[0])
+        plain, base, nobody = PlainBuffer(), int(buffer.next_frame[0]), np.zeros(1, np.bool_)
         late = line.choice([[0], [0, 5], [0, 0, 0, 5, 25, 45], [0] * 40 + [70]])
         arrivals = sorted((20.0 * n + line.choice(late), n) for n in range(1, 400) if line.random() > 0.1)
         arrivals = [(0.0, 0), *arrivals]
@@ -327,7 +327,7 @@ def test_the_plain_buffer_agrees() -> None:
                 if fits[0]:
                     buffer.store(leg, frame, np.full((1, 160), number % 256, np.uint8))
                 plain.place(number, tick)
-            taken = buffer.take(leg, np.array([True]), np.array([True]), tick)
+            taken = buffer.take(leg, nobody, nobody, tick)
             action, number = plain.take(tick)
             assert (taken.action[0], taken.frame[0] - base) == (action, number)
             if action == PLAY:

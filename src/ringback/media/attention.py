@@ -25,6 +25,8 @@ MISSED_TICKS = 15
 """A voice that comes back within 300 ms is played whole, however late."""
 ALWAYS_OPEN_MEMBERS = 2
 """In a room of two, which is a plain call, nothing is gated."""
+SOME_RISING, SOME_FALLING, SOME_GAIN, SOME_RESAMPLED = 1, 2, 4, 8
+"""Somebody begins to be heard, ends, has a gain, is sent another rate than it sends."""
 
 
 @dataclass(slots=True)
@@ -43,13 +45,15 @@ class Places:
 @dataclass(slots=True)
 class Heard:
     """Of n legs, bool[n] each: who talks, who is heard in a room, who begins to be and who ends with this
-    frame, and whose voice is wanted for whatever reason."""
+    frame, and whose voice is wanted for whatever reason. `some` is what there is among the latter, of
+    SOME_RISING and the like."""
 
     talking: Bools
     heard: Bools
     rising: Bools
     falling: Bools
     decoded: Bools
+    some: int
 
 
 class Attention(Columns):
@@ -134,7 +138,7 @@ class Attention(Columns):
             found = self._compiled()
             found.tick, found.some_denoise = tick, suppresses or self._legs.some_in_band
             result = np.empty((5, len(slots)), np.bool_)
-            kernels.rb_decide(
+            some = kernels.rb_decide(
                 found,
                 at(slots),
                 len(slots),
@@ -144,7 +148,8 @@ class Attention(Columns):
                 at(self.clean) if suppresses else ffi.NULL,
                 *map(at, result),
             )
-            return Heard(*result)
+            talking, heard, rising, falling, decoded = result
+            return Heard(talking, heard, rising, falling, decoded, some)
         return self._decide(slots, taken, places, energy, suppresses, tick)
 
     def _decide(
@@ -167,7 +172,12 @@ class Attention(Columns):
         # Who is only lost for a moment is not trimmed as one whom nobody hears.
         lost = continued & ~sounding & (taken.run > 0) & (taken.run <= MISSED_TICKS)
         self.heard[slots], self.decoded[slots] = heard, decoded | lost
-        return Heard(talking, heard, heard & ~before, falling, decoded)
+        rising = heard & ~before
+        resampled = (legs.send_codec[slots] >= G722) != (taken.codec >= G722)
+        some = SOME_RISING * bool(rising.any()) | SOME_FALLING * bool((falling & decoded).any())
+        some |= SOME_GAIN * bool((legs.gain[slots[decoded]] != 1).any())
+        some |= SOME_RESAMPLED * bool((resampled & decoded).any())
+        return Heard(talking, heard, rising, falling, decoded, some)
 
     def _talking(self, slots: Longs, energy: Floats, absent: Bools) -> Bools:
         """Who talks; of whom nothing came for a moment is taken to go on as loud as before."""
@@ -201,6 +211,8 @@ class Attention(Columns):
                 "energy": self.energy,
                 "sum": meters.energy,
                 "clipped": meters.clipped,
+                "gain": legs.gain,
+                "send_codec": legs.send_codec,
                 "concealed_ticks": CONCEALED_TICKS,
             }
             held = {name: at(column) for name, column in columns.items()}

@@ -112,12 +112,10 @@ class Hearing:
 
         `high` are the high bands of some of the wide voices, float32[k, 960].
         """
-        legs, sending = self._legs, self._sending
-        order = sending.order
-        room = np.where(legs.deaf[order], -1, legs.room[order]).astype(np.int64)
-        is_wide = legs.send_codec[order] >= G722
+        order = self._sending.order
+        room, is_wide, counts = self._listeners(order)
         played, ended = self._play(order)
-        any_wide = bool(np.count_nonzero(is_wide)) or bool(len(wide.legs))
+        any_wide = bool(counts[2]) or bool(len(wide.legs))
         measuring = tick % LEVEL_TICKS == 0
         if self._feeds.active:
             self._feeds.begin(played)
@@ -133,7 +131,7 @@ class Hearing:
         positions = np.flatnonzero(~is_wide) if any_wide else np.arange(len(order))
         nobody = np.zeros(len(order), np.bool_)
         signals = self._rows(positions, order, room, narrow, narrow_mix, narrow_live, played, nobody)
-        self._send_narrow(positions, order, signals, any_wide)
+        self._send_narrow(positions, order, signals, counts)
         self._note(order[positions], signals, narrow, measuring)
         if wide_sums is not None:
             wide_mix, wide_live = self._room_mix(wide_sums, narrow_sums, room, is_wide, WIDE)
@@ -145,6 +143,20 @@ class Hearing:
             self._wide.send(positions, room[positions], signals.rows, signals.row_of, own, high, tick)
             self._note(order[positions], signals, wide, measuring)
         return ended
+
+    def _listeners(self, order: Longs) -> tuple[Longs, Bools, list[int]]:
+        """In which room each listens, -1 for none, who is sent 16 kHz, and how many are sent PCMU, PCMA and
+        16 kHz."""
+        legs, n = self._legs, len(order)
+        if kernels is not None:
+            where, wide, counts = np.empty(n, np.int64), np.empty(n, np.bool_), np.empty(3, np.int64)
+            columns = map(at, (legs.room, legs.deaf, legs.send_codec, where, wide, counts))
+            kernels.rb_listeners(at(order), n, *columns)
+            return where, wide, counts.tolist()
+        codec = legs.send_codec[order]
+        where = np.where(legs.deaf[order], -1, legs.room[order]).astype(np.int64)
+        of_law = [int(np.count_nonzero(codec == number)) for number, _ in LAWS]
+        return where, codec >= G722, [*of_law, n - sum(of_law)]
 
     def _note(self, hearers: Longs, signals: _Signals, voices: Voices, measuring: bool) -> None:
         """Let those listen who listen to single legs, and add the energy of what each leg is sent."""
@@ -307,18 +319,17 @@ class Hearing:
         )
         return row_of, private, (where[:own], less[:own], more[:own])
 
-    def _send_narrow(self, positions: Longs, order: Longs, signals: _Signals, some_wide: bool) -> None:
+    def _send_narrow(self, positions: Longs, order: Longs, signals: _Signals, counts: list[int]) -> None:
+        """Encode what is heard at 8 kHz; `counts` are those of `_listeners`."""
         rows, row_of = signals.rows, signals.row_of
-        codec = self._legs.send_codec[order[positions]]
-        for number, law in LAWS:
-            mine = codec == number
-            if not mine.any():
+        for (number, law), count in zip(LAWS, counts, strict=False):
+            if not count:
                 continue
-            everybody = bool(mine.all())
             encoded = np.empty((len(rows) + 1, NARROW), np.uint8)
             encoded[:-1] = g711.encode(rows, law)
             encoded[-1] = g711.SILENCE[law]
-            if everybody and not some_wide:
+            if count == len(order):
                 self._sending.put_all_frames(encoded, row_of)
             else:
+                mine = self._legs.send_codec[order[positions]] == number
                 self._sending.put_frames(positions[mine], encoded[row_of[mine]])

@@ -114,39 +114,45 @@ class InBandKeys:
     def hear(self, legs: Longs, samples: Floats, tick: int) -> None:
         """Listen to a frame of these legs, float32[n, 160] at 8 kHz or float32[n, 320] at 16 kHz, and silence
         in it what is a key."""
-        ears = self._ears
+        due, windows, pressed = self._attend(legs, samples, tick)
+        if len(due):
+            pressed |= self._look(due, windows)
+        if pressed:
+            samples[self._ears.key[legs] >= 0] = 0
+
+    def _attend(self, legs: Longs, samples: Floats, tick: int) -> tuple[Longs, Floats, bool]:
+        """Keep these frames; whose turn it is, their last two as float32[k, 160], and whether any of all has
+        a key pressed."""
+        ears, size = self._ears, samples.shape[1]
+        if kernels is not None and samples.flags.c_contiguous:
+            n = len(legs)
+            windows, due = np.empty((n, 2 * FRAME), np.float32), np.empty(n, np.int64)
+            pressed = np.empty(1, np.int64)
+            columns = map(at, (ears.heard_at, ears.key, ears.likely, ears.before, windows, due, pressed))
+            voices = at(legs), at(samples), n, FRAME, size // FRAME
+            turns = kernels.rb_attend(*voices, tick, FORGET_TICKS, *columns)
+            return due[:turns], windows[:turns], bool(pressed[0])
         # Between what a phone with silence suppression sends there is nothing.
         anew = legs[tick - ears.heard_at[legs] > FORGET_TICKS]
         ears.key[anew] = ears.likely[anew] = -1
         ears.before[anew] = 0
         ears.heard_at[legs] = tick
-        due = (legs + tick) % 2 == 0
-        windows = self._windows(legs, samples, due)
-        if len(windows):
-            self._look(legs[due], windows)
-        samples[ears.key[legs] >= 0] = 0
-
-    def _windows(self, legs: Longs, samples: Floats, due: Bools) -> Floats:
-        """Keep these frames, and give the last two of who is due as float32[k, 160]."""
-        before = self._ears.before
-        if kernels is not None and samples.flags.c_contiguous:
-            windows = np.empty((np.count_nonzero(due), 2 * FRAME), np.float32)
-            every = samples.shape[1] // FRAME
-            kernels.rb_thin(at(legs), at(samples), at(due), len(legs), FRAME, every, at(before), at(windows))
-            return windows
+        turn = (legs + tick) % 2 == 0
         frames = _thinned(samples)
-        windows = np.concatenate([before[legs[due]], frames[due]], axis=1)
-        before[legs] = frames
-        return windows
+        due = legs[turn]
+        windows = np.concatenate([ears.before[due], frames[turn]], axis=1)
+        ears.before[legs] = frames
+        return due, windows, bool((ears.key[legs] >= 0).any())
 
-    def _look(self, legs: Longs, windows: Floats) -> None:
+    def _look(self, legs: Longs, windows: Floats) -> bool:
+        """Look for keys in windows float32[k, 160] of these legs; whether there may be any."""
         ears = self._ears
         found, pure = recognised(windows)
         keys = ears.key[legs]
         if int(found.max()) < 0 and int(keys.max()) < 0:
             # As nearly always: nobody presses a key.
             ears.gone[legs], ears.likely[legs] = 0, -1
-            return
+            return False
         same = found == keys
         ears.gone[legs] = np.where(same | (keys < 0), 0, ears.gone[legs] + 1)
         sure = (found >= 0) & (pure | (found == ears.likely[legs]))
@@ -157,6 +163,7 @@ class InBandKeys:
             leg, key = int(legs[i]), int(found[i])
             ears.key[leg], ears.gone[leg] = key, 0
             self.presses.append((leg, Press(KEYS[key // 4][key % 4], WINDOW_MS)))
+        return True
 
 
 def _thinned(samples: Floats) -> Floats:

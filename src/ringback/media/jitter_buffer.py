@@ -56,7 +56,8 @@ class Taken:
     action uint8[n]: NOTHING (no stream, or it begins later), PLAY, LOST (conceal; later frames are there),
     DRY (conceal; waiting), HELD (no frame is needed: enough sound is carried), REST (comfort noise). row
     int64[n]: index into `frames` (seen as rows of 160 bytes) of the frame to play, where action is PLAY.
-    frame int64[n]: its number on the leg's grid. codec uint8[n]. second bool[n]: the next frame is played
+    frame int64[n]: its number on the leg's grid. codec uint8[n]. continued bool[n]: it was heard at the tick
+    before. second bool[n]: the next frame is played
     too. joined bool[n]: what comes does not follow what was played last. run int32[n]: ticks concealed in a
     row, this one included.
 
@@ -69,17 +70,18 @@ class Taken:
     row: Longs
     frame: Longs
     codec: Bytes
+    continued: Bools
     second: Bools
     piece: Ints
     joined: Bools
     run: Ints
 
 
-def _taken(action: Bytes, row: Longs, frame: Longs, codec: Bytes) -> Taken:
+def _taken(action: Bytes, row: Longs, frame: Longs, codec: Bytes, continued: Bools) -> Taken:
     n = len(action)
     second, joined = np.zeros((2, n), np.bool_)
     piece, run = np.zeros((2, n), np.int32)
-    return Taken(action, row, frame, codec, second, piece, joined, run)
+    return Taken(action, row, frame, codec, continued, second, piece, joined, run)
 
 
 class JitterBuffer(Columns):
@@ -270,36 +272,44 @@ class JitterBuffer(Columns):
 
     # What is played
 
-    def take(self, legs: Longs, unheard: Bools, quiet: Bools, tick: int) -> Taken:
-        """Advance one tick: what each leg plays now. `unheard` legs lose and gain whole frames, since nobody
-        hears it; of `quiet` ones what is less than a piece may go, too."""
+    def take(self, legs: Longs, heard: Bools, talking: Bools, tick: int) -> Taken:
+        """Advance one tick: what each leg plays now.
+
+        `heard` and `talking` bool[capacity]: of all legs, who was heard at the tick before, and who talked.
+        Who is not heard loses and gains whole frames, since nobody hears it; of who does not talk what is
+        less than a piece may go, too.
+        """
         if tick % WINDOW_TICKS == 0:
             self._look(tick)
         if kernels is not None:
-            taken, odd = self._take_compiled(kernels, legs, quiet, tick)
+            taken, odd = self._take_compiled(kernels, legs, heard, talking, tick)
         else:
-            taken, odd = self._take_plain(legs, quiet, tick)
+            taken, odd = self._take_plain(legs, heard, talking, tick)
         if len(odd):
-            self._take_odd(taken, odd, legs[odd], unheard[odd], quiet[odd], tick)
+            of = legs[odd]
+            self._take_odd(taken, odd, of, ~heard[of], ~talking[of], tick)
         return taken
 
-    def _take_plain(self, legs: Longs, quiet: Bools, tick: int) -> tuple[Taken, Longs]:
+    def _take_plain(self, legs: Longs, heard: Bools, talking: Bools, tick: int) -> tuple[Taken, Longs]:
         """Take the next frame of those that simply play it; which are the others that have a stream."""
         now = self.next_frame[legs]
         row = legs * RING + (now & _MASK)
         plain = (self.have.reshape(-1)[row] == FULL) & self.settled[legs]
         plain &= tick - now == self.delay.wanted[legs]
         if tick % REST_EVERY == 0:
-            plain &= (self.carry[legs] == 0) | ~quiet
+            plain &= (self.carry[legs] == 0) | talking[legs]
         self.have.reshape(-1)[row[plain]] = 0
         self.next_frame[legs[plain]] += 1
-        taken = _taken(plain.astype(np.uint8), row, now, self.codec[legs])
+        taken = _taken(plain.astype(np.uint8), row, now, self.codec[legs], heard[legs])
         return taken, np.flatnonzero(~plain & self.anchored[legs])
 
-    def _take_compiled(self, library: Any, legs: Longs, quiet: Bools, tick: int) -> tuple[Taken, Longs]:
+    def _take_compiled(
+        self, library: Any, legs: Longs, heard: Bools, talking: Bools, tick: int
+    ) -> tuple[Taken, Longs]:
         n = len(legs)
         action, codec = np.empty((2, n), np.uint8)
         row, frame, odd = np.empty((3, n), np.int64)
+        continued = np.empty(n, np.bool_)
         columns = self.have, self.settled, self.anchored, self.delay.wanted, self.carry, self.codec
         others = library.rb_take(
             at(legs),
@@ -307,12 +317,13 @@ class JitterBuffer(Columns):
             tick,
             RING,
             FULL,
-            ffi.NULL if tick % REST_EVERY else at(quiet),
+            at(heard),
+            ffi.NULL if tick % REST_EVERY else at(talking),
             *map(at, columns),
             at(self.next_frame),
-            *map(at, (action, row, frame, codec, odd)),
+            *map(at, (action, row, frame, codec, continued, odd)),
         )
-        return _taken(action, row, frame, codec), odd[:others]
+        return _taken(action, row, frame, codec, continued), odd[:others]
 
     def forgive(self, legs: Longs) -> None:
         """What these legs lack at this tick is no loss: a key is pressed, and its events stand in for

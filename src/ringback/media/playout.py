@@ -239,7 +239,7 @@ class NarrowPlayout(Playout):
     SPEC: ClassVar[dict[str, Column]] = _columns(rate)
 
     def play_simply(
-        self, places: Longs, slots: Longs, taken: Taken, continued: Bools, rows: Bytes, carry: Ints
+        self, places: Longs, slots: Longs, taken: Taken, rows: Bytes, carry: Ints
     ) -> tuple[Floats, Longs]:
         """The sound float32[k, 160] of those of the legs at `places` int64[k] of `slots` that go on with a
         whole G.711 frame out of `rows` uint8[r, 160], for which nothing is to be decided and no carry
@@ -248,12 +248,13 @@ class NarrowPlayout(Playout):
         if kernels is None:
             return np.zeros((k, self._frame), np.float32), np.arange(k)
         out, odd = np.empty((k, self._frame), np.float32), np.empty(k, np.int64)
-        what = taken.action, taken.row, taken.codec, taken.second, taken.joined, taken.piece, continued, rows
+        what = taken.action, taken.row, taken.codec, taken.second, taken.joined, taken.piece, taken.continued
         others = kernels.rb_voices(
             at(places),
             k,
             at(slots),
             *map(at, what),
+            at(rows),
             self._frame,
             at(g711.TABLES),
             at(carry),

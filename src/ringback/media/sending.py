@@ -152,6 +152,10 @@ class Sending:
     def advance(self, ticks: int) -> None:
         """Let the RTP clocks run on by whole frames; also those of held legs, whose time passes unsent."""
         legs = self._legs
+        if kernels is not None:
+            codec, clocks = at(legs.send_codec), at(legs.out_timestamp)
+            kernels.rb_advance(codec, legs.capacity, at(FRAME_TIMESTAMPS), ticks, clocks)
+            return
         legs.out_timestamp += FRAME_TIMESTAMPS[legs.send_codec] * np.uint32(ticks)
 
     def batch(self) -> OutgoingBatch:

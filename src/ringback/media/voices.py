@@ -8,7 +8,15 @@ from typing import ClassVar
 
 import numpy as np
 
-from ringback.media.attention import Attention, Places
+from ringback.media.attention import (
+    SOME_FALLING,
+    SOME_GAIN,
+    SOME_RESAMPLED,
+    SOME_RISING,
+    Attention,
+    Heard,
+    Places,
+)
 from ringback.media.codec import g711
 from ringback.media.codec.g722 import DELAY_SAMPLES
 from ringback.media.coders import G722Stream
@@ -125,8 +133,7 @@ class VoiceDecoding:
     def step(self, slots: Longs, tick: int, now_ns: int) -> tuple[Voices, Voices]:
         """Advance one tick for the legs in `slots`; returns the 8 kHz and the 16 kHz voices, each by room."""
         legs, attention = self._legs, self._attention
-        continued = attention.decoded[slots]
-        taken = self._buffer.take(slots, ~continued, ~self.gate.talking[slots], tick)
+        taken = self._buffer.take(slots, attention.decoded, self.gate.talking, tick)
         places = attention.places(slots, taken)
         if self._event_ns:
             places.sounding &= ~self._in_event(slots, taken, now_ns)
@@ -144,42 +151,46 @@ class VoiceDecoding:
             self._meters.note_clipped(slots[wide_at], energy[wide_at], wide[0])
         chosen = attention.decide(slots, taken, places, energy, bool(self.noise), tick)
         self._note_waiting(slots, tick)
-        rising, falling, decoded = chosen.rising, chosen.falling, chosen.decoded
-        voiced = np.flatnonzero(decoded)
+        audible = chosen.heard | chosen.falling
+        voiced = np.flatnonzero(chosen.decoded)
         voiced = voiced[np.argsort(places.room[voiced], kind="stable")]
         is_wide = taken.codec[voiced] >= G722
         narrow_at, wide_voiced = voiced[~is_wide], voiced[is_wide]
-        narrow = self._narrow_voices(narrow_at, slots, taken, continued)
-        voices = self._wide_voices(wide_voiced, slots, taken, wide_at, wide, continued)
+        narrow = self._narrow_voices(narrow_at, slots, taken)
+        voices = self._wide_voices(wide_voiced, slots, taken, wide_at, wide)
         parts = [(narrow_at, narrow), (wide_voiced, voices)]
         self._treat(slots, parts, tick)
         if self._bands is not None:
             at, high = self._high_voices(self._bands, slots, taken, wide_voiced)
-            self.high = Voices(slots[at], high, (chosen.heard | falling)[at])
+            self.high = Voices(slots[at], high, audible[at])
             parts.append((at, high))
-        gain = self._gains(slots, decoded)
-        for at, samples in parts:
-            self._shape(samples, at, rising, falling, gain)
+        if chosen.some & (SOME_RISING | SOME_FALLING | SOME_GAIN):
+            for at, samples in parts:
+                self._shape(samples, at, slots, chosen)
         if legs.some_agc:
             self._level(slots, energy, chosen.talking, parts)
-        return self._by_sent_rate(slots, narrow_at, narrow, wide_voiced, voices, chosen.heard | falling)
+        if chosen.some & SOME_RESAMPLED:
+            return self._by_sent_rate(slots, narrow_at, narrow, wide_voiced, voices, audible)
+        return (
+            Voices(slots[narrow_at], narrow, audible[narrow_at]),
+            Voices(slots[wide_voiced], voices, audible[wide_voiced]),
+        )
 
-    def _narrow_voices(self, at: Longs, slots: Longs, taken: Taken, continued: Bools) -> Floats:
+    def _narrow_voices(self, at: Longs, slots: Longs, taken: Taken) -> Floats:
         if self._bands is not None:
-            return self._odd_narrow_voices(at, slots, taken, continued)
-        buffer = self._buffer
-        out, odd = self._narrow.play_simply(at, slots, taken, continued, buffer.rows, buffer.carry)
+            return self._odd_narrow_voices(at, slots, taken)
+        out, odd = self._narrow.play_simply(at, slots, taken, self._buffer.rows, self._buffer.carry)
         if len(odd) == len(at):
-            return self._odd_narrow_voices(at, slots, taken, continued)
+            return self._odd_narrow_voices(at, slots, taken)
         if len(odd):
-            out[odd] = self._odd_narrow_voices(at[odd], slots, taken, continued)
+            out[odd] = self._odd_narrow_voices(at[odd], slots, taken)
         return out
 
-    def _odd_narrow_voices(self, at: Longs, slots: Longs, taken: Taken, continued: Bools) -> Floats:
+    def _odd_narrow_voices(self, at: Longs, slots: Longs, taken: Taken) -> Floats:
         first, second = self._decode_narrow(at, slots, taken)
         action = taken.action[at]
         real = (action == PLAY) | (action == REST)
-        return self._play(self._narrow, at, slots, taken, first, second, real, continued)
+        return self._play(self._narrow, at, slots, taken, first, second, real)
 
     def _wide_voices(
         self,
@@ -188,7 +199,6 @@ class VoiceDecoding:
         taken: Taken,
         decoded_at: Longs,
         decoded: tuple[Floats, Floats, Bools],
-        continued: Bools,
     ) -> Floats:
         """The voices of some of the legs that were decoded; decoders follow what is concealed."""
         if not len(at):
@@ -197,7 +207,7 @@ class VoiceDecoding:
         place = np.zeros(len(slots), np.int64)
         place[decoded_at] = np.arange(len(decoded_at))
         where = place[at]
-        out = self._play(self._wide, at, slots, taken, first[where], second[where], came[where], continued)
+        out = self._play(self._wide, at, slots, taken, first[where], second[where], came[where])
         self._follow(slots[at[~came[where] & (taken.action[at] != HELD)]])
         return out
 
@@ -223,7 +233,6 @@ class VoiceDecoding:
         first: Floats,
         second: Floats,
         real: Bools,
-        continued: Bools,
     ) -> Floats:
         """Sound without seams of the legs at these places, from their decoded frames."""
         legs, action = slots[at], taken.action[at]
@@ -239,7 +248,7 @@ class VoiceDecoding:
             taken.joined[at] & ~itself,
             np.where(itself & (taken.joined[at] | (action != PLAY)), 0, taken.piece[at]),
             self._buffer.carry[legs],
-            ~continued[at],
+            ~taken.continued[at],
             np.zeros(len(at), np.bool_),
         )
         if self._bands is not None:
@@ -420,20 +429,15 @@ class VoiceDecoding:
         energy[quiet] = told[quiet]
         return quiet
 
-    def _gains(self, slots: Longs, which: Bools) -> Floats | None:
-        gain = self._legs.gain[slots]
-        return gain if bool((gain[which] != 1).any()) else None
-
-    @staticmethod
-    def _shape(samples: Floats, at: Longs, rising: Bools, falling: Bools, gain: Floats | None) -> None:
+    def _shape(self, samples: Floats, at: Longs, slots: Longs, chosen: Heard) -> None:
         """Fades at the beginning and end of speech, and the legs' gain, in place."""
         size = samples.shape[1]
-        if rising[at].any():
-            samples[rising[at]] *= _RISE[size]
-        if falling[at].any():
-            samples[falling[at]] *= _FALL[size]
-        if gain is not None:
-            samples *= gain[at][:, None]
+        if chosen.some & SOME_RISING:
+            samples[chosen.rising[at]] *= _RISE[size]
+        if chosen.some & SOME_FALLING:
+            samples[chosen.falling[at]] *= _FALL[size]
+        if chosen.some & SOME_GAIN:
+            samples *= self._legs.gain[slots[at]][:, None]
 
     def _by_sent_rate(
         self, slots: Longs, narrow_at: Longs, narrow: Floats, wide_at: Longs, wide: Floats, audible: Bools
@@ -444,11 +448,6 @@ class VoiceDecoding:
         narrow_legs, wide_legs = slots[narrow_at], slots[wide_at]
         up = legs.send_codec[narrow_legs] > PCMA
         down = legs.send_codec[wide_legs] <= PCMA
-        if not up.any() and not down.any():
-            return (
-                Voices(narrow_legs, narrow, audible[narrow_at]),
-                Voices(wide_legs, wide, audible[wide_at]),
-            )
         tails = self._tails
         raised, tails.up[narrow_legs[up]] = up2(narrow[up], tails.up[narrow_legs[up]])
         lowered, tails.down[wide_legs[down]] = down2(wide[down], tails.down[wide_legs[down]])

@@ -16,7 +16,7 @@ import _cffi_backend
 import cffi
 
 LIBRARY: Final = Path(__file__).with_name("kernels.so")
-VERSION: Final = 13
+VERSION: Final = 14
 """Of the interface: a library left from another version of the code is not used."""
 
 ffi: Final = cffi.FFI()
@@ -57,20 +57,21 @@ ffi.cdef(
     void rb_gate(struct gate *of, void *legs, void *energy, int64_t n, void *result);
     struct deciding {
         void *room, *members, *echo, *muted, *whispers, *denoise, *in_band, *heard, *decoded, *energy, *sum,
-             *loud_at, *clipped, *concealed_ticks;
+             *loud_at, *clipped, *gain, *send_codec, *concealed_ticks;
         struct gate *gate;
         int64_t tick, listen_ticks, always_open, missed_ticks;
         float loud;
         int32_t some_denoise;
     };
-    int64_t rb_take(void *legs, int64_t n, int64_t tick, int64_t ring, int32_t full, void *quiet, void *have,
-                    void *settled, void *anchored, void *wanted, void *carry, void *codec, void *next_frame,
-                    void *action, void *row, void *frame, void *codecs, void *odd);
+    int64_t rb_take(void *legs, int64_t n, int64_t tick, int64_t ring, int32_t full, void *heard,
+                    void *talking, void *have, void *settled, void *anchored, void *wanted, void *carry,
+                    void *codec, void *next_frame, void *action, void *row, void *frame, void *codecs,
+                    void *continued, void *odd);
     int64_t rb_places(struct deciding *of, void *slots, int64_t n, void *action, void *codec, void *run,
                       void *sounding, void *room, void *echo, void *listening);
     int64_t rb_levels(struct deciding *of, void *slots, int64_t n, void *frames, int64_t m, void *row,
                       void *action, void *codec, void *sounding, void *energy);
-    void rb_decide(struct deciding *of, void *slots, int64_t n, void *action, void *codec, void *run,
+    int32_t rb_decide(struct deciding *of, void *slots, int64_t n, void *action, void *codec, void *run,
                    void *sounding, void *room, void *echo, void *listening, void *energy,
                    void *clean, void *talking, void *heard, void *rising, void *falling, void *decoded);
     void rb_decode(void *frames, void *rows, int64_t n, int64_t m, void *table, void *places, void *out);
@@ -78,9 +79,12 @@ ffi.cdef(
     int64_t rb_voices(void *at, int64_t k, void *slots, void *action, void *row, void *codec, void *second,
                       void *joined, void *piece, void *continued, void *frames, int64_t m, void *tables,
                       void *carry, int64_t ring, void *rings, void *oldest, void *out, void *odd);
+    void rb_listeners(void *order, int64_t n, void *room, void *deaf, void *codec, void *where, void *wide,
+                      void *counts);
     int64_t rb_hearers(void *positions, int64_t k, void *order, void *room, void *voice, void *heard,
                        void *echo, void *keep, void *played, void *row_of_room, int64_t rooms, int64_t shared,
                        void *row_of, void *private, void *of, void *less, void *more);
+    void rb_advance(void *codec, int64_t n, void *of_frame, uint32_t frames, void *timestamp);
     int64_t rb_sent(void *order, int64_t n, void *length, int32_t header, void *sequence, void *marker,
                     void *packets, void *octets);
     void rb_destinations(void *order, int64_t n, void *pair, void *ip, void *port, void *socket, void *to_ip,
@@ -88,8 +92,9 @@ ffi.cdef(
     void rb_keep(void *legs, void *samples, int64_t n, int64_t m, int64_t frames, void *rings, void *oldest);
     void rb_carry(void *legs, void *places, void *carried, int64_t k, int64_t m, int64_t frames, void *rings,
                   void *oldest, void *out);
-    void rb_thin(void *legs, void *samples, void *due, int64_t n, int64_t m, int64_t every, void *before,
-                 void *windows);
+    int64_t rb_attend(void *legs, void *samples, int64_t n, int64_t m, int64_t every, int64_t tick,
+                      int64_t forget, void *heard_at, void *key, void *likely, void *before, void *windows,
+                      void *due, void *pressed);
     int64_t rb_keys(void *products, int64_t n, float clear, float least, void *windows, void *low,
                     void *high);
     void rb_passages(void *rows, void *start, int64_t n, int64_t width, int64_t size, void *out);

@@ -19,7 +19,7 @@
 #define FAST
 #endif
 
-int32_t rb_version(void) { return 13; }
+int32_t rb_version(void) { return 14; }
 
 /* RTP headers (RFC 3550 5.1) ------------------------------------------------------------------------------- */
 
@@ -77,6 +77,11 @@ void rb_headers(uint8_t *out, int64_t width, const int64_t *order, int64_t n, co
         row[11] = (uint8_t)source;
         marker[leg] = 0;
     }
+}
+
+/* Let the RTP clocks of n legs run on by so many frames of their codec. */
+void rb_advance(const uint8_t *codec, int64_t n, const uint32_t *of_frame, uint32_t frames, uint32_t *timestamp) {
+    for (int64_t i = 0; i < n; i++) timestamp[i] += of_frame[codec[i]] * frames;
 }
 
 /* Count what the legs in `order` are sent, rows with more than a header of `header` octets; the others get their
@@ -402,6 +407,8 @@ struct deciding {
     float *energy, *sum;
     int64_t *loud_at;
     float *clipped;
+    const float *gain;
+    const uint8_t *send_codec;
     const int32_t *concealed_ticks;
     const struct gate *gate;
     int64_t tick, listen_ticks, always_open, missed_ticks;
@@ -412,17 +419,19 @@ struct deciding {
 enum { NOTHING, PLAY, LOST, DRY, HELD, REST };
 enum { PCMU, PCMA, G722 };
 
-/* As JitterBuffer.take for the legs that simply play their next frame. `odd` gets the positions of the others that
- * have a stream; returns how many. */
-int64_t rb_take(const int64_t *legs, int64_t n, int64_t tick, int64_t ring, int32_t full, const uint8_t *quiet,
-                uint8_t *have, const uint8_t *settled, const uint8_t *anchored, const int64_t *wanted,
+/* As JitterBuffer.take for the legs that simply play their next frame. `talking` is NULL where it does not matter.
+ * `odd` gets the positions of the others that have a stream; returns how many. */
+int64_t rb_take(const int64_t *legs, int64_t n, int64_t tick, int64_t ring, int32_t full, const uint8_t *heard,
+                const uint8_t *talking, uint8_t *have, const uint8_t *settled, const uint8_t *anchored, const int64_t *wanted,
                 const int32_t *carry, const uint8_t *codec, int64_t *next_frame, uint8_t *action, int64_t *row,
-                int64_t *frame, uint8_t *codecs, int64_t *odd) {
+                int64_t *frame, uint8_t *codecs, uint8_t *continued,
+                int64_t *odd) {
     int64_t others = 0;
     for (int64_t i = 0; i < n; i++) {
         int64_t leg = legs[i], now = next_frame[leg], here = leg * ring + (now & (ring - 1));
         int plain = have[here] == full && settled[leg] && tick - now == wanted[leg];
-        if (quiet != NULL) plain &= carry[leg] == 0 || !quiet[i];
+        if (talking != NULL) plain &= carry[leg] == 0 || talking[leg];
+        continued[i] = heard[leg];
         action[i] = (uint8_t)plain, row[i] = here, frame[i] = now, codecs[i] = codec[leg];
         if (plain)
             have[here] = 0, next_frame[leg] = now + 1;
@@ -467,12 +476,16 @@ FAST int64_t rb_levels(const struct deciding *of, const int64_t *slots, int64_t 
     return rests;
 }
 
+enum { SOME_RISING = 1, SOME_FALLING = 2, SOME_GAIN = 4, SOME_RESAMPLED = 8 };
+
 /* Who talks and who is heard of n legs, by their mean squares; what is remembered of the tick before becomes that of
- * this one. `clean` are the mean squares after noise suppression of who has it, NULL for nobody. */
-void rb_decide(const struct deciding *of, const int64_t *slots, int64_t n, const uint8_t *action, const uint8_t *codec,
-               const int32_t *run, const uint8_t *sounding, const int64_t *room, const uint8_t *echo,
-               const uint8_t *listening, float *energy, const float *clean, uint8_t *talking,
-               uint8_t *heard, uint8_t *rising, uint8_t *falling, uint8_t *decoded) {
+ * this one. `clean` are the mean squares after noise suppression of who has it, NULL for nobody. Returns what there is
+ * among those that are decoded: one who begins, one who ends, a gain, and one who is sent another rate. */
+int32_t rb_decide(const struct deciding *of, const int64_t *slots, int64_t n, const uint8_t *action, const uint8_t *codec,
+                  const int32_t *run, const uint8_t *sounding, const int64_t *room, const uint8_t *echo,
+                  const uint8_t *listening, float *energy, const float *clean, uint8_t *talking,
+                  uint8_t *heard, uint8_t *rising, uint8_t *falling, uint8_t *decoded) {
+    int32_t some = 0;
     for (int64_t i = 0; i < n; i++) {
         int64_t leg = slots[i];
         of->sum[leg] += energy[i];
@@ -500,7 +513,12 @@ void rb_decide(const struct deciding *of, const int64_t *slots, int64_t n, const
         falling[i] = (uint8_t)fades;
         decoded[i] = (uint8_t)wanted;
         of->decoded[leg] = wanted || lost;
+        some |= rising[i] ? SOME_RISING : 0;
+        if (!wanted) continue;
+        some |= (fades ? SOME_FALLING : 0) | (of->gain[leg] != 1.0f ? SOME_GAIN : 0);
+        some |= (of->send_codec[leg] >= G722) != (codec[i] >= G722) ? SOME_RESAMPLED : 0;
     }
+    return some;
 }
 
 /* Audio ------------------------------------------------------------------------------------------------------- */
@@ -594,6 +612,19 @@ FAST int64_t rb_voices(const int64_t *at, int64_t k, const int64_t *slots, const
     return others;
 }
 
+/* In which room each of n legs in `order` listens, -1 for none, and whether it is sent 16 kHz; `counts` gets how many
+ * are sent PCMU, PCMA and others. */
+void rb_listeners(const int64_t *order, int64_t n, const int32_t *room, const uint8_t *deaf, const uint8_t *codec,
+                  int64_t *where, uint8_t *wide, int64_t *counts) {
+    counts[PCMU] = counts[PCMA] = counts[G722] = 0;
+    for (int64_t i = 0; i < n; i++) {
+        int64_t leg = order[i];
+        where[i] = deaf[leg] ? -1 : room[leg];
+        wide[i] = codec[leg] >= G722;
+        counts[wide[i] ? G722 : codec[leg]]++;
+    }
+}
+
 /* What each of k positions of `order` hears, as Hearing._rows says: its row of signals, whether it has one of its own,
  * and of those in turn the room, the voice taken out and the voice put in, -1 for none. `row_of_room` ends with the
  * row of who is in no room. Returns how many have their own. */
@@ -643,17 +674,32 @@ void rb_carry(const int64_t *legs, const int64_t *places, const int64_t *carried
     }
 }
 
-/* As in_band: n frames of m * every samples, thinned by means of `every`, into before[leg]; those that are due also
- * behind what was there, as the next of `windows` of 2 m samples. */
-FAST void rb_thin(const int64_t *legs, const float *samples, const uint8_t *due, int64_t n, int64_t m, int64_t every,
-                  float *before, float *windows) {
+/* As InBandKeys._attend: n frames of m * every samples, thinned by means of `every`, into before[leg]; those of legs
+ * whose turn it is also behind what was there, as the next of `windows` of 2 m samples, and the leg as the next of
+ * `due`. Returns how many these are; `pressed` gets of how many of the n legs a key is pressed. */
+FAST int64_t rb_attend(const int64_t *legs, const float *samples, int64_t n, int64_t m, int64_t every, int64_t tick,
+                       int64_t forget, int64_t *heard_at, int32_t *key, int32_t *likely, float *before,
+                       float *windows, int64_t *due, int64_t *pressed) {
     float share = 1.0f / (float)every;
+    int64_t turns = 0;
+    *pressed = 0;
     for (int64_t i = 0; i < n; i++) {
+        int64_t leg = legs[i];
         const float *from = samples + i * m * every;
-        float *kept = before + legs[i] * m;
-        if (due[i]) {
+        float *kept = before + leg * m;
+        if (i + 3 < n)
+            for (int64_t j = 0; j < m; j += 16) __builtin_prefetch(before + legs[i + 3] * m + j, 1);
+        if (tick - heard_at[leg] > forget) {
+            key[leg] = likely[leg] = -1;
+            memset(kept, 0, (size_t)m * sizeof *kept);
+        }
+        heard_at[leg] = tick;
+        *pressed += key[leg] >= 0;
+        int turn = ((leg + tick) & 1) == 0;
+        if (turn) {
             memcpy(windows, kept, (size_t)m * sizeof *kept);
             windows += m;
+            due[turns++] = leg;
         }
         if (every == 2)
             for (int64_t j = 0; j < m; j++) kept[j] = (from[2 * j] + from[2 * j + 1]) * share;
@@ -663,11 +709,12 @@ FAST void rb_thin(const int64_t *legs, const float *samples, const uint8_t *due,
                 for (int64_t k = 1; k < every; k++) kept[j] += from[j * every + k];
                 kept[j] *= share;
             }
-        if (due[i]) {
+        if (turn) {
             memcpy(windows, kept, (size_t)m * sizeof *kept);
             windows += m;
         }
     }
+    return turns;
 }
 
 /* As in_band._standing_out: of n windows' products with the cosines of four low and four high tones, then with their
