@@ -22,7 +22,7 @@ from ringback.media.measured import BUFFER_MS
 from tests.wire.server import RingbackServer
 
 JANUS_STEPS = (200, 300, *range(350, 1001, 50))
-OUR_STEPS = (100, 1000, 1500, 2000, 2250, 2500, 2750, 3000, 3250, 3500, 4000)
+OUR_STEPS = (100, 1000, 1500, 2000, 2250, 2500, 2750, 3000, 3250, 3500, 4000, 4500)
 ONE_ROOM = (500, 1000, 2000)
 KERNEL_LEGS = (100, 1000, 2000)
 KERNEL_PORT = 22000

@@ -326,7 +326,7 @@ class Hearing:
             if not count:
                 continue
             encoded = np.empty((len(rows) + 1, NARROW), np.uint8)
-            encoded[:-1] = g711.encode(rows, law)
+            g711.encode(rows, law, encoded[:-1])
             encoded[-1] = g711.SILENCE[law]
             if count == len(order):
                 self._sending.put_all_frames(encoded, row_of)

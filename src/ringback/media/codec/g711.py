@@ -82,16 +82,19 @@ def decode(payload: Octets, law: Law, out: Samples | None = None) -> Samples:
     return np.take(_DECODE[law], payload, out=out, mode="wrap")
 
 
-def encode(samples: Samples, law: Law) -> Octets:
-    """Encode samples float32[n, m] (any shape), full scale ±1, to uint8 of that shape; louder is clipped."""
+def encode(samples: Samples, law: Law, out: Octets | None = None) -> Octets:
+    """Encode samples float32[n, m] (any shape), full scale ±1, to uint8 of that shape; louder is clipped.
+
+    `out`, when given, takes the result; it must be contiguous.
+    """
     if kernels is not None and samples.dtype == np.float32 and samples.flags.c_contiguous:
-        codes = np.empty(samples.shape, np.uint8)
+        codes = np.empty(samples.shape, np.uint8) if out is None else out
         kernels.rb_encode(at(samples), samples.size, law == "PCMA", at(codes))
         return codes
     index = samples * _INDEX_SCALE
     index += _INDEX_SCALE
     # Truncation is floor for all that is in range, and mode "clip" puts the rest to the ends.
-    return np.take(_ENCODE[law], index.astype(np.intp), mode="clip")
+    return np.take(_ENCODE[law], index.astype(np.intp), out=out, mode="clip")
 
 
 def energy(payload: Octets, law: Law) -> Samples:

@@ -227,24 +227,26 @@ class Outbox(_Messages):
         self._numbers = Addresses() if addresses is None else addresses
         self.addresses["family"] = AF_INET
         self._base = np.uint64(self.data.ctypes.data)
+        self._in_order = np.arange(capacity)
         self.failed = 0
 
-    def send(self, batch: OutgoingBatch, descriptors: Sequence[int]) -> int:
+    def send(self, batch: OutgoingBatch, descriptors: Sequence[int] | Ints) -> int:
         """Hand the rows to the kernel without waiting; returns how many it took, `failed` counts the others.
 
         Rows may lie in this object's own `data` (from row 0 on), then they are not copied.
         """
-        sent = 0
+        sent, numbers = 0, np.asarray(descriptors, np.int32)
         for first in range(0, len(batch), self.capacity):
-            sent += self._send(batch, first, min(self.capacity, len(batch) - first), descriptors)
+            sent += self._send(batch, first, min(self.capacity, len(batch) - first), numbers)
         return sent
 
-    def _send(self, batch: OutgoingBatch, first: int, n: int, descriptors: Sequence[int]) -> int:
+    def _send(self, batch: OutgoingBatch, first: int, n: int, descriptors: Ints) -> int:
         rows = slice(first, first + n)
-        row = np.arange(first, first + n) if batch.row is None else batch.row[rows]
-        if batch.data.ctypes.data != self.data.ctypes.data:
-            self.data[:n] = batch.data[row]
-            row = np.arange(n)
+        if batch.data is not self.data and batch.data.base is not self.data:
+            self.data[:n] = batch.data[rows if batch.row is None else batch.row[rows]]
+            row = self._in_order[:n]
+        else:
+            row = self._in_order[:n] + first if batch.row is None else batch.row[rows]
         if kernels is not None:
             return self._send_compiled(kernels, batch, rows, row, descriptors)
         self.buffers["base"][:n] = self._base + row.astype(np.uint64) * np.uint64(self.data.shape[1])
@@ -258,7 +260,7 @@ class Outbox(_Messages):
         sendmmsg, pointer = _libc.sendmmsg, self.pointer
         sent = 0
         for start, end, owner in zip(starts, [*starts[1:], n], sockets[starts].tolist(), strict=True):
-            fd = descriptors[owner]
+            fd = int(descriptors[owner])
             took = sendmmsg(fd, pointer + 64 * start, end - start, MSG_DONTWAIT)
             if took == end - start:
                 sent += took
@@ -267,7 +269,7 @@ class Outbox(_Messages):
         return sent
 
     def _send_compiled(
-        self, library: Any, batch: OutgoingBatch, rows: slice, row: Longs, descriptors: Sequence[int]
+        self, library: Any, batch: OutgoingBatch, rows: slice, row: Longs, descriptors: Ints
     ) -> int:
         n = len(row)
         columns = [np.ascontiguousarray(column[rows]) for column in (batch.length, batch.ip, batch.port)]
@@ -277,8 +279,8 @@ class Outbox(_Messages):
         )
         if len(self._numbers):
             self._write_ipv6(batch.ip[rows])
-        sockets, numbers = np.ascontiguousarray(batch.socket[rows]), np.array(descriptors, np.int32)
-        sent = int(library.rb_send(at(sockets), at(numbers), self.pointer, n))
+        sockets = np.ascontiguousarray(batch.socket[rows])
+        sent = int(library.rb_send(at(sockets), at(descriptors), self.pointer, n))
         self.failed += n - sent
         return sent
 

@@ -7,7 +7,10 @@ import select
 import socket
 from collections.abc import Callable, Collection, Sequence
 
+import numpy as np
+
 from ringback.media.batch import rtcp_socket, rtp_socket
+from ringback.media.columns import Ints
 from ringback.media.worker.descriptors import DescriptorChannel, SocketPair
 
 SO_TIMESTAMPNS = 35
@@ -19,6 +22,8 @@ MAX_RTCP_SOCKETS = 1024
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 UNUSED_NS = 12_000_000_000
 """Other workers' ports are given back when they were unused for so long: nobody sends to them by then."""
+FEW_SOCKETS = 64
+"""Room for so many at first."""
 MAX_TRIES = 512
 """Ports of others that are tried for one pair: each costs some microseconds."""
 
@@ -53,8 +58,8 @@ class UdpPorts:
         self._handed: dict[int, SocketPair] = {}
         self._rtcp_waiting = select.epoll()
         self._numbers: dict[int, int] = {}
-        self.descriptors: list[int] = []
-        """File descriptor by socket number, -1 for one that is closed."""
+        self.descriptors: Ints = np.full(FEW_SOCKETS, -1, np.int32)
+        """File descriptor by socket number, -1 for one that is not open."""
 
     def open_pair(self, pair: int) -> tuple[int, int] | None:
         """Open the pair of that number; returns its RTP and RTCP ports, or None when the range is used up."""
@@ -133,7 +138,8 @@ class UdpPorts:
 
     def rtp(self, pairs: Sequence[int]) -> list[tuple[int, int]]:
         """(number, file descriptor) of the RTP sockets of these pairs."""
-        return [(number, self.descriptors[number]) for number in map(rtp_socket, pairs)]
+        numbers = [rtp_socket(pair) for pair in pairs]
+        return list(zip(numbers, self.descriptors[numbers].tolist(), strict=True)) if numbers else []
 
     def rtcp(self) -> list[tuple[int, int]]:
         """(number, file descriptor) of the RTCP sockets on which something waits: they are quiet mostly."""
@@ -154,8 +160,8 @@ class UdpPorts:
     def _insert(self, pair: int, port: int, rtp: socket.socket, rtcp: socket.socket) -> None:
         self._open[pair] = port, rtp, rtcp
         self._held[port] = pair
-        missing = rtcp_socket(pair) + 1 - len(self.descriptors)
-        self.descriptors += [-1] * max(missing, 0)
+        while rtcp_socket(pair) >= len(self.descriptors):
+            self.descriptors = np.concatenate((self.descriptors, np.full_like(self.descriptors, -1)))
         self.descriptors[rtp_socket(pair)] = rtp.fileno()
         self.descriptors[rtcp_socket(pair)] = rtcp.fileno()
         self._numbers[rtcp.fileno()] = rtcp_socket(pair)
