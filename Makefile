@@ -55,7 +55,7 @@ bench: ## Measure speed and size on this machine
 	@scripts/setup test
 	$(PY) -m bench $(ARGS)
 
-bench-media: ## Measure the engine and Janus AudioBridge side by side, and the kernel alone (about 15 minutes)
+bench-media: ## Measure the engine and Janus AudioBridge side by side, and the kernel alone (about 20 minutes)
 	@scripts/setup bench
 	$(PY) -m bench versus
 
