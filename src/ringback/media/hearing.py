@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -248,10 +247,10 @@ class Hearing:
         row_of_room[live_rooms] = np.arange(shared)
         ears.voice[voices.legs] = np.arange(len(voices.legs), dtype=np.int32)
         plays = np.isin(order[positions], np.fromiter(played, np.int64, len(played))) if played else None
-        find = self._find if kernels is None else partial(self._find_compiled, kernels)
-        row_of, private, own = find(positions, order, room, voices.heard, keep, plays, row_of_room, shared)
+        row_of, private, (where, less, more) = self._find(
+            positions, order, room, voices.heard, keep, plays, row_of_room, shared
+        )
         ears.voice[voices.legs] = -1
-        where, less, more = own
         rows = np.empty((shared + len(where), mix.shape[1]), np.float32)
         rows[:shared] = mix[live_rooms]
         mixed = rows[shared:]
@@ -277,6 +276,17 @@ class Hearing:
     ) -> tuple[Longs, Bools, tuple[Longs, Longs, Longs]]:
         """The row of each position, who has a signal of its own, and of those with an own row the room, the
         voice that is taken out and the one that is put in, -1 for none."""
+        if kernels is not None:
+            k = len(positions)
+            row_of, where, less, more = np.empty((4, k), np.int64)
+            private = np.empty(k, np.bool_)
+            voice, echo = self._ears.voice, self._legs.echo
+            columns = map(at, (order, room, voice, np.ascontiguousarray(heard), echo, keep))
+            played = ffi.NULL if plays is None else at(plays)
+            rooms = at(row_of_room), len(row_of_room) - 1
+            results = map(at, (row_of, private, where, less, more))
+            own = kernels.rb_hearers(at(positions), k, *columns, played, *rooms, shared, *results)
+            return row_of, private, (where[:own], less[:own], more[:own])
         hearers, where = order[positions], room[positions]
         voice = self._ears.voice[hearers]
         speaks = voice >= 0
@@ -288,36 +298,8 @@ class Hearing:
         row_of = row_of_room[where]
         row_of[mine] = shared + np.arange(len(mine))
         spoken = voice[mine].astype(np.int64)
-        own = where[mine], np.where(minus[mine], spoken, -1), np.where(plus[mine], spoken, -1)
-        return row_of, private, own
-
-    def _find_compiled(
-        self,
-        library: Any,
-        positions: Longs,
-        order: Longs,
-        room: Longs,
-        heard: Bools,
-        keep: Bools,
-        plays: Bools | None,
-        row_of_room: Longs,
-        shared: int,
-    ) -> tuple[Longs, Bools, tuple[Longs, Longs, Longs]]:
-        k = len(positions)
-        row_of, where, less, more = np.empty((4, k), np.int64)
-        private = np.empty(k, np.bool_)
-        columns = map(at, (order, room, self._ears.voice, np.ascontiguousarray(heard), self._legs.echo, keep))
-        own = library.rb_hearers(
-            at(positions),
-            k,
-            *columns,
-            ffi.NULL if plays is None else at(plays),
-            at(row_of_room),
-            len(row_of_room) - 1,
-            shared,
-            *map(at, (row_of, private, where, less, more)),
-        )
-        return row_of, private, (where[:own], less[:own], more[:own])
+        less, more = np.where(minus[mine], spoken, -1), np.where(plus[mine], spoken, -1)
+        return row_of, private, (where[mine], less, more)
 
     def _send_narrow(self, positions: Longs, order: Longs, signals: _Signals, counts: list[int]) -> None:
         """Encode what is heard at 8 kHz; `counts` are those of `_listeners`."""
