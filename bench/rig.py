@@ -23,9 +23,10 @@ RIG = Path(
     os.environ.get("RINGBACK_LOADGEN", Path(__file__).resolve().parents[2] / "shared" / "tools" / "loadgen")
 )
 SERVER_CORE, LOAD_CORE = "0", "1"
-PORTS = {"sip": range(10000, 20000), "janus": range(20000, 32768)}
+PORTS = {"sip": range(2050, 20000), "janus": range(20000, 32768)}
 """Where the generator's legs have their ports, beside the media of the peer: of thousands of those that a
-system gives out by itself one is another's at times."""
+system gives out by itself one is another's at times. 4,400 legs need 8,800 in a row, below the ports of the
+server under test or above them (tests/wire/ports.py: from 10,000 on)."""
 ENDED_S = 10
 """In this time the generator has closed its sockets."""
 Step = dict[str, Any]
