@@ -87,6 +87,16 @@ def test_a_floor_that_steps_and_stays_is_a_route_and_no_clock() -> None:
     assert all(cause.cause != "clock-drift" for cause in verdict.causes)
 
 
+@pytest.mark.parametrize("phase", range(10))
+def test_a_route_that_changes_under_a_sender_with_an_uneven_clock(phase: int) -> None:
+    """A phone that sends every 20.4 ms and catches up every tenth packet, as baresip does."""
+    packet = np.arange(550)
+    delay = quiet(11.0) + 0.4 * ((packet + phase) % 10) + 60.0 * ((packet + 100) // 150 % 2)
+    verdict = judge(evidence(stream(delay), back(11.0), record=call(11.0)))
+    assert verdict.causes[0].cause == "route-flap", verdict
+    assert "-60 ms at 14:13:24, +60 ms at 14:13:27" in verdict.causes[0].for_[0]
+
+
 def test_a_floor_that_moves_evenly_is_a_clock_and_no_route() -> None:
     delay = quiet(200) + np.arange(10_000) * 20 * 400e-6
     drifting = stream(delay, skew_ppm=-400.0)
