@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import struct
+import tracemalloc
 
 import pytest
 
+from ringback.media.engine import TICK_NS, Engine
 from ringback.media.protocol import (
+    AudioFormat,
     CloseLeg,
     CommandFailed,
     JoinRoom,
@@ -317,3 +321,30 @@ def test_of_several_that_have_not_spoken_only_the_last_learns_and_the_host_is_be
     assert second.level(1000.0, 0.5) == pytest.approx(LEVEL, abs=1.5)
     assert third.level(700.0, 0.5) == pytest.approx(LEVEL, abs=1.5)
     assert said != third.port
+
+
+def test_calls_that_are_over_leave_nothing_behind() -> None:
+    """A leg a second comes and goes: its source is remembered for some seconds, not for hours."""
+    engine = Engine(lambda pair: (20000 + 2 * pair, 20001 + 2 * pair))
+    pcmu = AudioFormat(codec="PCMU", payload_type=0)
+
+    def come_and_go(legs: range) -> None:
+        for leg in legs:
+            now, ip, port = leg * 50 * TICK_NS, "192.0.2.1", 1024 + leg
+            engine.apply(OpenLeg(leg=leg, remote_ip=ip, remote_port=port), now)
+            media = SetMedia(
+                leg=leg, send=pcmu, receive=[pcmu], remote_ip=ip, remote_port=port, remote_rtcp_port=0
+            )
+            engine.apply(media, now)
+            engine.apply(CloseLeg(leg=leg), now + TICK_NS)
+            engine.events()
+        gc.collect()
+
+    come_and_go(range(200))
+    tracemalloc.start()
+    try:
+        come_and_go(range(200, 3200))
+        grown, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert grown < 100_000

@@ -37,7 +37,7 @@ MAX_CANDIDATES = 16
 MAX_TRIED = 4
 SILENT_NS = 2_000_000_000
 DEPARTED_NS = 10_000_000_000
-MAX_DEPARTED = 20_000
+FEWEST_DEPARTED, MAX_DEPARTED = 100, 20_000
 MAX_TRUE_HOSTS = 10_000
 
 
@@ -107,6 +107,7 @@ class Sources:
         self._candidates: dict[int, dict[tuple[int, int], _Candidate]] = {}
         self._occupied: list[int] | None = []
         self._departed: dict[int, tuple[int, int]] = {}
+        self._departed_most = FEWEST_DEPARTED
         # Hosts whose legs sent from where they had said, and none from elsewhere since.
         self._true_hosts: dict[int, None] = {}
         self._waiting: dict[tuple[int, int], set[int]] = {}
@@ -245,10 +246,7 @@ class Sources:
         for key in [*self._validated.pop(slot, ()), *filter(None, [self._key_of.pop(slot, None)])]:
             self._taken.pop(key, None)
             self._changed = True
-            if len(self._departed) >= MAX_DEPARTED:
-                self._departed = {k: v for k, v in self._departed.items() if v[0] > now_ns}
-            if len(self._departed) < MAX_DEPARTED:
-                self._departed[key] = (now_ns + DEPARTED_NS, ssrc)
+            self._depart(key, ssrc, now_ns)
         self._candidates.pop(slot, None)
         self._pairs[pair].legs.discard(slot)
         self._pairs[pair].expected.pop(slot, None)
@@ -257,6 +255,15 @@ class Sources:
         if not self._pairs[pair].legs:
             self.webrtc_pairs.discard(pair)
             self._empty[self._pairs[pair].ipv6][pair] = None
+
+    def _depart(self, key: int, ssrc: int, now_ns: int) -> None:
+        """A source was a leg's that is closed now; it is remembered for a while."""
+        if len(self._departed) >= self._departed_most:
+            self._departed = {k: v for k, v in self._departed.items() if v[0] > now_ns}
+            # Twice of what is left: to look through them all costs each of them little.
+            self._departed_most = min(max(2 * len(self._departed), FEWEST_DEPARTED), MAX_DEPARTED)
+        if len(self._departed) < MAX_DEPARTED:
+            self._departed[key] = (now_ns + DEPARTED_NS, ssrc)
 
     def collides(self, slot: int, ip: int, port: int) -> bool:
         """Whether another leg on the same pair is already told by this source."""
