@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ringback.media.protocol import CloseLeg, JoinRoom, LegClosed, LegOpened, MediaConnected, OpenLeg
-from tests.media.test_worker import LEVEL, Phone, Worker, talk
+from tests.media.test_worker import LEVEL, Phone, Worker, talk, talk_evenly
 
 from .browser import USE_CERTIFICATE, Browser
 
@@ -81,7 +81,7 @@ def test_a_browser_and_a_phone_hear_each_other(worker: Worker) -> None:
     phone, browser = Phone(1, "PCMU", 440.0), RealBrowser(2, 1000.0)
     phone.call(worker)
     browser.call(worker)
-    talk(worker, [phone, browser], 3)  # type: ignore[list-item]
+    talk_evenly(worker, [phone, browser], 3)  # type: ignore[list-item]
     assert worker.wait(MediaConnected).leg == 2
     assert phone.level(1000.0) == pytest.approx(LEVEL, abs=1.5)
     assert browser.level(440.0) == pytest.approx(LEVEL, abs=1.5)
