@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -44,19 +44,24 @@ class Clock:
 
 
 class Overworked(loop.Worker):
-    """Every tick takes `tick_ns`."""
+    """Every tick takes `tick_ns`, and reading the sockets before it `drain_ns`."""
 
     def __init__(self, control: socket.socket, clock: Clock) -> None:
         super().__init__(worker_end(control), UdpPorts("127.0.0.1", 33200, 33210))
         self.clock = clock
-        self.tick_ns = 0
+        self.tick_ns = self.drain_ns = 0
         self.late: list[int] = []
+        self.drained = 0
         self.ends_ns = clock.now + 4 * SECOND_NS
 
-    def _advance(self) -> None:
-        super()._advance()
+    def _advance(self, drain: bool) -> None:
+        super()._advance(drain)
         self.clock.now += self.tick_ns
         self._running = self.clock.now < self.ends_ns
+
+    def _drain(self, ahead: bool = False) -> None:
+        self.drained += not ahead
+        self.clock.now += self.drain_ns
 
     def _ticks(self, deadline: int) -> int:
         self.late.append(self.clock.now - deadline)
@@ -104,3 +109,28 @@ def test_who_has_time_is_never_late(worker: Overworked) -> None:
     worker.tick_ns = 18 * MS
     worker.run()
     assert max(worker.late) == 0
+
+
+def test_sockets_are_read_once_for_ticks_that_work_made_overdue(worker: Overworked) -> None:
+    worker.tick_ns, worker.drain_ns = 15 * MS, 6 * MS
+    worker.run()
+    assert max(worker.late) < loop.TICK_NS + 15 * MS
+    assert worker.drained < worker._engine.tick
+
+
+def test_after_a_stall_sockets_are_read_at_each_tick_that_is_made_up_for(worker: Overworked) -> None:
+    worker.tick_ns = 2 * MS
+    stalls = iter(range(25, 200, 25))
+    at = next(stalls)
+
+    def stalled(ns: int, wait: Callable[[int], None] = worker._wait) -> None:
+        nonlocal at
+        wait(ns)
+        if worker._engine.tick >= at:
+            worker.clock.now += 45 * MS
+            at = next(stalls, 1000)
+
+    worker._wait = stalled  # type: ignore[method-assign]
+    worker.run()
+    assert max(worker.late) == 45 * MS
+    assert worker.drained == worker._engine.tick

@@ -104,6 +104,7 @@ class Worker:
         self._faults = 0
         self._second_ns = 0
         self._obeyed_ns = 0
+        self._ended_ns = 0
         self._collected_ns = 0
 
     def run(self) -> None:
@@ -127,6 +128,9 @@ class Worker:
     def _ticks(self, deadline: int) -> int:
         """Run the tick that is due, and up to MAX_CATCH_UP that are overdue; returns the next deadline."""
         began = time.monotonic_ns()
+        # Where the tick before took so long, all that belongs to overdue ticks has arrived. After a stall of
+        # the whole machine it may be on its way: who sends to us was stopped as well.
+        overran = self._ended_ns > deadline
         behind = (began - deadline) // TICK_NS
         if behind > 0:
             self._late_ticks += behind
@@ -138,8 +142,8 @@ class Worker:
             behind = MAX_CATCH_UP
         ended = began
         # None where it was told to end before the tick was due.
-        for _ in range(behind + 1):
-            self._tick()
+        for tick in range(behind + 1):
+            self._tick(drain=tick == 0 or not overran)
             deadline += TICK_NS
             began, ended = ended, time.monotonic_ns()
             self._worked(ended - began)
@@ -147,6 +151,7 @@ class Worker:
                 time.sleep(due / SECOND_NS)
                 self._rested(ended)
                 ended = time.monotonic_ns()
+        self._ended_ns = ended
         if ended - self._second_ns >= SECOND_NS:
             self._report(ended)
         if ended - self._collected_ns >= COLLECT_NS and deadline - ended >= COLLECT_NEEDS_NS:
@@ -164,8 +169,8 @@ class Worker:
         self._survives(partial(self._drain, ahead=True))
         self._worked(time.monotonic_ns() - began)
 
-    def _tick(self) -> None:
-        if self._survives(self._advance):
+    def _tick(self, drain: bool) -> None:
+        if self._survives(partial(self._advance, drain)):
             self._faults = 0
         else:
             self._engine.skip(1)
@@ -185,8 +190,9 @@ class Worker:
             return False
         return True
 
-    def _advance(self) -> None:
-        self._drain()
+    def _advance(self, drain: bool) -> None:
+        if drain:
+            self._drain()
         for outgoing in self._engine.step(_NO_PACKETS, time.monotonic_ns()):
             # Nearly all lies in the outbox already; the rest must not be written over it.
             own = outgoing.data.base is self._outbox.data or outgoing.data is self._outbox.data
