@@ -157,7 +157,7 @@ class Phone(Peer):
 
 def talk(worker: Worker, phones: list[Phone], seconds: float) -> float:
     """Let phones speak and hear for a while in real time; their longest pause in the last second, in s."""
-    spoken = deque([begin := time.monotonic()], maxlen=51)
+    spoken = deque([begin := time.monotonic()], maxlen=52)
     for frame in range(round(seconds * 50)):
         for phone in phones:
             phone.socket.sendto(phone.speak(), phone.to)
@@ -166,21 +166,26 @@ def talk(worker: Worker, phones: list[Phone], seconds: float) -> float:
             worker.poll(min(left, 0.005))
             for phone in phones:
                 phone.drain()
+    spoken.append(time.monotonic())
     return float(np.diff(spoken).max())
 
 
 def talk_evenly(worker: Worker, phones: list[Phone], seconds: float) -> None:
-    """`talk`, and on until these phones kept time for a second themselves: at most 10 s more.
+    """`talk`, and on until these phones kept time for a second themselves: at most 5 s more.
 
     A frame that a phone sends late is concealed and played after, so that its tone goes on in another phase;
-    over a whole second such a tone cancels itself in part, though it was there throughout.
+    over a whole second such a tone cancels itself in part, though it was there throughout. In that second
+    each of them hears somebody all the time.
     """
-    pause = talk(worker, phones, seconds)
-    for _ in range(10):
-        if pause < 0.025:
+    talk(worker, phones, seconds - 1)
+    pauses = []
+    for _ in range(6):
+        before = [len(phone.heard) for phone in phones]
+        pauses.append(talk(worker, phones, 1))
+        if pauses[-1] < 0.025:
+            assert all(len(phone.heard) - had >= 45 for phone, had in zip(phones, before, strict=True))
             return
-        pause = talk(worker, phones, 1)
-    pytest.fail(f"the phones of this test paused for up to {1000 * pause:.0f} ms in each of ten seconds")
+    pytest.fail(f"the phones of this test did not keep time; longest pauses of each second, in s: {pauses}")
 
 
 @pytest.fixture
@@ -280,7 +285,7 @@ def test_a_phone_behind_nat_and_a_third_party(worker: Worker) -> None:
     learnt = {event.leg: event.differs for event in worker.of(SourceLearnt)}
     assert learnt == {1: True, 2: False}
     stranger.to = one.to
-    talk_evenly(worker, [one, two, stranger], 1.5)
+    talk(worker, [one, two, stranger], 1.5)
     assert two.level(2000.0, 0.8) < -50
     assert one.level(1000.0, 0.8) == pytest.approx(LEVEL, abs=1.5)
     assert not stranger.packets

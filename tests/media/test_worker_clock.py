@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 
@@ -51,17 +52,24 @@ class Overworked(loop.Worker):
         self.clock = clock
         self.tick_ns = self.drain_ns = 0
         self.late: list[int] = []
-        self.drained = 0
+        self.drained = self.advanced = 0
+        self.fails_in_drain = False
         self.ends_ns = clock.now + 4 * SECOND_NS
 
     def _advance(self, drain: bool) -> None:
-        super()._advance(drain)
-        self.clock.now += self.tick_ns
-        self._running = self.clock.now < self.ends_ns
+        self.advanced += 1
+        self._running = self.clock.now + self.tick_ns < self.ends_ns
+        try:
+            super()._advance(drain)
+        finally:
+            self.clock.now += self.tick_ns
 
     def _drain(self, ahead: bool = False) -> None:
         self.drained += not ahead
         self.clock.now += self.drain_ns
+        if self.fails_in_drain:
+            raise RuntimeError("made up")
+        self._rtp_sockets()
 
     def _ticks(self, deadline: int) -> int:
         self.late.append(self.clock.now - deadline)
@@ -115,22 +123,47 @@ def test_sockets_are_read_once_for_ticks_that_work_made_overdue(worker: Overwork
     worker.tick_ns, worker.drain_ns = 15 * MS, 6 * MS
     worker.run()
     assert max(worker.late) < loop.TICK_NS + 15 * MS
-    assert worker.drained < worker._engine.tick
+    assert worker.drained < worker.advanced
 
 
-def test_after_a_stall_sockets_are_read_at_each_tick_that_is_made_up_for(worker: Overworked) -> None:
-    worker.tick_ns = 2 * MS
-    stalls = iter(range(25, 200, 25))
-    at = next(stalls)
-
-    def stalled(ns: int, wait: Callable[[int], None] = worker._wait) -> None:
-        nonlocal at
-        wait(ns)
-        if worker._engine.tick >= at:
-            worker.clock.now += 45 * MS
-            at = next(stalls, 1000)
-
-    worker._wait = stalled  # type: ignore[method-assign]
+def test_a_tick_that_failed_has_not_read_for_the_next(worker: Overworked) -> None:
+    worker.tick_ns, worker.drain_ns, worker.fails_in_drain = 45 * MS, MS, True
+    worker.ends_ns = worker.clock.now + 500 * MS
     worker.run()
-    assert max(worker.late) == 45 * MS
-    assert worker.drained == worker._engine.tick
+    assert worker.drained == worker.advanced > 8
+
+
+def test_quiet_sockets_are_looked_at_each_second_though_ticks_come_in_pairs(worker: Overworked) -> None:
+    worker.tick_ns, worker.drain_ns = 16 * MS, 6 * MS
+    looks: list[int] = []
+    worker._ports.rtp = lambda pairs: looks.append(worker._engine.tick) or []  # type: ignore[assignment,func-returns-value]
+    worker._occupied = worker._engine.sources.occupied
+    worker.run()
+    assert worker.drained < worker.advanced
+    assert len(looks) >= 3
+    assert max(after - before for before, after in pairwise(looks)) <= loop.IDLE_EVERY_TICKS + 2
+
+
+def stalled(worker: Overworked, after_ms: int, stall_ms: int) -> None:
+    """Let every 25th wait last so much longer, once its end is reached, and the tick before it so long."""
+    waited, wait = 0, worker._wait
+
+    def stalling(ns: int) -> None:
+        nonlocal waited
+        waited += 1
+        wait(ns)
+        worker.tick_ns = (after_ms if waited % 25 == 24 else 2) * MS
+        if waited % 25 == 0:
+            worker.clock.now += stall_ms * MS
+
+    worker._wait = stalling  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("after_ms", [2, 21])
+def test_after_a_stall_sockets_are_read_at_each_tick_that_is_made_up_for(
+    worker: Overworked, after_ms: int
+) -> None:
+    stalled(worker, after_ms, 45)
+    worker.run()
+    assert max(worker.late) >= 45 * MS
+    assert worker.drained == worker.advanced

@@ -105,6 +105,7 @@ class Worker:
         self._second_ns = 0
         self._obeyed_ns = 0
         self._ended_ns = 0
+        self._idle_tick = -IDLE_EVERY_TICKS
         self._collected_ns = 0
 
     def run(self) -> None:
@@ -128,10 +129,10 @@ class Worker:
     def _ticks(self, deadline: int) -> int:
         """Run the tick that is due, and up to MAX_CATCH_UP that are overdue; returns the next deadline."""
         began = time.monotonic_ns()
-        # Where the tick before took so long, all that belongs to overdue ticks has arrived. After a stall of
-        # the whole machine it may be on its way: who sends to us was stopped as well.
-        overran = self._ended_ns > deadline
         behind = (began - deadline) // TICK_NS
+        # What belongs to ticks that were due before the last one ended has arrived, and is read once for all.
+        # After a stall between ticks it may be on its way: who sends to us may have been stopped as well.
+        read_once = behind > 0 and self._ended_ns > deadline + behind * TICK_NS
         if behind > 0:
             self._late_ticks += behind
             self._overdue_ticks += began - deadline > OVERDUE_NS
@@ -142,8 +143,9 @@ class Worker:
             behind = MAX_CATCH_UP
         ended = began
         # None where it was told to end before the tick was due.
-        for tick in range(behind + 1):
-            self._tick(drain=tick == 0 or not overran)
+        read = False
+        for _ in range(behind + 1):
+            read = self._tick(drain=not (read and read_once))
             deadline += TICK_NS
             began, ended = ended, time.monotonic_ns()
             self._worked(ended - began)
@@ -169,12 +171,15 @@ class Worker:
         self._survives(partial(self._drain, ahead=True))
         self._worked(time.monotonic_ns() - began)
 
-    def _tick(self, drain: bool) -> None:
-        if self._survives(partial(self._advance, drain)):
+    def _tick(self, drain: bool) -> bool:
+        """Whether it went well."""
+        survived = self._survives(partial(self._advance, drain))
+        if survived:
             self._faults = 0
         else:
             self._engine.skip(1)
         self._send_events()
+        return survived
 
     def _survives(self, work: Callable[[], None]) -> bool:
         """Whether it went well. A fault of ours costs everybody a frame; one that stays ends the worker, and
@@ -217,7 +222,9 @@ class Worker:
     def _rtp_sockets(self) -> list[tuple[int, int]]:
         """RTP sockets to look at: those with legs at every tick, the others once a second."""
         sources = self._engine.sources
-        if self._engine.tick % IDLE_EVERY_TICKS == 0:
+        # Not every tick reads: those that are made up for may do without.
+        if self._engine.tick - self._idle_tick >= IDLE_EVERY_TICKS:
+            self._idle_tick = self._engine.tick
             return self._ports.rtp(sources.pairs)
         if sources.occupied is not self._occupied:
             self._occupied = sources.occupied

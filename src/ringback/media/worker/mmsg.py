@@ -1,5 +1,4 @@
-"""Many datagrams a system call: libc's recvmmsg and sendmmsg over arrays that NumPy fills and reads
-(Linux)."""
+"""Many datagrams a system call: recvmmsg and sendmmsg over arrays that NumPy fills and reads (Linux)."""
 
 from __future__ import annotations
 
