@@ -213,3 +213,12 @@ def test_what_came_before_is_read_as_what_is_new(data: bytes, change: st.DataObj
 def test_descriptions_with_keys_are_not_remembered() -> None:
     key = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + "A" * 40
     assert _parse_usual("\r\n".join((*HEAD, "m=audio 6000 RTP/SAVP 0", key, ""))) is None
+
+
+@pytest.mark.parametrize("end", [b"\r\nm=", b"\r\na=", b"\r\nt="])
+def test_a_second_carriage_return_is_a_control_character(end: bytes) -> None:
+    data = bodies.LINPHONE.replace(end, b"\r" + end)
+    assert data != bodies.LINPHONE
+    refused = parse_sdp(data)
+    assert isinstance(refused, SdpError)
+    assert refused.reason == "a control character"

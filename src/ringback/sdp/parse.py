@@ -67,6 +67,9 @@ def _parse_lines(text: str) -> SessionDescription | SdpError:
 def _parse_usual(text: str) -> SessionDescription | None:
     """A description whose lines but o= and m= came before, as those of one kind of phone do; None for any
     other, and for one with keys, which are not remembered."""
+    # Of two carriage returns the second would be taken for the end of a part's last line.
+    if "\r\r" in text:
+        return None
     if len(text) > _USUAL_CHARACTERS or "a=crypto:" in text or "a=ice-pwd:" in text or "a=key-mgmt:" in text:
         return None
     session, *sections = text.split("\r\nm=")
