@@ -108,6 +108,22 @@ async def test_of_what_is_not_to_be_kept_nothing_is_left(store):
     assert not await store.recordings.finish(new.id, "stopped", keep=True), "again is harmless"
 
 
+async def test_what_is_listed_says_why_it_ended(store):
+    seen: list[str] = []
+
+    async def look() -> None:
+        while len(seen) < 8:
+            seen[:] = [one.end_reason for one in await store.recordings.all()]
+            assert "" not in seen
+
+    looking = asyncio.create_task(look())
+    for _ in range(8):
+        voice = await recorded(store)
+    await looking
+    assert not await store.recordings.finish(voice, "room_ended", keep=True)
+    assert {one.end_reason for one in await store.recordings.all()} == {"stopped"}
+
+
 WRITES_UNTIL_KILLED = """
 import asyncio, random, sys
 from pathlib import Path

@@ -108,15 +108,14 @@ class Recordings:
 
     async def finish(self, voice: str, reason: str, *, keep: bool) -> bool:
         """The files are closed: the recording counts, or nothing stays of it. False where nothing stays."""
-        kept = await self._voices.close(voice, keep=keep) is not None
-        if kept:
-            async with self._database.write() as connection:
-                await connection.execute(
-                    update(recordings)
-                    .where(recordings.c.voice_id == voice)
-                    .values(ended_at=datetime.now(UTC), end_reason=reason[:12])
-                )
-        return kept
+        # First, because it is listed once the voice is closed.
+        async with self._database.write() as connection:
+            await connection.execute(
+                update(recordings)
+                .where(recordings.c.voice_id == voice, recordings.c.ended_at.is_(None))
+                .values(ended_at=datetime.now(UTC), end_reason=reason[:12])
+            )
+        return await self._voices.close(voice, keep=keep) is not None
 
     async def settle(self) -> int:
         """At start: what the last process was recording ends there; how many recordings that was."""
