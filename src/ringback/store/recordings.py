@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, exists, insert, or_, select, update
 
 from ringback.governance.private import Private
 from ringback.governance.sealing import Sealer
@@ -109,24 +109,23 @@ class Recordings:
     async def finish(self, voice: str, reason: str, *, keep: bool) -> bool:
         """The files are closed: the recording counts, or nothing stays of it. False where nothing stays."""
         # First, because it is listed once the voice is closed.
-        async with self._database.write() as connection:
-            await connection.execute(
-                update(recordings)
-                .where(recordings.c.voice_id == voice, recordings.c.ended_at.is_(None))
-                .values(ended_at=datetime.now(UTC), end_reason=reason[:12])
-            )
+        await self._end(reason, recordings.c.voice_id == voice)
         return await self._voices.close(voice, keep=keep) is not None
 
     async def settle(self) -> int:
         """At start: what the last process was recording ends there; how many recordings that was."""
-        kept = await self._voices.settle("recording", keep_cut=True)
+        # The end first, as in `finish`.
+        await self._end("restart")
+        return len(await self._voices.settle("recording", keep_cut=True))
+
+    async def _end(self, reason: str, *which: ColumnElement[bool]) -> None:
+        """Write when and why these ended that have no end yet."""
         async with self._database.write() as connection:
             await connection.execute(
                 update(recordings)
-                .where(recordings.c.ended_at.is_(None))
-                .values(ended_at=datetime.now(UTC), end_reason="restart")
+                .where(recordings.c.ended_at.is_(None), *which)
+                .values(ended_at=datetime.now(UTC), end_reason=reason[:12])
             )
-        return len(kept)
 
     async def get(self, voice: str) -> StoredRecording:
         """One that can be read or is held; raises NotFoundError."""
